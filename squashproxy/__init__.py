@@ -1,0 +1,3 @@
+"""squashproxy: squash container images while they move between registries."""
+
+__version__ = "0.1.0"

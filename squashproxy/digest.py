@@ -1,0 +1,92 @@
+"""Content digests: `sha256:<64 hex digits>` (OCI image specification, descriptor.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import NewType
+
+from squashproxy.errors import FormatError, IntegrityError, StreamConsumed
+
+Digest = NewType("Digest", str)
+Chunk = bytes | memoryview
+
+_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+_DIGEST = re.compile(r"(sha256|sha512):([0-9a-f]+)")
+
+
+def parse_digest(text: str) -> Digest:
+    """Return `text` as a digest; raise FormatError where it is none."""
+    match = _DIGEST.fullmatch(text)
+    if match is None or len(match[2]) != _HEX_LENGTHS[match[1]]:
+        raise FormatError(f"{text!r} is not a sha256 or sha512 digest")
+    return Digest(text)
+
+
+def digest_of(data: Chunk) -> Digest:
+    """Return the sha256 digest of `data`."""
+    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+class Hasher:
+    """Counts and hashes a stream with sha256, or with the algorithm of `like`."""
+
+    def __init__(self, like: Digest | None = None) -> None:
+        self._algorithm = "sha256" if like is None else like.partition(":")[0]
+        self._hash = hashlib.new(self._algorithm)
+        self.size = 0
+
+    def update(self, data: Chunk) -> None:
+        """Take in the next piece of the stream."""
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of all bytes so far."""
+        return Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
+
+
+class Verified:
+    """A stream of chunks that fails, instead of ending, where size or digest is wrong.
+
+    `size` is in bytes, None where it is not known. `what` names the stream in errors. Raises
+    IntegrityError from the iteration: at the first byte too many, or at the end.
+    """
+
+    def __init__(
+        self, chunks: Iterable[bytes], digest: Digest, size: int | None, what: str
+    ) -> None:
+        self._chunks = chunks
+        self._digest = digest
+        self._size = size
+        self._what = what
+        self._started = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._started:
+            raise StreamConsumed(f"{self._what} was read already")
+        self._started = True
+        hasher = Hasher(self._digest)
+        for chunk in self._chunks:
+            hasher.update(chunk)
+            if self._size is not None and hasher.size > self._size:
+                raise IntegrityError(
+                    f"{self._what} is longer than the {self._size} bytes its descriptor says; "
+                    "the registry, or something before it, changed it"
+                )
+            yield chunk
+        self._check(hasher)
+
+    def _check(self, hasher: Hasher) -> None:
+        if self._size is not None and hasher.size != self._size:
+            raise IntegrityError(
+                f"{self._what} ended after {hasher.size} of {self._size} bytes; "
+                "the registry, or something before it, cut it short"
+            )
+        if hasher.digest != self._digest:
+            raise IntegrityError(
+                f"{self._what} has the digest {hasher.digest} instead of {self._digest}; "
+                "the registry, or something before it, changed it"
+            )

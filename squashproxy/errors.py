@@ -1,0 +1,135 @@
+"""Every error squashproxy raises on purpose, as one tree.
+
+    SquashproxyError                 exit code 1
+    ├── UsageError                   exit code 2: wrong before any registry or archive was looked at
+    │   └── BadReference
+    ├── RegistryError                a registry could not do what was asked
+    │   ├── NotFound                 no such repository, manifest, tag or blob
+    │   ├── Unauthorized             no credentials, or wrong ones
+    │   ├── Denied                   known, but not allowed (also: pushes are off)
+    │   ├── Unreachable              temporary: no connection, or it broke
+    │   ├── TlsError                 the certificate is not trusted
+    │   ├── TooManyRequests          temporary
+    │   └── ServerFault              temporary: a 5xx answer
+    ├── IntegrityError               bytes that are not what their descriptor says
+    ├── FormatError                  an image that breaks a specification, or is unreadable
+    │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
+    │   └── BadArchive               a tar stream that is damaged, cut short, or refused
+    ├── NoSuchPlatform               the image exists, but not for the platform asked for
+    ├── BaseMismatch                 the base asked for is no prefix of the image's layers
+    ├── LimitExceeded                a limit the user set (or the default) was passed
+    ├── Ambiguous                    `--strict`: unpackers disagree about this layer
+    └── StreamConsumed               a stream was read a second time: a bug in the caller
+
+The text of an error is one sentence for a person: what, where, what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SquashproxyError(Exception):
+    """Base of the tree."""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same call may succeed a little later."""
+        return False
+
+
+class UsageError(SquashproxyError):
+    """Wrong usage or configuration, found without looking at any image."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BadReference(UsageError):
+    """A text that names no image."""
+
+
+class RegistryError(SquashproxyError):
+    """A registry's refusal or failure.
+
+    `status` is the HTTP status, or None where no answer came; `retry_after` is in seconds, as the
+    registry asked for.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class NotFound(RegistryError):
+    """No such repository, manifest, tag or blob."""
+
+
+class Unauthorized(RegistryError):
+    """Credentials are missing or wrong."""
+
+
+class Denied(RegistryError):
+    """The credentials are known but do not allow the call, or nobody is allowed it."""
+
+
+class TlsError(RegistryError):
+    """The registry's certificate is not trusted."""
+
+
+class _TemporaryRegistryError(RegistryError):
+    @property
+    def temporary(self) -> bool:
+        return True
+
+
+class Unreachable(_TemporaryRegistryError):
+    """No connection, or it broke before the answer was complete."""
+
+
+class TooManyRequests(_TemporaryRegistryError):
+    """HTTP 429."""
+
+
+class ServerFault(_TemporaryRegistryError):
+    """A 5xx answer."""
+
+
+class IntegrityError(SquashproxyError):
+    """Bytes whose size or digest is not what their descriptor says."""
+
+
+class FormatError(SquashproxyError):
+    """An image that breaks a specification, or one that squashproxy cannot read."""
+
+
+class BadCompression(FormatError):
+    """A gzip or zstd stream that is damaged or cut short."""
+
+
+class BadArchive(FormatError):
+    """A tar stream that is damaged or cut short, or that holds a name that is refused."""
+
+
+class NoSuchPlatform(SquashproxyError):
+    """The image exists, but not for the platform asked for."""
+
+
+class BaseMismatch(SquashproxyError):
+    """The base asked for is no prefix of the image's layers."""
+
+
+class LimitExceeded(SquashproxyError):
+    """A limit was passed; nothing was pushed."""
+
+
+class Ambiguous(SquashproxyError):
+    """Unpackers disagree about a layer, and `--strict` was given."""
+
+
+class StreamConsumed(SquashproxyError):
+    """A stream was touched again after its end: a bug in the caller."""

@@ -1,0 +1,85 @@
+"""Image configs: the parsed document is edited, never rebuilt, so unknown fields survive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from squashproxy.digest import Digest
+from squashproxy.errors import FormatError
+from squashproxy.oci.descriptor import Json
+from squashproxy.oci.manifest import encode_json, parse_json_object
+from squashproxy.oci.platform import Platform, platform_of
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """A config's exact bytes, and what of it squashing needs."""
+
+    data: bytes
+    document: Json
+    diff_ids: tuple[str, ...]
+
+    @property
+    def platform(self) -> Platform:
+        """The platform that the config states."""
+        return platform_of(self.document)
+
+    @property
+    def history(self) -> tuple[Json, ...]:
+        """The build's history, oldest first; empty where the config has none."""
+        return tuple(self.document.get("history") or ())
+
+    def squashed(self, kept: int, new_diff_ids: Sequence[Digest], note: Json) -> bytes:
+        """The config of the squashed image.
+
+        The first `kept` layers stay, `new_diff_ids` follow. History keeps every entry, marks those
+        of the squashed layers as `empty_layer` and appends one made of `note`, so that the entries
+        without the mark equal the layers (OCI image specification, config.md). `created` stays the
+        source's: results hold no clock.
+        """
+        document = dict(self.document)
+        rootfs = dict(document["rootfs"])
+        rootfs["diff_ids"] = [*self.diff_ids[:kept], *new_diff_ids]
+        document["rootfs"] = rootfs
+        document["history"] = self._squashed_history(kept, len(new_diff_ids), note)
+        return encode_json(document)
+
+    def _squashed_history(self, kept: int, new_layers: int, note: Json) -> list[Json]:
+        entries = list(self.history)
+        with_layer = sum(1 for entry in entries if not entry.get("empty_layer"))
+        if with_layer != len(self.diff_ids):
+            entries = [{"created_by": "unknown"} for _ in self.diff_ids]
+        result: list[Json] = []
+        layer = 0
+        for entry in entries:
+            squashed = entry
+            if not entry.get("empty_layer"):
+                squashed = entry if layer < kept else {**entry, "empty_layer": True}
+                layer += 1
+            result.append(squashed)
+        dated: dict[str, Any] = {}
+        if self.document.get("created"):
+            dated["created"] = self.document["created"]
+        last = {**dated, **note}
+        if not new_layers:
+            last["empty_layer"] = True
+        extra = [{**dated, **note} for _ in range(new_layers - 1)]
+        return [*result, *extra, last]
+
+
+def parse_config(data: bytes, layers: int, where: str) -> ImageConfig:
+    """Read an image config; raise FormatError where its diff IDs do not fit `layers` layers."""
+    document = parse_json_object(data, where)
+    rootfs = document.get("rootfs")
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(diff_ids, list) or len(diff_ids) != layers:
+        found = len(diff_ids) if isinstance(diff_ids, list) else 0
+        raise FormatError(
+            f"{where} lists {found} diff IDs for {layers} layers; the image is broken"
+        )
+    history = document.get("history") or []
+    if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
+        raise FormatError(f"{where} has a history that is no list of entries")
+    return ImageConfig(data, document, tuple(str(diff_id) for diff_id in diff_ids))

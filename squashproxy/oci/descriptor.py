@@ -1,0 +1,52 @@
+"""Descriptors: what names a blob or a manifest (OCI image specification, descriptor.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from squashproxy.digest import Digest, parse_digest
+from squashproxy.errors import FormatError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """Media type, digest and size in bytes; `extra` holds every other field as it was read."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The descriptor's own annotations."""
+        return self.extra.get("annotations") or {}
+
+    def to_json(self) -> Json:
+        """The descriptor as it stands in a manifest."""
+        return {
+            "mediaType": self.media_type,
+            "digest": self.digest,
+            "size": self.size,
+            **self.extra,
+        }
+
+
+def parse_descriptor(document: object, where: str) -> Descriptor:
+    """Read one descriptor; raise FormatError that starts with `where` if it is none."""
+    if not isinstance(document, dict):
+        raise FormatError(f"{where} is not a descriptor")
+    size = document.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise FormatError(f"{where} has no valid size")
+    try:
+        digest = parse_digest(str(document.get("digest")))
+    except FormatError as error:
+        raise FormatError(f"{where}: {error}") from error
+    known = ("mediaType", "digest", "size")
+    extra = {key: value for key, value in document.items() if key not in known}
+    return Descriptor(str(document.get("mediaType") or ""), digest, size, extra)

@@ -1,0 +1,192 @@
+"""Manifests and indexes: the bytes as they came, and beside them what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from squashproxy.digest import Digest, digest_of
+from squashproxy.errors import FormatError
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor, Json, parse_descriptor
+from squashproxy.oci.platform import Platform, platform_of
+
+MAX_MANIFEST = 4 << 20
+"""Manifests above this many bytes are refused (distribution specification 1.1)."""
+
+_REFERENCE_TYPE = "vnd.docker.reference.type"
+
+
+@dataclass(frozen=True, slots=True)
+class RawManifest:
+    """A manifest's exact bytes and the media type it came with."""
+
+    data: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> Digest:
+        """The sha256 digest of the bytes."""
+        return digest_of(self.data)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """A descriptor of this manifest."""
+        return Descriptor(self.media_type, self.digest, len(self.data))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageManifest:
+    """One image: a config and its layers, base first."""
+
+    raw: RawManifest
+    document: Json
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The manifest's annotations (none in Docker's schema 2)."""
+        return self.document.get("annotations") or {}
+
+    @property
+    def is_image(self) -> bool:
+        """Whether this is a container image, and not another artifact in a manifest's clothes."""
+        return self.config.media_type in mediatypes.CONFIGS and "artifactType" not in self.document
+
+    def with_layers(
+        self,
+        config: Descriptor,
+        layers: Sequence[Descriptor],
+        annotations: Mapping[str, str],
+    ) -> RawManifest:
+        """The same manifest with another config and other layers; unknown fields survive.
+
+        Docker's schema 2 knows no annotations, so there `annotations` are left out.
+        """
+        document = dict(self.document)
+        document["config"] = config.to_json()
+        document["layers"] = [layer.to_json() for layer in layers]
+        if mediatypes.family_of(self.raw.media_type) is mediatypes.Family.OCI:
+            document["annotations"] = dict(annotations)
+        return RawManifest(encode_json(document), self.raw.media_type)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChild:
+    """One entry of an index."""
+
+    descriptor: Descriptor
+    platform: Platform | None
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether this is BuildKit's attestation of another child, and no image."""
+        return _REFERENCE_TYPE in self.descriptor.annotations or self.platform == Platform(
+            "unknown", "unknown"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIndex:
+    """An OCI index or Docker manifest list."""
+
+    raw: RawManifest
+    document: Json
+    children: tuple[IndexChild, ...]
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """The index's annotations."""
+        return self.document.get("annotations") or {}
+
+    def with_children(
+        self, children: Sequence[Descriptor], annotations: Mapping[str, str]
+    ) -> RawManifest:
+        """The same index with other children; unknown fields survive."""
+        document = dict(self.document)
+        document["manifests"] = [child.to_json() for child in children]
+        if mediatypes.family_of(self.raw.media_type) is mediatypes.Family.OCI:
+            document["annotations"] = dict(annotations)
+        return RawManifest(encode_json(document), self.raw.media_type)
+
+
+def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
+    """Read a manifest of either family; `where` names it in errors.
+
+    Raises FormatError for Docker schema 1, for anything that is no manifest, and where the
+    document's own `mediaType` contradicts the one that it came with.
+    """
+    document = parse_json_object(raw.data, where)
+    media_type = _media_type(raw, document, where)
+    raw = RawManifest(raw.data, media_type)
+    if media_type in mediatypes.INDEXES:
+        return ImageIndex(raw, document, _children(document, where))
+    config = parse_descriptor(document.get("config"), f"{where}: its config")
+    layers = document.get("layers")
+    if not isinstance(layers, list):
+        raise FormatError(f"{where} has no list of layers")
+    return ImageManifest(
+        raw,
+        document,
+        config,
+        tuple(
+            parse_descriptor(layer, f"{where}: its layer {number}")
+            for number, layer in enumerate(layers)
+        ),
+    )
+
+
+def parse_json_object(data: bytes, where: str) -> Json:
+    """Read a JSON object; raise FormatError that starts with `where` if `data` is none."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{where} is not valid JSON") from error
+    if not isinstance(document, dict):
+        raise FormatError(f"{where} is not a JSON object")
+    return document
+
+
+def encode_json(document: Any) -> bytes:
+    """The one way squashproxy writes JSON into a registry: compact, in the document's order."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _media_type(raw: RawManifest, document: Json, where: str) -> str:
+    """What the manifest is; Content-Type parameters are ignored, a contradiction is an error."""
+    named = raw.media_type.partition(";")[0].strip()
+    stated = document.get("mediaType")
+    if stated in mediatypes.SCHEMA1 or document.get("schemaVersion") == 1:
+        raise FormatError(
+            f"{where} is in Docker's schema 1, which holds no usable layer list; pull it and push "
+            "it again with a current docker or skopeo, then copy that"
+        )
+    known = (*mediatypes.MANIFESTS, *mediatypes.INDEXES)
+    if stated in known:
+        if named in known and named != stated:
+            raise FormatError(f"{where} came as {named} but says that it is {stated}")
+        return str(stated)
+    if named in known:
+        return named
+    if "manifests" in document:
+        return mediatypes.OCI_INDEX
+    if "config" in document and "layers" in document:
+        return mediatypes.OCI_MANIFEST
+    raise FormatError(f"{where} is of the type {stated or named!r}, which is no image")
+
+
+def _children(document: Json, where: str) -> tuple[IndexChild, ...]:
+    manifests = document.get("manifests")
+    if not isinstance(manifests, list):
+        raise FormatError(f"{where} has no list of manifests")
+    children = []
+    for number, entry in enumerate(manifests):
+        descriptor = parse_descriptor(entry, f"{where}: its manifest {number}")
+        platform = descriptor.extra.get("platform")
+        children.append(
+            IndexChild(descriptor, platform_of(platform) if isinstance(platform, dict) else None)
+        )
+    return tuple(children)

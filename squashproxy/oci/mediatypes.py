@@ -1,0 +1,104 @@
+"""Media types of the two families, Docker's and OCI's, and what each is for."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+
+MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
+INDEXES = (OCI_INDEX, DOCKER_INDEX)
+SCHEMA1 = (DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED)
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
+_OCI_NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+_FOREIGN = frozenset(
+    {
+        DOCKER_FOREIGN_LAYER,
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        _OCI_NONDISTRIBUTABLE,
+        _OCI_NONDISTRIBUTABLE + "+gzip",
+        _OCI_NONDISTRIBUTABLE + "+zstd",
+    }
+)
+_LAYERS = frozenset(
+    {
+        DOCKER_LAYER,
+        DOCKER_LAYER_GZIP,
+        DOCKER_LAYER_ZSTD,
+        OCI_LAYER,
+        OCI_LAYER_GZIP,
+        OCI_LAYER_ZSTD,
+    }
+)
+
+
+class Family(Enum):
+    """Whose media types a manifest uses; the output stays in the source's family."""
+
+    DOCKER = "docker"
+    OCI = "oci"
+
+
+class Compression(Enum):
+    """How a layer's tar is packed."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+_LAYER_TYPE = {
+    (Family.DOCKER, Compression.NONE): DOCKER_LAYER,
+    (Family.DOCKER, Compression.GZIP): DOCKER_LAYER_GZIP,
+    (Family.DOCKER, Compression.ZSTD): DOCKER_LAYER_ZSTD,
+    (Family.OCI, Compression.NONE): OCI_LAYER,
+    (Family.OCI, Compression.GZIP): OCI_LAYER_GZIP,
+    (Family.OCI, Compression.ZSTD): OCI_LAYER_ZSTD,
+}
+_COMPRESSION = {media_type: kind for (_, kind), media_type in _LAYER_TYPE.items()}
+
+
+def family_of(media_type: str) -> Family:
+    """The family of a manifest's or index's media type."""
+    return Family.DOCKER if media_type in (DOCKER_MANIFEST, DOCKER_INDEX) else Family.OCI
+
+
+def layer_type(family: Family, compression: Compression) -> str:
+    """The media type of a layer in `family`, packed with `compression`."""
+    return _LAYER_TYPE[family, compression]
+
+
+def compression_of(media_type: str) -> Compression:
+    """What a layer's media type claims; gzip for those that say nothing we know."""
+    return _COMPRESSION.get(media_type, Compression.GZIP)
+
+
+def is_layer(media_type: str) -> bool:
+    """Whether a blob of this type is a layer that can be merged."""
+    return media_type in _LAYERS
+
+
+def is_foreign(media_type: str) -> bool:
+    """Whether a layer may not be distributed; such layers count as base (DESIGN.md, section 4)."""
+    return media_type in _FOREIGN
+
+
+def is_encrypted(media_type: str) -> bool:
+    """Whether a layer is encrypted as ocicrypt does it."""
+    return media_type.endswith("+encrypted")

@@ -1,0 +1,134 @@
+"""Names of images in registries, read as docker reads them (distribution/reference grammar)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from squashproxy.digest import Digest, parse_digest
+from squashproxy.errors import BadReference, FormatError
+
+DOCKER_HUB = "docker.io"
+_MAX_NAME = 255
+_SEPARATED = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_SEPARATED}(?:/{_SEPARATED})*")
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_HUB_ALIASES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_OTHER_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository of a registry, such as `docker.io` and `library/debian`."""
+
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An image in a repository, by tag, by digest, or by both (the digest then decides)."""
+
+    repository: Repository
+    tag: str | None
+    digest: Digest | None = None
+
+    @property
+    def selector(self) -> str:
+        """What stands after `/manifests/` in the registry's API."""
+        if self.digest is not None:
+            return self.digest
+        assert self.tag is not None, "a reference has a tag or a digest"
+        return self.tag
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository, pinned to `digest`."""
+        return replace(self, tag=None, digest=digest)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
+
+
+def parse_reference(text: str) -> Reference:
+    """Read `[docker://]host[:port]/repo[:tag][@digest]`; fill in docker.io, library/ and latest.
+
+    Raises BadReference with a sentence that names the part that is wrong.
+    """
+    rest = _without_transport(text)
+    rest, at, digest_text = rest.partition("@")
+    name, tag = _split_tag(rest)
+    digest = _digest_part(text, digest_text) if at else None
+    if tag is not None and not _TAG.fullmatch(tag):
+        raise BadReference(
+            f"{text!r} is not a reference: the tag {tag!r} must be 1 to 128 letters, digits, "
+            "'_', '.' or '-', and not start with '.' or '-'"
+        )
+    if tag is None and digest is None:
+        tag = "latest"
+    return Reference(_parse_name(text, name), tag, digest)
+
+
+def parse_repository(text: str) -> Repository:
+    """Read `[docker://]host[:port]/repo`, where neither tag nor digest may stand."""
+    rest = _without_transport(text)
+    name, tag = _split_tag(rest)
+    if tag is not None or "@" in rest:
+        raise BadReference(f"{text!r} names an image; give the repository alone, as in HOST/REPO")
+    return _parse_name(text, name)
+
+
+def _without_transport(text: str) -> str:
+    if text.startswith("docker://"):
+        return text.removeprefix("docker://")
+    if text.startswith(_OTHER_TRANSPORTS):
+        kind = text.partition(":")[0]
+        raise BadReference(
+            f"{text!r}: this version reads and writes registries only, not {kind!r}; "
+            "give HOST/REPO:TAG"
+        )
+    return text
+
+
+def _split_tag(rest: str) -> tuple[str, str | None]:
+    head, colon, tail = rest.rpartition(":")
+    if colon and "/" not in tail and not tail.endswith("]"):
+        return head, tail
+    return rest, None
+
+
+def _digest_part(text: str, digest: str) -> Digest:
+    try:
+        return parse_digest(digest)
+    except FormatError as error:
+        raise BadReference(f"{text!r} is not a reference: {error}") from error
+
+
+def _parse_name(text: str, name: str) -> Repository:
+    host, path = _split_host(name)
+    if not _HOST.fullmatch(host):
+        raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
+    if host in _HUB_ALIASES:
+        host = DOCKER_HUB
+        path = path if "/" in path else f"library/{path}"
+    if not _PATH.fullmatch(path):
+        hint = "; names are lower case" if path != path.lower() else ""
+        raise BadReference(f"{text!r} is not a reference: {path!r} is not a repository name{hint}")
+    if len(path) > _MAX_NAME:
+        raise BadReference(f"{text!r} is not a reference: names end at {_MAX_NAME} characters")
+    return Repository(host, path)
+
+
+def _split_host(name: str) -> tuple[str, str]:
+    """A first part with a dot or a port, or `localhost`, or an upper-case one, is a host."""
+    first, slash, rest = name.partition("/")
+    is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
+    if slash and is_host:
+        return first, rest
+    return DOCKER_HUB, name

@@ -1,0 +1,92 @@
+"""ImageSource and ImageSink: all that the pipeline knows of registries and archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBlob:
+    """A blob that the sink holds now; `size` in bytes."""
+
+    digest: Digest
+    size: int
+
+
+class ImageSource(Protocol):
+    """One image, or an index of images, that can be read."""
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        ...
+
+    def find_digest(self) -> Digest:
+        """What the reference points to now; costs a HEAD. Raises NotFound."""
+        ...
+
+    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
+        """The manifest of the reference, or the one of `digest` beside it; digest verified."""
+        ...
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, in chunks of 64 to 256 KiB.
+
+        Size and digest are checked when the stream is read to its end; raises IntegrityError.
+        """
+        ...
+
+
+class ImageSink(Protocol):
+    """A place that an image can be written to."""
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        ...
+
+    @property
+    def tag(self) -> str:
+        """The tag that the image gets in the end."""
+        ...
+
+    def find_manifest(self, tag: str | None = None) -> Digest | None:
+        """What the tag (by default the sink's own) points to now, None for nothing."""
+        ...
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """A manifest that the sink holds already."""
+        ...
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob that the sink holds already."""
+        ...
+
+    def has_blob(self, blob: Descriptor) -> bool:
+        """Whether the sink holds the blob, so that it need not be written."""
+        ...
+
+    def try_mount(self, blob: Descriptor, repository: str) -> bool:
+        """Make a blob of another repository (HOST/REPO) appear here without moving it.
+
+        False where the sink cannot: another host, a registry that does not mount, no such blob.
+        """
+        ...
+
+    def write_blob(self, chunks: Iterable[bytes], digest: Digest | None = None) -> WrittenBlob:
+        """Store a stream; with `digest` given, fail where the bytes differ.
+
+        Where `chunks` raises, nothing stays behind (an upload session is cancelled) and the error
+        passes through.
+        """
+        ...
+
+    def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
+        """Store a manifest, by its digest alone or under `tag`; everything it names is in."""
+        ...
