@@ -65,14 +65,20 @@ def parse_reference(text: str) -> Reference:
     rest, at, digest_text = rest.partition("@")
     name, tag = _split_tag(rest)
     digest = _digest_part(text, digest_text) if at else None
-    if tag is not None and not _TAG.fullmatch(tag):
-        raise BadReference(
-            f"{text!r} is not a reference: the tag {tag!r} must be 1 to 128 letters, digits, "
-            "'_', '.' or '-', and not start with '.' or '-'"
-        )
+    if tag is not None:
+        check_tag(tag)
     if tag is None and digest is None:
         tag = "latest"
     return Reference(_parse_name(text, name), tag, digest)
+
+
+def check_tag(tag: str) -> None:
+    """Raise BadReference where `tag` is none."""
+    if not _TAG.fullmatch(tag):
+        raise BadReference(
+            f"{tag!r} is not a tag; one has 1 to 128 letters, digits, '_', '.' or '-', and does "
+            "not start with '.' or '-'"
+        )
 
 
 def parse_repository(text: str) -> Repository:

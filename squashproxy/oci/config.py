@@ -31,6 +31,13 @@ class ImageConfig:
         """The build's history, oldest first; empty where the config has none."""
         return tuple(self.document.get("history") or ())
 
+    def created_by(self, layer: int) -> str:
+        """The build step that made a layer (counted from 0); empty where the history is silent."""
+        with_layer = [entry for entry in self.history if not entry.get("empty_layer")]
+        if len(with_layer) != len(self.diff_ids):
+            return ""
+        return str(with_layer[layer].get("created_by") or "")
+
     def squashed(self, kept: int, new_diff_ids: Sequence[Digest], note: Json) -> bytes:
         """The config of the squashed image.
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class ImageSource(Protocol):
     @property
     def name(self) -> str:
         """The reference, for people."""
+        ...
+
+    @property
+    def repository(self) -> Repository | None:
+        """Where the image lives, None outside of registries."""
         ...
 
     def find_digest(self) -> Digest:
@@ -52,6 +58,11 @@ class ImageSink(Protocol):
         ...
 
     @property
+    def repository(self) -> Repository | None:
+        """Where the image goes, None outside of registries."""
+        ...
+
+    @property
     def tag(self) -> str:
         """The tag that the image gets in the end."""
         ...
@@ -68,12 +79,15 @@ class ImageSink(Protocol):
         """A blob that the sink holds already."""
         ...
 
-    def has_blob(self, blob: Descriptor) -> bool:
-        """Whether the sink holds the blob, so that it need not be written."""
+    def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
+        """Whether the sink holds the blob, so that it need not be written.
+
+        With `repository`, whether that repository of the same registry holds it.
+        """
         ...
 
-    def try_mount(self, blob: Descriptor, repository: str) -> bool:
-        """Make a blob of another repository (HOST/REPO) appear here without moving it.
+    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:
+        """Make a blob of another repository appear here without moving it.
 
         False where the sink cannot: another host, a registry that does not mount, no such blob.
         """

@@ -1,0 +1,34 @@
+"""Paths of tar entries in one form: raw bytes, no leading `/` or `./`, no `//`, root is empty."""
+
+from __future__ import annotations
+
+from squashproxy.errors import BadArchive
+
+
+def normalise(name: bytes) -> bytes:
+    """Return the one form of `name`; raise BadArchive for `..` and NUL (DESIGN.md, section 4)."""
+    if name[:1] not in (b"/", b".", b"") and b"//" not in name and b"/." not in name:
+        if b"\0" in name:
+            raise BadArchive("holds a NUL byte")
+        return name[:-1] if name[-1:] == b"/" else name
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        raise BadArchive("leads out of the image with '..'")
+    if b"\0" in name:
+        raise BadArchive("holds a NUL byte")
+    return b"/".join(parts)
+
+
+def parent_of(path: bytes) -> bytes:
+    """The directory that holds `path`; the root's parent is the root."""
+    return path.rpartition(b"/")[0]
+
+
+def join(parent: bytes, name: bytes) -> bytes:
+    """`name` in the directory `parent`."""
+    return parent + b"/" + name if parent else name
+
+
+def shown(path: bytes) -> str:
+    """`path` for people, with whatever is not text escaped."""
+    return "/" + path.decode("utf-8", "backslashreplace")

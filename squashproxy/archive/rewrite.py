@@ -1,0 +1,199 @@
+"""New header bytes: an entry under another path or with another link target, or made from nothing.
+
+Everything that is not renamed keeps its bytes: mode, owner, times, xattrs, sparse maps, formats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from squashproxy.archive.header import (
+    BLOCK,
+    CHECKSUM,
+    DIRECTORY,
+    EXTENSIONS,
+    GNU_LONG_LINK,
+    GNU_LONG_NAME,
+    LINK,
+    MAGIC,
+    NAME,
+    PAX,
+    PREFIX,
+    REGULAR,
+    SIZE,
+    TYPE_AT,
+    checksum,
+    encode_pax,
+    padded,
+    parse_number,
+    parse_pax,
+)
+
+_POSIX_MAGIC = b"ustar\x0000"
+_POSIX = b"ustar\0"
+_GNU = b"ustar "
+_PAX_PATH = b"path"
+_PAX_LINK = b"linkpath"
+_SPARSE_NAME = b"GNU.sparse.name"
+_STAR_PREFIX = slice(345, 476)
+_STAR_TRAILER = slice(508, 512)
+_EXTENSION_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class _Extension:
+    typeflag: bytes
+    block: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Headers:
+    """The header blocks of one entry, taken apart."""
+
+    extensions: tuple[_Extension, ...]
+    main: bytes
+    sparse: bytes
+
+    @property
+    def is_gnu(self) -> bool:
+        return self.main[MAGIC] == _GNU
+
+    @property
+    def is_directory(self) -> bool:
+        return self.main[TYPE_AT : TYPE_AT + 1] == DIRECTORY
+
+
+def with_path(raw: bytes, path: bytes) -> bytes:
+    """The header blocks `raw` of one entry, naming `path` (normalised) instead."""
+    headers = _without(_split(raw), GNU_LONG_NAME, _PAX_PATH)
+    name = path + b"/" if headers.is_directory else path
+    headers = _with_sparse_name(headers, name)
+    main = _set(headers.main, NAME, name[:100])
+    if main[_STAR_TRAILER] == b"tar\0":
+        main = _set(main, _STAR_PREFIX, b"")
+    elif main[MAGIC] == _POSIX:
+        main = _set(main, PREFIX, b"")
+    headers = replace(headers, main=main)
+    if len(name) > NAME.stop - NAME.start:
+        headers = _with_long(headers, GNU_LONG_NAME, _PAX_PATH, name)
+    return _join(headers)
+
+
+def with_link(raw: bytes, link: bytes) -> bytes:
+    """The header blocks `raw` of one link, pointing to `link` (normalised) instead."""
+    headers = _without(_split(raw), GNU_LONG_LINK, _PAX_LINK)
+    headers = replace(headers, main=_set(headers.main, LINK, link[:100]))
+    if len(link) > LINK.stop - LINK.start:
+        headers = _with_long(headers, GNU_LONG_LINK, _PAX_LINK, link)
+    return _join(headers)
+
+
+def directory_header(path: bytes) -> bytes:
+    """A directory as unpackers make one that no entry describes: 0755, root, epoch."""
+    return _made(path + b"/", DIRECTORY, 0o755)
+
+
+def empty_file_header(path: bytes) -> bytes:
+    """An empty file, as a whiteout is."""
+    return _made(path, REGULAR, 0)
+
+
+def _made(name: bytes, typeflag: bytes, mode: int) -> bytes:
+    main = _block(name[:100], typeflag, mode, 0)
+    headers = _Headers((), main, b"")
+    if len(name) > NAME.stop - NAME.start:
+        headers = _with_long(headers, GNU_LONG_NAME, _PAX_PATH, name)
+    return _join(headers)
+
+
+def _split(raw: bytes) -> _Headers:
+    extensions = []
+    at = 0
+    while (typeflag := raw[at + TYPE_AT : at + TYPE_AT + 1]) in EXTENSIONS:
+        size = parse_number(raw[at + SIZE.start : at + SIZE.stop])
+        start = at + BLOCK
+        extensions.append(_Extension(typeflag, raw[at:start], raw[start : start + size]))
+        at = start + padded(size)
+    return _Headers(tuple(extensions), raw[at : at + BLOCK], raw[at + BLOCK :])
+
+
+def _join(headers: _Headers) -> bytes:
+    pieces = []
+    for extension in headers.extensions:
+        payload = extension.payload
+        block = _set(extension.block, SIZE, b"%011o\0" % len(payload))
+        pieces += [_summed(block), payload, bytes(padded(len(payload)) - len(payload))]
+    return b"".join([*pieces, _summed(headers.main), headers.sparse])
+
+
+def _without(headers: _Headers, gnu: bytes, key: bytes) -> _Headers:
+    """The headers with every long form of one field taken out."""
+    kept = []
+    for extension in headers.extensions:
+        if extension.typeflag == gnu:
+            continue
+        if extension.typeflag == PAX:
+            records = parse_pax(extension.payload)
+            if records.pop(key, None) is not None:
+                if records:
+                    kept.append(replace(extension, payload=encode_pax(records)))
+                continue
+        kept.append(extension)
+    return replace(headers, extensions=tuple(kept))
+
+
+def _with_sparse_name(headers: _Headers, name: bytes) -> _Headers:
+    return replace(
+        headers,
+        extensions=tuple(
+            replace(extension, payload=encode_pax({**records, _SPARSE_NAME: name}))
+            if extension.typeflag == PAX
+            and _SPARSE_NAME in (records := parse_pax(extension.payload))
+            else extension
+            for extension in headers.extensions
+        ),
+    )
+
+
+def _with_long(headers: _Headers, gnu: bytes, key: bytes, value: bytes) -> _Headers:
+    """The headers with a field that its 100 bytes cannot hold, in the entry's own format."""
+    if headers.is_gnu:
+        block = _block(b"././@LongLink", gnu, _EXTENSION_MODE, 0, magic=b"ustar  \0")
+        added = _Extension(gnu, block, value + b"\0")
+        return replace(headers, extensions=(added, *headers.extensions))
+    extensions = list(headers.extensions)
+    for number, extension in enumerate(extensions):
+        if extension.typeflag == PAX:
+            records = {**parse_pax(extension.payload), key: value}
+            extensions[number] = replace(extension, payload=encode_pax(records))
+            return replace(headers, extensions=tuple(extensions))
+    block = _block(b"PaxHeaders/entry", PAX, _EXTENSION_MODE, 0)
+    added = _Extension(PAX, block, encode_pax({key: value}))
+    return replace(headers, extensions=(*extensions, added))
+
+
+def _block(
+    name: bytes, typeflag: bytes, mode: int, size: int, magic: bytes = _POSIX_MAGIC
+) -> bytes:
+    fields = [
+        name.ljust(100, b"\0"),
+        b"%07o\0" % mode,
+        b"0000000\0" * 2,
+        b"%011o\0" % size,
+        b"00000000000\0",
+        b" " * 8,
+        typeflag,
+        bytes(100),
+        magic,
+    ]
+    return _summed(b"".join(fields).ljust(BLOCK, b"\0"))
+
+
+def _set(block: bytes, field: slice, value: bytes) -> bytes:
+    width = field.stop - field.start
+    return block[: field.start] + value.ljust(width, b"\0") + block[field.stop :]
+
+
+def _summed(block: bytes) -> bytes:
+    return _set(block, CHECKSUM, b"%06o\0 " % checksum(block, 0))

@@ -1,0 +1,379 @@
+"""TarScanner: steps through the entries of a tar that arrives in chunks, and cuts it.
+
+Feed a chunk, `advance()` to each entry whose header is complete, say `keep()`, `drop()` or
+`replace()`, then `take()` the spans. Headers are read where they lie, payloads are never looked
+at, and a stretch of kept entries leaves as one span. The attributes that describe an entry belong
+to the one that `advance()` found last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from squashproxy.archive.header import (
+    BLOCK,
+    DIRECTORY,
+    EXTENSIONS,
+    GNU_LONG_LINK,
+    GNU_LONG_NAME,
+    GNU_SPARSE,
+    HARD_LINK,
+    OLD_REGULAR,
+    PAX,
+    PAX_GLOBAL,
+    REGULAR,
+    SIZE,
+    SYMLINK,
+    TYPE_AT,
+    WITHOUT_PAYLOAD,
+    ZERO_BLOCK,
+    has_valid_checksum,
+    is_sparse_extended,
+    padded,
+    parse_number,
+    parse_pax,
+    read_link,
+    read_name,
+)
+from squashproxy.archive.path import normalise
+from squashproxy.archive.rewrite import with_path
+from squashproxy.errors import BadArchive, StreamConsumed
+from squashproxy.span import Kept, New, Span
+
+MAX_EXTENSION = 1 << 20
+"""A long name or pax header above this many bytes is refused, as Go's tar reader does."""
+MAX_HEADERS = 4 << 20
+"""All header blocks of one entry, in bytes."""
+
+_REGULAR_TYPES = frozenset({REGULAR, OLD_REGULAR, b"7"})
+
+
+@dataclass(slots=True)
+class _Extended:
+    """What the headers in front of an entry's own say of it."""
+
+    name: bytes = b""
+    link: bytes = b""
+    records: dict[bytes, bytes] = field(default_factory=dict)
+
+    @property
+    def recorded_name(self) -> bytes | None:
+        return self.records.get(b"GNU.sparse.name") or self.records.get(b"path")
+
+
+class TarScanner:
+    """A cursor over the entries of one tar stream.
+
+    `where` names the stream in errors, `stream` numbers it in spans. Raises BadArchive for a
+    damaged header, a refused name and, from `finish()`, a stream that is cut short.
+    """
+
+    def __init__(self, where: str, stream: int) -> None:
+        self._where = where
+        self._stream = stream
+        self._chunk = b""
+        self._base = 0
+        self._at = 0
+        self._entry_at = 0
+        self._partial = bytearray()
+        self._needed = 0
+        self._run = -1
+        self._out: list[Span] = []
+        self._after: list[bytes] = []
+        self._remaining = 0
+        self._keeping = False
+        self._ended = False
+        self._finished = False
+        self._header_size = 0
+        self._renamed = False
+        self.touched = False
+        """Whether bytes were rewritten, added or, of global headers, cut; drops do not count."""
+        self.ordinal = -1
+        """The entry's number in its stream, from 0."""
+        self.path = b""
+        """The entry's path, normalised."""
+        self.kind = REGULAR
+        """The entry's type flag; a regular file's is `0`, however it was written."""
+        self.link = b""
+        """The target of a hard link, normalised, or of a symlink, as it stands."""
+        self.size = 0
+        """The bytes of payload in the stream; for a sparse file, less than the file's size."""
+
+    @property
+    def span_size(self) -> int:
+        """The bytes that the entry takes in the tar: headers, payload and padding."""
+        return self._header_size + padded(self.size)
+
+    @property
+    def header(self) -> bytes:
+        """A copy of the entry's header blocks, extensions first; before the decision only."""
+        raw = bytes(self._partial) or self._chunk[self._entry_at : self._at]
+        return with_path(raw, self.path) if self._renamed else raw
+
+    @property
+    def consumed(self) -> int:
+        """The bytes of the stream so far."""
+        return self._base + len(self._chunk)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk; the one before must be stepped through and taken."""
+        if self._finished:
+            raise StreamConsumed(f"{self._where} was scanned to its end already")
+        self._base += len(self._chunk)
+        self._chunk = chunk
+        self._at = 0
+        if self._keeping and not self._partial and not self._ended:
+            self._run = 0
+
+    def advance(self) -> bool:
+        """Step to the next entry whose header is complete; False when the chunk is used up."""
+        while not self._ended and self._pass_payload():
+            self._insert_waiting()
+            if not self._read_headers():
+                return False
+            if self.kind != PAX_GLOBAL:
+                self.ordinal += 1
+                self._renamed = False
+                return True
+            self.drop()
+            self.touched = True
+        return False
+
+    def rename(self, path: bytes) -> None:
+        """From here on the entry has another path (normalised), also where it is kept."""
+        self.path = path
+        self._renamed = True
+
+    def keep(self) -> None:
+        """The entry stays, bit for bit unless it was renamed."""
+        if self._renamed:
+            self.replace(self.header)
+            return
+        if self._partial:
+            self._out.append(
+                Kept(self._stream, self._partial_offset, memoryview(bytes(self._partial)))
+            )
+            self._partial.clear()
+            self._run = self._at
+        elif self._run < 0:
+            self._run = self._entry_at
+        self._keeping = True
+
+    def drop(self) -> None:
+        """The entry goes, headers and payload."""
+        self._close_run(self._entry_at)
+        self._partial.clear()
+        self._keeping = False
+
+    def replace(self, header: bytes) -> None:
+        """The entry stays under other headers; its payload is kept."""
+        self.drop()
+        self._out.append(New(header))
+        self._run = self._at
+        self._keeping = True
+        self.touched = True
+
+    def insert_before(self, data: bytes) -> None:
+        """Put whole entries of our own in front of this one; before its decision only."""
+        self._close_run(self._entry_at)
+        self._out.append(New(data))
+        self.touched = True
+
+    def insert_after(self, data: bytes) -> None:
+        """Put whole entries of our own behind this one."""
+        self._after.append(data)
+        self.touched = True
+
+    def take(self) -> list[Span]:
+        """The spans decided since the last call; their views stay valid."""
+        self._close_run(self._entry_at if self._partial else self._at)
+        out = self._out
+        self._out = []
+        if self._keeping and not self._partial and not self._ended:
+            self._run = self._at
+        return out
+
+    def finish(self) -> list[Span]:
+        """The stream is over: the last spans. Raises BadArchive where it ends within an entry."""
+        self._finished = True
+        if not self._ended:
+            if self._remaining or any(self._partial):
+                raise BadArchive(
+                    f"{self._where} is cut short: its tar ends within an entry, after "
+                    f"{self.consumed} bytes; build or push the image again"
+                )
+            self._insert_waiting()
+        return self._out
+
+    @property
+    def _partial_offset(self) -> int:
+        return self._base + self._at - len(self._partial)
+
+    def _close_run(self, end: int) -> None:
+        if 0 <= self._run < end:
+            view = memoryview(self._chunk)[self._run : end]
+            self._out.append(Kept(self._stream, self._base + self._run, view))
+        self._run = -1
+
+    def _pass_payload(self) -> bool:
+        """Move past what is left of the entry's payload; False when the chunk ends first."""
+        step = min(self._remaining, len(self._chunk) - self._at)
+        self._at += step
+        self._remaining -= step
+        return not self._remaining
+
+    def _insert_waiting(self) -> None:
+        if self._after:
+            self._close_run(self._at)
+            self._out += map(New, self._after)
+            self._after.clear()
+            if self._keeping:
+                self._run = self._at
+
+    def _read_headers(self) -> bool:
+        if self._partial:
+            return self._read_partial()
+        chunk, at = self._chunk, self._at
+        if chunk[at : at + 1] == b"\0" and chunk.startswith(ZERO_BLOCK, at):
+            self._end(at)
+            return False
+        length = self._parse(chunk, at)
+        self._entry_at = at
+        if length > 0:
+            self._at = at + length
+            return True
+        self._close_run(at)
+        self._partial += memoryview(chunk)[at:]
+        self._needed = -length
+        self._at = len(chunk)
+        return False
+
+    def _read_partial(self) -> bool:
+        """Complete headers that began in an earlier chunk."""
+        self._entry_at = 0
+        while True:
+            step = self._chunk[self._at : self._at + self._needed - len(self._partial)]
+            self._partial += step
+            self._at += len(step)
+            if len(self._partial) < self._needed:
+                return False
+            if self._partial == ZERO_BLOCK:
+                self._partial.clear()
+                self._end(self._at)
+                return False
+            length = self._parse(bytes(self._partial), 0)
+            if length > 0:
+                return True
+            self._needed = -length
+
+    def _end(self, at: int) -> None:
+        self._close_run(at)
+        self._keeping = False
+        self._ended = True
+
+    def _parse(self, buffer: bytes, start: int) -> int:
+        """Read one entry's headers at `start`: their length, or minus the length they need."""
+        extended = _Extended()
+        at = start
+        while True:
+            if len(buffer) - at < BLOCK:
+                return start - at - BLOCK
+            if not has_valid_checksum(buffer, at):
+                raise self._damaged("a header's checksum is wrong", at)
+            typeflag = buffer[at + TYPE_AT : at + TYPE_AT + 1]
+            size = self._parse_size(buffer, at)
+            if typeflag not in EXTENSIONS:
+                break
+            end = at + BLOCK + padded(size)
+            if size > MAX_EXTENSION or end - start > MAX_HEADERS:
+                raise self._damaged("an entry has more headers than squashproxy accepts", at)
+            if end > len(buffer):
+                return start - end
+            if typeflag == PAX_GLOBAL:
+                return self._set_global(end - start)
+            self._extend(extended, typeflag, buffer[at + BLOCK : at + BLOCK + size], at)
+            at = end
+        end = at + BLOCK if typeflag != GNU_SPARSE else _sparse_end(buffer, at)
+        if end > len(buffer):
+            return start - end
+        self._set_entry(buffer, at, typeflag, size, extended)
+        self._header_size = end - start
+        return end - start
+
+    def _extend(self, extended: _Extended, typeflag: bytes, payload: bytes, at: int) -> None:
+        if typeflag == GNU_LONG_NAME:
+            extended.name = payload.partition(b"\0")[0]
+        elif typeflag == GNU_LONG_LINK:
+            extended.link = payload.partition(b"\0")[0]
+        elif typeflag == PAX:
+            try:
+                extended.records = parse_pax(payload)
+            except BadArchive as error:
+                raise self._damaged(str(error), at) from error
+
+    def _set_global(self, length: int) -> int:
+        self.kind = PAX_GLOBAL
+        self.size = 0
+        self._remaining = 0
+        return length
+
+    def _set_entry(
+        self, buffer: bytes, at: int, typeflag: bytes, size: int, extended: _Extended
+    ) -> None:
+        name = extended.name or extended.recorded_name or read_name(buffer, at)
+        self.path = self._normalise(name, at)
+        if typeflag in _REGULAR_TYPES:
+            typeflag = DIRECTORY if name.endswith(b"/") else REGULAR
+        elif typeflag in (HARD_LINK, SYMLINK):
+            link = extended.link or extended.records.get(b"linkpath") or read_link(buffer, at)
+            self.link = self._normalise(link, at) if typeflag == HARD_LINK else link
+        if b"size" in extended.records:
+            size = self._recorded_size(extended.records[b"size"], at)
+        self.kind = typeflag
+        self.size = 0 if typeflag in WITHOUT_PAYLOAD else size
+        self._remaining = padded(self.size)
+
+    def _normalise(self, name: bytes, at: int) -> bytes:
+        try:
+            return normalise(name)
+        except BadArchive as error:
+            shown = name.decode("utf-8", "backslashreplace")
+            raise BadArchive(
+                f"{self._where}: the entry {shown!r}, at byte {self._position(at)} of its tar, "
+                f"{error}; squashproxy refuses such names"
+            ) from error
+
+    def _parse_size(self, buffer: bytes, at: int) -> int:
+        try:
+            size = parse_number(buffer[at + SIZE.start : at + SIZE.stop])
+        except ValueError as error:
+            raise self._damaged("a header's size is no number", at) from error
+        if size < 0:
+            raise self._damaged("a header's size is negative", at)
+        return size
+
+    def _recorded_size(self, text: bytes, at: int) -> int:
+        if not text.isdigit():
+            raise self._damaged("a pax header's size is no number", at)
+        return int(text)
+
+    def _position(self, at: int) -> int:
+        return (self._partial_offset if self._partial else self._base) + at
+
+    def _damaged(self, what: str, at: int) -> BadArchive:
+        return BadArchive(
+            f"{self._where} is damaged: {what}, at byte {self._position(at)} of its tar; "
+            "build or push the image again"
+        )
+
+
+def _sparse_end(buffer: bytes, at: int) -> int:
+    """Where the map of an old GNU sparse file ends; past the buffer where it is incomplete."""
+    more = is_sparse_extended(buffer, at, first=True)
+    at += BLOCK
+    while more:
+        if at + BLOCK > len(buffer):
+            return at + BLOCK
+        more = is_sparse_extended(buffer, at, first=False)
+        at += BLOCK
+    return at

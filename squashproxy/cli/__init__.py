@@ -1,0 +1,1 @@
+"""The command line: one file per verb, and no logic of images."""

@@ -1,0 +1,74 @@
+"""`squashproxy copy`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from squashproxy.cli.images import make_limits, parse_target, squash_options
+from squashproxy.cli.options import CommonOptions, common_options
+from squashproxy.cli.session import open_session, watching
+from squashproxy.cli.verbs import examples
+from squashproxy.errors import UsageError
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import Reference, parse_reference
+from squashproxy.report.copying import show_copy
+from squashproxy.report.documents import to_json
+from squashproxy.report.screen import Screen
+
+
+@click.command(
+    epilog=examples(
+        "squashproxy copy docker.io/library/app:1 registry.example.com/app:1",
+        "squashproxy copy --base 1 --json HOST/app:1 OTHER/app:1",
+    )
+)
+@click.argument("source", type=parse_reference)
+@click.argument("target", type=parse_target)
+@squash_options
+@click.option("--force", is_flag=True, help="Squash even if the target is up to date.")
+@click.option("--no-clobber", is_flag=True, help="Leave a tag that exists alone.")
+@click.option(
+    "--backup",
+    metavar="TEMPLATE",
+    help="Keep what the tag pointed to under this tag, as in '{tag}-before'.",
+)
+@common_options
+def copy(common: CommonOptions, /, source: Reference, target: Reference, **values: Any) -> None:
+    """Squash the image SOURCE and push it as TARGET.
+
+    Layers above the base become one, without what upper layers deleted or replaced. The tag moves
+    last. A second run finds the target up to date and does nothing.
+    """
+    options = _copy_options(common, values)
+    with open_session(common) as session:
+        with watching(common) as observer:
+            result = copy_image(
+                session.open_source(source),
+                session.open_sink(target),
+                options,
+                open_source=session.open_source,
+                observer=observer,
+                clock=time.monotonic,
+            )
+        for warning in result.warnings:
+            observer.warn(warning)
+    if common.as_json:
+        click.echo(to_json(result))
+    elif not common.quiet:
+        show_copy(Screen(), result)
+
+
+def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:
+    limits = make_limits(
+        *(values.pop(name) for name in ("memory", "max_unpacked", "max_entries", "max_ratio"))
+    )
+    if values["no_clobber"] and values["backup"] is not None:
+        raise UsageError(
+            "--no-clobber and --backup contradict each other: one leaves an existing tag alone, "
+            "the other replaces it; give one of them"
+        )
+    return CopyOptions(limits=limits, jobs=common.jobs, **values)

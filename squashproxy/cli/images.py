@@ -1,0 +1,111 @@
+"""The arguments and options that `copy` and `plan` share: what is squashed, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from squashproxy.cli.options import parse_size
+from squashproxy.errors import UsageError
+from squashproxy.oci.platform import parse_platform
+from squashproxy.pipeline.options import Limits, parse_base, parse_compression
+from squashproxy.reference import Reference, parse_reference, parse_repository
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_DEFAULT_MEMORY = "2GiB"
+
+
+def parse_target(text: str) -> Reference:
+    """Read a reference that can be pushed to; raise UsageError where it names a digest."""
+    reference = parse_reference(text)
+    if reference.digest is not None:
+        raise UsageError(
+            f"{text!r} cannot be a target: squashing changes the digest; give HOST/REPO:TAG"
+        )
+    return reference
+
+
+_POSITIVE = click.IntRange(min=1)
+
+
+def squash_options(function: _F) -> _F:
+    """Give a verb the options that shape the result."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def make_limits(
+    memory: int | None, max_unpacked: int | None, max_entries: int | None, max_ratio: float | None
+) -> Limits:
+    """The limits of an image, from their options."""
+    return Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
+
+
+_OPTIONS = (
+    click.option(
+        "--base",
+        type=parse_base,
+        default="auto",
+        show_default=True,
+        metavar="auto|none|N|REF",
+        help="Layers to keep as they are: found by itself, none, the first N, or those of an image "
+        "whose layers the source begins with.",
+    ),
+    click.option(
+        "--base-repo",
+        "base_repos",
+        type=parse_repository,
+        multiple=True,
+        metavar="REPO",
+        help="Repository of the target registry that holds bases; its blobs are mounted. "
+        "Repeatable.",
+    ),
+    click.option(
+        "--platform",
+        "platforms",
+        type=parse_platform,
+        multiple=True,
+        metavar="OS/ARCH[/VARIANT]",
+        help="Only this platform of an index. Repeatable; default: all.",
+    ),
+    click.option(
+        "--compression",
+        type=parse_compression,
+        default="keep",
+        show_default=True,
+        metavar="keep|gzip|zstd[:LEVEL]",
+        help="Format of the new layer.",
+    ),
+    click.option(
+        "--strict", is_flag=True, help="Fail where unpackers disagree about a layer; else warn."
+    ),
+    click.option(
+        "--memory",
+        type=parse_size,
+        default=_DEFAULT_MEMORY,
+        show_default=True,
+        metavar="SIZE",
+        help="Limit of what the merge may remember. Sizes: bytes, 500M, 2GiB.",
+    ),
+    click.option(
+        "--max-unpacked",
+        type=parse_size,
+        metavar="SIZE",
+        help="Refuse an image whose layers unpack to more than this.",
+    ),
+    click.option(
+        "--max-entries",
+        type=_POSITIVE,
+        metavar="N",
+        help="Refuse an image with more files, directories and links than this.",
+    ),
+    click.option(
+        "--max-ratio",
+        type=click.FloatRange(min=1.0),
+        metavar="R",
+        help="Refuse a layer that unpacks to more than R times its size.",
+    ),
+)

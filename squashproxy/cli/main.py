@@ -1,0 +1,136 @@
+"""The entry point: the only place that turns errors into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import TracebackType
+
+import click
+from click.shell_completion import shell_complete
+
+from squashproxy import __version__
+from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
+from squashproxy.cli.verbs import VerbGroup, examples
+from squashproxy.errors import SquashproxyError
+
+_PROGRAM = "squashproxy"
+_COMPLETE_VARIABLE = "_SQUASHPROXY_COMPLETE"
+_FAILED = 1
+_USAGE = 2
+_INTERRUPTED = 130
+
+
+@click.group(
+    cls=VerbGroup,
+    name=_PROGRAM,
+    epilog=examples(
+        "squashproxy copy registry.dev.example.com/app:1 registry.example.com/app:1",
+    ),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.option("--version", "show_version", is_flag=True, help="Print the version.")
+@click.option("-v", "--verbose", count=True, help="With --version: name the libraries too.")
+@click.pass_context
+def squashproxy(context: click.Context, *, show_version: bool, verbose: int) -> None:
+    """Squash container images while they move between registries.
+
+    What upper layers deleted or replaced is left out; the layers of the base stay shared. No
+    daemon, no root, no disk.
+    """
+    context.ensure_object(Diagnostics).verbosity = verbose
+    if show_version:
+        click.echo(f"{_PROGRAM} {__version__}")
+        if verbose:
+            versions = import_module("squashproxy.cli.versions")
+            click.echo("\n".join(versions.iter_versions()))
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(_USAGE)
+
+
+def main() -> None:
+    """Run the process's command line and exit."""
+    diagnostics = Diagnostics(json_lines=wants_json_lines(sys.argv[1:]))
+    sys.excepthook = lambda kind, error, trace: _tell_bug(diagnostics, kind, error, trace)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    instruction = os.environ.get(_COMPLETE_VARIABLE)
+    if instruction:
+        sys.exit(shell_complete(squashproxy, {}, _PROGRAM, _COMPLETE_VARIABLE, instruction))
+    sys.exit(run(sys.argv[1:], diagnostics))
+
+
+def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int:
+    """Run one command line; return its exit code (INTERFACE.md).
+
+    An exception that is nobody's error on purpose passes through: it is a bug.
+    """
+    if diagnostics is None:
+        diagnostics = Diagnostics(json_lines=wants_json_lines(arguments))
+    try:
+        return _invoke(arguments, diagnostics)
+    except SquashproxyError as error:
+        diagnostics.fail(str(error), error)
+        return error.exit_code
+    except click.ClickException as error:
+        diagnostics.fail(_usage_sentence(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        diagnostics.fail(
+            "interrupted: uploads under way were cancelled; run the same command again to finish"
+        )
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return _FAILED
+    except OSError as error:
+        diagnostics.fail(_system_sentence(error), error)
+        return _FAILED
+
+
+def _invoke(arguments: Sequence[str], diagnostics: Diagnostics) -> int:
+    try:
+        with squashproxy.make_context(_PROGRAM, list(arguments), obj=diagnostics) as context:
+            squashproxy.invoke(context)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
+def _usage_sentence(error: click.ClickException) -> str:
+    """Click's message as a sentence that also says where the help is."""
+    message = error.format_message().strip().rstrip(".")
+    message = message[:1].lower() + message[1:]
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else _PROGRAM
+    return f"{message}; see '{path} --help'"
+
+
+def _system_sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{(error.strerror or str(error)).lower()}; the system refused it to squashproxy"
+
+
+def _silence_stdout() -> None:
+    """Nobody reads any more: let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell_bug(
+    diagnostics: Diagnostics,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
+    """Stand in for the interpreter's own report of an exception that nothing caught."""
+    detail = f"{kind.__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    diagnostics.fail(
+        f"this is a bug in squashproxy ({detail}); run it again with -vv and report the traceback",
+        error.with_traceback(trace),
+    )

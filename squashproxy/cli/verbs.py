@@ -1,0 +1,64 @@
+"""The group of verbs: each is imported when it is used, so that `--version` starts at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+from click.shell_completion import CompletionItem
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Where a command is defined, as `module:name`, and its line in the group's help."""
+
+    location: str
+    summary: str
+
+
+VERBS = {
+    "copy": Verb("squashproxy.cli.copy:copy", "Squash an image and push it to another registry."),
+    "plan": Verb("squashproxy.cli.plan:plan", "Show what a copy would do; move nothing."),
+    "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),
+    "inspect": Verb("squashproxy.cli.inspect:inspect", "Show an image's platforms and layers."),
+    "demo": Verb("squashproxy.cli.demo:demo", "Squash an image between two local registries."),
+    "completion": Verb("squashproxy.cli.completion:completion", "Print a completion script."),
+}
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: command lines to try, not wrapped."""
+    title = "Examples:" if len(lines) > 1 else "Example:"
+    return "\n".join(("\b", title, *(f"  {line}" for line in lines)))
+
+
+class VerbGroup(click.Group):
+    """A click group over VERBS that lists and completes names without importing the verbs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order that a newcomer needs them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the verb; None where there is none of that name."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].location.partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command), "VERBS names click commands"
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of verbs into the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs, and the group's own options."""
+        verbs = [
+            CompletionItem(name, help=verb.summary)
+            for name, verb in VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]

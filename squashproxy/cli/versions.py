@@ -1,0 +1,21 @@
+"""What `--version -v` names: the interpreter and the libraries that shape speed and bytes."""
+
+from __future__ import annotations
+
+import platform
+import zlib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+_LIBRARIES = ("zlib-ng", "backports.zstd", "requests", "urllib3", "click", "rich")
+
+
+def iter_versions() -> Iterator[str]:
+    """One line for each; a library that this Python does not need is left out."""
+    yield f"{platform.python_implementation()} {platform.python_version()}"
+    yield f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+    for name in _LIBRARIES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue

@@ -1,0 +1,99 @@
+"""From the merge's spans to a blob: the seam behind which compression happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from squashproxy.codec.packing import iter_packed
+from squashproxy.digest import Digest, Hasher
+from squashproxy.oci.mediatypes import Compression
+from squashproxy.span import Span
+
+BLOCK = 256 << 10
+"""Encoders see the tar in pieces of this many bytes, however it arrived, since what some of them
+write depends on the pieces."""
+
+
+class Encoder(Protocol):
+    """Turns spans into a blob, once. The properties hold when the blob was read to its end."""
+
+    def iter_blob(self, spans: Iterable[Span]) -> Iterator[bytes]:
+        """The blob, in chunks."""
+        ...
+
+    @property
+    def diff_id(self) -> Digest:
+        """The digest of the tar."""
+        ...
+
+    @property
+    def unpacked(self) -> int:
+        """The tar's size in bytes."""
+        ...
+
+    @property
+    def spliced(self) -> int:
+        """Bytes of the blob that were copied compressed."""
+        ...
+
+    @property
+    def reencoded(self) -> int:
+        """Bytes of the tar that were compressed anew."""
+        ...
+
+
+class Recompressor:
+    """Compresses everything anew."""
+
+    def __init__(self, packing: Compression, level: int | None = None) -> None:
+        self._packing = packing
+        self._level = level
+        self._hasher = Hasher()
+
+    def iter_blob(self, spans: Iterable[Span]) -> Iterator[bytes]:
+        """The blob, in chunks."""
+        return iter_packed(self._iter_hashed(spans), self._packing, self._level)
+
+    def _iter_hashed(self, spans: Iterable[Span]) -> Iterator[bytes]:
+        for block in iter_blocks(spans, BLOCK):
+            self._hasher.update(block)
+            yield block
+
+    @property
+    def diff_id(self) -> Digest:
+        """The digest of the tar."""
+        return self._hasher.digest
+
+    @property
+    def unpacked(self) -> int:
+        """The tar's size in bytes."""
+        return self._hasher.size
+
+    @property
+    def spliced(self) -> int:
+        """Nothing is ever copied compressed."""
+        return 0
+
+    @property
+    def reencoded(self) -> int:
+        """The whole tar."""
+        return self.unpacked if self._packing is not Compression.NONE else 0
+
+
+def iter_blocks(spans: Iterable[Span], size: int) -> Iterator[bytes]:
+    """The bytes of `spans` in blocks of exactly `size`, the last one shorter."""
+    pieces: list[bytes | memoryview] = []
+    held = 0
+    for span in spans:
+        data: bytes | memoryview = span.data
+        while held + len(data) >= size:
+            cut = size - held
+            yield b"".join([*pieces, data[:cut]])
+            pieces, held = [], 0
+            data = data[cut:]
+        if data:
+            pieces.append(data)
+            held += len(data)
+    if pieces:
+        yield b"".join(pieces)

@@ -1,0 +1,78 @@
+"""What gzip members and zstd frames have in common: one after another, each with its own end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from typing import Protocol
+
+from squashproxy.errors import BadCompression
+
+CHUNK = 256 << 10
+"""Inflated chunks hold at most this many bytes."""
+
+
+class Frame(Protocol):
+    """A decompressor for one member or frame."""
+
+    def inflate(self, data: bytes) -> tuple[bytes, bytes]:
+        """At most CHUNK bytes of content, and the part of `data` that was not needed.
+
+        Raises BadCompression.
+        """
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether the frame's end, with its checksum, was read."""
+        ...
+
+    @property
+    def has_more(self) -> bool:
+        """Whether content is left that needs no more data."""
+        ...
+
+
+def iter_frames(
+    blob: Iterable[bytes], open_frame: Callable[[], Frame], where: str, padding: bytes = b""
+) -> Generator[bytes, None, None]:
+    """The content of all frames in `blob`; bytes of `padding` between and after them are skipped.
+
+    Raises BadCompression where the last frame has no end.
+    """
+    frame: Frame | None = None
+    for chunk in blob:
+        data = chunk
+        while data or (frame is not None and frame.has_more):
+            if frame is None:
+                data = data.lstrip(padding)
+                if not data:
+                    break
+                frame = open_frame()
+            content, data = frame.inflate(data)
+            if content:
+                yield content
+            if frame.ended:
+                frame = None
+    if frame is not None:
+        yield from _iter_rest(frame, where)
+
+
+def _iter_rest(frame: Frame, where: str) -> Generator[bytes, None, None]:
+    """What the frame still holds when there is no more data."""
+    while not frame.ended:
+        content, _ = frame.inflate(b"")
+        if content:
+            yield content
+        elif not frame.ended:
+            raise BadCompression(
+                f"{where} is cut short: its compressed stream has no end; build or push the image "
+                "again"
+            )
+
+
+def damaged(where: str, error: Exception) -> BadCompression:
+    """The error for a stream that does not inflate."""
+    return BadCompression(
+        f"{where} is damaged: its compressed stream does not inflate ({error}); build or push the "
+        "image again"
+    )

@@ -1,0 +1,144 @@
+"""The demo from the first registry to the proof."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+from squashproxy.demo.image import DemoLayer, build_layers
+from squashproxy.demo.trees import Tree, differences, unpack
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.plan import plan_image
+from squashproxy.pipeline.progress import Observer
+from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.report.copying import show_copy
+from squashproxy.report.planning import show_plan
+from squashproxy.report.screen import Screen, printable
+from squashproxy.report.sizes import count_text, size_text
+from squashproxy.testing import FakeRegistry, ImageBuilder
+from squashproxy.transports.base import ImageSource
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+_APP = "demo/app"
+_BASE = "demo/base"
+_TAG = "1"
+_SHOWN_DIFFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo did. `differences` is empty where both images unpack to the same tree of
+    `paths` paths; `seconds` counts all of it.
+    """
+
+    plan: PlanResult
+    copy: CopyResult
+    second_copy: CopyResult
+    paths: int
+    differences: tuple[str, ...]
+    seconds: float
+
+
+def run_demo(screen: Screen | None, observer: Observer, jobs: int) -> DemoResult:
+    """Tell the story on `screen`, if there is one, and return what happened."""
+    begun = time.monotonic()
+    tell = _Teller(screen)
+    tell.step("Two registries on loopback; an image from the files of this machine's Python")
+    layers = build_layers()
+    with FakeRegistry() as old, FakeRegistry() as new, RegistryClient() as client:
+        _push(old, layers, _APP)
+        _push(new, layers[:1], _BASE)
+        tell.layers(layers)
+        source = RegistrySource(client, _reference(old, _APP))
+        sink = RegistrySink(client, _reference(new, _APP))
+        options = CopyOptions(base_repos=(Repository(new.host, _BASE),), jobs=jobs)
+
+        def open_source(reference: Reference) -> ImageSource:
+            return RegistrySource(client, reference)
+
+        def copy() -> CopyResult:
+            return copy_image(
+                source,
+                sink,
+                options,
+                open_source=open_source,
+                observer=observer,
+                clock=time.monotonic,
+            )
+
+        tell.step("Plan: what would a copy do?")
+        plan = plan_image(source, sink, options, open_source=open_source, observer=observer)
+        tell.plan(plan)
+        tell.step("Copy: squash on the way from one registry to the other")
+        first = copy()
+        tell.copied(first)
+        tell.step("Proof: unpack both images with Python's tarfile and compare")
+        before, after = _tree(old), _tree(new)
+        found = tuple(differences(before, after))
+        tell.compared(before, found)
+        tell.step("Once more: the target is up to date")
+        second = copy()
+        tell.copied(second)
+    return DemoResult(plan, first, second, len(before), found, time.monotonic() - begun)
+
+
+def _reference(registry: FakeRegistry, path: str) -> Reference:
+    return Reference(Repository(registry.host, path), _TAG)
+
+
+def _push(registry: FakeRegistry, layers: tuple[DemoLayer, ...], path: str) -> None:
+    image = ImageBuilder()
+    for layer in layers:
+        image.layer(layer.tar, history=layer.created_by)
+    image.push(registry, path, _TAG)
+
+
+def _tree(registry: FakeRegistry) -> Tree:
+    manifest = json.loads(registry.manifest(_APP, _TAG).data)
+    digests = [layer["digest"] for layer in manifest["layers"]]
+    return unpack(registry.blob(_APP, digest) for digest in digests)
+
+
+class _Teller:
+    """Writes the story's steps, or nothing where nobody reads."""
+
+    def __init__(self, screen: Screen | None) -> None:
+        self._screen = screen
+        self._number = 0
+
+    def step(self, sentence: str) -> None:
+        self._number += 1
+        if self._screen:
+            gap = "\n" if self._number > 1 else ""
+            self._screen.line(f"{gap}{self._number}. {sentence}", "bold cyan")
+
+    def layers(self, layers: tuple[DemoLayer, ...]) -> None:
+        if self._screen:
+            for layer in layers:
+                self._screen.line(f"   {size_text(len(layer.tar)):>8}  {layer.created_by}")
+
+    def plan(self, plan: PlanResult) -> None:
+        if self._screen:
+            show_plan(self._screen, plan)
+
+    def copied(self, result: CopyResult) -> None:
+        if self._screen:
+            show_copy(self._screen, result)
+
+    def compared(self, before: Tree, found: tuple[str, ...]) -> None:
+        if self._screen is None:
+            return
+        if not found:
+            self._screen.line(
+                f"The same tree: {count_text(len(before), 'path')} compared by type, mode, owner, "
+                "time, content and hard links; no difference.",
+                "bold green",
+            )
+            return
+        self._screen.line(f"The trees differ in {count_text(len(found), 'path')}:", "bold red")
+        for sentence in found[:_SHOWN_DIFFERENCES]:
+            self._screen.line(f"  {printable(sentence)}")

@@ -1,0 +1,186 @@
+"""Which leading layers of an image stay as they are (INTERFACE.md, `--base`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from squashproxy.digest import parse_digest
+from squashproxy.errors import BadReference, BaseMismatch, FormatError, SquashproxyError
+from squashproxy.oci.config import ImageConfig
+from squashproxy.oci.manifest import ImageIndex, ImageManifest, parse_manifest
+from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.documents import parse_image, read_config
+from squashproxy.pipeline.options import BaseKind, CopyOptions
+from squashproxy.pipeline.progress import Observer
+from squashproxy.reference import Reference, Repository, parse_reference
+from squashproxy.transports.base import ImageSink, ImageSource
+
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+
+SourceOpener = Callable[[Reference], ImageSource]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The first `count` layers stay; `reason` says why, for people.
+
+    `annotations` name the base image where it is known to be true; `repository` is where that image
+    lives.
+    """
+
+    count: int
+    reason: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    repository: Repository | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the source."""
+
+    name: str
+    manifest: ImageManifest
+    config: ImageConfig
+
+    @property
+    def platform(self) -> Platform:
+        """What the image runs on."""
+        return self.config.platform
+
+
+def choose_base(
+    image: Image,
+    options: CopyOptions,
+    sink: ImageSink | None,
+    open_source: SourceOpener,
+    observer: Observer,
+) -> Base:
+    """The base that the options name; foreign layers always belong to it.
+
+    Raises BaseMismatch where the base asked for is no prefix of the image's layers.
+    """
+    base = _chosen(image, options, sink, open_source, observer)
+    foreign = [
+        number
+        for number, layer in enumerate(image.manifest.layers, 1)
+        if is_foreign(layer.media_type)
+    ]
+    if foreign and foreign[-1] > base.count:
+        return Base(foreign[-1], "foreign layers stay as they are")
+    return base
+
+
+def _chosen(
+    image: Image,
+    options: CopyOptions,
+    sink: ImageSink | None,
+    open_source: SourceOpener,
+    observer: Observer,
+) -> Base:
+    layers = len(image.manifest.layers)
+    choice = options.base
+    if choice.kind is BaseKind.NONE:
+        return Base(0, "no base, as asked for")
+    if choice.kind is BaseKind.COUNT:
+        if choice.count > layers:
+            raise BaseMismatch(
+                f"{image.name} has {layers} layers, so --base {choice.count} cannot keep "
+                f"{choice.count}; give a number up to {layers}, or auto"
+            )
+        return Base(choice.count, "the number asked for")
+    if choice.image is not None:
+        return _named(image, choice.image, open_source)
+    return (
+        _try_annotated(image, open_source, observer)
+        or _try_held(image, options, sink)
+        or Base(min(1, layers), "the first layer, since nothing names the base")
+    )
+
+
+def _named(image: Image, reference: Reference, open_source: SourceOpener) -> Base:
+    base = _base_image(open_source(reference), image.platform)
+    count = _prefix_length(image, base)
+    if count is None:
+        raise BaseMismatch(
+            f"{reference} is not the base of {image.name}: its layers are not the first ones of "
+            "the image; name the exact version that the image was built on, or use --base auto"
+        )
+    return Base(
+        count, f"the layers of {reference}", _annotations(reference, base), reference.repository
+    )
+
+
+def _try_annotated(image: Image, open_source: SourceOpener, observer: Observer) -> Base | None:
+    """The base that the image's own annotations name, if it can be read and is a prefix."""
+    annotations = image.manifest.annotations
+    name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
+    if not name:
+        return None
+    try:
+        reference = parse_reference(name)
+        if digest:
+            reference = reference.at(parse_digest(digest))
+    except (BadReference, FormatError):
+        observer.warn(f"{image.name} names its base as {name!r}, which is no reference; ignored")
+        return None
+    try:
+        base = _base_image(open_source(reference), image.platform)
+    except SquashproxyError as error:
+        observer.warn(f"the base that {image.name} names could not be read ({error}); ignored")
+        return None
+    count = _prefix_length(image, base)
+    if count is None:
+        return None
+    true = {key: annotations[key] for key in (BASE_NAME, BASE_DIGEST) if key in annotations}
+    return Base(count, f"the layers of {name}, which the image names", true, reference.repository)
+
+
+def _try_held(image: Image, options: CopyOptions, sink: ImageSink | None) -> Base | None:
+    """The longest run of leading layers that one of the base repositories holds."""
+    if sink is None:
+        return None
+    best, found = 0, None
+    for repository in options.base_repos:
+        count = 0
+        for layer in image.manifest.layers:
+            if not sink.has_blob(layer, repository):
+                break
+            count += 1
+        if count > best:
+            best, found = count, repository
+    if found is None:
+        return None
+    return Base(best, f"the layers that {found} holds", repository=found)
+
+
+def _base_image(source: ImageSource, platform: Platform) -> Image:
+    raw = source.read_manifest()
+    parsed = parse_manifest(raw, f"the manifest of {source.name}")
+    if isinstance(parsed, ImageIndex):
+        for child in parsed.children:
+            if child.platform is not None and child.platform.matches(platform):
+                raw = source.read_manifest(child.descriptor.digest)
+                break
+        else:
+            raise BaseMismatch(
+                f"{source.name} has no image for {platform}, so it cannot be the base"
+            )
+    manifest = parse_image(raw, source.name)
+    return Image(source.name, manifest, read_config(source, manifest))
+
+
+def _prefix_length(image: Image, base: Image) -> int | None:
+    """How many layers the two share where `base` is a prefix; the same tar packed anew counts."""
+    count = len(base.manifest.layers)
+    digests = [layer.digest for layer in image.manifest.layers[:count]]
+    if digests == [layer.digest for layer in base.manifest.layers]:
+        return count
+    return count if image.config.diff_ids[:count] == base.config.diff_ids else None
+
+
+def _annotations(reference: Reference, base: Image) -> dict[str, str]:
+    digest = reference.digest or base.manifest.raw.digest
+    return {BASE_NAME: str(reference), BASE_DIGEST: digest}

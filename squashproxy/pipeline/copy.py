@@ -1,0 +1,124 @@
+"""The main job: squash an image, or all images of an index, while copying."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.pipeline.backup import backup_tag
+from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.freshness import Freshness
+from squashproxy.pipeline.image_copy import ImageCopier
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.progress import Observer, RecordingObserver
+from squashproxy.pipeline.results import CopyResult, PlatformCopy
+from squashproxy.pipeline.selection import select
+from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.transports.base import ImageSink, ImageSource
+
+
+def copy_image(
+    source: ImageSource,
+    sink: ImageSink,
+    options: CopyOptions,
+    *,
+    open_source: SourceOpener,
+    observer: Observer,
+    clock: Callable[[], float],
+) -> CopyResult:
+    """Squash `source` into `sink`; the sink's tag moves last, when everything is in.
+
+    `open_source` opens base images, `clock` gives seconds, for the report only. Raises
+    SquashproxyError; then the tag is as it was and no upload is left open.
+    """
+    started = clock()
+    job = _Job(source, sink, options, open_source, RecordingObserver(observer))
+    done = job.run()
+    return CopyResult(
+        source=source.name,
+        source_digest=done.source_digest,
+        target=sink.name,
+        digest=done.digest,
+        skipped=done.skipped,
+        warnings=job.observer.warnings,
+        seconds=round(clock() - started, 3),
+        platforms=done.platforms,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    source_digest: Digest
+    digest: Digest
+    skipped: bool
+    platforms: tuple[PlatformCopy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    source: ImageSource
+    sink: ImageSink
+    options: CopyOptions
+    open_source: SourceOpener
+    observer: RecordingObserver
+
+    def run(self) -> _Done:
+        source_digest = self.source.find_digest()
+        existing = self.sink.find_manifest()
+        if existing is not None and self._leaves_alone(source_digest, existing):
+            return _Done(source_digest, existing, skipped=True)
+        spare = backup_tag(self.options.backup, self.sink.tag, existing)
+        final, platforms = self._copy_all(self.source.read_manifest(source_digest))
+        if existing is not None and spare is not None and existing != final.digest:
+            self.sink.write_manifest(self.sink.read_manifest(existing), spare)
+        self.sink.write_manifest(final, self.sink.tag)
+        return _Done(source_digest, final.digest, skipped=False, platforms=platforms)
+
+    def _leaves_alone(self, source_digest: Digest, existing: Digest) -> bool:
+        if self.options.no_clobber:
+            self.observer.warn(
+                f"{self.sink.name} exists and is left alone, because of --no-clobber"
+            )
+            return True
+        if self.options.force:
+            return False
+        freshness = Freshness(self.source, self.sink, source_digest, self.options)
+        return freshness.is_up_to_date(existing)
+
+    def _copy_all(self, raw: RawManifest) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
+        copier = ImageCopier(self.source, self.sink, self.options, self.open_source, self.observer)
+        parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
+        if isinstance(parsed, ImageIndex):
+            return self._copy_index(parsed, copier)
+        copied = copier.copy(raw)
+        return copied.manifest, (copied.copy,)
+
+    def _copy_index(
+        self, index: ImageIndex, copier: ImageCopier
+    ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
+        """Copy the chosen images; a single one that was asked for becomes the result itself."""
+        selection = select(index, self.options.platforms, self.source.name)
+        if selection.warning is not None:
+            self.observer.warn(selection.warning)
+        children: list[Descriptor] = []
+        platforms: list[PlatformCopy] = []
+        for child in selection.children:
+            copied = copier.copy(self.source.read_manifest(child.descriptor.digest))
+            platform = str(child.platform or copied.copy.platform)
+            platforms.append(replace(copied.copy, platform=platform))
+            if len(selection.children) == 1 and self.options.platforms:
+                return copied.manifest, tuple(platforms)
+            self.sink.write_manifest(copied.manifest)
+            children.append(replace(copied.manifest.descriptor, extra=child.descriptor.extra))
+        return self._index_of(index, children), tuple(platforms)
+
+    def _index_of(self, source: ImageIndex, children: list[Descriptor]) -> RawManifest:
+        """The result's index; the source's own bytes where no child changed."""
+        before = [child.descriptor.digest for child in source.children]
+        if [child.digest for child in children] == before:
+            return source.raw
+        stamp = Stamp(source.raw.digest, options_hash(self.options))
+        return source.with_children(children, {**source.annotations, **stamp.annotations})

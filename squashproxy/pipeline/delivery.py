@@ -1,0 +1,118 @@
+"""Getting blobs into the target: found there, mounted, or copied as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+
+from squashproxy.digest import Digest, digest_of
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.pipeline.crew import Crew
+from squashproxy.pipeline.progress import Observer
+from squashproxy.reference import Repository
+from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one image cost; sizes in bytes."""
+
+    uploaded_bytes: int = 0
+    reused_bytes: int = 0
+    mounted_blobs: int = 0
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add_uploaded(self, count: int) -> None:
+        """Another `count` bytes went to the target. Called from any thread."""
+        with self._lock:
+            self.uploaded_bytes += count
+
+
+class Delivery:
+    """Brings blobs of one source into one sink, each once however many images share it."""
+
+    def __init__(
+        self, source: ImageSource, sink: ImageSink, observer: Observer, mounts: Sequence[Repository]
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._observer = observer
+        self._mounts = mounts
+        self._present: set[Digest] = set()
+
+    def bring(
+        self,
+        blobs: Iterable[Descriptor],
+        crew: Crew,
+        tally: Tally,
+        mounts: Sequence[Repository] = (),
+    ) -> None:
+        """Have all `blobs` in the sink when the crew's work ends.
+
+        Finding and mounting happen at once, before anything is read; the crew copies the rest.
+        `mounts` are repositories to try beside those given in the beginning.
+        """
+        for blob in blobs:
+            if is_foreign(blob.media_type):
+                continue
+            if self._is_there(blob, [*mounts, *self._mounts], tally):
+                tally.reused_bytes += blob.size
+            else:
+                self._present.add(blob.digest)
+                crew.start(partial(self._copy, blob, crew, tally))
+
+    def write(self, label: str, chunks: Iterable[bytes], tally: Tally) -> WrittenBlob:
+        """Store new bytes."""
+        written = self._sink.write_blob(_Progress(self._observer, label, None).watch(chunks))
+        tally.add_uploaded(written.size)
+        self._present.add(written.digest)
+        return written
+
+    def write_document(self, media_type: str, data: bytes, tally: Tally) -> Descriptor:
+        """Store a small document unless the sink has it already."""
+        descriptor = Descriptor(media_type, digest_of(data), len(data))
+        if self._is_there(descriptor, (), tally):
+            tally.reused_bytes += descriptor.size
+        else:
+            self._sink.write_blob((data,), descriptor.digest)
+            self._present.add(descriptor.digest)
+            tally.add_uploaded(descriptor.size)
+        return descriptor
+
+    def _is_there(self, blob: Descriptor, mounts: Sequence[Repository], tally: Tally) -> bool:
+        if blob.digest in self._present:
+            return True
+        if self._sink.has_blob(blob):
+            self._present.add(blob.digest)
+            return True
+        for repository in dict.fromkeys(mounts):
+            if self._sink.try_mount(blob, repository):
+                self._present.add(blob.digest)
+                tally.mounted_blobs += 1
+                return True
+        return False
+
+    def _copy(self, blob: Descriptor, crew: Crew, tally: Tally) -> None:
+        progress = _Progress(self._observer, f"blob {blob.digest[7:19]}", blob.size)
+        chunks = crew.watched(self._source.iter_blob(blob))
+        self._sink.write_blob(progress.watch(chunks), blob.digest)
+        tally.add_uploaded(blob.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    observer: Observer
+    label: str
+    total: int | None
+
+    def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        task = self.observer.start(self.label, self.total)
+        try:
+            for chunk in chunks:
+                task.advance(len(chunk))
+                yield chunk
+        finally:
+            task.finish()

@@ -1,0 +1,55 @@
+"""Reading an image's documents from wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from squashproxy.digest import Digest
+from squashproxy.errors import FormatError
+from squashproxy.oci.config import ImageConfig, parse_config
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
+
+MAX_CONFIG = 16 << 20
+"""Configs above this many bytes are refused."""
+
+
+class Readable(Protocol):
+    """What sources and sinks have in common."""
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        ...
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, verified."""
+        ...
+
+
+def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
+    """The config of an image; raise FormatError where it does not fit the manifest."""
+    where = f"the config of {place.name}"
+    if manifest.config.size > MAX_CONFIG:
+        raise FormatError(
+            f"{where} has {manifest.config.size} bytes; more than {MAX_CONFIG} are refused"
+        )
+    data = b"".join(place.iter_blob(manifest.config))
+    return parse_config(data, len(manifest.layers), where)
+
+
+def parse_image(raw: RawManifest, name: str) -> ImageManifest:
+    """Read the manifest of one image; raise FormatError for an index where none may stand."""
+    parsed = parse_manifest(raw, f"the manifest {short(raw.digest)} of {name}")
+    if isinstance(parsed, ImageIndex):
+        raise FormatError(
+            f"the manifest {short(raw.digest)} of {name} is an index within an index, which "
+            "squashproxy does not read; copy its images one by one"
+        )
+    return parsed
+
+
+def short(digest: Digest) -> str:
+    """A digest as people read it: the algorithm and 12 digits."""
+    return digest[:19]

@@ -1,0 +1,92 @@
+"""Whether the target holds the result already: a HEAD, and a small GET or two."""
+
+from __future__ import annotations
+
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError
+from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
+from squashproxy.oci.mediatypes import Family, family_of
+from squashproxy.pipeline.documents import parse_image, read_config
+from squashproxy.pipeline.image_copy import unsquashable
+from squashproxy.pipeline.options import BaseKind, CopyOptions
+from squashproxy.pipeline.selection import select
+from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.transports.base import ImageSink, ImageSource
+
+
+class Freshness:
+    """Compares a sink with a source whose reference points to `source_digest`."""
+
+    def __init__(
+        self, source: ImageSource, sink: ImageSink, source_digest: Digest, options: CopyOptions
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._source_digest = source_digest
+        self._options = options
+        self._hash = options_hash(options)
+
+    def is_up_to_date(self, existing: Digest) -> bool:
+        """Whether the target's `existing` manifest is what a copy would give.
+
+        A target that cannot be read or understood is not up to date.
+        """
+        try:
+            return self._matches(self._sink.read_manifest(existing))
+        except SquashproxyError:
+            return False
+
+    def _matches(self, raw: RawManifest) -> bool:
+        if raw.digest == self._source_digest:
+            return self._has_nothing_to_squash(raw)
+        result = parse_manifest(raw, f"the manifest of {self._sink.name}")
+        if Stamp(self._source_digest, self._hash).is_on(result.annotations):
+            return True
+        if family_of(raw.media_type) is Family.OCI and not self._options.platforms:
+            return False
+        return self._matches_parts(result)
+
+    def _matches_parts(self, result: ImageManifest | ImageIndex) -> bool:
+        """Compare image by image: Docker lists have no annotations; platforms may be selected."""
+        source = parse_manifest(
+            self._source.read_manifest(), f"the manifest of {self._source.name}"
+        )
+        if isinstance(source, ImageIndex):
+            chosen = select(source, self._options.platforms, self._source.name).children
+            sources = [child.descriptor.digest for child in chosen]
+        else:
+            sources = [source.raw.digest]
+        if isinstance(result, ImageManifest):
+            return len(sources) == 1 and self._is_made_from(result.raw, sources[0])
+        results = [child.descriptor.digest for child in result.children]
+        return len(results) == len(sources) and all(
+            self._is_made_from(self._sink.read_manifest(found), made_from)
+            for found, made_from in zip(results, sources, strict=True)
+        )
+
+    def _is_made_from(self, raw: RawManifest, source: Digest) -> bool:
+        if raw.digest == source:
+            return self._has_nothing_to_squash(raw)
+        manifest = parse_image(raw, self._sink.name)
+        stamp = Stamp(source, self._hash)
+        if family_of(raw.media_type) is Family.OCI:
+            return stamp.is_on(manifest.annotations)
+        return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
+
+    def _has_nothing_to_squash(self, raw: RawManifest) -> bool:
+        """Whether an untouched image is what a copy gives: one layer above its base, or none.
+
+        With a base that takes more looking up than its number, another copy has to find out.
+        """
+        parsed = parse_manifest(raw, f"the manifest of {self._sink.name}")
+        if isinstance(parsed, ImageIndex):
+            images = [child for child in parsed.children if not child.is_attestation]
+            return len(images) == len(parsed.children) and all(
+                self._has_nothing_to_squash(self._sink.read_manifest(child.descriptor.digest))
+                for child in images
+            )
+        if unsquashable(parsed) is not None:
+            return True
+        kept = {BaseKind.NONE: 0, BaseKind.COUNT: self._options.base.count}
+        base = kept.get(self._options.base.kind, 1)
+        return len(parsed.layers) <= base + 1 and self._options.compression.kind is None

@@ -1,0 +1,112 @@
+"""Looking at an image without its layers: manifests and configs only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from squashproxy.oci.config import ImageConfig
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageManifest, parse_manifest
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline import stamp
+from squashproxy.pipeline.documents import parse_image, read_config
+from squashproxy.transports.base import ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDetails:
+    """One layer; `size` is that of the blob, in bytes."""
+
+    digest: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetails:
+    """One platform's image; `compressed` is the sum of its layers' blobs, in bytes.
+
+    `squashed_from` is the source's digest if squashproxy made this image. An artifact that is no
+    container image has the platform `unknown`, no labels and no date.
+    """
+
+    platform: str
+    digest: str
+    media_type: str
+    created: str | None
+    compressed: int
+    squashed_from: str | None
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    layers: tuple[LayerDetails, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a reference points to; `images` holds one image, or all of an index."""
+
+    reference: str
+    digest: str
+    media_type: str
+    annotations: dict[str, str] = field(default_factory=dict)
+    attestations: int = 0
+    images: tuple[ImageDetails, ...] = ()
+
+
+def inspect_image(source: ImageSource) -> Inspection:
+    """Read the manifests and configs behind `source`.
+
+    Raises NotFound, RegistryError, IntegrityError, and FormatError for what is no image document.
+    """
+    raw = source.read_manifest()
+    parsed = parse_manifest(raw, source.name)
+    if isinstance(parsed, ImageManifest):
+        image = _image(source, parsed, None)
+        return Inspection(source.name, raw.digest, parsed.raw.media_type, images=(image,))
+    children = [child for child in parsed.children if not child.is_attestation]
+    return Inspection(
+        source.name,
+        raw.digest,
+        parsed.raw.media_type,
+        _texts(parsed.annotations),
+        len(parsed.children) - len(children),
+        tuple(_child(source, child.descriptor, child.platform) for child in children),
+    )
+
+
+def _child(source: ImageSource, descriptor: Descriptor, platform: Platform | None) -> ImageDetails:
+    raw = source.read_manifest(descriptor.digest)
+    return _image(source, parse_image(raw, source.name), platform)
+
+
+def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None) -> ImageDetails:
+    config = read_config(source, manifest) if manifest.is_image else None
+    platform = config.platform if config else stated
+    labels = (config.document.get("config") or {}).get("Labels") if config else None
+    return ImageDetails(
+        platform=str(platform or Platform("unknown", "unknown")),
+        digest=manifest.raw.digest,
+        media_type=manifest.raw.media_type,
+        created=config.document.get("created") if config else None,
+        compressed=sum(layer.size for layer in manifest.layers),
+        squashed_from=manifest.annotations.get(stamp.SOURCE) or _source_in_history(config),
+        labels=_texts(labels or {}),
+        annotations=_texts(manifest.annotations),
+        layers=tuple(
+            LayerDetails(layer.digest, layer.media_type, layer.size) for layer in manifest.layers
+        ),
+    )
+
+
+def _source_in_history(config: ImageConfig | None) -> str | None:
+    """What the stamp in the last history entry names, where manifests know no annotations."""
+    if config is None or not config.history:
+        return None
+    words = str(config.history[-1].get("comment") or "").split()
+    prefix = f"{stamp.SOURCE}="
+    return next((word.removeprefix(prefix) for word in words if word.startswith(prefix)), None)
+
+
+def _texts(pairs: Mapping[str, object]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in pairs.items()}

@@ -1,0 +1,73 @@
+"""How the pipeline tells what it is doing; someone above shows it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One running piece of work, measured in bytes."""
+
+    def advance(self, count: int) -> None:
+        """Another `count` bytes are done. Called from any thread."""
+        ...
+
+    def finish(self, outcome: str = "") -> None:
+        """The work is over; `outcome` is a word or two such as `mounted`."""
+        ...
+
+
+class Observer(Protocol):
+    """Watches a copy or a plan."""
+
+    def start(self, label: str, total: int | None) -> Task:
+        """A piece of work begins; `total` in bytes, None where unknown. Called from any thread."""
+        ...
+
+    def warn(self, sentence: str) -> None:
+        """Something that the user should know."""
+        ...
+
+
+class SilentTask:
+    """A task that nobody watches."""
+
+    def advance(self, count: int) -> None:
+        """Do nothing."""
+
+    def finish(self, outcome: str = "") -> None:
+        """Do nothing."""
+
+
+class SilentObserver:
+    """An observer that shows nothing."""
+
+    def start(self, label: str, total: int | None) -> Task:  # noqa: ARG002 - the protocol's names
+        """Return a task that nobody watches."""
+        return SilentTask()
+
+    def warn(self, sentence: str) -> None:
+        """Do nothing; warnings also stand in the result."""
+
+
+class RecordingObserver:
+    """Passes everything on to another observer and keeps the warnings, each once."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._warnings: dict[str, None] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings so far, in their order."""
+        return tuple(self._warnings)
+
+    def start(self, label: str, total: int | None) -> Task:
+        """A piece of work begins."""
+        return self._observer.start(label, total)
+
+    def warn(self, sentence: str) -> None:
+        """Something that the user should know."""
+        if sentence not in self._warnings:
+            self._warnings[sentence] = None
+            self._observer.warn(sentence)

@@ -1,0 +1,117 @@
+"""What a copy and a plan report; the field names are those of the JSON (INTERFACE.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformCopy:
+    """One platform's image before and after; all sizes in bytes.
+
+    `compressed_*` are sums over the layers' blobs; `unpacked_*` sums over the tars that were read
+    or written, base excluded since it is not read; `hidden_bytes` is the payload (with headers) of
+    entries above the base that upper layers hide.
+    """
+
+    platform: str
+    source_digest: str
+    digest: str
+    layers_before: int
+    layers_after: int
+    base_layers: int
+    compressed_before: int
+    compressed_after: int
+    unpacked_before: int
+    unpacked_after: int
+    hidden_bytes: int
+    uploaded_bytes: int
+    reused_bytes: int
+    mounted_blobs: int
+    spliced_bytes: int
+    reencoded_bytes: int
+    fallbacks: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What `squashproxy copy` did. `skipped` is true where nothing was left to do."""
+
+    source: str
+    source_digest: str
+    target: str
+    digest: str
+    skipped: bool
+    warnings: tuple[str, ...]
+    seconds: float
+    platforms: tuple[PlatformCopy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenFile:
+    """A file that ships although an upper layer hides it; layers count from 0, base first."""
+
+    path: str
+    size: int
+    layer: int
+    hidden_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer of the source.
+
+    `role` is `base` (kept as it is), `squashed`, or `kept` (above the base, nothing to squash);
+    `hidden_bytes` is what upper layers hide of it, None for a base layer that was not read.
+    """
+
+    digest: str
+    media_type: str
+    role: str
+    created_by: str
+    compressed: int
+    unpacked: int | None
+    entries: int | None
+    hidden_bytes: int | None
+    hidden_entries: int | None
+    in_target: bool | None
+    mountable_from: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformPlan:
+    """What a copy of one platform would do; sizes in bytes, None where no target was given.
+
+    `estimated_after` is the compressed size of the squashed image: the base plus, of each merged
+    layer, its compressed size times the share of its bytes that survive.
+    """
+
+    platform: str
+    source_digest: str
+    base_layers: int
+    base_reason: str
+    layers_before: int
+    layers_after: int
+    compressed_before: int
+    estimated_after: int
+    unpacked_before: int
+    unpacked_after: int
+    hidden_bytes: int
+    reused_bytes: int | None
+    mountable_bytes: int | None
+    upload_estimate: int | None
+    layers: tuple[LayerPlan, ...]
+    largest_hidden: tuple[HiddenFile, ...]
+    fallbacks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What `squashproxy plan` found; nothing was moved."""
+
+    source: str
+    source_digest: str
+    target: str | None
+    up_to_date: bool | None
+    warnings: tuple[str, ...]
+    platforms: tuple[PlatformPlan, ...]

@@ -1,0 +1,52 @@
+"""Which images of an index are copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.errors import NoSuchPlatform
+from squashproxy.oci.manifest import ImageIndex, IndexChild
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.documents import short
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The children to copy, and the attestations that are left out."""
+
+    children: tuple[IndexChild, ...]
+    attestations: tuple[IndexChild, ...]
+
+    @property
+    def warning(self) -> str | None:
+        """What the user should know of the attestations, None where there are none."""
+        if not self.attestations:
+            return None
+        names = ", ".join(short(child.descriptor.digest) for child in self.attestations)
+        plural = "attestation was" if len(self.attestations) == 1 else "attestations were"
+        return (
+            f"{len(self.attestations)} {plural} left out, since they speak of images that were "
+            f"squashed: {names}"
+        )
+
+
+def select(index: ImageIndex, platforms: Sequence[Platform], name: str) -> Selection:
+    """All images of an index, or those for `platforms`.
+
+    Raises NoSuchPlatform for a platform that no image is for. `name` is the index's, for people.
+    """
+    attestations = tuple(child for child in index.children if child.is_attestation)
+    images = tuple(child for child in index.children if not child.is_attestation)
+    for wanted in platforms:
+        if not any(_is_for(child, [wanted]) for child in images):
+            there = ", ".join(str(child.platform) for child in images) or "nothing"
+            raise NoSuchPlatform(f"{name} has no image for {wanted}; it has {there}")
+    if platforms:
+        images = tuple(child for child in images if _is_for(child, platforms))
+    return Selection(images, attestations)
+
+
+def _is_for(child: IndexChild, platforms: Sequence[Platform]) -> bool:
+    own = child.platform
+    return own is not None and any(own.matches(platform) for platform in platforms)

@@ -1,0 +1,76 @@
+"""A layer of a source image, as the merge reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from squashproxy.codec.packing import iter_unpacked
+from squashproxy.errors import LimitExceeded
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.pipeline.progress import Observer
+from squashproxy.transports.base import ImageSource
+
+_RATIO_FREE = 16 << 20
+"""Below this many bytes a layer may have any ratio: small ones compress a thousandfold."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLayer:
+    """Fetches, verifies and unpacks one layer; `number` counts from 1 for people."""
+
+    source: ImageSource
+    descriptor: Descriptor
+    number: int
+    count: int
+    observer: Observer
+    max_ratio: float | None = None
+
+    @property
+    def where(self) -> str:
+        """The layer, for people."""
+        return (
+            f"layer {self.number} of {self.count} ({self.descriptor.digest[:19]}) of "
+            f"{self.source.name}"
+        )
+
+    def open(self) -> Generator[bytes, None, None]:
+        """The inflated tar from its start. Raises LimitExceeded past `max_ratio`."""
+        unpacked = 0
+        size = self.descriptor.size
+        for chunk in iter_unpacked(self._iter_fetched(), self.where):
+            unpacked += len(chunk)
+            if self.max_ratio and unpacked > max(_RATIO_FREE, size * self.max_ratio):
+                raise LimitExceeded(
+                    f"{self.where} unpacks to more than {self.max_ratio:g} times its size; "
+                    "nothing was pushed; raise the limit with --max-ratio if you trust the image"
+                )
+            yield chunk
+
+    def _iter_fetched(self) -> Iterator[bytes]:
+        task = self.observer.start(f"layer {self.number}/{self.count}", self.descriptor.size)
+        try:
+            for chunk in self.source.iter_blob(self.descriptor):
+                task.advance(len(chunk))
+                yield chunk
+        finally:
+            task.finish("read")
+
+
+def layers_of(
+    source: ImageSource,
+    descriptors: Sequence[Descriptor],
+    observer: Observer,
+    max_ratio: float | None,
+) -> list[SourceLayer]:
+    """All layers of an image, base first."""
+    return [
+        SourceLayer(source, descriptor, number, len(descriptors), observer, max_ratio)
+        for number, descriptor in enumerate(descriptors, 1)
+    ]
+
+
+def can_be_read(descriptors: Sequence[Descriptor]) -> bool:
+    """Whether the registry holds all of the layers; it does not hold foreign ones."""
+    return not any(is_foreign(descriptor.media_type) for descriptor in descriptors)

@@ -1,0 +1,124 @@
+"""Squashing the layers of one image: the merge, the encoder and the upload joined up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from squashproxy.codec.encoder import Recompressor
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.mediatypes import Compression, Family, compression_of, layer_type
+from squashproxy.pipeline.options import CompressionChoice, CopyOptions
+from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
+from squashproxy.squash.layer import HiddenEntry, MergeOptions, MergeReport
+from squashproxy.squash.merge import Merge, RestartNeeded
+from squashproxy.squash.restart import merge_with_restarts
+from squashproxy.transports.base import WrittenBlob
+
+
+@dataclass(frozen=True, slots=True)
+class NewLayer:
+    """A layer that was not in the source; sizes in bytes."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+    unpacked: int
+    spliced: int
+    reencoded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Squashed:
+    """What the layers above the base became.
+
+    `layer` is None where nothing is left of them, and where `is_kept`: then the only layer above
+    the base stays as it is, since there was nothing to drop.
+    """
+
+    layer: NewLayer | None
+    is_kept: bool
+    report: MergeReport
+
+
+def squash_layers(
+    layers: Sequence[SourceLayer],
+    kept: int,
+    options: CopyOptions,
+    family: Family,
+    write: Callable[[Iterator[bytes]], WrittenBlob],
+) -> Squashed:
+    """Merge the layers above the first `kept`; `write` stores the new blob.
+
+    Raises what the merge raises; `write` must leave nothing behind where its stream raises.
+    """
+    packing = packing_for([layer.descriptor for layer in layers[kept:]], options.compression)
+    choices = merge_options(layers, kept, options)
+    if len(layers) == kept + 1:
+        report = _try_keep(layers, choices, packing)
+        if report is not None:
+            return Squashed(None, is_kept=True, report=report)
+    media_type = layer_type(family, packing)
+
+    def run(merge: Merge) -> Squashed:
+        encoder = Recompressor(packing, options.compression.level)
+        spans = merge.iter_spans()
+        first = next(spans, None)
+        if first is None:
+            return Squashed(None, is_kept=False, report=merge.report)
+        written = write(encoder.iter_blob(chain((first,), spans)))
+        layer = NewLayer(
+            Descriptor(media_type, written.digest, written.size),
+            encoder.diff_id,
+            encoder.unpacked,
+            encoder.spliced,
+            encoder.reencoded,
+        )
+        return Squashed(layer, is_kept=False, report=merge.report)
+
+    return merge_with_restarts(layers, choices, run)
+
+
+def merge_options(
+    layers: Sequence[SourceLayer],
+    kept: int,
+    options: CopyOptions,
+    on_hidden: Callable[[HiddenEntry], None] | None = None,
+) -> MergeOptions:
+    """What the merge needs of the copy's options."""
+    return MergeOptions(
+        kept=kept,
+        reads_base=can_be_read([layer.descriptor for layer in layers[:kept]]),
+        strict=options.strict,
+        max_entries=options.limits.entries,
+        max_unpacked=options.limits.unpacked,
+        max_memory=options.limits.memory,
+        on_hidden=on_hidden,
+    )
+
+
+def packing_for(layers: Sequence[Descriptor], choice: CompressionChoice) -> Compression:
+    """The packing asked for; with `keep`, the one that holds most of the layers' bytes."""
+    if choice.kind is not None:
+        return choice.kind
+    sizes: Counter[Compression] = Counter()
+    for layer in layers:
+        sizes[compression_of(layer.media_type)] += layer.size
+    return sizes.most_common(1)[0][0]
+
+
+def _try_keep(
+    layers: Sequence[SourceLayer], options: MergeOptions, packing: Compression
+) -> MergeReport | None:
+    """Read the only layer above the base; its report where there is nothing to drop or repair."""
+    if compression_of(layers[-1].descriptor.media_type) is not packing:
+        return None
+    merge = Merge(layers, options)
+    try:
+        for _ in merge.iter_spans():
+            pass
+    except RestartNeeded:
+        return None
+    return None if merge.report.touched or merge.report.empty else merge.report

@@ -1,0 +1,66 @@
+"""The stamp on a result: which source and which options made it (DESIGN.md, section 4).
+
+OCI manifests and indexes carry it as annotations. Docker's schema 2 has none, so there the last
+history entry of the config says the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from squashproxy.digest import Digest
+from squashproxy.oci.config import ImageConfig
+from squashproxy.oci.descriptor import Json
+from squashproxy.oci.manifest import encode_json
+from squashproxy.pipeline.options import BaseKind, CopyOptions
+
+SOURCE = "dev.squashproxy.source.digest"
+OPTIONS = "dev.squashproxy.options"
+ENGINE = 1
+"""Goes up whenever the same source and options give other bytes than before."""
+
+_HASH_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What made a result."""
+
+    source: Digest
+    options: str
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The stamp as annotations."""
+        return {SOURCE: self.source, OPTIONS: self.options}
+
+    def history_entry(self, squashed: str) -> Json:
+        """The stamp as a history entry; `squashed` says what was done, for people."""
+        return {
+            "created_by": f"squashproxy: {squashed}",
+            "comment": f"{SOURCE}={self.source} {OPTIONS}={self.options}",
+        }
+
+    def is_on(self, annotations: Mapping[str, str]) -> bool:
+        """Whether a manifest or an index with these annotations carries this stamp."""
+        return (annotations.get(SOURCE), annotations.get(OPTIONS)) == (self.source, self.options)
+
+    def is_in(self, config: ImageConfig) -> bool:
+        """Whether the history of `config` ends with this stamp."""
+        comment = self.history_entry("")["comment"]
+        return bool(config.history) and config.history[-1].get("comment") == comment
+
+
+def options_hash(options: CopyOptions) -> str:
+    """The engine's version and a short hash of the options that shape a result's bytes."""
+    shaping: Json = {
+        "base": str(options.base),
+        "compression": str(options.compression),
+        "platforms": sorted(map(str, options.platforms)),
+    }
+    if options.base.kind is BaseKind.AUTO:
+        shaping["base_repos"] = list(map(str, options.base_repos))
+    digest = hashlib.sha256(encode_json(shaping)).hexdigest()
+    return f"{ENGINE}-{digest[:_HASH_LENGTH]}"

@@ -1,0 +1,1 @@
+"""The client of the Docker Registry v2 and OCI distribution API."""

@@ -1,0 +1,145 @@
+"""Docker's config.json and podman's auth.json: what they say about a registry."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from squashproxy.errors import UsageError
+from squashproxy.reference import DOCKER_HUB, Repository
+
+_HUB_NAMES = frozenset({"index.docker.io", "registry-1.docker.io"})
+_IDENTITY_USER = "<token>"
+"""With this user name, the password is an identity token (docker's credential helpers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A proof of who is asking; `origin` says where it was found, for errors.
+
+    `identity_token` is exchanged for access tokens, `registry_token` is one already.
+    """
+
+    origin: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFile:
+    """One file, its keys normalised to `host` or `host/namespace`."""
+
+    name: str
+    auths: Mapping[str, Credentials]
+    helpers: Mapping[str, str]
+    store: str | None
+
+    def helper_for(self, host: str) -> str | None:
+        """The helper program that the file names for `host`."""
+        return self.helpers.get(host)
+
+    def find(self, repository: Repository) -> Credentials | None:
+        """The entry for a repository; the longest key that covers it wins."""
+        for key in _covering(repository):
+            if key in self.auths:
+                return self.auths[key]
+        return None
+
+
+def read_authfile(path: Path) -> AuthFile | None:
+    """Read a file; None where it does not exist. Raises UsageError where it is broken."""
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(
+            f"the credential file {path} cannot be read: {error.strerror or error}"
+        ) from error
+    return parse_authfile(data, str(path))
+
+
+def parse_authfile(data: bytes, name: str) -> AuthFile:
+    """Read a file's content; raises UsageError, naming it, where it is broken."""
+    try:
+        document = json.loads(data) if data.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the credential file {name} is not valid JSON; repair it") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"the credential file {name} is not a JSON object; repair it")
+    auths = {}
+    for key, entry in _section(document, "auths", name).items():
+        found = _entry(entry, f"the entry {key!r} of the credential file {name}", name)
+        if found is not None:
+            auths[_normalised(key)] = found
+    helpers = {
+        _normalised(key): str(value)
+        for key, value in _section(document, "credHelpers", name).items()
+        if value
+    }
+    return AuthFile(name, auths, helpers, str(document.get("credsStore") or "") or None)
+
+
+def credentials_of(origin: str, username: str, secret: str) -> Credentials:
+    """Credentials from a user name and a secret, which is an identity token for `<token>`."""
+    if username == _IDENTITY_USER:
+        return Credentials(origin, identity_token=secret)
+    return Credentials(origin, username, secret)
+
+
+def _section(document: dict[str, Any], key: str, name: str) -> dict[str, Any]:
+    section = document.get(key) or {}
+    if not isinstance(section, dict):
+        raise UsageError(f"{key!r} in the credential file {name} is not a JSON object; repair it")
+    return section
+
+
+def _entry(entry: object, where: str, origin: str) -> Credentials | None:
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where} is not a JSON object; repair it or log in again")
+    username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if entry.get("auth"):
+        username, password = _decoded(str(entry["auth"]), where)
+    if entry.get("registrytoken"):
+        return Credentials(origin, username, registry_token=str(entry["registrytoken"]))
+    if entry.get("identitytoken"):
+        return Credentials(origin, username, identity_token=str(entry["identitytoken"]))
+    if not username and not password:
+        return None
+    return credentials_of(origin, username, password)
+
+
+def _decoded(auth: str, where: str) -> tuple[str, str]:
+    try:
+        text = base64.b64decode(auth, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise UsageError(f"{where} holds no valid base64; log in again") from error
+    username, colon, password = text.partition(":")
+    if not colon:
+        raise UsageError(f"{where} holds no user:password; log in again")
+    return username, password.rstrip("\0")
+
+
+def _normalised(key: str) -> str:
+    """Docker writes `https://host/v1/`, podman `host` or `host/namespace`."""
+    scheme, slashes, rest = key.partition("://")
+    if slashes and scheme in ("http", "https"):
+        rest = rest.partition("/")[0]
+    else:
+        rest = key.rstrip("/").removesuffix("/v1").removesuffix("/v2")
+    host, slash, path = rest.partition("/")
+    return f"{DOCKER_HUB if host in _HUB_NAMES else host}{slash}{path}"
+
+
+def _covering(repository: Repository) -> Iterator[str]:
+    key = str(repository)
+    while key:
+        yield key
+        key = key.rpartition("/")[0]

@@ -1,0 +1,128 @@
+"""Blobs of a repository: found, read with resumption, and mounted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, cast
+
+import requests
+
+from squashproxy.digest import Digest, Verified
+from squashproxy.errors import RegistryError
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.reference import Repository
+from squashproxy.registry.calls import Call, Caller
+from squashproxy.registry.faults import Action
+from squashproxy.registry.scopes import pull
+from squashproxy.registry.wire import iter_body
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+_SENT = frozenset({200, 206})
+
+
+def find_blob(caller: Caller, name: Repository, digest: Digest) -> int | None:
+    """The size of a blob in bytes, None where the repository does not hold it.
+
+    Where HEAD is refused, or brings no size, the blob is asked for and left unread.
+    """
+    answer = caller.ask(_call("HEAD", caller, name, digest, frozenset({200, 404, 405, 501})))
+    if answer.status == 404:
+        return None
+    size = answer.headers.get("Content-Length", "")
+    if answer.status == 200 and size.isdecimal():
+        return int(size)
+    return caller.retry.call(lambda: _size_by_get(caller, name, digest))
+
+
+def iter_blob(caller: Caller, name: Repository, blob: Descriptor) -> Iterator[bytes]:
+    """A blob's bytes in chunks of 256 KiB; nothing is asked for before the first is wanted.
+
+    A connection that breaks is taken up again where it broke. Raises IntegrityError, at the end at
+    the latest, where size or digest is wrong.
+    """
+    what = f"the blob {blob.digest} of {name}"
+    return iter(Verified(_iter_resumed(caller, name, blob, what), blob.digest, blob.size, what))
+
+
+def _iter_resumed(
+    caller: Caller, name: Repository, blob: Descriptor, what: str
+) -> Iterator[bytes]:
+    position = 0
+    failures = 0
+    while True:
+        try:
+            pieces = _iter_from(caller, name, blob, position, what)
+            with closing(cast("Any", pieces)):
+                for piece in pieces:
+                    position += len(piece)
+                    failures = 0
+                    yield piece
+        except RegistryError as error:
+            if position >= blob.size > 0:
+                return
+            failures += 1
+            caller.retry.wait(error, failures)
+            continue
+        return
+
+
+def _iter_from(
+    caller: Caller, name: Repository, blob: Descriptor, start: int, what: str
+) -> Iterator[bytes]:
+    """The bytes from `start`; a server that ignores Range sends all, the known part is skipped."""
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    response = caller.open(_call("GET", caller, name, blob.digest, _SENT, headers))
+    skip = start
+    if response.status_code == 206:
+        skip -= _first_byte(response, start, caller.endpoint.name, what)
+    for piece in iter_body(response, caller.endpoint.name, what):
+        if skip >= len(piece):
+            skip -= len(piece)
+            continue
+        yield piece[skip:] if skip else piece
+        skip = 0
+
+
+def _first_byte(response: requests.Response, start: int, host: str, what: str) -> int:
+    """Where a partial answer starts, which must not be after what was asked for."""
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) > start:
+        response.close()
+        raise RegistryError(
+            f"{host} sent another part of {what} than was asked for; "
+            "try again, and if it stays so, the registry is broken"
+        )
+    return int(match[1])
+
+
+def _size_by_get(caller: Caller, name: Repository, digest: Digest) -> int | None:
+    with closing(
+        caller.open(_call("GET", caller, name, digest, frozenset({200, 404})))
+    ) as response:
+        if response.status_code == 404:
+            return None
+        size = response.headers.get("Content-Length", "")
+        if size.isdecimal():
+            return int(size)
+        what = f"the blob {digest} of {name}"
+        return sum(len(piece) for piece in iter_body(response, caller.endpoint.name, what))
+
+
+def _call(
+    method: str,
+    caller: Caller,
+    name: Repository,
+    digest: Digest,
+    expected: frozenset[int],
+    headers: Mapping[str, str] | None = None,
+) -> Call:
+    return Call(
+        method,
+        caller.endpoint.url(f"/v2/{name.path}/blobs/{digest}"),
+        Action(name, f"the pull of a blob from {name.path}", f"blob {digest}"),
+        pull(name.path),
+        expected,
+        headers or {},
+    )

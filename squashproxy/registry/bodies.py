@@ -1,0 +1,186 @@
+"""Bodies of uploads: a window of kept bytes, a stream that passes once, and a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from squashproxy.digest import Chunk, Hasher
+
+PIECE = 256 << 10
+"""Bytes that go to a connection at a time; its time-out is per piece."""
+
+_SMALL = 16 << 10
+_LARGE = 512 << 10
+
+
+class HashedChunks:
+    """The caller's chunks, hashed on their way, cut to pieces that are asked for by size.
+
+    `failure` keeps an OSError of the source, which would look like one of the connection.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk], hasher: Hasher) -> None:
+        self._chunks = iter(chunks)
+        self._hasher = hasher
+        self._rest: memoryview | None = None
+        self.failure: OSError | None = None
+
+    def take(self, limit: int) -> Chunk | None:
+        """The next piece, of at most `limit` bytes; None at the end."""
+        if self._rest is not None:
+            piece, self._rest = self._cut(self._rest, limit)
+            return piece
+        while (chunk := self._next()) is not None:
+            if not len(chunk):
+                continue
+            self._hasher.update(chunk)
+            if len(chunk) <= limit:
+                return chunk
+            piece, self._rest = self._cut(memoryview(chunk), limit)
+            return piece
+        return None
+
+    def iter_pieces(self) -> Iterator[Chunk]:
+        """All that is left, small chunks joined, so that each costs no packet of its own."""
+        small = bytearray()
+        while (piece := self.take(PIECE)) is not None:
+            if len(piece) + len(small) > PIECE or (small and len(piece) >= _SMALL):
+                yield memoryview(small)
+                small = bytearray()
+            if len(piece) >= _SMALL:
+                yield piece
+            else:
+                small += piece
+        if small:
+            yield memoryview(small)
+
+    def _next(self) -> Chunk | None:
+        try:
+            chunk = next(self._chunks, None)
+        except OSError as error:
+            self.failure = error
+            raise
+        if isinstance(chunk, memoryview):
+            return chunk.cast("B") if chunk.format != "B" else chunk
+        return chunk
+
+    @staticmethod
+    def _cut(view: memoryview, limit: int) -> tuple[memoryview, memoryview | None]:
+        return view[:limit], view[limit:] if len(view) > limit else None
+
+
+class Window:
+    """The part of a blob that is kept until the registry has it; can be sent again.
+
+    Large immutable chunks are kept as they are, others are copied: a producer may use its buffers
+    again. `start` is the window's place in the blob, in bytes.
+    """
+
+    replayable = True
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.size = 0
+        self.failure: OSError | None = None
+        self._pieces: list[Chunk | bytearray] = []
+        self._sent = 0
+
+    @property
+    def end(self) -> int:
+        """The place in the blob after the window's last byte."""
+        return self.start + self.size
+
+    @property
+    def position(self) -> int:
+        """The place in the blob from which the body is sent; set by `send_from`."""
+        return self.start + self._sent
+
+    def fill(self, chunks: HashedChunks, limit: int) -> bool:
+        """Take up to `limit` bytes; False where the stream ended before."""
+        while self.size < limit:
+            piece = chunks.take(min(limit - self.size, PIECE))
+            if piece is None:
+                return False
+            self._keep(piece)
+        return True
+
+    def send_from(self, position: int) -> None:
+        """Send from `position` on, a place in the blob within the window."""
+        self._sent = position - self.start
+
+    def _keep(self, piece: Chunk) -> None:
+        self.size += len(piece)
+        if _is_kept(piece):
+            self._pieces.append(piece)
+            return
+        last = self._pieces[-1] if self._pieces else None
+        if isinstance(last, bytearray) and len(last) + len(piece) <= PIECE:
+            last += piece
+        else:
+            self._pieces.append(bytearray(piece))
+
+    def __len__(self) -> int:
+        return self.size - self._sent
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        skip = self._sent
+        for piece in self._pieces:
+            if skip >= len(piece):
+                skip -= len(piece)
+                continue
+            yield memoryview(piece)[skip:]
+            skip = 0
+
+
+def _is_kept(piece: Chunk) -> bool:
+    """Whether a piece can be kept without a copy: it never changes, and holds on to little more."""
+    if isinstance(piece, bytes):
+        return len(piece) >= _SMALL
+    return (
+        len(piece) >= _SMALL
+        and isinstance(piece.obj, bytes)
+        and 2 * len(piece) >= min(len(piece.obj), _LARGE)
+    )
+
+
+class Stream:
+    """A window and all that follows it, sent once."""
+
+    replayable = False
+
+    def __init__(self, window: Window, rest: HashedChunks) -> None:
+        self._window = window
+        self._rest = rest
+
+    @property
+    def failure(self) -> OSError | None:
+        """The error of the source, where that is why the stream ended."""
+        return self._rest.failure
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        yield from self._window
+        yield from self._rest.iter_pieces()
+
+
+class Spool:
+    """A blob in a temporary file; can be sent again."""
+
+    replayable = True
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._size = size
+        self.failure: OSError | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            self._file.seek(0)
+            while piece := self._file.read(PIECE):
+                yield piece
+        except OSError as error:
+            self.failure = error
+            raise

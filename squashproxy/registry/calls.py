@@ -1,0 +1,141 @@
+"""Calls to a registry: a request with its proof, its redirects and its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import requests
+
+from squashproxy.errors import RegistryError
+from squashproxy.registry.faults import (
+    MAX_ERROR_BODY,
+    Action,
+    Refusal,
+    fault_of,
+    read_refusal,
+)
+from squashproxy.registry.hosts import Endpoint, origin_of
+from squashproxy.registry.retry import Retry
+from squashproxy.registry.scopes import Scopes
+from squashproxy.registry.tokens import Authorizer
+from squashproxy.registry.wire import Body, Message, Wire, read_body
+
+_MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_KEEPING_REDIRECTS = (307, 308)
+_MAX_PROOFS = 2
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request with its meaning; statuses other than `expected` become errors.
+
+    `timeout` is in seconds, None for the client's own.
+    """
+
+    method: str
+    url: str
+    action: Action
+    scopes: Scopes
+    expected: frozenset[int]
+    headers: Mapping[str, str] = field(default=_NO_HEADERS)
+    body: bytes | Body | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An expected answer, read to its end; `url` is where it came from, after redirects."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Makes calls to one registry; usable from several threads."""
+
+    endpoint: Endpoint
+    wire: Wire
+    authorizer: Authorizer
+    retry: Retry
+    timeout: float
+    commit_timeout: float
+
+    def ask(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
+        """Make a call that can be made twice, again while its errors are temporary."""
+        return self.retry.call(lambda: self.ask_once(call, limit))
+
+    def ask_once(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
+        """Make a call and read its answer, of which one byte more than `limit` is kept."""
+        response = self.open(call)
+        body = read_body(response, limit, self.endpoint.name, call.action.text)
+        return Answer(response.status_code, response.headers, body, str(response.url))
+
+    def open(self, call: Call) -> requests.Response:
+        """Make a call and return its expected answer, the body unread.
+
+        Raises the RegistryError that the answer, or its lack, stands for.
+        """
+        message = Message(
+            call.method, call.url, call.headers, call.body, call.timeout or self.timeout
+        )
+        for _ in range(_MAX_REDIRECTS):
+            response = self._proven(call, message)
+            if response.status_code in call.expected:
+                return response
+            location = response.headers.get("Location")
+            if location is None or not _may_follow(message, response.status_code):
+                raise fault_of(self._refusal(response, call), call.action)
+            self._refusal(response, call)
+            message = replace(message, url=self.endpoint.resolve(message.url, location))
+        raise RegistryError(
+            f"{self.endpoint.name} sent {call.action.text} in circles of redirects; "
+            "it is set up wrong"
+        )
+
+    def _proven(self, call: Call, message: Message) -> requests.Response:
+        """Send with the registry's proof; to other hosts without one."""
+        if origin_of(message.url) != self.endpoint.origin:
+            return self.wire.send(message, self._other_host(message.url))
+        header = self.authorizer.header(self.endpoint, call.action, call.scopes)
+        for proofs in range(_MAX_PROOFS + 1):
+            response = self.wire.send(_with_proof(message, header), self.endpoint.name)
+            if response.status_code != 401:
+                return response
+            refusal = self._refusal(response, call)
+            if proofs == _MAX_PROOFS or not _is_replayable(message.body):
+                break
+            header = self.authorizer.answer(
+                self.endpoint, call.action, call.scopes, refusal, header, again=proofs > 0
+            )
+        raise self.authorizer.hopeless(refusal, call.action)
+
+    def _refusal(self, response: requests.Response, call: Call) -> Refusal:
+        """Read an unexpected answer, so that its connection can be used again."""
+        body = read_body(response, MAX_ERROR_BODY, self.endpoint.name, call.action.text)
+        return read_refusal(response.status_code, response.headers, body)
+
+    def _other_host(self, url: str) -> str:
+        return f"{origin_of(url)[1]} (where {self.endpoint.name} sent us)"
+
+
+def _with_proof(message: Message, header: str | None) -> Message:
+    if header is None:
+        return message
+    return replace(message, headers={**message.headers, "Authorization": header})
+
+
+def _is_replayable(body: bytes | Body | None) -> bool:
+    return body is None or isinstance(body, bytes) or body.replayable
+
+
+def _may_follow(message: Message, status: int) -> bool:
+    if message.method in ("GET", "HEAD"):
+        return status in _REDIRECTS
+    return status in _KEEPING_REDIRECTS and _is_replayable(message.body)

@@ -1,0 +1,84 @@
+"""Broken connections, as errors whose text is a sentence for a person."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import requests
+import urllib3
+
+from squashproxy.errors import RegistryError, TlsError, Unreachable
+from squashproxy.registry.hosts import shown
+
+NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+"""What `requests`, its connection pool and sockets raise."""
+
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
+_BAD_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+)
+
+
+def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
+    """The error for a request to `url` that brought no (whole) answer; `host` is for people."""
+    causes = list(_iter_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TlsError(
+                f"the certificate of {host} is not trusted: {cause.verify_message}; "
+                f"give its authority with --ca FILE, or --insecure {host} to take it unseen"
+            )
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return TlsError(
+                f"{host} does not speak TLS; if it is meant to be plain HTTP, "
+                f"give --plain-http {host}"
+            )
+    if isinstance(error, _BAD_URL):
+        return RegistryError(f"{host} named {shown(url)!r}, which cannot be asked")
+    return Unreachable(f"cannot reach {host}: {_reason(causes)}; is it up, and is the name right?")
+
+
+def broken_off(error: BaseException, host: str, what: str) -> Unreachable:
+    """The error for a body that ended before its time."""
+    reason = _reason(list(_iter_causes(error)))
+    return Unreachable(f"the connection to {host} broke while {what} was read: {reason}; try again")
+
+
+def _reason(causes: list[BaseException]) -> str:
+    for cause in causes:
+        if isinstance(cause, requests.exceptions.ProxyError):
+            return "the proxy does not connect"
+        if isinstance(cause, socket.gaierror):
+            return "the name is not known"
+        if isinstance(cause, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)):
+            return "no answer in time"
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(cause, OSError) and cause.strerror and not _is_wrapper(cause):
+            return cause.strerror.lower()
+    return "the connection was closed"
+
+
+def _is_wrapper(cause: BaseException) -> bool:
+    return isinstance(cause, requests.RequestException)
+
+
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and everything that led to it: requests and urllib3 wrap in arguments, too."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = (current.__cause__, current.__context__, getattr(current, "reason", None))
+        waiting.extend(
+            cause for cause in (*inner, *current.args) if isinstance(cause, BaseException)
+        )

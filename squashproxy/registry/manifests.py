@@ -1,0 +1,130 @@
+"""Manifests of a repository: found, read and written as exact bytes."""
+
+from __future__ import annotations
+
+from squashproxy.digest import Digest, Hasher, digest_of, parse_digest
+from squashproxy.errors import FormatError, IntegrityError
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
+from squashproxy.reference import Repository
+from squashproxy.registry.calls import Answer, Call, Caller
+from squashproxy.registry.faults import Action
+from squashproxy.registry.scopes import pull, push
+
+_ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1))
+_FOUND = frozenset({200})
+_STORED = frozenset({200, 201, 202, 204})
+_NO_HEAD = frozenset({404, 405, 501})
+"""Registries that answer HEAD so may still answer GET."""
+
+
+def find_manifest(caller: Caller, name: Repository, selector: str) -> Descriptor | None:
+    """What a tag or digest points to, None for nothing.
+
+    Costs a HEAD; a GET more where that is refused, says 404 (Nexus does so for what it has), or
+    leaves out the digest, as some proxies do.
+    """
+    call = _call("HEAD", caller, name, selector, _FOUND | _NO_HEAD)
+    answer = caller.ask(call)
+    if answer.status == 200:
+        found = _described(answer, selector)
+        if found is not None:
+            return found
+    answer = caller.ask(_call("GET", caller, name, selector, _FOUND | {404}), MAX_MANIFEST)
+    if answer.status == 404:
+        return None
+    return _checked(answer, name, selector).descriptor
+
+
+def get_manifest(caller: Caller, name: Repository, selector: str) -> RawManifest:
+    """The exact bytes of a manifest or index, its digest verified."""
+    answer = caller.ask(_call("GET", caller, name, selector, _FOUND), MAX_MANIFEST)
+    return _checked(answer, name, selector)
+
+
+def put_manifest(caller: Caller, name: Repository, raw: RawManifest, selector: str) -> None:
+    """Write a manifest under a tag or its digest."""
+    if ":" in selector and _digest_like(selector, raw.data) != selector:
+        raise IntegrityError(f"the manifest for {name} does not have the digest {selector}")
+    call = Call(
+        "PUT",
+        _url(caller, name, selector),
+        Action(name, f"the push of {selector} to {name.path}", pushes=True),
+        push(name.path),
+        _STORED,
+        {"Content-Type": raw.media_type},
+        raw.data,
+        caller.commit_timeout,
+    )
+    answer = caller.ask(call)
+    stored = answer.headers.get("Docker-Content-Digest")
+    if stored and stored.startswith("sha256:") and stored != raw.digest:
+        raise IntegrityError(
+            f"{name.host} stored {selector} of {name.path} as {stored} instead of {raw.digest}; "
+            "it changes manifests, so what it holds now must not be used"
+        )
+
+
+def _call(
+    method: str, caller: Caller, name: Repository, selector: str, expected: frozenset[int]
+) -> Call:
+    kind = "manifest" if ":" in selector else "tag"
+    return Call(
+        method,
+        _url(caller, name, selector),
+        Action(name, f"the pull of {selector} from {name.path}", f"{kind} {selector}"),
+        pull(name.path),
+        expected,
+        {"Accept": _ACCEPT},
+    )
+
+
+def _url(caller: Caller, name: Repository, selector: str) -> str:
+    return caller.endpoint.url(f"/v2/{name.path}/manifests/{selector}")
+
+
+def _described(answer: Answer, selector: str) -> Descriptor | None:
+    """The descriptor that the headers of a HEAD give, None where they do not suffice."""
+    size = answer.headers.get("Content-Length", "")
+    stated = answer.headers.get("Docker-Content-Digest") or (selector if ":" in selector else "")
+    try:
+        digest = parse_digest(stated)
+    except FormatError:
+        return None
+    if not size.isdecimal() or (":" in selector and digest != selector):
+        return None
+    return Descriptor(_media_type(answer), digest, int(size))
+
+
+def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
+    """The manifest in an answer.
+
+    Schema 1 is not verified: its digest leaves out its signatures, and it is refused anyway.
+    """
+    where = f"the manifest {selector} of {name}"
+    if len(answer.body) > MAX_MANIFEST:
+        raise FormatError(f"{where} is larger than {MAX_MANIFEST} bytes; no client takes it")
+    raw = RawManifest(answer.body, _media_type(answer))
+    stated = answer.headers.get("Docker-Content-Digest")
+    expected = parse_digest(selector) if ":" in selector else None
+    if expected is None and stated and raw.media_type not in mediatypes.SCHEMA1:
+        expected = parse_digest(stated)
+    if expected is not None and (found := _digest_like(expected, raw.data)) != expected:
+        raise IntegrityError(
+            f"{where} has the digest {found} instead of {expected}; "
+            "the registry, or something before it, changed it"
+        )
+    return raw
+
+
+def _digest_like(expected: str, data: bytes) -> Digest:
+    if expected.startswith("sha256:"):
+        return digest_of(data)
+    hasher = Hasher(parse_digest(expected))
+    hasher.update(data)
+    return hasher.digest
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip()

@@ -1,0 +1,44 @@
+"""What a person may set about talking to registries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from squashproxy import __version__
+
+
+class UploadMode(Enum):
+    """How a blob goes to a registry."""
+
+    AUTO = "auto"
+    """Chunks, and one stream where the registry takes no ranges."""
+    STREAM = "stream"
+    """One PATCH of unknown length; cannot be resumed."""
+    CHUNKS = "chunks"
+    """PATCHes with Content-Range; what is lost of one is sent again."""
+    MONOLITHIC = "monolithic"
+    """One PUT of known length, through a temporary file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Options of a RegistryClient.
+
+    Hosts are written as in references, `host` or `host:port`. `retries` counts further attempts
+    after the first, for temporary errors. `timeout` is in seconds, for connecting and for each
+    read and write; `commit_timeout` is in seconds, for the answer to the request that ends an
+    upload, since registries move and hash the whole blob before they answer.
+    """
+
+    authfile: Path | None = None
+    ca: Path | None = None
+    plain_http: frozenset[str] = frozenset()
+    insecure: frozenset[str] = frozenset()
+    upload: Mapping[str, UploadMode] = field(default_factory=dict)
+    retries: int = 4
+    timeout: float = 30.0
+    commit_timeout: float = 300.0
+    user_agent: str = f"squashproxy/{__version__}"

@@ -1,0 +1,42 @@
+"""Trying again after temporary errors, for calls that can be made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from squashproxy.errors import RegistryError, SquashproxyError
+
+_T = TypeVar("_T")
+_FIRST_WAIT = 0.25
+_LONGEST_WAIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often to try again, and how to wait (seconds); waits do not vary between runs."""
+
+    retries: int
+    sleep: Callable[[float], None]
+
+    def call(self, attempt: Callable[[], _T]) -> _T:
+        """The result of `attempt`, made again while its errors are temporary."""
+        failures = 0
+        while True:
+            try:
+                return attempt()
+            except SquashproxyError as error:
+                failures += 1
+                self.wait(error, failures)
+
+    def wait(self, error: SquashproxyError, failures: int) -> None:
+        """Wait as the error asks, or twice as long as the last time; raise it where that is vain.
+
+        `failures` counts from 1: the failures in a row, this one included.
+        """
+        if not error.temporary or failures > self.retries:
+            raise error
+        asked = error.retry_after if isinstance(error, RegistryError) else None
+        doubled = min(_FIRST_WAIT * 2 ** (failures - 1), _LONGEST_WAIT)
+        self.sleep(doubled if asked is None else asked)

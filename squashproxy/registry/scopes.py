@@ -1,0 +1,45 @@
+"""Scopes: what a token allows (the token authentication specification of distribution)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Scopes = frozenset[tuple[str, str]]
+"""Pairs of a repository's path and an action on it."""
+
+_ORDER = ("pull", "push", "delete")
+
+
+def pull(path: str) -> Scopes:
+    """Reading from a repository."""
+    return frozenset({(path, "pull")})
+
+
+def push(path: str) -> Scopes:
+    """Writing to a repository, which includes reading from it."""
+    return frozenset({(path, "pull"), (path, "push")})
+
+
+def parse_scopes(text: str) -> Scopes:
+    """Read `repository:PATH:ACTION[,ACTION]`, several separated by spaces; skip other kinds."""
+    pairs = set()
+    for word in text.split():
+        kind, _, rest = word.partition(":")
+        path, _, actions = rest.rpartition(":")
+        if kind == "repository" and path:
+            pairs.update((path, action) for action in actions.split(",") if action)
+    return frozenset(pairs)
+
+
+def render_scopes(scopes: Scopes) -> list[str]:
+    """One `repository:PATH:ACTION[,ACTION]` per repository, in an order that does not vary."""
+    paths = sorted({path for path, _ in scopes})
+    return [
+        f"repository:{path}:{','.join(_ordered(action for name, action in scopes if name == path))}"
+        for path in paths
+    ]
+
+
+def _ordered(actions: Iterable[str]) -> list[str]:
+    rank = {action: number for number, action in enumerate(_ORDER)}
+    return sorted(actions, key=lambda action: (rank.get(action, len(_ORDER)), action))

@@ -1,0 +1,187 @@
+"""Upload sessions: begun, fed, asked how much they hold, ended or cancelled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import quote
+
+from squashproxy.digest import Digest
+from squashproxy.errors import RegistryError, SquashproxyError
+from squashproxy.reference import Repository
+from squashproxy.registry.blobs import find_blob
+from squashproxy.registry.calls import Answer, Call, Caller
+from squashproxy.registry.faults import Action
+from squashproxy.registry.scopes import Scopes, pull, push
+from squashproxy.registry.wire import Body
+
+_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_BEGUN = frozenset({202})
+_TAKEN = frozenset({201, 202, 204})
+"""ECR answers 201 where the specification has 202."""
+
+_ENDED = frozenset({200, 201, 202, 204})
+_STATUS = frozenset({200, 202, 204})
+_OCTETS = "application/octet-stream"
+_CANCEL_TIMEOUT = 10.0
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class UploadSession:
+    """One session of one blob. Leaving it as a context manager cancels it, unless it ended."""
+
+    def __init__(self, caller: Caller, name: Repository, action: Action, begun: Answer) -> None:
+        self._caller = caller
+        self._name = name
+        self._action = action
+        self._location = ""
+        self._ended = False
+        self.least_chunk = _number(begun.headers.get("OCI-Chunk-Min-Length"))
+        self._follow(begun)
+        if not self._location:
+            raise RegistryError(
+                f"{name.host} began {action.text} without saying where to send it (no Location); "
+                "it, or a proxy before it, is set up wrong"
+            )
+
+    def __enter__(self) -> UploadSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._ended:
+            self.cancel()
+
+    def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:
+        """PATCH once; with the range of bytes, from 0, end excluded, or as one stream.
+
+        Returns how many bytes the registry says it holds now, None where it says nothing.
+        """
+        headers = {"Content-Type": _OCTETS}
+        if content_range is not None:
+            headers["Content-Range"] = f"{content_range[0]}-{content_range[1] - 1}"
+        answer = self._caller.ask_once(self._call("PATCH", _TAKEN, headers, body))
+        self._follow(answer)
+        return _held(answer)
+
+    def ask_position(self) -> int:
+        """How many bytes the registry holds. Raises RegistryError where it does not tell."""
+        answer = self._caller.ask(self._call("GET", _STATUS))
+        self._follow(answer)
+        held = _held(answer)
+        if held is None:
+            raise RegistryError(
+                f"{self._name.host} does not tell how much of {self._action.text} it holds, so "
+                "what broke off cannot be taken up again; try again"
+            )
+        return held
+
+    def end(self, digest: Digest, size: int, body: Body | None = None) -> None:
+        """PUT, with the whole blob as `body` where nothing was sent before.
+
+        An answer may be lost although the blob was stored: a session that is gone when asked again
+        is taken as done if the repository holds the blob.
+        """
+        separator = "&" if "?" in self._location else "?"
+        url = f"{self._location}{separator}digest={quote(digest, safe='')}"
+        headers = {"Content-Type": _OCTETS} if body is not None else _NO_HEADERS
+        call = self._call("PUT", _ENDED | {404}, headers, body, url=url)
+        answer = self._caller.ask(call)
+        if answer.status == 404 and find_blob(self._caller, self._name, digest) != size:
+            raise RegistryError(
+                f"{self._name.host} lost {self._action.text} before its end (HTTP 404); try again",
+                status=404,
+            )
+        self._ended = True
+
+    def cancel(self) -> None:
+        """DELETE, as well as it goes: a session that stays is the registry's to clean up."""
+        self._ended = True
+        try:
+            self._caller.ask_once(
+                self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT)
+            )
+        except SquashproxyError:
+            return
+
+    def _call(
+        self,
+        method: str,
+        expected: frozenset[int],
+        headers: Mapping[str, str] = _NO_HEADERS,
+        body: Body | None = None,
+        *,
+        url: str | None = None,
+        timeout: float | None = None,
+    ) -> Call:
+        if method == "PUT":
+            timeout = self._caller.commit_timeout
+        return Call(
+            method,
+            url or self._location,
+            self._action,
+            push(self._name.path),
+            expected,
+            headers,
+            body,
+            timeout,
+        )
+
+    def _follow(self, answer: Answer) -> None:
+        location = answer.headers.get("Location")
+        if location:
+            self._location = self._caller.endpoint.resolve(answer.url, location)
+
+
+def begin_upload(caller: Caller, name: Repository) -> UploadSession:
+    """POST for a new session."""
+    action = Action(name, f"the push to {name.path}", pushes=True)
+    answer = caller.ask(_post(caller, name, action, "", push(name.path), _BEGUN))
+    return UploadSession(caller, name, action, answer)
+
+
+def try_mount(caller: Caller, name: Repository, digest: Digest, source: Repository) -> bool:
+    """Have a blob of another repository of the same registry appear in this one.
+
+    False where the registry declines, by a new session (which is cancelled) or by an error that is
+    not temporary.
+    """
+    if source.host != name.host:
+        return False
+    action = Action(name, f"the mount from {source.path} to {name.path}", pushes=True)
+    scopes = push(name.path) | pull(source.path)
+    query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
+    try:
+        answer = caller.ask(_post(caller, name, action, query, scopes, frozenset({201, 202})))
+        if answer.status == 201:
+            return True
+        UploadSession(caller, name, action, answer).cancel()
+    except RegistryError as error:
+        if error.temporary:
+            raise
+    return False
+
+
+def _post(
+    caller: Caller,
+    name: Repository,
+    action: Action,
+    query: str,
+    scopes: Scopes,
+    expected: frozenset[int],
+) -> Call:
+    url = caller.endpoint.url(f"/v2/{name.path}/blobs/uploads/{query}")
+    return Call("POST", url, action, scopes, expected)
+
+
+def _held(answer: Answer) -> int | None:
+    """Bytes held, from a Range of `0-LAST`; `0-0` is what distribution writes for none."""
+    match = _RANGE.fullmatch(answer.headers.get("Range", ""))
+    if match is None:
+        return None
+    last = int(match[1])
+    return last + 1 if last else 0
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0

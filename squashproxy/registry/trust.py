@@ -1,0 +1,100 @@
+"""Whom TLS trusts: the system, `--ca`, and the certs.d directories of containers and docker."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from requests.certs import where
+
+from squashproxy.errors import UsageError
+from squashproxy.registry.options import ClientOptions
+
+_SYSTEM_DIRECTORIES = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
+
+
+class Trust:
+    """Makes the TLS context for each host; contexts are kept, so that connections are shared."""
+
+    def __init__(self, options: ClientOptions, environ: Mapping[str, str]) -> None:
+        self._options = options
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._common: ssl.SSLContext | None = None
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        if options.ca is not None:
+            self._common = self._make("", ())
+
+    def context_for(self, netloc: str) -> ssl.SSLContext:
+        """The context for `host:port`. Raises UsageError where a certificate file is broken."""
+        with self._lock:
+            if netloc not in self._contexts:
+                self._contexts[netloc] = self._find(netloc)
+            return self._contexts[netloc]
+
+    def is_insecure(self, netloc: str) -> bool:
+        """Whether the certificate of `host:port` is to be taken unseen."""
+        host = netloc.rpartition(":")[0] if netloc.rpartition(":")[2].isdigit() else netloc
+        return not self._options.insecure.isdisjoint({netloc, host})
+
+    def _find(self, netloc: str) -> ssl.SSLContext:
+        files = tuple(self._iter_files(netloc))
+        if files or self.is_insecure(netloc):
+            return self._make(netloc, files)
+        if self._common is None:
+            self._common = self._make("", ())
+        return self._common
+
+    def _make(self, netloc: str, files: tuple[Path, ...]) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if not context.cert_store_stats()["x509_ca"]:
+            context.load_verify_locations(where())
+        if self._options.ca is not None:
+            _load_authority(context, self._options.ca, "the file given with --ca")
+        for file in files:
+            if file.suffix == ".crt":
+                _load_authority(context, file, "a certificate of certs.d")
+            else:
+                _load_client(context, file)
+        if netloc and self.is_insecure(netloc):
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _iter_files(self, netloc: str) -> Iterator[Path]:
+        """`*.crt` are authorities, `*.cert` with `*.key` the client's own (docker's certs.d)."""
+        for directory in self._directories():
+            place = directory / netloc
+            if place.is_dir():
+                yield from sorted(place.glob("*.crt"))
+                yield from sorted(place.glob("*.cert"))
+
+    def _directories(self) -> Iterator[Path]:
+        if settings := self._environ.get("XDG_CONFIG_HOME"):
+            yield Path(settings, "containers", "certs.d")
+        elif home := self._environ.get("HOME"):
+            yield Path(home, ".config", "containers", "certs.d")
+        yield from _SYSTEM_DIRECTORIES
+
+
+def _load_authority(context: ssl.SSLContext, file: Path, what: str) -> None:
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError as error:
+        raise UsageError(f"{file}, {what}, holds no PEM certificate") from error
+    except OSError as error:
+        raise UsageError(f"{file}, {what}, cannot be read: {error.strerror}") from error
+
+
+def _load_client(context: ssl.SSLContext, file: Path) -> None:
+    key = file.with_suffix(".key")
+    try:
+        context.load_cert_chain(file, key)
+    except ssl.SSLError as error:
+        raise UsageError(f"{file} and {key} are no pair of a certificate and its key") from error
+    except OSError as error:
+        raise UsageError(
+            f"the client certificate {file} needs its key {key}: {error.strerror}"
+        ) from error

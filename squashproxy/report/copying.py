@@ -1,0 +1,75 @@
+"""The report of a copy, for people."""
+
+from __future__ import annotations
+
+from squashproxy.pipeline.results import CopyResult, PlatformCopy
+from squashproxy.report.screen import Screen
+from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
+
+
+def show_copy(screen: Screen, result: CopyResult) -> None:
+    """Write what the copy did: per platform before and after, what moved, the digest."""
+    if result.skipped:
+        screen.line(f"Nothing to do: {result.target} is up to date.", "bold green")
+    else:
+        screen.line(f"Copied {result.source}", "bold")
+        screen.line(f"    to {result.target}", "bold")
+    for platform in result.platforms:
+        screen.line()
+        _show_platform(screen, platform)
+    screen.line()
+    screen.line(f"digest {result.digest}")
+    screen.line(_closing(result))
+
+
+def _show_platform(screen: Screen, platform: PlatformCopy) -> None:
+    table = screen.table(platform.platform, "before", "after", "saved", "")
+    table.add_row(
+        "layers",
+        f"{platform.layers_before:,}",
+        f"{platform.layers_after:,}",
+        f"{platform.layers_before - platform.layers_after:,}",
+    )
+    unpacked = "above base, unpacked" if platform.base_layers else "unpacked"
+    for label, before, after in (
+        ("compressed", platform.compressed_before, platform.compressed_after),
+        (unpacked, platform.unpacked_before, platform.unpacked_after),
+    ):
+        saved = before - after
+        table.add_row(
+            label,
+            size_text(before),
+            size_text(after),
+            size_text(saved),
+            share_text(saved, before),
+        )
+    screen.show(table)
+    for sentence in _sentences(platform):
+        screen.line(sentence)
+
+
+def _sentences(platform: PlatformCopy) -> list[str]:
+    base = "no layer kept as base"
+    if platform.base_layers:
+        base = f"{count_text(platform.base_layers, 'layer')} kept as base"
+    lines = [
+        f"{base}; {size_text(platform.hidden_bytes)} of hidden files left out",
+        ", ".join(
+            (
+                f"uploaded {size_text(platform.uploaded_bytes)}",
+                f"reused {size_text(platform.reused_bytes)}",
+                f"mounted {count_text(platform.mounted_blobs, 'blob')}",
+            )
+        ),
+    ]
+    if platform.fallbacks:
+        lines.append(f"layers were read again {count_text(platform.fallbacks, 'time')} for links")
+    return lines
+
+
+def _closing(result: CopyResult) -> str:
+    warnings = ""
+    if result.warnings:
+        warnings = f"; {count_text(len(result.warnings), 'warning')} on standard error"
+    units = f"; {UNIT_NOTE}" if result.platforms else ""
+    return f"{result.seconds:.1f} s{warnings}{units}"

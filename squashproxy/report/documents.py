@@ -1,0 +1,15 @@
+"""Results as JSON: the fields of the result's dataclass, in its order (INTERFACE.md)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def to_json(result: DataclassInstance) -> str:
+    """One JSON document, indented; text that is not ASCII is escaped, so any pipe carries it."""
+    return json.dumps(asdict(result), indent=2)

@@ -1,0 +1,47 @@
+"""An observer that writes the log, keeps the warnings, and passes all on to a display."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from squashproxy.pipeline.progress import Observer, SilentObserver, Task
+from squashproxy.report.sizes import size_text
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class LoggingObserver:
+    """Watches a copy or plan for the log: tasks as they end, warnings once each."""
+
+    def __init__(self, display: Observer | None = None) -> None:
+        self._display = display or SilentObserver()
+        self._warned: set[str] = set()
+
+    def start(self, label: str, total: int | None) -> Task:
+        """A piece of work begins; `total` in bytes, None where unknown."""
+        _LOGGER.debug("%s: begins (%s)", label, size_text(total))
+        return _LoggedTask(label, self._display.start(label, total))
+
+    def warn(self, sentence: str) -> None:
+        """Log a warning, unless it was logged before: results repeat those of the run."""
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            _LOGGER.warning("%s", sentence)
+
+
+@dataclass(slots=True)
+class _LoggedTask:
+    """Counts for the log line; a line may lag behind when several threads advance one task."""
+
+    label: str
+    shown: Task
+    done: int = field(default=0)
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        self.shown.advance(count)
+
+    def finish(self, outcome: str = "") -> None:
+        _LOGGER.info("%s: %s, %s", self.label, outcome or "done", size_text(self.done))
+        self.shown.finish(outcome)

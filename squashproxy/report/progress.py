@@ -1,0 +1,93 @@
+"""Progress bars on a terminal's standard error."""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+from squashproxy.pipeline.progress import Task
+
+_REDRAW_BYTES = 1 << 20
+"""A task tells the display at most once per this many bytes: drawing must not slow the copy."""
+_FINISHED_SHOWN = 6
+_LABEL_WIDTH = 36
+
+
+class ProgressObserver:
+    """One bar per running task; the last few finished ones stay in sight.
+
+    Use it as a context manager: the bars vanish at its end, since the report follows.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            DownloadColumn(),
+            TextColumn("{task.fields[outcome]}", markup=False),
+            console=console or Console(stderr=True),
+            transient=True,
+        )
+        self._finished: deque[TaskID] = deque()
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, label: str, total: int | None) -> Task:
+        """Show another bar; `total` in bytes, None for a bar without an end."""
+        short = label if len(label) <= _LABEL_WIDTH else label[: _LABEL_WIDTH - 3] + "..."
+        task = self._progress.add_task(short, total=total, outcome="")
+        return _Bar(self, self._progress, task)
+
+    def warn(self, sentence: str) -> None:
+        """Warnings are log lines; the display holds none."""
+
+    def retire(self, task: TaskID) -> None:
+        """Keep a finished bar in sight until enough others have finished."""
+        with self._lock:
+            self._finished.append(task)
+            old = self._finished.popleft() if len(self._finished) > _FINISHED_SHOWN else None
+        if old is not None:
+            self._progress.remove_task(old)
+
+
+class _Bar:
+    def __init__(self, owner: ProgressObserver, progress: Progress, task: TaskID) -> None:
+        self._owner = owner
+        self._progress = progress
+        self._task = task
+        self._lock = Lock()
+        self._pending = 0
+
+    def advance(self, count: int) -> None:
+        """Add bytes; the display learns of them by the mebibyte."""
+        with self._lock:
+            self._pending += count
+            if self._pending < _REDRAW_BYTES:
+                return
+            due, self._pending = self._pending, 0
+        self._progress.advance(self._task, due)
+
+    def finish(self, outcome: str = "") -> None:
+        """Fill the bar and name the outcome."""
+        with self._lock:
+            due, self._pending = self._pending, 0
+        self._progress.advance(self._task, due)
+        done = next(task.completed for task in self._progress.tasks if task.id == self._task)
+        self._progress.update(self._task, total=done, completed=done, outcome=outcome or "done")
+        self._owner.retire(self._task)

@@ -1,0 +1,68 @@
+"""A console for reports, and tables that read well on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+COLUMN_GAP = 2
+"""Blanks between two columns of a table."""
+_ANY_WIDTH = 1000
+
+
+class Screen:
+    """Where a report is written; without a terminal it holds no colour and no drawn lines.
+
+    All text is taken as it is, not as rich's markup: references and paths hold brackets.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = Console(
+            file=stream or sys.stdout, markup=False, highlight=False, emoji=False
+        )
+
+    @property
+    def width(self) -> int:
+        """Columns; 80 in a pipe."""
+        return self._console.width
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Write one line, however long: a terminal may wrap it, a pipe gets it whole."""
+        self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def table(self, *columns: str, left: int = 1) -> Table:
+        """An empty table whose first `left` columns are text, and whose others are figures."""
+        drawn = box.SIMPLE_HEAD if self._console.is_terminal else None
+        padding = COLUMN_GAP - 1 if drawn else COLUMN_GAP
+        table = Table(box=drawn, padding=(0, padding, 0, 0), pad_edge=False, show_edge=False)
+        for number, name in enumerate(columns):
+            justify = "left" if number < left else "right"
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants a literal
+        return table
+
+    def show(self, table: Table) -> None:
+        """Write a table: fitted to a terminal; in a pipe whole, without blanks at line ends."""
+        if self._console.is_terminal:
+            self._console.print(table)
+            return
+        with self._console.capture() as captured:
+            self._console.print(table, width=_ANY_WIDTH)
+        for line in captured.get().splitlines():
+            self.line(line.rstrip())
+
+
+def printable(text: str) -> str:
+    """`text` with what could move a terminal's cursor written as an escape."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def short_digest(digest: str) -> str:
+    """The first twelve hex digits, as docker shows them."""
+    return digest.partition(":")[2][:12] or digest

@@ -1,0 +1,39 @@
+"""Sizes as people read them: decimal units, 1 MB = 10^6 bytes, three digits that matter."""
+
+from __future__ import annotations
+
+UNIT_NOTE = "1 MB = 1,000,000 bytes"
+_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
+_ROUNDS_UP = 999.5
+"""From here on, three digits would read 1000."""
+_STEP = 1000
+
+
+def size_text(size: int | None) -> str:
+    """`size` bytes, as in `54.3 MB`; `-` for None."""
+    if size is None:
+        return "-"
+    if abs(size) < _STEP:
+        return f"{size} B"
+    power = 1
+    while abs(size) / _STEP**power >= _ROUNDS_UP and power < len(_UNITS):
+        power += 1
+    return f"{_three_digits(size / _STEP**power)} {_UNITS[power - 1]}"
+
+
+def share_text(part: int, whole: int) -> str:
+    """`part` of `whole` in per cent, as in `42 %`; empty where there is no whole."""
+    return f"{100 * part / whole:.0f} %" if whole else ""
+
+
+def count_text(count: int, noun: str) -> str:
+    """A number with its noun, as in `1 layer`, `12 layers`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _three_digits(value: float) -> str:
+    for decimals in (2, 1):
+        text = f"{value:.{decimals}f}"
+        if sum(character.isdigit() for character in text) <= 3:
+            return text
+    return f"{value:.0f}"

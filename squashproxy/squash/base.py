@@ -1,0 +1,49 @@
+"""What the kept base looks like, read only where the layers above it leave a doubt.
+
+Two doubts need it. A whiteout of something that layers above the base made and removed again: kept
+in a directory that the base lacks, it shows on overlay file systems as a name that cannot be
+opened; dropped where the base has such a file, it brings that back. And a directory that comes
+after entries below it: where the base has something else at its path, naive unpackers fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from squashproxy.archive.header import DIRECTORY, SYMLINK
+from squashproxy.archive.scanner import TarScanner
+from squashproxy.squash.index import REDIRECTED, PathIndex
+from squashproxy.squash.layer import Layer
+from squashproxy.squash.whiteout import Mark, read_mark
+
+
+def read_base(layers: Sequence[Layer]) -> PathIndex:
+    """The paths that `layers`, base first, hold together. Raises what reading them raises."""
+    index = PathIndex()
+    for number in reversed(range(len(layers))):
+        index.begin_layer(number)
+        scanner = TarScanner(layers[number].where, 0)
+        with closing(layers[number].open()) as chunks:
+            for chunk in chunks:
+                scanner.feed(chunk)
+                while scanner.advance():
+                    _note(index, scanner)
+                scanner.take()
+        scanner.finish()
+    return index
+
+
+def _note(index: PathIndex, scanner: TarScanner) -> None:
+    mark, path = read_mark(index.resolve(scanner.path))
+    if mark is Mark.WHITEOUT:
+        index.remove(path)
+    elif mark is Mark.OPAQUE:
+        index.make_opaque(path)
+    elif mark is Mark.ENTRY:
+        is_directory = scanner.kind == DIRECTORY
+        if index.place(scanner.path, is_directory=is_directory) == REDIRECTED:
+            index.place(index.resolve(scanner.path), is_directory=is_directory)
+        if scanner.kind == SYMLINK:
+            index.note_symlink(scanner.path, scanner.link)
+    scanner.drop()

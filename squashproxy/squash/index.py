@@ -1,0 +1,341 @@
+"""PathIndex: what the layers read so far, from the top down, say of each path.
+
+Facts carry the number of the layer that they come from (0 is the lowest) and act on lower layers
+only. So nothing needs staging: while layer m is read, a fact of layer m changes nothing, wherever
+it stands in the layer, and from m-1 on it does (DESIGN.md, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from enum import Enum
+
+from squashproxy.archive.path import join, parent_of
+from squashproxy.errors import BadArchive
+
+VISIBLE = -1
+"""`place` accepted the entry: it belongs to the output."""
+DUPLICATE = -2
+"""The path stood in this layer already."""
+REDIRECTED = -3
+"""The path leads through a symlink of this layer; place what `resolve` gives."""
+LATE = -4
+"""Like VISIBLE; the entry describes a directory that an upper layer's entries implied."""
+
+_DIRECTORY = 0
+_OTHER = 1
+_IMPLIED = 2
+_KIND_BITS = 2
+_KIND_MASK = 3
+_ABOVE_ALL = 1 << 30
+_MAX_SYMLINKS = 40
+_BYTES_PER_PATH = 230
+
+
+class Remainder(Enum):
+    """What must be added to the output when all layers are read."""
+
+    DIRECTORY = "directory"
+    WHITEOUT = "whiteout"
+    OPAQUE = "opaque"
+
+
+class PathIndex:
+    """Decides which entry wins each path; see DESIGN.md, section 4, for the table of rules.
+
+    Directories in `described` count as present as soon as an entry implies them.
+    """
+
+    def __init__(self, described: Collection[bytes] = ()) -> None:
+        self._described = described
+        self._found: list[bytes] = []
+        self._winners: dict[bytes, int] = {b"": _ABOVE_ALL << _KIND_BITS | _IMPLIED}
+        self._gone: dict[bytes, int] = {}
+        self._opaque: dict[bytes, int] = {}
+        self._marked: set[bytes] = set()
+        self._removed_again: set[bytes] = set()
+        self._layer = _ABOVE_ALL
+        self._hiding: dict[bytes, int] = {}
+        self._symlinks: dict[bytes, bytes] = {}
+        self._parent: bytes | None = None
+        self._parent_hiding = VISIBLE
+        self._parent_known = False
+        self._parent_redirected = False
+
+    @property
+    def memory(self) -> int:
+        """An estimate of the bytes of memory that the index takes."""
+        return _BYTES_PER_PATH * (len(self._winners) + len(self._gone) + len(self._opaque))
+
+    def begin_layer(self, number: int) -> None:
+        """Entries of layer `number` follow; numbers go down."""
+        self._layer = number
+        root = self._opaque.get(b"", VISIBLE)
+        self._hiding = {b"": root if root > number else VISIBLE}
+        self._symlinks = {}
+        self._parent = None
+
+    def place(self, path: bytes, *, is_directory: bool) -> int:
+        """Claim `path` for an entry of this layer.
+
+        Returns VISIBLE, DUPLICATE, REDIRECTED, or the number of the layer that hides the entry. A
+        hidden entry that is no directory still hides what lies below it in lower layers.
+        """
+        parent = path.rpartition(b"/")[0]
+        if parent != self._parent:
+            self._enter(parent)
+        if self._parent_redirected:
+            return REDIRECTED
+        if self._parent_hiding >= 0 and path:
+            return self._parent_hiding
+        known = self._winners.get(path)
+        if known is not None:
+            return self._place_again(path, known, is_directory=is_directory)
+        if self._gone and (gone := self._gone.get(path, VISIBLE)) > self._layer:
+            self._removed_again.add(path)
+            return gone
+        self._winners[path] = self._layer << _KIND_BITS | (_DIRECTORY if is_directory else _OTHER)
+        if not self._parent_known:
+            self._imply(parent)
+            self._parent_known = True
+        return VISIBLE
+
+    def remove(self, path: bytes) -> None:
+        """A whiteout of `path` stands in this layer."""
+        parent = parent_of(path)
+        if self._hiding_of(parent) >= 0:
+            return
+        self._imply(parent)
+        if self._winners.get(path, _DIRECTORY) & _KIND_MASK != _OTHER:
+            self._gone.setdefault(path, self._layer)
+
+    def make_opaque(self, directory: bytes) -> bool:
+        """Take in an opaque marker of this layer; True if it is `directory`'s first that counts."""
+        known = self._winners.get(directory)
+        if known is not None and known & _KIND_MASK == _OTHER:
+            return False
+        if self._hiding_of(directory) >= 0 or directory in self._opaque:
+            return False
+        self._imply(directory)
+        self._opaque[directory] = self._layer
+        return True
+
+    def try_mark(self, directory: bytes) -> bool:
+        """Note that an opaque marker of `directory` goes out; False if one did before."""
+        if directory in self._marked:
+            return False
+        self._marked.add(directory)
+        return True
+
+    def is_removed_here(self, path: bytes) -> bool:
+        """Whether a whiteout of `path` stood in this layer."""
+        return self._gone.get(path) == self._layer
+
+    def holds(self, path: bytes) -> bool:
+        """Whether any layer so far shows something at `path`."""
+        return path in self._winners
+
+    def shows_other(self, path: bytes) -> bool:
+        """Whether the layers so far show something at `path` that is no directory."""
+        return self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER
+
+    def holds_other(self, path: bytes) -> bool:
+        """Whether this layer has a visible entry at `path` that is no directory."""
+        return self._winners.get(path) == self._layer << _KIND_BITS | _OTHER
+
+    def holds_directory(self, path: bytes) -> bool:
+        """Whether this layer has a visible directory at `path`."""
+        return self._winners.get(path) == self._layer << _KIND_BITS | _DIRECTORY
+
+    def is_implied(self, path: bytes) -> bool:
+        """Whether entries below `path` were seen, but none for it."""
+        return self._winners.get(path, _OTHER) & _KIND_MASK == _IMPLIED
+
+    def note_symlink(self, path: bytes, target: bytes) -> None:
+        """A symlink of this layer stands at `path`; later entries below it land where it points."""
+        self._symlinks[path] = target
+        self._parent = None
+
+    def resolve(self, path: bytes) -> bytes:
+        """Where an entry `path` lands, its parents followed through this layer's symlinks.
+
+        As unpackers do (securejoin), within the image's root: `..` stops there. Raises BadArchive
+        for a circle.
+        """
+        if not self._symlinks:
+            return path
+        parts = path.split(b"/")
+        name = parts.pop()
+        at = b""
+        followed = 0
+        while parts:
+            part = parts.pop(0)
+            if part in (b"", b"."):
+                continue
+            if part == b"..":
+                at = parent_of(at)
+                continue
+            here = join(at, part)
+            target = self._symlinks.get(here)
+            if target is None:
+                at = here
+                continue
+            followed += 1
+            if followed > _MAX_SYMLINKS:
+                raise BadArchive("lies behind symlinks that lead in a circle")
+            parts[:0] = target.split(b"/")
+            if target.startswith(b"/"):
+                at = b""
+        return join(at, name)
+
+    def iter_remainders(
+        self, *, keeps_base: bool, read_base: Callable[[], PathIndex] | None = None
+    ) -> Iterator[tuple[Remainder, bytes]]:
+        """What the output still needs, in the order of paths, a directory before its marker.
+
+        With a base kept: whiteouts and opaque markers that may hide its content, and directories
+        that the base must not describe. Without: directories that only hidden entries implied.
+        `read_base` is called where only the base's own paths can tell.
+        """
+        found = [(path, Remainder.DIRECTORY) for path in self._bare_directories(keeps_base)]
+        if keeps_base:
+            found += self._markers(read_base)
+        found.sort(key=lambda item: (item[0], item[1] is not Remainder.DIRECTORY))
+        for path, remainder in found:
+            yield remainder, path
+
+    def _enter(self, parent: bytes) -> None:
+        self._parent = parent
+        self._parent_redirected = bool(self._symlinks) and self._leads_through_symlink(parent)
+        self._parent_hiding = self._hiding_of(parent)
+        self._parent_known = parent in self._winners
+
+    def _leads_through_symlink(self, directory: bytes) -> bool:
+        while directory:
+            if directory in self._symlinks:
+                return True
+            directory = parent_of(directory)
+        return False
+
+    def _place_again(self, path: bytes, known: int, *, is_directory: bool) -> int:
+        by, kind = known >> _KIND_BITS, known & _KIND_MASK
+        if kind == _IMPLIED:
+            gone = self._gone.get(path, VISIBLE)
+            if gone > self._layer:
+                return gone
+            if is_directory or by == self._layer:
+                own = _DIRECTORY if is_directory else _OTHER
+                self._winners[path] = self._layer << _KIND_BITS | own
+                return VISIBLE if by == self._layer or not path else LATE
+        elif by == self._layer:
+            return DUPLICATE
+        if not is_directory and kind != _OTHER:
+            self._gone.setdefault(path, self._layer)
+        return by
+
+    def take_described(self) -> list[bytes]:
+        """Directories of `described` that were implied since the last call, parents first."""
+        found = self._found
+        if found:
+            self._found = []
+        return found
+
+    def _imply(self, directory: bytes) -> None:
+        implied = []
+        while directory not in self._winners:
+            implied.append(directory)
+            directory = parent_of(directory)
+        for path in reversed(implied):
+            is_described = path in self._described
+            kind = _DIRECTORY if is_described else _IMPLIED
+            self._winners[path] = self._layer << _KIND_BITS | kind
+            if is_described:
+                self._found.append(path)
+
+    def _hiding_of(self, directory: bytes) -> int:
+        """The layer that hides everything in `directory` from this one, or VISIBLE."""
+        chain = []
+        while (found := self._hiding.get(directory)) is None:
+            chain.append(directory)
+            directory = parent_of(directory)
+        for below in reversed(chain):
+            if found == VISIBLE:
+                found = self._own_hiding(below)
+            self._hiding[below] = found
+        return found
+
+    def _own_hiding(self, directory: bytes) -> int:
+        known = self._winners.get(directory)
+        if known is not None and known & _KIND_MASK == _OTHER and known >> _KIND_BITS > self._layer:
+            return known >> _KIND_BITS
+        gone = self._gone.get(directory, VISIBLE)
+        if gone > self._layer:
+            self._removed_again.add(directory)
+        newest = max(gone, self._opaque.get(directory, VISIBLE))
+        return newest if newest > self._layer else VISIBLE
+
+    def _is_covered(self, path: bytes) -> bool:
+        """Whether nothing of the base can be seen at `path`, because of a directory above it."""
+        while path:
+            path = parent_of(path)
+            if path in self._gone or path in self._opaque:
+                return True
+            if self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER:
+                return True
+        return False
+
+    def _markers(self, read_base: Callable[[], PathIndex] | None) -> list[tuple[bytes, Remainder]]:
+        sure: list[bytes] = []
+        doubtful: list[bytes] = []
+        opaque: list[bytes] = []
+        for path in self._gone:
+            if self._is_covered(path) or self.shows_other(path):
+                continue
+            if path not in self._winners:
+                (doubtful if path in self._removed_again else sure).append(path)
+            elif path not in self._marked:
+                opaque.append(path)
+        whiteouts = sure + self._without_doubt(sure, doubtful, read_base)
+        return [
+            *((path, Remainder.WHITEOUT) for path in whiteouts),
+            *((path, Remainder.OPAQUE) for path in opaque),
+        ]
+
+    def _without_doubt(
+        self,
+        sure: Iterable[bytes],
+        doubtful: Sequence[bytes],
+        read_base: Callable[[], PathIndex] | None,
+    ) -> list[bytes]:
+        """Of the whiteouts of what these layers made themselves, those that the base needs.
+
+        Where the base has the whiteout's directory, it does no harm. It surely does where another
+        whiteout in it hides something that these layers did not make.
+        """
+        based = {b""}
+        for path in sure:
+            directory = parent_of(path)
+            while directory not in based:
+                based.add(directory)
+                directory = parent_of(directory)
+        if read_base is None or all(parent_of(path) in based for path in doubtful):
+            return list(doubtful)
+        base = read_base()
+        return [path for path in doubtful if base.holds(path)]
+
+    def _bare_directories(self, keeps_base: bool) -> list[bytes]:
+        implied = [
+            path for path, known in self._winners.items() if known & _KIND_MASK == _IMPLIED and path
+        ]
+        if keeps_base:
+            return [path for path in implied if path in self._gone or self._is_covered(path)]
+        return self._without_children(set(implied)) if implied else []
+
+    def _without_children(self, implied: set[bytes]) -> list[bytes]:
+        for path, known in self._winners.items():
+            if known & _KIND_MASK != _IMPLIED:
+                parent = parent_of(path)
+                while parent in implied:
+                    implied.discard(parent)
+                    parent = parent_of(parent)
+        return list(implied)

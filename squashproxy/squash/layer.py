@@ -1,0 +1,113 @@
+"""What the merge is given and what it tells: layers, options, limits, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Layer(Protocol):
+    """A layer that can be read, more than once if need be."""
+
+    @property
+    def where(self) -> str:
+        """The layer, for people: its number and digest."""
+        ...
+
+    def open(self) -> Generator[bytes, None, None]:
+        """The inflated tar from its start, in chunks of 64 to 256 KiB."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenEntry:
+    """An entry that an upper layer hides; `size` in bytes of payload, layers from 0, base first."""
+
+    path: bytes
+    size: int
+    layer: int
+    hidden_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a pass must know beforehand where it cannot find it out in time.
+
+    `superseded`: by layer, the ordinals of entries that a later entry of the same layer replaces.
+    `described`: headers of directories that stand in a lower layer than entries below them do. With
+    a base kept, they must go out first: the base may hold something else at their path.
+    """
+
+    superseded: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    described: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOptions:
+    """What shapes a merge.
+
+    `kept` layers at the bottom stay as they are; `reads_base` allows to read them where there is a
+    doubt (squash/base.py). `strict` makes layers an error about which unpackers disagree. `facts`
+    are what earlier passes learned. Past `max_entries`, `max_unpacked` (bytes
+    inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded. `on_hidden` hears of
+    every hidden entry.
+    """
+
+    kept: int = 0
+    reads_base: bool = True
+    strict: bool = False
+    facts: Facts = field(default_factory=Facts)
+    max_entries: int | None = None
+    max_unpacked: int | None = None
+    max_memory: int | None = None
+    on_hidden: Callable[[HiddenEntry], None] | None = None
+
+
+@dataclass(slots=True)
+class LayerCount:
+    """What one layer held; sizes in bytes of tar: headers, payload and padding."""
+
+    unpacked: int = 0
+    entries: int = 0
+    hidden_bytes: int = 0
+    hidden_entries: int = 0
+
+
+@dataclass(slots=True)
+class MergeReport:
+    """What a merge found; complete when its spans were read to the end."""
+
+    layers: dict[int, LayerCount] = field(default_factory=dict)
+    fallbacks: int = 0
+    touched: bool = False
+    empty: bool = True
+    _warnings: dict[tuple[int, str], tuple[str, int]] = field(default_factory=dict)
+
+    def warn(self, layer: int, kind: str, sentence: str) -> None:
+        """Take a warning; of one kind and layer the first is kept and the others are counted."""
+        first, count = self._warnings.get((layer, kind), (sentence, 0))
+        self._warnings[layer, kind] = (first, count + 1)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings, in the order in which they came up."""
+        return tuple(
+            first if count == 1 else f"{first} (and {count - 1} more like it)"
+            for first, count in self._warnings.values()
+        )
+
+    @property
+    def unpacked(self) -> int:
+        """The bytes of tar read, layers that were read twice counted once."""
+        return sum(count.unpacked for count in self.layers.values())
+
+    @property
+    def entries(self) -> int:
+        """The entries read."""
+        return sum(count.entries for count in self.layers.values())
+
+    @property
+    def hidden_bytes(self) -> int:
+        """The bytes that upper layers hide."""
+        return sum(count.hidden_bytes for count in self.layers.values())

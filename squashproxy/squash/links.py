@@ -1,0 +1,117 @@
+"""Hard links whose target is not in the output where it stands (DESIGN.md, section 4).
+
+A link's inode is what its target's path meant when the link was made. Read from the top down, that
+file may be in the output already, may have gone by hidden, or may lie in a lower layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from squashproxy.archive.path import parent_of
+from squashproxy.squash.index import PathIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """The file is in the output, at `path`."""
+
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """The file is entry `ordinal` of the layer being read, and hidden: its bytes went by."""
+
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lower:
+    """The file is what a lower layer has at `path`."""
+
+    path: bytes
+
+
+Target = Emitted | Hidden | Lower
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that survives: its path, its header blocks, its layer's number."""
+
+    path: bytes
+    header: bytes
+    layer: int
+
+
+class LinkTable:
+    """Which links wait for which file."""
+
+    def __init__(self, index: PathIndex) -> None:
+        self._index = index
+        self._hidden: dict[bytes, int] = {}
+        self._aliases: dict[bytes, Target] = {}
+        self._below: dict[bytes, set[bytes]] = {}
+        self._cut: set[bytes] = set()
+        self.promised: dict[int, list[Link]] = {}
+        """By ordinal: links that take over a hidden file of this layer when it is read again."""
+        self.parked: dict[bytes, list[Link]] = {}
+        """By path: links whose file a lower layer holds."""
+
+    def begin_layer(self) -> None:
+        """Entries of the next layer follow; nothing is promised any more."""
+        self._hidden = {}
+        self._aliases = {}
+        self._cut = set()
+        self.promised = {}
+
+    def note_hidden(self, path: bytes, ordinal: int) -> None:
+        """A hidden entry of this layer went by, which links may point to."""
+        self._hidden[path] = ordinal
+        self._aliases.pop(path, None)
+
+    def note_alias(self, path: bytes, target: Target) -> None:
+        """In this layer `path` means the file `target`."""
+        self._aliases[path] = target
+
+    def resolve(self, path: bytes) -> Target:
+        """The file that a link of this layer to `path` means."""
+        if path in self._aliases:
+            return self._aliases[path]
+        if self._index.holds_other(path):
+            return Emitted(path)
+        if path in self._hidden:
+            return Hidden(self._hidden[path])
+        return Lower(path)
+
+    def wait(self, target: Hidden | Lower, links: Iterable[Link]) -> None:
+        """`links` go out when `target` does."""
+        if isinstance(target, Hidden):
+            self.promised.setdefault(target.ordinal, []).extend(links)
+            return
+        self.parked.setdefault(target.path, []).extend(links)
+        above = target.path
+        while above:
+            above = parent_of(above)
+            self._below.setdefault(above, set()).add(target.path)
+
+    def try_take(self, path: bytes) -> list[Link] | None:
+        """The links that wait for what a lower layer has at `path`."""
+        links = self.parked.pop(path, None)
+        above = path
+        while links and above:
+            above = parent_of(above)
+            self._below[above].discard(path)
+        return links
+
+    def hide_below(self, path: bytes, *, itself: bool) -> None:
+        """From layers below this one, what lies under `path` (and at it) cannot be seen."""
+        self._cut |= self._below.get(path, set())
+        if itself and path in self.parked:
+            self._cut.add(path)
+
+    def find_broken(self) -> bytes | None:
+        """At a layer's end: a path that links wait for, but that no lower layer can show."""
+        return next((path for path in sorted(self._cut) if path in self.parked), None)

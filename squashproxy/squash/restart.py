@@ -1,0 +1,62 @@
+"""Merging again where one pass could not know in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TypeVar
+
+from squashproxy.squash.duplicates import find_superseded
+from squashproxy.squash.layer import Facts, Layer, MergeOptions
+from squashproxy.squash.merge import LateDirectory, Merge, RestartNeeded
+
+T = TypeVar("T")
+
+
+def merge_with_restarts(
+    layers: Sequence[Layer], options: MergeOptions, run: Callable[[Merge], T]
+) -> T:
+    """Return what `run` makes of a merge; look closer and run anew where the merge asks for it.
+
+    `run` consumes the merge's spans and must undo what it did where RestartNeeded passes through.
+    """
+    restarts = 0
+    while True:
+        merge = Merge(layers, options)
+        merge.report.fallbacks = restarts
+        try:
+            return run(merge)
+        except RestartNeeded as needed:
+            options = _learn(layers, options, needed)
+            restarts += 1
+
+
+def _learn(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded) -> MergeOptions:
+    while True:
+        try:
+            return replace(options, facts=_look(layers, options, needed))
+        except RestartNeeded as other:
+            options = _learn(layers, options, other)
+
+
+def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded) -> Facts:
+    facts = options.facts
+    if isinstance(needed, LateDirectory):
+        return replace(facts, described=find_described(layers, options))
+    layer = layers[needed.layer]
+    with closing(layer.open()) as chunks:
+        found = find_superseded(chunks, layer.where)
+    return replace(facts, superseded={**facts.superseded, needed.layer: found})
+
+
+def find_described(layers: Sequence[Layer], options: MergeOptions) -> dict[bytes, bytes]:
+    """The headers, by path, of the directories that `Facts.described` means.
+
+    Raises what a merge raises, also DuplicatePath.
+    """
+    described: dict[bytes, bytes] = {}
+    merge = Merge(layers, replace(options, on_hidden=None), late=described)
+    for _ in merge.iter_spans():
+        pass
+    return described

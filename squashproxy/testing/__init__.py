@@ -1,0 +1,66 @@
+"""Registries and images for tests, yours too: real sockets, no network, no daemon.
+
+    from squashproxy.testing import FakeRegistry, Fault, FaultKind, ImageBuilder, LayerBuilder
+
+    base = LayerBuilder().directory("etc").file("etc/motd", b"hello")
+    top = LayerBuilder().whiteout("etc/motd").file("etc/issue", b"bye")
+    with FakeRegistry() as registry:
+        digest = ImageBuilder().layer(base).layer(top).push(registry, "app", "1.0")
+        registry.arm(Fault("GET", "/blobs/", FaultKind.DROP_RESPONSE, after_bytes=100))
+        ...  # let your client pull f"{registry.host}/app:1.0"
+        assert registry.open_uploads == 0
+        assert [exchange.method for exchange in registry.requests] == ["GET", ...]
+
+`RegistryOptions` makes the registry as difficult as real ones are; `LayerBuilder` writes tars byte
+for byte, `Packing` names the ways to compress them, `index_of` makes multi-arch images.
+"""
+
+from squashproxy.testing.faults import ArmedFault, Fault, FaultKind
+from squashproxy.testing.headers import Header, TarFormat
+from squashproxy.testing.images import (
+    AMD64,
+    CREATED,
+    BuiltImage,
+    BuiltIndex,
+    ImageBuilder,
+    PushTarget,
+    artifact_manifest,
+    attestation_of,
+    index_of,
+)
+from squashproxy.testing.journal import Exchange
+from squashproxy.testing.layers import MTIME, LayerBuilder
+from squashproxy.testing.options import ALL_ACTIONS, Basic, Bearer, RegistryOptions, Tls
+from squashproxy.testing.packing import Packing, iter_packed, pack
+from squashproxy.testing.registry import FakeRegistry
+from squashproxy.testing.sparse import SparseForm
+
+__all__ = [
+    "ALL_ACTIONS",
+    "AMD64",
+    "CREATED",
+    "MTIME",
+    "ArmedFault",
+    "Basic",
+    "Bearer",
+    "BuiltImage",
+    "BuiltIndex",
+    "Exchange",
+    "FakeRegistry",
+    "Fault",
+    "FaultKind",
+    "Header",
+    "ImageBuilder",
+    "LayerBuilder",
+    "Packing",
+    "PushTarget",
+    "RegistryOptions",
+    "SparseForm",
+    "TarFormat",
+    "Tls",
+    "artifact_manifest",
+    "attestation_of",
+    "index_of",
+    "iter_packed",
+    "pack",
+]

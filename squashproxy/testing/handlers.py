@@ -1,0 +1,104 @@
+"""From a request's path to the handler that answers it, past the door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from squashproxy.testing.answers import Answer, Code, Refusal, json_answer
+from squashproxy.testing.body import Request
+from squashproxy.testing.names import check_repository
+from squashproxy.testing.options import RegistryOptions
+from squashproxy.testing.pull import Pull
+from squashproxy.testing.push import Push
+from squashproxy.testing.tokens import Access, Gate
+
+_Handler = Callable[[Request, str, str], Answer]
+"""Takes the request, the repository, and the last part of the path."""
+
+_ROUTE = re.compile(
+    r"/v2/(?P<repo>.+)/(?:"
+    r"(?P<begin>blobs/uploads/?)|blobs/uploads/(?P<upload>[^/]+)|blobs/(?P<blob>[^/]+)|"
+    r"manifests/(?P<manifest>[^/]+)|(?P<tags>tags/list)|referrers/(?P<referrers>[^/]+))"
+)
+_ACTIONS = {
+    "GET": frozenset({"pull"}),
+    "HEAD": frozenset({"pull"}),
+    "POST": frozenset({"pull", "push"}),
+    "PATCH": frozenset({"pull", "push"}),
+    "PUT": frozenset({"pull", "push"}),
+    "DELETE": frozenset({"delete"}),
+}
+"""What distribution asks for; cancelling an upload is a DELETE like any other."""
+
+
+class Handlers:
+    """The whole API of one registry."""
+
+    def __init__(self, options: RegistryOptions, gate: Gate, pull: Pull, push: Push) -> None:
+        self._options = options
+        self._gate = gate
+        self._pull = pull
+        self._routes: dict[tuple[str, str], _Handler] = {
+            ("GET", "manifest"): pull.manifest,
+            ("GET", "blob"): pull.blob,
+            ("GET", "tags"): pull.tags,
+            ("GET", "referrers"): pull.referrers,
+            ("PUT", "manifest"): push.put_manifest,
+            ("DELETE", "manifest"): push.delete_manifest,
+            ("DELETE", "blob"): push.delete_blob,
+            ("POST", "begin"): push.begin,
+            ("GET", "upload"): push.status,
+            ("PATCH", "upload"): push.feed,
+            ("PUT", "upload"): push.finish,
+            ("DELETE", "upload"): push.cancel,
+        }
+
+    def answer(self, request: Request) -> Answer:
+        """Do what a request asks, and answer it."""
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return refusal.answer
+
+    def _answer(self, request: Request) -> Answer:
+        if request.path == "/token":
+            return self._gate.answer_token(request)
+        if request.method not in _ACTIONS:
+            raise Refusal(Code.UNSUPPORTED)
+        if request.path in ("/v2", "/v2/", "/v2/_catalog"):
+            self._gate.check(request, ())
+            return self._top(request)
+        match = _ROUTE.fullmatch(request.path)
+        if match is None:
+            raise Refusal(Code.NOT_FOUND)
+        repo = match["repo"]
+        check_repository(repo)
+        self._gate.check(request, _needs(request, repo))
+        if self._options.read_only and request.method not in ("GET", "HEAD"):
+            raise Refusal(Code.UNSUPPORTED, "this registry is read-only")
+        noun = match.lastgroup
+        assert noun is not None, "one alternative of the route matched"
+        return self._dispatch(request, repo, noun, match[noun])
+
+    def _top(self, request: Request) -> Answer:
+        if request.method not in ("GET", "HEAD"):
+            raise Refusal(Code.UNSUPPORTED)
+        if request.path == "/v2/_catalog":
+            return self._pull.catalog(request)
+        return json_answer(200, {})
+
+    def _dispatch(self, request: Request, repo: str, noun: str, name: str) -> Answer:
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = self._routes.get((method, noun))
+        if handler is None:
+            raise Refusal(Code.UNSUPPORTED)
+        return handler(request, repo, name)
+
+
+def _needs(request: Request, repo: str) -> list[Access]:
+    needs = [Access(repo, _ACTIONS[request.method])]
+    source = request.parameter("from")
+    if request.parameter("mount") and source:
+        needs.append(Access(source, frozenset({"pull"})))
+    return needs

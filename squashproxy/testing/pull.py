@@ -1,0 +1,117 @@
+"""The pull half of the registry API, and what lists: tags, repositories, referrers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from squashproxy.oci import mediatypes
+from squashproxy.testing.answers import (
+    Answer,
+    Body,
+    Code,
+    Headers,
+    Refusal,
+    bytes_answer,
+    json_answer,
+)
+from squashproxy.testing.body import Request
+from squashproxy.testing.names import checked_digest
+from squashproxy.testing.options import RegistryOptions
+from squashproxy.testing.ranges import parse_download_range
+from squashproxy.testing.store import Store
+
+
+class Pull:
+    """Answers GET and HEAD."""
+
+    def __init__(self, options: RegistryOptions, store: Store) -> None:
+        self._options = options
+        self._store = store
+
+    def manifest(self, request: Request, repo: str, selector: str) -> Answer:
+        """GET or HEAD of a manifest, by tag or digest."""
+        if request.method == "HEAD" and not self._options.head_manifests:
+            raise Refusal(Code.NOT_FOUND)
+        digest, manifest = self._store.manifest(repo, selector)
+        if not _accepts(request, manifest.media_type):
+            raise Refusal(
+                Code.MANIFEST_UNKNOWN,
+                f"{manifest.media_type} found, but the Accept header does not name it",
+            )
+        return bytes_answer(
+            200,
+            manifest.data,
+            (("Content-Type", manifest.media_type), *self._digest_header(digest)),
+        )
+
+    def blob(self, request: Request, repo: str, digest_text: str) -> Answer:
+        """GET or HEAD of a blob, whole or a range of it."""
+        digest = checked_digest(digest_text)
+        content = self._store.blob(repo, digest)
+        if self._options.redirect_blobs_to and request.method == "GET":
+            location = f"http://{self._options.redirect_blobs_to}/v2/{repo}/blobs/{digest}"
+            return Answer(307, (("Location", location),))
+        headers: Headers = (
+            ("Content-Type", "application/octet-stream"),
+            ("Accept-Ranges", "bytes"),
+            *self._digest_header(digest),
+        )
+        found = parse_download_range(request.headers.get("range"), content.size)
+        if found is None or request.method == "HEAD":
+            return Answer(200, headers, Body(content.size, content.iter_range(0, content.size)))
+        start, stop = found
+        return Answer(
+            206,
+            (*headers, ("Content-Range", f"bytes {start}-{stop - 1}/{content.size}")),
+            Body(stop - start, content.iter_range(start, stop)),
+        )
+
+    def tags(self, request: Request, repo: str, _: str) -> Answer:
+        """`tags/list`, in pages."""
+        names, headers = self._page(request, self._store.tags(repo), f"/v2/{repo}/tags/list")
+        return json_answer(200, {"name": repo, "tags": names}, headers)
+
+    def catalog(self, request: Request) -> Answer:
+        """`_catalog`, which is distribution's and not in the specification."""
+        names, headers = self._page(request, self._store.names(), "/v2/_catalog")
+        return json_answer(200, {"repositories": names}, headers)
+
+    def referrers(self, request: Request, repo: str, digest_text: str) -> Answer:
+        """The manifests whose subject is this one, as an index."""
+        if not self._options.referrers:
+            raise Refusal(Code.NOT_FOUND)
+        found = self._store.referrers(repo, checked_digest(digest_text))
+        headers: Headers = (("Content-Type", mediatypes.OCI_INDEX),)
+        wanted = request.parameter("artifactType")
+        if wanted is not None:
+            found = [descriptor for descriptor in found if descriptor["artifactType"] == wanted]
+            headers = (*headers, ("OCI-Filters-Applied", "artifactType"))
+        document = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": found}
+        answer = json_answer(200, document)
+        return Answer(200, headers, answer.body)
+
+    def _digest_header(self, digest: str) -> Headers:
+        return (("Docker-Content-Digest", digest),) if self._options.digest_headers else ()
+
+    def _page(self, request: Request, names: Iterable[str], path: str) -> tuple[list[str], Headers]:
+        text = request.parameter("n") or str(self._options.page_size)
+        if not text.isdecimal():
+            raise Refusal(Code.UNSUPPORTED, f"n={text} is no number", status=400)
+        size = min(int(text), self._options.page_size)
+        last = request.parameter("last")
+        left = [name for name in names if last is None or name > last]
+        page = left[:size]
+        if not page or len(left) == len(page):
+            return page, ()
+        link = f'<{path}?n={size}&last={quote(page[-1])}>; rel="next"'
+        return page, (("Link", link),)
+
+
+def _accepts(request: Request, media_type: str) -> bool:
+    """Whether the client can read a manifest; one that says nothing gets anything."""
+    header = request.headers.get("accept")
+    if header is None:
+        return True
+    named = {part.partition(";")[0].strip() for part in header.split(",")}
+    return not named.isdisjoint({media_type, "*/*", "application/*"})

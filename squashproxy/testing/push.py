@@ -1,0 +1,202 @@
+"""The push half of the registry API: uploads, manifests, deletions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from squashproxy.digest import Digest, Hasher
+from squashproxy.errors import FormatError
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Json, parse_descriptor
+from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest, parse_json_object
+from squashproxy.testing.answers import Answer, Code, Headers, Refusal
+from squashproxy.testing.body import Request
+from squashproxy.testing.names import check_tag, checked_digest
+from squashproxy.testing.options import RegistryOptions
+from squashproxy.testing.ranges import parse_upload_range
+from squashproxy.testing.store import Store
+from squashproxy.testing.uploads import Upload, Uploads
+
+
+class Push:
+    """Answers POST, PATCH, PUT and DELETE, and GET of an upload."""
+
+    def __init__(self, options: RegistryOptions, store: Store, uploads: Uploads, url: str) -> None:
+        self._options = options
+        self._store = store
+        self._uploads = uploads
+        self._url = "" if options.relative_locations else url
+
+    def begin(self, request: Request, repo: str, _: str) -> Answer:
+        """POST: mount a blob, take one whole, or open a session."""
+        mount, source = request.parameter("mount"), request.parameter("from")
+        if mount and source and self._options.mounts:
+            digest = checked_digest(mount)
+            if digest in self._store.blobs(source):
+                self._store.link_blob(repo, digest)
+                return self._created(repo, "blobs", digest)
+        whole = request.parameter("digest")
+        if whole and not mount:
+            digest = checked_digest(whole)
+            self._uploads.store_at_once(repo, request.body, digest)
+            return self._created(repo, "blobs", digest)
+        return self._progress(self._uploads.begin(repo), 202)
+
+    def status(self, request: Request, repo: str, upload_id: str) -> Answer:
+        """GET: how much of an upload is there."""
+        upload = self._session(request, repo, upload_id)
+        with upload.lock:
+            return self._progress(upload, 204)
+
+    def feed(self, request: Request, repo: str, upload_id: str) -> Answer:
+        """PATCH: the next chunk, or the whole stream."""
+        upload = self._session(request, repo, upload_id)
+        ranged = "content-range" in request.headers
+        allowed = self._options.ranged_uploads if ranged else self._options.streamed_uploads
+        if not allowed:
+            kind = "with" if ranged else "without"
+            raise Refusal(
+                Code.UNSUPPORTED, f"PATCH {kind} Content-Range is not supported", status=400
+            )
+        with upload.lock:
+            self._append(request, upload)
+            upload.turn()
+            return self._progress(upload, 202)
+
+    def finish(self, request: Request, repo: str, upload_id: str) -> Answer:
+        """PUT: the end of an upload, with its digest and perhaps its last bytes."""
+        upload = self._session(request, repo, upload_id)
+        digest = checked_digest(request.parameter("digest") or "")
+        with upload.lock:
+            self._append(request, upload)
+            self._uploads.finish(upload, digest)
+        return self._created(repo, "blobs", digest)
+
+    def cancel(self, request: Request, repo: str, upload_id: str) -> Answer:
+        """DELETE of an upload."""
+        self._uploads.cancel(self._session(request, repo, upload_id))
+        return Answer(204)
+
+    def put_manifest(self, request: Request, repo: str, selector: str) -> Answer:
+        """PUT of a manifest, by tag or digest."""
+        data = request.body.read(MAX_MANIFEST)
+        document = _document(data)
+        media_type = request.headers.get("content-type") or str(document.get("mediaType"))
+        tag, digest = _selected(selector, data)
+        if self._options.check_references:
+            self._check_references(repo, media_type, document)
+        manifest = RawManifest(data, media_type)
+        name = self._store.add_manifest(repo, tag, manifest, digest)
+        subject = (document.get("subject") or {}).get("digest")
+        extra: Headers = ()
+        if subject and self._options.referrers:
+            extra = (("OCI-Subject", str(subject)),)
+        return self._created(repo, "manifests", name, extra)
+
+    def delete_manifest(self, _: Request, repo: str, selector: str) -> Answer:
+        """DELETE of a tag, or of a manifest with all its tags."""
+        self._check_deletes()
+        self._store.delete_manifest(repo, selector)
+        return Answer(202)
+
+    def delete_blob(self, _: Request, repo: str, digest: str) -> Answer:
+        """DELETE of a blob."""
+        self._check_deletes()
+        self._store.delete_blob(repo, checked_digest(digest))
+        return Answer(202)
+
+    def _check_deletes(self) -> None:
+        if not self._options.deletes:
+            raise Refusal(Code.UNSUPPORTED)
+
+    def _session(self, request: Request, repo: str, upload_id: str) -> Upload:
+        upload = self._uploads.find(repo, upload_id)
+        if request.parameter("_state") != upload.state:
+            raise Refusal(Code.BLOB_UPLOAD_INVALID, "this is not the newest Location")
+        return upload
+
+    def _append(self, request: Request, upload: Upload) -> None:
+        stated = request.headers.get("content-range")
+        before = upload.draft.size
+        expected = None
+        if stated is not None:
+            start, stop = parse_upload_range(stated)
+            if start != before:
+                raise self._wrong_start(upload, start)
+            expected = stop - start
+        try:
+            upload.draft.append(_after_short(request, upload))
+        except ConnectionError:
+            if not self._options.resumable_uploads:
+                self._uploads.cancel(upload)
+            raise
+        added = upload.draft.size - before
+        if expected is not None and added != expected:
+            raise Refusal(Code.SIZE_INVALID, f"Content-Range is {stated}, the body {added} bytes")
+        upload.ended_short = bool(stated) and added < self._options.chunk_min_length
+
+    def _wrong_start(self, upload: Upload, start: int) -> Refusal:
+        answer = self._progress(upload, 416)
+        message = f"the next byte is {upload.draft.size}, not {start}"
+        return Refusal(Code.RANGE_INVALID, message, headers=answer.headers)
+
+    def _progress(self, upload: Upload, status: int) -> Answer:
+        location = f"{self._url}/v2/{upload.repo}/blobs/uploads/{upload.id}?_state={upload.state}"
+        headers: Headers = (
+            ("Location", location),
+            ("Range", upload.range),
+            ("Docker-Upload-UUID", upload.id),
+        )
+        if self._options.chunk_min_length:
+            headers = (*headers, ("OCI-Chunk-Min-Length", str(self._options.chunk_min_length)))
+        return Answer(status, headers)
+
+    def _created(self, repo: str, kind: str, digest: Digest, extra: Headers = ()) -> Answer:
+        headers: Headers = (("Location", f"{self._url}/v2/{repo}/{kind}/{digest}"), *extra)
+        if self._options.digest_headers:
+            headers = (*headers, ("Docker-Content-Digest", digest))
+        return Answer(201, headers)
+
+    def _check_references(self, repo: str, media_type: str, document: Json) -> None:
+        """What a manifest names is in the repository already; foreign layers may be elsewhere."""
+        if media_type in mediatypes.INDEXES:
+            held, named = frozenset(self._store.manifests(repo)), document.get("manifests") or []
+        else:
+            config = [document["config"]] if "config" in document else []
+            held = self._store.blobs(repo)
+            named = [*config, *(document.get("layers") or [])]
+        for number, entry in enumerate(named):
+            try:
+                descriptor = parse_descriptor(entry, f"descriptor {number}")
+            except FormatError as error:
+                raise Refusal(Code.MANIFEST_INVALID, str(error)) from error
+            foreign = mediatypes.is_foreign(descriptor.media_type)
+            if descriptor.digest not in held and not foreign:
+                raise Refusal(Code.MANIFEST_BLOB_UNKNOWN, f"{descriptor.digest} is unknown")
+
+
+def _after_short(request: Request, upload: Upload) -> Iterator[bytes]:
+    """The body, unless bytes follow a chunk that was too short to be any but the last."""
+    for piece in request.body:
+        if upload.ended_short:
+            raise Refusal(Code.SIZE_INVALID, "only the last chunk may be that short")
+        yield piece
+
+
+def _selected(selector: str, data: bytes) -> tuple[str | None, Digest | None]:
+    if ":" not in selector:
+        check_tag(selector)
+        return selector, None
+    digest = checked_digest(selector)
+    hasher = Hasher(digest)
+    hasher.update(data)
+    if hasher.digest != digest:
+        raise Refusal(Code.DIGEST_INVALID, f"the manifest has the digest {hasher.digest}")
+    return None, digest
+
+
+def _document(data: bytes) -> Json:
+    try:
+        return parse_json_object(data, "the manifest")
+    except FormatError as error:
+        raise Refusal(Code.MANIFEST_INVALID, str(error)) from error

@@ -1,0 +1,37 @@
+"""Byte ranges, of downloads (RFC 9110, section 14) and of uploads (distribution specification)."""
+
+from __future__ import annotations
+
+import re
+
+from squashproxy.testing.answers import Code, Refusal
+
+_DOWNLOAD = re.compile(r"bytes=(\d*)-(\d*)")
+_UPLOAD = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/(?:\d+|\*))?")
+
+
+def parse_download_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The first byte and the one after the last, None for the whole.
+
+    Several ranges count as none, which RFC 9110 allows. A range that holds no byte raises a
+    Refusal (416).
+    """
+    match = _DOWNLOAD.fullmatch(header.strip()) if header else None
+    if match is None or match[0] == "bytes=-":
+        return None
+    if match[1]:
+        start, stop = int(match[1]), min(int(match[2] or size), size - 1) + 1
+    else:
+        start, stop = max(size - int(match[2]), 0), size
+    if start >= stop:
+        headers = (("Content-Range", f"bytes */{size}"),)
+        raise Refusal(Code.RANGE_INVALID, f"there are only {size} bytes", headers=headers)
+    return start, stop
+
+
+def parse_upload_range(header: str) -> tuple[int, int]:
+    """`<start>-<end>`, both inclusive, to the first byte and the one after the last."""
+    match = _UPLOAD.fullmatch(header.strip())
+    if match is None:
+        raise Refusal(Code.RANGE_INVALID, f"Content-Range {header!r} is no range", status=400)
+    return int(match[1]), int(match[2]) + 1

@@ -1,0 +1,114 @@
+"""Images in registries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from squashproxy.digest import Digest
+from squashproxy.errors import NotFound, UsageError
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.transports.base import WrittenBlob
+
+
+class RegistrySource:
+    """An image that a registry serves."""
+
+    def __init__(self, client: RegistryClient, reference: Reference) -> None:
+        self._reference = reference
+        self._remote = client.repository(reference.repository)
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        return str(self._reference)
+
+    @property
+    def repository(self) -> Repository:
+        """Where the image lives."""
+        return self._reference.repository
+
+    def find_digest(self) -> Digest:
+        """What the reference points to now; costs a HEAD. Raises NotFound."""
+        found = self._remote.find_manifest(self._reference.selector)
+        if found is None:
+            return self.read_manifest().digest
+        return found.digest
+
+    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
+        """The manifest of the reference, or the one of `digest` beside it; digest verified."""
+        return self._remote.get_manifest(digest or self._reference.selector)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob; size and digest are checked at its end."""
+        return self._remote.iter_blob(blob)
+
+
+class RegistrySink:
+    """A tag of a registry's repository, to be written."""
+
+    def __init__(self, client: RegistryClient, reference: Reference) -> None:
+        if reference.digest is not None or reference.tag is None:
+            raise UsageError(
+                f"{reference}: a digest cannot be a target, since the result decides it; "
+                "give a tag instead"
+            )
+        self._reference = reference
+        self._tag = reference.tag
+        self._client = client
+        self._remote = client.repository(reference.repository)
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        return str(self._reference)
+
+    @property
+    def repository(self) -> Repository:
+        """Where the image goes."""
+        return self._reference.repository
+
+    @property
+    def tag(self) -> str:
+        """The tag that the image gets in the end."""
+        return self._tag
+
+    def find_manifest(self, tag: str | None = None) -> Digest | None:
+        """What the tag (by default the sink's own) points to now, None for nothing."""
+        found = self._remote.find_manifest(tag or self._tag)
+        return None if found is None else found.digest
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """A manifest that the repository holds already."""
+        return self._remote.get_manifest(digest)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob that the repository holds already."""
+        return self._remote.iter_blob(blob)
+
+    def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
+        """Whether the sink's repository, or another one of its registry, holds the blob."""
+        if repository is None:
+            return self._remote.find_blob(blob.digest) is not None
+        if repository.host != self.repository.host:
+            return False
+        try:
+            return self._client.repository(repository).find_blob(blob.digest) is not None
+        except NotFound:
+            return False
+
+    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:
+        """Make a blob of another repository of this registry appear here without moving it."""
+        if repository.host != self.repository.host or repository == self.repository:
+            return False
+        return self._remote.try_mount(blob.digest, repository)
+
+    def write_blob(self, chunks: Iterable[bytes], digest: Digest | None = None) -> WrittenBlob:
+        """Store a stream; the upload session is cancelled where `chunks` raises."""
+        return WrittenBlob(*self._remote.upload_blob(chunks, digest))
+
+    def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
+        """Store a manifest, by its digest alone or under `tag`."""
+        self._remote.put_manifest(manifest, tag or manifest.digest)

@@ -1,0 +1,59 @@
+"""Help names every option of the contract (INTERFACE.md), with an example, at 80 columns."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.command_line import InProcess
+
+COMMON = (
+    "--json", "-q", "-v", "--log-format", "--authfile", "--ca", "--plain-http", "--insecure",
+    "--jobs",
+)  # fmt: skip
+SHAPING = (
+    "--base", "--base-repo", "--platform", "--compression", "--strict", "--memory",
+    "--max-unpacked", "--max-entries", "--max-ratio",
+)  # fmt: skip
+VERBS = {
+    "copy": (*COMMON, *SHAPING, "--force", "--no-clobber", "--backup"),
+    "plan": (*COMMON, *SHAPING),
+    "tags": COMMON,
+    "inspect": COMMON,
+    "demo": COMMON,
+    "completion": (),
+}
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(squashproxy: InProcess, verb: str, flag: str) -> None:
+    outcome = squashproxy(verb, flag)
+    assert (outcome.code, outcome.err) == (0, "")
+    offered = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", outcome.out))
+    assert set(VERBS[verb]) <= offered
+    assert "Example" in outcome.out
+    assert f"squashproxy {verb}" in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("later", ["--provenance", "--verify", "--html"])
+@pytest.mark.parametrize("verb", ["copy", "plan"])
+def test_what_later_versions_bring_is_not_offered(
+    squashproxy: InProcess, verb: str, later: str
+) -> None:
+    assert later not in squashproxy(verb, "--help").out
+    assert squashproxy(verb, later, "a.example.com/b").code == 2
+
+
+def test_the_group_lists_every_verb_with_its_line(squashproxy: InProcess) -> None:
+    outcome = squashproxy("--help")
+    listed = re.findall(r"^  ([a-z]+) {2,}\S.*\.$", outcome.out, re.MULTILINE)
+    assert listed == list(VERBS)
+
+
+def test_without_a_verb_the_help_is_an_error_on_standard_error(squashproxy: InProcess) -> None:
+    outcome = squashproxy()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "Commands:" in outcome.err

@@ -1,0 +1,51 @@
+"""What the README shows exists: every command line parses, every option is offered."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from squashproxy.cli.main import squashproxy
+from squashproxy.cli.verbs import VERBS
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+LINES = re.findall(r"(?:^|/|\()(squashproxy [a-z][^\n)#>]*)", SHELL, re.MULTILINE)
+
+
+def options_of(verb: str) -> set[str]:
+    command = squashproxy.get_command(click.Context(squashproxy), verb)
+    assert command is not None
+    return {name for parameter in command.params for name in parameter.opts}
+
+
+def test_the_readme_shows_every_verb() -> None:
+    assert {line.split()[1] for line in LINES} == set(VERBS)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_line_of_the_readme_parses(line: str) -> None:
+    verb, *arguments = shlex.split(line)[1:]
+    group = click.Context(squashproxy)
+    command = squashproxy.get_command(group, verb)
+    assert command is not None
+    with command.make_context(verb, arguments, parent=group) as context:
+        assert not context.args
+
+
+def test_every_option_that_the_readme_names_is_offered() -> None:
+    outside_code = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    later = {"--html"}
+    named = set(re.findall(r"`(--[a-z-]+)", outside_code)) - later
+    offered = set().union(*(options_of(verb) for verb in VERBS))
+    assert named <= offered
+
+
+def test_every_option_of_copy_is_in_the_readme() -> None:
+    for option in options_of("copy"):
+        if option.startswith("--"):
+            assert f"`{option}" in README

@@ -1,0 +1,57 @@
+"""Says, before anything runs, whether the tests marked `real` can run, and lets CI skip nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Generator
+
+import pytest
+
+COMPONENTS = ("docker-registry", "skopeo", "umoci", "buildah")
+
+
+def _missing() -> list[str]:
+    """What the tests marked `real` need and this machine does not have."""
+    missing = [program for program in COMPONENTS if shutil.which(program) is None]
+    if sys.platform != "linux":
+        missing.append("Linux")
+    elif os.geteuid() != 0:
+        missing.append("root (owners, devices and mounts are part of what is compared)")
+    return missing
+
+
+def _is_ci() -> bool:
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def pytest_report_header() -> str:
+    missing = _missing()
+    if not missing:
+        return "real components: all there"
+    return f"REAL COMPONENTS MISSING: {', '.join(missing)}: tests marked `real` cannot run"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = _missing()
+    real = [item for item in items if item.get_closest_marker("real")]
+    if not missing or not real:
+        return
+    reason = f"real components missing: {', '.join(missing)}; tests/run installs them on Debian"
+    if _is_ci():
+        raise pytest.UsageError(f"CI skips nothing, but {reason}")
+    for item in real:
+        item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed test, whoever skipped it."""
+    report = yield
+    if report.skipped and _is_ci() and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and CI skips nothing: {report.longrepr}"
+    return report

@@ -1,0 +1,34 @@
+"""The merge under test, as one function from layer tars to a layer tar."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from squashproxy.squash.layer import MergeOptions
+from squashproxy.squash.merge import Merge
+from squashproxy.squash.restart import merge_with_restarts
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLayer:
+    """A layer whose tar is in memory, handed out in chunks of `chunk` bytes."""
+
+    where: str
+    tar: bytes
+    chunk: int
+
+    def open(self) -> Generator[bytes, None, None]:
+        """The tar from its start."""
+        for at in range(0, len(self.tar), self.chunk):
+            yield self.tar[at : at + self.chunk]
+
+
+def squash_in_process(layers: Sequence[bytes], kept: int, chunk: int = 65536) -> bytes:
+    """The tar that takes the place of `layers[kept:]`; empty where nothing is left of them."""
+    opened = [MemoryLayer(f"layer {n}", tar, chunk) for n, tar in enumerate(layers)]
+    return merge_with_restarts(opened, MergeOptions(kept=kept), _joined)
+
+
+def _joined(merge: Merge) -> bytes:
+    return b"".join(bytes(span.data) for span in merge.iter_spans())

@@ -1,0 +1,53 @@
+"""Random stacks through real registries: squashed by the command, unpacked by both judges."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.model.node import compare_trees
+from tests.model.stacks import random_stack
+from tests.real.command import copy, layer_digests
+from tests.real.judges import Judges, push_layout
+from tests.real.layout import LayoutWriter
+from tests.real.registries import RealRegistry
+
+pytestmark = pytest.mark.real
+FIRST = 5000
+STACKS = 24
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + STACKS))
+def test_a_copied_stack_runs_as_it_did(
+    seed: int,
+    tmp_path: Path,
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+) -> None:
+    stack = random_stack(seed, implied=False)
+    built = stack.build()
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.add_image("image", [layout.add_layer(tar) for tar in built.tars])
+    push_layout(layout.folder, "image", source_registry, f"model:{seed}")
+    source = layer_digests(source_registry, f"model:{seed}")
+    expected = {path: node for path, node in built.trees[-1].items() if path}
+    for kept in (0, random.Random(seed).randrange(1, len(source))):
+        base = str(kept) if kept else "none"
+        copy(
+            source_registry,
+            target_registry,
+            f"model:{seed}",
+            "--base",
+            base,
+            "--force",
+            home=tmp_path,
+        )
+        digests = layer_digests(target_registry, f"model:{seed}")
+        assert digests[:kept] == source[:kept]
+        assert len(digests) <= kept + 1
+        for judge, tree in judges.trees(target_registry, f"model:{seed}").items():
+            difference = compare_trees(expected, tree)
+            assert difference == [], f"{judge}, {kept} layers kept, of\n{stack}"

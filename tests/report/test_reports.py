@@ -1,0 +1,176 @@
+"""Reports in a pipe: complete, at most 80 columns where tables are, no colour, no drawing."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from squashproxy.pipeline.inspect import ImageDetails, Inspection, LayerDetails
+from squashproxy.report.copying import show_copy
+from squashproxy.report.inspection import show_inspection
+from squashproxy.report.planning import show_plan
+from squashproxy.report.screen import Screen
+from tests.report.results import COPY, DIGEST, PLAN, PLATFORM, SKIPPED, SOURCE_DIGEST
+
+IMAGE = ImageDetails(
+    platform="linux/amd64",
+    digest=DIGEST,
+    media_type="application/vnd.oci.image.manifest.v1+json",
+    created="2024-01-02T03:04:05Z",
+    compressed=301_000_000,
+    squashed_from=SOURCE_DIGEST,
+    labels={"maintainer": "some[bold]one\x1b[31m"},
+    annotations={"org.example.note": "hello"},
+    layers=(LayerDetails(DIGEST, "application/vnd.oci.image.layer.v1.tar+gzip", 301_000_000),),
+)
+INSPECTION = Inspection(
+    "registry.example.com/apps/web:1.4",
+    DIGEST,
+    "application/vnd.oci.image.index.v1+json",
+    attestations=2,
+    images=(IMAGE,),
+)
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def rendered(show: Callable[[Screen], None]) -> str:
+    stream = io.StringIO()
+    show(Screen(stream))
+    return stream.getvalue()
+
+
+REPORTS = [
+    pytest.param(lambda screen: show_copy(screen, COPY), id="copy"),
+    pytest.param(lambda screen: show_copy(screen, SKIPPED), id="copy-skipped"),
+    pytest.param(lambda screen: show_plan(screen, PLAN), id="plan"),
+    pytest.param(lambda screen: show_inspection(screen, INSPECTION), id="inspect"),
+]
+
+
+@pytest.mark.parametrize("show", REPORTS)
+def test_a_pipe_gets_plain_short_lines(show: Callable[[Screen], None]) -> None:
+    text = rendered(show)
+    assert text.isascii()
+    assert "\x1b" not in text
+    for line in text.splitlines():
+        assert line == line.rstrip()
+        assert len(line) <= 80 or "sha256:" in line
+
+
+def row(text: str, first: str) -> list[str]:
+    """The cells of the table row that begins with `first`."""
+    (line,) = [line for line in text.splitlines() if line.startswith(first)]
+    return re.split(r"\s{2,}", line)
+
+
+def test_copy_shows_before_after_and_saved() -> None:
+    text = rendered(lambda screen: show_copy(screen, COPY))
+    assert row(text, "linux/amd64") == ["linux/amd64", "before", "after", "saved"]
+    assert row(text, "layers") == ["layers", "12", "2", "10"]
+    assert row(text, "compressed") == ["compressed", "554 MB", "301 MB", "253 MB", "46 %"]
+    assert row(text, "above base") == [
+        "above base, unpacked",
+        "1.28 GB",
+        "700 MB",
+        "580 MB",
+        "45 %",
+    ]
+    assert "uploaded 250 MB, reused 51.0 MB, mounted 1 blob" in text
+    assert "1 layer kept as base; 580 MB of hidden files left out" in text
+    assert f"digest {DIGEST}" in text
+    assert "6.5 s; 1 MB = 1,000,000 bytes" in text
+
+
+def test_copy_without_base_speaks_of_all_unpacked_bytes() -> None:
+    flat = replace(COPY, platforms=(replace(PLATFORM, base_layers=0),))
+    text = rendered(lambda screen: show_copy(screen, flat))
+    assert row(text, "unpacked")[1] == "1.28 GB"
+    assert "no layer kept as base" in text
+
+
+def test_copy_counts_warnings_and_names_where_they_stand() -> None:
+    text = rendered(lambda screen: show_copy(screen, replace(COPY, warnings=("one", "two"))))
+    assert "2 warnings on standard error" in text
+
+
+def test_copy_shows_every_platform() -> None:
+    both = (PLATFORM, replace(PLATFORM, platform="linux/arm64/v8", fallbacks=2))
+    text = rendered(lambda screen: show_copy(screen, replace(COPY, platforms=both)))
+    assert row(text, "linux/amd64")
+    assert row(text, "linux/arm64/v8")
+    assert "2 times" in text
+
+
+def test_a_skipped_copy_says_so_first() -> None:
+    text = rendered(lambda screen: show_copy(screen, SKIPPED))
+    assert text.startswith("Nothing to do: registry.example.com/apps/web:1.4 is up to date.\n")
+
+
+def test_plan_shows_layers_totals_and_what_would_move() -> None:
+    text = rendered(lambda screen: show_plan(screen, PLAN))
+    assert row(text, "0")[:7] == ["0", "base", "mount", "51.0 MB", "-", "-", "-"]
+    assert row(text, "1")[:7] == [
+        "1", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
+    ]  # fmt: skip
+    assert "ADD file:0123" in row(text, "0")[7]
+    assert "/bin/sh" not in text
+    assert "compressed 554 MB -> about 301 MB (46 % less)" in text
+    assert "a copy would upload about 250 MB, reuse 0 B and mount 51.0 MB" in text
+    assert "48.0 MB  layer 1, hidden by layer 2: var/cache/apt/pkgcache.bin" in text
+
+
+def test_plan_without_a_target_asks_for_one() -> None:
+    (platform,) = PLAN.platforms
+    alone = replace(platform, reused_bytes=None, mountable_bytes=None, upload_estimate=None)
+    plan = replace(PLAN, target=None, up_to_date=None, platforms=(alone,))
+    text = rendered(lambda screen: show_plan(screen, plan))
+    assert "name a target too" in text
+
+
+def test_an_up_to_date_target_is_told_before_the_layers() -> None:
+    text = rendered(lambda screen: show_plan(screen, replace(PLAN, up_to_date=True)))
+    assert text.index("up to date") < text.index("linux/amd64")
+
+
+def test_names_from_an_image_cannot_move_the_cursor_nor_be_markup() -> None:
+    plan = rendered(lambda screen: show_plan(screen, PLAN))
+    assert r"tmp/evil\x1b[2J[name]" in plan
+    inspection = rendered(lambda screen: show_inspection(screen, INSPECTION))
+    assert r"maintainer=some[bold]one\x1b[31m" in inspection
+
+
+def test_a_long_path_is_written_whole_into_a_pipe() -> None:
+    (platform,) = PLAN.platforms
+    path = "very/long/" * 30 + "file"
+    hidden = (replace(platform.largest_hidden[0], path=path),)
+    plan = replace(PLAN, platforms=(replace(platform, largest_hidden=hidden),))
+    assert path in rendered(lambda screen: show_plan(screen, plan))
+
+
+def test_inspect_shows_platform_layers_and_where_the_image_came_from() -> None:
+    text = rendered(lambda screen: show_inspection(screen, INSPECTION))
+    assert "linux/amd64: 1 layer, 301 MB" in text
+    assert f"by squashproxy from {SOURCE_DIGEST}" in text
+    assert "2 attestations" in text
+    assert row(text, "0") == ["0", "abababababab", "vnd.oci.image.layer.v1.tar+gzip", "301 MB"]
+
+
+def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    coloured = rendered(lambda screen: show_plan(screen, PLAN))
+    assert "\x1b[1m" in coloured
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    assert row(plain, "1 ")[:7] == [
+        "1", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
+    ]  # fmt: skip
+    assert max(map(len, plain.splitlines())) <= 80
