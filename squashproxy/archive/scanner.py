@@ -35,7 +35,7 @@ from squashproxy.archive.header import (
     read_link,
     read_name,
 )
-from squashproxy.archive.path import normalise
+from squashproxy.archive.path import BadEntry, normalise
 from squashproxy.archive.rewrite import with_path
 from squashproxy.errors import BadArchive, StreamConsumed
 from squashproxy.span import Kept, New, Span
@@ -69,7 +69,8 @@ class TarScanner:
     """
 
     def __init__(self, where: str, stream: int) -> None:
-        self._where = where
+        self.where = where
+        """What the stream is, for people."""
         self._stream = stream
         self._chunk = b""
         self._base = 0
@@ -118,7 +119,7 @@ class TarScanner:
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk; the one before must be stepped through and taken."""
         if self._finished:
-            raise StreamConsumed(f"{self._where} was scanned to its end already")
+            raise StreamConsumed(f"{self.where} was scanned to its end already")
         self._base += len(self._chunk)
         self._chunk = chunk
         self._at = 0
@@ -199,7 +200,7 @@ class TarScanner:
         if not self._ended:
             if self._remaining or any(self._partial):
                 raise BadArchive(
-                    f"{self._where} is cut short: its tar ends within an entry, after "
+                    f"{self.where} is cut short: its tar ends within an entry, after "
                     f"{self.consumed} bytes; build or push the image again"
                 )
             self._insert_waiting()
@@ -321,27 +322,23 @@ class TarScanner:
         self, buffer: bytes, at: int, typeflag: bytes, size: int, extended: _Extended
     ) -> None:
         name = extended.name or extended.recorded_name or read_name(buffer, at)
-        self.path = self._normalise(name, at)
+        self.path = self._normalise(name)
         if typeflag in _REGULAR_TYPES:
             typeflag = DIRECTORY if name.endswith(b"/") else REGULAR
         elif typeflag in (HARD_LINK, SYMLINK):
             link = extended.link or extended.records.get(b"linkpath") or read_link(buffer, at)
-            self.link = self._normalise(link, at) if typeflag == HARD_LINK else link
+            self.link = self._normalise(link) if typeflag == HARD_LINK else link
         if b"size" in extended.records:
             size = self._recorded_size(extended.records[b"size"], at)
         self.kind = typeflag
         self.size = 0 if typeflag in WITHOUT_PAYLOAD else size
         self._remaining = padded(self.size)
 
-    def _normalise(self, name: bytes, at: int) -> bytes:
+    def _normalise(self, name: bytes) -> bytes:
         try:
             return normalise(name)
-        except BadArchive as error:
-            shown = name.decode("utf-8", "backslashreplace")
-            raise BadArchive(
-                f"{self._where}: the entry {shown!r}, at byte {self._position(at)} of its tar, "
-                f"{error}; squashproxy refuses such names"
-            ) from error
+        except BadEntry as error:
+            raise error.at(self.where, name) from error
 
     def _parse_size(self, buffer: bytes, at: int) -> int:
         try:
@@ -362,7 +359,7 @@ class TarScanner:
 
     def _damaged(self, what: str, at: int) -> BadArchive:
         return BadArchive(
-            f"{self._where} is damaged: {what}, at byte {self._position(at)} of its tar; "
+            f"{self.where} is damaged: {what}, at byte {self._position(at)} of its tar; "
             "build or push the image again"
         )
 

@@ -34,7 +34,7 @@ from squashproxy.report.screen import Screen
 @click.option(
     "--backup",
     metavar="TEMPLATE",
-    help="Keep what the tag pointed to under this tag, as in '{tag}-before'.",
+    help="Keep what the tag pointed to under this tag; may hold {tag} and {digest}.",
 )
 @common_options
 def copy(common: CommonOptions, /, source: Reference, target: Reference, **values: Any) -> None:

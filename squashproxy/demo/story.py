@@ -18,7 +18,7 @@ from squashproxy.registry.client import RegistryClient
 from squashproxy.report.copying import show_copy
 from squashproxy.report.planning import show_plan
 from squashproxy.report.screen import Screen, printable
-from squashproxy.report.sizes import count_text, size_text
+from squashproxy.report.sizes import count_text, share_text, size_text
 from squashproxy.testing import FakeRegistry, ImageBuilder
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySink, RegistrySource
@@ -83,7 +83,9 @@ def run_demo(screen: Screen | None, observer: Observer, jobs: int) -> DemoResult
         tell.step("Once more: the target is up to date")
         second = copy()
         tell.copied(second)
-    return DemoResult(plan, first, second, len(before), found, time.monotonic() - begun)
+    result = DemoResult(plan, first, second, len(before), found, round(time.monotonic() - begun, 3))
+    tell.ended(result)
+    return result
 
 
 def _reference(registry: FakeRegistry, path: str) -> Reference:
@@ -142,3 +144,16 @@ class _Teller:
         self._screen.line(f"The trees differ in {count_text(len(found), 'path')}:", "bold red")
         for sentence in found[:_SHOWN_DIFFERENCES]:
             self._screen.line(f"  {printable(sentence)}")
+
+    def ended(self, result: DemoResult) -> None:
+        if self._screen is None:
+            return
+        (platform,) = result.copy.platforms
+        before, after = platform.compressed_before, platform.compressed_after
+        self._screen.line()
+        self._screen.line(
+            f"In {result.seconds:.1f} s, {size_text(before)} became {size_text(after)} "
+            f"({share_text(before - after, before)} less)"
+            + (", and the trees differ." if result.differences else " with the same files inside."),
+            "bold red" if result.differences else "bold green",
+        )

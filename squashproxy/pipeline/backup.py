@@ -29,7 +29,7 @@ def backup_tag(template: str | None, tag: str, existing: Digest | None) -> str |
         ) from error
     if name == tag:
         raise UsageError(
-            f"--backup {template!r} gives {name!r}, the very tag that is to be replaced; add to it, "
-            "as in '{tag}-{digest}'"
+            f"--backup {template!r} gives {name!r}, the very tag that is to be replaced; add "
+            "something to it, as in '{tag}-{digest}'"
         )
     return name

@@ -40,7 +40,11 @@ class Freshness:
         if raw.digest == self._source_digest:
             return self._has_nothing_to_squash(raw)
         result = parse_manifest(raw, f"the manifest of {self._sink.name}")
-        if Stamp(self._source_digest, self._hash).is_on(result.annotations):
+        if isinstance(result, ImageManifest):
+            is_stamped = self._is_made_from(raw, self._source_digest)
+        else:
+            is_stamped = Stamp(self._source_digest, self._hash).is_on(result.annotations)
+        if is_stamped:
             return True
         if family_of(raw.media_type) is Family.OCI and not self._options.platforms:
             return False

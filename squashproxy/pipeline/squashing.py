@@ -13,8 +13,9 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, Family, compression_of, layer_type
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
 from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
+from squashproxy.squash.facts import RestartNeeded
 from squashproxy.squash.layer import HiddenEntry, MergeOptions, MergeReport
-from squashproxy.squash.merge import Merge, RestartNeeded
+from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import WrittenBlob
 

@@ -12,7 +12,6 @@ import requests
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import RegistryError
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.reference import Repository
 from squashproxy.registry.calls import Call, Caller
 from squashproxy.registry.faults import Action
 from squashproxy.registry.scopes import pull
@@ -22,38 +21,36 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
 _SENT = frozenset({200, 206})
 
 
-def find_blob(caller: Caller, name: Repository, digest: Digest) -> int | None:
+def find_blob(caller: Caller, digest: Digest) -> int | None:
     """The size of a blob in bytes, None where the repository does not hold it.
 
     Where HEAD is refused, or brings no size, the blob is asked for and left unread.
     """
-    answer = caller.ask(_call("HEAD", caller, name, digest, frozenset({200, 404, 405, 501})))
+    answer = caller.ask(_call("HEAD", caller, digest, frozenset({200, 404, 405, 501})))
     if answer.status == 404:
         return None
     size = answer.headers.get("Content-Length", "")
     if answer.status == 200 and size.isdecimal():
         return int(size)
-    return caller.retry.call(lambda: _size_by_get(caller, name, digest))
+    return caller.retry.call(lambda: _size_by_get(caller, digest))
 
 
-def iter_blob(caller: Caller, name: Repository, blob: Descriptor) -> Iterator[bytes]:
+def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     """A blob's bytes in chunks of 256 KiB; nothing is asked for before the first is wanted.
 
     A connection that breaks is taken up again where it broke. Raises IntegrityError, at the end at
     the latest, where size or digest is wrong.
     """
-    what = f"the blob {blob.digest} of {name}"
-    return iter(Verified(_iter_resumed(caller, name, blob, what), blob.digest, blob.size, what))
+    what = f"the blob {blob.digest} of {caller.repository}"
+    return iter(Verified(_iter_resumed(caller, blob, what), blob.digest, blob.size, what))
 
 
-def _iter_resumed(
-    caller: Caller, name: Repository, blob: Descriptor, what: str
-) -> Iterator[bytes]:
+def _iter_resumed(caller: Caller, blob: Descriptor, what: str) -> Iterator[bytes]:
     position = 0
     failures = 0
     while True:
         try:
-            pieces = _iter_from(caller, name, blob, position, what)
+            pieces = _iter_from(caller, blob, position, what)
             with closing(cast("Any", pieces)):
                 for piece in pieces:
                     position += len(piece)
@@ -68,12 +65,10 @@ def _iter_resumed(
         return
 
 
-def _iter_from(
-    caller: Caller, name: Repository, blob: Descriptor, start: int, what: str
-) -> Iterator[bytes]:
+def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Iterator[bytes]:
     """The bytes from `start`; a server that ignores Range sends all, the known part is skipped."""
     headers = {"Range": f"bytes={start}-"} if start else {}
-    response = caller.open(_call("GET", caller, name, blob.digest, _SENT, headers))
+    response = caller.open(_call("GET", caller, blob.digest, _SENT, headers))
     skip = start
     if response.status_code == 206:
         skip -= _first_byte(response, start, caller.endpoint.name, what)
@@ -97,27 +92,25 @@ def _first_byte(response: requests.Response, start: int, host: str, what: str) -
     return int(match[1])
 
 
-def _size_by_get(caller: Caller, name: Repository, digest: Digest) -> int | None:
-    with closing(
-        caller.open(_call("GET", caller, name, digest, frozenset({200, 404})))
-    ) as response:
+def _size_by_get(caller: Caller, digest: Digest) -> int | None:
+    with closing(caller.open(_call("GET", caller, digest, frozenset({200, 404})))) as response:
         if response.status_code == 404:
             return None
         size = response.headers.get("Content-Length", "")
         if size.isdecimal():
             return int(size)
-        what = f"the blob {digest} of {name}"
+        what = f"the blob {digest} of {caller.repository}"
         return sum(len(piece) for piece in iter_body(response, caller.endpoint.name, what))
 
 
 def _call(
     method: str,
     caller: Caller,
-    name: Repository,
     digest: Digest,
     expected: frozenset[int],
     headers: Mapping[str, str] | None = None,
 ) -> Call:
+    name = caller.repository
     return Call(
         method,
         caller.endpoint.url(f"/v2/{name.path}/blobs/{digest}"),

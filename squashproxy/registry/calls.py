@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 import requests
 
 from squashproxy.errors import RegistryError
+from squashproxy.reference import Repository
 from squashproxy.registry.faults import (
     MAX_ERROR_BODY,
     Action,
@@ -26,7 +26,6 @@ _MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_REDIRECTS = (307, 308)
 _MAX_PROOFS = 2
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Call:
     action: Action
     scopes: Scopes
     expected: frozenset[int]
-    headers: Mapping[str, str] = field(default=_NO_HEADERS)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body | None = None
     timeout: float | None = None
 
@@ -58,8 +57,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Makes calls to one registry; usable from several threads."""
+    """Makes calls about one repository; usable from several threads."""
 
+    repository: Repository
     endpoint: Endpoint
     wire: Wire
     authorizer: Authorizer
@@ -104,17 +104,18 @@ class Caller:
         if origin_of(message.url) != self.endpoint.origin:
             return self.wire.send(message, self._other_host(message.url))
         header = self.authorizer.header(self.endpoint, call.action, call.scopes)
-        for proofs in range(_MAX_PROOFS + 1):
+        proofs = 0
+        while True:
             response = self.wire.send(_with_proof(message, header), self.endpoint.name)
             if response.status_code != 401:
                 return response
             refusal = self._refusal(response, call)
             if proofs == _MAX_PROOFS or not _is_replayable(message.body):
-                break
+                raise self.authorizer.hopeless(refusal, call.action)
             header = self.authorizer.answer(
                 self.endpoint, call.action, call.scopes, refusal, header, again=proofs > 0
             )
-        raise self.authorizer.hopeless(refusal, call.action)
+            proofs += 1
 
     def _refusal(self, response: requests.Response, call: Call) -> Refusal:
         """Read an unexpected answer, so that its connection can be used again."""

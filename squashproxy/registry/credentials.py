@@ -79,8 +79,8 @@ class CredentialStore:
         environ = self._environ
         if self._authfile is not None:
             yield _named(self._authfile, "--authfile")
-        if path := environ.get("REGISTRY_AUTH_FILE"):
-            yield _named(Path(path), "$REGISTRY_AUTH_FILE")
+        if named := environ.get("REGISTRY_AUTH_FILE"):
+            yield _named(Path(named), "$REGISTRY_AUTH_FILE")
         if inline := environ.get("DOCKER_AUTH_CONFIG"):
             yield parse_authfile(inline.encode(), "$DOCKER_AUTH_CONFIG")
         for path in self._usual_places():

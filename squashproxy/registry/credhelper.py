@@ -61,9 +61,8 @@ class CredentialHelpers:
         said = (ended.stdout + b" " + ended.stderr).decode(errors="replace").strip()
         if _NOT_FOUND in said.lower():
             return None
-        raise UsageError(
-            f"the credential helper {program} failed for {server}: {said[:200] or 'no reason given'}"
-        )
+        reason = said[:200] or "no reason given"
+        raise UsageError(f"the credential helper {program} failed for {server}: {reason}")
 
 
 def _read(answer: bytes, name: str) -> Credentials | None:

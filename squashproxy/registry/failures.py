@@ -22,6 +22,16 @@ _BAD_URL = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidHeader,
 )
+_REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((requests.exceptions.ProxyError,), "the proxy does not connect"),
+    ((socket.gaierror,), "the name is not known"),
+    ((ConnectionRefusedError,), "connection refused"),
+    (
+        (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError),
+        "no answer in time",
+    ),
+)
+"""From the most telling to the least: urllib3 counts an unknown name as a time-out, too."""
 
 
 def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
@@ -50,22 +60,13 @@ def broken_off(error: BaseException, host: str, what: str) -> Unreachable:
 
 
 def _reason(causes: list[BaseException]) -> str:
+    for kinds, reason in _REASONS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return reason
     for cause in causes:
-        if isinstance(cause, requests.exceptions.ProxyError):
-            return "the proxy does not connect"
-        if isinstance(cause, socket.gaierror):
-            return "the name is not known"
-        if isinstance(cause, (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)):
-            return "no answer in time"
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(cause, OSError) and cause.strerror and not _is_wrapper(cause):
-            return cause.strerror.lower()
+        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
+            return (cause.strerror or "the connection was closed").lower()
     return "the connection was closed"
-
-
-def _is_wrapper(cause: BaseException) -> bool:
-    return isinstance(cause, requests.RequestException)
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:

@@ -95,7 +95,9 @@ def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> R
     return _refused(refusal, action, said, suffix)
 
 
-def unauthorized(refusal: Refusal, action: Action, known: str | None, variable: str) -> Unauthorized:
+def unauthorized(
+    refusal: Refusal, action: Action, known: str | None, variable: str
+) -> Unauthorized:
     """The error for a 401; `known` says whose credentials were tried, None where there are none."""
     said = f": {refusal.text}" if refusal.text else ""
     start = f"{action.host} refused {action.text}{said} (HTTP {refusal.status})"
@@ -135,8 +137,8 @@ def _refused(refusal: Refusal, action: Action, said: str, suffix: str) -> Regist
     if status == 404:
         if action.wanted is None or "NAME_UNKNOWN" in refusal.codes:
             return NotFound(
-                f"{host} has no repository {path} {suffix}; check its name, and whether it has "
-                "to be created first",
+                f"{host} has no repository {path}{said} {suffix}; check its name, and whether it "
+                "has to be created first",
                 status=status,
             )
         return NotFound(

@@ -66,7 +66,9 @@ class Endpoint:
     def _check_foreign(self, target: SplitResult) -> None:
         host = target.hostname or ""
         if target.scheme not in _PORTS or not host:
-            raise Denied(f"{self.name} points to {shown(target.geturl())!r}, which is no web address")
+            raise Denied(
+                f"{self.name} points to {shown(target.geturl())!r}, which is no web address"
+            )
         if target.scheme == "http" and self.scheme == "https" and not is_loopback(self.hostname):
             raise Denied(
                 f"{self.name} points to http://{target.netloc}, which is not encrypted, so it was "
@@ -118,16 +120,18 @@ class Hosts:
             return "https"
         port = urlsplit(f"//{netloc}").port
         ports = (443, 80) if port is None else (port,)
+        failures: list[OSError] = []
         for number in ports:
             try:
                 tls = self._speaks_tls(name, number, self._options.timeout)
             except OSError as error:
-                failure = error
+                failures.append(error)
                 continue
             return "https" if tls else "http"
+        reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
-            f"cannot reach {netloc}: {failure.strerror or failure}; is it up, and is the name right?"
-        ) from failure
+            f"cannot reach {netloc}: {reason}; is it up, and is the name right?"
+        ) from failures[0]
 
 
 def origin_of(url: str) -> Origin:

@@ -19,37 +19,40 @@ _NO_HEAD = frozenset({404, 405, 501})
 """Registries that answer HEAD so may still answer GET."""
 
 
-def find_manifest(caller: Caller, name: Repository, selector: str) -> Descriptor | None:
+def find_manifest(caller: Caller, selector: str) -> Descriptor | None:
     """What a tag or digest points to, None for nothing.
 
     Costs a HEAD; a GET more where that is refused, says 404 (Nexus does so for what it has), or
     leaves out the digest, as some proxies do.
     """
-    call = _call("HEAD", caller, name, selector, _FOUND | _NO_HEAD)
+    call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD)
     answer = caller.ask(call)
     if answer.status == 200:
         found = _described(answer, selector)
         if found is not None:
             return found
-    answer = caller.ask(_call("GET", caller, name, selector, _FOUND | {404}), MAX_MANIFEST)
+    answer = caller.ask(_call("GET", caller, selector, _FOUND | {404}), MAX_MANIFEST)
     if answer.status == 404:
         return None
-    return _checked(answer, name, selector).descriptor
+    return _checked(answer, caller.repository, selector).descriptor
 
 
-def get_manifest(caller: Caller, name: Repository, selector: str) -> RawManifest:
+def get_manifest(caller: Caller, selector: str) -> RawManifest:
     """The exact bytes of a manifest or index, its digest verified."""
-    answer = caller.ask(_call("GET", caller, name, selector, _FOUND), MAX_MANIFEST)
-    return _checked(answer, name, selector)
+    answer = caller.ask(_call("GET", caller, selector, _FOUND), MAX_MANIFEST)
+    return _checked(answer, caller.repository, selector)
 
 
-def put_manifest(caller: Caller, name: Repository, raw: RawManifest, selector: str) -> None:
+def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> None:
     """Write a manifest under a tag or its digest."""
     if ":" in selector and _digest_like(selector, raw.data) != selector:
-        raise IntegrityError(f"the manifest for {name} does not have the digest {selector}")
+        raise IntegrityError(
+            f"the manifest for {caller.repository} does not have the digest {selector}"
+        )
+    name = caller.repository
     call = Call(
         "PUT",
-        _url(caller, name, selector),
+        _url(caller, selector),
         Action(name, f"the push of {selector} to {name.path}", pushes=True),
         push(name.path),
         _STORED,
@@ -66,13 +69,12 @@ def put_manifest(caller: Caller, name: Repository, raw: RawManifest, selector: s
         )
 
 
-def _call(
-    method: str, caller: Caller, name: Repository, selector: str, expected: frozenset[int]
-) -> Call:
+def _call(method: str, caller: Caller, selector: str, expected: frozenset[int]) -> Call:
+    name = caller.repository
     kind = "manifest" if ":" in selector else "tag"
     return Call(
         method,
-        _url(caller, name, selector),
+        _url(caller, selector),
         Action(name, f"the pull of {selector} from {name.path}", f"{kind} {selector}"),
         pull(name.path),
         expected,
@@ -80,8 +82,8 @@ def _call(
     )
 
 
-def _url(caller: Caller, name: Repository, selector: str) -> str:
-    return caller.endpoint.url(f"/v2/{name.path}/manifests/{selector}")
+def _url(caller: Caller, selector: str) -> str:
+    return caller.endpoint.url(f"/v2/{caller.repository.path}/manifests/{selector}")
 
 
 def _described(answer: Answer, selector: str) -> Descriptor | None:

@@ -22,7 +22,7 @@ def push(path: str) -> Scopes:
 
 def parse_scopes(text: str) -> Scopes:
     """Read `repository:PATH:ACTION[,ACTION]`, several separated by spaces; skip other kinds."""
-    pairs = set()
+    pairs: set[tuple[str, str]] = set()
     for word in text.split():
         kind, _, rest = word.partition(":")
         path, _, actions = rest.rpartition(":")

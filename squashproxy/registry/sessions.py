@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -29,28 +30,19 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class UploadSession:
-    """One session of one blob. Leaving it as a context manager cancels it, unless it ended."""
+    """One session of one blob: either `end` succeeds or `cancel` has to be called."""
 
-    def __init__(self, caller: Caller, name: Repository, action: Action, begun: Answer) -> None:
+    def __init__(self, caller: Caller, action: Action, begun: Answer) -> None:
         self._caller = caller
-        self._name = name
-        self._action = action
+        self._action = replace(action, wanted="upload session any more")
         self._location = ""
-        self._ended = False
         self.least_chunk = _number(begun.headers.get("OCI-Chunk-Min-Length"))
         self._follow(begun)
         if not self._location:
             raise RegistryError(
-                f"{name.host} began {action.text} without saying where to send it (no Location); "
+                f"{action.host} began {action.text} without saying where to send it (no Location); "
                 "it, or a proxy before it, is set up wrong"
             )
-
-    def __enter__(self) -> UploadSession:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._ended:
-            self.cancel()
 
     def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:
         """PATCH once; with the range of bytes, from 0, end excluded, or as one stream.
@@ -60,7 +52,9 @@ class UploadSession:
         headers = {"Content-Type": _OCTETS}
         if content_range is not None:
             headers["Content-Range"] = f"{content_range[0]}-{content_range[1] - 1}"
-        answer = self._caller.ask_once(self._call("PATCH", _TAKEN, headers, body))
+        timeout = self._caller.timeout if content_range else self._caller.commit_timeout
+        call = self._call("PATCH", _TAKEN, headers, body, timeout=timeout)
+        answer = self._caller.ask_once(call)
         self._follow(answer)
         return _held(answer)
 
@@ -71,7 +65,7 @@ class UploadSession:
         held = _held(answer)
         if held is None:
             raise RegistryError(
-                f"{self._name.host} does not tell how much of {self._action.text} it holds, so "
+                f"{self._action.host} does not tell how much of {self._action.text} it holds, so "
                 "what broke off cannot be taken up again; try again"
             )
         return held
@@ -85,22 +79,20 @@ class UploadSession:
         separator = "&" if "?" in self._location else "?"
         url = f"{self._location}{separator}digest={quote(digest, safe='')}"
         headers = {"Content-Type": _OCTETS} if body is not None else _NO_HEADERS
-        call = self._call("PUT", _ENDED | {404}, headers, body, url=url)
+        timeout = self._caller.commit_timeout
+        call = self._call("PUT", _ENDED | {404}, headers, body, url=url, timeout=timeout)
         answer = self._caller.ask(call)
-        if answer.status == 404 and find_blob(self._caller, self._name, digest) != size:
+        if answer.status == 404 and find_blob(self._caller, digest) != size:
             raise RegistryError(
-                f"{self._name.host} lost {self._action.text} before its end (HTTP 404); try again",
+                f"{self._action.host} lost {self._action.text} before its end "
+                "(HTTP 404); try again",
                 status=404,
             )
-        self._ended = True
 
     def cancel(self) -> None:
         """DELETE, as well as it goes: a session that stays is the registry's to clean up."""
-        self._ended = True
         try:
-            self._caller.ask_once(
-                self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT)
-            )
+            self._caller.ask_once(self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT))
         except SquashproxyError:
             return
 
@@ -114,13 +106,11 @@ class UploadSession:
         url: str | None = None,
         timeout: float | None = None,
     ) -> Call:
-        if method == "PUT":
-            timeout = self._caller.commit_timeout
         return Call(
             method,
             url or self._location,
             self._action,
-            push(self._name.path),
+            push(self._action.repository.path),
             expected,
             headers,
             body,
@@ -133,29 +123,31 @@ class UploadSession:
             self._location = self._caller.endpoint.resolve(answer.url, location)
 
 
-def begin_upload(caller: Caller, name: Repository) -> UploadSession:
+def begin_upload(caller: Caller) -> UploadSession:
     """POST for a new session."""
+    name = caller.repository
     action = Action(name, f"the push to {name.path}", pushes=True)
-    answer = caller.ask(_post(caller, name, action, "", push(name.path), _BEGUN))
-    return UploadSession(caller, name, action, answer)
+    answer = caller.ask(_post(caller, action, "", push(name.path), _BEGUN))
+    return UploadSession(caller, action, answer)
 
 
-def try_mount(caller: Caller, name: Repository, digest: Digest, source: Repository) -> bool:
+def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
     """Have a blob of another repository of the same registry appear in this one.
 
     False where the registry declines, by a new session (which is cancelled) or by an error that is
     not temporary.
     """
+    name = caller.repository
     if source.host != name.host:
         return False
     action = Action(name, f"the mount from {source.path} to {name.path}", pushes=True)
     scopes = push(name.path) | pull(source.path)
     query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
     try:
-        answer = caller.ask(_post(caller, name, action, query, scopes, frozenset({201, 202})))
+        answer = caller.ask(_post(caller, action, query, scopes, frozenset({201, 202})))
         if answer.status == 201:
             return True
-        UploadSession(caller, name, action, answer).cancel()
+        UploadSession(caller, action, answer).cancel()
     except RegistryError as error:
         if error.temporary:
             raise
@@ -163,14 +155,9 @@ def try_mount(caller: Caller, name: Repository, digest: Digest, source: Reposito
 
 
 def _post(
-    caller: Caller,
-    name: Repository,
-    action: Action,
-    query: str,
-    scopes: Scopes,
-    expected: frozenset[int],
+    caller: Caller, action: Action, query: str, scopes: Scopes, expected: frozenset[int]
 ) -> Call:
-    url = caller.endpoint.url(f"/v2/{name.path}/blobs/uploads/{query}")
+    url = caller.endpoint.url(f"/v2/{caller.repository.path}/blobs/uploads/{query}")
     return Call("POST", url, action, scopes, expected)
 
 

@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlencode
 
 from squashproxy.errors import FormatError, RegistryError, Unauthorized
@@ -168,7 +169,7 @@ class Authorizer:
     ) -> Token:
         requests = token_requests(realm, service, scopes, credentials)
         for number, request in enumerate(requests, 1):
-            status, headers, body = self._retry.call(lambda request=request: self._ask(request, action))
+            status, headers, body = self._retry.call(partial(self._ask, request, action))
             if status == 200:
                 return self._read(body, scopes, realm)
             if status in _NOT_OFFERED and number < len(requests):

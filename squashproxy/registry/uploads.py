@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import IntegrityError, NotFound, RegistryError, SquashproxyError
-from squashproxy.reference import Repository
+from squashproxy.errors import IntegrityError, RegistryError, SquashproxyError
 from squashproxy.registry.bodies import HashedChunks, Spool, Stream, Window
 from squashproxy.registry.calls import Caller
 from squashproxy.registry.options import UploadMode
@@ -20,69 +19,155 @@ _CHUNK = 4 << 20
 _MAX_CHUNK = 64 << 20
 """Registries that ask for larger chunks than this get a stream: a chunk is kept in memory."""
 
-_RANGE_REFUSED = frozenset({400, 404, 405, 411, 413, 415, 416, 422, 501})
+_RANGE_REFUSED = frozenset({400, 405, 411, 413, 415, 416, 422, 501})
 """Answers to a first ranged PATCH that may mean that only its form is not taken."""
 
-_POSITION_LOST = 416
+_SESSION_GONE = 404
+_OUT_OF_STEP = 416
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the caller knows about a blob beforehand; `size` in bytes."""
+    """What is known about a blob beforehand; `size` in bytes."""
 
-    digest: Digest | None
-    size: int | None
+    digest: Digest | None = None
+    size: int | None = None
 
 
 class Upload:
     """One blob on its way to one repository."""
 
-    def __init__(
-        self, caller: Caller, name: Repository, chunks: Iterable[Chunk], expected: Expected
-    ) -> None:
+    def __init__(self, caller: Caller, chunks: Iterable[Chunk], expected: Expected) -> None:
         self._caller = caller
-        self._name = name
+        self._name = caller.repository
         self._expected = expected
         self._hasher = Hasher(expected.digest)
         self._chunks = HashedChunks(chunks, self._hasher)
+        self._session: UploadSession | None = None
 
     def run(self, mode: UploadMode, on_stream: Callable[[], None]) -> tuple[Digest, int]:
         """Send the blob; returns its digest and its size in bytes.
 
-        `on_stream` is called where AUTO has found that the registry takes streams only. Whatever
-        goes wrong, the session is cancelled.
+        `on_stream` is called where AUTO found that the registry takes a stream but no ranges.
+        Whatever goes wrong, also Ctrl-C, the session is cancelled.
         """
-        match mode:
-            case UploadMode.MONOLITHIC:
+        try:
+            if mode is UploadMode.MONOLITHIC:
                 self._send_whole()
-            case UploadMode.STREAM:
-                self._send_stream(Window(0))
-            case UploadMode.CHUNKS:
-                self._send_chunks(self._begin(), Window(0))
-            case UploadMode.AUTO:
-                self._send_as_taken(on_stream)
+            else:
+                self._send_parts(mode, on_stream)
+                self._check()
+                self._in_session().end(self._hasher.digest, self._hasher.size)
+            self._session = None
+        finally:
+            self._cancel()
         return self._hasher.digest, self._hasher.size
 
-    def _send_as_taken(self, on_stream: Callable[[], None]) -> None:
+    def _send_parts(self, mode: UploadMode, on_stream: Callable[[], None]) -> None:
         session = self._begin()
-        window = Window(0)
-        if session.least_chunk <= _MAX_CHUNK:
-            try:
-                self._send_chunks(session, window)
-            except _RangesRefused:
-                session = self._begin()
-            else:
-                return
-        self._send_stream(window, session)
-        on_stream()
-
-    def _send_chunks(self, session: UploadSession, window: Window) -> None:
-        """Fill and send windows; `window` is the first, kept by the caller."""
         size = max(_CHUNK, session.least_chunk)
-        while True:
-            with session:
-                more = window.fill(self._chunks, size)
-                if window.size:
-                    session = self._send_window(session, window)
-                ...
+        window = Window(0)
+        if mode is UploadMode.STREAM or size > _MAX_CHUNK:
+            session.send(Stream(window, self._chunks), None)
+            return
+        more = window.fill(self._chunks, size)
+        if not self._try_ranges(window, mode):
+            window.send_from(0)
+            self._begin().send(Stream(window, self._chunks), None)
+            on_stream()
+            return
+        while more:
             window = Window(window.end)
+            more = window.fill(self._chunks, size)
+            self._send_window(window)
+
+    def _try_ranges(self, window: Window, mode: UploadMode) -> bool:
+        """Send the first window; False where AUTO should rather stream."""
+        try:
+            self._send_window(window)
+        except RegistryError as error:
+            if mode is UploadMode.AUTO and error.status in _RANGE_REFUSED:
+                return False
+            raise
+        return True
+
+    def _send_window(self, window: Window) -> None:
+        """Send until the registry has all of a window, however often that breaks off."""
+        failures = 0
+        while len(window):
+            try:
+                held = self._in_session().send(window, (window.position, window.end))
+            except RegistryError as error:
+                failures += 1
+                if error.status not in (_SESSION_GONE, _OUT_OF_STEP):
+                    self._caller.retry.wait(error, failures)
+                elif failures > self._caller.retry.retries:
+                    raise
+                self._resume(window, error)
+            else:
+                partial = held is not None and window.position < held < window.end
+                window.send_from(held if held is not None and partial else window.end)
+
+    def _resume(self, window: Window, error: RegistryError) -> None:
+        """Ask where to go on; a session that is gone can be begun anew from a first window."""
+        try:
+            held = self._in_session().ask_position()
+        except RegistryError as lost:
+            if lost.temporary or window.start:
+                raise error from lost
+            self._begin()
+            held = 0
+        else:
+            if error.status == _OUT_OF_STEP and held == window.position:
+                raise error
+        if not window.start <= held <= window.end:
+            raise RegistryError(
+                f"{self._name.host} holds {held} bytes of a blob for {self._name.path} of which "
+                f"{window.start} to {window.end} were sent, so it cannot be gone on with; try again"
+            ) from error
+        window.send_from(held)
+
+    def _send_whole(self) -> None:
+        with tempfile.TemporaryFile(prefix="squashproxy-") as file:
+            try:
+                for piece in self._chunks.iter_pieces():
+                    file.write(piece)
+                file.flush()
+            except OSError as error:
+                if self._chunks.failure is not None:
+                    raise
+                raise SquashproxyError(
+                    f"the blob for {self._name} does not fit into a temporary file: "
+                    f"{error.strerror}; name a roomier directory in $TMPDIR"
+                ) from error
+            self._check()
+            size = self._hasher.size
+            body = Spool(file, size) if size else None
+            self._begin().end(self._hasher.digest, size, body)
+
+    def _check(self) -> None:
+        """Refuse to end an upload of other bytes than were announced."""
+        what = f"the blob that was being pushed to {self._name}"
+        size, digest = self._expected.size, self._expected.digest
+        if size is not None and size != self._hasher.size:
+            raise IntegrityError(
+                f"{what} has {self._hasher.size} bytes instead of {size}; it was not kept"
+            )
+        if digest is not None and digest != self._hasher.digest:
+            raise IntegrityError(
+                f"{what} has the digest {self._hasher.digest} instead of {digest}; it was not kept"
+            )
+
+    def _begin(self) -> UploadSession:
+        self._cancel()
+        self._session = begin_upload(self._caller)
+        return self._session
+
+    def _in_session(self) -> UploadSession:
+        assert self._session is not None, "a session was begun"
+        return self._session
+
+    def _cancel(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.cancel()

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -25,7 +24,6 @@ CHUNK = 256 << 10
 """Bytes that are read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Body(Protocol):
@@ -54,7 +52,7 @@ class Message:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default=_NO_HEADERS)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body | None = None
     timeout: float = 30.0
 
@@ -73,9 +71,7 @@ class Wire:
         self._proxies: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         if options.insecure:
-            warnings.filterwarnings(
-                "ignore", category=urllib3.exceptions.InsecureRequestWarning
-            )
+            warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
 
     def send(self, message: Message, host: str) -> requests.Response:
         """Send a message and return the answer, its body unread; `host` is for people.
@@ -130,7 +126,7 @@ class _Adapter(HTTPAdapter):
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> tuple[Any, Any]:
         """Let the context decide about certificates."""
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host["scheme"] != "https":

@@ -10,7 +10,8 @@ from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_tex
 def show_copy(screen: Screen, result: CopyResult) -> None:
     """Write what the copy did: per platform before and after, what moved, the digest."""
     if result.skipped:
-        screen.line(f"Nothing to do: {result.target} is up to date.", "bold green")
+        state = "stays as it is" if result.warnings else "is up to date"
+        screen.line(f"Nothing to do: {result.target} {state}.", "bold green")
     else:
         screen.line(f"Copied {result.source}", "bold")
         screen.line(f"    to {result.target}", "bold")

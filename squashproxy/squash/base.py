@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from squashproxy.archive.header import DIRECTORY, SYMLINK
+from squashproxy.archive.path import BadEntry
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.squash.index import REDIRECTED, PathIndex
 from squashproxy.squash.layer import Layer
@@ -28,7 +29,10 @@ def read_base(layers: Sequence[Layer]) -> PathIndex:
             for chunk in chunks:
                 scanner.feed(chunk)
                 while scanner.advance():
-                    _note(index, scanner)
+                    try:
+                        _note(index, scanner)
+                    except BadEntry as error:
+                        raise error.at(scanner.where, scanner.path) from error
                 scanner.take()
         scanner.finish()
     return index

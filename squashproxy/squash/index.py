@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from enum import Enum
 
-from squashproxy.archive.path import join, parent_of
-from squashproxy.errors import BadArchive
+from squashproxy.archive.path import parent_of
+from squashproxy.squash.symlinks import SymlinkMap
 
 VISIBLE = -1
 """`place` accepted the entry: it belongs to the output."""
@@ -28,7 +28,6 @@ _IMPLIED = 2
 _KIND_BITS = 2
 _KIND_MASK = 3
 _ABOVE_ALL = 1 << 30
-_MAX_SYMLINKS = 40
 _BYTES_PER_PATH = 230
 
 
@@ -56,7 +55,7 @@ class PathIndex:
         self._removed_again: set[bytes] = set()
         self._layer = _ABOVE_ALL
         self._hiding: dict[bytes, int] = {}
-        self._symlinks: dict[bytes, bytes] = {}
+        self._symlinks = SymlinkMap()
         self._parent: bytes | None = None
         self._parent_hiding = VISIBLE
         self._parent_known = False
@@ -72,7 +71,7 @@ class PathIndex:
         self._layer = number
         root = self._opaque.get(b"", VISIBLE)
         self._hiding = {b"": root if root > number else VISIBLE}
-        self._symlinks = {}
+        self._symlinks = SymlinkMap()
         self._parent = None
 
     def place(self, path: bytes, *, is_directory: bool) -> int:
@@ -153,40 +152,15 @@ class PathIndex:
 
     def note_symlink(self, path: bytes, target: bytes) -> None:
         """A symlink of this layer stands at `path`; later entries below it land where it points."""
-        self._symlinks[path] = target
+        self._symlinks.note(path, target)
         self._parent = None
 
     def resolve(self, path: bytes) -> bytes:
         """Where an entry `path` lands, its parents followed through this layer's symlinks.
 
-        As unpackers do (securejoin), within the image's root: `..` stops there. Raises BadArchive
-        for a circle.
+        Raises BadEntry for a circle.
         """
-        if not self._symlinks:
-            return path
-        parts = path.split(b"/")
-        name = parts.pop()
-        at = b""
-        followed = 0
-        while parts:
-            part = parts.pop(0)
-            if part in (b"", b"."):
-                continue
-            if part == b"..":
-                at = parent_of(at)
-                continue
-            here = join(at, part)
-            target = self._symlinks.get(here)
-            if target is None:
-                at = here
-                continue
-            followed += 1
-            if followed > _MAX_SYMLINKS:
-                raise BadArchive("lies behind symlinks that lead in a circle")
-            parts[:0] = target.split(b"/")
-            if target.startswith(b"/"):
-                at = b""
-        return join(at, name)
+        return self._symlinks.resolve(path)
 
     def iter_remainders(
         self, *, keeps_base: bool, read_base: Callable[[], PathIndex] | None = None
@@ -206,16 +180,9 @@ class PathIndex:
 
     def _enter(self, parent: bytes) -> None:
         self._parent = parent
-        self._parent_redirected = bool(self._symlinks) and self._leads_through_symlink(parent)
+        self._parent_redirected = self._symlinks.lead(parent)
         self._parent_hiding = self._hiding_of(parent)
         self._parent_known = parent in self._winners
-
-    def _leads_through_symlink(self, directory: bytes) -> bool:
-        while directory:
-            if directory in self._symlinks:
-                return True
-            directory = parent_of(directory)
-        return False
 
     def _place_again(self, path: bytes, known: int, *, is_directory: bool) -> int:
         by, kind = known >> _KIND_BITS, known & _KIND_MASK

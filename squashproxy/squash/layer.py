@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from squashproxy.squash.facts import Facts
 
 
 class Layer(Protocol):
@@ -28,19 +30,6 @@ class HiddenEntry:
     size: int
     layer: int
     hidden_by: int
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a pass must know beforehand where it cannot find it out in time.
-
-    `superseded`: by layer, the ordinals of entries that a later entry of the same layer replaces.
-    `described`: headers of directories that stand in a lower layer than entries below them do. With
-    a base kept, they must go out first: the base may hold something else at their path.
-    """
-
-    superseded: Mapping[int, frozenset[int]] = field(default_factory=dict)
-    described: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

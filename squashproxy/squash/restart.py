@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from squashproxy.squash.duplicates import find_superseded
-from squashproxy.squash.layer import Facts, Layer, MergeOptions
-from squashproxy.squash.merge import LateDirectory, Merge, RestartNeeded
+from squashproxy.squash.facts import Facts, LateDirectory, RestartNeeded
+from squashproxy.squash.layer import Layer, MergeOptions
+from squashproxy.squash.merge import Merge
 
 T = TypeVar("T")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from squashproxy.archive.path import join
-from squashproxy.errors import BadArchive
+from squashproxy.archive.path import BadEntry, join
 
 PREFIX = b".wh."
 OPAQUE_NAME = b".wh..wh..opq"
@@ -31,7 +30,7 @@ class Marked(NamedTuple):
 
 
 def read_mark(path: bytes) -> Marked:
-    """What `path` stands for; raise BadArchive for `.wh.` with nothing, `.` or `..` behind it.
+    """What `path` stands for; raise BadEntry for `.wh.` with nothing, `.` or `..` behind it.
 
     containerd refuses these names as well (validateWhiteout).
     """
@@ -42,7 +41,7 @@ def read_mark(path: bytes) -> Marked:
     if not name.startswith(PREFIX):
         return Marked(Mark.ENTRY, path)
     if name in _REFUSED:
-        raise BadArchive("is a whiteout of nothing")
+        raise BadEntry("is a whiteout of nothing")
     return Marked(Mark.WHITEOUT, join(parent, name.removeprefix(PREFIX)))
 
 

@@ -192,6 +192,29 @@ def test_a_failure_is_a_sentence_and_leaves_nothing(
     assert registries.new.tags("app") == {}
 
 
+def test_a_bad_backup_template_is_wrong_usage_before_anything_moves(
+    squashproxy: InProcess, registries: Registries
+) -> None:
+    app().push(registries.old, "app", "1")
+    outcome = squashproxy("copy", "--backup", "{day}", registries.source, registries.target)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "{tag}" in outcome.err
+    assert not {"POST", "PUT", "PATCH"} & {exchange.method for exchange in registries.new.requests}
+
+
+def test_an_existing_tag_is_kept_alone_or_kept_under_another(
+    squashproxy: InProcess, registries: Registries
+) -> None:
+    app().push(registries.old, "app", "1")
+    before = ImageBuilder().layer(BASE).push(registries.new, "prod/app", "1")
+    outcome = squashproxy("copy", "--no-clobber", registries.source, registries.target)
+    assert outcome.code == 0
+    assert "stays as it is" in outcome.out
+    assert registries.new.tags("prod/app") == {"1": before}
+    document = copied(squashproxy, "--backup", "{tag}-before", registries.source, registries.target)
+    assert registries.new.tags("prod/app") == {"1": document["digest"], "1-before": before}
+
+
 def test_a_damaged_blob_is_never_tagged(squashproxy: InProcess, registries: Registries) -> None:
     image = app().build()
     image.push(registries.old, "app", "1")

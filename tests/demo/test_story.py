@@ -34,6 +34,7 @@ def test_the_demo_tells_its_story(squashproxy: InProcess) -> None:
         assert f"\n{number}. " in f"\n{outcome.out}"
     assert "no difference" in outcome.out
     assert "Nothing to do" in outcome.out
+    assert outcome.out.endswith("with the same files inside.\n")
 
 
 def test_a_difference_fails_the_demo(
@@ -46,3 +47,4 @@ def test_a_difference_fails_the_demo(
     outcome = squashproxy("demo")
     assert outcome.code == 4
     assert "The trees differ in 1 path" in outcome.out
+    assert outcome.out.endswith("and the trees differ.\n")

@@ -45,9 +45,7 @@ class LayoutWriter:
     def store_layer(self, write: Callable[[IO[bytes]], None]) -> StoredLayer:
         """Store a layer that is written as a stream, compressed by pigz at gzip's level 6."""
         with tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as file:
-            with subprocess.Popen(
-                ["pigz", "-6", "-n"], stdin=subprocess.PIPE, stdout=file
-            ) as pigz:
+            with subprocess.Popen(["pigz", "-6", "-n"], stdin=subprocess.PIPE, stdout=file) as pigz:
                 assert pigz.stdin is not None
                 tar = _Hashed(pigz.stdin)
                 write(cast("IO[bytes]", tar))

@@ -6,6 +6,7 @@ Asks apt's own lists and mirrors, and installs nothing.
 from __future__ import annotations
 
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ def closure(names: Iterable[str]) -> set[str]:
     only = [f"--no-{kind}" for kind in _HARD]
     listed = output("apt-cache", "depends", "--recurse", *only, *names)
     real = {line for line in listed.splitlines() if line[:1].isalnum()}
-    return {name for name in real if ":" not in name and versions(name)}
+    return set(versions(name for name in real if ":" not in name))
 
 
 def essential() -> set[str]:
@@ -46,14 +47,14 @@ def essential() -> set[str]:
     return closure(found)
 
 
-def versions(name: str) -> list[Package]:
-    """The versions that the mirrors hold, newest first."""
-    found: dict[str, None] = {}
-    for line in output("apt-cache", "madison", name).splitlines():
-        _, version, origin = (part.strip() for part in line.split("|"))
+def versions(names: Iterable[str]) -> dict[str, list[Package]]:
+    """The versions that the mirrors hold, newest first; virtual packages have none."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for line in output("apt-cache", "madison", *names).splitlines():
+        name, version, origin = (part.strip() for part in line.split("|"))
         if origin.endswith("Packages"):
-            found[version] = None
-    return [Package(name, version) for version in found]
+            found[name][version] = None
+    return {name: [Package(name, version) for version in held] for name, held in found.items()}
 
 
 def download(packages: Iterable[Package], folder: Path) -> dict[Package, Path]:

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.real.layout import LayoutWriter
@@ -55,7 +56,7 @@ class Selection:
         base = essential()
         tools = closure(TOOLS) - base
         toolchain = closure(TOOLCHAIN) - base - tools
-        known = {name: versions(name) for name in base | tools | toolchain}
+        known = versions(base | tools | toolchain)
 
         def oldest(names: Iterable[str]) -> list[Package]:
             return [known[name][-1] for name in sorted(names)]
@@ -121,9 +122,9 @@ class Dockerfile:
         """Documentation and caches go; some directories are made again, and are opaque then."""
         for name in _DOCUMENTATION:
             shutil.rmtree(root / name, ignore_errors=True)
-        for name in ("usr/share/doc", ARCHIVES):
-            shutil.rmtree(root / name)
-            (root / name).mkdir()
+        for folder in (root / "usr/share/doc", root / ARCHIVES):
+            shutil.rmtree(folder)
+            folder.mkdir()
         (root / "usr/share/doc/README").write_text("The documentation was taken out.\n")
 
     def _install(self, root: Path, packages: Iterable[Package]) -> None:
@@ -152,7 +153,7 @@ def build(layout: Path, debs: Path) -> None:
             with mounted(uppers, upper, Path(scratch) / f"work{number}") as root:
                 step(root)
             uppers.append(upper)
-            layers.append(writer.store_layer(lambda sink, upper=upper: write_upper(upper, sink)))
+            layers.append(writer.store_layer(partial(write_upper, upper)))
     writer.add_image(TAG, layers)
 
 
@@ -182,7 +183,9 @@ def cache_folder() -> Path:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--into", required=True, metavar="TRANSPORT:NAME", help="as skopeo takes it")
+    parser.add_argument(
+        "--into", required=True, metavar="TRANSPORT:NAME", help="as skopeo takes it"
+    )
     into: str = parser.parse_args().into
     source = f"oci:{cached(cache_folder())}:{TAG}"
     insecure = ["--dest-tls-verify=false"] if into.startswith("docker://127.") else []

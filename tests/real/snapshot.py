@@ -80,7 +80,7 @@ def _add(
     whole, rest = divmod(status.st_mtime_ns, _SECOND)
     info.mtime = whole
     if rest:
-        info.pax_headers["mtime"] = f"{whole}.{rest:09}"
+        info.pax_headers = {"mtime": f"{whole}.{rest:09}"}
     linked = first.setdefault((status.st_dev, status.st_ino), name)
     if stat.S_ISDIR(status.st_mode):
         info.type = tarfile.DIRTYPE

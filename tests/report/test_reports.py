@@ -115,6 +115,12 @@ def test_a_skipped_copy_says_so_first() -> None:
     assert text.startswith("Nothing to do: registry.example.com/apps/web:1.4 is up to date.\n")
 
 
+def test_a_tag_left_alone_is_not_called_up_to_date() -> None:
+    kept = replace(SKIPPED, warnings=("the tag exists and is left alone",))
+    text = rendered(lambda screen: show_copy(screen, kept))
+    assert text.startswith("Nothing to do: registry.example.com/apps/web:1.4 stays as it is.\n")
+
+
 def test_plan_shows_layers_totals_and_what_would_move() -> None:
     text = rendered(lambda screen: show_plan(screen, PLAN))
     assert row(text, "0")[:7] == ["0", "base", "mount", "51.0 MB", "-", "-", "-"]

@@ -1,0 +1,150 @@
+"""RegistryClient and RemoteRepository: all that the rest of squashproxy knows of registries."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Self
+
+from squashproxy.digest import Chunk, Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Repository
+from squashproxy.registry import blobs, manifests, sessions, tags
+from squashproxy.registry.calls import Caller
+from squashproxy.registry.credentials import CredentialStore
+from squashproxy.registry.hosts import Hosts
+from squashproxy.registry.options import ClientOptions, UploadMode
+from squashproxy.registry.retry import Retry
+from squashproxy.registry.tokens import Authorizer
+from squashproxy.registry.trust import Trust
+from squashproxy.registry.uploads import Expected, Upload
+from squashproxy.registry.wire import Wire
+
+_DEFAULTS = ClientOptions()
+
+
+class RegistryClient:
+    """Connections, credentials and tokens for any number of registries.
+
+    Usable from several threads, and as a context manager. `environ` stands in for the process's
+    environment, `sleep` and `clock` (seconds) for those of `time`.
+    """
+
+    def __init__(
+        self,
+        options: ClientOptions = _DEFAULTS,
+        *,
+        environ: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        environ = os.environ if environ is None else environ
+        self._options = options
+        self._retry = Retry(options.retries, sleep)
+        self._hosts = Hosts(options)
+        self._wire = Wire(options, Trust(options, environ))
+        self._authorizer = Authorizer(
+            self._wire,
+            CredentialStore(options.authfile, environ),
+            self._retry,
+            options.timeout,
+            clock,
+        )
+        self._upload_modes = dict(options.upload)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def repository(self, name: Repository) -> RemoteRepository:
+        """A repository; nothing is asked of its registry yet."""
+        return RemoteRepository(self, name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()
+
+    def _caller(self, name: Repository) -> Caller:
+        endpoint = self._retry.call(lambda: self._hosts.find(name.host))
+        return Caller(
+            name,
+            endpoint,
+            self._wire,
+            self._authorizer,
+            self._retry,
+            self._options.timeout,
+            self._options.commit_timeout,
+        )
+
+    def _upload_mode(self, host: str) -> UploadMode:
+        return self._upload_modes.get(host, UploadMode.AUTO)
+
+    def _prefer_stream(self, host: str) -> None:
+        self._upload_modes[host] = UploadMode.STREAM
+
+
+class RemoteRepository:
+    """One repository of one registry; every method may raise RegistryError."""
+
+    def __init__(self, client: RegistryClient, name: Repository) -> None:
+        self.name = name
+        self._client = client
+
+    def find_manifest(self, selector: str) -> Descriptor | None:
+        """What a tag or digest points to, None for nothing; costs a HEAD, seldom a GET."""
+        return manifests.find_manifest(self._caller, selector)
+
+    def get_manifest(self, selector: str) -> RawManifest:
+        """A manifest or index as exact bytes, its digest verified.
+
+        Raises NotFound, IntegrityError, and FormatError above MAX_MANIFEST bytes. What the
+        registry has comes, even schema 1: `parse_manifest` refuses that.
+        """
+        return manifests.get_manifest(self._caller, selector)
+
+    def put_manifest(self, raw: RawManifest, selector: str) -> None:
+        """Write a manifest under a tag or its digest; all that it names must be there."""
+        manifests.put_manifest(self._caller, raw, selector)
+
+    def find_blob(self, digest: Digest) -> int | None:
+        """The size of a blob in bytes, None where the repository does not hold it."""
+        return blobs.find_blob(self._caller, digest)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob in chunks of 256 KiB; asked for when the first is wanted.
+
+        What breaks off is taken up again. Raises IntegrityError, at the end at the latest, where
+        size or digest is wrong.
+        """
+        return blobs.iter_blob(self._caller, blob)
+
+    def try_mount(self, digest: Digest, source: Repository) -> bool:
+        """Have a blob of another repository appear here; False where the registry declines."""
+        return sessions.try_mount(self._caller, digest, source)
+
+    def upload_blob(
+        self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None
+    ) -> tuple[Digest, int]:
+        """Send a stream; returns its digest and its size in bytes.
+
+        Raises IntegrityError where it is not what `digest` or `size` say. Where anything goes
+        wrong, also in `chunks`, the upload session is cancelled and the error passes through.
+        """
+        host = self.name.host
+        upload = Upload(self._caller, chunks, Expected(digest, size))
+        return upload.run(
+            self._client._upload_mode(host),  # noqa: SLF001 client and repository are one unit
+            lambda: self._client._prefer_stream(host),  # noqa: SLF001 see above
+        )
+
+    def iter_tags(self) -> Iterator[str]:
+        """Every tag once, in the registry's order."""
+        return tags.iter_tags(self._caller)
+
+    @property
+    def _caller(self) -> Caller:
+        return self._client._caller(self.name)  # noqa: SLF001 see above
