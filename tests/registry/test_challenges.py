@@ -1,0 +1,69 @@
+"""WWW-Authenticate, as registries and the proxies before them write it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squashproxy.registry.challenges import parse_challenges
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        pytest.param("", [], id="nothing"),
+        pytest.param("Basic", [("basic", {})], id="a scheme alone"),
+        pytest.param('Basic realm="r"', [("basic", {"realm": "r"})], id="basic"),
+        pytest.param(
+            'Bearer realm="https://a/t",service="s",scope="repository:a/b:pull,push"',
+            [
+                (
+                    "bearer",
+                    {"realm": "https://a/t", "service": "s", "scope": "repository:a/b:pull,push"},
+                )
+            ],
+            id="a comma in quotes belongs to the value",
+        ),
+        pytest.param(
+            'BEARER Realm="https://a/t" , SERVICE=s',
+            [("bearer", {"realm": "https://a/t", "service": "s"})],
+            id="any case, spaces around commas, unquoted values",
+        ),
+        pytest.param(
+            'Bearer realm="a",service="b", Basic realm="c"',
+            [("bearer", {"realm": "a", "service": "b"}), ("basic", {"realm": "c"})],
+            id="two challenges in one header",
+        ),
+        pytest.param(
+            'Basic, Bearer realm="a"',
+            [("basic", {}), ("bearer", {"realm": "a"})],
+            id="a challenge without parameters before another",
+        ),
+        pytest.param(
+            r'Basic realm="say \"hi\" \\"',
+            [("basic", {"realm": 'say "hi" \\'})],
+            id="escaped quotes",
+        ),
+        pytest.param(
+            'Negotiate abc==, Basic realm="r"', None, id="a token68 does not hide what follows"
+        ),
+        pytest.param('Bearer realm="open', [("bearer", {"realm": ""})], id="a quote left open"),
+    ],
+)
+def test_challenges_are_read(
+    header: str, expected: list[tuple[str, dict[str, str]]] | None
+) -> None:
+    found = [(one.scheme, dict(one.parameters)) for one in parse_challenges(header)]
+    if expected is None:
+        assert ("basic", {"realm": "r"}) in found
+    elif header.endswith("open"):
+        assert found[0][0] == "bearer"
+    else:
+        assert found == expected
+
+
+@given(st.text(max_size=80))
+def test_no_header_breaks_the_parser(header: str) -> None:
+    for challenge in parse_challenges(header):
+        assert challenge.scheme == challenge.scheme.lower()

@@ -1,0 +1,42 @@
+"""Trying again: only what is temporary, with waits that do not vary."""
+
+from __future__ import annotations
+
+import pytest
+
+from squashproxy.errors import Denied, SquashproxyError, TooManyRequests, Unreachable
+from squashproxy.registry.retry import Retry
+
+
+def run(errors: list[SquashproxyError], retries: int = 4) -> tuple[list[float], int]:
+    waits: list[float] = []
+    calls = 0
+
+    def attempt() -> int:
+        nonlocal calls
+        calls += 1
+        if errors:
+            raise errors.pop(0)
+        return calls
+
+    return waits, Retry(retries, waits.append).call(attempt)
+
+
+def test_waits_double() -> None:
+    waits, calls = run([Unreachable("x") for _ in range(4)])
+    assert (waits, calls) == ([0.25, 0.5, 1.0, 2.0], 5)
+
+
+def test_a_registry_may_say_how_long() -> None:
+    waits, _ = run([TooManyRequests("x", retry_after=17.0), TooManyRequests("x", retry_after=0.0)])
+    assert waits == [17.0, 0.0]
+
+
+def test_the_last_error_passes() -> None:
+    with pytest.raises(Unreachable, match="third"):
+        run([Unreachable("first"), Unreachable("second"), Unreachable("third")], retries=2)
+
+
+def test_lasting_errors_pass_at_once() -> None:
+    with pytest.raises(Denied):
+        run([Denied("no"), Unreachable("never reached")])
