@@ -28,6 +28,9 @@ from squashproxy.transports.base import ImageSink, ImageSource
 LARGEST = 20
 """So many of the largest hidden files are named."""
 
+_CANDIDATES = 8 * LARGEST
+"""Remembered while reading, since links may revive some of them."""
+
 
 def plan_image(
     source: ImageSource,
@@ -111,7 +114,7 @@ class _Job:
             after = sum(len(span.data) for span in merge.iter_spans())
             return _Merged(merge.report, after)
 
-        choices = merge_options(layers, base.count, self.options, hidden.note)
+        choices = merge_options(layers, base.count, self.options, hidden)
         merged = merge_with_restarts(layers, choices, run)
         for sentence in merged.report.warnings:
             self.observer.warn(sentence)
@@ -141,25 +144,32 @@ class _Largest:
     """The largest hidden entries; ties by path, so that the list is always the same."""
 
     _heap: list[tuple[int, bytes, int, int]] = field(default_factory=list)
+    _revived: set[tuple[bytes, int]] = field(default_factory=set)
 
     def clear(self) -> None:
         self._heap.clear()
+        self._revived.clear()
 
-    def note(self, entry: HiddenEntry) -> None:
+    def hidden(self, entry: HiddenEntry) -> None:
         if not entry.size:
             return
         item = (entry.size, entry.path, entry.layer, entry.hidden_by)
-        if len(self._heap) < LARGEST:
+        if len(self._heap) < _CANDIDATES:
             heapq.heappush(self._heap, item)
         else:
             heapq.heappushpop(self._heap, item)
 
+    def revived(self, path: bytes, layer: int) -> None:
+        self._revived.add((path, layer))
+
     @property
     def files(self) -> tuple[HiddenFile, ...]:
-        return tuple(
+        found = [
             HiddenFile(path.decode("utf-8", "backslashreplace"), size, layer, by)
             for size, path, layer, by in sorted(self._heap, reverse=True)
-        )
+            if (path, layer) not in self._revived
+        ]
+        return tuple(found[:LARGEST])
 
 
 @dataclass(frozen=True, slots=True)

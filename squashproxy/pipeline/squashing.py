@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from squashproxy.codec.encoder import Recompressor
 from squashproxy.digest import Digest
@@ -18,6 +19,18 @@ from squashproxy.squash.layer import HiddenEntry, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import WrittenBlob
+
+
+class HiddenWatcher(Protocol):
+    """Hears of hidden entries while a merge runs."""
+
+    def hidden(self, entry: HiddenEntry) -> None:
+        """An upper layer hides the entry."""
+        ...
+
+    def revived(self, path: bytes, layer: int) -> None:
+        """The hidden entry's content is in the output after all, as a hard link's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ def merge_options(
     layers: Sequence[SourceLayer],
     kept: int,
     options: CopyOptions,
-    on_hidden: Callable[[HiddenEntry], None] | None = None,
+    watcher: HiddenWatcher | None = None,
 ) -> MergeOptions:
     """What the merge needs of the copy's options."""
     return MergeOptions(
@@ -96,7 +109,8 @@ def merge_options(
         max_entries=options.limits.entries,
         max_unpacked=options.limits.unpacked,
         max_memory=options.limits.memory,
-        on_hidden=on_hidden,
+        on_hidden=None if watcher is None else watcher.hidden,
+        on_revived=None if watcher is None else watcher.revived,
     )
 
 

@@ -61,6 +61,6 @@ def options_hash(options: CopyOptions) -> str:
         "platforms": sorted(map(str, options.platforms)),
     }
     if options.base.kind is BaseKind.AUTO:
-        shaping["base_repos"] = list(map(str, options.base_repos))
+        shaping["base_repos"] = [repository.path for repository in options.base_repos]
     digest = hashlib.sha256(encode_json(shaping)).hexdigest()
     return f"{ENGINE}-{digest[:_HASH_LENGTH]}"

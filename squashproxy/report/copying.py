@@ -64,7 +64,7 @@ def _sentences(platform: PlatformCopy) -> list[str]:
         ),
     ]
     if platform.fallbacks:
-        lines.append(f"layers were read again {count_text(platform.fallbacks, 'time')} for links")
+        lines.append(f"{count_text(platform.fallbacks, 'extra reading')} of layers")
     return lines
 
 

@@ -44,13 +44,15 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     )
     screen.line(_movement(plan))
     if plan.fallbacks:
-        screen.line(f"links make {count_text(plan.fallbacks, 'layer')} be read twice")
+        screen.line(
+            f"a copy needs {count_text(plan.fallbacks, 'extra reading')} of layers"
+        )
     _show_largest(screen, plan)
 
 
 def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
     columns = ("#", "role", "target", "packed", "unpacked", "entries", "hidden")
-    rows = [_figures(number, layer) for number, layer in enumerate(plan.layers)]
+    rows = [_figures(number, layer) for number, layer in enumerate(plan.layers, 1)]
     widths = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
     room = max(screen.width - sum(width + COLUMN_GAP for width in widths), _SHORTEST_COMMAND)
     table = screen.table(*columns, "created by", left=3)
@@ -105,6 +107,6 @@ def _show_largest(screen: Screen, plan: PlatformPlan) -> None:
     width = max(len(size_text(file.size)) for file in shown)
     for file in shown:
         screen.line(
-            f"  {size_text(file.size):>{width}}  layer {file.layer}, hidden by layer "
-            f"{file.hidden_by}: {printable(file.path)}"
+            f"  {size_text(file.size):>{width}}  layer {file.layer + 1}, hidden by layer "
+            f"{file.hidden_by + 1}: {printable(file.path)}"
         )

@@ -244,6 +244,9 @@ class Judge:
     def revive(self, scanner: TarScanner, links: Sequence[Link]) -> None:
         """Speak on a hidden file of this layer that links take over, when it is read again."""
         self._count.hidden_bytes -= scanner.span_size
+        self._count.hidden_entries -= 1
+        if self._options.on_revived is not None:
+            self._options.on_revived(scanner.path, self._number)
         self._promote(scanner, links)
 
     def iter_remainders(self) -> Iterator[tuple[Remainder, bytes]]:

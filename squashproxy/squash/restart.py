@@ -57,7 +57,7 @@ def find_described(layers: Sequence[Layer], options: MergeOptions) -> dict[bytes
     Raises what a merge raises, also DuplicatePath.
     """
     described: dict[bytes, bytes] = {}
-    merge = Merge(layers, replace(options, on_hidden=None), late=described)
+    merge = Merge(layers, replace(options, on_hidden=None, on_revived=None), late=described)
     for _ in merge.iter_spans():
         pass
     return described

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.digest import Chunk, Hasher
@@ -31,8 +31,9 @@ def chunks_of(sizes: list[int], *, reuse: bool = False) -> Iterator[Chunk]:
             yield memoryview(data) if number % 2 else data
 
 
-@given(SIZES, st.integers(min_value=1, max_value=3_000_000), st.booleans())
-def test_windows_hold_all_bytes_in_order(sizes: list[int], limit: int, *, reuse: bool) -> None:
+@settings(deadline=None)
+@given(sizes=SIZES, limit=st.sampled_from([5000, 65_536, PIECE, 4 << 20]), reuse=st.booleans())
+def test_windows_hold_all_bytes_in_order(*, sizes: list[int], limit: int, reuse: bool) -> None:
     expected = b"".join(chunks_of(sizes))
     hasher = Hasher()
     chunks = HashedChunks(chunks_of(sizes, reuse=reuse), hasher)
@@ -52,6 +53,7 @@ def test_windows_hold_all_bytes_in_order(sizes: list[int], limit: int, *, reuse:
     assert hasher.digest == "sha256:" + hashlib.sha256(expected).hexdigest()
 
 
+@settings(deadline=None)
 @given(SIZES, st.data())
 def test_a_window_can_be_sent_from_anywhere_in_it(sizes: list[int], data: st.DataObject) -> None:
     window = Window(1000)
@@ -63,6 +65,7 @@ def test_a_window_can_be_sent_from_anywhere_in_it(sizes: list[int], data: st.Dat
     assert (window.position, len(window)) == (position, window.end - position)
 
 
+@settings(deadline=None)
 @given(SIZES, st.integers(min_value=0, max_value=2_000_000))
 def test_a_stream_goes_on_after_its_window(sizes: list[int], limit: int) -> None:
     chunks = HashedChunks(chunks_of(sizes), Hasher())

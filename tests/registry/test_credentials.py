@@ -211,10 +211,10 @@ def test_a_broken_helper_is_an_error(
     [
         pytest.param("{", "is not valid JSON", id="cut short"),
         pytest.param("[]", "is not a JSON object", id="a list"),
-        pytest.param({"auths": []}, "'auths' in the credential file", id="auths is a list"),
+        pytest.param({"auths": [1]}, "'auths' in the credential file", id="auths is a list"),
         pytest.param({"auths": {HOST: "x"}}, "is not a JSON object", id="an entry is a text"),
         pytest.param({"auths": {HOST: {"auth": "%"}}}, "no valid base64", id="no base64"),
-        pytest.param({"auths": {HOST: {"auth": "dTpw"[:2] + "=="}}}, "no user:password", id="no :"),
+        pytest.param({"auths": {HOST: {"auth": "dXNlcg=="}}}, "no user:password", id="no :"),
     ],
 )
 def test_a_broken_file_is_named(
