@@ -51,6 +51,7 @@ def copy(common: CommonOptions, /, source: Reference, target: Reference, **value
                 session.open_sink(target),
                 options,
                 open_source=session.open_source,
+                peek_source=session.peek_source,
                 observer=observer,
                 clock=time.monotonic,
             )

@@ -46,6 +46,7 @@ def plan(
                 session.open_sink(target) if target else None,
                 options,
                 open_source=session.open_source,
+                peek_source=session.peek_source,
                 observer=observer,
             )
         for warning in result.warnings:

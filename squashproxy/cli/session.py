@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from squashproxy.cli.options import CommonOptions
 from squashproxy.reference import Reference, Repository
@@ -15,12 +16,19 @@ from squashproxy.report.progress import ProgressObserver
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.registry import RegistrySink, RegistrySource
 
+_SOON = 5.0
+
 
 class Session:
     """The registries of one command, reached with its credentials and trust."""
 
-    def __init__(self, client: RegistryClient) -> None:
+    def __init__(self, client: RegistryClient, hasty: RegistryClient) -> None:
         self._client = client
+        self._hasty = hasty
+
+    def peek_source(self, reference: Reference) -> ImageSource:
+        """The image that `reference` names, if its registry answers soon."""
+        return RegistrySource(self._hasty, reference)
 
     def open_source(self, reference: Reference) -> ImageSource:
         """The image that `reference` names."""
@@ -44,8 +52,9 @@ def open_session(common: CommonOptions) -> Iterator[Session]:
         plain_http=common.plain_http,
         insecure=common.insecure,
     )
-    with RegistryClient(options) as client:
-        yield Session(client)
+    hasty = replace(options, retries=0, timeout=_SOON)
+    with RegistryClient(options) as client, RegistryClient(hasty) as peeker:
+        yield Session(client, peeker)
 
 
 @contextmanager

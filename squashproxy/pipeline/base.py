@@ -51,91 +51,100 @@ class Image:
         return self.config.platform
 
 
-def choose_base(
-    image: Image,
-    options: CopyOptions,
-    sink: ImageSink | None,
-    open_source: SourceOpener,
-    observer: Observer,
-) -> Base:
-    """The base that the options name; foreign layers always belong to it.
+class BaseFinder:
+    """Finds the base of images.
 
-    Raises BaseMismatch where the base asked for is no prefix of the image's layers.
+    `open_source` opens an image that the user named. `peek_source` opens one that only an
+    annotation names: that is a hint, so it should give up soon where nobody answers.
     """
-    base = _chosen(image, options, sink, open_source, observer)
-    foreign = [
-        number
-        for number, layer in enumerate(image.manifest.layers, 1)
-        if is_foreign(layer.media_type)
-    ]
-    if foreign and foreign[-1] > base.count:
-        return Base(foreign[-1], "foreign layers stay as they are")
-    return base
 
+    def __init__(
+        self, open_source: SourceOpener, peek_source: SourceOpener | None, observer: Observer
+    ) -> None:
+        self._open_source = open_source
+        self._peek_source = peek_source or open_source
+        self._observer = observer
 
-def _chosen(
-    image: Image,
-    options: CopyOptions,
-    sink: ImageSink | None,
-    open_source: SourceOpener,
-    observer: Observer,
-) -> Base:
-    layers = len(image.manifest.layers)
-    choice = options.base
-    if choice.kind is BaseKind.NONE:
-        return Base(0, "no base, as asked for")
-    if choice.kind is BaseKind.COUNT:
-        if choice.count > layers:
-            raise BaseMismatch(
-                f"{image.name} has {layers} layers, so --base {choice.count} cannot keep "
-                f"{choice.count}; give a number up to {layers}, or auto"
-            )
-        return Base(choice.count, "the number asked for")
-    if choice.image is not None:
-        return _named(image, choice.image, open_source)
-    return (
-        _try_annotated(image, open_source, observer)
-        or _try_held(image, options, sink)
-        or Base(min(1, layers), "the first layer, since nothing names the base")
-    )
+    def choose(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
+        """The base that the options ask for; foreign layers always belong to it.
 
+        Raises BaseMismatch where the base asked for is no prefix of the image's layers.
+        """
+        base = self._chosen(image, options, sink)
+        foreign = [
+            number
+            for number, layer in enumerate(image.manifest.layers, 1)
+            if is_foreign(layer.media_type)
+        ]
+        if foreign and foreign[-1] > base.count:
+            return Base(foreign[-1], "foreign layers stay as they are")
+        return base
 
-def _named(image: Image, reference: Reference, open_source: SourceOpener) -> Base:
-    base = _base_image(open_source(reference), image.platform)
-    count = _prefix_length(image, base)
-    if count is None:
-        raise BaseMismatch(
-            f"{reference} is not the base of {image.name}: its layers are not the first ones of "
-            "the image; name the exact version that the image was built on, or use --base auto"
+    def _chosen(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
+        layers = len(image.manifest.layers)
+        choice = options.base
+        if choice.kind is BaseKind.NONE:
+            return Base(0, "no base, as asked for")
+        if choice.kind is BaseKind.COUNT:
+            return _counted(image, choice.count)
+        if choice.image is not None:
+            return self._named(image, choice.image)
+        return (
+            self._try_annotated(image)
+            or _try_held(image, options, sink)
+            or Base(min(1, layers), "the first layer, since nothing names the base")
         )
-    return Base(
-        count, f"the layers of {reference}", _annotations(reference, base), reference.repository
-    )
+
+    def _named(self, image: Image, reference: Reference) -> Base:
+        base = _base_image(self._open_source(reference), image.platform)
+        count = _prefix_length(image, base)
+        if count is None:
+            raise BaseMismatch(
+                f"{reference} is not the base of {image.name}: its layers are not the first ones "
+                "of the image; name the exact version that the image was built on, or use "
+                "--base auto"
+            )
+        annotations = _annotations(reference, base)
+        return Base(count, f"the layers of {reference}", annotations, reference.repository)
+
+    def _try_annotated(self, image: Image) -> Base | None:
+        """The base that the image's own annotations name, if it can be read and is a prefix."""
+        annotations = image.manifest.annotations
+        name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
+        if not name:
+            return None
+        try:
+            reference = parse_reference(name)
+            if digest:
+                reference = reference.at(parse_digest(digest))
+        except (BadReference, FormatError):
+            self._observer.warn(
+                f"{image.name} names its base as {name!r}, which is no reference; ignored"
+            )
+            return None
+        try:
+            base = _base_image(self._peek_source(reference), image.platform)
+        except SquashproxyError as error:
+            self._observer.warn(
+                f"the base that {image.name} names could not be read ({error}); ignored"
+            )
+            return None
+        count = _prefix_length(image, base)
+        if count is None:
+            return None
+        true = {key: annotations[key] for key in (BASE_NAME, BASE_DIGEST) if key in annotations}
+        reason = f"the layers of {name}, which the image names"
+        return Base(count, reason, true, reference.repository)
 
 
-def _try_annotated(image: Image, open_source: SourceOpener, observer: Observer) -> Base | None:
-    """The base that the image's own annotations name, if it can be read and is a prefix."""
-    annotations = image.manifest.annotations
-    name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
-    if not name:
-        return None
-    try:
-        reference = parse_reference(name)
-        if digest:
-            reference = reference.at(parse_digest(digest))
-    except (BadReference, FormatError):
-        observer.warn(f"{image.name} names its base as {name!r}, which is no reference; ignored")
-        return None
-    try:
-        base = _base_image(open_source(reference), image.platform)
-    except SquashproxyError as error:
-        observer.warn(f"the base that {image.name} names could not be read ({error}); ignored")
-        return None
-    count = _prefix_length(image, base)
-    if count is None:
-        return None
-    true = {key: annotations[key] for key in (BASE_NAME, BASE_DIGEST) if key in annotations}
-    return Base(count, f"the layers of {name}, which the image names", true, reference.repository)
+def _counted(image: Image, count: int) -> Base:
+    layers = len(image.manifest.layers)
+    if count > layers:
+        raise BaseMismatch(
+            f"{image.name} has {layers} layers, so --base {count} cannot keep {count}; give a "
+            f"number up to {layers}, or auto"
+        )
+    return Base(count, "the number asked for")
 
 
 def _try_held(image: Image, options: CopyOptions, sink: ImageSink | None) -> Base | None:

@@ -9,7 +9,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
-from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.base import BaseFinder, SourceOpener
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
@@ -28,14 +28,17 @@ def copy_image(
     open_source: SourceOpener,
     observer: Observer,
     clock: Callable[[], float],
+    peek_source: SourceOpener | None = None,
 ) -> CopyResult:
     """Squash `source` into `sink`; the sink's tag moves last, when everything is in.
 
-    `open_source` opens base images, `clock` gives seconds, for the report only. Raises
-    SquashproxyError; then the tag is as it was and no upload is left open.
+    `open_source` and `peek_source` open base images (see BaseFinder); `clock` gives seconds, for
+    the report only. Raises SquashproxyError; then the tag is as it was and no upload is left open.
     """
     started = clock()
-    job = _Job(source, sink, options, open_source, RecordingObserver(observer))
+    watcher = RecordingObserver(observer)
+    bases = BaseFinder(open_source, peek_source, watcher)
+    job = _Job(source, sink, options, bases, watcher)
     done = job.run()
     return CopyResult(
         source=source.name,
@@ -62,7 +65,7 @@ class _Job:
     source: ImageSource
     sink: ImageSink
     options: CopyOptions
-    open_source: SourceOpener
+    bases: BaseFinder
     observer: RecordingObserver
 
     def run(self) -> _Done:
@@ -89,7 +92,7 @@ class _Job:
         return freshness.is_up_to_date(existing)
 
     def _copy_all(self, raw: RawManifest) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
-        copier = ImageCopier(self.source, self.sink, self.options, self.open_source, self.observer)
+        copier = ImageCopier(self.source, self.sink, self.options, self.bases, self.observer)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if isinstance(parsed, ImageIndex):
             return self._copy_index(parsed, copier)

@@ -8,14 +8,7 @@ from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.base import (
-    BASE_DIGEST,
-    BASE_NAME,
-    Base,
-    Image,
-    SourceOpener,
-    choose_base,
-)
+from squashproxy.pipeline.base import BASE_DIGEST, BASE_NAME, Base, BaseFinder, Image
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.delivery import Delivery, Tally
 from squashproxy.pipeline.documents import parse_image, read_config, short
@@ -44,13 +37,13 @@ class ImageCopier:
         source: ImageSource,
         sink: ImageSink,
         options: CopyOptions,
-        open_source: SourceOpener,
+        bases: BaseFinder,
         observer: Observer,
     ) -> None:
         self._source = source
         self._sink = sink
         self._options = options
-        self._open_source = open_source
+        self._bases = bases
         self._observer = observer
         own = [] if source.repository is None else [source.repository]
         self._delivery = Delivery(source, sink, observer, [*options.base_repos, *own])
@@ -70,7 +63,7 @@ class ImageCopier:
             return self._copy_as_it_is(manifest, "unknown", kept=len(manifest.layers))
         image = Image(self._source.name, manifest, read_config(self._source, manifest))
         check_platform(image, self._options)
-        base = choose_base(image, self._options, self._sink, self._open_source, self._observer)
+        base = self._bases.choose(image, self._options, self._sink)
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(manifest, str(image.platform), kept=base.count)
         return self._squash(image, base)

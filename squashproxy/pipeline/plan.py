@@ -10,7 +10,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import compression_of
-from squashproxy.pipeline.base import Base, Image, SourceOpener, choose_base
+from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
 from squashproxy.pipeline.documents import parse_image, read_config, short
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import check_platform, unsquashable
@@ -39,12 +39,16 @@ def plan_image(
     *,
     open_source: SourceOpener,
     observer: Observer,
+    peek_source: SourceOpener | None = None,
 ) -> PlanResult:
     """Read `source` and say what a copy to `sink` would do; nothing is written.
 
-    Layers of the base are not read. Raises SquashproxyError, as a copy would.
+    Layers of the base are not read unless the merge needs them. Raises SquashproxyError, as a copy
+    would.
     """
-    job = _Job(source, sink, options, open_source, RecordingObserver(observer))
+    watcher = RecordingObserver(observer)
+    bases = BaseFinder(open_source, peek_source, watcher)
+    job = _Job(source, sink, options, bases, watcher)
     digest = source.find_digest()
     platforms = job.plan_all(source.read_manifest(digest))
     return PlanResult(
@@ -70,7 +74,7 @@ class _Job:
     source: ImageSource
     sink: ImageSink | None
     options: CopyOptions
-    open_source: SourceOpener
+    bases: BaseFinder
     observer: RecordingObserver
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
@@ -98,7 +102,7 @@ class _Job:
             return None
         image = Image(self.source.name, manifest, read_config(self.source, manifest))
         check_platform(image, self.options)
-        base = choose_base(image, self.options, self.sink, self.open_source, self.observer)
+        base = self.bases.choose(image, self.options, self.sink)
         hidden = _Largest()
         merged = self._merge(image, base, hidden)
         places = [self._place_of(layer, base) for layer in manifest.layers]

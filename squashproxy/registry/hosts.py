@@ -127,7 +127,7 @@ class Hosts:
             except OSError as error:
                 failures.append(error)
                 continue
-            return "https" if tls else "http"
+            return "https" if tls and number != _PORTS["http"] else "http"
         reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
             f"cannot reach {netloc}: {reason}; is it up, and is the name right?"

@@ -37,7 +37,7 @@ def _show_image(screen: Screen, image: ImageDetails) -> None:
     _show_pairs(screen, "annotation", image.annotations)
     _show_pairs(screen, "label", image.labels)
     table = screen.table("#", "layer", "media type", "packed", left=3)
-    for number, layer in enumerate(image.layers):
+    for number, layer in enumerate(image.layers, 1):
         table.add_row(
             str(number),
             short_digest(layer.digest),

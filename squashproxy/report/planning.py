@@ -44,9 +44,7 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     )
     screen.line(_movement(plan))
     if plan.fallbacks:
-        screen.line(
-            f"a copy needs {count_text(plan.fallbacks, 'extra reading')} of layers"
-        )
+        screen.line(f"a copy needs {count_text(plan.fallbacks, 'extra reading')} of layers")
     _show_largest(screen, plan)
 
 

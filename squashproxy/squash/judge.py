@@ -56,6 +56,11 @@ class Judge:
         self.index.begin_layer(number)
         self.links.begin_layer()
 
+    @property
+    def memory(self) -> int:
+        """An estimate of the bytes of memory that paths and links take."""
+        return self.index.memory + self.links.memory
+
     def decide(self, scanner: TarScanner) -> None:
         """Speak on an entry of a layer above the base.
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from squashproxy.archive.path import parent_of
 from squashproxy.squash.index import PathIndex
 
+_BYTES_PER_PATH = 180
+_BYTES_PER_LINK = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
@@ -55,6 +58,7 @@ class LinkTable:
         self._aliases: dict[bytes, Target] = {}
         self._below: dict[bytes, set[bytes]] = {}
         self._cut: set[bytes] = set()
+        self._waiting = 0
         self.promised: dict[int, list[Link]] = {}
         """By ordinal: links that take over a hidden file of this layer when it is read again."""
         self.parked: dict[bytes, list[Link]] = {}
@@ -86,8 +90,15 @@ class LinkTable:
             return Hidden(self._hidden[path])
         return Lower(path)
 
+    @property
+    def memory(self) -> int:
+        """An estimate of the bytes of memory that the table takes."""
+        return self._waiting + _BYTES_PER_PATH * (len(self._hidden) + len(self._aliases))
+
     def wait(self, target: Hidden | Lower, links: Iterable[Link]) -> None:
         """`links` go out when `target` does."""
+        links = list(links)
+        self._waiting += sum(len(link.header) + _BYTES_PER_LINK for link in links)
         if isinstance(target, Hidden):
             self.promised.setdefault(target.ordinal, []).extend(links)
             return

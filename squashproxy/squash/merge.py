@@ -125,7 +125,7 @@ class Merge:
         for what, value, limit, option in (
             ("entries", report.entries, options.max_entries, "--max-entries"),
             ("unpacked bytes", report.unpacked, options.max_unpacked, "--max-unpacked"),
-            ("bytes of index", self._judge.index.memory, options.max_memory, "--memory"),
+            ("bytes to remember", self._judge.memory, options.max_memory, "--memory"),
         ):
             if limit is not None and value > limit:
                 raise LimitExceeded(

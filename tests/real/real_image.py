@@ -8,6 +8,7 @@ Needs Debian, root and apt's mirrors; installs nothing. The layers are what over
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import shutil
@@ -162,15 +163,13 @@ def cached(cache: Path) -> Path:
     here = Path(__file__).parent
     key = hashlib.sha256(b"".join((here / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
     layout = cache / f"real-image-{key}"
-    if not (layout / "index.json").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=cache, prefix="building-"))
-        try:
-            build(building, cache / "debs")
-            shutil.rmtree(layout, ignore_errors=True)
-            building.rename(layout)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not layout.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as building:
+                build(Path(building) / "image", cache / "debs")
+                (Path(building) / "image").rename(layout)
     return layout
 
 

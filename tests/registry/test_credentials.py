@@ -36,7 +36,7 @@ def find(
 
 
 def user_of(found: Credentials | None) -> str | None:
-    return found and found.username
+    return None if found is None else found.username
 
 
 def install_helper(directory: Path, name: str, script: str) -> None:

@@ -341,7 +341,7 @@ def test_a_manifest_whose_answer_was_lost_is_written_again(
     assert registry.tags("app") == {"v1": INDEX.digest}
 
 
-def test_memory_does_not_grow_with_the_blob(registry: FakeRegistry, app: RemoteRepository) -> None:
+def test_memory_does_not_grow_with_the_blob(app: RemoteRepository) -> None:
     """A producer of one chunk after another never finds more than a few of its own alive."""
     made: list[weakref.ref[bytearray]] = []
     alive = []

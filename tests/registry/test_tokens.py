@@ -133,7 +133,7 @@ def test_a_stale_token_answered_with_basic_is_renewed_all_the_same(login: Open) 
         assert app.find_blob(DIGEST) == len(BLOB)
 
 
-def test_an_upload_survives_the_end_of_its_token(login: Open, registry: FakeRegistry) -> None:
+def test_an_upload_survives_the_end_of_its_token(login: Open) -> None:
     with FakeRegistry(RegistryOptions(auth=BEARER)) as registry:
         app = login(registry)
 

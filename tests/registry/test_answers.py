@@ -1,0 +1,408 @@
+"""Answers that real registries give and friendly ones do not, made up with `responses`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from squashproxy.digest import digest_of
+from squashproxy.errors import (
+    Denied,
+    FormatError,
+    IntegrityError,
+    RegistryError,
+    Unauthorized,
+    Unreachable,
+)
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.reference import parse_repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.credentials import variable_for
+
+HOST = "registry.example.com"
+API = f"https://{HOST}/v2/app"
+BLOB = bytes(range(256)) * 64
+DIGEST = digest_of(BLOB)
+DESCRIPTOR = Descriptor(mediatypes.OCI_LAYER, DIGEST, len(BLOB))
+Answer = tuple[int, dict[str, str], bytes]
+Handler = Callable[[requests.PreparedRequest], Answer]
+
+
+@pytest.fixture
+def web() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as web:
+        yield web
+
+
+@pytest.fixture
+def remote(client: RegistryClient) -> RemoteRepository:
+    return client.repository(parse_repository(f"{HOST}/app"))
+
+
+def script(web: responses.RequestsMock, method: str, url: str, *answers: Answer) -> list[Any]:
+    """Give these answers in turn; returns what was asked, bodies read as a server reads them."""
+    asked: list[Any] = []
+    waiting = list(answers)
+
+    def answer(request: requests.PreparedRequest) -> Answer:
+        body: Any = request.body
+        sent = body if body is None or isinstance(body, bytes) else b"".join(body)
+        asked.append((request.url, dict(request.headers), sent))
+        return waiting.pop(0)
+
+    web.add_callback(method, url, callback=answer)
+    return asked
+
+
+def test_who_we_are_and_how_we_want_bytes(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    asked = script(web, "GET", f"{API}/manifests/v1", (200, {"Content-Type": "x/y"}, b"{}"))
+    remote.get_manifest("v1")
+    headers = asked[0][1]
+    assert headers["User-Agent"].startswith("squashproxy/")
+    assert headers["Accept-Encoding"] == "identity"
+    for media_type in (*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1):
+        assert media_type in headers["Accept"]
+    assert "Authorization" not in headers
+
+
+def test_parameters_of_a_media_type_are_left_out(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    kind = {"Content-Type": f"{mediatypes.OCI_INDEX}; charset=utf-8"}
+    script(web, "GET", f"{API}/manifests/v1", (200, kind, b"{}"))
+    assert remote.get_manifest("v1").media_type == mediatypes.OCI_INDEX
+
+
+def test_a_docker_hub_image_is_asked_for_at_its_api(
+    web: responses.RequestsMock, client: RegistryClient
+) -> None:
+    asked = script(
+        web, "GET", "https://registry-1.docker.io/v2/library/debian/manifests/12", (200, {}, b"{}")
+    )
+    client.repository(parse_repository("debian")).get_manifest("12")
+    assert len(asked) == 1
+
+
+def test_a_body_that_says_it_is_packed_is_not_unpacked(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    """Some stores mark layers with Content-Encoding; the digest is that of the packed bytes."""
+    url = f"{API}/blobs/{DIGEST}"
+    script(web, "GET", url, (200, {"Content-Encoding": "gzip"}, BLOB))
+    assert b"".join(remote.iter_blob(DESCRIPTOR)) == BLOB
+
+
+@pytest.mark.parametrize(
+    ("link", "second"),
+    [
+        pytest.param('</v2/app/tags/list?last=b&n=2>; rel="next"', "last=b&n=2", id="relative"),
+        pytest.param(
+            f"<{API}/tags/list?n=2&last=b>; rel=next", "n=2&last=b", id="absolute, no quotes"
+        ),
+        pytest.param('<?n=2&last=b>; rel="next"', "n=2&last=b", id="a query alone"),
+        pytest.param(
+            f"<http://{HOST}/v2/app/tags/list?n=2&last=b>; rel=next",
+            "n=2&last=b",
+            id="a proxy ended TLS",
+        ),
+    ],
+)
+def test_the_next_page_is_where_link_says(
+    web: responses.RequestsMock, remote: RemoteRepository, link: str, second: str
+) -> None:
+    asked = script(
+        web,
+        "GET",
+        f"{API}/tags/list",
+        (200, {"Link": link}, b'{"tags": ["a", "b"]}'),
+        (200, {}, b'{"tags": ["c"]}'),
+    )
+    assert list(remote.iter_tags()) == ["a", "b", "c"]
+    assert [url for url, _, _ in asked] == [
+        f"{API}/tags/list?n=1000",
+        f"{API}/tags/list?{second}",
+    ]
+
+
+def test_pages_that_go_round_end(web: responses.RequestsMock, remote: RemoteRepository) -> None:
+    page = (200, {"Link": "</v2/app/tags/list?n=1>; rel=next"}, b'{"tags": ["a"]}')
+    script(web, "GET", f"{API}/tags/list", page, page, page)
+    assert list(remote.iter_tags()) == ["a"]
+
+
+def test_a_full_page_without_link_is_gone_on_from_its_last_tag(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    names = ", ".join(f'"t{number}"' for number in range(1000))
+    asked = script(
+        web,
+        "GET",
+        f"{API}/tags/list",
+        (200, {}, f'{{"tags": [{names}]}}'.encode()),
+        (200, {}, b'{"tags": ["u"]}'),
+    )
+    assert len(list(remote.iter_tags())) == 1001
+    assert asked[1][0].endswith("n=1000&last=t999")
+
+
+@pytest.mark.parametrize("body", [b'{"tags": null}', b"{}", b'{"tags": []}'])
+def test_a_repository_may_have_no_tags(
+    web: responses.RequestsMock, remote: RemoteRepository, body: bytes
+) -> None:
+    script(web, "GET", f"{API}/tags/list", (200, {}, body))
+    assert list(remote.iter_tags()) == []
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"tags": "a"}'])
+def test_a_list_of_tags_that_is_none_is_told(
+    web: responses.RequestsMock, remote: RemoteRepository, body: bytes
+) -> None:
+    script(web, "GET", f"{API}/tags/list", (200, {}, body))
+    with pytest.raises(FormatError, match=rf"the list of tags of {HOST}/app"):
+        list(remote.iter_tags())
+
+
+def begin(web: responses.RequestsMock, location: str = "/up/1?s=a%2Fb") -> list[Any]:
+    return script(web, "POST", f"{API}/blobs/uploads/", (202, {"Location": location}, b""))
+
+
+def test_locations_are_followed_with_their_queries(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    begin(web)
+    patched = script(
+        web, "PATCH", f"https://{HOST}/up/1", (202, {"Location": "2?t=c", "Range": "0-16383"}, b"")
+    )
+    put = script(web, "PUT", f"https://{HOST}/up/2", (201, {}, b""))
+    assert remote.upload_blob([BLOB]) == (DIGEST, len(BLOB))
+    url, headers, body = patched[0]
+    assert url.endswith("/up/1?s=a%2Fb")
+    assert headers["Content-Range"] == "0-16383"
+    assert headers["Content-Length"] == "16384"
+    assert body == BLOB
+    assert put[0][0] == f"https://{HOST}/up/2?t=c&digest=sha256%3A{DIGEST[7:]}"
+    assert put[0][1]["Content-Length"] == "0"
+
+
+def test_the_odd_answers_of_ecr_are_taken(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    """201 to a PATCH, with a Range that counts the chunk alone."""
+    begin(web)
+    answer = (201, {"Location": "/up/1", "Range": "0-4194303"}, b"")
+    patched = script(web, "PATCH", f"https://{HOST}/up/1", answer, answer, answer)
+    script(web, "PUT", f"https://{HOST}/up/1", (201, {}, b""))
+    data = bytes(9 << 20)
+    assert remote.upload_blob([data]) == (digest_of(data), len(data))
+    assert b"".join(body for _, _, body in patched) == data
+
+
+def test_a_chunk_that_was_taken_in_part_is_gone_on_with(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    begin(web)
+    patched = script(
+        web,
+        "PATCH",
+        f"https://{HOST}/up/1",
+        (202, {"Range": "0-9999"}, b""),
+        (202, {"Range": "0-16383"}, b""),
+    )
+    script(web, "PUT", f"https://{HOST}/up/1", (201, {}, b""))
+    remote.upload_blob([BLOB])
+    assert [headers["Content-Range"] for _, headers, _ in patched] == ["0-16383", "10000-16383"]
+    assert patched[1][2] == BLOB[10_000:]
+
+
+def test_a_registry_out_of_step_is_asked_where_it_is(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    begin(web)
+    script(web, "GET", f"https://{HOST}/up/1", (204, {"Range": "0-9999", "Location": "/up/1"}, b""))
+    patched = script(
+        web, "PATCH", f"https://{HOST}/up/1", (416, {}, b""), (202, {"Range": "0-16383"}, b"")
+    )
+    script(web, "PUT", f"https://{HOST}/up/1", (201, {}, b""))
+    remote.upload_blob([BLOB])
+    assert patched[1][1]["Content-Range"] == "10000-16383"
+
+
+def test_a_session_without_location_is_told(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    script(web, "POST", f"{API}/blobs/uploads/", (202, {}, b""))
+    with pytest.raises(RegistryError, match=r"without saying where to send it"):
+        remote.upload_blob([BLOB])
+
+
+@pytest.mark.parametrize("location", ["http://169.254.169.254/x", "https://10.0.0.1/x"])
+def test_an_upload_is_not_led_into_our_own_network(
+    web: responses.RequestsMock,
+    remote: RemoteRepository,
+    location: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [(0, 0, 0, "", ("93.184.216.34", 0))])
+    begin(web, location)
+    with pytest.raises(Denied, match=r"so it was not followed"):
+        remote.upload_blob([BLOB])
+
+
+def test_uploads_to_another_host_go_without_proof(
+    web: responses.RequestsMock, remote: RemoteRepository, environ: dict[str, str]
+) -> None:
+    environ[variable_for(HOST)] = "ann:s3cret"
+    posted = script(
+        web,
+        "POST",
+        f"{API}/blobs/uploads/",
+        (401, {"WWW-Authenticate": "Basic"}, b""),
+        (202, {"Location": "https://store.example.net/u?sig=1"}, b""),
+    )
+    patched = script(web, "PATCH", "https://store.example.net/u", (202, {}, b""))
+    put = script(web, "PUT", "https://store.example.net/u", (201, {}, b""))
+    remote.upload_blob([BLOB])
+    assert posted[1][1]["Authorization"].startswith("Basic ")
+    assert "Authorization" not in patched[0][1]
+    assert "Authorization" not in put[0][1]
+
+
+def challenge(text: str) -> Answer:
+    return 401, {"WWW-Authenticate": text}, b""
+
+
+@pytest.mark.parametrize(
+    "realm",
+    ["http://auth.example.com/t", "https://127.0.0.1/t", "https://[::1]/t", "file:///etc/passwd"],
+)
+def test_credentials_are_not_brought_just_anywhere(
+    web: responses.RequestsMock,
+    remote: RemoteRepository,
+    environ: dict[str, str],
+    realm: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [(0, 0, 0, "", ("93.184.216.34", 0))])
+    environ[variable_for(HOST)] = "ann:s3cret"
+    script(web, "GET", f"{API}/manifests/v1", challenge(f'Bearer realm="{realm}"'))
+    with pytest.raises(Denied, match=rf"{HOST} points to"):
+        remote.get_manifest("v1")
+
+
+def test_a_token_with_too_little_is_widened_by_what_the_registry_names(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    """Registries behind a rewriting proxy know the repository by another name."""
+    text = 'Bearer realm="https://auth.example.com/t",service="s",scope="repository:x/app:pull"'
+    fetched = script(
+        web, "GET", "https://auth.example.com/t",
+        (200, {}, b'{"token": "one"}'), (200, {}, b'{"token": "two"}'),
+    )  # fmt: skip
+    asked = script(
+        web, "GET", f"{API}/manifests/v1", challenge(text), challenge(text), (200, {}, b"{}")
+    )
+    remote.get_manifest("v1")
+    assert [headers.get("Authorization") for _, headers, _ in asked] == [
+        None, "Bearer one", "Bearer two",
+    ]  # fmt: skip
+    assert fetched[1][0].endswith("scope=repository%3Aapp%3Apull&scope=repository%3Ax%2Fapp%3Apull")
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        pytest.param((200, {}, b"{}"), r"auth\.example\.com/t answered without a token", id="none"),
+        pytest.param((200, {}, b"<html>"), r"answered without a token", id="a page"),
+        pytest.param(
+            (403, {}, b""), r"refused a token from https://auth\.example\.com/t", id="403"
+        ),
+    ],
+)
+def test_a_token_service_that_gives_none_is_told(
+    web: responses.RequestsMock, remote: RemoteRepository, answer: Answer, sentence: str
+) -> None:
+    script(
+        web, "GET", f"{API}/manifests/v1", challenge('Bearer realm="https://auth.example.com/t"')
+    )
+    script(web, "GET", "https://auth.example.com/t", answer)
+    with pytest.raises(RegistryError, match=sentence) as raised:
+        remote.get_manifest("v1")
+    assert "?" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "Negotiate", "Digest realm=x"])
+def test_a_401_without_a_usable_challenge_is_told(
+    web: responses.RequestsMock, remote: RemoteRepository, text: str
+) -> None:
+    script(web, "GET", f"{API}/manifests/v1", challenge(text))
+    with pytest.raises(Unauthorized, match=r"docker login registry\.example\.com"):
+        remote.get_manifest("v1")
+
+
+def test_redirects_that_go_round_end(web: responses.RequestsMock, remote: RemoteRepository) -> None:
+    again = (302, {"Location": f"/v2/app/blobs/{DIGEST}"}, b"")
+    script(web, "GET", f"{API}/blobs/{DIGEST}", *[again] * 20)
+    with pytest.raises(RegistryError, match=r"in circles of redirects"):
+        list(remote.iter_blob(DESCRIPTOR))
+
+
+def resumed(second: Answer) -> list[Answer]:
+    """A first answer that breaks, by a Content-Length above what follows, and a second one."""
+    return [(200, {"Content-Length": str(len(BLOB))}, BLOB[:5000]), second]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(
+            (206, {"Content-Range": f"bytes 5000-16383/{len(BLOB)}"}, BLOB[5000:]), id="as asked"
+        ),
+        pytest.param(
+            (206, {"Content-Range": "bytes 4096-16383/*"}, BLOB[4096:]), id="a little earlier"
+        ),
+        pytest.param((200, {}, BLOB), id="Range ignored: all of it"),
+    ],
+)
+def test_a_download_is_joined_from_what_comes(
+    web: responses.RequestsMock, remote: RemoteRepository, second: Answer
+) -> None:
+    asked = script(web, "GET", f"{API}/blobs/{DIGEST}", *resumed(second))
+    assert b"".join(remote.iter_blob(DESCRIPTOR)) == BLOB
+    assert asked[1][1]["Range"] == "bytes=5000-"
+
+
+@pytest.mark.parametrize("content_range", ["", "bytes 6000-16383/16384", "pages 1-2/3"])
+def test_another_part_than_was_asked_for_is_refused(
+    web: responses.RequestsMock, remote: RemoteRepository, content_range: str
+) -> None:
+    answers = resumed((206, {"Content-Range": content_range}, BLOB[6000:]))
+    script(web, "GET", f"{API}/blobs/{DIGEST}", *answers)
+    with pytest.raises(RegistryError, match=r"sent another part"):
+        list(remote.iter_blob(DESCRIPTOR))
+
+
+def test_another_blob_in_the_second_half_is_noticed(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    answers = resumed((200, {}, bytes(len(BLOB))))
+    script(web, "GET", f"{API}/blobs/{DIGEST}", *answers)
+    with pytest.raises(IntegrityError):
+        list(remote.iter_blob(DESCRIPTOR))
+
+
+def test_a_name_that_nobody_knows_is_told(
+    web: responses.RequestsMock, remote: RemoteRepository
+) -> None:
+    import socket  # noqa: PLC0415 - this test alone needs it
+
+    error = requests.ConnectionError(socket.gaierror(-2, "Name or service not known"))
+    web.add("GET", f"{API}/manifests/v1", body=error)
+    with pytest.raises(Unreachable, match=rf"cannot reach {HOST}: the name is not known"):
+        remote.get_manifest("v1")
