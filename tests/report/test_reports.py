@@ -107,7 +107,7 @@ def test_copy_shows_every_platform() -> None:
     text = rendered(lambda screen: show_copy(screen, replace(COPY, platforms=both)))
     assert row(text, "linux/amd64")
     assert row(text, "linux/arm64/v8")
-    assert "2 times" in text
+    assert "2 extra readings of layers" in text
 
 
 def test_a_skipped_copy_says_so_first() -> None:
@@ -123,15 +123,15 @@ def test_a_tag_left_alone_is_not_called_up_to_date() -> None:
 
 def test_plan_shows_layers_totals_and_what_would_move() -> None:
     text = rendered(lambda screen: show_plan(screen, PLAN))
-    assert row(text, "0")[:7] == ["0", "base", "mount", "51.0 MB", "-", "-", "-"]
-    assert row(text, "1")[:7] == [
-        "1", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
+    assert row(text, "1")[:7] == ["1", "base", "mount", "51.0 MB", "-", "-", "-"]
+    assert row(text, "2")[:7] == [
+        "2", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
     ]  # fmt: skip
-    assert "ADD file:0123" in row(text, "0")[7]
+    assert "ADD file:0123" in row(text, "1")[7]
     assert "/bin/sh" not in text
     assert "compressed 554 MB -> about 301 MB (46 % less)" in text
     assert "a copy would upload about 250 MB, reuse 0 B and mount 51.0 MB" in text
-    assert "48.0 MB  layer 1, hidden by layer 2: var/cache/apt/pkgcache.bin" in text
+    assert "48.0 MB  layer 2, hidden by layer 3: var/cache/apt/pkgcache.bin" in text
 
 
 def test_plan_without_a_target_asks_for_one() -> None:
@@ -167,7 +167,7 @@ def test_inspect_shows_platform_layers_and_where_the_image_came_from() -> None:
     assert "linux/amd64: 1 layer, 301 MB" in text
     assert f"by squashproxy from {SOURCE_DIGEST}" in text
     assert "2 attestations" in text
-    assert row(text, "0") == ["0", "abababababab", "vnd.oci.image.layer.v1.tar+gzip", "301 MB"]
+    assert row(text, "1") == ["1", "abababababab", "vnd.oci.image.layer.v1.tar+gzip", "301 MB"]
 
 
 def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.Monkey
     coloured = rendered(lambda screen: show_plan(screen, PLAN))
     assert "\x1b[1m" in coloured
     plain = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
-    assert row(plain, "1 ")[:7] == [
-        "1", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
+    assert row(plain, "2 ")[:7] == [
+        "2", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
     ]  # fmt: skip
     assert max(map(len, plain.splitlines())) <= 80
