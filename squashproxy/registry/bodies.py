@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from squashproxy.digest import Chunk, Hasher
+from squashproxy.errors import SquashproxyError
 
 PIECE = 256 << 10
 """Bytes that go to a connection at a time; its time-out is per piece."""
@@ -145,22 +146,25 @@ def _is_kept(piece: Chunk) -> bool:
 
 
 class Stream:
-    """A window and all that follows it, sent once."""
+    """A window and all that follows it, sent once.
+
+    An error of the source ends the body as if it were whole and is kept in `failure`: a registry
+    answers to that with the next Location, and a session can be cancelled only there.
+    """
 
     replayable = False
 
     def __init__(self, window: Window, rest: HashedChunks) -> None:
         self._window = window
         self._rest = rest
-
-    @property
-    def failure(self) -> OSError | None:
-        """The error of the source, where that is why the stream ended."""
-        return self._rest.failure
+        self.failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         yield from self._window
-        yield from self._rest.iter_pieces()
+        try:
+            yield from self._rest.iter_pieces()
+        except (SquashproxyError, OSError, KeyboardInterrupt) as error:
+            self.failure = error
 
 
 class Spool:

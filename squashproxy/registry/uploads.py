@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from squashproxy.digest import Chunk, Digest, Hasher
@@ -22,6 +23,7 @@ _MAX_CHUNK = 64 << 20
 _RANGE_REFUSED = frozenset({400, 405, 411, 413, 415, 416, 422, 501})
 """Answers to a first ranged PATCH that may mean that only its form is not taken."""
 
+_LANDING_SECONDS = 5.0
 _SESSION_GONE = 404
 _OUT_OF_STEP = 416
 
@@ -44,6 +46,8 @@ class Upload:
         self._hasher = Hasher(expected.digest)
         self._chunks = HashedChunks(chunks, self._hasher)
         self._session: UploadSession | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._flight: Future[int | None] | None = None
 
     def run(self, mode: UploadMode, on_stream: Callable[[], None]) -> tuple[Digest, int]:
         """Send the blob; returns its digest and its size in bytes.
@@ -60,6 +64,7 @@ class Upload:
                 self._in_session().end(self._hasher.digest, self._hasher.size)
             self._session = None
         finally:
+            self._land()
             self._cancel()
         return self._hasher.digest, self._hasher.size
 
@@ -68,35 +73,58 @@ class Upload:
         size = max(_CHUNK, session.least_chunk)
         window = Window(0)
         if mode is UploadMode.STREAM or size > _MAX_CHUNK:
-            session.send(Stream(window, self._chunks), None)
+            self._send_stream(window)
             return
         more = window.fill(self._chunks, size)
         if not self._try_ranges(window, mode):
             window.send_from(0)
-            self._begin().send(Stream(window, self._chunks), None)
+            self._begin()
+            self._send_stream(window)
             on_stream()
             return
-        while more:
-            window = Window(window.end)
-            more = window.fill(self._chunks, size)
-            self._send_window(window)
+        self._send_rest(window.end, size, more=more)
 
     def _try_ranges(self, window: Window, mode: UploadMode) -> bool:
         """Send the first window; False where AUTO should rather stream."""
         try:
-            self._send_window(window)
+            self._send_window(window, self._launch(window))
         except RegistryError as error:
             if mode is UploadMode.AUTO and error.status in _RANGE_REFUSED:
                 return False
             raise
         return True
 
-    def _send_window(self, window: Window) -> None:
-        """Send until the registry has all of a window, however often that breaks off."""
+    def _send_rest(self, start: int, size: int, *, more: bool) -> None:
+        """Send window after window; each is on its way while the next one fills."""
+        sent: Window | None = None
+        flight: Future[int | None] | None = None
+        while more:
+            window = Window(start)
+            more = window.fill(self._chunks, size)
+            start = window.end
+            if sent is not None and flight is not None:
+                self._send_window(sent, flight)
+            sent, flight = window, self._launch(window)
+        if sent is not None and flight is not None:
+            self._send_window(sent, flight)
+
+    def _send_stream(self, window: Window) -> None:
+        stream = Stream(window, self._chunks)
+        try:
+            self._in_session().send(stream, None)
+        except RegistryError as error:
+            if stream.failure is not None:
+                raise stream.failure from error
+            raise
+        if stream.failure is not None:
+            raise stream.failure
+
+    def _send_window(self, window: Window, flight: Future[int | None]) -> None:
+        """Wait until the registry has all of a window, however often that breaks off."""
         failures = 0
-        while len(window):
+        while True:
             try:
-                held = self._in_session().send(window, (window.position, window.end))
+                held = flight.result()
             except RegistryError as error:
                 failures += 1
                 if error.status not in (_SESSION_GONE, _OUT_OF_STEP):
@@ -107,6 +135,34 @@ class Upload:
             else:
                 partial = held is not None and window.position < held < window.end
                 window.send_from(held if held is not None and partial else window.end)
+            if not len(window):
+                return
+            flight = self._launch(window)
+
+    def _launch(self, window: Window) -> Future[int | None]:
+        """Send what is left of a window, once, in the thread of this upload.
+
+        A PATCH that Ctrl-C cut in two would lead to a session that cannot be cancelled, since the
+        next Location is in its answer.
+        """
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "upload")
+        session = self._in_session()
+        flight = self._thread.submit(self._attempt, session, window)
+        self._flight = flight
+        return flight
+
+    @staticmethod
+    def _attempt(session: UploadSession, window: Window) -> int | None:
+        if not len(window):
+            return None
+        return session.send(window, (window.position, window.end))
+
+    def _land(self) -> None:
+        """Wait for the PATCH that is on its way, but not for long."""
+        if self._thread is not None and self._flight is not None:
+            wait([self._flight], _LANDING_SECONDS)
+            self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _resume(self, window: Window, error: RegistryError) -> None:
         """Ask where to go on; a session that is gone can be begun anew from a first window."""

@@ -39,7 +39,7 @@ class Body(Protocol):
         ...
 
     @property
-    def failure(self) -> OSError | None:
+    def failure(self) -> BaseException | None:
         """The error of the source of the bytes: it is not one of the connection."""
         ...
 

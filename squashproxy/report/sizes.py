@@ -23,7 +23,7 @@ def size_text(size: int | None) -> str:
 
 def share_text(part: int, whole: int) -> str:
     """`part` of `whole` in per cent, as in `42 %`; empty where there is no whole."""
-    return f"{100 * part / whole:.0f} %" if whole else ""
+    return f"{round(100 * part / whole)} %" if whole else ""
 
 
 def count_text(count: int, noun: str) -> str:

@@ -16,11 +16,7 @@ from tests.real.judges import Judges, push_layout
 from tests.real.real_image import TAG, cache_folder, cached
 from tests.real.registries import RealRegistry
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.timeout(900),
-    pytest.mark.xdist_group("one process builds the image and unpacks it once"),
-]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 MIB = 1 << 20
 
 

@@ -16,8 +16,7 @@ from squashproxy.reference import Repository, parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
-
-from .conftest import Time
+from tests.registry.conftest import Time
 
 BLOB = os.urandom(1_000_000)
 DESCRIPTOR = Descriptor(mediatypes.OCI_LAYER, digest_of(BLOB), len(BLOB))

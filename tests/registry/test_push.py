@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import tempfile
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -360,3 +362,47 @@ def test_memory_does_not_grow_with_the_blob(app: RemoteRepository) -> None:
 
 class _Watched(bytearray):
     """A bytearray that weak references can watch."""
+
+
+def test_the_next_chunk_fills_while_one_is_on_its_way(
+    registry: FakeRegistry, app: RemoteRepository
+) -> None:
+    """The registry answers the second chunk only once the producer has got beyond the third."""
+    armed = registry.arm(Fault("PATCH", "", FaultKind.HANG, skip=1))
+
+    def produce() -> Iterator[Chunk]:
+        yield BLOB[: 2 * CHUNK]
+        assert armed.reached.wait(20)
+        yield BLOB[2 * CHUNK :]
+        armed.release()
+
+    assert app.upload_blob(produce()) == (DIGEST, SIZE)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the test runner ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_in_the_middle_of_a_chunk_leaves_no_session(
+    registry: FakeRegistry, app: RemoteRepository
+) -> None:
+    armed = registry.arm(Fault("PATCH", "", FaultKind.HANG, skip=2))
+    main = threading.get_ident()
+
+    def press() -> None:
+        armed.reached.wait()
+        signal.pthread_kill(main, signal.SIGINT)
+        armed.release()
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        app.upload_blob(chunks())
+    finger.join()
+    assert registry.open_uploads == 0
+    assert registry.blobs("app") == frozenset()

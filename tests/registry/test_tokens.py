@@ -18,8 +18,7 @@ from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.credentials import variable_for
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.testing import Basic, Bearer, FakeRegistry, Fault, RegistryOptions
-
-from .conftest import Time
+from tests.registry.conftest import Time
 
 BLOB = b"layer" * 1000
 DIGEST = digest_of(BLOB)

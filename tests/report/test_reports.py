@@ -167,7 +167,7 @@ def test_inspect_shows_platform_layers_and_where_the_image_came_from() -> None:
     assert "linux/amd64: 1 layer, 301 MB" in text
     assert f"by squashproxy from {SOURCE_DIGEST}" in text
     assert "2 attestations" in text
-    assert row(text, "1") == ["1", "abababababab", "vnd.oci.image.layer.v1.tar+gzip", "301 MB"]
+    assert row(text, "1  ") == ["1", "abababababab", "vnd.oci.image.layer.v1.tar+gzip", "301 MB"]
 
 
 def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def block(major: int, minor: int, **metadata: Unpack[Metadata]) -> Node:
     return replace(_node(Kind.BLOCK, 0o644, metadata), device=(major, minor))
 
 
-MADE = directory(mtime=0)
+MADE = Node(Kind.DIRECTORY, 0o755)
 """A directory that no entry describes, as squashproxy makes one and the tests' unpacker does."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from squashproxy.testing import LayerBuilder as Layer
-from tests.squash.nodes import MADE, directory, file, symlink
+from tests.squash.nodes import MADE, directory, file, linked, symlink
 from tests.squash.trap import Seen, Trap
 
 _REPLACED = "is no directory, but an upper layer has entries below it"
@@ -214,11 +214,12 @@ DIRECTORIES = {
             Layer().file("d/y"),
         ],
         tree={
-            "a": file(b"data", **{}),
+            **linked("a e", file(b"data")),
             "d": MADE,
             "d/y": file(),
         },
         kept=(0,),
+        written="e",
         warnings={0: (_REPLACED,)},
         bare="d",
         seen_by=Seen.NEITHER,

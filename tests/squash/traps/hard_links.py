@@ -258,18 +258,22 @@ HARD_LINKS = {
         written=f"b {'c' * 120}",
         fallbacks={0: 1},
     ),
-    "target with a ustar prefix": Trap(
+    "target with a ustar prefix, and a link with one": Trap(
         layers=[
-            Layer(TarFormat.USTAR).directory("n" * 90).file(_LONG, b"data"),
-            Layer(TarFormat.USTAR)
-            .file("n" * 90 + "/" + "k" * 90, b"new")
-            .hardlink("short", "n" * 90 + "/" + "k" * 90),
-            Layer().whiteout("n" * 90 + "/" + "k" * 90),
+            Layer()
+            .directory("n" * 90)
+            .raw(Layer(TarFormat.USTAR).file(_LONG, b"data").tar(end_blocks=0))
+            .hardlink("b", _LONG),
+            Layer(TarFormat.USTAR).file("c", b"more").hardlink("n" * 90 + "/" + "k" * 90, "c"),
+            Layer().whiteout(_LONG).whiteout("c"),
         ],
-        tree={"n" * 90: directory(), _LONG: file(b"data"), "short": file(b"new")},
-        kept=(0, 1, 2),
-        written="short",
-        fallbacks={0: 1, 1: 1, 2: 0},
+        tree={
+            "n" * 90: directory(),
+            "n" * 90 + "/" + "k" * 90: file(b"more"),
+            "b": file(b"data"),
+        },
+        written="n" * 90 + "/" + "k" * 90 + " b",
+        fallbacks={0: 2, 1: 1},
         seen_by=Seen.UMOCI,
     ),
     "a short name becomes a long one, in each format": Trap(

@@ -1,0 +1,159 @@
+"""Every trap of squashing that is known, by name: what must come of it, base kept or not.
+
+The tables are in traps/; what is true of all of them is here. The tree that a case must give is
+written in it, and read from the result by an unpacker that shares no code with the merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import TypeVar
+
+import pytest
+
+from squashproxy.codec.packing import iter_unpacked
+from squashproxy.errors import Ambiguous
+from squashproxy.span import Kept
+from squashproxy.squash.layer import MergeOptions
+from squashproxy.testing import Packing, pack
+from tests.model.node import compare_trees
+from tests.model.untar import phantoms, trailing_bytes, whiteouts
+from tests.squash.trap import Trap, squash
+from tests.squash.traps.directories import DIRECTORIES
+from tests.squash.traps.duplicates import DUPLICATES
+from tests.squash.traps.hard_links import HARD_LINKS
+from tests.squash.traps.headers import HEADERS
+from tests.squash.traps.kept_base import KEPT_BASE
+from tests.squash.traps.leftovers import LEFTOVERS
+from tests.squash.traps.lower_links import LOWER_LINKS
+from tests.squash.traps.names import NAMES
+from tests.squash.traps.plain import PLAIN
+from tests.squash.traps.symlinked_parents import SYMLINKED_PARENTS
+from tests.squash.traps.whiteouts import WHITEOUTS
+
+TABLES: Mapping[str, Mapping[str, Trap]] = {
+    "plain": PLAIN,
+    "hard links": HARD_LINKS,
+    "links to lower layers": LOWER_LINKS,
+    "whiteouts": WHITEOUTS,
+    "directories": DIRECTORIES,
+    "symlinked parents": SYMLINKED_PARENTS,
+    "duplicates": DUPLICATES,
+    "names": NAMES,
+    "headers": HEADERS,
+    "aufs": LEFTOVERS,
+    "base kept": KEPT_BASE,
+}
+END = bytes(1024)
+SMALL = 20_000
+"""Tars up to so many bytes are also read byte by byte."""
+
+
+def _cases() -> Iterator[ParameterSet]:
+    for table, traps in TABLES.items():
+        for name, trap in traps.items():
+            for kept in trap.iter_kept():
+                yield pytest.param(trap, kept, id=f"{table}: {name} - {kept} kept")
+
+
+each_case = pytest.mark.parametrize(("trap", "kept"), list(_cases()))
+
+
+@each_case
+def test_the_result_looks_as_the_layers_did(trap: Trap, kept: int) -> None:
+    merged = squash(trap.tars, MergeOptions(kept=kept)).tar
+    difference = compare_trees(trap.expected(kept), trap.found(kept, merged))
+    assert difference == [], "\n".join(difference)
+
+
+@each_case
+def test_the_result_is_one_clean_tar(trap: Trap, kept: int) -> None:
+    result = squash(trap.tars, MergeOptions(kept=kept))
+    assert result.tar == b"" or trailing_bytes(result.tar) == END
+    assert result.report.empty == (not result.tar)
+    assert kept or whiteouts(result.tar) == []
+    assert phantoms(trap.base(kept), result.tar) == []
+    if kept in trap.entries:
+        assert " ".join(result.entries) == trap.entries[kept]
+
+
+@each_case
+def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int) -> None:
+    result = squash(trap.tars, MergeOptions(kept=kept))
+    assert result.written() <= set(trap.written.split())
+    for span in result.spans:
+        if isinstance(span, Kept):
+            end = span.offset + len(span.data)
+            assert any(tar[span.offset : end] == span.data for tar in trap.tars)
+
+
+@each_case
+def test_it_is_told_what_was_ambiguous_and_what_was_read_again(trap: Trap, kept: int) -> None:
+    report = squash(trap.tars, MergeOptions(kept=kept)).report
+    expected = trap.warnings.get(kept, ())
+    assert len(report.warnings) == len(expected), report.warnings
+    for words, warning in zip(expected, report.warnings, strict=True):
+        assert words in warning
+    assert report.fallbacks == trap.fallbacks.get(kept, 0)
+
+
+@each_case
+def test_strict_refuses_what_is_warned_of_and_nothing_else(trap: Trap, kept: int) -> None:
+    options = MergeOptions(kept=kept, strict=True)
+    if trap.warnings.get(kept):
+        with pytest.raises(Ambiguous, match="refused because of --strict"):
+            squash(trap.tars, options)
+    else:
+        assert squash(trap.tars, options).tar == squash(trap.tars, MergeOptions(kept=kept)).tar
+
+
+@each_case
+def test_chunk_sizes_do_not_matter(trap: Trap, kept: int) -> None:
+    options = MergeOptions(kept=kept)
+    merged = squash(trap.tars, options).tar
+    small = sum(map(len, trap.tars)) <= SMALL
+    for chunk in (1, 100, 512, 513, 4096) if small else (511, 65_537):
+        assert squash(trap.tars, options, chunk).tar == merged, f"chunks of {chunk}"
+
+
+@each_case
+def test_a_squashed_image_has_nothing_left_to_squash(trap: Trap, kept: int) -> None:
+    options = MergeOptions(kept=kept)
+    merged = squash(trap.tars, options).tar
+    again = squash([*trap.tars[:kept], merged], options)
+    assert again.tar == merged
+    assert again.report.hidden_bytes == 0
+    assert not again.report.touched
+    assert again.report.warnings == ()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_headers_of_our_own_are_written_only_where_a_case_says_so(table: str) -> None:
+    for name, trap in TABLES[table].items():
+        written = set[str]()
+        for kept in trap.iter_kept():
+            written |= squash(trap.tars, MergeOptions(kept=kept)).written()
+        assert written == set(trap.written.split()), name
+
+
+T = TypeVar("T")
+REAL = {Packing.PIGZ: pytest.mark.real}
+PACKINGS = tuple(packing for packing in Packing if packing not in REAL)
+
+
+@pytest.mark.parametrize(
+    "first", [pytest.param(packing, marks=REAL.get(packing, ()), id=packing.value) for packing in Packing]
+)
+@pytest.mark.parametrize("table", TABLES)
+def test_packings_and_their_mixes_do_not_matter(first: Packing, table: str) -> None:
+    """The top layer is packed with `first`, those below with each packing in turn."""
+    turn = count()
+    for name, trap in TABLES[table].items():
+        tars = trap.tars
+        others = [PACKINGS[next(turn) % len(PACKINGS)] for _ in tars[1:]]
+        packed = [pack(tar, packing) for tar, packing in zip(tars, [*others, first], strict=True)]
+        unpacked = [b"".join(iter_unpacked((blob,), name)) for blob in packed]
+        for kept in trap.iter_kept():
+            options = MergeOptions(kept=kept)
+            assert squash(unpacked, options).tar == squash(tars, options).tar, name

@@ -1,0 +1,173 @@
+"""A path that stands twice in one layer: the last one counts, as for the unpackers that accept it."""
+
+from __future__ import annotations
+
+from squashproxy.testing import LayerBuilder as Layer
+from tests.squash.nodes import directory, file, linked, symlink
+from tests.squash.trap import Seen, Trap
+
+_TWICE = {0: ("holds /a more than once",)}
+_TWICE_D = {0: ("holds /d more than once",)}
+
+DUPLICATES = {
+    "file, file": Trap(
+        layers=[Layer().file("a", b"first").file("k").file("a", b"second", mode=0o600)],
+        tree={"a": file(b"second", mode=0o600), "k": file()},
+        entries={0: "k a"},
+        fallbacks={0: 1},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "three times": Trap(
+        layers=[Layer().file("a", b"1").file("a", b"2").file("a", b"3")],
+        tree={"a": file(b"3")},
+        entries={0: "a"},
+        fallbacks={0: 1},
+        warnings={0: ("(and 1 more like it)",)},
+        seen_by=Seen.UMOCI,
+    ),
+    "directory, directory: children merge": Trap(
+        layers=[
+            Layer()
+            .directory("d", mode=0o700)
+            .file("d/x")
+            .directory("d", mode=0o711)
+            .file("d/y"),
+        ],
+        tree={"d": directory(mode=0o711), "d/x": file(), "d/y": file()},
+        fallbacks={0: 1},
+        warnings=_TWICE_D,
+        seen_by=Seen.UMOCI,
+    ),
+    "file, directory": Trap(
+        layers=[Layer().file("d", b"file").directory("d").file("d/x")],
+        tree={"d": directory(), "d/x": file()},
+        entries={0: "d/ d/x"},
+        fallbacks={0: 1},
+        warnings=_TWICE_D,
+        seen_by=Seen.UMOCI,
+    ),
+    "directory with children, file": Trap(
+        layers=[Layer().directory("d").file("d/x", b"x").file("d", b"file")],
+        tree={"d": file(b"file")},
+        entries={0: "d"},
+        fallbacks={0: 1},
+        warnings=_TWICE_D,
+        seen_by=Seen.UMOCI,
+    ),
+    "symlink, file": Trap(
+        layers=[Layer().file("t", b"target").symlink("a", "t").file("a", b"own")],
+        tree={"a": file(b"own"), "t": file(b"target")},
+        entries={0: "t a"},
+        fallbacks={0: 1},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "file, symlink": Trap(
+        layers=[Layer().file("a", b"own").symlink("a", "t")],
+        tree={"a": symlink("t")},
+        entries={0: "a"},
+        fallbacks={0: 1},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "a link to the first keeps its content": Trap(
+        layers=[
+            Layer().file("a", b"first").hardlink("b", "a").hardlink("c", "b").file("a", b"second"),
+        ],
+        tree={"a": file(b"second"), **linked("b c", file(b"first"))},
+        written="b c",
+        fallbacks={0: 2},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "a link to the second": Trap(
+        layers=[Layer().file("a", b"first").file("a", b"second").hardlink("b", "a")],
+        tree=linked("a b", file(b"second")),
+        fallbacks={0: 1},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "a link to each": Trap(
+        layers=[
+            Layer().file("a", b"first").hardlink("b", "a").file("a", b"second").hardlink("c", "a"),
+        ],
+        tree={"b": file(b"first"), **linked("a c", file(b"second"))},
+        written="b",
+        fallbacks={0: 2},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "a link twice, to two files": Trap(
+        layers=[Layer().file("x", b"x").file("y", b"y").hardlink("a", "x").hardlink("a", "y")],
+        tree={"x": file(b"x"), **linked("a y", file(b"y"))},
+        entries={0: "x y a"},
+        fallbacks={0: 1},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "a link, then a file of its own": Trap(
+        layers=[Layer().file("x", b"x").hardlink("a", "x").file("a", b"own")],
+        tree={"x": file(b"x"), "a": file(b"own")},
+        entries={0: "x a"},
+        fallbacks={0: 1},
+        warnings=_TWICE,
+        seen_by=Seen.UMOCI,
+    ),
+    "written with another prefix": Trap(
+        layers=[
+            Layer()
+            .directory("d")
+            .file("./d//a", b"1")
+            .file("/d/a", b"2")
+            .file("d/./a", b"3"),
+        ],
+        tree={"d": directory(), "d/a": file(b"3")},
+        fallbacks={0: 1},
+        warnings={0: ("holds /d/a more than once",)},
+        seen_by=Seen.UMOCI,
+    ),
+    "hidden by an upper layer: no matter": Trap(
+        layers=[
+            Layer().file("a", b"1").file("a", b"2").directory("d").file("d/x").file("d/x"),
+            Layer().file("a", b"top").whiteout("d"),
+        ],
+        tree={"a": file(b"top")},
+        kept=(0,),
+        entries={0: "a"},
+        seen_by=Seen.UMOCI,
+    ),
+    "in a middle layer, with a base": Trap(
+        layers=[
+            Layer().file("a", b"base").file("k"),
+            Layer().file("a", b"1").file("a", b"2"),
+            Layer().file("top"),
+        ],
+        tree={"a": file(b"2"), "k": file(), "top": file()},
+        kept=(0, 1),
+        entries={1: "top a"},
+        fallbacks={0: 1, 1: 1},
+        warnings=dict.fromkeys((0, 1), ("layer 1 holds /a more than once",)),
+        seen_by=Seen.UMOCI,
+    ),
+    "in two layers: each is looked at once": Trap(
+        layers=[
+            Layer().file("a", b"1").file("a", b"2").file("b", b"3"),
+            Layer().file("b", b"4").file("b", b"5").file("c", b"6").file("c", b"7"),
+        ],
+        tree={"a": file(b"2"), "b": file(b"5"), "c": file(b"7")},
+        kept=(0,),
+        fallbacks={0: 2},
+        warnings={0: ("layer 1 holds /b more than once; the last one counts (and 1 more", "layer 0")},
+        seen_by=Seen.UMOCI,
+    ),
+    "a whiteout and an opaque marker twice: harmless": Trap(
+        layers=[
+            Layer().file("a").directory("d").file("d/x").file("k"),
+            Layer().whiteout("a").whiteout("a").directory("d").opaque("d").opaque("d"),
+        ],
+        tree={"d": directory(), "k": file()},
+        entries={0: "d/ k", 1: "d/ d/.wh..wh..opq .wh.a"},
+        seen_by=Seen.NEITHER,
+    ),
+}
