@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
@@ -13,6 +12,7 @@ from squashproxy.oci.mediatypes import compression_of
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
 from squashproxy.pipeline.documents import parse_image, read_config, short
 from squashproxy.pipeline.freshness import Freshness
+from squashproxy.pipeline.hidden import LargestHidden
 from squashproxy.pipeline.image_copy import check_platform, unsquashable
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.progress import Observer, RecordingObserver
@@ -20,16 +20,10 @@ from squashproxy.pipeline.results import HiddenFile, LayerPlan, PlanResult, Plat
 from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squashing import merge_options, packing_for
-from squashproxy.squash.layer import HiddenEntry, MergeReport
+from squashproxy.squash.layer import MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import ImageSink, ImageSource
-
-LARGEST = 20
-"""So many of the largest hidden files are named."""
-
-_CANDIDATES = 8 * LARGEST
-"""Remembered while reading, since links may revive some of them."""
 
 
 def plan_image(
@@ -103,12 +97,12 @@ class _Job:
         image = Image(self.source.name, manifest, read_config(self.source, manifest))
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
-        hidden = _Largest()
+        hidden = LargestHidden()
         merged = self._merge(image, base, hidden)
         places = [self._place_of(layer, base) for layer in manifest.layers]
         return _Picture(image, base, merged, hidden.files, places, self.options).plan
 
-    def _merge(self, image: Image, base: Base, hidden: _Largest) -> _Merged:
+    def _merge(self, image: Image, base: Base, hidden: LargestHidden) -> _Merged:
         layers = layers_of(
             self.source, image.manifest.layers, self.observer, self.options.limits.ratio
         )
@@ -141,39 +135,6 @@ class _Job:
 class _Place:
     in_target: bool | None
     mountable_from: str | None
-
-
-@dataclass(slots=True)
-class _Largest:
-    """The largest hidden entries; ties by path, so that the list is always the same."""
-
-    _heap: list[tuple[int, bytes, int, int]] = field(default_factory=list)
-    _revived: set[tuple[bytes, int]] = field(default_factory=set)
-
-    def clear(self) -> None:
-        self._heap.clear()
-        self._revived.clear()
-
-    def hidden(self, entry: HiddenEntry) -> None:
-        if not entry.size:
-            return
-        item = (entry.size, entry.path, entry.layer, entry.hidden_by)
-        if len(self._heap) < _CANDIDATES:
-            heapq.heappush(self._heap, item)
-        else:
-            heapq.heappushpop(self._heap, item)
-
-    def revived(self, path: bytes, layer: int) -> None:
-        self._revived.add((path, layer))
-
-    @property
-    def files(self) -> tuple[HiddenFile, ...]:
-        found = [
-            HiddenFile(path.decode("utf-8", "backslashreplace"), size, layer, by)
-            for size, path, layer, by in sorted(self._heap, reverse=True)
-            if (path, layer) not in self._revived
-        ]
-        return tuple(found[:LARGEST])
 
 
 @dataclass(frozen=True, slots=True)

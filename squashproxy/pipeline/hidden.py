@@ -1,0 +1,52 @@
+"""The largest files that ship although an upper layer hides them."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+from squashproxy.pipeline.results import HiddenFile
+from squashproxy.squash.layer import HiddenEntry
+
+LARGEST = 20
+"""So many files are named."""
+
+_CANDIDATES = 8 * LARGEST
+"""Remembered while reading, since links may revive some of them."""
+
+
+@dataclass(slots=True)
+class LargestHidden:
+    """The largest hidden entries; ties by path, so that the list is always the same."""
+
+    _heap: list[tuple[int, bytes, int, int]] = field(default_factory=list)
+    _revived: set[tuple[bytes, int]] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Forget all: the merge begins again."""
+        self._heap.clear()
+        self._revived.clear()
+
+    def hidden(self, entry: HiddenEntry) -> None:
+        """An upper layer hides the entry."""
+        if not entry.size:
+            return
+        item = (entry.size, entry.path, entry.layer, entry.hidden_by)
+        if len(self._heap) < _CANDIDATES:
+            heapq.heappush(self._heap, item)
+        else:
+            heapq.heappushpop(self._heap, item)
+
+    def revived(self, path: bytes, layer: int) -> None:
+        """The hidden entry's content is in the output after all, as a hard link's."""
+        self._revived.add((path, layer))
+
+    @property
+    def files(self) -> tuple[HiddenFile, ...]:
+        """The files, the largest first."""
+        found = [
+            HiddenFile(path.decode("utf-8", "backslashreplace"), size, layer, by)
+            for size, path, layer, by in sorted(self._heap, reverse=True)
+            if (path, layer) not in self._revived
+        ]
+        return tuple(found[:LARGEST])
