@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-COMPONENTS = ("docker-registry", "skopeo", "umoci", "buildah")
+COMPONENTS = ("docker-registry", "skopeo", "umoci", "buildah", "pigz")
 
 
 def _missing() -> list[str]:

@@ -43,9 +43,10 @@ class Place(Enum):
 class Style:
     """How one layer is written. `order` seeds the shuffling of siblings; None sorts them.
 
-    `explicit` lists what a new directory hides instead of marking it opaque; `parents` false
-    leaves out directories that did not change; `bare_links` writes hard links without the
-    extended attributes of their file.
+    `explicit` lists what a new directory hides instead of marking it opaque; `beside` puts a
+    whiteout of the directory beside it instead; `parents` false leaves out directories that did
+    not change; `bare_links` writes hard links without the extended attributes of their file;
+    `chained` ones point to the name before theirs, others to the first.
     """
 
     prefix: bytes = b""
@@ -54,8 +55,10 @@ class Style:
     explicit: bool = False
     gnu: bool = False
     root: bool = False
+    beside: bool = False
     parents: bool = True
     bare_links: bool = False
+    chained: bool = False
 
 
 def write_layer(system: FileSystem, style: Style) -> bytes:
@@ -97,6 +100,9 @@ class _LayerWriter:
             hidden = parent in self.opaque or self._is_covered(path)
             if not hidden and system.is_directory(parent):
                 gone[parent].append(path)
+        if self.style.beside:
+            for path in sorted(self.opaque):
+                gone[parent_of(path)].append(path)
         return gone
 
     def _is_covered(self, path: bytes) -> bool:
@@ -121,7 +127,7 @@ class _LayerWriter:
         return fresh or _metadata(lower) != _metadata(inode)
 
     def _directory(self, path: bytes) -> None:
-        if path in self.opaque:
+        if path in self.opaque and not self.style.beside:
             self._whiteout(path + b"/" + OPAQUE)
         children = self.children[path]
         if self.order is not None:
@@ -161,8 +167,9 @@ class _LayerWriter:
             for name, value in sorted(inode.xattrs.items()):
                 records[f"SCHILY.xattr.{name}"] = _text(value)
         info.pax_headers = records
-        if first is None:
+        if first is None or self.style.chained:
             self.written[inode] = path
+        if first is None:
             self._file(info, inode)
         else:
             info.type, info.linkname = tarfile.LNKTYPE, self._name(first)

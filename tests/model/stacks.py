@@ -146,23 +146,25 @@ class Built:
     trees: tuple[dict[bytes, Node], ...]
 
 
-def random_stack(seed: int, *, implied: bool = True) -> Stack:
+def random_stack(seed: int, *, disputed: bool = True) -> Stack:
     """The stack of a seed: the same on every machine, 2 to 6 layers.
 
-    With `implied` some stacks leave out parent directories that did not change; unpackers differ
-    on those, so that only the model's own reader may judge them.
+    With `disputed` some stacks are written as unpackers differ on, so that only the model's own
+    reader may judge them: parent directories that did not change are left out, or a directory
+    made anew has a whiteout beside it.
     """
-    return _Author(random.Random(seed), implied=implied).stack()
+    return _Author(random.Random(seed), disputed=disputed).stack()
 
 
 class _Author:
-    def __init__(self, dice: random.Random, *, implied: bool) -> None:
+    def __init__(self, dice: random.Random, *, disputed: bool) -> None:
         self.dice = dice
         self.system = FileSystem()
         self.tick = 0
         self.fine = dice.random() < 0.3
         self.root = dice.random() < 0.5
-        self.implied = dice.random() < 0.2 and implied
+        self.implied = dice.random() < 0.2 and disputed
+        self.beside = dice.random() < 0.2 and disputed
         self.pool = dice.sample(_NAMES, dice.randint(3, 6))
 
     def stack(self) -> Stack:
@@ -189,11 +191,13 @@ class _Author:
             prefix=dice.choice((b"", b"./", b"/")),
             whiteouts=dice.choice(list(Place)),
             order=dice.getrandbits(32) if dice.random() < 0.5 else None,
-            explicit=dice.random() < 0.3,
+            explicit=dice.random() < 0.3 and not self.beside,
             gnu=dice.random() < 0.4,
             root=self.root,
+            beside=self.beside,
             parents=not self.implied,
             bare_links=dice.random() < 0.5,
+            chained=dice.random() < 0.3,
         )
 
     def _step(self, verb: Verb) -> Step:
@@ -279,5 +283,5 @@ def _smaller(stack: Stack) -> Iterator[Stack]:
         for index in range(len(steps)):
             rest = steps[:index] + steps[index + 1 :]
             yield Stack((*before, (rest, style), *after))
-        if style != (plain := Style(parents=style.parents)):
+        if style != (plain := Style(parents=style.parents, beside=style.beside)):
             yield Stack((*before, (steps, plain), *after))

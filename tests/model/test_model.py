@@ -39,7 +39,7 @@ def test_layers_read_back_give_the_tree_of_the_model(first: int) -> None:
         built = stack.build()
         names: Names = {}
         for tar, tree in zip(built.tars, built.trees, strict=True):
-            names = apply_layer(names, tar)
+            names = apply_layer(names, tar, lenient=True)
             expected, found = dict(tree), tree_of(names)
             if not stack.layers[0][1].root:
                 expected.pop(b"")
@@ -134,7 +134,8 @@ def test_phantoms_are_whiteouts_where_nothing_merges(
 
 
 def test_a_failing_stack_shrinks_to_the_step_that_matters() -> None:
-    stack = random_stack(7)
+    stacks = map(random_stack, itertools.count())
+    stack = next(stack for stack in stacks if len(stack.build().trees[-1]) > 5)
     name = min(path for path in stack.build().trees[-1] if path)
     small = shrink(stack, lambda smaller: name in smaller.build().trees[-1])
     assert [len(steps) for steps, _ in small.layers] == [1], str(small)

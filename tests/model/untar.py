@@ -41,9 +41,12 @@ def read_tree(tars: Iterable[bytes]) -> dict[bytes, Node]:
     return tree_of(names)
 
 
-def apply_layer(lower: Names, tar: bytes) -> Names:
-    """What is seen once the layer is unpacked on top of `lower`, which stays as it is."""
-    return _Unpacking(lower, tar).names
+def apply_layer(lower: Names, tar: bytes, *, lenient: bool = False) -> Names:
+    """What is seen once the layer is unpacked on top of `lower`, which stays as it is.
+
+    With `lenient` a name may have a whiteout and an entry, which only naive unpackers get right.
+    """
+    return _Unpacking(lower, tar, lenient=lenient).names
 
 
 def whiteouts(tar: bytes) -> list[bytes]:
@@ -57,10 +60,11 @@ def phantoms(lower: Names, tar: bytes) -> list[bytes]:
     Overlay unpackers turn a whiteout into a device file, and the kernel only hides it where it
     merges directories: here `ls` would list a name that nobody can open.
     """
+    marks = set(whiteouts(tar))
     return [
         path
-        for path in whiteouts(tar)
-        if _name(path) != OPAQUE and not _is_merged(lower, parent_of(path), set(whiteouts(tar)))
+        for path in sorted(marks)
+        if _name(path) != OPAQUE and not _is_merged(lower, parent_of(path), marks)
     ]
 
 
@@ -80,8 +84,9 @@ def _is_merged(lower: Names, directory: bytes, marks: set[bytes]) -> bool:
 
 
 class _Unpacking:
-    def __init__(self, lower: Names, tar: bytes) -> None:
+    def __init__(self, lower: Names, tar: bytes, *, lenient: bool) -> None:
         self.tar = tar
+        self.lenient = lenient
         self.names = dict(lower)
         self.seen: set[bytes] = set()
         self.implied: set[bytes] = set()
@@ -117,7 +122,7 @@ class _Unpacking:
     def _enter(self, path: bytes, info: tarfile.TarInfo) -> None:
         if path in self.seen:
             raise BadLayerError(f"path {path!r} stands twice")
-        if _join(parent_of(path), WHITEOUT + _name(path)) in self.gone:
+        if not self.lenient and _join(parent_of(path), WHITEOUT + _name(path)) in self.gone:
             raise BadLayerError(f"path {path!r} has an entry and a whiteout")
         self._check_parents(path)
         inode = self._linked(path, info) if info.islnk() else _inode(self.tar, info)

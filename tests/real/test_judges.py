@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 def test_the_source_image_of_a_stack_unpacks_to_the_tree_of_the_model(
     seed: int, tmp_path: Path, source_registry: RealRegistry, judges: Judges
 ) -> None:
-    built = random_stack(seed, implied=False).build()
+    built = random_stack(seed, disputed=False).build()
     layout = LayoutWriter(tmp_path / "layout")
     layout.add_image("image", [layout.add_layer(tar) for tar in built.tars])
     push_layout(layout.folder, "image", source_registry, f"judges/stack:{seed}")

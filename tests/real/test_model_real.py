@@ -27,7 +27,7 @@ def test_a_copied_stack_runs_as_it_did(
     target_registry: RealRegistry,
     judges: Judges,
 ) -> None:
-    stack = random_stack(seed, implied=False)
+    stack = random_stack(seed, disputed=False)
     built = stack.build()
     layout = LayoutWriter(tmp_path / "layout")
     layout.add_image("image", [layout.add_layer(tar) for tar in built.tars])

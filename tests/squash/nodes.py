@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import TypedDict, Unpack
 
 from squashproxy.testing import MTIME
@@ -74,6 +75,6 @@ def _node(kind: Kind, mode: int, metadata: Metadata) -> Node:
         metadata.get("mode", mode),
         metadata.get("uid", 0),
         metadata.get("gid", 0),
-        int(metadata.get("mtime", MTIME) * SECOND),
+        int(Decimal(metadata.get("mtime", MTIME)) * SECOND),
         xattrs=tuple(sorted(metadata.get("xattrs", {}).items())),
     )

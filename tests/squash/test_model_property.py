@@ -35,6 +35,7 @@ def check_squashed(built: Built, kept: int, base: Names, *, root: bool) -> None:
     assert not merged or trailing_bytes(merged) == END
     if kept == 0:
         assert whiteouts(merged) == []
+    assert phantoms(base, merged) == [], "a whiteout becomes a name that cannot be opened"
     found = tree_of(apply_layer(base, merged))
     difference = compare_trees(_seen(built.trees[-1], root), _seen(found, root))
     assert not difference, "\n".join(difference)
@@ -50,7 +51,7 @@ def _bases(tars: Sequence[bytes]) -> Iterator[tuple[int, Names]]:
     base: Names = {}
     for kept, tar in enumerate(tars):
         yield kept, base
-        base = apply_layer(base, tar)
+        base = apply_layer(base, tar, lenient=True)
 
 
 def _problem(stack: Stack) -> str | None:
@@ -76,14 +77,6 @@ def test_a_squashed_stack_looks_as_it_did_for_every_number_of_kept_layers(first:
         stack = random_stack(seed)
         if _problem(stack) is not None:
             pytest.fail(_explain(seed, stack), pytrace=False)
-
-
-def test_no_whiteout_becomes_a_name_that_cannot_be_opened() -> None:
-    for seed in range(200):
-        built = random_stack(seed).build()
-        for kept, base in _bases(built.tars):
-            merged = squash_in_process(built.tars, kept)
-            assert phantoms(base, merged) == [], f"seed {seed}, {kept} layers kept"
 
 
 def test_every_chunk_size_gives_the_same_bytes() -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from squashproxy.codec.packing import iter_unpacked
 from squashproxy.span import Kept, Span
-from squashproxy.squash.layer import MergeOptions, MergeReport
+from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
-from squashproxy.testing import LayerBuilder
+from squashproxy.testing import LayerBuilder, Packing, pack
 from tests.model.inode import Inode, tree_of
 from tests.model.node import Kind, Node
 from tests.model.squashing import MemoryLayer
@@ -58,6 +59,10 @@ class Trap:
     bare: str = ""
     """Directories that no entry describes: an unpacker makes them by itself."""
     seen_by: Seen = Seen.BOTH
+    shows: bool = True
+    """Whether real unpackers can show it at all, squashed or not."""
+    bug: str = ""
+    """What the merge still gets wrong here."""
 
     @property
     def tars(self) -> list[bytes]:
@@ -86,6 +91,18 @@ class Trap:
         return tree_of(apply_layer(self.base(kept), merged))
 
 
+class PackedLayer:
+    """A layer as its blob, unpacked when it is read."""
+
+    def __init__(self, tar: bytes, packing: Packing) -> None:
+        self.where = f"a layer packed with {packing.value}"
+        self._blob = pack(tar, packing)
+
+    def open(self) -> Generator[bytes, None, None]:
+        """The tar from its start."""
+        yield from iter_unpacked((self._blob,), self.where)
+
+
 @dataclass(frozen=True, slots=True)
 class Squashed:
     """A merge that is done: its spans joined, the spans, what it told."""
@@ -110,7 +127,7 @@ class Squashed:
             ends += len(span.data)
         assert ends == len(self.tar)
         return {
-            member.name
+            normalised(member.name)
             for member in _members(self.tar)
             if any(new[member.offset : member.offset_data]) and "/.wh." not in "/" + member.name
         }
@@ -121,12 +138,22 @@ def squash(
 ) -> Squashed:
     """Merge the layers, base first, in chunks of `chunk` bytes; raises what the merge raises."""
     layers = [MemoryLayer(f"layer {n}", tar, chunk) for n, tar in enumerate(tars)]
-    return merge_with_restarts(layers, options or MergeOptions(), _run)
+    return squash_layers(layers, options or MergeOptions())
+
+
+def squash_layers(layers: Sequence[Layer], options: MergeOptions) -> Squashed:
+    """The same for layers that can be anywhere."""
+    return merge_with_restarts(layers, options, _run)
 
 
 def _run(merge: Merge) -> Squashed:
     spans = tuple(merge.iter_spans())
     return Squashed(b"".join(bytes(span.data) for span in spans), spans, merge.report)
+
+
+def normalised(name: str) -> str:
+    """The one form of a name, by which the tables call it."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def _members(tar: bytes) -> list[tarfile.TarInfo]:

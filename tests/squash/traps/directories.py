@@ -232,7 +232,8 @@ DIRECTORIES = {
         ],
         tree={"d": directory(mode=0o700), "d/x": file(), "d/y": file()},
         entries={1: "d/ d/y d/x"},
-        fallbacks={1: 2},
+        written="d",
+        fallbacks={1: 1},
         seen_by=Seen.UMOCI,
     ),
     "directories given after what is in them": Trap(

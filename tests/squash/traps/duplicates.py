@@ -53,7 +53,28 @@ DUPLICATES = {
         entries={0: "d"},
         fallbacks={0: 1},
         warnings=_TWICE_D,
+        bug="what stood below the directory stays, now below a file",
         seen_by=Seen.UMOCI,
+    ),
+    "directory with children, file, directory again": Trap(
+        layers=[
+            Layer().directory("d").file("d/x").file("d").directory("d", mode=0o700).file("d/y")
+        ],
+        tree={"d": directory(mode=0o700), "d/y": file()},
+        entries={0: "d/ d/y"},
+        fallbacks={0: 1},
+        warnings={0: ("holds /d more than once",)},
+        bug="what stood in the first directory stays",
+        seen_by=Seen.UMOCI,
+    ),
+    "directory without an entry, file": Trap(
+        layers=[Layer().file("d/x", b"x").file("d", b"file")],
+        tree={"d": file(b"file")},
+        entries={0: "d"},
+        warnings={0: ("/d",)},
+        fallbacks={0: 1},
+        bug="the result holds an entry below a file, and nobody is warned",
+        seen_by=Seen.NEITHER,
     ),
     "symlink, file": Trap(
         layers=[Layer().file("t", b"target").symlink("a", "t").file("a", b"own")],

@@ -62,6 +62,7 @@ HEADERS = {
         ],
         tree={"k": file()},
         entries={0: "k", 1: ""},
+        shows=False,
     ),
     "times with fractions, before 1970 and far ahead": Trap(
         layers=[

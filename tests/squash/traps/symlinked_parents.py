@@ -114,6 +114,25 @@ SYMLINKED_PARENTS = {
         },
         entries={1: "usr/ usr/lib/ lib usr/lib/.wh.z"},
     ),
+    "an opaque marker below a symlink of its own layer, no base": Trap(
+        layers=[
+            Layer().directory("usr").directory("usr/lib").file("usr/lib/z").file("k"),
+            Layer()
+            .directory("usr")
+            .directory("usr/lib")
+            .symlink("lib", "usr/lib")
+            .opaque("lib"),
+        ],
+        tree={
+            "usr": directory(),
+            "usr/lib": directory(),
+            "k": file(),
+            "lib": symlink("usr/lib"),
+        },
+        kept=(0,),
+        entries={0: "usr/ usr/lib/ lib k"},
+        seen_by=Seen.NEITHER,
+    ),
     "an opaque marker below a symlink of its own layer": Trap(
         layers=[
             Layer().directory("usr").directory("usr/lib").file("usr/lib/z").file("k"),
@@ -129,7 +148,9 @@ SYMLINKED_PARENTS = {
             "k": file(),
             "lib": symlink("usr/lib"),
         },
-        entries={0: "usr/ usr/lib/ lib k"},
+        kept=(1,),
+        entries={1: "usr/ usr/lib/ lib usr/lib/.wh..wh..opq"},
+        bug="with a base kept, the marker keeps a name that leads through the symlink",
         seen_by=Seen.NEITHER,
     ),
     "hard links whose names and targets lead through a symlink": Trap(
@@ -220,5 +241,6 @@ SYMLINKED_PARENTS = {
             Layer().directory("usr").directory("usr/lib").whiteout("usr/lib/foo"),
         ],
         tree={"usr": directory(), "usr/lib": directory(), "lib": symlink("usr/lib")},
+        fallbacks={1: 1},
     ),
 }

@@ -136,6 +136,7 @@ WHITEOUTS = {
             Layer().directory("d").whiteout("d/e"),
         ],
         tree={"d": directory()},
+        fallbacks={1: 1, 2: 1},
         entries={0: "d/", 1: "d/ d/.wh.e", 2: "d/ d/.wh.e", 3: "d/ d/.wh.e"},
     ),
     "an opaque marker without an entry for its directory": Trap(
