@@ -15,6 +15,7 @@ _PATH = re.compile(rf"{_SEPARATED}(?:/{_SEPARATED})*")
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _HUB_ALIASES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _OTHER_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:")
 
@@ -117,6 +118,8 @@ def _digest_part(text: str, digest: str) -> Digest:
 
 
 def _parse_name(text: str, name: str) -> Repository:
+    if _IMAGE_ID.fullmatch(text):
+        raise BadReference(f"{text!r} is an image ID, which registries do not know; give HOST/REPO")
     host, path = _split_host(name)
     if not _HOST.fullmatch(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")

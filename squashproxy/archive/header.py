@@ -5,6 +5,7 @@ Functions take a buffer and the offset of a 512-byte block in it and copy only w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from zlib import adler32
 
 from squashproxy.errors import BadArchive
@@ -20,6 +21,7 @@ CHARACTER = b"3"
 BLOCK_DEVICE = b"4"
 DIRECTORY = b"5"
 FIFO = b"6"
+CONTIGUOUS = b"7"
 OLD_REGULAR = b"\0"
 GNU_SPARSE = b"S"
 GNU_LONG_NAME = b"L"
@@ -28,7 +30,8 @@ PAX = b"x"
 PAX_SOLARIS = b"X"
 PAX_GLOBAL = b"g"
 
-EXTENSIONS = frozenset({GNU_LONG_NAME, GNU_LONG_LINK, PAX, PAX_SOLARIS, PAX_GLOBAL})
+PAX_RECORDS = frozenset({PAX, PAX_SOLARIS})
+EXTENSIONS = frozenset({GNU_LONG_NAME, GNU_LONG_LINK, PAX_GLOBAL}) | PAX_RECORDS
 WITHOUT_PAYLOAD = frozenset({HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 
 NAME = slice(0, 100)
@@ -46,6 +49,7 @@ _GNU_EXTENDED_AT = 482
 _GNU_EXTENSION_EXTENDED_AT = 504
 _SPACES = 8 * 0x20
 _HALF = BLOCK // 2
+_MAX_DIGITS = 20
 
 
 def checksum(buffer: bytes, at: int) -> int:
@@ -74,14 +78,17 @@ def has_valid_checksum(buffer: bytes, at: int) -> bool:
 
 
 def parse_number(field: bytes) -> int:
-    """An octal field, or one in GNU's base 256; raise ValueError where it is neither."""
+    """An octal field, or one in GNU's base 256; raise ValueError where it is neither.
+
+    Zero bytes and spaces may stand before the digits, as for Go's tar reader.
+    """
     if field and field[0] & 0x80:
         value = int.from_bytes(field, "big", signed=False)
         bits = 8 * len(field)
         if field[0] == 0xFF:
             return value - (1 << bits)
         return value & ~(0x80 << (bits - 8))
-    text = field.partition(b"\0")[0].strip()
+    text = field.lstrip(b"\0 ").partition(b"\0")[0].strip()
     if not text:
         return 0
     if not text.isdigit():
@@ -116,28 +123,38 @@ def padded(size: int) -> int:
     return (size + BLOCK - 1) & -BLOCK
 
 
-def parse_pax(payload: bytes) -> dict[bytes, bytes]:
-    """The records of a pax header, `LENGTH KEY=VALUE` and a line feed each; raise BadArchive."""
-    records: dict[bytes, bytes] = {}
+def parse_decimal(text: bytes) -> int:
+    """A decimal number of a pax header; raise ValueError where it is none, or a huge one."""
+    if not text.isdigit() or len(text) > _MAX_DIGITS:
+        raise ValueError(text)
+    return int(text)
+
+
+def parse_pax(payload: bytes) -> list[tuple[bytes, bytes]]:
+    """The records of a pax header, `LENGTH KEY=VALUE` and a line feed each; raise BadArchive.
+
+    A key may stand more than once; the last counts, save for the maps of sparse files (pax 0.0).
+    """
+    records = []
     at = 0
     while at < len(payload):
-        space = payload.find(b" ", at)
-        digits = payload[at:space] if space > 0 else b""
-        if not digits.isdigit():
-            raise BadArchive("a pax header has a record without a length")
-        end = at + int(digits)
+        space = payload.find(b" ", at, at + _MAX_DIGITS + 1)
+        try:
+            end = at + parse_decimal(payload[at : max(space, at)])
+        except ValueError as error:
+            raise BadArchive("a pax header has a record without a length") from error
         record = payload[space + 1 : end - 1]
         key, equals, value = record.partition(b"=")
         if end > len(payload) or payload[end - 1 : end] != b"\n" or not equals or end <= space:
             raise BadArchive("a pax header has a damaged record")
-        records[key] = value
+        records.append((key, value))
         at = end
     return records
 
 
-def encode_pax(records: dict[bytes, bytes]) -> bytes:
+def encode_pax(records: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The payload of a pax header that holds `records`, in their order."""
-    return b"".join(_pax_record(key, value) for key, value in records.items())
+    return b"".join(_pax_record(key, value) for key, value in records)
 
 
 def _pax_record(key: bytes, value: bytes) -> bytes:

@@ -5,8 +5,10 @@ Everything that is not renamed keeps its bytes: mode, owner, times, xattrs, spar
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from squashproxy.archive.extension import Extended
 from squashproxy.archive.header import (
     BLOCK,
     CHECKSUM,
@@ -17,7 +19,9 @@ from squashproxy.archive.header import (
     LINK,
     MAGIC,
     NAME,
+    OLD_REGULAR,
     PAX,
+    PAX_RECORDS,
     PREFIX,
     REGULAR,
     SIZE,
@@ -28,6 +32,8 @@ from squashproxy.archive.header import (
     parse_number,
     parse_pax,
 )
+
+_Record = tuple[bytes, bytes]
 
 _POSIX_MAGIC = b"ustar\x0000"
 _POSIX = b"ustar\0"
@@ -61,14 +67,22 @@ class _Headers:
 
     @property
     def is_directory(self) -> bool:
-        return self.main[TYPE_AT : TYPE_AT + 1] == DIRECTORY
+        typeflag = self.main[TYPE_AT : TYPE_AT + 1]
+        return typeflag == DIRECTORY or (typeflag == OLD_REGULAR and self._name.endswith(b"/"))
+
+    @property
+    def _name(self) -> bytes:
+        extended = Extended()
+        for extension in self.extensions:
+            extended.add(extension.typeflag, extension.payload)
+        return extended.name(self.main, 0)
 
 
 def with_path(raw: bytes, path: bytes) -> bytes:
     """The header blocks `raw` of one entry, naming `path` (normalised) instead."""
-    headers = _without(_split(raw), GNU_LONG_NAME, _PAX_PATH)
+    headers = _split(raw)
     name = path + b"/" if headers.is_directory else path
-    headers = _with_sparse_name(headers, name)
+    headers = _with_sparse_name(_without(headers, GNU_LONG_NAME, _PAX_PATH), name)
     main = _set(headers.main, NAME, name[:100])
     if main[_STAR_TRAILER] == b"tar\0":
         main = _set(main, _STAR_PREFIX, b"")
@@ -133,27 +147,22 @@ def _without(headers: _Headers, gnu: bytes, key: bytes) -> _Headers:
     for extension in headers.extensions:
         if extension.typeflag == gnu:
             continue
-        if extension.typeflag == PAX:
+        if extension.typeflag in PAX_RECORDS:
             records = parse_pax(extension.payload)
-            if records.pop(key, None) is not None:
-                if records:
-                    kept.append(replace(extension, payload=encode_pax(records)))
+            others = [record for record in records if record[0] != key]
+            if len(others) < len(records):
+                if others:
+                    kept.append(replace(extension, payload=encode_pax(others)))
                 continue
         kept.append(extension)
     return replace(headers, extensions=tuple(kept))
 
 
 def _with_sparse_name(headers: _Headers, name: bytes) -> _Headers:
-    return replace(
-        headers,
-        extensions=tuple(
-            replace(extension, payload=encode_pax({**records, _SPARSE_NAME: name}))
-            if extension.typeflag == PAX
-            and _SPARSE_NAME in (records := parse_pax(extension.payload))
-            else extension
-            for extension in headers.extensions
-        ),
-    )
+    def renamed(records: Iterable[_Record]) -> Iterable[_Record]:
+        return ((key, name if key == _SPARSE_NAME else value) for key, value in records)
+
+    return _with_records(headers, renamed)
 
 
 def _with_long(headers: _Headers, gnu: bytes, key: bytes, value: bytes) -> _Headers:
@@ -162,15 +171,27 @@ def _with_long(headers: _Headers, gnu: bytes, key: bytes, value: bytes) -> _Head
         block = _block(b"././@LongLink", gnu, _EXTENSION_MODE, 0, magic=b"ustar  \0")
         added = _Extension(gnu, block, value + b"\0")
         return replace(headers, extensions=(added, *headers.extensions))
-    extensions = list(headers.extensions)
-    for number, extension in enumerate(extensions):
-        if extension.typeflag == PAX:
-            records = {**parse_pax(extension.payload), key: value}
-            extensions[number] = replace(extension, payload=encode_pax(records))
-            return replace(headers, extensions=tuple(extensions))
+    if any(extension.typeflag in PAX_RECORDS for extension in headers.extensions):
+        # Of several pax headers some readers take the first and others the last.
+        return _with_records(headers, lambda records: [*records, (key, value)])
     block = _block(b"PaxHeaders/entry", PAX, _EXTENSION_MODE, 0)
-    added = _Extension(PAX, block, encode_pax({key: value}))
-    return replace(headers, extensions=(*extensions, added))
+    added = _Extension(PAX, block, encode_pax([(key, value)]))
+    return replace(headers, extensions=(*headers.extensions, added))
+
+
+def _with_records(
+    headers: _Headers, changed: Callable[[Iterable[_Record]], Iterable[_Record]]
+) -> _Headers:
+    """The headers with the records of each pax header changed."""
+    return replace(
+        headers,
+        extensions=tuple(
+            replace(extension, payload=encode_pax(changed(parse_pax(extension.payload))))
+            if extension.typeflag in PAX_RECORDS
+            else extension
+            for extension in headers.extensions
+        ),
+    )
 
 
 def _block(

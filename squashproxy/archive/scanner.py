@@ -8,18 +8,15 @@ to the one that `advance()` found last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from squashproxy.archive.extension import Extended
 from squashproxy.archive.header import (
     BLOCK,
+    CONTIGUOUS,
     DIRECTORY,
     EXTENSIONS,
-    GNU_LONG_LINK,
-    GNU_LONG_NAME,
     GNU_SPARSE,
     HARD_LINK,
     OLD_REGULAR,
-    PAX,
     PAX_GLOBAL,
     REGULAR,
     SIZE,
@@ -30,10 +27,8 @@ from squashproxy.archive.header import (
     has_valid_checksum,
     is_sparse_extended,
     padded,
+    parse_decimal,
     parse_number,
-    parse_pax,
-    read_link,
-    read_name,
 )
 from squashproxy.archive.path import BadEntry, normalise
 from squashproxy.archive.rewrite import with_path
@@ -41,24 +36,9 @@ from squashproxy.errors import BadArchive, StreamConsumed
 from squashproxy.span import Kept, New, Span
 
 MAX_EXTENSION = 1 << 20
-"""A long name or pax header above this many bytes is refused, as Go's tar reader does."""
+"""A long name, pax header or sparse map above this many bytes is refused, as by Go's tar reader."""
 MAX_HEADERS = 4 << 20
 """All header blocks of one entry, in bytes."""
-
-_REGULAR_TYPES = frozenset({REGULAR, OLD_REGULAR, b"7"})
-
-
-@dataclass(slots=True)
-class _Extended:
-    """What the headers in front of an entry's own say of it."""
-
-    name: bytes = b""
-    link: bytes = b""
-    records: dict[bytes, bytes] = field(default_factory=dict)
-
-    @property
-    def recorded_name(self) -> bytes | None:
-        return self.records.get(b"GNU.sparse.name") or self.records.get(b"path")
 
 
 class TarScanner:
@@ -78,6 +58,7 @@ class TarScanner:
         self._entry_at = 0
         self._partial = bytearray()
         self._needed = 0
+        self._extended = Extended()
         self._run = -1
         self._out: list[Span] = []
         self._after: list[bytes] = []
@@ -118,8 +99,7 @@ class TarScanner:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk; the one before must be stepped through and taken."""
-        if self._finished:
-            raise StreamConsumed(f"{self.where} was scanned to its end already")
+        self._refuse_finished()
         self._base += len(self._chunk)
         self._chunk = chunk
         self._at = 0
@@ -196,6 +176,7 @@ class TarScanner:
 
     def finish(self) -> list[Span]:
         """The stream is over: the last spans. Raises BadArchive where it ends within an entry."""
+        self._refuse_finished()
         self._finished = True
         if not self._ended:
             if self._remaining or any(self._partial):
@@ -204,7 +185,11 @@ class TarScanner:
                     f"{self.consumed} bytes; build or push the image again"
                 )
             self._insert_waiting()
-        return self._out
+        return self.take()
+
+    def _refuse_finished(self) -> None:
+        if self._finished:
+            raise StreamConsumed(f"{self.where} was scanned to its end already")
 
     @property
     def _partial_offset(self) -> int:
@@ -238,8 +223,8 @@ class TarScanner:
         if chunk[at : at + 1] == b"\0" and chunk.startswith(ZERO_BLOCK, at):
             self._end(at)
             return False
-        length = self._parse(chunk, at)
         self._entry_at = at
+        length = self._parse(chunk, at)
         if length > 0:
             self._at = at + length
             return True
@@ -262,7 +247,7 @@ class TarScanner:
                 self._partial.clear()
                 self._end(self._at)
                 return False
-            length = self._parse(bytes(self._partial), 0)
+            length = self._parse(bytes(self._partial[self._extended.size :]), 0)
             if length > 0:
                 return True
             self._needed = -length
@@ -272,64 +257,81 @@ class TarScanner:
         self._keeping = False
         self._ended = True
 
-    def _parse(self, buffer: bytes, start: int) -> int:
-        """Read one entry's headers at `start`: their length, or minus the length they need."""
-        extended = _Extended()
-        at = start
+    def _parse(self, buffer: bytes, at: int) -> int:
+        """Read one entry's headers: their length, or minus the length that they need.
+
+        Extensions that were read before stand in front of `at`; no header is read twice, however
+        many chunks it takes.
+        """
+        extended = self._extended
+        start = at - extended.size
         while True:
             if len(buffer) - at < BLOCK:
                 return start - at - BLOCK
             if not has_valid_checksum(buffer, at):
-                raise self._damaged("a header's checksum is wrong", at)
+                raise self._damaged("a header's checksum is wrong", at - start)
             typeflag = buffer[at + TYPE_AT : at + TYPE_AT + 1]
-            size = self._parse_size(buffer, at)
+            size = self._parse_size(buffer, at, at - start)
             if typeflag not in EXTENSIONS:
                 break
             end = at + BLOCK + padded(size)
             if size > MAX_EXTENSION or end - start > MAX_HEADERS:
-                raise self._damaged("an entry has more headers than squashproxy accepts", at)
+                raise self._too_long(at - start)
             if end > len(buffer):
                 return start - end
             if typeflag == PAX_GLOBAL:
                 return self._set_global(end - start)
-            self._extend(extended, typeflag, buffer[at + BLOCK : at + BLOCK + size], at)
+            self._extend(typeflag, buffer[at + BLOCK : at + BLOCK + size], at - start)
             at = end
-        end = at + BLOCK if typeflag != GNU_SPARSE else _sparse_end(buffer, at)
+            extended.size = at - start
+        end = at + BLOCK if typeflag != GNU_SPARSE else self._map_end(buffer, at, at - start)
         if end > len(buffer):
             return start - end
-        self._set_entry(buffer, at, typeflag, size, extended)
+        self._set_entry(buffer, at, typeflag, size)
         self._header_size = end - start
         return end - start
 
-    def _extend(self, extended: _Extended, typeflag: bytes, payload: bytes, at: int) -> None:
-        if typeflag == GNU_LONG_NAME:
-            extended.name = payload.partition(b"\0")[0]
-        elif typeflag == GNU_LONG_LINK:
-            extended.link = payload.partition(b"\0")[0]
-        elif typeflag == PAX:
-            try:
-                extended.records = parse_pax(payload)
-            except BadArchive as error:
-                raise self._damaged(str(error), at) from error
+    def _map_end(self, buffer: bytes, at: int, offset: int) -> int:
+        """Where the map of an old GNU sparse file ends; past the buffer where it is incomplete."""
+        end = at + BLOCK + self._extended.map_size
+        first = not self._extended.map_size
+        while end <= len(buffer) and is_sparse_extended(buffer, end - BLOCK, first=first):
+            end += BLOCK
+            first = False
+        if end - at > MAX_EXTENSION:
+            raise self._too_long(offset)
+        if end > len(buffer):
+            self._extended.map_size = end - at - 2 * BLOCK
+        return end
+
+    def _extend(self, typeflag: bytes, payload: bytes, offset: int) -> None:
+        try:
+            self._extended.add(typeflag, payload)
+        except BadArchive as error:
+            raise self._damaged(str(error), offset) from error
 
     def _set_global(self, length: int) -> int:
         self.kind = PAX_GLOBAL
         self.size = 0
         self._remaining = 0
+        self._extended = Extended()
         return length
 
-    def _set_entry(
-        self, buffer: bytes, at: int, typeflag: bytes, size: int, extended: _Extended
-    ) -> None:
-        name = extended.name or extended.recorded_name or read_name(buffer, at)
+    def _set_entry(self, buffer: bytes, at: int, typeflag: bytes, size: int) -> None:
+        extended = self._extended
+        name = extended.name(buffer, at)
         self.path = self._normalise(name)
-        if typeflag in _REGULAR_TYPES:
+        self.link = b""
+        if typeflag == OLD_REGULAR:
             typeflag = DIRECTORY if name.endswith(b"/") else REGULAR
+        elif typeflag == CONTIGUOUS:
+            typeflag = REGULAR
         elif typeflag in (HARD_LINK, SYMLINK):
-            link = extended.link or extended.records.get(b"linkpath") or read_link(buffer, at)
+            link = extended.link(buffer, at)
             self.link = self._normalise(link) if typeflag == HARD_LINK else link
-        if b"size" in extended.records:
-            size = self._recorded_size(extended.records[b"size"], at)
+        if extended.size or extended.map_size:
+            size = self._recorded_size(size)
+            self._extended = Extended()
         self.kind = typeflag
         self.size = 0 if typeflag in WITHOUT_PAYLOAD else size
         self._remaining = padded(self.size)
@@ -340,37 +342,30 @@ class TarScanner:
         except BadEntry as error:
             raise error.at(self.where, name) from error
 
-    def _parse_size(self, buffer: bytes, at: int) -> int:
+    def _parse_size(self, buffer: bytes, at: int, offset: int) -> int:
         try:
             size = parse_number(buffer[at + SIZE.start : at + SIZE.stop])
         except ValueError as error:
-            raise self._damaged("a header's size is no number", at) from error
+            raise self._damaged("a header's size is no number", offset) from error
         if size < 0:
-            raise self._damaged("a header's size is negative", at)
+            raise self._damaged("a header's size is negative", offset)
         return size
 
-    def _recorded_size(self, text: bytes, at: int) -> int:
-        if not text.isdigit():
-            raise self._damaged("a pax header's size is no number", at)
-        return int(text)
+    def _recorded_size(self, size: int) -> int:
+        """The size in the entry's pax records; `size` where there is none, or an empty one."""
+        text = self._extended.records.get(b"size")
+        try:
+            return parse_decimal(text) if text else size
+        except ValueError as error:
+            raise self._damaged("a pax header's size is no number", 0) from error
 
-    def _position(self, at: int) -> int:
-        return (self._partial_offset if self._partial else self._base) + at
+    def _too_long(self, offset: int) -> BadArchive:
+        return self._damaged("an entry has more headers than squashproxy accepts", offset)
 
-    def _damaged(self, what: str, at: int) -> BadArchive:
+    def _damaged(self, what: str, offset: int) -> BadArchive:
+        """The error for the header that stands `offset` bytes behind the entry's first."""
+        first = self._partial_offset if self._partial else self._base + self._entry_at
         return BadArchive(
-            f"{self.where} is damaged: {what}, at byte {self._position(at)} of its tar; "
+            f"{self.where} is damaged: {what}, at byte {first + offset} of its tar; "
             "build or push the image again"
         )
-
-
-def _sparse_end(buffer: bytes, at: int) -> int:
-    """Where the map of an old GNU sparse file ends; past the buffer where it is incomplete."""
-    more = is_sparse_extended(buffer, at, first=True)
-    at += BLOCK
-    while more:
-        if at + BLOCK > len(buffer):
-            return at + BLOCK
-        more = is_sparse_extended(buffer, at, first=False)
-        at += BLOCK
-    return at

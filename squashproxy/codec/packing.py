@@ -46,11 +46,11 @@ def iter_unpacked(blob: Iterable[bytes], where: str) -> Generator[bytes, None, N
 def iter_packed(
     blocks: Iterable[bytes], packing: Compression, level: int | None
 ) -> Iterator[bytes]:
-    """A blob that holds `blocks`; `level` is zstd's, None for its default."""
+    """A blob that holds `blocks`, in chunks; `level` is zstd's, None for its default."""
     if packing is Compression.GZIP:
         return gzip.iter_deflated(blocks)
     if packing is Compression.ZSTD:
-        return zstd.iter_deflated(blocks, level or zstd.LEVEL)
+        return _iter_split(zstd.iter_deflated(blocks, level or zstd.LEVEL))
     return iter(blocks)
 
 

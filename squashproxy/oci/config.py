@@ -43,8 +43,9 @@ class ImageConfig:
 
         The first `kept` layers stay, `new_diff_ids` follow. History keeps every entry, marks those
         of the squashed layers as `empty_layer` and appends one made of `note`, so that the entries
-        without the mark equal the layers (OCI image specification, config.md). `created` stays the
-        source's: results hold no clock.
+        without the mark equal the layers (OCI image specification, config.md). Where they did not
+        in the source, all its entries are marked and one of unknown making stands for each layer.
+        `created` stays the source's: results hold no clock.
         """
         document = dict(self.document)
         rootfs = dict(document["rootfs"])
@@ -57,7 +58,8 @@ class ImageConfig:
         entries = list(self.history)
         with_layer = sum(1 for entry in entries if not entry.get("empty_layer"))
         if with_layer != len(self.diff_ids):
-            entries = [{"created_by": "unknown"} for _ in self.diff_ids]
+            entries = [{**entry, "empty_layer": True} for entry in entries]
+            entries += [{"created_by": "unknown"} for _ in self.diff_ids]
         result: list[Json] = []
         layer = 0
         for entry in entries:

@@ -24,7 +24,7 @@ class Descriptor:
     @property
     def annotations(self) -> Mapping[str, str]:
         """The descriptor's own annotations."""
-        return self.extra.get("annotations") or {}
+        return annotations_of(self.extra)
 
     def to_json(self) -> Json:
         """The descriptor as it stands in a manifest."""
@@ -34,6 +34,12 @@ class Descriptor:
             "size": self.size,
             **self.extra,
         }
+
+
+def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+    """The annotations in a document; none where they are no object."""
+    annotations = document.get("annotations")
+    return annotations if isinstance(annotations, dict) else {}
 
 
 def parse_descriptor(document: object, where: str) -> Descriptor:

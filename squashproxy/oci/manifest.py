@@ -10,7 +10,7 @@ from typing import Any
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import FormatError
 from squashproxy.oci import mediatypes
-from squashproxy.oci.descriptor import Descriptor, Json, parse_descriptor
+from squashproxy.oci.descriptor import Descriptor, Json, annotations_of, parse_descriptor
 from squashproxy.oci.platform import Platform, platform_of
 
 MAX_MANIFEST = 4 << 20
@@ -49,7 +49,7 @@ class ImageManifest:
     @property
     def annotations(self) -> Mapping[str, str]:
         """The manifest's annotations (none in Docker's schema 2)."""
-        return self.document.get("annotations") or {}
+        return annotations_of(self.document)
 
     @property
     def is_image(self) -> bool:
@@ -100,7 +100,7 @@ class ImageIndex:
     @property
     def annotations(self) -> Mapping[str, str]:
         """The index's annotations."""
-        return self.document.get("annotations") or {}
+        return annotations_of(self.document)
 
     def with_children(
         self, children: Sequence[Descriptor], annotations: Mapping[str, str]
@@ -151,8 +151,12 @@ def parse_json_object(data: bytes, where: str) -> Json:
 
 
 def encode_json(document: Any) -> bytes:
-    """The one way squashproxy writes JSON into a registry: compact, in the document's order."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    """The one way squashproxy writes JSON into a registry: compact, in the document's order.
+
+    Half a surrogate pair, which UTF-8 cannot hold, stays the escape that it was.
+    """
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _media_type(raw: RawManifest, document: Json, where: str) -> str:
@@ -164,16 +168,16 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
             f"{where} is in Docker's schema 1, which holds no usable layer list; pull it and push "
             "it again with a current docker or skopeo, then copy that"
         )
+    if "manifests" in document and "layers" in document:
+        raise FormatError(f"{where} says that it is both an index and an image; build it again")
     known = (*mediatypes.MANIFESTS, *mediatypes.INDEXES)
-    if stated in known:
-        if named in known and named != stated:
-            raise FormatError(f"{where} came as {named} but says that it is {stated}")
-        return str(stated)
-    if named in known:
-        return named
-    if "manifests" in document:
+    if stated and named in known and named != stated:
+        raise FormatError(f"{where} came as {named} but says that it is {stated}")
+    if stated in known or named in known:
+        return str(stated or named)
+    if not stated and "manifests" in document:
         return mediatypes.OCI_INDEX
-    if "config" in document and "layers" in document:
+    if not stated and "config" in document and "layers" in document:
         return mediatypes.OCI_MANIFEST
     raise FormatError(f"{where} is of the type {stated or named!r}, which is no image")
 
@@ -185,8 +189,13 @@ def _children(document: Json, where: str) -> tuple[IndexChild, ...]:
     children = []
     for number, entry in enumerate(manifests):
         descriptor = parse_descriptor(entry, f"{where}: its manifest {number}")
-        platform = descriptor.extra.get("platform")
-        children.append(
-            IndexChild(descriptor, platform_of(platform) if isinstance(platform, dict) else None)
-        )
+        children.append(IndexChild(descriptor, _stated_platform(descriptor)))
     return tuple(children)
+
+
+def _stated_platform(descriptor: Descriptor) -> Platform | None:
+    """A child's platform; None where the index does not say it, or only in empty words."""
+    stated = descriptor.extra.get("platform")
+    if not isinstance(stated, dict) or not (stated.get("os") or stated.get("architecture")):
+        return None
+    return platform_of(stated)

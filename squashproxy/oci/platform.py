@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from squashproxy.errors import UsageError
 
 _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
-_DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7"}
+_DEFAULT_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Platform:
     def matches(self, wanted: Platform) -> bool:
         """Whether an image for this platform is what `wanted` asks for.
 
-        arm64 alone means arm64/v8; arm alone, asked for, means any of its variants.
+        amd64 alone means amd64/v1 and arm64 alone arm64/v8; arm alone, asked for, means any of its
+        variants.
         """
         if (self.os, self.architecture) != (wanted.os, wanted.architecture):
             return False

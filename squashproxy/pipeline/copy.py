@@ -10,6 +10,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
 from squashproxy.pipeline.base import BaseFinder, SourceOpener
+from squashproxy.pipeline.documents import in_place_of
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
@@ -115,7 +116,7 @@ class _Job:
             if len(selection.children) == 1 and self.options.platforms:
                 return copied.manifest, tuple(platforms)
             self.sink.write_manifest(copied.manifest)
-            children.append(replace(copied.manifest.descriptor, extra=child.descriptor.extra))
+            children.append(in_place_of(child.descriptor, copied.manifest.descriptor))
         return self._index_of(index, children), tuple(platforms)
 
     def _index_of(self, source: ImageIndex, children: list[Descriptor]) -> RawManifest:

@@ -46,13 +46,15 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        is_open = error is None or isinstance(error, Stopped)
         try:
-            if error is None or isinstance(error, Stopped):
+            if is_open:
                 wait(self._tasks, return_when=FIRST_EXCEPTION)
-                self._raise_first()
         finally:
             self._stop.set()
             self._pool.shutdown(wait=True, cancel_futures=True)
+        if is_open:
+            self._raise_first()
 
     def _run(self, task: Callable[[], None]) -> None:
         if self._stop.is_set():
@@ -64,8 +66,11 @@ class Crew:
             raise
 
     def _raise_first(self) -> None:
-        """Raise the error that stopped the others, not those of the stopped."""
-        errors = [task.exception() for task in self._tasks if task.done()]
+        """Raise the error that stopped the others, not those of the stopped.
+
+        Every task has ended: the stopped may be done before the one that stopped them.
+        """
+        errors = [task.exception() for task in self._tasks if not task.cancelled()]
         for error in errors:
             if error is not None and not isinstance(error, Stopped):
                 raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from squashproxy.digest import Digest
@@ -48,6 +49,15 @@ def parse_image(raw: RawManifest, name: str) -> ImageManifest:
             "squashproxy does not read; copy its images one by one"
         )
     return parsed
+
+
+def in_place_of(old: Descriptor, new: Descriptor) -> Descriptor:
+    """`new` with the other fields of `old`, but not those that hold or fetch the old content.
+
+    Those are `data` and `urls` (OCI image specification, descriptor.md).
+    """
+    stale = () if new.digest == old.digest else ("data", "urls")
+    return replace(new, extra={key: old.extra[key] for key in old.extra if key not in stale})
 
 
 def short(digest: Digest) -> str:

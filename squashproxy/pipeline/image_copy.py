@@ -11,7 +11,7 @@ from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.pipeline.base import BASE_DIGEST, BASE_NAME, Base, BaseFinder, Image
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.delivery import Delivery, Tally
-from squashproxy.pipeline.documents import parse_image, read_config, short
+from squashproxy.pipeline.documents import in_place_of, parse_image, read_config, short
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.results import PlatformCopy
@@ -126,7 +126,7 @@ class ImageCopier:
         )
         kept = manifest.layers[: base.count]
         return manifest.with_layers(
-            replace(config, extra=manifest.config.extra),
+            in_place_of(manifest.config, config),
             [*kept, *(layer.descriptor for layer in new)],
             {**_true_annotations(manifest, base), **stamp.annotations},
         )

@@ -15,29 +15,32 @@ from pathlib import Path
 import pytest
 
 from squashproxy.squash.layer import MergeOptions
-from squashproxy.testing import MTIME, Header, LayerBuilder
-from tests.model.node import Kind, Node, Tree, ancestors, compare_trees
+from squashproxy.testing import Header, LayerBuilder
+from tests.model.node import Ignore, Kind, Node, Tree, ancestors, compare_trees, parent_of
 from tests.real.command import copy, layer_digests
 from tests.real.judges import Judges, push_layout
 from tests.real.layout import LayoutWriter
 from tests.real.registries import RealRegistry
-from tests.squash.nodes import directory
-from tests.squash.trap import Seen, Trap, normalised, squash
+from tests.squash.nodes import as_tree, directory
+from tests.squash.trap import Seen, Trap, squash
+from tests.squash.traps.directories import DIRECTORIES
 from tests.squash.traps.tables import TABLES
 
 pytestmark = pytest.mark.real
 XATTR = "SCHILY.xattr."
+OPAQUE = b".wh..wh..opq"
+OF_IMPLIED = ("mode", "uid", "gid", "mtime", "xattrs")
 Placed = tuple[bytes, str, Trap]
 """The directory in which a trap stands in the images, the trap's name, the trap."""
 
 
 def _placed() -> Iterator[Placed]:
-    """Every trap; left out are sparse files and the like, which have tests of their own."""
+    """Every trap that can stand in a directory."""
     number = 0
     for table, traps in TABLES.items():
         for name, trap in traps.items():
             number += 1
-            if trap.shows:
+            if trap.shows and not trap.alone:
                 yield b"%03d" % number, f"{table}: {name}", trap
 
 
@@ -60,18 +63,18 @@ def push(tmp_path: Path, source_registry: RealRegistry) -> Callable[[str, Sequen
 
 def _moved(place: bytes, trap: Trap) -> list[bytes]:
     """The trap's layers with every path moved into the directory `place`; no ends of archives."""
-    return [_moved_layer(place, tar) for tar in trap.tars]
+    has_root = b"" in as_tree(trap.tree)
+    return [_moved_layer(place, tar, has_root=has_root) for tar in trap.tars]
 
 
-def _moved_layer(place: bytes, tar: bytes) -> bytes:
+def _moved_layer(place: bytes, tar: bytes, *, has_root: bool) -> bytes:
     moved = LayerBuilder()
+    if not has_root:
+        moved.directory(place)
     with tarfile.open(
         fileobj=io.BytesIO(tar), mode="r:", encoding="utf-8", errors="surrogateescape"
     ) as archive:
-        members = archive.getmembers()
-        if not any(normalised(member.name) == "" for member in members):
-            moved.directory(place)
-        for member in members:
+        for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
             moved.entry(_header(place, member), content.read() if content else b"")
     return moved.tar(end_blocks=0)
@@ -102,6 +105,10 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def _clean(name: bytes) -> bytes:
+    return b"/".join(part for part in name.split(b"/") if part not in (b"", b"."))
+
+
 def _cut(tree: Tree, place: bytes) -> dict[bytes, Node]:
     """What stands in the directory `place`, and the directory itself as the root."""
     below = place + b"/"
@@ -114,31 +121,59 @@ def _cut(tree: Tree, place: bytes) -> dict[bytes, Node]:
     }
 
 
-def _differences(
-    trap: Trap, kept: int, tree: Tree, implied: frozenset[bytes] = frozenset()
-) -> list[str]:
+def _differences(trap: Trap, kept: int, tree: Tree, ignore: Ignore | None = None) -> list[str]:
     """Where `tree` is not what the trap must give.
 
-    The time of a directory that no entry describes is the unpacker's, and so are, on overlay file
-    systems, all its metadata where a layer has entries below it and none for it (`implied`).
+    The time of a directory that no entry describes is the unpacker's.
     """
-    expected = {b"": directory(mtime=MTIME), **trap.expected(kept)}
+    expected = {b"": directory(), **trap.expected(kept)}
 
     def skip(path: bytes, field: str) -> bool:
         if field == "mtime" and path in expected and not expected[path].mtime:
             return True
-        return path in implied and field in ("mode", "uid", "gid", "mtime", "xattrs")
+        return ignore is not None and ignore(path, field)
 
     return compare_trees(expected, tree, skip)
 
 
-def _implied(trap: Trap, kept: int) -> frozenset[bytes]:
-    entries = squash(trap.tars, MergeOptions(kept=kept)).entries
-    names = {_raw(normalised(name)) for name in entries}
-    return frozenset(above for name in names for above in ancestors(name) if above not in names)
+def _lenient(trap: Trap, kept: int, judge: str) -> Ignore:
+    """What a judge may get wrong, since the layers were written so, not since they are squashed.
+
+    On overlay file systems a directory that has entries in a layer, and none for it, loses its
+    metadata. umoci makes it, too, before its entry comes, and so changes the time of its parent;
+    and a marker behind the entries changes the times of the directories that it clears.
+    """
+    entries = [_raw(name) for name in squash(trap.tars, MergeOptions(kept=kept)).entries]
+    names = [_clean(name) for name in entries]
+    implied = {above for name in names for above in ancestors(name) if above not in names}
+    if b"" in trap.expected(kept) and b"" not in names:
+        implied.add(b"")
+    if judge == "overlay":
+        return lambda path, field: path in implied and field in OF_IMPLIED
+    late = {
+        above
+        for at, name in enumerate(names)
+        for above in ancestors(name)
+        if above not in names[:at]
+    }
+    cleared = tuple(
+        parent_of(name) + b"/"
+        for at, name in enumerate(names)
+        if name.endswith(OPAQUE)
+        and any(other.startswith(parent_of(name) + b"/") for other in names[:at])
+    )
+    touched = {parent_of(path) for path in late}
+    return lambda path, field: (
+        field == "mtime" and (path in touched or (bool(cleared) and path.startswith(cleared)))
+    )
 
 
 SEERS = {Seen.BOTH: ("umoci", "overlay"), Seen.UMOCI: ("umoci",), Seen.OVERLAY: ("overlay",)}
+
+
+def _seen_by(judges: Judges, judge: str, registry: RealRegistry, image: str) -> dict[bytes, Node]:
+    view = judges.umoci_tree if judge == "umoci" else judges.overlay_tree
+    return view(registry, image)
 
 
 @pytest.mark.parametrize("seen", SEERS, ids=lambda seen: seen.name)
@@ -151,14 +186,13 @@ def test_real_unpackers_make_the_tree_of_each_trap_of_its_layers_as_they_are(
     placed = [entry for entry in PLACED if entry[2].seen_by is seen]
     image = f"traps/source:{seen.name.lower()}"
     push(image, placed)
-    views = {"umoci": judges.umoci_tree, "overlay": judges.overlay_tree}
     problems = []
     for judge in SEERS[seen]:
-        tree = views[judge](source_registry, image)
+        tree = _seen_by(judges, judge, source_registry, image)
         shown = {path: node for path, node in tree.items() if node.kind is not Kind.PHANTOM}
         for place, name, trap in placed:
-            for line in _differences(trap, 0, _cut(shown, place)):
-                problems.append(f"{judge}, {name}: {line}")
+            found = _differences(trap, 0, _cut(shown, place))
+            problems += [f"{judge}, {name}: {line}" for line in found]
     assert problems == [], "\n".join(problems)
 
 
@@ -171,9 +205,7 @@ def test_squashed_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, 
     judges: Judges,
     tmp_path: Path,
 ) -> None:
-    placed = [
-        entry for entry in PLACED if kept in entry[2].iter_kept() and not entry[2].bug
-    ]
+    placed = [entry for entry in PLACED if kept in entry[2].iter_kept() and not entry[2].bug]
     image = f"traps/squashed:{kept}"
     push(image, placed)
     base = str(kept) if kept else "none"
@@ -183,7 +215,64 @@ def test_squashed_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, 
     problems = []
     for judge, tree in judges.trees(target_registry, image).items():
         for place, name, trap in placed:
-            implied = _implied(trap, kept) if judge == "overlay" else frozenset[bytes]()
-            for line in _differences(trap, kept, _cut(tree, place), implied):
-                problems.append(f"{judge}, {name}: {line}")
+            ignore = _lenient(trap, kept, judge)
+            found = _differences(trap, kept, _cut(tree, place), ignore)
+            problems += [f"{judge}, {name}: {line}" for line in found]
     assert problems == [], "\n".join(problems)
+
+
+ALONE = {name: trap for traps in TABLES.values() for name, trap in traps.items() if trap.alone}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_traps_at_the_root_look_the_same_before_and_after(
+    name: str,
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+    tmp_path: Path,
+) -> None:
+    trap = ALONE[name]
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.add_image("image", [layout.add_layer(tar) for tar in trap.tars])
+    push_layout(layout.folder, "image", source_registry, "traps/alone:v1")
+    copy(
+        source_registry, target_registry, "traps/alone:v1", "--base=none", "--force", home=tmp_path
+    )
+    for judge in SEERS[trap.seen_by]:
+        tree = _seen_by(judges, judge, source_registry, "traps/alone:v1")
+        assert compare_trees(trap.expected(0), tree) == [], f"{judge}, before"
+    for judge, tree in judges.trees(target_registry, "traps/alone:v1").items():
+        assert compare_trees(trap.expected(0), tree) == [], f"{judge}, after"
+
+
+TIMES = {
+    "a marker behind what it stands above": (
+        DIRECTORIES["a file deep below a directory, twice replaced"],
+        1,
+    ),
+    "a directory behind what is in it": (
+        DIRECTORIES["an implied directory takes its metadata from below"],
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+@pytest.mark.xfail(reason="umoci wants markers and directories first", strict=True)
+def test_umoci_keeps_the_times_of_all_directories(  # noqa: PLR0917 - fixtures, all by name
+    case: str,
+    push: Callable[[str, Sequence[Placed]], None],
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+    tmp_path: Path,
+) -> None:
+    trap, kept = TIMES[case]
+    push("traps/times:v1", [(b"000", case, trap)])
+    base = str(kept) if kept else "none"
+    copy(
+        source_registry, target_registry, "traps/times:v1", "--base", base, "--force", home=tmp_path
+    )
+    tree = judges.umoci_tree(target_registry, "traps/times:v1")
+    assert _differences(trap, kept, _cut(tree, b"000")) == []

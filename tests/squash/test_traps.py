@@ -6,7 +6,7 @@ written in it, and read from the result by an unpacker that shares no code with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -131,10 +131,7 @@ def test_headers_of_our_own_are_written_where_a_case_says_so(table: str) -> None
 
 @pytest.mark.parametrize(
     "top",
-    [
-        pytest.param(packing, marks=REAL.get(packing, ()), id=packing.value)
-        for packing in Packing
-    ],
+    [pytest.param(packing, marks=REAL.get(packing, ()), id=packing.value) for packing in Packing],
 )
 @pytest.mark.parametrize("table", TABLES)
 def test_packings_and_their_mixes_do_not_matter(top: Packing, table: str) -> None:

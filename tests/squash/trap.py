@@ -61,6 +61,8 @@ class Trap:
     seen_by: Seen = Seen.BOTH
     shows: bool = True
     """Whether real unpackers can show it at all, squashed or not."""
+    alone: bool = False
+    """Whether it only works at the image's root, with no other trap beside it."""
     bug: str = ""
     """What the merge still gets wrong here."""
 
@@ -79,9 +81,7 @@ class Trap:
 
     def base(self, kept: int) -> Names:
         """What the kept layers look like by themselves."""
-        names: Names = {
-            name.encode(): Inode(Kind.DIRECTORY, 0o755) for name in self.bare.split()
-        }
+        names: Names = {name.encode(): Inode(Kind.DIRECTORY, 0o755) for name in self.bare.split()}
         for tar in self.tars[:kept]:
             names = apply_layer(names, tar)
         return names

@@ -37,6 +37,7 @@ DIRECTORIES = {
     "the root's entry in a lower layer only": Trap(
         layers=[Layer().directory("./", mode=0o711).file("a"), Layer().file("b")],
         tree={"": directory(mode=0o711), "a": file(), "b": file()},
+        seen_by=Seen.UMOCI,
         entries={0: "b ./ a", 1: "b"},
     ),
     "a file over a directory hides all below": Trap(

@@ -1,4 +1,4 @@
-"""A path that stands twice in one layer: the last one counts, as for the unpackers that accept it."""
+"""A path that stands twice in one layer: the last counts, as for unpackers that accept it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,7 @@ DUPLICATES = {
     ),
     "directory, directory: children merge": Trap(
         layers=[
-            Layer()
-            .directory("d", mode=0o700)
-            .file("d/x")
-            .directory("d", mode=0o711)
-            .file("d/y"),
+            Layer().directory("d", mode=0o700).file("d/x").directory("d", mode=0o711).file("d/y"),
         ],
         tree={"d": directory(mode=0o711), "d/x": file(), "d/y": file()},
         fallbacks={0: 1},
@@ -137,11 +133,7 @@ DUPLICATES = {
     ),
     "written with another prefix": Trap(
         layers=[
-            Layer()
-            .directory("d")
-            .file("./d//a", b"1")
-            .file("/d/a", b"2")
-            .file("d/./a", b"3"),
+            Layer().directory("d").file("./d//a", b"1").file("/d/a", b"2").file("d/./a", b"3"),
         ],
         tree={"d": directory(), "d/a": file(b"3")},
         fallbacks={0: 1},
@@ -179,7 +171,9 @@ DUPLICATES = {
         tree={"a": file(b"2"), "b": file(b"5"), "c": file(b"7")},
         kept=(0,),
         fallbacks={0: 2},
-        warnings={0: ("layer 1 holds /b more than once; the last one counts (and 1 more", "layer 0")},
+        warnings={
+            0: ("layer 1 holds /b more than once; the last one counts (and 1 more", "layer 0")
+        },
         seen_by=Seen.UMOCI,
     ),
     "a whiteout and an opaque marker twice: harmless": Trap(

@@ -30,13 +30,23 @@ HARD_LINKS = {
         layers=[
             Layer()
             .file("a", b"data", mode=0o4751, uid=7, gid=8, mtime=1234567.5, xattrs=_XATTRS)
-            .hardlink("b", "a"),
+            .hardlink("b", "a", mode=0o4751, uid=7, gid=8, mtime=1234567.5),
             Layer().whiteout("a"),
         ],
         tree={"b": file(b"data", mode=0o4751, uid=7, gid=8, mtime=1234567.5, xattrs=_XATTRS)},
         entries={0: "b", 1: ".wh.a"},
         written="b",
         fallbacks={0: 1},
+    ),
+    "target deleted later, with a link whose own header, on overlay, would change the file": Trap(
+        layers=[
+            Layer().file("a", b"data", mode=0o600, uid=7, gid=8, mtime=5).hardlink("b", "a"),
+            Layer().whiteout("a"),
+        ],
+        tree={"b": file(b"data", mode=0o600, uid=7, gid=8, mtime=5)},
+        written="b",
+        fallbacks={0: 1},
+        shows=False,
     ),
     "target overwritten later: the link keeps the old content": Trap(
         layers=[Layer().file("a", b"old").hardlink("b", "a"), Layer().file("a", b"new one")],
@@ -159,7 +169,7 @@ HARD_LINKS = {
     ),
     "a link to a symlink that is deleted": Trap(
         layers=[
-            Layer().symlink("a", "where", uid=5).hardlink("b", "a"),
+            Layer().symlink("a", "where", uid=5).hardlink("b", "a", uid=5),
             Layer().whiteout("a"),
         ],
         tree={"b": symlink("where", uid=5)},
@@ -172,9 +182,9 @@ HARD_LINKS = {
             .fifo("f", mode=0o600)
             .device("c", 1, 3, mode=0o666)
             .device("b", 7, 1, block=True, gid=6)
-            .hardlink("f2", "f")
-            .hardlink("c2", "c")
-            .hardlink("b2", "b"),
+            .hardlink("f2", "f", mode=0o600)
+            .hardlink("c2", "c", mode=0o666)
+            .hardlink("b2", "b", gid=6),
             Layer().whiteout("f").whiteout("c").whiteout("b"),
         ],
         tree={
@@ -234,9 +244,9 @@ HARD_LINKS = {
             Layer(TarFormat.GNU)
             .directory("n" * 90)
             .file(_LONG, b"data", uid=3_000_000)
-            .hardlink("b", _LONG)
-            .hardlink("c" * 120, _LONG),
-            Layer().whiteout(_LONG),
+            .hardlink("b", _LONG, uid=3_000_000)
+            .hardlink("c" * 120, _LONG, uid=3_000_000),
+            Layer().directory("n" * 90).whiteout(_LONG),
         ],
         tree={
             "n" * 90: directory(),
@@ -252,7 +262,7 @@ HARD_LINKS = {
             .file(_LONG, b"data", xattrs=_XATTRS)
             .hardlink("b", _LONG)
             .hardlink("c" * 120, _LONG),
-            Layer().whiteout(_LONG),
+            Layer().directory("n" * 90).whiteout(_LONG),
         ],
         tree={"n" * 90: directory(), **linked(f"b {'c' * 120}", file(b"data", xattrs=_XATTRS))},
         written=f"b {'c' * 120}",

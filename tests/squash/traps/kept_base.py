@@ -124,7 +124,11 @@ KEPT_BASE = {
             .directory("a/b/c", mode=0o700)
             .file("a/b/c/x")
             .file("a/b/c/y"),
-            Layer().directory("a").directory("a/b").directory("a/b/c", mode=0o700).whiteout("a/b/c/x"),
+            Layer()
+            .directory("a")
+            .directory("a/b")
+            .directory("a/b/c", mode=0o700)
+            .whiteout("a/b/c/x"),
             Layer().file("k"),
         ],
         tree={

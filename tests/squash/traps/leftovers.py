@@ -27,7 +27,7 @@ LEFTOVERS = {
         seen_by=Seen.NEITHER,
     ),
     "links into the store become files": Trap(
-        layers=[_with_plnk().hardlink("b", ".wh..wh.plnk/123.456")],
+        layers=[_with_plnk().hardlink("b", ".wh..wh.plnk/123.456", mode=0o640)],
         tree={"b": file(b"data", mode=0o640)},
         entries={0: "b"},
         written="b",
@@ -37,9 +37,9 @@ LEFTOVERS = {
     "links into the store stay one group": Trap(
         layers=[
             _with_plnk()
-            .hardlink("a", ".wh..wh.plnk/123.456")
-            .hardlink("b", ".wh..wh.plnk/123.456")
-            .hardlink("c", "b"),
+            .hardlink("a", ".wh..wh.plnk/123.456", mode=0o640)
+            .hardlink("b", ".wh..wh.plnk/123.456", mode=0o640)
+            .hardlink("c", "b", mode=0o640),
             Layer().file("a", b"new"),
         ],
         tree={"a": file(b"new"), **linked("b c", file(b"data", mode=0o640))},
@@ -51,7 +51,7 @@ LEFTOVERS = {
     "above a base": Trap(
         layers=[
             Layer().file("a", b"base"),
-            _with_plnk().hardlink("b", ".wh..wh.plnk/123.456").whiteout("a"),
+            _with_plnk().hardlink("b", ".wh..wh.plnk/123.456", mode=0o640).whiteout("a"),
         ],
         tree={"b": file(b"data", mode=0o640)},
         entries={1: "b .wh.a"},
@@ -61,11 +61,7 @@ LEFTOVERS = {
     ),
     "in a directory": Trap(
         layers=[
-            Layer()
-            .directory("d")
-            .directory("d/.wh..wh.orph")
-            .file("d/.wh..wh.orph/x")
-            .file("d/k")
+            Layer().directory("d").directory("d/.wh..wh.orph").file("d/.wh..wh.orph/x").file("d/k")
         ],
         tree={"d": directory(), "d/k": file()},
         entries={0: "d/ d/k"},

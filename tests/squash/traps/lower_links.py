@@ -22,7 +22,7 @@ LOWER_LINKS = {
     "target hidden by an upper layer": Trap(
         layers=[
             Layer().file("a", b"data", mode=0o600, uid=4, xattrs=_XATTRS),
-            Layer().hardlink("b", "a"),
+            Layer().hardlink("b", "a", mode=0o600, uid=4),
             Layer().whiteout("a"),
         ],
         tree={"b": file(b"data", mode=0o600, uid=4, xattrs=_XATTRS)},
@@ -93,6 +93,21 @@ LOWER_LINKS = {
         written="b c",
         fallbacks={1: 1},
         warnings=dict.fromkeys((0, 1), ("link /c points to /a", "link /b points to /a")),
+        seen_by=Seen.UMOCI,
+    ),
+    "a link of the target's own layer joins the link that took the file over": Trap(
+        layers=[
+            Layer().file("a", b"data").hardlink("c", "a").hardlink("d", "c"),
+            Layer().hardlink("b", "a"),
+            Layer().whiteout("a"),
+        ],
+        tree=linked("b c d", file(b"data")),
+        trees={1: {"b": file(b"data"), **linked("c d", file(b"data"))}},
+        kept=(0, 1),
+        entries={0: "b c d", 1: "b .wh.a"},
+        written="b c",
+        fallbacks={1: 1},
+        warnings=dict.fromkeys((0, 1), ("link /b points to /a",)),
         seen_by=Seen.UMOCI,
     ),
     "a link of the same layer to such a link": Trap(
@@ -241,10 +256,10 @@ LOWER_LINKS = {
             Layer().directory("d", mode=0o700).hardlink("d/b", "a"),
         ],
         tree={"d": directory(mode=0o700), **linked("a d/b", file(b"data"))},
-        trees=dict.fromkeys(
-            (1, 2),
-            {"a": file(b"data"), "d": directory(mode=0o700), "d/b": file(b"data")},
-        ),
+        trees={
+            kept: {"a": file(b"data"), "d": directory(mode=0o700), "d/b": file(b"data")}
+            for kept in (1, 2)
+        },
         written="d/b",
         fallbacks={1: 1, 2: 2},
         warnings=dict.fromkeys((0, 1, 2), ("points to /a",)),

@@ -79,9 +79,7 @@ NAMES = {
         entries={0: "bar", 1: ".wh.foo.wh.bar"},
     ),
     "names that look like `.` and `..`": Trap(
-        layers=[
-            Layer().file("...").file("..a").file("a..").file(".a").file("a.").directory("d..")
-        ],
+        layers=[Layer().file("...").file("..a").file("a..").file(".a").file("a.").directory("d..")],
         tree={
             **dict.fromkeys(("...", "..a", "a..", ".a", "a."), file()),
             "d..": directory(),

@@ -1,8 +1,9 @@
-"""Entries below a path that is a symlink: overlay's way across layers, unpackers' way within one."""
+"""Entries below a path that is a symlink: overlay's way across layers, unpackers' within one."""
 
 from __future__ import annotations
 
 from squashproxy.testing import LayerBuilder as Layer
+from tests.model.node import Node
 from tests.squash.nodes import MADE, directory, file, linked, symlink
 from tests.squash.trap import Seen, Trap
 
@@ -19,7 +20,11 @@ def _usr_merged() -> Layer:
     )
 
 
-_USR = {"usr": directory(), "usr/lib": directory(), "usr/lib/z": file(b"z")}
+_USR: dict[str | bytes, Node] = {
+    "usr": directory(),
+    "usr/lib": directory(),
+    "usr/lib/z": file(b"z"),
+}
 
 SYMLINKED_PARENTS = {
     "an entry below a lower layer's symlink: a new directory replaces it": Trap(
@@ -117,11 +122,7 @@ SYMLINKED_PARENTS = {
     "an opaque marker below a symlink of its own layer, no base": Trap(
         layers=[
             Layer().directory("usr").directory("usr/lib").file("usr/lib/z").file("k"),
-            Layer()
-            .directory("usr")
-            .directory("usr/lib")
-            .symlink("lib", "usr/lib")
-            .opaque("lib"),
+            Layer().directory("usr").directory("usr/lib").symlink("lib", "usr/lib").opaque("lib"),
         ],
         tree={
             "usr": directory(),
@@ -136,11 +137,7 @@ SYMLINKED_PARENTS = {
     "an opaque marker below a symlink of its own layer": Trap(
         layers=[
             Layer().directory("usr").directory("usr/lib").file("usr/lib/z").file("k"),
-            Layer()
-            .directory("usr")
-            .directory("usr/lib")
-            .symlink("lib", "usr/lib")
-            .opaque("lib"),
+            Layer().directory("usr").directory("usr/lib").symlink("lib", "usr/lib").opaque("lib"),
         ],
         tree={
             "usr": directory(),
@@ -210,7 +207,7 @@ SYMLINKED_PARENTS = {
             "a/4": file(),
         },
         written="a/b/1 a/b/2 a/b/3 a/4",
-        seen_by=Seen.NEITHER,
+        alone=True,
     ),
     "a symlink that an upper layer hides still leads within its layer": Trap(
         layers=[

@@ -23,7 +23,7 @@ def _ordered(order: tuple[str, ...]) -> Layer:
     return layer
 
 
-_AGREED = {("whiteout", "d/", "d/y"): Seen.UMOCI}
+_AGREED: dict[tuple[str, ...], Seen] = {("whiteout", "d/", "d/y"): Seen.UMOCI}
 
 WHITEOUTS = {
     "of a file": Trap(

@@ -1,0 +1,46 @@
+"""What the headers in front of an entry's own say of it: GNU long names and pax records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from squashproxy.archive.header import (
+    GNU_LONG_LINK,
+    GNU_LONG_NAME,
+    PAX_RECORDS,
+    parse_pax,
+    read_link,
+    read_name,
+)
+
+
+@dataclass(slots=True)
+class Extended:
+    """The extensions of one entry, read one after the other; of two that say the same the last."""
+
+    size: int = 0
+    """The bytes of the extensions, with their headers."""
+    map_size: int = 0
+    """The bytes of an old GNU sparse map that were read, behind the entry's own header."""
+    long_name: bytes = b""
+    long_link: bytes = b""
+    records: dict[bytes, bytes] = field(default_factory=dict)
+
+    def add(self, typeflag: bytes, payload: bytes) -> None:
+        """Read one more; raise BadArchive for damaged pax records."""
+        if typeflag == GNU_LONG_NAME:
+            self.long_name = payload.partition(b"\0")[0]
+        elif typeflag == GNU_LONG_LINK:
+            self.long_link = payload.partition(b"\0")[0]
+        elif typeflag in PAX_RECORDS:
+            self.records = dict(parse_pax(payload))
+
+    def name(self, buffer: bytes, at: int) -> bytes:
+        """The path of the entry whose own header stands at `at`."""
+        records = self.records
+        recorded = records.get(b"GNU.sparse.name") or records.get(b"path")
+        return self.long_name or recorded or read_name(buffer, at)
+
+    def link(self, buffer: bytes, at: int) -> bytes:
+        """The link target of the entry whose own header stands at `at`."""
+        return self.long_link or self.records.get(b"linkpath") or read_link(buffer, at)
