@@ -137,6 +137,11 @@ class BaseFinder:
         return Base(count, reason, true, reference.repository)
 
 
+def without_base(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Annotations without those that name a base."""
+    return {key: annotations[key] for key in annotations if key not in (BASE_NAME, BASE_DIGEST)}
+
+
 def _counted(image: Image, count: int) -> Base:
     layers = len(image.manifest.layers)
     if count > layers:

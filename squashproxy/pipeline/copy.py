@@ -9,7 +9,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
-from squashproxy.pipeline.base import BaseFinder, SourceOpener
+from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
 from squashproxy.pipeline.documents import in_place_of
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
@@ -120,9 +120,13 @@ class _Job:
         return self._index_of(index, children), tuple(platforms)
 
     def _index_of(self, source: ImageIndex, children: list[Descriptor]) -> RawManifest:
-        """The result's index; the source's own bytes where no child changed."""
+        """The result's index; the source's own bytes where no child changed.
+
+        What it says of a base goes: the images say what is true of theirs.
+        """
         before = [child.descriptor.digest for child in source.children]
         if [child.digest for child in children] == before:
             return source.raw
         stamp = Stamp(source.raw.digest, options_hash(self.options))
-        return source.with_children(children, {**source.annotations, **stamp.annotations})
+        kept = without_base(source.annotations)
+        return source.with_children(children, {**kept, **stamp.annotations})

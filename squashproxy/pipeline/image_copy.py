@@ -8,7 +8,7 @@ from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.base import BASE_DIGEST, BASE_NAME, Base, BaseFinder, Image
+from squashproxy.pipeline.base import Base, BaseFinder, Image, without_base
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.delivery import Delivery, Tally
 from squashproxy.pipeline.documents import in_place_of, parse_image, read_config, short
@@ -128,7 +128,7 @@ class ImageCopier:
         return manifest.with_layers(
             in_place_of(manifest.config, config),
             [*kept, *(layer.descriptor for layer in new)],
-            {**_true_annotations(manifest, base), **stamp.annotations},
+            {**without_base(manifest.annotations), **base.annotations, **stamp.annotations},
         )
 
 
@@ -160,16 +160,6 @@ def check_platform(image: Image, options: CopyOptions) -> None:
 def _kind_of(manifest: ImageManifest) -> str:
     kind = manifest.document.get("artifactType") or manifest.config.media_type
     return f"an artifact of the type {kind!r}"
-
-
-def _true_annotations(manifest: ImageManifest, base: Base) -> dict[str, str]:
-    """The source's annotations; those about the base only where they are known to be true."""
-    kept = {
-        key: value
-        for key, value in manifest.annotations.items()
-        if key not in (BASE_NAME, BASE_DIGEST)
-    }
-    return {**kept, **base.annotations}
 
 
 def _size(blobs: tuple[Descriptor, ...]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import NoSuchPlatform
+from squashproxy.errors import FormatError, NoSuchPlatform
 from squashproxy.oci.manifest import ImageIndex, IndexChild
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.documents import short
@@ -34,10 +34,15 @@ class Selection:
 def select(index: ImageIndex, platforms: Sequence[Platform], name: str) -> Selection:
     """All images of an index, or those for `platforms`.
 
-    Raises NoSuchPlatform for a platform that no image is for. `name` is the index's, for people.
+    Raises NoSuchPlatform for a platform that no image is for, FormatError where there are
+    attestations and no image. `name` is the index's, for people.
     """
     attestations = tuple(child for child in index.children if child.is_attestation)
     images = tuple(child for child in index.children if not child.is_attestation)
+    if attestations and not images:
+        raise FormatError(
+            f"{name} holds attestations and no image; name the index that they belong to"
+        )
     for wanted in platforms:
         if not any(_is_for(child, [wanted]) for child in images):
             there = ", ".join(str(child.platform) for child in images) or "nothing"

@@ -16,7 +16,7 @@ from squashproxy.squash.symlinks import SymlinkMap
 VISIBLE = -1
 """`place` accepted the entry: it belongs to the output."""
 DUPLICATE = -2
-"""The path stood in this layer already."""
+"""The path stood in this layer already, or entries below it did and this is no directory."""
 REDIRECTED = -3
 """The path leads through a symlink of this layer; place what `resolve` gives."""
 LATE = -4
@@ -126,6 +126,10 @@ class PathIndex:
         self._marked.add(directory)
         return True
 
+    def is_settled(self, directory: bytes) -> bool:
+        """Whether its opaque marker went out, or one of a directory above says enough."""
+        return directory in self._marked or self._is_covered(directory)
+
     def is_removed_here(self, path: bytes) -> bool:
         """Whether a whiteout of `path` stood in this layer."""
         return self._gone.get(path) == self._layer
@@ -138,13 +142,23 @@ class PathIndex:
         """Whether the layers so far show something at `path` that is no directory."""
         return self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER
 
-    def holds_other(self, path: bytes) -> bool:
-        """Whether this layer has a visible entry at `path` that is no directory."""
-        return self._winners.get(path) == self._layer << _KIND_BITS | _OTHER
+    def other_from(self, path: bytes) -> int | None:
+        """The layer whose entry shows at `path`, if it is no directory."""
+        return self._from(path, _OTHER)
+
+    def directory_from(self, path: bytes) -> int | None:
+        """The layer whose directory shows at `path`."""
+        return self._from(path, _DIRECTORY)
+
+    def _from(self, path: bytes, kind: int) -> int | None:
+        known = self._winners.get(path)
+        if known is None or known & _KIND_MASK != kind:
+            return None
+        return known >> _KIND_BITS
 
     def holds_directory(self, path: bytes) -> bool:
-        """Whether this layer has a visible directory at `path`."""
-        return self._winners.get(path) == self._layer << _KIND_BITS | _DIRECTORY
+        """Whether any layer so far shows a directory at `path`."""
+        return self._winners.get(path, _OTHER) & _KIND_MASK != _OTHER
 
     def is_implied(self, path: bytes) -> bool:
         """Whether entries below `path` were seen, but none for it."""
@@ -190,10 +204,11 @@ class PathIndex:
             gone = self._gone.get(path, VISIBLE)
             if gone > self._layer:
                 return gone
-            if is_directory or by == self._layer:
-                own = _DIRECTORY if is_directory else _OTHER
-                self._winners[path] = self._layer << _KIND_BITS | own
+            if is_directory:
+                self._winners[path] = self._layer << _KIND_BITS | _DIRECTORY
                 return VISIBLE if by == self._layer or not path else LATE
+            if by == self._layer:
+                return DUPLICATE
         elif by == self._layer:
             return DUPLICATE
         if not is_directory and kind != _OTHER:

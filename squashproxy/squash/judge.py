@@ -10,7 +10,7 @@ from squashproxy.archive.rewrite import empty_file_header, with_link, with_path
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import Ambiguous, BadArchive
 from squashproxy.squash.base import read_base
-from squashproxy.squash.facts import DuplicatePath, LateDirectory
+from squashproxy.squash.facts import DuplicatePath, Survey, SurveyNeeded
 from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
@@ -21,7 +21,7 @@ class Judge:
     """Applies the rules to the entries of one layer after the other, from the top down.
 
     `layers` are all of the image, base first; the base is read only where there is a doubt. With
-    `late` given, headers of late directories are put there instead of raising LateDirectory.
+    `survey` given, facts are put there instead of raising SurveyNeeded.
     """
 
     def __init__(
@@ -29,14 +29,15 @@ class Judge:
         layers: Sequence[Layer],
         options: MergeOptions,
         report: MergeReport,
-        late: dict[bytes, bytes] | None,
+        survey: Survey | None,
     ) -> None:
         self._layers = layers
         self._options = options
         self._report = report
-        self._late = late
+        self._survey = survey
         self._keeps_base = options.kept > 0
         self._described = options.facts.described
+        self._replaced = options.facts.replaced
         self._base: PathIndex | None = None
         self._number = len(layers)
         self._where = ""
@@ -54,7 +55,7 @@ class Judge:
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
         self.index.begin_layer(number)
-        self.links.begin_layer()
+        self.links.begin_layer(number)
 
     @property
     def memory(self) -> int:
@@ -67,10 +68,10 @@ class Judge:
         Raises BadEntry, BadArchive, Ambiguous and RestartNeeded.
         """
         self._count.entries += 1
-        if b".wh." in scanner.path and self._decide_mark(scanner):
-            return
         if self._superseded and scanner.ordinal in self._superseded:
             self._drop_superseded(scanner)
+        elif b".wh." in scanner.path and self._decide_mark(scanner):
+            return
         elif scanner.kind == HARD_LINK:
             self._decide_link(scanner)
         else:
@@ -103,7 +104,7 @@ class Judge:
         target = self.links.resolve(self.index.resolve(scanner.link))
         hidden_by = self._place(scanner, is_directory=False)
         waiting = self.links.try_take(scanner.path) if self.links.parked else None
-        if self.index.holds_directory(scanner.link):
+        if self.index.directory_from(scanner.link) == self._number:
             link = Link(scanner.path, b"", self._number)
             raise self._linked_directory(link, scanner.link)
         if hidden_by != VISIBLE:
@@ -133,6 +134,8 @@ class Judge:
             return VISIBLE
         if verdict != VISIBLE and not is_directory:
             self._warn_implied(scanner.path)
+            if self.index.is_removed_here(scanner.path):
+                self._note_replaced(scanner.path)
         return verdict
 
     def _insert_described(self, scanner: TarScanner) -> None:
@@ -146,20 +149,24 @@ class Judge:
             return
         if not self._read_base().shows_other(scanner.path):
             return
-        if self._late is None:
-            raise LateDirectory(self._number)
-        self._late[scanner.path] = scanner.header
+        if self._survey is None:
+            raise SurveyNeeded(self._number)
+        self._survey.described[scanner.path] = scanner.header
 
     def _decide_mark(self, scanner: TarScanner) -> bool:
         """Handle whiteouts, opaque markers and aufs leftovers; False for an ordinary entry."""
-        mark, path = read_mark(self.index.resolve(scanner.path))
+        resolved = self.index.resolve(scanner.path)
+        mark, path = read_mark(resolved)
         if mark is Mark.ENTRY:
             return False
+        if resolved != scanner.path:
+            scanner.rename(resolved)
         if mark is Mark.AUFS:
             self._hide(scanner, self._number)
         elif mark is Mark.WHITEOUT:
             self.index.remove(path)
             self._insert_described(scanner)
+            self._note_replaced(path)
             self.links.hide_below(path, itself=True)
             self._report.touched |= not self._keeps_base
             scanner.drop()
@@ -174,13 +181,30 @@ class Judge:
         self.links.hide_below(directory, itself=False)
         is_first = self.index.make_opaque(directory)
         self._insert_described(scanner)
+        if is_first:
+            self._note_replaced(directory)
         return is_first and self._keeps_base and self.index.try_mark(directory)
 
     def _mark_replaced(self, scanner: TarScanner) -> None:
-        """A whiteout of this very directory stood in its layer: what is below it must not show."""
+        """The base's directory was removed before this one was made; its content must not show."""
         path = scanner.path
-        if self._keeps_base and self.index.is_removed_here(path) and self.index.try_mark(path):
+        is_replaced = self.index.is_removed_here(path) or path in self._replaced
+        if self._keeps_base and is_replaced and self.index.try_mark(path):
             scanner.insert_after(empty_file_header(opaque_path(path)))
+
+    def _note_replaced(self, path: bytes) -> None:
+        """What the base has in `path` must not show in the directory of an upper layer."""
+        above = self.index.directory_from(path)
+        if above is None or above <= self._number or not self._keeps_base:
+            return
+        if not self._options.reads_base or self.index.is_settled(path):
+            return
+        if not self._read_base().holds_directory(path):
+            self.index.try_mark(path)
+        elif self._survey is None:
+            raise SurveyNeeded(self._number)
+        else:
+            self._survey.replaced.add(path)
 
     def _keep_link(self, scanner: TarScanner, target: bytes) -> None:
         if target == scanner.link:
@@ -305,6 +329,16 @@ class Judge:
         if self._options.strict:
             raise Ambiguous(f"{sentence} (refused because of --strict)")
         self._report.warn(self._number, kind, sentence)
+
+    def broken_link(self, link: Link, target: bytes) -> BadArchive:
+        """The error for a link that no layer can serve."""
+        if self.index.directory_from(target) == link.layer:
+            return self._linked_directory(link, target)
+        return BadArchive(
+            f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to "
+            f"{shown(target)}, which neither its layer nor one below holds; no unpacker can make "
+            "it, so build the image again"
+        )
 
     def _linked_directory(self, link: Link, target: bytes) -> BadArchive:
         return BadArchive(

@@ -54,6 +54,7 @@ class LinkTable:
 
     def __init__(self, index: PathIndex) -> None:
         self._index = index
+        self._layer = 0
         self._hidden: dict[bytes, int] = {}
         self._aliases: dict[bytes, Target] = {}
         self._below: dict[bytes, set[bytes]] = {}
@@ -61,15 +62,28 @@ class LinkTable:
         self._waiting = 0
         self.promised: dict[int, list[Link]] = {}
         """By ordinal: links that take over a hidden file of this layer when it is read again."""
+        self._leaving: dict[bytes, list[Link]] = {}
         self.parked: dict[bytes, list[Link]] = {}
-        """By path: links whose file a lower layer holds."""
+        """By path: links of upper layers whose file this layer or a lower one holds."""
 
-    def begin_layer(self) -> None:
-        """Entries of the next layer follow; nothing is promised any more."""
+    def begin_layer(self, number: int) -> None:
+        """Entries of the next layer follow; nothing is promised any more.
+
+        Links of the layer before that wait for a lower layer's file now meet its candidates: what
+        their own layer did with the path is not what they mean.
+        """
+        self._layer = number
         self._hidden = {}
         self._aliases = {}
         self._cut = set()
         self.promised = {}
+        for path, links in self._leaving.items():
+            self.parked.setdefault(path, []).extend(links)
+            above = path
+            while above:
+                above = parent_of(above)
+                self._below.setdefault(above, set()).add(path)
+        self._leaving = {}
 
     def note_hidden(self, path: bytes, ordinal: int) -> None:
         """A hidden entry of this layer went by, which links may point to."""
@@ -84,11 +98,16 @@ class LinkTable:
         """The file that a link of this layer to `path` means."""
         if path in self._aliases:
             return self._aliases[path]
-        if self._index.holds_other(path):
+        if self._index.other_from(path) == self._layer:
             return Emitted(path)
         if path in self._hidden:
             return Hidden(self._hidden[path])
         return Lower(path)
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether links wait for a file of a layer below this one."""
+        return bool(self.parked or self._leaving)
 
     @property
     def memory(self) -> int:
@@ -102,11 +121,7 @@ class LinkTable:
         if isinstance(target, Hidden):
             self.promised.setdefault(target.ordinal, []).extend(links)
             return
-        self.parked.setdefault(target.path, []).extend(links)
-        above = target.path
-        while above:
-            above = parent_of(above)
-            self._below.setdefault(above, set()).add(target.path)
+        self._leaving.setdefault(target.path, []).extend(links)
 
     def try_take(self, path: bytes) -> list[Link] | None:
         """The links that wait for what a lower layer has at `path`."""
@@ -123,6 +138,6 @@ class LinkTable:
         if itself and path in self.parked:
             self._cut.add(path)
 
-    def find_broken(self) -> bytes | None:
+    def find_cut(self) -> bytes | None:
         """At a layer's end: a path that links wait for, but that no lower layer can show."""
         return next((path for path in sorted(self._cut) if path in self.parked), None)

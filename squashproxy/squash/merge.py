@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from squashproxy.archive.header import END_OF_ARCHIVE
-from squashproxy.archive.path import BadEntry, shown
-from squashproxy.archive.rewrite import directory_header, empty_file_header
+from squashproxy.archive.path import BadEntry
+from squashproxy.archive.rewrite import directory_header, empty_file_header, with_link
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.errors import BadArchive, LimitExceeded
+from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
+from squashproxy.squash.facts import Survey
 from squashproxy.squash.index import Remainder
 from squashproxy.squash.judge import Judge
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
@@ -27,21 +28,21 @@ class Merge:
 
     `layers` are all of the image, base first; those of the base are opened only where a hard link
     needs a file of theirs, or a whiteout or directory leaves a doubt (squash/base.py). `report` is
-    complete when `iter_spans` ended. With `late` given, headers of late directories are put there
-    instead of raising LateDirectory.
+    complete when `iter_spans` ended. With `survey` given, facts are put there instead of raising
+    SurveyNeeded.
     """
 
     def __init__(
         self,
         layers: Sequence[Layer],
         options: MergeOptions,
-        late: dict[bytes, bytes] | None = None,
+        survey: Survey | None = None,
     ) -> None:
         self._layers = layers
         self._options = options
         self._streams = 0
         self.report = MergeReport()
-        self._judge = Judge(layers, options, self.report, late)
+        self._judge = Judge(layers, options, self.report, survey)
         self._links = self._judge.links
 
     def iter_spans(self) -> Iterator[Span]:
@@ -54,11 +55,13 @@ class Merge:
         for number in reversed(range(kept, len(self._layers))):
             yield from self._iter_layer(number, self._judge.decide)
         for number in reversed(range(kept)):
-            if not self._links.parked:
+            if not self._links.are_waiting:
                 break
             self.report.fallbacks += 1
             yield from self._iter_layer(number, self._judge.search)
-        self._refuse_parked()
+        self._links.begin_layer(-1)
+        for target in list(self._links.parked):
+            yield from self._iter_own_links(target)
         yield from self._iter_remainders()
         if not self.report.empty:
             yield New(END_OF_ARCHIVE)
@@ -69,9 +72,8 @@ class Merge:
         if self._links.promised:
             self.report.fallbacks += 1
             yield from self._iter_pass(number, self._take_promised)
-        target = self._links.find_broken()
-        if target is not None:
-            raise self._broken(target)
+        while (target := self._links.find_cut()) is not None:
+            yield from self._iter_own_links(target)
 
     def _iter_pass(self, number: int, decide: Callable[[TarScanner], None]) -> Iterator[Span]:
         """Read one layer to its end and let `decide` speak on every entry."""
@@ -133,15 +135,14 @@ class Merge:
                     f"nothing was pushed; raise the limit with {option} if you trust the image"
                 )
 
-    def _refuse_parked(self) -> None:
-        target = next(iter(self._links.parked), None)
-        if target is not None:
-            raise self._broken(target)
+    def _iter_own_links(self, target: bytes) -> Iterator[Span]:
+        """Links that no lower layer can serve: they mean what came behind them in their own.
 
-    def _broken(self, target: bytes) -> BadArchive:
-        link = self._links.parked[target][0]
-        return BadArchive(
-            f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to "
-            f"{shown(target)}, which neither its layer nor one below holds; no unpacker can make "
-            "it, so build the image again"
-        )
+        Raises BadArchive where that does not hold `target` either.
+        """
+        links = self._links.try_take(target) or []
+        is_circle = any(link.path == target for link in links)
+        for link in links:
+            if is_circle or self._judge.index.other_from(target) != link.layer:
+                raise self._judge.broken_link(link, target)
+            yield New(with_link(link.header, target))

@@ -7,8 +7,9 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
+from squashproxy.errors import BadArchive
 from squashproxy.squash.duplicates import find_superseded
-from squashproxy.squash.facts import Facts, LateDirectory, RestartNeeded
+from squashproxy.squash.facts import Facts, RestartNeeded, Survey, SurveyNeeded
 from squashproxy.squash.layer import Layer, MergeOptions
 from squashproxy.squash.merge import Merge
 
@@ -43,21 +44,27 @@ def _learn(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded
 
 def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded) -> Facts:
     facts = options.facts
-    if isinstance(needed, LateDirectory):
-        return replace(facts, described=find_described(layers, options))
+    if needed.layer in facts.superseded and not isinstance(needed, SurveyNeeded):
+        raise BadArchive(
+            f"{layers[needed.layer].where} changed between two readings, or holds a path so often "
+            "that no rule tells which entry counts; build the image again"
+        )
+    if isinstance(needed, SurveyNeeded):
+        found = survey(layers, options)
+        return replace(facts, described=found.described, replaced=frozenset(found.replaced))
     layer = layers[needed.layer]
     with closing(layer.open()) as chunks:
-        found = find_superseded(chunks, layer.where)
-    return replace(facts, superseded={**facts.superseded, needed.layer: found})
+        superseded = find_superseded(chunks, layer.where)
+    return replace(facts, superseded={**facts.superseded, needed.layer: superseded})
 
 
-def find_described(layers: Sequence[Layer], options: MergeOptions) -> dict[bytes, bytes]:
-    """The headers, by path, of the directories that `Facts.described` means.
+def survey(layers: Sequence[Layer], options: MergeOptions) -> Survey:
+    """Read all layers above the base for what a merge must know of directories beforehand.
 
     Raises what a merge raises, also DuplicatePath.
     """
-    described: dict[bytes, bytes] = {}
-    merge = Merge(layers, replace(options, on_hidden=None, on_revived=None), late=described)
+    found = Survey()
+    merge = Merge(layers, replace(options, on_hidden=None, on_revived=None), found)
     for _ in merge.iter_spans():
         pass
-    return described
+    return found

@@ -271,7 +271,7 @@ class TestAnImage:
         other().push(lab.old, "os", "other")
         if layers:
             image_of(*layers).push(lab.old, "os", "1")  # type: ignore[arg-type]
-        fails(lab, error, "/os", words, base=f"{lab.old.host}/os:1")
+        fails(lab, error, "os", words, base=f"{lab.old.host}/os:1")
 
     def test_an_unreadable_one_is_an_error(self, lab: Lab) -> None:
         lab.put(app())

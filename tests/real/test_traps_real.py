@@ -205,7 +205,7 @@ def test_squashed_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, 
     judges: Judges,
     tmp_path: Path,
 ) -> None:
-    placed = [entry for entry in PLACED if kept in entry[2].iter_kept() and not entry[2].bug]
+    placed = [entry for entry in PLACED if kept in entry[2].iter_kept()]
     image = f"traps/squashed:{kept}"
     push(image, placed)
     base = str(kept) if kept else "none"
@@ -247,29 +247,33 @@ def test_traps_at_the_root_look_the_same_before_and_after(
 
 
 TIMES = {
-    "a marker behind what it stands above": (
+    "a marker goes out before what it stands above": pytest.param(
         DIRECTORIES["a file deep below a directory, twice replaced"],
         1,
     ),
-    "a directory behind what is in it": (
+    "a directory behind what is in it": pytest.param(
         DIRECTORIES["an implied directory takes its metadata from below"],
         0,
+        marks=pytest.mark.xfail(
+            reason="umoci makes the directory of an upper layer's entry before the lower layer "
+            "describes it, and so changes its parent's time; no builder leaves directories out",
+            strict=True,
+        ),
     ),
 }
 
 
-@pytest.mark.parametrize("case", TIMES)
-@pytest.mark.xfail(reason="umoci wants markers and directories first", strict=True)
+@pytest.mark.parametrize(("trap", "kept"), TIMES.values(), ids=TIMES)
 def test_umoci_keeps_the_times_of_all_directories(  # noqa: PLR0917 - fixtures, all by name
-    case: str,
+    trap: Trap,
+    kept: int,
     push: Callable[[str, Sequence[Placed]], None],
     source_registry: RealRegistry,
     target_registry: RealRegistry,
     judges: Judges,
     tmp_path: Path,
 ) -> None:
-    trap, kept = TIMES[case]
-    push("traps/times:v1", [(b"000", case, trap)])
+    push("traps/times:v1", [(b"000", "times", trap)])
     base = str(kept) if kept else "none"
     copy(
         source_registry, target_registry, "traps/times:v1", "--base", base, "--force", home=tmp_path

@@ -63,8 +63,6 @@ class Trap:
     """Whether real unpackers can show it at all, squashed or not."""
     alone: bool = False
     """Whether it only works at the image's root, with no other trap beside it."""
-    bug: str = ""
-    """What the merge still gets wrong here."""
 
     @property
     def tars(self) -> list[bytes]:

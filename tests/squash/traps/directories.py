@@ -76,7 +76,8 @@ DIRECTORIES = {
             Layer().directory("d").file("d/y"),
         ],
         tree={"d": directory(), "d/y": file()},
-        entries={0: "d/ d/y", 1: "d/ d/y d/.wh..wh..opq"},
+        entries={0: "d/ d/y", 1: "d/ d/.wh..wh..opq d/y"},
+        fallbacks={1: 1},
     ),
     "directory, symlink, directory": Trap(
         layers=[
@@ -86,6 +87,7 @@ DIRECTORIES = {
         ],
         tree={"d": directory(), "d/y": file(), "e": directory()},
         entries={0: "d/ d/y e/"},
+        fallbacks={1: 1},
     ),
     "directory, hard link, directory": Trap(
         layers=[
@@ -95,6 +97,7 @@ DIRECTORIES = {
         ],
         tree={"a": file(b"a"), "d": directory(), "d/y": file()},
         entries={0: "d/ d/y a"},
+        fallbacks={1: 1},
     ),
     "directory, fifo, directory": Trap(
         layers=[
@@ -104,6 +107,7 @@ DIRECTORIES = {
         ],
         tree={"d": directory(), "d/y": file()},
         entries={0: "d/ d/y"},
+        fallbacks={1: 1},
     ),
     "file, directory, file": Trap(
         layers=[
@@ -122,7 +126,8 @@ DIRECTORIES = {
             Layer().directory("d").file("d/y"),
         ],
         tree={"d": directory(), "d/y": file()},
-        entries={0: "d/ d/y", 1: "d/ d/y d/.wh..wh..opq"},
+        entries={0: "d/ d/y", 1: "d/ d/.wh..wh..opq d/y"},
+        fallbacks={1: 1, 2: 1},
     ),
     "a file deep below a directory, twice replaced": Trap(
         layers=[
@@ -137,6 +142,7 @@ DIRECTORIES = {
             "p/d/e/y": file(),
         },
         entries={0: "p/ p/d/ p/d/e/ p/d/e/y"},
+        fallbacks={1: 1},
     ),
     "an implied directory takes its metadata from below": Trap(
         layers=[

@@ -49,7 +49,6 @@ DUPLICATES = {
         entries={0: "d"},
         fallbacks={0: 1},
         warnings=_TWICE_D,
-        bug="what stood below the directory stays, now below a file",
         seen_by=Seen.UMOCI,
     ),
     "directory with children, file, directory again": Trap(
@@ -60,7 +59,6 @@ DUPLICATES = {
         entries={0: "d/ d/y"},
         fallbacks={0: 1},
         warnings={0: ("holds /d more than once",)},
-        bug="what stood in the first directory stays",
         seen_by=Seen.UMOCI,
     ),
     "directory without an entry, file": Trap(
@@ -69,7 +67,6 @@ DUPLICATES = {
         entries={0: "d"},
         warnings={0: ("/d",)},
         fallbacks={0: 1},
-        bug="the result holds an entry below a file, and nobody is warned",
         seen_by=Seen.NEITHER,
     ),
     "symlink, file": Trap(

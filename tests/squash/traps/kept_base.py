@@ -86,8 +86,8 @@ KEPT_BASE = {
             Layer().directory("d").directory("d/e").whiteout("d/e/y").file("d/e/z"),
         ],
         tree={"d": directory(), "d/e": directory(), "d/e/z": file()},
-        entries={1: "d/ d/e/ d/e/z d/.wh..wh..opq", 2: "d/ d/e/ d/e/z"},
-        fallbacks={2: 1},
+        entries={1: "d/ d/.wh..wh..opq d/e/ d/e/z", 2: "d/ d/e/ d/e/z"},
+        fallbacks={1: 1, 2: 1},
     ),
     "a directory that replaces the base's is opaque, not whited out": Trap(
         layers=[
@@ -96,7 +96,8 @@ KEPT_BASE = {
             Layer().directory("d", mode=0o700).file("d/y", b"new"),
         ],
         tree={"d": directory(mode=0o700), "d/y": file(b"new")},
-        entries={1: "d/ d/y d/.wh..wh..opq"},
+        entries={1: "d/ d/.wh..wh..opq d/y"},
+        fallbacks={1: 1},
     ),
     "a file of the base replaced by a file needs no whiteout": Trap(
         layers=[

@@ -227,7 +227,6 @@ LOWER_LINKS = {
         written="b",
         fallbacks={1: 1},
         warnings={0: ("points to /a",), 1: ("points to /a",)},
-        bug="the link takes the new file of its own layer",
         seen_by=Seen.UMOCI,
     ),
     "target deleted in the link's own layer, before the link": Trap(
@@ -246,7 +245,6 @@ LOWER_LINKS = {
         written="b",
         fallbacks={1: 1},
         warnings={0: ("points to /a",), 1: ("points to /a",)},
-        bug="refused as a link to nothing, although in the other order it is accepted",
         seen_by=Seen.UMOCI,
     ),
     "link in a directory that a middle layer made": Trap(

@@ -99,7 +99,8 @@ WHITEOUTS = {
             Layer().directory("d", mode=0o700).file("d/y"),
         ],
         tree={"d": directory(mode=0o700), "d/y": file()},
-        entries={0: "d/ d/y", 1: "d/ d/y d/.wh..wh..opq", 2: "d/ d/y"},
+        entries={0: "d/ d/y", 1: "d/ d/.wh..wh..opq d/y", 2: "d/ d/y"},
+        fallbacks={1: 1},
     ),
     "modified, then removed": Trap(
         layers=[Layer().file("a", b"1").file("k"), Layer().file("a", b"2"), Layer().whiteout("a")],
@@ -170,7 +171,8 @@ WHITEOUTS = {
             Layer().directory("d").file("d/z").file("d/k", b"new"),
         ],
         tree={"d": directory(), "d/y": file(), "d/z": file(), "d/k": file(b"new")},
-        entries={0: "d/ d/z d/k d/y", 1: "d/ d/z d/k d/.wh..wh..opq d/y"},
+        entries={0: "d/ d/z d/k d/y", 1: "d/ d/.wh..wh..opq d/z d/k d/y"},
+        fallbacks={1: 1},
     ),
     "opaque below opaque": Trap(
         layers=[

@@ -1,0 +1,70 @@
+"""Platforms: how they are written, and which image is for whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from squashproxy.errors import UsageError
+from squashproxy.oci.platform import Platform, parse_platform
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("linux/amd64", "linux/amd64"),
+        ("linux/arm64/v8", "linux/arm64/v8"),
+        ("Linux/AMD64", "linux/amd64"),
+        ("linux/x86_64", "linux/amd64"),
+        ("linux/x86-64", "linux/amd64"),
+        ("linux/aarch64", "linux/arm64"),
+        ("linux/i386", "linux/386"),
+        ("linux/arm/v7", "linux/arm/v7"),
+        ("windows/amd64", "windows/amd64"),
+        ("linux/riscv64", "linux/riscv64"),
+    ],
+)
+def test_written(text: str, written: str) -> None:
+    assert str(parse_platform(text)) == written
+
+
+@pytest.mark.parametrize(
+    "text", ["", "linux", "/", "linux/", "/amd64", "linux//v8", "linux/arm/v7/", "a/b/c/d"]
+)
+def test_what_is_no_platform(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a platform; write OS/ARCH, as in linux/amd64"):
+        parse_platform(text)
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted", "matches"),
+    [
+        pytest.param("linux/amd64", "linux/amd64", True, id="the same"),
+        pytest.param("linux/amd64", "linux/arm64", False, id="another architecture"),
+        pytest.param("linux/amd64", "windows/amd64", False, id="another system"),
+        pytest.param("linux/amd64/v1", "linux/amd64", True, id="amd64 is v1"),
+        pytest.param("linux/amd64", "linux/amd64/v1", True, id="v1 is amd64"),
+        pytest.param("linux/amd64/v3", "linux/amd64", False, id="amd64 is not v3"),
+        pytest.param("linux/amd64", "linux/amd64/v3", False, id="v3 is not amd64"),
+        pytest.param("linux/arm64", "linux/arm64/v8", True, id="arm64 is v8"),
+        pytest.param("linux/arm64/v8", "linux/arm64", True, id="v8 is arm64"),
+        pytest.param("linux/arm64/v9", "linux/arm64", False, id="v9 is not arm64"),
+        pytest.param("linux/arm/v6", "linux/arm", True, id="any arm, v6"),
+        pytest.param("linux/arm/v7", "linux/arm", True, id="any arm, v7"),
+        pytest.param("linux/arm", "linux/arm", True, id="any arm"),
+        pytest.param("linux/arm", "linux/arm/v7", True, id="arm is v7"),
+        pytest.param("linux/arm", "linux/arm/v6", False, id="arm is not v6"),
+        pytest.param("linux/arm/v6", "linux/arm/v7", False, id="v6 is not v7"),
+        pytest.param("linux/arm/v7", "linux/arm/v7", True, id="v7"),
+        pytest.param("linux/arm/v7", "linux/arm64", False, id="arm is not arm64"),
+        pytest.param("linux/ppc64le", "linux/ppc64le", True, id="no variants"),
+        pytest.param("linux/ppc64le/power9", "linux/ppc64le", False, id="a variant not asked for"),
+    ],
+)
+def test_which_image_is_for_whom(image: str, wanted: str, matches: bool) -> None:
+    assert parse_platform(image).matches(parse_platform(wanted)) == matches
+
+
+def test_an_image_for_nobody_known_is_for_nobody_else() -> None:
+    unknown = Platform("unknown", "unknown")
+    assert not unknown.matches(parse_platform("linux/amd64"))
+    assert not parse_platform("linux/amd64").matches(unknown)
