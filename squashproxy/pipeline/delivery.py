@@ -12,6 +12,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.progress import Observer
+from squashproxy.pipeline.streams import closed_after
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
 
@@ -97,8 +98,8 @@ class Delivery:
 
     def _copy(self, blob: Descriptor, crew: Crew, tally: Tally) -> None:
         progress = _Progress(self._observer, f"blob {blob.digest[7:19]}", blob.size)
-        chunks = crew.watched(self._source.iter_blob(blob))
-        self._sink.write_blob(progress.watch(chunks), blob.digest)
+        with closed_after(self._source.iter_blob(blob)) as chunks:
+            self._sink.write_blob(progress.watch(crew.watched(chunks)), blob.digest)
         tally.add_uploaded(blob.size)
 
 

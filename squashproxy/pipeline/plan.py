@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import compression_of
+from squashproxy.oci.mediatypes import compression_of, is_foreign
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
 from squashproxy.pipeline.documents import parse_image, read_config, short
 from squashproxy.pipeline.freshness import Freshness
@@ -162,6 +162,7 @@ class _Picture:
         has_target = all(place.in_target is not None for place in self.places)
         reused = self._sum(lambda place: bool(place.in_target))
         mountable = self._sum(lambda place: place.mountable_from is not None)
+        pushed = self._sum(lambda _: True)
         base_size = sum(layer.size for layer in layers[:kept])
         return PlatformPlan(
             platform=str(self.image.platform),
@@ -177,7 +178,7 @@ class _Picture:
             hidden_bytes=report.hidden_bytes,
             reused_bytes=reused if has_target else None,
             mountable_bytes=mountable if has_target else None,
-            upload_estimate=base_size - reused - mountable + new if has_target else None,
+            upload_estimate=pushed - reused - mountable + new if has_target else None,
             layers=tuple(self._layer(number) for number in range(len(layers))),
             largest_hidden=self.hidden,
             fallbacks=report.fallbacks,
@@ -195,9 +196,12 @@ class _Picture:
         return self.base.count
 
     def _sum(self, counts: Callable[[_Place], bool]) -> int:
+        """The size of the unchanged layers whose place counts; foreign ones are never pushed."""
         layers = self.image.manifest.layers[: self._unchanged]
         return sum(
-            layer.size for layer, place in zip(layers, self.places, strict=False) if counts(place)
+            layer.size
+            for layer, place in zip(layers, self.places, strict=False)
+            if counts(place) and not is_foreign(layer.media_type)
         )
 
     def _estimate(self) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.codec.packing import iter_unpacked
-from squashproxy.errors import LimitExceeded
+from squashproxy.errors import BadCompression, LimitExceeded
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.progress import Observer
+from squashproxy.pipeline.streams import closed_after
 from squashproxy.transports.base import ImageSource
 
 _RATIO_FREE = 16 << 20
@@ -36,10 +37,23 @@ class SourceLayer:
         )
 
     def open(self) -> Generator[bytes, None, None]:
-        """The inflated tar from its start. Raises LimitExceeded past `max_ratio`."""
+        """The inflated tar from its start.
+
+        Raises LimitExceeded past `max_ratio`. A blob that does not inflate is read to its end all
+        the same: where its digest is wrong too, IntegrityError says whose fault it is.
+        """
+        with closed_after(self._iter_fetched()) as blob:
+            try:
+                yield from self._iter_limited(iter_unpacked(blob, self.where))
+            except BadCompression:
+                for _ in blob:
+                    pass
+                raise
+
+    def _iter_limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         unpacked = 0
         size = self.descriptor.size
-        for chunk in iter_unpacked(self._iter_fetched(), self.where):
+        for chunk in chunks:
             unpacked += len(chunk)
             if self.max_ratio and unpacked > max(_RATIO_FREE, size * self.max_ratio):
                 raise LimitExceeded(
@@ -51,9 +65,10 @@ class SourceLayer:
     def _iter_fetched(self) -> Iterator[bytes]:
         task = self.observer.start(f"layer {self.number}/{self.count}", self.descriptor.size)
         try:
-            for chunk in self.source.iter_blob(self.descriptor):
-                task.advance(len(chunk))
-                yield chunk
+            with closed_after(self.source.iter_blob(self.descriptor)) as blob:
+                for chunk in blob:
+                    task.advance(len(chunk))
+                    yield chunk
         finally:
             task.finish("read")
 

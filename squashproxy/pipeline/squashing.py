@@ -14,6 +14,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, Family, compression_of, layer_type
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
 from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
+from squashproxy.pipeline.streams import closed_after
 from squashproxy.squash.facts import RestartNeeded
 from squashproxy.squash.layer import HiddenEntry, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
@@ -78,11 +79,11 @@ def squash_layers(
 
     def run(merge: Merge) -> Squashed:
         encoder = Recompressor(packing, options.compression.level)
-        spans = merge.iter_spans()
-        first = next(spans, None)
-        if first is None:
-            return Squashed(None, is_kept=False, report=merge.report)
-        written = write(encoder.iter_blob(chain((first,), spans)))
+        with closed_after(merge.iter_spans()) as spans:
+            first = next(spans, None)
+            if first is None:
+                return Squashed(None, is_kept=False, report=merge.report)
+            written = write(encoder.iter_blob(chain((first,), spans)))
         layer = NewLayer(
             Descriptor(media_type, written.digest, written.size),
             encoder.diff_id,

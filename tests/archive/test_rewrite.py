@@ -123,6 +123,21 @@ def test_a_new_name_and_all_else_as_it_was(source: str, name: str) -> None:
     assert len(result) % 512 == 0
 
 
+@pytest.mark.parametrize("source", [name for name in SOURCES if not name.startswith("sparse")])
+def test_a_name_of_100_bytes_needs_no_extension(source: str) -> None:
+    tar = SOURCES[source]
+    assert len(renamed(tar, b"n" * 100)) == len(renamed(tar, b"n"))
+
+
+@pytest.mark.parametrize("source", ["star", "star with a prefix"])
+def test_the_times_of_star_behind_its_prefix_stay(source: str) -> None:
+    tar = SOURCES[source]
+    result = renamed(tar, b"new")
+    assert result[:100].rstrip(b"\0") == b"new"
+    assert result[345:476] == bytes(131)
+    assert result[476:512] == tar[476:512] != bytes(36)
+
+
 @each_source
 def test_there_and_back_is_the_same_for_readers(source: str) -> None:
     tar = SOURCES[source]

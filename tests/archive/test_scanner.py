@@ -218,6 +218,18 @@ def test_a_sparse_file_is_one_entry(sparse: SparseForm, segments: int) -> None:
         assert seen.data == tar[:-1024]
 
 
+def test_the_map_of_one_sparse_file_says_nothing_of_the_next() -> None:
+    layer = LayerBuilder(TarFormat.GNU)
+    for name, count in (("long", 100), ("short", 6), ("longer", 150), ("none", 2)):
+        parts = [(at * 1024, b"d") for at in range(count)]
+        layer.sparse(name, parts, 200_000, SparseForm.GNU_OLD)
+    tar = layer.tar()
+    for size in (100, 512, 700, 1536, len(tar)):
+        seen = scan(iter_chunks(tar, size))
+        assert seen.paths == [b"long", b"short", b"longer", b"none"]
+        assert seen.data == tar[:-1024]
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_finds_what_tarfile_finds_however_it_is_cut(data: st.DataObject) -> None:

@@ -207,6 +207,14 @@ def test_cut_short(blob: bytes, size: int) -> None:
         unpack(blob, size)
 
 
+def test_what_a_cut_stream_still_holds_comes_out_before_the_error() -> None:
+    content = bytes(CHUNK + 300)
+    whole = iter_unpacked([gzip_of(content)[:-8]], WHERE)
+    assert next(whole) + next(whole) == content
+    with pytest.raises(BadCompression, match="is cut short"):
+        next(whole)
+
+
 def _changed(blob: bytes, at: int) -> bytes:
     at %= len(blob)
     return blob[:at] + bytes([blob[at] ^ 0x55]) + blob[at + 1 :]

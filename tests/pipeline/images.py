@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 
 from squashproxy.oci.mediatypes import Family
 from squashproxy.oci.platform import Platform
@@ -77,9 +76,3 @@ def image_of(*layers: LayerBuilder | bytes, family: Family = Family.OCI) -> Buil
     for layer in layers:
         builder.layer(layer)
     return builder.build()
-
-
-def with_blob(image: BuiltImage, number: int, blob: bytes) -> BuiltImage:
-    """The image with another blob for a layer, counted from 0, under the digest it should have."""
-    blobs = {**image.blobs, image.layers[number].digest: blob}
-    return replace(image, blobs=blobs)

@@ -1,4 +1,4 @@
-"""Two registries on loopback and a copy between them: what the stories of the copy are told with."""
+"""Two registries on loopback and a copy between them: what the stories are told with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import SquashproxyError
 from squashproxy.oci import mediatypes
+from squashproxy.oci.manifest import encode_json
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions, parse_base, parse_compression
 from squashproxy.pipeline.plan import plan_image
@@ -229,9 +230,7 @@ def pushed_bytes(registry: FakeRegistry) -> int:
     )
 
 
-def fails(
-    lab: Lab, error: type[SquashproxyError], *words: str, **choices: Any
-) -> SquashproxyError:
+def fails(lab: Lab, error: type[SquashproxyError], *words: str, **choices: Any) -> SquashproxyError:
     """A copy must fail with this error, in one sentence with these words, and leave nothing.
 
     The target's tag stands before and points to the same image after.
@@ -256,15 +255,7 @@ def fails(
 def changed(image: BuiltImage, **fields: Any) -> BuiltImage:
     """The image with other fields in its manifest."""
     document = {**json.loads(image.manifest.data), **fields}
-    return with_manifest(image, json.dumps(document).encode())
-
-
-def with_manifest(image: BuiltImage, data: bytes) -> BuiltImage:
-    """The image's blobs under a manifest of other bytes."""
-    raw = type(image.manifest)(data, image.manifest.media_type)
-    return BuiltImage(
-        raw, image.config, image.layers, image.diff_ids, image.blobs, image.platform
-    )
+    return replace(image, manifest=replace(image.manifest, data=encode_json(document)))
 
 
 def digests(layers: Sequence[Any]) -> list[str]:

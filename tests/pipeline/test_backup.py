@@ -44,9 +44,7 @@ BAD = [
 
 @pytest.mark.parametrize(("template", "words"), BAD)
 @pytest.mark.parametrize("existing", [OLD, None], ids=["over-an-image", "free"])
-def test_a_bad_template_is_wrong_usage(
-    template: str, words: str, existing: Digest | None
-) -> None:
+def test_a_bad_template_is_wrong_usage(template: str, words: str, existing: Digest | None) -> None:
     with pytest.raises(UsageError, match="--backup") as caught:
         backup_tag(template, "1", existing)
     assert words in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -118,15 +119,13 @@ class TestAutoTheImageThatTheAnnotationsName:
 class TestAutoTheLongestRunInABaseRepository:
     """Rule 2: of the repositories of the target that hold base images."""
 
-    def repositories(self, lab: Lab) -> dict[str, object]:
+    def repositories(self, lab: Lab) -> dict[str, Any]:
         """One holds the first layer, one the first two, one others."""
         image_of(OS).push(lab.new, "small", "1")
         base().push(lab.new, "large", "1")
         image_of(RUNTIME, APP).push(lab.new, "unrelated", "1")
         names = ("small", "large", "unrelated", "absent")
-        return {
-            "base_repos": tuple(parse_repository(f"{lab.new.host}/{name}") for name in names)
-        }
+        return {"base_repos": tuple(parse_repository(f"{lab.new.host}/{name}") for name in names)}
 
     def test_it_is_mounted_and_not_uploaded(self, lab: Lab) -> None:
         image = app()
@@ -139,7 +138,9 @@ class TestAutoTheLongestRunInABaseRepository:
         assert (copied.base_layers, copied.mounted_blobs) == (2, 2)
         assert copied.reused_bytes == base_size
         assert copied.uploaded_bytes == pushed_bytes(lab.new)
-        assert copied.uploaded_bytes == arrived.size - base_size + arrived.manifest["config"]["size"]
+        assert (
+            copied.uploaded_bytes == arrived.size - base_size + arrived.manifest["config"]["size"]
+        )
         assert asked(lab.new).count("POST app/uploads mount 201") == 2
         assert arrived.tree() == tree(*LAYERS)
 

@@ -10,7 +10,7 @@ import pytest
 
 from squashproxy.oci import mediatypes
 from squashproxy.oci.mediatypes import Compression, Family
-from squashproxy.testing import CREATED, AMD64, FakeRegistry, ImageBuilder, LayerBuilder, Packing
+from squashproxy.testing import AMD64, CREATED, FakeRegistry, ImageBuilder, LayerBuilder, Packing
 from tests.pipeline.images import (
     APP,
     HIDDEN_APP,

@@ -128,7 +128,7 @@ class TestASecondRun:
     def test_with_a_base_of_another_repository(self, lab: Lab) -> None:
         base().push(lab.new, "os", "1")
         lab.put(app())
-        choices = {"base_repos": (parse_repository(f"{lab.new.host}/os"),)}
+        choices: dict[str, Any] = {"base_repos": (parse_repository(f"{lab.new.host}/os"),)}
         lab.copy(**choices)
         again(lab, **choices)
 
@@ -245,9 +245,7 @@ class TestTheSameBytes:
 
     @FAMILIES
     @pytest.mark.parametrize("packing", [Packing.NONE, Packing.GZIP, Packing.ZSTD])
-    def test_force_gives_the_same_digest(
-        self, lab: Lab, family: Family, packing: Packing
-    ) -> None:
+    def test_force_gives_the_same_digest(self, lab: Lab, family: Family, packing: Packing) -> None:
         lab.put(app(family, packing=packing))
         assert len({lab.copy(base="1").digest, *(self.forced(lab, base="1") for _ in "ab")}) == 1
 
@@ -285,7 +283,9 @@ class TestTheSameBytes:
 
 def large(packing: Packing) -> BuiltImage:
     """Compresses a little, so that block boundaries could show in the result."""
-    text = b"".join(b"%d %s\n" % (number, noise(9, number).hex().encode()) for number in range(30_000))
+    text = b"".join(
+        b"%d %s\n" % (number, noise(9, number).hex().encode()) for number in range(30_000)
+    )
     builder = ImageBuilder().layer(LayerBuilder().file("old", text).file("b", text[::-1]), packing)
     return builder.layer(LayerBuilder().whiteout("old").file("c", text[:99_999]), packing).build()
 

@@ -1,0 +1,23 @@
+"""Streams that end with the work on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@contextmanager
+def closed_after(stream: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Close `stream` on the way out, where it can be closed.
+
+    The traceback of an error keeps half-read streams alive, and with them their connections.
+    """
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
