@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from squashproxy.archive.header import DIRECTORY, HARD_LINK, SYMLINK
-from squashproxy.archive.path import shown
+from squashproxy.archive.path import BadEntry, shown
 from squashproxy.archive.rewrite import empty_file_header, with_link, with_path
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import Ambiguous, BadArchive
@@ -121,6 +121,8 @@ class Judge:
 
     def _place(self, scanner: TarScanner, *, is_directory: bool) -> int:
         """The verdict on the entry, VISIBLE or the layer that hides it."""
+        if not scanner.path and not is_directory:
+            raise BadEntry("is the image's root, but no directory")
         verdict = self.index.place(scanner.path, is_directory=is_directory)
         if verdict == REDIRECTED:
             scanner.rename(self.index.resolve(scanner.path))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from squashproxy.registry.client import RegistryClient
 
 import squashproxy.cli.copy as copy_module
 from squashproxy.cli import session
@@ -22,6 +21,7 @@ from squashproxy.pipeline.options import (
     Limits,
 )
 from squashproxy.reference import Repository, parse_reference
+from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
 from tests.cli.command_line import InProcess
 from tests.report.results import COPY

@@ -9,8 +9,11 @@ import pytest
 
 from squashproxy.errors import BaseMismatch, FormatError, NotFound, UsageError
 from squashproxy.oci.mediatypes import Family
-from squashproxy.reference import parse_repository
+from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.reference import Reference, parse_repository
 from squashproxy.testing import Fault, ImageBuilder, Packing, index_of
+from squashproxy.transports.base import ImageSource
 from tests.pipeline.images import (
     APP,
     ARM64,
@@ -26,7 +29,7 @@ from tests.pipeline.images import (
     image_of,
     other,
 )
-from tests.pipeline.lab import Lab, asked, digests, fails, options, pushed_bytes, tree
+from tests.pipeline.lab import Lab, Listener, asked, digests, fails, options, pushed_bytes, tree
 
 Labs = Callable[..., Lab]
 
@@ -107,6 +110,34 @@ class TestAutoTheImageThatTheAnnotationsName:
         lab.put(app(annotations={BASE_NAME: f"{lab.old.host}/os:1"}))
         held = parse_repository(f"{lab.new.host}/held")
         assert lab.copy(base_repos=(held,)).platforms[0].base_layers == 2
+
+    def test_it_is_looked_up_without_patience_and_an_image_asked_for_with(self, lab: Lab) -> None:
+        """An annotation is a hint, so another opener is used, which gives up soon."""
+        opened: dict[str, list[str]] = {"asked for": [], "hinted at": []}
+
+        def opener(kind: str) -> SourceOpener:
+            def open_source(reference: Reference) -> ImageSource:
+                opened[kind].append(str(reference))
+                return lab.open(reference)
+
+            return open_source
+
+        base().push(lab.old, "os", "1")
+        name = f"{lab.old.host}/os:1"
+        lab.put(app(annotations={BASE_NAME: name}))
+        for choice in ("auto", name):
+            copied = copy_image(
+                lab.source(),
+                lab.sink(),
+                options(choice),
+                open_source=opener("asked for"),
+                peek_source=opener("hinted at"),
+                observer=Listener(),
+                clock=lambda: 0.0,
+            )
+            assert copied.platforms[0].base_layers == 2
+            assert copied.seconds == 0
+        assert opened == {"asked for": [name], "hinted at": [name]}
 
     def test_with_another_choice_of_base_it_is_not_even_looked_at(self, lab: Lab) -> None:
         base().push(lab.old, "os", "1")

@@ -98,6 +98,11 @@ ENTRIES = {
     "a whiteout of nothing in a directory": (Layer().file("d/.wh."), "/d/.wh. is a whiteout"),
     "a whiteout of `.`": (Layer().file(".wh.."), "/.wh.. is a whiteout of nothing"),
     "a whiteout of `..`": (Layer().file("d/.wh..."), "/d/.wh... is a whiteout of nothing"),
+    "a file in the root's place": (Layer().file("./"), "is the image's root, but no directory"),
+    "a link in the root's place": (
+        Layer().file("a").hardlink("/", "a"),
+        "is the image's root, but no directory",
+    ),
     "`..`": (Layer().file(".."), "leads out of the image with '..'"),
     "`..` at the start": (Layer().file("../a"), "/../a leads out of the image"),
     "`..` in the middle": (Layer().file("a/../b"), "/a/../b leads out of the image"),

@@ -128,7 +128,7 @@ class TestASink:
         assert place.registry.blobs("app") == frozenset()
 
     def test_writes_a_stream_and_says_what_it_was(self, place: Place) -> None:
-        written = place.sink().write_blob(iter((b"one", b"", memoryview(b"two"))))
+        written = place.sink().write_blob(iter((b"one", b"", b"two")))
         assert written == WrittenBlob(digest_of(b"onetwo"), 6)
         assert place.registry.blob("app", written.digest) == b"onetwo"
 
