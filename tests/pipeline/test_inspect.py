@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from squashproxy.registry.client import RegistryClient
 
 from squashproxy.digest import digest_of
 from squashproxy.errors import FormatError, NotFound
@@ -14,6 +13,7 @@ from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.inspect import Inspection, inspect_image
 from squashproxy.pipeline.stamp import Stamp
 from squashproxy.reference import parse_reference
+from squashproxy.registry.client import RegistryClient
 from squashproxy.testing import (
     CREATED,
     FakeRegistry,
