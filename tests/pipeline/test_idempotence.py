@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from squashproxy.oci.mediatypes import Family
+from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Family
 from squashproxy.pipeline.options import Limits
 from squashproxy.reference import parse_repository
 from squashproxy.registry import wire
@@ -195,6 +195,23 @@ class TestAThirdThatHasToWork:
         images = [app(family, platform=AMD64), moved.build()]
         lab.put(index_of(images, family))
         assert not lab.copy(platforms=(ARM64, AMD64)).skipped
+
+    @FAMILIES
+    def test_an_index_that_lost_an_image(self, lab: Lab, family: Family) -> None:
+        lab.put(three(family))
+        lab.copy()
+        lab.put(index_of([app(family, platform=platform) for platform in PLATFORMS[:2]], family))
+        result = lab.copy()
+        assert not result.skipped
+        assert len(json.loads(lab.new.manifest("app", "1").data)["manifests"]) == 2
+
+    def test_another_compression_of_what_was_copied_as_it_is(self, lab: Lab) -> None:
+        lab.put(image_of(OS, RUNTIME))
+        lab.copy()
+        assert not lab.copy(compression="zstd").skipped
+        types = [layer["mediaType"] for layer in lab.arrived().manifest["layers"]]
+        assert types == [OCI_LAYER_GZIP, OCI_LAYER_ZSTD]
+        assert lab.arrived().tree() == tree(OS, RUNTIME)
 
     def test_an_unrelated_image_at_the_target(self, lab: Lab) -> None:
         other().push(lab.new, "app", "1")

@@ -38,19 +38,27 @@ class Interrupter(Listener):
                 raise KeyboardInterrupt
 
 
+EVERY_WAY = tuple(UploadMode)
+CHUNKS = (UploadMode.AUTO,)
+MOMENTS = [
+    ("at the first layer read", "layer 3/3", 1, CHUNKS),
+    ("before a chunk was sent", "layer 2/3", 1 << 20, CHUNKS),
+    ("after a chunk was sent", "layer 2/3", 5 << 20, EVERY_WAY),
+    ("while writing", "squashed layer", 1 << 20, CHUNKS),
+    ("while writing the second chunk", "squashed layer", 5 << 20, CHUNKS),
+    ("while copying the base", "blob", 1 << 20, CHUNKS),
+    ("while copying the second chunk of the base", "blob", 5 << 20, EVERY_WAY),
+]
+
+
 @pytest.mark.parametrize(
-    ("label", "after"),
+    ("label", "after", "mode"),
     [
-        pytest.param("layer 3/3", 1, id="at-the-first-layer-read"),
-        pytest.param("layer 2/3", 1 << 20, id="before-a-chunk-was-sent"),
-        pytest.param("layer 2/3", 5 << 20, id="after-a-chunk-was-sent"),
-        pytest.param("squashed layer", 1 << 20, id="while-writing"),
-        pytest.param("squashed layer", 5 << 20, id="while-writing-the-second-chunk"),
-        pytest.param("blob", 1 << 20, id="while-copying-the-base"),
-        pytest.param("blob", 5 << 20, id="while-copying-the-second-chunk-of-the-base"),
+        pytest.param(label, after, mode, id=f"{name}, {mode.value}")
+        for name, label, after, modes in MOMENTS
+        for mode in modes
     ],
 )
-@pytest.mark.parametrize("mode", [UploadMode.AUTO, UploadMode.STREAM, UploadMode.MONOLITHIC])
 def test_an_interrupted_copy(
     labs: Callable[..., Lab], label: str, after: int, mode: UploadMode
 ) -> None:
