@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from squashproxy.digest import Chunk, Hasher
-from squashproxy.errors import SquashproxyError
 
 PIECE = 256 << 10
 """Bytes that go to a connection at a time; its time-out is per piece."""
@@ -163,7 +162,9 @@ class Stream:
         yield from self._window
         try:
             yield from self._rest.iter_pieces()
-        except (SquashproxyError, OSError, KeyboardInterrupt) as error:
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever sent the body
             self.failure = error
 
 

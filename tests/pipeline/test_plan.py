@@ -205,6 +205,14 @@ def test_a_file_that_lives_on_as_its_link_is_not_hidden(lab: Lab) -> None:
     assert planned.largest_hidden == ()
 
 
+def test_a_file_that_was_met_before_the_merge_began_again_is_named_once(lab: Lab) -> None:
+    middle = LayerBuilder().file("gone", b"x" * 4000)
+    lab.put(image_of(OS, TWICE, middle, LayerBuilder().whiteout("gone")))
+    (planned,) = lab.plan(base="1").platforms
+    assert planned.fallbacks == 1
+    assert [file.path for file in planned.largest_hidden] == ["gone", "twice"]
+
+
 def test_names_that_are_no_text_are_shown_escaped(lab: Lab) -> None:
     name = b"caf\xe9"
     lab.put(image_of(LayerBuilder().file(name, b"x"), LayerBuilder().whiteout(name)))

@@ -77,19 +77,24 @@ def test_an_image_goes_there_and_comes_back(
     assert open_sessions(real) == []
 
 
+class StartAgain(Exception):
+    """What a merge raises that has to begin anew: no error of the tree, and none of the system."""
+
+
 @pytest.mark.usefixtures("let_in")
 @pytest.mark.parametrize("mode", UploadMode)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StartAgain])
 def test_what_is_given_up_leaves_no_session(
-    connect: Connect, real: RealRegistry, mode: UploadMode
+    connect: Connect, real: RealRegistry, mode: UploadMode, error: type[BaseException]
 ) -> None:
     client = connect(ClientOptions(ca=real.ca, upload={real.host: mode}))
     app = client.repository(Repository(real.host, "apps/broken"))
 
     def interrupted() -> Iterator[bytes]:
         yield BLOB
-        raise KeyboardInterrupt
+        raise error
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         app.upload_blob(interrupted())
     with pytest.raises(IntegrityError):
         app.upload_blob([BLOB], CONFIG.digest)
