@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Generator
 
@@ -24,6 +25,15 @@ def _missing() -> list[str]:
 
 def _is_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C even where a shell started the tests in the background, which ignores it.
+
+    What is ignored stays so in the processes that tests start and interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
