@@ -93,9 +93,6 @@ class Merge:
         yield from self._noted(scanner.finish())
         self.report.touched |= scanner.touched
 
-    def _decide(self, scanner: TarScanner) -> None:
-        self._judge.decide(scanner)
-
     def _take_promised(self, scanner: TarScanner) -> None:
         """On the second reading: files that are hidden, but live on under their links' names."""
         links = self._links.promised.get(scanner.ordinal)
