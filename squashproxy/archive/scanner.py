@@ -9,8 +9,10 @@ to the one that `advance()` found last.
 from __future__ import annotations
 
 from squashproxy.archive.extension import Extended
+from squashproxy.archive.fields import Sizes, Sums, sum_of
 from squashproxy.archive.header import (
     BLOCK,
+    CHECKSUM,
     CONTIGUOUS,
     DIRECTORY,
     EXTENSIONS,
@@ -18,6 +20,7 @@ from squashproxy.archive.header import (
     HARD_LINK,
     OLD_REGULAR,
     PAX_GLOBAL,
+    PREFIX,
     REGULAR,
     SIZE,
     SYMLINK,
@@ -33,12 +36,18 @@ from squashproxy.archive.header import (
 from squashproxy.archive.path import BadEntry, normalise
 from squashproxy.archive.rewrite import with_path
 from squashproxy.errors import BadArchive, StreamConsumed
-from squashproxy.span import Kept, New, Span
+from squashproxy.span import Inflated, Kept, New, Span
 
 MAX_EXTENSION = 1 << 20
 """A long name, pax header or sparse map above this many bytes is refused, as by Go's tar reader."""
 MAX_HEADERS = 4 << 20
 """All header blocks of one entry, in bytes."""
+
+_PREFIX_AT = PREFIX.start
+_SIZE_AT, _SIZE_END = SIZE.start, SIZE.stop
+_SUM_AT, _SUM_END = CHECKSUM.start, CHECKSUM.stop
+_STRANGE = frozenset({b"", b".", b".."})
+_PLAIN = {REGULAR[0]: REGULAR, DIRECTORY[0]: DIRECTORY}
 
 
 class TarScanner:
@@ -52,11 +61,17 @@ class TarScanner:
         self.where = where
         """What the stream is, for people."""
         self._stream = stream
+        self._sources: tuple[Inflated, ...] = ()
         self._chunk = b""
+        self._length = 0
+        self._view = memoryview(b"")
+        self._sums = Sums()
+        self._sizes = Sizes()
         self._base = 0
         self._at = 0
         self._entry_at = 0
         self._partial = bytearray()
+        self._partial_sources: list[Inflated] = []
         self._needed = 0
         self._extended = Extended()
         self._run = -1
@@ -68,12 +83,17 @@ class TarScanner:
         self._finished = False
         self._header_size = 0
         self._renamed = False
+        self._raw_parent: bytes | None = None
         self.touched = False
         """Whether bytes were rewritten, added or, of global headers, cut; drops do not count."""
         self.ordinal = -1
         """The entry's number in its stream, from 0."""
         self.path = b""
         """The entry's path, normalised."""
+        self.parent = b""
+        """The path without its last part."""
+        self.name = b""
+        """The last part of the path."""
         self.kind = REGULAR
         """The entry's type flag; a regular file's is `0`, however it was written."""
         self.link = b""
@@ -97,19 +117,32 @@ class TarScanner:
         """The bytes of the stream so far."""
         return self._base + len(self._chunk)
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, source: Inflated) -> None:
         """Take the next chunk; the one before must be stepped through and taken."""
         self._refuse_finished()
         self._base += len(self._chunk)
-        self._chunk = chunk
+        self._sources = (source,)
+        self._chunk = source.content
+        self._length = len(source.content)
+        self._view = memoryview(source.content)
         self._at = 0
         if self._keeping and not self._partial and not self._ended:
             self._run = 0
 
     def advance(self) -> bool:
         """Step to the next entry whose header is complete; False when the chunk is used up."""
-        while not self._ended and self._pass_payload():
-            self._insert_waiting()
+        while not self._ended:
+            at = self._at + self._remaining
+            if at > self._length:
+                self._remaining = at - self._length
+                self._at = self._length
+                return False
+            self._at = at
+            self._remaining = 0
+            if self._after:
+                self._insert_waiting()
+            if self._try_plain(at):
+                return True
             if not self._read_headers():
                 return False
             if self.kind != PAX_GLOBAL:
@@ -123,6 +156,8 @@ class TarScanner:
     def rename(self, path: bytes) -> None:
         """From here on the entry has another path (normalised), also where it is kept."""
         self.path = path
+        self.parent, _, self.name = path.rpartition(b"/")
+        self._raw_parent = None
         self._renamed = True
 
     def keep(self) -> None:
@@ -131,9 +166,9 @@ class TarScanner:
             self.replace(self.header)
             return
         if self._partial:
-            self._out.append(
-                Kept(self._stream, self._partial_offset, memoryview(bytes(self._partial)))
-            )
+            raw = memoryview(bytes(self._partial))
+            sources = tuple(self._partial_sources)
+            self._out.append(Kept(self._stream, self._partial_offset, raw, sources))
             self._partial.clear()
             self._run = self._at
         elif self._run < 0:
@@ -184,7 +219,8 @@ class TarScanner:
                     f"{self.where} is cut short: its tar ends within an entry, after "
                     f"{self.consumed} bytes; build or push the image again"
                 )
-            self._insert_waiting()
+            if self._after:
+                self._insert_waiting()
         return self.take()
 
     def _refuse_finished(self) -> None:
@@ -197,24 +233,62 @@ class TarScanner:
 
     def _close_run(self, end: int) -> None:
         if 0 <= self._run < end:
-            view = memoryview(self._chunk)[self._run : end]
-            self._out.append(Kept(self._stream, self._base + self._run, view))
+            view = self._view[self._run : end]
+            self._out.append(Kept(self._stream, self._base + self._run, view, self._sources))
         self._run = -1
 
-    def _pass_payload(self) -> bool:
-        """Move past what is left of the entry's payload; False when the chunk ends first."""
-        step = min(self._remaining, len(self._chunk) - self._at)
-        self._at += step
-        self._remaining -= step
-        return not self._remaining
-
     def _insert_waiting(self) -> None:
-        if self._after:
-            self._close_run(self._at)
-            self._out += map(New, self._after)
-            self._after.clear()
-            if self._keeping:
-                self._run = self._at
+        self._close_run(self._at)
+        self._out += map(New, self._after)
+        self._after.clear()
+        if self._keeping:
+            self._run = self._at
+
+    def _try_plain(self, at: int) -> bool:
+        """Read the next header if it is a plain one: a file's or directory's, a block and no more.
+
+        Most are, so this one path is short; False for all others, and for anything strange.
+        """
+        chunk = self._chunk
+        end = at + BLOCK
+        if end > self._length or self._partial:
+            return False
+        kind = _PLAIN.get(chunk[at + TYPE_AT])
+        if kind is None or chunk[at + _PREFIX_AT]:
+            return False
+        if sum_of(self._view[at:end]) != self._sums[chunk[at + _SUM_AT : at + _SUM_END]]:
+            return False
+        size = 0 if kind is DIRECTORY else self._sizes[chunk[at + _SIZE_AT : at + _SIZE_END]]
+        name_end = chunk.find(0, at, at + 100)
+        if size < 0 or name_end <= at:
+            return False
+        self._entry_at = at
+        self._set_path(chunk[at:name_end])
+        self.kind = kind
+        self.link = b""
+        self.size = size
+        self._remaining = (size + BLOCK - 1) & -BLOCK
+        self._header_size = BLOCK
+        self._renamed = False
+        self._at = end
+        self.ordinal += 1
+        return True
+
+    def _set_path(self, name: bytes) -> None:
+        """Normalise `name`; neighbours share a directory, so the last one's form is remembered."""
+        raw_parent, _, base = name.rpartition(b"/")
+        if not base:
+            raw_parent, _, base = name[:-1].rpartition(b"/")
+        if base in _STRANGE or 0 in base:
+            self.path = self._normalise(name, name)
+            self.parent, _, self.name = self.path.rpartition(b"/")
+            self._raw_parent = None
+            return
+        if raw_parent != self._raw_parent:
+            self.parent = self._normalise(raw_parent, name)
+            self._raw_parent = raw_parent
+        self.name = base
+        self.path = self.parent + b"/" + base if self.parent else base
 
     def _read_headers(self) -> bool:
         if self._partial:
@@ -230,6 +304,7 @@ class TarScanner:
             return True
         self._close_run(at)
         self._partial += memoryview(chunk)[at:]
+        self._partial_sources = list(self._sources)
         self._needed = -length
         self._at = len(chunk)
         return False
@@ -237,6 +312,8 @@ class TarScanner:
     def _read_partial(self) -> bool:
         """Complete headers that began in an earlier chunk."""
         self._entry_at = 0
+        if self._partial_sources[-1] is not self._sources[0]:
+            self._partial_sources.append(self._sources[0])
         while True:
             step = self._chunk[self._at : self._at + self._needed - len(self._partial)]
             self._partial += step
@@ -320,7 +397,7 @@ class TarScanner:
     def _set_entry(self, buffer: bytes, at: int, typeflag: bytes, size: int) -> None:
         extended = self._extended
         name = extended.name(buffer, at)
-        self.path = self._normalise(name)
+        self._set_path(name)
         self.link = b""
         if typeflag == OLD_REGULAR:
             typeflag = DIRECTORY if name.endswith(b"/") else REGULAR
@@ -328,7 +405,7 @@ class TarScanner:
             typeflag = REGULAR
         elif typeflag in (HARD_LINK, SYMLINK):
             link = extended.link(buffer, at)
-            self.link = self._normalise(link) if typeflag == HARD_LINK else link
+            self.link = self._normalise(link, link) if typeflag == HARD_LINK else link
         if extended.size or extended.map_size:
             size = self._recorded_size(size)
             self._extended = Extended()
@@ -336,9 +413,10 @@ class TarScanner:
         self.size = 0 if typeflag in WITHOUT_PAYLOAD else size
         self._remaining = padded(self.size)
 
-    def _normalise(self, name: bytes) -> bytes:
+    def _normalise(self, path: bytes, name: bytes) -> bytes:
+        """The one form of `path`, which is `name` or a part of it."""
         try:
-            return normalise(name)
+            return normalise(path)
         except BadEntry as error:
             raise error.at(self.where, name) from error
 

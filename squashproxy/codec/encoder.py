@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from squashproxy.codec.library import Library
 from squashproxy.codec.packing import iter_packed
-from squashproxy.digest import Digest, Hasher
+from squashproxy.codec.splicer import Splicer
+from squashproxy.digest import Chunk
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Span
 
@@ -18,18 +20,8 @@ write depends on the pieces."""
 class Encoder(Protocol):
     """Turns spans into a blob, once. The properties hold when the blob was read to its end."""
 
-    def iter_blob(self, spans: Iterable[Span]) -> Iterator[bytes]:
+    def iter_blob(self, spans: Iterable[Span]) -> Iterator[Chunk]:
         """The blob, in chunks."""
-        ...
-
-    @property
-    def diff_id(self) -> Digest:
-        """The digest of the tar."""
-        ...
-
-    @property
-    def unpacked(self) -> int:
-        """The tar's size in bytes."""
         ...
 
     @property
@@ -43,32 +35,29 @@ class Encoder(Protocol):
         ...
 
 
+def encoder_for(packing: Compression, level: int | None, library: Library | None) -> Encoder:
+    """The encoder for a blob of `packing`; gzip is spliced where a `library` sees its blocks."""
+    if packing is Compression.GZIP and library is not None:
+        return Splicer()
+    return Recompressor(packing, level)
+
+
 class Recompressor:
     """Compresses everything anew."""
 
     def __init__(self, packing: Compression, level: int | None = None) -> None:
         self._packing = packing
         self._level = level
-        self._hasher = Hasher()
+        self._size = 0
 
-    def iter_blob(self, spans: Iterable[Span]) -> Iterator[bytes]:
+    def iter_blob(self, spans: Iterable[Span]) -> Iterator[Chunk]:
         """The blob, in chunks."""
-        return iter_packed(self._iter_hashed(spans), self._packing, self._level)
+        return iter_packed(self._iter_counted(spans), self._packing, self._level)
 
-    def _iter_hashed(self, spans: Iterable[Span]) -> Iterator[bytes]:
+    def _iter_counted(self, spans: Iterable[Span]) -> Iterator[bytes]:
         for block in iter_blocks(spans, BLOCK):
-            self._hasher.update(block)
+            self._size += len(block)
             yield block
-
-    @property
-    def diff_id(self) -> Digest:
-        """The digest of the tar."""
-        return self._hasher.digest
-
-    @property
-    def unpacked(self) -> int:
-        """The tar's size in bytes."""
-        return self._hasher.size
 
     @property
     def spliced(self) -> int:
@@ -78,7 +67,7 @@ class Recompressor:
     @property
     def reencoded(self) -> int:
         """The whole tar."""
-        return self.unpacked if self._packing is not Compression.NONE else 0
+        return self._size if self._packing is not Compression.NONE else 0
 
 
 def iter_blocks(spans: Iterable[Span], size: int) -> Iterator[bytes]:

@@ -64,15 +64,19 @@ def _iter_rest(frame: Frame, where: str) -> Generator[bytes, None, None]:
         if content:
             yield content
         elif not frame.ended:
-            raise BadCompression(
-                f"{where} is cut short: its compressed stream has no end; build or push the image "
-                "again"
-            )
+            raise cut_short(where)
 
 
-def damaged(where: str, error: Exception) -> BadCompression:
+def cut_short(where: str) -> BadCompression:
+    """The error for a stream that has no end."""
+    return BadCompression(
+        f"{where} is cut short: its compressed stream has no end; build or push the image again"
+    )
+
+
+def damaged(where: str, reason: object) -> BadCompression:
     """The error for a stream that does not inflate."""
     return BadCompression(
-        f"{where} is damaged: its compressed stream does not inflate ({error}); build or push the "
+        f"{where} is damaged: its compressed stream does not inflate ({reason}); build or push the "
         "image again"
     )

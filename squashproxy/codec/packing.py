@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
 
-from squashproxy.codec import gzip, zstd
+from squashproxy.codec import blocks, gzip, zstd
+from squashproxy.codec.library import Library
 from squashproxy.oci.mediatypes import Compression
+from squashproxy.span import Inflated
 
 _CHUNK = 256 << 10
 
@@ -22,36 +24,41 @@ def sniff(start: bytes) -> Compression:
     return Compression.NONE
 
 
-def iter_unpacked(blob: Iterable[bytes], where: str) -> Generator[bytes, None, None]:
-    """The tar in a blob, in chunks of at most 256 KiB.
+def iter_unpacked(
+    blob: Iterable[bytes], where: str, library: Library | None
+) -> Generator[Inflated, None, None]:
+    """The tar in a blob, in chunks of at most 256 KiB; those of gzip with their code.
 
-    `where` names the blob in errors. Raises BadCompression. The blob is read to its end.
+    `where` names the blob in errors; without a `library` there is no code. Raises BadCompression.
+    The blob is read to its end.
     """
-    chunks = iter(blob)
+    pieces = iter(blob)
     start = b""
-    for chunk in chunks:
-        start += chunk
+    for piece in pieces:
+        start += piece
         if len(start) >= 4:
             break
-    whole = chain((start,), chunks)
+    whole = chain((start,), pieces)
     packing = sniff(start)
-    if packing is Compression.GZIP:
-        yield from gzip.iter_inflated(whole, where)
+    if packing is Compression.GZIP and library is not None:
+        yield from blocks.iter_inflated(whole, where, library)
+    elif packing is Compression.GZIP:
+        yield from map(Inflated, gzip.iter_inflated(whole, where))
     elif packing is Compression.ZSTD:
-        yield from zstd.iter_inflated(whole, where)
+        yield from map(Inflated, zstd.iter_inflated(whole, where))
     else:
-        yield from _iter_split(whole)
+        yield from map(Inflated, _iter_split(whole))
 
 
 def iter_packed(
-    blocks: Iterable[bytes], packing: Compression, level: int | None
+    content: Iterable[bytes], packing: Compression, level: int | None
 ) -> Iterator[bytes]:
-    """A blob that holds `blocks`, in chunks; `level` is zstd's, None for its default."""
+    """A blob that holds `content`, in chunks; `level` is zstd's, None for its default."""
     if packing is Compression.GZIP:
-        return gzip.iter_deflated(blocks)
+        return gzip.iter_deflated(content)
     if packing is Compression.ZSTD:
-        return _iter_split(zstd.iter_deflated(blocks, level or zstd.LEVEL))
-    return iter(blocks)
+        return _iter_split(zstd.iter_deflated(content, level or zstd.LEVEL))
+    return iter(content)
 
 
 def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 
-from squashproxy.digest import Digest, digest_of
+from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.progress import Observer
-from squashproxy.pipeline.streams import closed_after
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
 
@@ -65,7 +64,7 @@ class Delivery:
                 self._present.add(blob.digest)
                 crew.start(partial(self._copy, blob, crew, tally))
 
-    def write(self, label: str, chunks: Iterable[bytes], tally: Tally) -> WrittenBlob:
+    def write(self, label: str, chunks: Iterable[Chunk], tally: Tally) -> WrittenBlob:
         """Store new bytes."""
         written = self._sink.write_blob(_Progress(self._observer, label, None).watch(chunks))
         tally.add_uploaded(written.size)
@@ -98,8 +97,8 @@ class Delivery:
 
     def _copy(self, blob: Descriptor, crew: Crew, tally: Tally) -> None:
         progress = _Progress(self._observer, f"blob {blob.digest[7:19]}", blob.size)
-        with closed_after(self._source.iter_blob(blob)) as chunks:
-            self._sink.write_blob(progress.watch(crew.watched(chunks)), blob.digest)
+        chunks = crew.ahead(self._source.iter_blob(blob), len, f"fetch {blob.digest[7:19]}")
+        self._sink.write_blob(progress.watch(chunks), blob.digest)
         tally.add_uploaded(blob.size)
 
 
@@ -109,7 +108,7 @@ class _Progress:
     label: str
     total: int | None
 
-    def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def watch(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         task = self.observer.start(self.label, self.total)
         try:
             for chunk in chunks:

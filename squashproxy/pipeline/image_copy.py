@@ -99,13 +99,14 @@ class ImageCopier:
                 tally.reused_bytes += known.layer.descriptor.size
             return known
         options = self._options
-        layers = layers_of(self._source, descriptors, self._observer, options.limits.ratio)
+        layers = layers_of(self._source, descriptors, self._observer, options)
         squashed = squash_layers(
             layers,
             base.count,
             options,
             mediatypes.family_of(image.manifest.raw.media_type),
-            lambda chunks: self._delivery.write("squashed layer", crew.watched(chunks), tally),
+            crew=crew,
+            write=lambda chunks: self._delivery.write("squashed layer", chunks, tally),
         )
         for sentence in squashed.report.warnings:
             self._observer.warn(sentence)

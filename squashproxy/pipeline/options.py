@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from squashproxy.codec.library import Library, find_library
 from squashproxy.errors import UsageError
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -91,7 +92,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """All that shapes a copy; see `squashproxy copy --help`."""
+    """All that shapes a copy; see `squashproxy copy --help`.
+
+    Without a `library` that sees the blocks of gzip, everything is compressed anew.
+    """
 
     base: BaseChoice = BaseChoice()
     base_repos: tuple[Repository, ...] = ()
@@ -103,3 +107,4 @@ class CopyOptions:
     backup: str | None = None
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
+    library: Library | None = field(default_factory=find_library)

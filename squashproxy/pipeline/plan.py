@@ -10,11 +10,13 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import compression_of, is_foreign
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
+from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.documents import parse_image, read_config, short
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.hidden import LargestHidden
 from squashproxy.pipeline.image_copy import check_platform, unsquashable
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.progress import Observer, RecordingObserver
 from squashproxy.pipeline.results import HiddenFile, LayerPlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.selection import select
@@ -103,9 +105,7 @@ class _Job:
         return _Picture(image, base, merged, hidden.files, places, self.options).plan
 
     def _merge(self, image: Image, base: Base, hidden: LargestHidden) -> _Merged:
-        layers = layers_of(
-            self.source, image.manifest.layers, self.observer, self.options.limits.ratio
-        )
+        layers = layers_of(self.source, image.manifest.layers, self.observer, self.options)
 
         def run(merge: Merge) -> _Merged:
             hidden.clear()
@@ -113,7 +113,9 @@ class _Job:
             return _Merged(merge.report, after)
 
         choices = merge_options(layers, base.count, self.options, hidden)
-        merged = merge_with_restarts(layers, choices, run)
+        with Crew(self.options.jobs) as crew:
+            prefetch = Prefetch(layers, base.count, crew)
+            merged = merge_with_restarts(prefetch.layers, choices, run)
         for sentence in merged.report.warnings:
             self.observer.warn(sentence)
         return merged

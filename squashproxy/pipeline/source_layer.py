@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from squashproxy.codec.library import Library
 from squashproxy.codec.packing import iter_unpacked
 from squashproxy.errors import BadCompression, LimitExceeded
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.streams import closed_after
+from squashproxy.span import Inflated
 from squashproxy.transports.base import ImageSource
 
 _RATIO_FREE = 16 << 20
@@ -26,6 +29,7 @@ class SourceLayer:
     number: int
     count: int
     observer: Observer
+    library: Library | None
     max_ratio: float | None = None
 
     @property
@@ -36,25 +40,24 @@ class SourceLayer:
             f"{self.source.name}"
         )
 
-    def open(self) -> Generator[bytes, None, None]:
-        """The inflated tar from its start.
+    def iter_unpacked(self, blob: Iterator[bytes]) -> Iterator[Inflated]:
+        """The tar in the layer's blob from its start.
 
         Raises LimitExceeded past `max_ratio`. A blob that does not inflate is read to its end all
         the same: where its digest is wrong too, IntegrityError says whose fault it is.
         """
-        with closed_after(self._iter_fetched()) as blob:
-            try:
-                yield from self._iter_limited(iter_unpacked(blob, self.where))
-            except BadCompression:
-                for _ in blob:
-                    pass
-                raise
+        try:
+            yield from self._iter_limited(iter_unpacked(blob, self.where, self.library))
+        except BadCompression:
+            for _ in blob:
+                pass
+            raise
 
-    def _iter_limited(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
         unpacked = 0
         size = self.descriptor.size
         for chunk in chunks:
-            unpacked += len(chunk)
+            unpacked += len(chunk.content)
             if self.max_ratio and unpacked > max(_RATIO_FREE, size * self.max_ratio):
                 raise LimitExceeded(
                     f"{self.where} unpacks to more than {self.max_ratio:g} times its size; "
@@ -62,7 +65,8 @@ class SourceLayer:
                 )
             yield chunk
 
-    def _iter_fetched(self) -> Iterator[bytes]:
+    def iter_fetched(self) -> Iterator[bytes]:
+        """The blob, verified when it was read to its end."""
         task = self.observer.start(f"layer {self.number}/{self.count}", self.descriptor.size)
         try:
             with closed_after(self.source.iter_blob(self.descriptor)) as blob:
@@ -77,11 +81,19 @@ def layers_of(
     source: ImageSource,
     descriptors: Sequence[Descriptor],
     observer: Observer,
-    max_ratio: float | None,
+    options: CopyOptions,
 ) -> list[SourceLayer]:
     """All layers of an image, base first."""
     return [
-        SourceLayer(source, descriptor, number, len(descriptors), observer, max_ratio)
+        SourceLayer(
+            source,
+            descriptor,
+            number,
+            len(descriptors),
+            observer,
+            options.library,
+            options.limits.ratio,
+        )
         for number, descriptor in enumerate(descriptors, 1)
     ]
 

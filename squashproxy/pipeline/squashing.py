@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
-from squashproxy.codec.encoder import Recompressor
-from squashproxy.digest import Digest
+from squashproxy.codec.encoder import encoder_for
+from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, Family, compression_of, layer_type
+from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
+from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
-from squashproxy.pipeline.streams import closed_after
+from squashproxy.span import Span
 from squashproxy.squash.facts import RestartNeeded
-from squashproxy.squash.layer import HiddenEntry, MergeOptions, MergeReport
+from squashproxy.squash.layer import HiddenEntry, Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import WrittenBlob
+
+_SPAN_WEIGHT = 128
 
 
 class HiddenWatcher(Protocol):
@@ -63,37 +67,53 @@ def squash_layers(
     kept: int,
     options: CopyOptions,
     family: Family,
-    write: Callable[[Iterator[bytes]], WrittenBlob],
+    *,
+    crew: Crew,
+    write: Callable[[Iterator[Chunk]], WrittenBlob],
 ) -> Squashed:
     """Merge the layers above the first `kept`; `write` stores the new blob.
 
+    Fetching, inflating, merging, hashing and encoding run side by side, in threads of `crew`.
     Raises what the merge raises; `write` must leave nothing behind where its stream raises.
     """
     packing = packing_for([layer.descriptor for layer in layers[kept:]], options.compression)
     choices = merge_options(layers, kept, options)
+    prefetched = Prefetch(layers, kept, crew).layers
     if len(layers) == kept + 1:
-        report = _try_keep(layers, choices, packing)
+        report = _try_keep(prefetched, layers[kept].descriptor, choices, packing)
         if report is not None:
             return Squashed(None, is_kept=True, report=report)
     media_type = layer_type(family, packing)
 
     def run(merge: Merge) -> Squashed:
-        encoder = Recompressor(packing, options.compression.level)
-        with closed_after(merge.iter_spans()) as spans:
-            first = next(spans, None)
-            if first is None:
-                return Squashed(None, is_kept=False, report=merge.report)
-            written = write(encoder.iter_blob(chain((first,), spans)))
+        encoder = encoder_for(packing, options.compression.level, options.library)
+        content = Hasher()
+        spans = iter(crew.ahead(merge.iter_spans(), _weigh, "merge"))
+        first = next(spans, None)
+        if first is None:
+            return Squashed(None, is_kept=False, report=merge.report)
+        hashed = crew.ahead(_iter_hashed(chain((first,), spans), content), _weigh, "hash")
+        written = write(iter(crew.ahead(encoder.iter_blob(hashed), len, "encode")))
         layer = NewLayer(
             Descriptor(media_type, written.digest, written.size),
-            encoder.diff_id,
-            encoder.unpacked,
+            content.digest,
+            content.size,
             encoder.spliced,
             encoder.reencoded,
         )
         return Squashed(layer, is_kept=False, report=merge.report)
 
-    return merge_with_restarts(layers, choices, run)
+    return merge_with_restarts(prefetched, choices, run)
+
+
+def _iter_hashed(spans: Iterable[Span], hasher: Hasher) -> Iterator[Span]:
+    for span in spans:
+        hasher.update(span.data)
+        yield span
+
+
+def _weigh(span: Span) -> int:
+    return len(span.data) + _SPAN_WEIGHT
 
 
 def merge_options(
@@ -126,10 +146,10 @@ def packing_for(layers: Sequence[Descriptor], choice: CompressionChoice) -> Comp
 
 
 def _try_keep(
-    layers: Sequence[SourceLayer], options: MergeOptions, packing: Compression
+    layers: Sequence[Layer], above: Descriptor, options: MergeOptions, packing: Compression
 ) -> MergeReport | None:
     """Read the only layer above the base; its report where there is nothing to drop or repair."""
-    if compression_of(layers[-1].descriptor.media_type) is not packing:
+    if compression_of(above.media_type) is not packing:
         return None
     merge = Merge(layers, options)
     try:

@@ -18,7 +18,7 @@ from squashproxy.pipeline.options import BaseKind, CopyOptions
 
 SOURCE = "dev.squashproxy.source.digest"
 OPTIONS = "dev.squashproxy.options"
-ENGINE = 1
+ENGINE = 2
 """Goes up whenever the same source and options give other bytes than before."""
 
 _HASH_LENGTH = 12
@@ -60,6 +60,8 @@ def options_hash(options: CopyOptions) -> str:
         "compression": str(options.compression),
         "platforms": sorted(map(str, options.platforms)),
     }
+    if options.library is None:
+        shaping["splices"] = False
     if options.base.kind is BaseKind.AUTO:
         shaping["base_repos"] = [repository.path for repository in options.base_repos]
     digest = hashlib.sha256(encode_json(shaping)).hexdigest()

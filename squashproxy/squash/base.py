@@ -9,13 +9,14 @@ after entries below it: where the base has something else at its path, naive unp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, SYMLINK
-from squashproxy.archive.path import BadEntry
+from squashproxy.archive.path import parent_of
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.squash.index import REDIRECTED, PathIndex
 from squashproxy.squash.layer import Layer
+from squashproxy.squash.walk import walk
 from squashproxy.squash.whiteout import Mark, read_mark
 
 
@@ -24,17 +25,7 @@ def read_base(layers: Sequence[Layer]) -> PathIndex:
     index = PathIndex()
     for number in reversed(range(len(layers))):
         index.begin_layer(number)
-        scanner = TarScanner(layers[number].where, 0)
-        with closing(layers[number].open()) as chunks:
-            for chunk in chunks:
-                scanner.feed(chunk)
-                while scanner.advance():
-                    try:
-                        _note(index, scanner)
-                    except BadEntry as error:
-                        raise error.at(scanner.where, scanner.path) from error
-                scanner.take()
-        scanner.finish()
+        walk(layers[number], partial(_note, index))
     return index
 
 
@@ -46,8 +37,9 @@ def _note(index: PathIndex, scanner: TarScanner) -> None:
         index.make_opaque(path)
     elif mark is Mark.ENTRY:
         is_directory = scanner.kind == DIRECTORY
-        if index.place(scanner.path, is_directory=is_directory) == REDIRECTED:
-            index.place(index.resolve(scanner.path), is_directory=is_directory)
+        verdict = index.place(scanner.path, scanner.parent, is_directory=is_directory)
+        if verdict == REDIRECTED:
+            index.place(path, parent_of(path), is_directory=is_directory)
         if scanner.kind == SYMLINK:
             index.note_symlink(scanner.path, scanner.link)
     scanner.drop()

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from squashproxy.archive.header import DIRECTORY
 from squashproxy.archive.path import parent_of
 from squashproxy.archive.scanner import TarScanner
+from squashproxy.squash.layer import Layer
+from squashproxy.squash.walk import walk
 
 
-def find_superseded(chunks: Iterable[bytes], where: str) -> frozenset[int]:
+def find_superseded(layer: Layer) -> frozenset[int]:
     """The ordinals of the entries that a later entry of the same layer replaces.
 
     What is no directory also replaces the entries that stood below its path.
     """
     seen = _Seen()
-    scanner = TarScanner(where, 0)
-    for chunk in chunks:
-        scanner.feed(chunk)
-        while scanner.advance():
-            seen.add(scanner.path, scanner.ordinal, is_directory=scanner.kind == DIRECTORY)
-            scanner.drop()
-        scanner.take()
-    scanner.finish()
+    walk(layer, seen.note)
     return frozenset(seen.superseded)
 
 
@@ -32,17 +25,20 @@ class _Seen:
         self._parents: set[bytes] = set()
         self.superseded: set[int] = set()
 
-    def add(self, path: bytes, ordinal: int, *, is_directory: bool) -> None:
+    def note(self, scanner: TarScanner) -> None:
+        """Take in an entry, in the layer's order."""
+        path = scanner.path
         earlier = self._latest.get(path)
         if earlier is not None:
             self.superseded.add(earlier)
-        if not is_directory and path in self._parents:
+        if scanner.kind != DIRECTORY and path in self._parents:
             self._replace_below(path + b"/")
-        self._latest[path] = ordinal
+        self._latest[path] = scanner.ordinal
         parent = parent_of(path)
         while parent and parent not in self._parents:
             self._parents.add(parent)
             parent = parent_of(parent)
+        scanner.drop()
 
     def _replace_below(self, prefix: bytes) -> None:
         below = [path for path in self._latest if path.startswith(prefix)]

@@ -54,6 +54,7 @@ class PathIndex:
         self._marked: set[bytes] = set()
         self._removed_again: set[bytes] = set()
         self._layer = _ABOVE_ALL
+        self._as_directory = self._as_other = 0
         self._hiding: dict[bytes, int] = {}
         self._symlinks = SymlinkMap()
         self._parent: bytes | None = None
@@ -69,18 +70,19 @@ class PathIndex:
     def begin_layer(self, number: int) -> None:
         """Entries of layer `number` follow; numbers go down."""
         self._layer = number
+        self._as_directory = number << _KIND_BITS | _DIRECTORY
+        self._as_other = number << _KIND_BITS | _OTHER
         root = self._opaque.get(b"", VISIBLE)
         self._hiding = {b"": root if root > number else VISIBLE}
         self._symlinks = SymlinkMap()
         self._parent = None
 
-    def place(self, path: bytes, *, is_directory: bool) -> int:
-        """Claim `path` for an entry of this layer.
+    def place(self, path: bytes, parent: bytes, *, is_directory: bool) -> int:
+        """Claim `path`, which lies in `parent`, for an entry of this layer.
 
         Returns VISIBLE, DUPLICATE, REDIRECTED, or the number of the layer that hides the entry. A
         hidden entry that is no directory still hides what lies below it in lower layers.
         """
-        parent = path.rpartition(b"/")[0]
         if parent != self._parent:
             self._enter(parent)
         if self._parent_redirected:
@@ -93,7 +95,7 @@ class PathIndex:
         if self._gone and (gone := self._gone.get(path, VISIBLE)) > self._layer:
             self._removed_again.add(path)
             return gone
-        self._winners[path] = self._layer << _KIND_BITS | (_DIRECTORY if is_directory else _OTHER)
+        self._winners[path] = self._as_directory if is_directory else self._as_other
         if not self._parent_known:
             self._imply(parent)
             self._parent_known = True

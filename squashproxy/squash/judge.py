@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from squashproxy.archive.header import DIRECTORY, HARD_LINK, SYMLINK
+from squashproxy.archive.header import DIRECTORY, HARD_LINK, REGULAR, SYMLINK
 from squashproxy.archive.path import BadEntry, shown
 from squashproxy.archive.rewrite import empty_file_header, with_link, with_path
 from squashproxy.archive.scanner import TarScanner
@@ -14,7 +14,7 @@ from squashproxy.squash.facts import DuplicatePath, Survey, SurveyNeeded
 from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
-from squashproxy.squash.whiteout import Mark, opaque_path, read_mark
+from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
 
 
 class Judge:
@@ -43,6 +43,8 @@ class Judge:
         self._where = ""
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
+        self._parent = b""
+        self._is_parent_marked = False
         self.index = PathIndex(self._described)
         """What the layers so far say of each path."""
         self.links = LinkTable(self.index)
@@ -70,16 +72,26 @@ class Judge:
         self._count.entries += 1
         if self._superseded and scanner.ordinal in self._superseded:
             self._drop_superseded(scanner)
-        elif b".wh." in scanner.path and self._decide_mark(scanner):
+        elif self._may_be_marked(scanner) and self._decide_mark(scanner):
             return
         elif scanner.kind == HARD_LINK:
             self._decide_link(scanner)
         else:
             self._decide_entry(scanner)
 
+    def _may_be_marked(self, scanner: TarScanner) -> bool:
+        """Whether a part of the path begins as whiteouts do; asked once for a directory."""
+        if scanner.parent is not self._parent:
+            self._parent = scanner.parent
+            self._is_parent_marked = b"/.wh." in b"/" + scanner.parent
+        return scanner.name[:4] == PREFIX or self._is_parent_marked
+
     def _decide_entry(self, scanner: TarScanner) -> None:
         is_directory = scanner.kind == DIRECTORY
         hidden_by = self._place(scanner, is_directory=is_directory)
+        if hidden_by == VISIBLE and scanner.kind == REGULAR and not self.links.parked:
+            scanner.keep()
+            return
         if is_directory and hidden_by != VISIBLE and scanner.path in self._described:
             scanner.drop()
             return
@@ -121,12 +133,15 @@ class Judge:
 
     def _place(self, scanner: TarScanner, *, is_directory: bool) -> int:
         """The verdict on the entry, VISIBLE or the layer that hides it."""
-        if not scanner.path and not is_directory:
+        path = scanner.path
+        if not path and not is_directory:
             raise BadEntry("is the image's root, but no directory")
-        verdict = self.index.place(scanner.path, is_directory=is_directory)
+        verdict = self.index.place(path, scanner.parent, is_directory=is_directory)
+        if verdict == VISIBLE and not self._described:
+            return verdict
         if verdict == REDIRECTED:
             scanner.rename(self.index.resolve(scanner.path))
-            verdict = self.index.place(scanner.path, is_directory=is_directory)
+            verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
         if verdict == DUPLICATE:
             self._warn_duplicate(scanner.path)
             raise DuplicatePath(self._number)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from squashproxy.span import Inflated
 from squashproxy.squash.facts import Facts
 
 
@@ -17,7 +18,7 @@ class Layer(Protocol):
         """The layer, for people: its number and digest."""
         ...
 
-    def open(self) -> Generator[bytes, None, None]:
+    def open(self) -> Generator[Inflated, None, None]:
         """The inflated tar from its start, in chunks of 64 to 256 KiB."""
         ...
 

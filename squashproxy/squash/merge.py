@@ -7,11 +7,9 @@ RestartNeeded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 
 from squashproxy.archive.header import END_OF_ARCHIVE
-from squashproxy.archive.path import BadEntry
 from squashproxy.archive.rewrite import directory_header, empty_file_header, with_link
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import LimitExceeded
@@ -20,6 +18,7 @@ from squashproxy.squash.facts import Survey
 from squashproxy.squash.index import Remainder
 from squashproxy.squash.judge import Judge
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
+from squashproxy.squash.walk import Decision, iter_walk
 from squashproxy.squash.whiteout import opaque_path, whiteout_path
 
 
@@ -66,7 +65,7 @@ class Merge:
         if not self.report.empty:
             yield New(END_OF_ARCHIVE)
 
-    def _iter_layer(self, number: int, decide: Callable[[TarScanner], None]) -> Iterator[Span]:
+    def _iter_layer(self, number: int, decide: Decision) -> Iterator[Span]:
         self._judge.begin_layer(number)
         yield from self._iter_pass(number, decide)
         if self._links.promised:
@@ -75,22 +74,16 @@ class Merge:
         while (target := self._links.find_cut()) is not None:
             yield from self._iter_own_links(target)
 
-    def _iter_pass(self, number: int, decide: Callable[[TarScanner], None]) -> Iterator[Span]:
+    def _iter_pass(self, number: int, decide: Decision) -> Iterator[Span]:
         """Read one layer to its end and let `decide` speak on every entry."""
         scanner = TarScanner(self._layers[number].where, self._streams)
         self._streams += 1
-        with closing(self._layers[number].open()) as chunks:
-            for chunk in chunks:
-                scanner.feed(chunk)
-                while scanner.advance():
-                    try:
-                        decide(scanner)
-                    except BadEntry as error:
-                        raise error.at(scanner.where, scanner.path) from error
-                if number >= self._options.kept:
-                    self._check_limits(number, scanner)
-                yield from self._noted(scanner.take())
-        yield from self._noted(scanner.finish())
+        for spans in iter_walk(self._layers[number], scanner, decide):
+            if number >= self._options.kept:
+                self._check_limits(number, scanner)
+            if spans:
+                self.report.empty = False
+                yield from spans
         self.report.touched |= scanner.touched
 
     def _take_promised(self, scanner: TarScanner) -> None:
@@ -100,11 +93,6 @@ class Merge:
             self._judge.revive(scanner, links)
         else:
             scanner.drop()
-
-    def _noted(self, spans: list[Span]) -> list[Span]:
-        if spans:
-            self.report.empty = False
-        return spans
 
     def _iter_remainders(self) -> Iterator[Span]:
         for remainder, path in self._judge.iter_remainders():

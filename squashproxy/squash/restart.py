@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -53,8 +52,7 @@ def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded)
         found = survey(layers, options)
         return replace(facts, described=found.described, replaced=frozenset(found.replaced))
     layer = layers[needed.layer]
-    with closing(layer.open()) as chunks:
-        superseded = find_superseded(chunks, layer.where)
+    superseded = find_superseded(layer)
     return replace(facts, superseded={**facts.superseded, needed.layer: superseded})
 
 

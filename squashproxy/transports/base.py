@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from squashproxy.digest import Digest
+from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
@@ -93,7 +93,7 @@ class ImageSink(Protocol):
         """
         ...
 
-    def write_blob(self, chunks: Iterable[bytes], digest: Digest | None = None) -> WrittenBlob:
+    def write_blob(self, chunks: Iterable[Chunk], digest: Digest | None = None) -> WrittenBlob:
         """Store a stream; with `digest` given, fail where the bytes differ.
 
         Where `chunks` raises, nothing stays behind (an upload session is cancelled) and the error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from squashproxy.digest import Digest
+from squashproxy.digest import Chunk, Digest
 from squashproxy.errors import NotFound, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
@@ -105,7 +105,7 @@ class RegistrySink:
             return False
         return self._remote.try_mount(blob.digest, repository)
 
-    def write_blob(self, chunks: Iterable[bytes], digest: Digest | None = None) -> WrittenBlob:
+    def write_blob(self, chunks: Iterable[Chunk], digest: Digest | None = None) -> WrittenBlob:
         """Store a stream; the upload session is cancelled where `chunks` raises."""
         return WrittenBlob(*self._remote.upload_blob(chunks, digest))
 

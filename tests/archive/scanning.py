@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.span import Kept, Span
+from squashproxy.span import Inflated, Kept, Span
 
 WHERE = "layer 3"
 STREAM = 7
@@ -70,7 +70,7 @@ def scan(chunks: Iterable[bytes], decide: Decision = keep) -> Scan:
     entries: list[Seen] = []
     spans: list[Span] = []
     for chunk in chunks:
-        scanner.feed(chunk)
+        scanner.feed(Inflated(chunk))
         while scanner.advance():
             entries.append(
                 Seen(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from squashproxy.archive.rewrite import empty_file_header, with_path
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import StreamConsumed
-from squashproxy.span import New
+from squashproxy.span import Inflated, New
 from squashproxy.testing import LayerBuilder
 from tests.archive.reading import END, names, read
 from tests.archive.scanning import Decision, Seen, iter_chunks, iter_cut, misplaced, scan
@@ -191,7 +191,7 @@ def test_the_end_after_the_last_chunk_still_takes_what_waits() -> None:
 def test_spans_not_taken_are_in_what_finish_gives() -> None:
     tar = LAYER.tar(end_blocks=0)
     scanner = TarScanner("layer 1", 0)
-    scanner.feed(tar)
+    scanner.feed(Inflated(tar))
     while scanner.advance():
         scanner.keep()
     assert b"".join(bytes(span.data) for span in scanner.finish()) == tar
@@ -199,7 +199,7 @@ def test_spans_not_taken_are_in_what_finish_gives() -> None:
 
 def test_taking_twice_gives_nothing_twice() -> None:
     scanner = TarScanner("layer 1", 0)
-    scanner.feed(TAR)
+    scanner.feed(Inflated(TAR))
     while scanner.advance():
         scanner.keep()
     assert len(scanner.take()) == 1
@@ -214,9 +214,9 @@ def test_taken_spans_stay_valid() -> None:
 
 def test_a_finished_scanner_takes_no_more() -> None:
     scanner = TarScanner("layer 1", 0)
-    scanner.feed(TAR)
+    scanner.feed(Inflated(TAR))
     scanner.finish()
     with pytest.raises(StreamConsumed, match="layer 1 was scanned to its end already"):
-        scanner.feed(b"more")
+        scanner.feed(Inflated(b"more"))
     with pytest.raises(StreamConsumed, match="layer 1 was scanned to its end already"):
         scanner.finish()

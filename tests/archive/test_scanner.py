@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import BadArchive
+from squashproxy.span import Inflated
 from squashproxy.testing import Header, LayerBuilder, SparseForm, TarFormat
 from squashproxy.testing.headers import encode_records
 from tests.archive.reading import read
@@ -178,7 +179,7 @@ def test_an_empty_recorded_size_counts_for_nothing() -> None:
 def test_a_size_in_base_256() -> None:
     header = Header(b"a", size=1 << 36)
     scanner = TarScanner("layer 1", 0)
-    scanner.feed(LayerBuilder(TarFormat.GNU).entry(header).tar(end_blocks=0))
+    scanner.feed(Inflated(LayerBuilder(TarFormat.GNU).entry(header).tar(end_blocks=0)))
     assert scanner.advance()
     assert scanner.size == 1 << 36
     assert scanner.span_size == (1 << 36) + 512
@@ -281,7 +282,7 @@ def test_counts_what_it_was_fed() -> None:
     scanner = TarScanner("layer 1", 0)
     tar = LayerBuilder().file("a", b"x").tar()
     for fed in range(256, len(tar) + 1, 256):
-        scanner.feed(tar[fed - 256 : fed])
+        scanner.feed(Inflated(tar[fed - 256 : fed]))
         while scanner.advance():
             scanner.keep()
         scanner.take()

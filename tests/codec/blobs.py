@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 
+import pytest
 from zlib_ng import zlib_ng
 
+from squashproxy.codec.library import Library, find_library, try_zlib, try_zlib_ng
+from squashproxy.codec.packing import iter_unpacked
 from squashproxy.testing import Packing, pack
 
 if sys.version_info >= (3, 14):
@@ -30,12 +33,27 @@ CONTENT = _some_content()
 
 EMPTY_MEMBER = pack(b"", Packing.GZIP)
 EMPTY_FRAME = zstd.compress(b"")
+LIBRARIES = (try_zlib_ng(), try_zlib(), None)
+"""All that blocks can be seen with, the usual one first; None is Python's module, which cannot."""
+each_library = pytest.mark.parametrize(
+    "library", LIBRARIES, ids=lambda library: library.name if library else "no library"
+)
 SKIPPABLE_FRAME = b"\x5f\x2a\x4d\x18\x03\0\0\0abc"
 
 
 def iter_pieces(blob: bytes, size: int) -> Iterator[bytes]:
     """The blob in pieces of `size` bytes."""
     return (blob[at : at + size] for at in range(0, len(blob), size))
+
+
+def iter_contents(blob: Iterable[bytes], library: Library | None) -> Generator[bytes, None, None]:
+    """The tar in a blob, chunk by chunk."""
+    return (chunk.content for chunk in iter_unpacked(blob, WHERE, library))
+
+
+def unpacked(blob: Iterable[bytes]) -> bytes:
+    """The tar in a blob, by the library that is used."""
+    return b"".join(iter_contents(blob, find_library()))
 
 
 def gzip_of(content: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+from squashproxy.span import Inflated
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
@@ -18,10 +19,10 @@ class MemoryLayer:
     tar: bytes
     chunk: int
 
-    def open(self) -> Generator[bytes, None, None]:
+    def open(self) -> Generator[Inflated, None, None]:
         """The tar from its start."""
         for at in range(0, len(self.tar), self.chunk):
-            yield self.tar[at : at + self.chunk]
+            yield Inflated(self.tar[at : at + self.chunk])
 
 
 def squash_in_process(layers: Sequence[bytes], kept: int, chunk: int = 65536) -> bytes:

@@ -205,7 +205,7 @@ def test_unknown_fields_and_annotations_of_the_manifest_survive(lab: Lab) -> Non
     assert after["layers"][0] == layers[0]
     assert after["annotations"]["org.example.team"] == "blue"
     assert after["annotations"][SOURCE_DIGEST] == image.digest
-    assert after["annotations"][OPTIONS].startswith("1-")
+    assert after["annotations"][OPTIONS].startswith("2-")
 
 
 def test_content_embedded_in_a_descriptor_does_not_outlive_it(lab: Lab) -> None:

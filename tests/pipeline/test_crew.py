@@ -16,14 +16,14 @@ Task = Callable[[], None]
 
 
 class Endless:
-    """Work on a watched stream that ends only when the crew stops."""
+    """Work on a stream of the crew that ends only when the crew stops."""
 
     def __init__(self, crew: Crew) -> None:
         self.begun = Event()
         self._crew = crew
 
     def __call__(self) -> None:
-        for _ in self._crew.watched(self._stream()):
+        for _ in self._crew.ahead(self._stream(), len, "more"):
             pass
 
     def wait(self) -> None:
@@ -90,18 +90,21 @@ def test_an_error_of_the_block_ends_the_tasks_and_those_to_come(error: BaseExcep
     assert not done
 
 
-def test_the_error_is_told_even_where_the_stopped_are_done_before_the_one_that_failed() -> None:
+def test_the_error_is_told_even_where_the_stopped_are_done_before_the_one_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stopped_is_done = Event()
-
-    class SlowToFail(Event):
-        def set(self) -> None:
-            is_first = not self.is_set()
-            super().set()
-            assert not is_first or stopped_is_done.wait(PATIENCE)
 
     def run() -> None:
         with Crew(2) as crew:
-            crew._stop = SlowToFail()
+            stop = crew._stop
+
+            def stop_and_wait() -> None:
+                is_first = not crew._is_stopped
+                stop()
+                assert not is_first or stopped_is_done.wait(PATIENCE)
+
+            monkeypatch.setattr(crew, "_stop", stop_and_wait)
             work = Endless(crew)
             crew.start(work)
             crew._tasks[0].add_done_callback(lambda _: stopped_is_done.set())

@@ -8,8 +8,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from squashproxy.codec.library import find_library
 from squashproxy.codec.packing import iter_unpacked
-from squashproxy.span import Kept, Span
+from squashproxy.span import Inflated, Kept, Span
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
@@ -96,9 +97,9 @@ class PackedLayer:
         self.where = f"a layer packed with {packing.value}"
         self._blob = pack(tar, packing)
 
-    def open(self) -> Generator[bytes, None, None]:
+    def open(self) -> Generator[Inflated, None, None]:
         """The tar from its start."""
-        yield from iter_unpacked((self._blob,), self.where)
+        yield from iter_unpacked((self._blob,), self.where, find_library())
 
 
 @dataclass(frozen=True, slots=True)

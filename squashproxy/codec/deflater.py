@@ -1,0 +1,79 @@
+"""Compressing stretches of content anew, between code that is copied."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from zlib_ng import zlib_ng
+
+from squashproxy.codec.bits import BitWriter
+
+WINDOW = 32 << 10
+"""As far back as deflate can refer, in bytes (RFC 1951, section 2)."""
+
+_PIECE = 256 << 10
+_RAW = -15
+_MEMORY = 9
+
+Data = bytes | memoryview
+
+
+class Deflater:
+    """Writes deflate blocks to `bits`; each stretch refers to what went out before it."""
+
+    def __init__(self, bits: BitWriter, level: int) -> None:
+        self._bits = bits
+        self._level = level
+        self._stretch: zlib_ng._Compress | None = None
+        self._waiting: list[Data] = []
+        self._waiting_size = 0
+        self._recent: deque[Data] = deque()
+        self._recent_size = 0
+        self.size = 0
+        """The bytes of content that were compressed."""
+
+    def put(self, data: Data) -> None:
+        """Compress `data`, as the next part of a stretch."""
+        if self._stretch is None:
+            self._stretch = self._begin()
+        self.size += len(data)
+        self.remember(data)
+        self._waiting.append(data)
+        self._waiting_size += len(data)
+        if self._waiting_size >= _PIECE:
+            self._compress_pieces(self._stretch)
+
+    def end_stretch(self) -> None:
+        """Write all that was put, up to a whole byte."""
+        if self._stretch is None:
+            return
+        self._bits.put_bytes(self._stretch.compress(b"".join(self._waiting)))
+        self._bits.put_bytes(self._stretch.flush(zlib_ng.Z_SYNC_FLUSH))
+        self._stretch = None
+        self._waiting = []
+        self._waiting_size = 0
+
+    def remember(self, data: Data) -> None:
+        """Content went out, in whatever way; the last 32 KiB are the window of the next stretch."""
+        recent = self._recent
+        recent.append(data)
+        self._recent_size += len(data)
+        while self._recent_size - len(recent[0]) >= WINDOW:
+            self._recent_size -= len(recent.popleft())
+
+    def _begin(self) -> zlib_ng._Compress:
+        self._bits.end_byte()
+        window = b"".join(self._recent)[-WINDOW:]
+        return zlib_ng.compressobj(
+            self._level, zlib_ng.DEFLATED, _RAW, _MEMORY, zlib_ng.Z_DEFAULT_STRATEGY, window
+        )
+
+    def _compress_pieces(self, stretch: zlib_ng._Compress) -> None:
+        """Compress in even pieces, however the content arrived: the result may depend on them."""
+        whole = b"".join(self._waiting)
+        at = 0
+        while len(whole) - at >= _PIECE:
+            self._bits.put_bytes(stretch.compress(whole[at : at + _PIECE]))
+            at += _PIECE
+        self._waiting = [whole[at:]]
+        self._waiting_size = len(whole) - at

@@ -1,0 +1,58 @@
+"""The code of one stream, from the oldest block that may still be copied."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from squashproxy.span import Block, Inflated
+
+_MOST = 6 << 20
+"""Code of so many bytes is enough for the largest block that a splicer copies, and some more."""
+
+
+class Tape:
+    """Fed with chunks, in their order; what was settled is forgotten."""
+
+    def __init__(self) -> None:
+        self.blocks: deque[Block] = deque()
+        """Blocks whose end is known, in order; the reader takes them off."""
+        self._pieces: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._latest: Inflated | None = None
+
+    def add(self, sources: Sequence[Inflated]) -> None:
+        """Take in what chunks bring, unless they were added before."""
+        for source in sources:
+            if source is self._latest:
+                continue
+            self._latest = source
+            known = self._pieces[-1][0] if self._pieces else -1
+            for piece in source.code:
+                if piece[0] > known:
+                    self._pieces.append(piece)
+                    self._size += len(piece[1])
+            self.blocks += source.blocks
+        while self._size - len(self._pieces[0][1]) > _MOST:
+            self._drop_oldest()
+
+    def forget(self, bit: int) -> None:
+        """Nothing before `bit` of the blob will be asked for."""
+        byte = bit >> 3
+        pieces = self._pieces
+        while len(pieces) > 1 and pieces[1][0] <= byte:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._size -= len(self._pieces.popleft()[1])
+
+    def cut(self, first: int, end: int) -> list[memoryview]:
+        """The blob's bytes from `first` to `end`, excluded."""
+        views = []
+        for at, data in self._pieces:
+            if at >= end:
+                break
+            low, high = max(first - at, 0), min(end - at, len(data))
+            if low < high:
+                views.append(memoryview(data)[low:high])
+        return views
