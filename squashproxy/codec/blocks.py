@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterable
 
 from squashproxy.codec.frames import CHUNK, cut_short, damaged
 from squashproxy.codec.library import Library
-from squashproxy.errors import BadCompression
 from squashproxy.span import Block, Inflated
 
 _Z_BLOCK = 5
@@ -41,22 +40,18 @@ class _Member:
     def __init__(self, library: Library, at: int) -> None:
         self.at = at
         self.stream = library.stream()
-        if library.begin(ctypes.byref(self.stream)) != _OK:
+        self.reference = ctypes.byref(self.stream)
+        if library.begin(self.reference) != _OK:
             raise MemoryError(f"{library.name} could not begin a stream")
-        self._finalizer = weakref.finalize(self, library.end, self.stream)
-
-    def close(self) -> None:
-        """Give its memory back."""
-        self._finalizer()
+        self.close = weakref.finalize(self, library.end, self.stream)
 
 
 class _Reader:
     def __init__(self, where: str, library: Library) -> None:
         self._where = where
         self._library = library
-        self._buffer = ctypes.create_string_buffer(CHUNK)
-        self._address = ctypes.addressof(self._buffer)
-        self._filled = 0
+        self._chunk = _Chunk()
+        self._room = CHUNK
         self._content = 0
         self._blob = 0
         self._code: list[tuple[int, bytes]] = []
@@ -66,90 +61,104 @@ class _Reader:
         self._boundary: tuple[int, int] | None = None
 
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
-        """Inflate another piece of the blob."""
+        """Inflate another piece of the blob.
+
+        A full chunk goes out only when the next symbol needs room: blocks that end right where the
+        chunk does belong to it.
+        """
         if not piece:
             return
         self._code.append((self._blob, piece))
-        address = ctypes.cast(ctypes.c_char_p(piece), ctypes.c_void_p).value or 0
-        size = len(piece)
-        at = 0
-        while True:
+        start = _address_of(piece)
+        left = len(piece)
+        while left:
             member = self._member
             if member is None:
-                at = self._skip_padding(piece, at)
-                if at == size:
+                left = self._skip_padding(piece, left)
+                if not left:
                     break
-                member = self._begin(self._blob + at)
-            at, at_boundary = self._step(member, address, at, size)
-            if at_boundary:
-                continue
-            if self._filled == CHUNK and (at < size or self._member is None):
+                member = self._begin(self._blob + len(piece) - left)
+            stream = member.stream
+            stream.next_in, stream.avail_in = start + len(piece) - left, left
+            stream.next_out, stream.avail_out = self._chunk.address + CHUNK - self._room, self._room
+            self._run(member)
+            left, self._room = stream.avail_in, stream.avail_out
+            if left and not self._room and self._member is not None:
                 yield self._take(self._code[-1:])
-            elif self._member is not None and at == size:
-                break
-        self._blob += size
+        self._blob += len(piece)
 
     def finish(self) -> Generator[Inflated, None, None]:
         """The blob is over: the last chunk."""
-        if self._member is not None:
-            if self._filled:
-                yield self._take([])
-            raise cut_short(self._where)
-        if self._filled:
+        if self._room < CHUNK:
             yield self._take([])
+        if self._member is not None:
+            raise cut_short(self._where)
 
-    def _skip_padding(self, piece: bytes, at: int) -> int:
-        if self._blob + at == 0:
-            return at
-        rest = piece[at:].lstrip(b"\0")
-        return len(piece) - len(rest)
+    def _skip_padding(self, piece: bytes, left: int) -> int:
+        if self._blob + len(piece) == left:
+            return left
+        return len(piece[-left:].lstrip(b"\0"))
 
     def _begin(self, at: int) -> _Member:
         self._member = _Member(self._library, at)
-        self._window = self._content + self._filled
+        self._window = self._content + CHUNK - self._room
         self._boundary = None
         return self._member
 
-    def _step(self, member: _Member, address: int, at: int, size: int) -> tuple[int, bool]:
-        """One call: how far the piece was read, and whether it stopped at a block's boundary."""
-        stream = member.stream
-        stream.next_in, stream.avail_in = address + at, size - at
-        stream.next_out, stream.avail_out = self._address + self._filled, CHUNK - self._filled
-        code = self._library.inflate(ctypes.byref(stream), _Z_BLOCK)
-        self._filled = CHUNK - stream.avail_out
-        at = size - stream.avail_in
-        if code == _STREAM_END:
-            member.close()
-            self._member = None
-            return at, False
-        if code not in (_OK, _BUFFER_ERROR):
-            raise self._damaged(stream)
-        state = stream.data_type
-        if not state & _BOUNDARY:
-            return at, False
-        bit = 8 * (member.at + stream.total_in) - (state & _UNUSED_BITS)
-        return at, self._note(bit, is_final=bool(state & _LAST_BLOCK))
+    def _run(self, member: _Member) -> None:
+        """Inflate until the piece is used up, the chunk is full, or the member ends."""
+        inflate, stream, reference = self._library.inflate, member.stream, member.reference
+        while True:
+            code = inflate(reference, _Z_BLOCK)
+            if code == _STREAM_END:
+                member.close()
+                self._member = None
+                return
+            if code not in (_OK, _BUFFER_ERROR):
+                reason: bytes = stream.msg or b"no reason given"
+                raise damaged(self._where, reason.decode("ascii", "replace"))
+            state: int = stream.data_type
+            if not state & _BOUNDARY:
+                return
+            bit = 8 * (member.at + stream.total_in) - (state & _UNUSED_BITS)
+            content = self._content + CHUNK - stream.avail_out
+            if not self._note(content, bit, is_final=bool(state & _LAST_BLOCK)):
+                return
 
-    def _note(self, bit: int, *, is_final: bool) -> bool:
+    def _note(self, content: int, bit: int, *, is_final: bool) -> bool:
         """A block, or the member's header, ends at `bit` of the blob; False if that was known."""
-        content = self._content + self._filled
-        if self._boundary is not None:
-            start, first_bit = self._boundary
-            if bit == first_bit:
-                return False
-            block = Block(start, content, first_bit, bit, is_final, self._window)
-            self._blocks.append(block)
-        self._boundary = (content, bit)
+        boundary, self._boundary = self._boundary, (content, bit)
+        if boundary is None:
+            return True
+        start, first_bit = boundary
+        if bit == first_bit:
+            return False
+        self._blocks.append(Block(start, content, first_bit, bit, is_final, self._window))
         return True
 
     def _take(self, still_read: list[tuple[int, bytes]]) -> Inflated:
-        content = ctypes.string_at(self._address, self._filled)
-        self._content += self._filled
-        self._filled = 0
+        filled = CHUNK - self._room
+        content = self._chunk.content if not self._room else self._chunk.content[:filled]
         inflated = Inflated(content, self._code, self._blocks)
+        self._content += filled
+        self._chunk = _Chunk()
+        self._room = CHUNK
         self._code, self._blocks = still_read, []
         return inflated
 
-    def _damaged(self, stream: object) -> BadCompression:
-        reason: bytes | None = getattr(stream, "msg", None)
-        return damaged(self._where, (reason or b"no reason given").decode("ascii", "replace"))
+
+_new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
+_new_bytes.restype = ctypes.py_object
+_new_bytes.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t)
+
+
+class _Chunk:
+    """Bytes that are filled before anyone else sees them, as the C API allows; saves a copy."""
+
+    def __init__(self) -> None:
+        self.content: bytes = _new_bytes(None, CHUNK)
+        self.address = _address_of(self.content)
+
+
+def _address_of(data: bytes) -> int:
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0

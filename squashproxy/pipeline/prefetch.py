@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Event
 
 from squashproxy.pipeline.ahead import Ahead
 from squashproxy.pipeline.crew import Crew
@@ -23,7 +24,7 @@ class Prefetch:
         self._layers = layers
         self._kept = kept
         self._crew = crew
-        self._begun: dict[int, _Reading] = {}
+        self._begun: dict[int, PrefetchedStream] = {}
         self.layers = [PrefetchedLayer(self, number) for number in range(len(layers))]
         """The layers as the merge is to see them, base first."""
 
@@ -31,34 +32,45 @@ class Prefetch:
         """The layer, for people."""
         return self._layers[number].where
 
-    def open(self, number: int) -> Generator[Inflated, None, None]:
-        """A layer's tar from its start. Those below it begin as well."""
+    def open(self, number: int) -> PrefetchedStream:
+        """Begin to read a layer, and those below it as well."""
         reading = self._begun.pop(number, None) or self._begin(number)
         for below in range(number - 1, max(self._kept, number - _LAYERS_AHEAD) - 1, -1):
             if below not in self._begun:
                 self._begun[below] = self._begin(below)
-        try:
-            yield from reading.inflated
-        finally:
-            reading.stop()
+        return reading
 
-    def _begin(self, number: int) -> _Reading:
+    def _begin(self, number: int) -> PrefetchedStream:
         layer = self._layers[number]
         fetched = self._crew.ahead(layer.iter_fetched(), len, f"fetch {layer.number}")
-        chunks = layer.iter_unpacked(iter(fetched))
+        skipped = Event()
+        chunks = layer.iter_unpacked(iter(fetched), skipped.is_set)
         inflated = self._crew.ahead(chunks, _weigh, f"inflate {layer.number}")
-        return _Reading(fetched, inflated)
+        return PrefetchedStream(fetched, inflated, skipped)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    fetched: Ahead[bytes]
-    inflated: Ahead[Inflated]
+class PrefetchedStream:
+    """A layer's tar, while it is fetched and inflated."""
 
-    def stop(self) -> None:
+    def __init__(self, fetched: Ahead[bytes], inflated: Ahead[Inflated], skipped: Event) -> None:
+        self._fetched = fetched
+        self._inflated = inflated
+        self._skipped = skipped
+        self._chunks = iter(inflated)
+
+    def __iter__(self) -> Iterator[Inflated]:
+        return self._chunks
+
+    def skip_rest(self) -> None:
+        """Read to the end without inflating, so that the digest is checked all the same."""
+        self._skipped.set()
+        for _ in self._chunks:
+            pass
+
+    def close(self) -> None:
         """Read no further, where the end was not reached."""
-        self.inflated.stop()
-        self.fetched.stop()
+        self._inflated.stop()
+        self._fetched.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +85,8 @@ class PrefetchedLayer:
         """The layer, for people."""
         return self.prefetch.where(self.number)
 
-    def open(self) -> Generator[Inflated, None, None]:
-        """The inflated tar from its start."""
+    def open(self) -> PrefetchedStream:
+        """Begin to read the layer; to be closed."""
         return self.prefetch.open(self.number)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.codec.library import Library
@@ -40,17 +40,22 @@ class SourceLayer:
             f"{self.source.name}"
         )
 
-    def iter_unpacked(self, blob: Iterator[bytes]) -> Iterator[Inflated]:
-        """The tar in the layer's blob from its start.
+    def iter_unpacked(
+        self, blob: Iterator[bytes], is_skipped: Callable[[], bool]
+    ) -> Iterator[Inflated]:
+        """The tar in the layer's blob from its start; once it `is_skipped`, the blob is only read.
 
         Raises LimitExceeded past `max_ratio`. A blob that does not inflate is read to its end all
         the same: where its digest is wrong too, IntegrityError says whose fault it is.
         """
         try:
-            yield from self._iter_limited(iter_unpacked(blob, self.where, self.library))
+            for chunk in self._iter_limited(iter_unpacked(blob, self.where, self.library)):
+                yield chunk
+                if is_skipped():
+                    _read_rest(blob)
+                    return
         except BadCompression:
-            for _ in blob:
-                pass
+            _read_rest(blob)
             raise
 
     def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
@@ -75,6 +80,12 @@ class SourceLayer:
                     yield chunk
         finally:
             task.finish("read")
+
+
+def _read_rest(blob: Iterator[bytes]) -> None:
+    """Read to the end, where size and digest are checked."""
+    for _ in blob:
+        pass
 
 
 def layers_of(

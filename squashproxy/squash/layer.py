@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from squashproxy.span import Inflated
 from squashproxy.squash.facts import Facts
+
+
+class LayerStream(Protocol):
+    """The inflated tar of a layer from its start, in chunks of 64 to 256 KiB, once."""
+
+    def __iter__(self) -> Iterator[Inflated]: ...
+
+    def skip_rest(self) -> None:
+        """Read to the end without looking, so that the blob's digest is checked all the same."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the blob, wherever the reading stopped."""
+        ...
 
 
 class Layer(Protocol):
@@ -18,8 +32,8 @@ class Layer(Protocol):
         """The layer, for people: its number and digest."""
         ...
 
-    def open(self) -> Generator[Inflated, None, None]:
-        """The inflated tar from its start, in chunks of 64 to 256 KiB."""
+    def open(self) -> LayerStream:
+        """Begin to read the layer; to be closed."""
         ...
 
 

@@ -60,6 +60,7 @@ class LinkTable:
         self._below: dict[bytes, set[bytes]] = {}
         self._cut: set[bytes] = set()
         self._waiting = 0
+        self._is_kept = False
         self.promised: dict[int, list[Link]] = {}
         """By ordinal: links that take over a hidden file of this layer when it is read again."""
         self._leaving: dict[bytes, list[Link]] = {}
@@ -76,6 +77,7 @@ class LinkTable:
         self._hidden = {}
         self._aliases = {}
         self._cut = set()
+        self._is_kept = False
         self.promised = {}
         for path, links in self._leaving.items():
             self.parked.setdefault(path, []).extend(links)
@@ -131,6 +133,15 @@ class LinkTable:
             above = parent_of(above)
             self._below[above].discard(path)
         return links
+
+    def try_keep(self, ordinal: int) -> list[Link] | None:
+        """On the second reading: the links that take over entry `ordinal`, if it was promised."""
+        self._is_kept = not self.promised
+        return self.promised.pop(ordinal, None)
+
+    def are_kept(self) -> bool:
+        """Whether all promises are kept, and the entry behind the last one was seen."""
+        return self._is_kept
 
     def hide_below(self, path: bytes, *, itself: bool) -> None:
         """From layers below this one, what lies under `path` (and at it) cannot be seen."""

@@ -7,7 +7,7 @@ RestartNeeded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from squashproxy.archive.header import END_OF_ARCHIVE
 from squashproxy.archive.rewrite import directory_header, empty_file_header, with_link
@@ -70,15 +70,17 @@ class Merge:
         yield from self._iter_pass(number, decide)
         if self._links.promised:
             self.report.fallbacks += 1
-            yield from self._iter_pass(number, self._take_promised)
+            yield from self._iter_pass(number, self._take_promised, self._links.are_kept)
         while (target := self._links.find_cut()) is not None:
             yield from self._iter_own_links(target)
 
-    def _iter_pass(self, number: int, decide: Decision) -> Iterator[Span]:
-        """Read one layer to its end and let `decide` speak on every entry."""
+    def _iter_pass(
+        self, number: int, decide: Decision, is_done: Callable[[], bool] = lambda: False
+    ) -> Iterator[Span]:
+        """Read one layer and let `decide` speak on every entry, until it `is_done`."""
         scanner = TarScanner(self._layers[number].where, self._streams)
         self._streams += 1
-        for spans in iter_walk(self._layers[number], scanner, decide):
+        for spans in iter_walk(self._layers[number], scanner, decide, is_done):
             if number >= self._options.kept:
                 self._check_limits(number, scanner)
             if spans:
@@ -88,7 +90,7 @@ class Merge:
 
     def _take_promised(self, scanner: TarScanner) -> None:
         """On the second reading: files that are hidden, but live on under their links' names."""
-        links = self._links.promised.get(scanner.ordinal)
+        links = self._links.try_keep(scanner.ordinal)
         if links:
             self._judge.revive(scanner, links)
         else:

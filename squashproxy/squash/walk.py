@@ -13,13 +13,16 @@ from squashproxy.squash.layer import Layer
 Decision = Callable[[TarScanner], None]
 
 
-def iter_walk(layer: Layer, scanner: TarScanner, decide: Decision) -> Iterator[list[Span]]:
-    """Read `layer` to its end and let `decide` speak on every entry; the spans, chunk by chunk.
+def iter_walk(
+    layer: Layer, scanner: TarScanner, decide: Decision, is_done: Callable[[], bool] = lambda: False
+) -> Iterator[list[Span]]:
+    """Read `layer` and let `decide` speak on every entry; the spans, chunk by chunk.
 
-    Raises BadArchive, also where `decide` raises BadEntry, and what reading the layer raises.
+    Once `is_done`, the rest of the layer is only read. Raises BadArchive, also where `decide`
+    raises BadEntry, and what reading the layer raises.
     """
-    with closing(layer.open()) as chunks:
-        for chunk in chunks:
+    with closing(layer.open()) as stream:
+        for chunk in stream:
             scanner.feed(chunk)
             while scanner.advance():
                 try:
@@ -27,6 +30,9 @@ def iter_walk(layer: Layer, scanner: TarScanner, decide: Decision) -> Iterator[l
                 except BadEntry as error:
                     raise error.at(scanner.where, scanner.path) from error
             yield scanner.take()
+            if is_done():
+                stream.skip_rest()
+                return
     yield scanner.finish()
 
 

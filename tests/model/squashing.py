@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.span import Inflated
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
+
+
+class MemoryStream:
+    """A layer's chunks."""
+
+    def __init__(self, chunks: Iterable[Inflated]) -> None:
+        self._chunks = iter(chunks)
+
+    def __iter__(self) -> Iterator[Inflated]:
+        return self._chunks
+
+    def skip_rest(self) -> None:
+        """Nothing: there is no digest."""
+
+    def close(self) -> None:
+        """Nothing: there is no blob."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +35,10 @@ class MemoryLayer:
     tar: bytes
     chunk: int
 
-    def open(self) -> Generator[Inflated, None, None]:
+    def open(self) -> MemoryStream:
         """The tar from its start."""
-        for at in range(0, len(self.tar), self.chunk):
-            yield Inflated(self.tar[at : at + self.chunk])
+        starts = range(0, len(self.tar), self.chunk)
+        return MemoryStream(Inflated(self.tar[at : at + self.chunk]) for at in starts)
 
 
 def squash_in_process(layers: Sequence[bytes], kept: int, chunk: int = 65536) -> bytes:

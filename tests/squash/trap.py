@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from squashproxy.codec.library import find_library
 from squashproxy.codec.packing import iter_unpacked
-from squashproxy.span import Inflated, Kept, Span
+from squashproxy.span import Kept, Span
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.testing import LayerBuilder, Packing, pack
 from tests.model.inode import Inode, tree_of
 from tests.model.node import Kind, Node
-from tests.model.squashing import MemoryLayer
+from tests.model.squashing import MemoryLayer, MemoryStream
 from tests.model.untar import Names, apply_layer
 from tests.squash.nodes import Literal, as_tree
 
@@ -97,9 +97,9 @@ class PackedLayer:
         self.where = f"a layer packed with {packing.value}"
         self._blob = pack(tar, packing)
 
-    def open(self) -> Generator[Inflated, None, None]:
+    def open(self) -> MemoryStream:
         """The tar from its start."""
-        yield from iter_unpacked((self._blob,), self.where, find_library())
+        return MemoryStream(iter_unpacked((self._blob,), self.where, find_library()))
 
 
 @dataclass(frozen=True, slots=True)
