@@ -12,7 +12,6 @@ from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
-from squashproxy.report.progress import ProgressObserver
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.registry import RegistrySink, RegistrySource
 
@@ -63,5 +62,7 @@ def watching(common: CommonOptions) -> Iterator[LoggingObserver]:
     if common.quiet or not sys.stderr.isatty():
         yield LoggingObserver()
         return
+    from squashproxy.report.progress import ProgressObserver  # noqa: PLC0415 - loads rich
+
     with ProgressObserver() as progress:
         yield LoggingObserver(progress)

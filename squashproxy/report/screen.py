@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.table import Table
 
 COLUMN_GAP = 2
 """Blanks between two columns of a table."""
@@ -18,10 +16,13 @@ _ANY_WIDTH = 1000
 class Screen:
     """Where a report is written; without a terminal it holds no colour and no drawn lines.
 
-    All text is taken as it is, not as rich's markup: references and paths hold brackets.
+    All text is taken as it is, not as rich's markup: references and paths hold brackets. rich is
+    loaded with the first screen: with `--json` nobody waits for it.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
+        from rich.console import Console  # noqa: PLC0415 - see the class
+
         self._console = Console(
             file=stream or sys.stdout, markup=False, highlight=False, emoji=False
         )
@@ -33,10 +34,15 @@ class Screen:
 
     def line(self, text: str = "", style: str = "") -> None:
         """Write one line, however long: a terminal may wrap it, a pipe gets it whole."""
+        from rich.text import Text  # noqa: PLC0415 - see the class
+
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def table(self, *columns: str, left: int = 1) -> Table:
         """An empty table whose first `left` columns are text, and whose others are figures."""
+        from rich import box  # noqa: PLC0415 - see the class
+        from rich.table import Table  # noqa: PLC0415
+
         drawn = box.SIMPLE_HEAD if self._console.is_terminal else None
         padding = COLUMN_GAP - 1 if drawn else COLUMN_GAP
         table = Table(box=drawn, padding=(0, padding, 0, 0), pad_edge=False, show_edge=False)
