@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 
 from squashproxy.codec.frames import CHUNK, cut_short, damaged
 from squashproxy.codec.library import Library
 from squashproxy.span import Block, Inflated
+
+_MANY = 1024
+"""A chunk with so many blocks goes out before it is full: empty ones would fill the memory."""
 
 _Z_BLOCK = 5
 _OK = 0
@@ -24,9 +27,10 @@ def iter_inflated(
 ) -> Generator[Inflated, None, None]:
     """The content of all members, in chunks of 256 KiB, with code and blocks.
 
-    Where the chunks of content end does not depend on the pieces of the blob, nor does which chunk
-    a block belongs to. Every member's CRC-32 and length are checked; zero bytes after a member are
-    padding. Raises BadCompression.
+    Only the last chunk is shorter, and one with a thousand blocks. Where the chunks of content end
+    does not depend on the pieces of the blob, nor does which chunk a block belongs to. Every
+    member's CRC-32 and length are checked; zero bytes after a member are padding. Raises
+    BadCompression.
     """
     reader = _Reader(where, library)
     for piece in blob:
@@ -59,6 +63,7 @@ class _Reader:
         self._member: _Member | None = None
         self._window = 0
         self._boundary: tuple[int, int] | None = None
+        self._latest = 0
 
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
         """Inflate another piece of the blob.
@@ -83,14 +88,16 @@ class _Reader:
             stream.next_out, stream.avail_out = self._chunk.address + CHUNK - self._room, self._room
             self._run(member)
             left, self._room = stream.avail_in, stream.avail_out
-            if left and not self._room and self._member is not None:
-                yield self._take(self._code[-1:])
+            is_full = left and not self._room and self._member is not None
+            if is_full or len(self._blocks) >= _MANY:
+                yield from self._take(self._code[-1:])
+        if self._boundary is None and self._latest <= 8 * self._blob:
+            self._code.pop()
         self._blob += len(piece)
 
     def finish(self) -> Generator[Inflated, None, None]:
         """The blob is over: the last chunk."""
-        if self._room < CHUNK:
-            yield self._take([])
+        yield from self._take([])
         if self._member is not None:
             raise cut_short(self._where)
 
@@ -106,13 +113,13 @@ class _Reader:
         return self._member
 
     def _run(self, member: _Member) -> None:
-        """Inflate until the piece is used up, the chunk is full, or the member ends."""
+        """Inflate until the piece is used up, the chunk should go, or the member ends."""
         inflate, stream, reference = self._library.inflate, member.stream, member.reference
         while True:
             code = inflate(reference, _Z_BLOCK)
             if code == _STREAM_END:
                 member.close()
-                self._member = None
+                self._member = self._boundary = None
                 return
             if code not in (_OK, _BUFFER_ERROR):
                 reason: bytes = stream.msg or b"no reason given"
@@ -122,12 +129,14 @@ class _Reader:
                 return
             bit = 8 * (member.at + stream.total_in) - (state & _UNUSED_BITS)
             content = self._content + CHUNK - stream.avail_out
-            if not self._note(content, bit, is_final=bool(state & _LAST_BLOCK)):
+            is_news = self._note(content, bit, is_final=bool(state & _LAST_BLOCK))
+            if not is_news or len(self._blocks) >= _MANY:
                 return
 
     def _note(self, content: int, bit: int, *, is_final: bool) -> bool:
         """A block, or the member's header, ends at `bit` of the blob; False if that was known."""
         boundary, self._boundary = self._boundary, (content, bit)
+        self._latest = bit
         if boundary is None:
             return True
         start, first_bit = boundary
@@ -136,15 +145,17 @@ class _Reader:
         self._blocks.append(Block(start, content, first_bit, bit, is_final, self._window))
         return True
 
-    def _take(self, still_read: list[tuple[int, bytes]]) -> Inflated:
+    def _take(self, still_read: list[tuple[int, bytes]]) -> Iterator[Inflated]:
+        """The chunk, unless there is no content; then its blocks are good for nothing."""
         filled = CHUNK - self._room
         content = self._chunk.content if not self._room else self._chunk.content[:filled]
         inflated = Inflated(content, self._code, self._blocks)
-        self._content += filled
-        self._chunk = _Chunk()
-        self._room = CHUNK
         self._code, self._blocks = still_read, []
-        return inflated
+        if filled:
+            self._content += filled
+            self._chunk = _Chunk()
+            self._room = CHUNK
+            yield inflated
 
 
 _new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize

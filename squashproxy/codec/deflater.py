@@ -12,6 +12,7 @@ WINDOW = 32 << 10
 """As far back as deflate can refer, in bytes (RFC 1951, section 2)."""
 
 _PIECE = 256 << 10
+_SMALL = 4 << 10
 _RAW = -15
 _MEMORY = 9
 
@@ -33,7 +34,12 @@ class Deflater:
         """The bytes of content that were compressed."""
 
     def put(self, data: Data) -> None:
-        """Compress `data`, as the next part of a stretch."""
+        """Compress `data`, as the next part of a stretch.
+
+        Little of it is copied, since a view keeps the whole chunk that it was cut from.
+        """
+        if len(data) < _SMALL:
+            data = bytes(data)
         if self._stretch is None:
             self._stretch = self._begin()
         self.size += len(data)

@@ -19,7 +19,9 @@ from squashproxy.codec.tape import Tape
 from squashproxy.span import Block, Kept, Span
 
 MAX_BLOCK = 4 << 20
-"""A block with more content than this many bytes is compressed anew: memory stays bounded."""
+"""A block with more bytes of content, or of code, is compressed anew: memory stays bounded."""
+
+_NOWHERE = -1
 
 _COPY_BITS = 8 * (256 << 10)
 """So much code that blocks in a row make up is written out, though more might follow."""
@@ -35,10 +37,10 @@ class Splicer:
         self._size = 0
         self._bits = BitWriter()
         self._deflater = Deflater(self._bits, LEVEL)
-        self._stream = -1
+        self._stream = _NOWHERE
         self._tape = Tape()
         self._run = 0
-        self._end = 0
+        self._end = _NOWHERE
         self._held: deque[Data] = deque()
         self._held_size = 0
         self._copy: tuple[int, int] | None = None
@@ -101,6 +103,7 @@ class Splicer:
         """What follows does not stand behind this in its source; the block under way is cut."""
         if self._held_size:
             self._encode_held(self._held_size)
+        self._end = _NOWHERE
 
     def _settle_blocks(self) -> None:
         """Copy or encode the blocks that end within what was kept so far."""
@@ -118,15 +121,19 @@ class Splicer:
                 self._copy_block(block, size)
             else:
                 self._encode_held(size)
-        if self._copy is not None and self._copy[1] - self._copy[0] > _COPY_BITS:
-            self._write_copy(self._copy)
+        copy = self._copy
+        if copy is not None and (copy[1] - copy[0] > _COPY_BITS or self._tape.is_full):
+            self._write_copy(copy)
         self._tape.forget(self._copy[0] if self._copy is not None else settled)
 
     def _may_copy(self, block: Block, size: int) -> bool:
         """Whether all of a block, whose last `size` bytes are held, can go out as it is."""
         length = block.end - block.start
-        is_whole = size == length <= MAX_BLOCK and block.start >= self._run
-        return is_whole and (block.start - self._run >= WINDOW or self._run <= block.window)
+        if size != length or length > MAX_BLOCK or block.start < self._run:
+            return False
+        if block.end_bit - block.first_bit > 8 * MAX_BLOCK or not self._tape.holds(block.first_bit):
+            return False
+        return block.start - self._run >= WINDOW or self._run <= block.window
 
     def _pass_empty(self, block: Block) -> None:
         """A block without content is only good for going on with a copy without a seam."""

@@ -33,8 +33,15 @@ class Tape:
                     self._pieces.append(piece)
                     self._size += len(piece[1])
             self.blocks += source.blocks
-        while self._size - len(self._pieces[0][1]) > _MOST:
-            self._drop_oldest()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the oldest code goes next, asked for or not.
+
+        The newest piece does not count: most of it may lie behind the block under way.
+        """
+        oldest, newest = self._pieces[0][1], self._pieces[-1][1]
+        return self._size - len(oldest) - len(newest) > _MOST
 
     def forget(self, bit: int) -> None:
         """Nothing before `bit` of the blob will be asked for."""
@@ -42,6 +49,12 @@ class Tape:
         pieces = self._pieces
         while len(pieces) > 1 and pieces[1][0] <= byte:
             self._drop_oldest()
+        while self.is_full:
+            self._drop_oldest()
+
+    def holds(self, bit: int) -> bool:
+        """Whether the code from `bit` of the blob on is still there."""
+        return self._pieces[0][0] <= bit >> 3
 
     def _drop_oldest(self) -> None:
         self._size -= len(self._pieces.popleft()[1])

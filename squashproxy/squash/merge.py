@@ -110,7 +110,8 @@ class Merge:
 
     def _check_limits(self, number: int, scanner: TarScanner) -> None:
         options, report = self._options, self.report
-        report.layers[number].unpacked = scanner.consumed
+        count = report.layers[number]
+        count.unpacked = max(count.unpacked, scanner.consumed)
         for what, value, limit, option in (
             ("entries", report.entries, options.max_entries, "--max-entries"),
             ("unpacked bytes", report.unpacked, options.max_unpacked, "--max-unpacked"),

@@ -34,6 +34,8 @@ from tests.real.snapshot import mounted, write_upper
 TAG = "v1"
 TOOLS = ("git", "perl", "bzip2", "e2fsprogs")
 TOOLCHAIN = ("python3", "g++", "make")
+LARGE_TOOLCHAIN = (*TOOLCHAIN, "openjdk-17-jdk-headless", "golang-go", "clang", "cmake")
+"""What makes the image larger than a gigabyte, for benchmarks."""
 ARCHIVES = Path("var/cache/apt/archives")
 _DOCUMENTATION = ("usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian")
 _MERGED = ("bin", "sbin", "lib", "lib64")
@@ -52,18 +54,18 @@ class Selection:
     upgrades: Sequence[Package]
 
     @classmethod
-    def from_mirrors(cls) -> Selection:
+    def from_mirrors(cls, toolchain: Sequence[str]) -> Selection:
         """What the mirrors hold today; packages with several versions begin with the oldest."""
         base = essential()
         tools = closure(TOOLS) - base
-        toolchain = closure(TOOLCHAIN) - base - tools
-        known = versions(base | tools | toolchain)
+        compilers = closure(toolchain) - base - tools
+        known = versions(base | tools | compilers)
 
         def oldest(names: Iterable[str]) -> list[Package]:
             return [known[name][-1] for name in sorted(names)]
 
         upgrades = [held[0] for _, held in sorted(known.items()) if len(held) > 1]
-        return cls(oldest(base), oldest(tools), oldest(toolchain), upgrades)
+        return cls(oldest(base), oldest(tools), oldest(compilers), upgrades)
 
     def all(self) -> list[Package]:
         """Every package of every layer."""
@@ -141,9 +143,9 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
-def build(layout: Path, debs: Path) -> None:
+def build(layout: Path, debs: Path, toolchain: Sequence[str]) -> None:
     """Build the image into an OCI layout, under the tag `v1`; `debs` keeps what was fetched."""
-    selection = Selection.from_mirrors()
+    selection = Selection.from_mirrors(toolchain)
     dockerfile = Dockerfile(selection, download(selection.all(), debs))
     writer = LayoutWriter(layout)
     layers = []
@@ -158,17 +160,18 @@ def build(layout: Path, debs: Path) -> None:
     writer.add_image(TAG, layers)
 
 
-def cached(cache: Path) -> Path:
+def cached(cache: Path, toolchain: Sequence[str] = TOOLCHAIN) -> Path:
     """The layout of the image, built at most once for each version of the scripts."""
     here = Path(__file__).parent
-    key = hashlib.sha256(b"".join((here / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
+    sources = [(here / name).read_bytes() for name in _SOURCES]
+    key = hashlib.sha256(b"".join((*sources, repr(toolchain).encode()))).hexdigest()[:16]
     layout = cache / f"real-image-{key}"
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not layout.exists():
             with tempfile.TemporaryDirectory(dir=cache) as building:
-                build(Path(building) / "image", cache / "debs")
+                build(Path(building) / "image", cache / "debs", toolchain)
                 (Path(building) / "image").rename(layout)
     return layout
 

@@ -1,0 +1,105 @@
+"""The benchmark: squashproxy beside its peers, image by image, in one run.
+
+    tests/bench/run [--runs N] [--images NAME ...] [--scale S] [--into FOLDER] [--readme]
+
+Prints the table, and writes results.json, results.md and chart.svg, beside this file unless told
+otherwise; with --readme also the table of the README. A scale below 1 makes the images smaller, for
+trying out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from tests.bench.bench import Bench
+from tests.bench.chart import draw
+from tests.bench.images import IMAGES
+from tests.bench.results import Results, Row, to_markdown
+from tests.bench.tools import PROGRAM, find_tools
+from tests.real.real_image import cache_folder
+from tests.real.registries import run_registry
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+_BEGIN, _END = "<!-- benchmark begins -->\n", "<!-- benchmark ends -->\n"
+_STARTS = 11
+
+
+def main() -> None:
+    """The command line."""
+    arguments = _parser().parse_args()
+    cache = cache_folder() / "bench"
+    tools, missing = find_tools(cache)
+    with (
+        run_registry(cache / f"source-{arguments.scale:g}", logs_access=True) as source,
+        run_registry(cache / "target") as target,
+    ):
+        bench = Bench(source, target, tools, arguments.runs, arguments.scale)
+        rows: list[Row] = []
+        for image in IMAGES:
+            if image.name in arguments.images:
+                rows += bench.iter_rows(image)
+    figures = {**bench.figures, **_single_figures(arguments.scale)}
+    results = Results(_machine(), arguments.scale, rows, figures, missing)
+    _write(results, arguments.into)
+    if arguments.readme:
+        _write_readme(results)
+    sys.stdout.write(to_markdown(results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = [image.name for image in IMAGES]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=3, help="of every quick tool; default 3")
+    parser.add_argument("--images", nargs="+", choices=names, default=names)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--into", type=Path, default=HERE)
+    parser.add_argument("--readme", action="store_true")
+    return parser
+
+
+def _single_figures(scale: float) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.bench.merging", str(round(1_000_000 * scale))]
+    merging = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return {
+        "entries a second through scan and merge": json.loads(merging.stdout)["entries_per_second"],
+        f"{PROGRAM} --version, milliseconds": 1000 * median(_time_start() for _ in range(_STARTS)),
+    }
+
+
+def _time_start() -> float:
+    program = Path(sys.executable).with_name(PROGRAM)
+    begun = time.perf_counter()
+    subprocess.run([program, "--version"], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def _machine() -> str:
+    python = f"Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {python}"
+
+
+def _write(results: Results, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
+    (folder / "results.md").write_text(to_markdown(results))
+    draw(results, folder / "chart.svg")
+
+
+def _write_readme(results: Results) -> None:
+    before, _, rest = README.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    README.write_text(f"{before}{_BEGIN}\n{to_markdown(results)}\n{_END}{after}")
+
+
+if __name__ == "__main__":
+    main()

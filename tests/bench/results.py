@@ -1,0 +1,86 @@
+"""Results as they are kept, and the table that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PEER = "skopeo copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One tool on one image, medians; sizes in bytes, `result` None where the tool makes none."""
+
+    image: str
+    about: str
+    tool: str
+    runs: int
+    wall: float
+    cpu: float
+    peak: int
+    down: int
+    up: int
+    result: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All rows of one benchmark; `figures` are by name, `missing` are sentences."""
+
+    machine: str
+    scale: float
+    rows: Sequence[Row]
+    figures: Mapping[str, float]
+    missing: Sequence[str]
+
+    def find(self, image: str, tool: str) -> Row | None:
+        """One tool's row for one image."""
+        return next((row for row in self.rows if (row.image, row.tool) == (image, tool)), None)
+
+    def ratio(self, image: str, tool: str, other: str) -> float | None:
+        """The wall time of one tool in units of the other's."""
+        row, peer = self.find(image, tool), self.find(image, other)
+        return None if row is None or peer is None else row.wall / peer.wall
+
+
+_MOVED = "down MB | up MB | result MB"
+
+
+def to_markdown(results: Results) -> str:
+    """The table, the single figures, and what was not there."""
+    lines = [
+        f"{results.machine}; both registries on the same machine; medians.",
+        "",
+        f"| image | tool | seconds | times {PEER} | CPU s | peak MB | {_MOVED} |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    shown = ""
+    for row in results.rows:
+        image = "" if row.image == shown else f"**{row.image}**: {row.about}"
+        shown = row.image
+        lines.append(_line(results, row, image))
+    lines.append("")
+    lines += [f"- {name}: {value:,.4g}" for name, value in results.figures.items()]
+    lines += [f"- not measured: {sentence}" for sentence in results.missing]
+    return "\n".join(lines) + "\n"
+
+
+def _line(results: Results, row: Row, image: str) -> str:
+    ratio = results.ratio(row.image, row.tool, PEER)
+    cells = (
+        image,
+        row.tool,
+        f"{row.wall:.2f}",
+        "" if ratio is None else f"{ratio:.2f}",
+        f"{row.cpu:.2f}",
+        _megabytes(row.peak),
+        _megabytes(row.down),
+        _megabytes(row.up),
+        "" if row.result is None else _megabytes(row.result),
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f}" if size < 10e6 else f"{size / 1e6:,.0f}"

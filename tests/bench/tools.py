@@ -1,0 +1,137 @@
+"""The tools that are compared: how each is found, and its command for one image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.images import REPOSITORY
+
+CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
+PROGRAM = "squashproxy"
+KEPT = 1
+"""Every image keeps its first layer as the base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """From where to where; hosts as `127.0.0.1:PORT`."""
+
+    source: str
+    target: str
+    tag: str
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The two references."""
+        return f"{self.source}/{REPOSITORY}:{self.tag}", f"{self.target}/{REPOSITORY}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One row of the table. `is_quick` says that it may be run on the slow images as well,
+    and several times; `is_copy` that something arrives at the target.
+    """
+
+    name: str
+    command: Callable[[Route], Sequence[str]]
+    is_quick: bool = True
+    is_copy: bool = True
+
+
+def find_tools(cache: Path) -> tuple[list[Tool], list[str]]:
+    """The tools that are there, and a sentence for each one that is not."""
+    tools = [
+        Tool(PROGRAM, _squashproxy),
+        Tool("floor", _floor, is_copy=False),
+    ]
+    missing = []
+    if shutil.which("skopeo") is None:
+        missing.append("skopeo copy: skopeo is not installed")
+    else:
+        tools.append(Tool("skopeo copy", _skopeo))
+    crane = _find_crane(cache)
+    if crane is None:
+        missing.append("crane: neither installed nor built, since Go is not here")
+    else:
+        tools.append(Tool("crane copy", lambda route: _crane_copy(crane, route)))
+        tools.append(
+            Tool("crane flatten", lambda route: _crane_flatten(crane, route), is_quick=False)
+        )
+    why_not = _why_no_docker_squash()
+    if why_not is None:
+        tools.append(Tool("docker-squash", _docker_squash, is_quick=False))
+    else:
+        missing.append(f"docker-squash: {why_not}")
+    return tools, missing
+
+
+def forget_blobs() -> None:
+    """Clear what skopeo remembers of where blobs are, which would save it uploads."""
+    homes = (Path("/var/lib/containers/cache"), Path.home() / ".local/share/containers/cache")
+    for home in homes:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _squashproxy(route: Route) -> Sequence[str]:
+    program = str(Path(sys.executable).with_name(PROGRAM))
+    return [program, "copy", "--json", "--force", "--base", str(KEPT), *route.ends]
+
+
+def _skopeo(route: Route) -> Sequence[str]:
+    source, target = (f"docker://{end}" for end in route.ends)
+    insecure = ["--src-tls-verify=false", "--dest-tls-verify=false"]
+    return ["skopeo", "--insecure-policy", "copy", "--quiet", *insecure, source, target]
+
+
+def _floor(route: Route) -> Sequence[str]:
+    arguments = [route.source, REPOSITORY, route.tag, str(KEPT)]
+    return [sys.executable, "-m", "tests.bench.floor", *arguments]
+
+
+def _crane_copy(crane: str, route: Route) -> Sequence[str]:
+    return [crane, "copy", "--insecure", *route.ends]
+
+
+def _crane_flatten(crane: str, route: Route) -> Sequence[str]:
+    source, target = route.ends
+    return [crane, "flatten", "--insecure", "--tag", target, source]
+
+
+def _docker_squash(route: Route) -> Sequence[str]:
+    source, target = route.ends
+    program = str(Path(sys.executable).with_name("docker-squash"))
+    script = (
+        f"docker pull -q {source} && "
+        f"{program} --from-layer $(docker history -q {source} | tail -{KEPT}) -t {target} {source} "
+        f"&& docker push -q {target}"
+    )
+    return ["sh", "-c", script]
+
+
+def _find_crane(cache: Path) -> str | None:
+    """crane as installed, or built once from the Go module proxy."""
+    built = cache / "bin" / "crane"
+    installed = shutil.which("crane")
+    if installed or built.exists():
+        return installed or str(built)
+    if shutil.which("go") is None:
+        return None
+    environment = {**os.environ, "GOBIN": str(built.parent), "GOFLAGS": "-mod=mod"}
+    subprocess.run(["go", "install", CRANE], env=environment, check=True)
+    return str(built)
+
+
+def _why_no_docker_squash() -> str | None:
+    if shutil.which("docker") is None:
+        return "docker is not installed"
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        return "no docker daemon runs"
+    if not Path(sys.executable).with_name("docker-squash").exists():
+        return "not installed; pip install docker-squash"
+    return None
