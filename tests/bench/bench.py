@@ -43,7 +43,7 @@ class Bench:
         tools = [tool for tool in self.tools if tool.is_quick or not image.is_slow]
         runs: dict[str, list[Run]] = {tool.name: [] for tool in tools}
         results: dict[str, int] = {}
-        for turn in range(self.runs):
+        for turn in range(min(self.runs, image.most_runs)):
             for tool in tools:
                 if tool.is_quick or turn < _SLOW_RUNS:
                     runs[tool.name].append(self._once(tool, image, route))

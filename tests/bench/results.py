@@ -61,7 +61,7 @@ def to_markdown(results: Results) -> str:
         shown = row.image
         lines.append(_line(results, row, image))
     lines.append("")
-    lines += [f"- {name}: {value:,.4g}" for name, value in results.figures.items()]
+    lines += [f"- {name}: {_figure(value)}" for name, value in results.figures.items()]
     lines += [f"- not measured: {sentence}" for sentence in results.missing]
     return "\n".join(lines) + "\n"
 
@@ -80,6 +80,10 @@ def _line(results: Results, row: Row, image: str) -> str:
         "" if row.result is None else _megabytes(row.result),
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.3f}" if value < 10 and value % 1 else f"{value:,.0f}"
 
 
 def _megabytes(size: int) -> str:

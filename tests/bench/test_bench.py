@@ -1,0 +1,33 @@
+"""The benchmark still runs: tiny images, real tools, every part of its output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+IMAGES = ("million", "half-deleted")
+
+
+@pytest.mark.real
+@pytest.mark.timeout(600)
+def test_a_tiny_run_gives_a_table_a_chart_and_figures(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench", "--runs", "1", "--scale", "0.005"]
+    command += ["--images", *IMAGES, "--into", str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads((tmp_path / "results.json").read_text())
+    rows = {(row["image"], row["tool"]): row for row in found["rows"]}
+    for image in IMAGES:
+        assert {"squashproxy", "skopeo copy", "floor"} <= {tool for at, tool in rows if at == image}
+        row = rows[image, "squashproxy"]
+        assert row["result"] < rows[image, "skopeo copy"]["result"]
+        assert row["wall"] > 0
+        assert 10 << 20 < row["peak"] < 200 << 20
+        assert row["result"] < row["up"] + 1000
+        assert found["figures"][f"{image}: new layer, in units of its share of the source"] < 1.1
+    assert done.stdout == (tmp_path / "results.md").read_text()
+    assert done.stdout.count("| skopeo copy |") == len(IMAGES)
+    assert "</svg>" in (tmp_path / "chart.svg").read_text()
