@@ -10,7 +10,7 @@ from squashproxy.codec.frames import CHUNK, cut_short, damaged
 from squashproxy.codec.library import Library
 from squashproxy.span import Block, Inflated
 
-_MANY = 1024
+MANY = 1024
 """A chunk with so many blocks goes out before it is full: empty ones would fill the memory."""
 
 _Z_BLOCK = 5
@@ -89,7 +89,7 @@ class _Reader:
             self._run(member)
             left, self._room = stream.avail_in, stream.avail_out
             is_full = left and not self._room and self._member is not None
-            if is_full or len(self._blocks) >= _MANY:
+            if is_full or len(self._blocks) >= MANY:
                 yield from self._take(self._code[-1:])
         if self._boundary is None and self._latest <= 8 * self._blob:
             self._code.pop()
@@ -130,7 +130,7 @@ class _Reader:
             bit = 8 * (member.at + stream.total_in) - (state & _UNUSED_BITS)
             content = self._content + CHUNK - stream.avail_out
             is_news = self._note(content, bit, is_final=bool(state & _LAST_BLOCK))
-            if not is_news or len(self._blocks) >= _MANY:
+            if not is_news or len(self._blocks) >= MANY:
                 return
 
     def _note(self, content: int, bit: int, *, is_final: bool) -> bool:

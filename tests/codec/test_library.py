@@ -1,0 +1,52 @@
+"""The library that sees blocks: the fastest that is there, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from squashproxy.codec import library
+from squashproxy.codec.encoder import Recompressor, encoder_for
+from squashproxy.codec.library import find_library, try_zlib, try_zlib_ng
+from squashproxy.codec.splicer import Splicer
+from squashproxy.oci.mediatypes import Compression
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """Look for the library anew, before and after."""
+    find_library.cache_clear()
+    yield
+    find_library.cache_clear()
+
+
+def test_the_wheels_own_comes_first() -> None:
+    found = find_library()
+    assert found is not None
+    assert found.name == "zlib-ng"
+
+
+def test_the_systems_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "try_zlib_ng", lambda: None)
+    found = find_library()
+    assert found is not None
+    assert found.name == "zlib"
+
+
+def test_without_either_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_try_load", lambda _: None)
+    assert try_zlib_ng() is None
+    assert try_zlib() is None
+    assert find_library() is None
+
+
+def test_what_cannot_be_loaded_is_not_there() -> None:
+    assert library._try_load("/nowhere/libz.so.1") is None
+
+
+def test_gzip_is_spliced_where_blocks_are_seen_and_all_else_compressed_anew() -> None:
+    found = find_library()
+    assert isinstance(encoder_for(Compression.GZIP, None, found), Splicer)
+    for packing, seen in ((Compression.GZIP, None), (Compression.ZSTD, found)):
+        assert isinstance(encoder_for(packing, None, seen), Recompressor)
