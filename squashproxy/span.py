@@ -32,11 +32,13 @@ class Inflated(NamedTuple):
 
     `code` holds pieces of the blob with their offsets, in bytes; both are empty where blocks of the
     blob's packing cannot be copied. A piece that was read for several chunks stands in each.
+    `read` is how much of the blob was read up to the chunk's end, in bytes; 0 where nobody counted.
     """
 
     content: bytes
     code: Sequence[tuple[int, bytes]] = ()
     blocks: Sequence[Block] = ()
+    read: int = 0
 
 
 class Kept(NamedTuple):

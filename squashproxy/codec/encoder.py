@@ -7,6 +7,7 @@ from typing import Protocol
 
 from squashproxy.codec.library import Library
 from squashproxy.codec.packing import iter_packed
+from squashproxy.codec.share import choose_level, take_sample
 from squashproxy.codec.splicer import Splicer
 from squashproxy.digest import Chunk
 from squashproxy.oci.mediatypes import Compression
@@ -35,24 +36,47 @@ class Encoder(Protocol):
         ...
 
 
-def encoder_for(packing: Compression, level: int | None, library: Library | None) -> Encoder:
-    """The encoder for a blob of `packing`; gzip is spliced where a `library` sees its blocks."""
+def encoder_for(
+    packing: Compression,
+    level: int | None,
+    library: Library | None,
+    *,
+    keeps_share: bool,
+    workers: int,
+) -> Encoder:
+    """The encoder for a blob of `packing`; gzip is spliced where a `library` sees its blocks.
+
+    With `keeps_share`, zstd's level is the lowest that packs as well as the sources (share.py).
+    """
     if packing is Compression.GZIP and library is not None:
         return Splicer()
-    return Recompressor(packing, level)
+    return Recompressor(packing, level, keeps_share=keeps_share, workers=workers)
 
 
 class Recompressor:
-    """Compresses everything anew."""
+    """Compresses everything anew, by so many `workers` where the packing's library can."""
 
-    def __init__(self, packing: Compression, level: int | None = None) -> None:
+    def __init__(
+        self,
+        packing: Compression,
+        level: int | None = None,
+        *,
+        keeps_share: bool = False,
+        workers: int = 1,
+    ) -> None:
         self._packing = packing
         self._level = level
+        self._keeps_share = keeps_share and packing is Compression.ZSTD
+        self._workers = workers
         self._size = 0
 
     def iter_blob(self, spans: Iterable[Span]) -> Iterator[Chunk]:
         """The blob, in chunks."""
-        return iter_packed(self._iter_counted(spans), self._packing, self._level)
+        level = self._level
+        if self._keeps_share:
+            sample, spans = take_sample(spans)
+            level = choose_level(sample)
+        return iter_packed(self._iter_counted(spans), self._packing, level, self._workers)
 
     def _iter_counted(self, spans: Iterable[Span]) -> Iterator[bytes]:
         for block in iter_blocks(spans, BLOCK):

@@ -45,20 +45,38 @@ def iter_unpacked(
     elif packing is Compression.GZIP:
         yield from map(Inflated, gzip.iter_inflated(whole, where))
     elif packing is Compression.ZSTD:
-        yield from map(Inflated, zstd.iter_inflated(whole, where))
+        counted = _Counted(whole)
+        for content in zstd.iter_inflated(counted, where):
+            yield Inflated(content, read=counted.size)
     else:
         yield from map(Inflated, _iter_split(whole))
 
 
 def iter_packed(
-    content: Iterable[bytes], packing: Compression, level: int | None
+    content: Iterable[bytes], packing: Compression, level: int | None, workers: int = 1
 ) -> Iterator[bytes]:
-    """A blob that holds `content`, in chunks; `level` is zstd's, None for its default."""
+    """A blob that holds `content`, in chunks; `level` is zstd's, None for its default.
+
+    `workers` are threads that zstd may use; the blob does not depend on how many.
+    """
     if packing is Compression.GZIP:
         return gzip.iter_deflated(content)
     if packing is Compression.ZSTD:
-        return _iter_split(zstd.iter_deflated(content, level or zstd.LEVEL))
+        return _iter_split(zstd.iter_deflated(content, level or zstd.LEVEL, workers))
     return iter(content)
+
+
+class _Counted:
+    """Pieces of a blob, counted as they are taken."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.size += len(piece)
+            yield piece
 
 
 def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -18,7 +18,6 @@ LEVEL = 3
 """zstd's own default, which is what builders use."""
 
 _MAX_WINDOW_LOG = 27
-_WORKERS = 2
 
 
 class _Frame:
@@ -53,16 +52,16 @@ def iter_inflated(blob: Iterable[bytes], where: str) -> Generator[bytes, None, N
     return iter_frames(blob, lambda: _Frame(where), where)
 
 
-def iter_deflated(blocks: Iterable[bytes], level: int) -> Iterator[bytes]:
+def iter_deflated(blocks: Iterable[bytes], level: int, workers: int) -> Iterator[bytes]:
     """One zstd frame that holds `blocks`, with a checksum.
 
     The bytes depend on how the content is cut into blocks, which callers cut evenly, and not on
-    the number of workers, as long as there is one.
+    the number of `workers`, as long as there is one.
     """
     frame = zstd.ZstdCompressor(
         options={
             zstd.CompressionParameter.compression_level: level,
-            zstd.CompressionParameter.nb_workers: _WORKERS,
+            zstd.CompressionParameter.nb_workers: max(1, workers),
             zstd.CompressionParameter.checksum_flag: 1,
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,13 @@ def squash_layers(
     media_type = layer_type(family, packing)
 
     def run(merge: Merge) -> Squashed:
-        encoder = encoder_for(packing, options.compression.level, options.library)
+        encoder = encoder_for(
+            packing,
+            options.compression.level,
+            options.library,
+            keeps_share=options.compression.kind is None,
+            workers=os.cpu_count() or 1,
+        )
         content = Hasher()
         spans = iter(crew.ahead(merge.iter_spans(), _weigh, "merge"))
         first = next(spans, None)

@@ -63,6 +63,11 @@ def _sentences(platform: PlatformCopy) -> list[str]:
             )
         ),
     ]
+    if platform.spliced_bytes or platform.reencoded_bytes:
+        lines.append(
+            f"new layer: {size_text(platform.spliced_bytes)} copied compressed, "
+            f"{size_text(platform.reencoded_bytes)} of content compressed anew"
+        )
     if platform.fallbacks:
         lines.append(f"{count_text(platform.fallbacks, 'extra reading')} of layers")
     return lines

@@ -1,0 +1,106 @@
+"""Traps and random stacks once more, from blob to blob: every encoder in, the splicer out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from squashproxy.codec.library import find_library
+from squashproxy.codec.packing import iter_unpacked
+from squashproxy.codec.splicer import Splicer
+from squashproxy.squash.layer import MergeOptions
+from squashproxy.squash.merge import Merge
+from squashproxy.squash.restart import merge_with_restarts
+from squashproxy.testing import LayerBuilder
+from tests.codec.blobs import WHERE
+from tests.codec.encoders import Encoder, each_encoder
+from tests.codec.splicing import some_content
+from tests.model.squashing import MemoryStream
+from tests.model.stacks import random_stack
+from tests.squash.trap import squash
+from tests.squash.traps.tables import TABLES
+
+STACKS = 6
+FILLERS = 4
+MANY_BLOCKS = 10
+"""With so many in a layer, some lie far enough from every cut."""
+FILLER = 45_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlobLayer:
+    """A layer as its blob."""
+
+    where: str
+    blob: bytes
+
+    def open(self) -> MemoryStream:
+        """The tar from its start, with its code."""
+        return MemoryStream(iter_unpacked((self.blob,), self.where, find_library()))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The merged tar, and how many bytes of code were copied for it."""
+
+    tar: bytes
+    spliced: int
+
+
+def spliced(blobs: Sequence[bytes], options: MergeOptions) -> Result:
+    """Merge the blobs and inflate what the splicer makes of them."""
+    layers = [BlobLayer(f"layer {number}", blob) for number, blob in enumerate(blobs)]
+    return merge_with_restarts(layers, options, _run)
+
+
+def _run(merge: Merge) -> Result:
+    splicer = Splicer()
+    blob = b"".join(splicer.iter_blob(merge.iter_spans()))
+    member = zlib.decompressobj(31)
+    tar = member.decompress(blob)
+    assert member.eof
+    assert not member.unused_data
+    return Result(b"" if merge.report.empty else tar, splicer.spliced)
+
+
+def filled(tars: Sequence[bytes]) -> list[bytes]:
+    """The layers with files in front, of several blocks; each hides some of the layer below."""
+    return [
+        b"".join(
+            LayerBuilder()
+            .file(f"filler-{number + at}", some_content(number + at, FILLER))
+            .tar(end_blocks=0)
+            for at in range(FILLERS)
+        )
+        + tar
+        for number, tar in enumerate(tars)
+    ]
+
+
+@pytest.mark.parametrize("encoder", each_encoder(costly=False))
+@pytest.mark.parametrize("table", TABLES)
+def test_every_trap_gives_the_same_tar(table: str, encoder: Encoder) -> None:
+    for name, trap in TABLES[table].items():
+        blobs = [encoder(tar) for tar in trap.tars]
+        for kept in trap.iter_kept():
+            options = MergeOptions(kept=kept)
+            assert spliced(blobs, options).tar == squash(trap.tars, options).tar, name
+
+
+@pytest.mark.parametrize("encoder", each_encoder(costly=False))
+def test_random_stacks_give_the_same_tar_of_copied_code(encoder: Encoder) -> None:
+    copied = most = 0
+    for seed in range(STACKS):
+        tars = filled(random_stack(seed).build().tars)
+        blobs = [encoder(tar) for tar in tars]
+        chunks = iter_unpacked((blobs[0],), WHERE, find_library())
+        most = max(most, *(len(chunk.blocks) for chunk in chunks))
+        for kept in range(len(tars)):
+            options = MergeOptions(kept=kept)
+            result = spliced(blobs, options)
+            assert result.tar == squash(tars, options).tar, f"seed {seed}, {kept} layers kept"
+            copied += result.spliced
+    assert copied > 0 or most < MANY_BLOCKS
