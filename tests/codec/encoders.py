@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import struct
 import subprocess
 import zlib
@@ -78,6 +81,13 @@ def _estargz(content: bytes) -> bytes:
     return b"".join(pack(member, Packing.GZIP, 9) for member in members) + footer
 
 
+def _padded(content: bytes) -> bytes:
+    """Members on blocks of 512 bytes, as tapes have them; empty ones at both ends."""
+    half = len(content) // 2
+    members = (pack(part, Packing.GZIP) for part in (b"", content[:half], content[half:], b""))
+    return b"".join(member + bytes(-len(member) % 512) for member in members)
+
+
 def _libdeflate(content: bytes, level: int) -> bytes:
     return bytes(deflate.gzip_compress(content, level))
 
@@ -90,9 +100,16 @@ def run(command: list[str], content: bytes) -> bytes:
 @cache
 def go_program() -> str:
     """Go's compress/gzip as a program, built once; `-d` inflates."""
-    program = Path(mkdtemp(prefix="squashproxy-tests-")) / "gzip"
-    subprocess.run(["go", "build", "-o", program, _GO], check=True)
-    return str(program)
+    folder = mkdtemp(prefix="squashproxy-tests-")
+    atexit.register(shutil.rmtree, folder)
+    program = f"{folder}/gzip"
+    alone = {"GO111MODULE": "off", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
+    subprocess.run(["go", "build", "-o", program, _GO], check=True, env={**os.environ, **alone})
+    return program
+
+
+def _go(content: bytes, level: int) -> bytes:
+    return run([go_program(), "-level", str(level)], content)
 
 
 ENCODERS: dict[str, Encoder] = {
@@ -105,12 +122,13 @@ ENCODERS: dict[str, Encoder] = {
     "zlib, partial flushes": partial(_flushed, flush=zlib.Z_PARTIAL_FLUSH),
     "zlib, little memory": _little_memory,
     "members, some empty": partial(pack, packing=Packing.GZIP_MULTI),
+    "members, padded": _padded,
     "every header field": partial(pack, packing=Packing.GZIP_HEADER),
     "estargz": _estargz,
     "one block": _one_block,
     **{
         f"zlib-ng -{level}": partial(gzip_ng.compress, compresslevel=level, mtime=0)
-        for level in (1, 2, 3, 6, 9)
+        for level in range(1, 10)
     },
     **{
         f"igzip -{level}": partial(igzip.compress, compresslevel=level, mtime=0)
@@ -123,16 +141,33 @@ PROGRAMS: dict[str, Encoder] = {
     "pigz": partial(pack, packing=Packing.PIGZ, level=6),
     "pigz --independent": partial(run, ["pigz", "-c", "-n", "-i", "-b", "128", "-p", "2"]),
     "pigz -11": partial(run, ["pigz", "-c", "-n", "-11", "-b", "128", "-p", "2"]),
-    "Go": lambda content: run([go_program()], content),
+    "Go": partial(_go, level=-1),
+    "Go, best speed": partial(_go, level=1),
+    "Go, best compression": partial(_go, level=9),
+    "Go, huffman only": partial(_go, level=-2),
 }
 COSTLY = frozenset({"zopfli", "pigz -11", "one block"})
 """These take seconds for what others do at once."""
+
+
+_ALL = {**ENCODERS, **PROGRAMS}
+
+
+def is_costly(encoder: Encoder) -> bool:
+    """Whether it should be given little."""
+    return any(encoder is _ALL[name] for name in COSTLY)
+
+
+@cache
+def packed(encoder: Encoder, content: bytes) -> bytes:
+    """The blob, made once for all tests."""
+    return encoder(content)
 
 
 def each_encoder(*, costly: bool = True) -> list[ParameterSet]:
     """All encoders by name, for a parametrized test."""
     return [
         pytest.param(encoder, id=name, marks=[pytest.mark.real] if name in PROGRAMS else [])
-        for name, encoder in {**ENCODERS, **PROGRAMS}.items()
+        for name, encoder in _ALL.items()
         if costly or name not in COSTLY
     ]

@@ -1,29 +1,52 @@
-// Go's compress/gzip as a program: standard input to standard output; -d inflates.
+// Go's compress/gzip as a program: standard input to standard output.
+// -level N deflates at that level, -2 is Huffman codes only; -d inflates the one member there is.
 package main
 
 import (
+	"bufio"
 	"compress/gzip"
+	"flag"
 	"io"
 	"log"
 	"os"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "-d" {
-		reader, err := gzip.NewReader(os.Stdin)
-		if err != nil {
-			log.Fatal(err)
-		}
-		if _, err := io.Copy(os.Stdout, reader); err != nil {
-			log.Fatal(err)
-		}
-		return
+	level := flag.Int("level", gzip.DefaultCompression, "")
+	inflates := flag.Bool("d", false, "")
+	flag.Parse()
+	work := deflate
+	if *inflates {
+		work = inflate
 	}
-	writer := gzip.NewWriter(os.Stdout)
+	if err := work(*level); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func deflate(level int) error {
+	writer, err := gzip.NewWriterLevel(os.Stdout, level)
+	if err != nil {
+		return err
+	}
 	if _, err := io.Copy(writer, os.Stdin); err != nil {
-		log.Fatal(err)
+		return err
 	}
-	if err := writer.Close(); err != nil {
-		log.Fatal(err)
+	return writer.Close()
+}
+
+func inflate(int) error {
+	blob := bufio.NewReader(os.Stdin)
+	reader, err := gzip.NewReader(blob)
+	if err != nil {
+		return err
 	}
+	reader.Multistream(false)
+	if _, err := io.Copy(os.Stdout, reader); err != nil {
+		return err
+	}
+	if left, _ := io.Copy(io.Discard, blob); left > 0 {
+		log.Fatalf("%d bytes behind the member", left)
+	}
+	return nil
 }

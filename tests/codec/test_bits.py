@@ -61,6 +61,39 @@ def test_whole_bytes_go_behind_code(inflate: Inflate) -> None:
     assert inflate(b"".join(writer.take()), -15) == TEXT * 16
 
 
+@pytest.mark.parametrize("first", range(8))
+def test_code_may_be_copied_in_two_parts_that_meet_on_any_bit(first: int) -> None:
+    bits, count = code()
+    placed = (bits << first).to_bytes((first + count + 7) // 8, "little")
+    end = first + count
+    for middle in range(first + 1, end):
+        writer = BitWriter()
+        copied = bytearray()
+        for low, high in ((first, middle), (middle, end)):
+            view = memoryview(placed)[low >> 3 : (high + 7) >> 3]
+            writer.copy([view], low & 7, high & 7, clears_final=low == first)
+            copied += b"".join(writer.take())
+        writer.end_stream()
+        assert zlib.decompress(copied + b"".join(writer.take()), -15) == TEXT
+
+
+def test_whole_bytes_are_refused_within_a_byte() -> None:
+    writer = BitWriter()
+    copy(writer, 0)
+    assert (code()[1]) % 8
+    with pytest.raises(AssertionError, match="incomplete"):
+        writer.put_bytes(b"x")
+
+
+def test_every_byte_goes_out_once() -> None:
+    writer = BitWriter()
+    writer.put_bytes(b"ab")
+    writer.put_bytes(b"")
+    writer.put_bytes(b"c")
+    assert b"".join(writer.take()) == b"abc"
+    assert writer.take() == []
+
+
 @each_inflate
 def test_the_odd_block_has_95_bits_and_no_content(inflate: Inflate) -> None:
     bits, count = _ODD_EMPTY

@@ -12,7 +12,7 @@ from squashproxy.codec.blocks import MANY, iter_inflated
 from squashproxy.codec.library import Library
 from squashproxy.span import Block, Inflated
 from tests.codec.blobs import CHUNK, WHERE, iter_pieces
-from tests.codec.encoders import Encoder, each_encoder
+from tests.codec.encoders import Encoder, each_encoder, packed
 from tests.codec.test_splicer import FASTEST, LIBRARIES, content_for
 
 
@@ -35,7 +35,7 @@ def test_a_block_cut_out_of_the_blob_inflates_to_its_stretch_of_the_content(
     encoder: Encoder,
 ) -> None:
     content = content_for(encoder)
-    blob = encoder(content)
+    blob = packed(encoder, content)
     blocks = [block for chunk in inflated(blob) for block in chunk.blocks]
     assert blocks[0].start == 0
     assert blocks[-1].end == len(content)
@@ -48,7 +48,7 @@ def test_a_block_cut_out_of_the_blob_inflates_to_its_stretch_of_the_content(
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
 def test_neither_pieces_nor_libraries_shape_chunks_and_blocks(encoder: Encoder) -> None:
     content = content_for(encoder)
-    blob = encoder(content)
+    blob = packed(encoder, content)
     first = [(chunk.content, chunk.blocks) for chunk in inflated(blob)]
     assert all(len(part) == CHUNK or len(blocks) == MANY for part, blocks in first[:-1])
     for library in LIBRARIES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from functools import partial
 
@@ -44,6 +45,19 @@ def test_without_either_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_cannot_be_loaded_is_not_there() -> None:
     assert library._try_load("/nowhere/libz.so.1") is None
+
+
+def test_a_library_that_hides_its_symbols_is_of_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_try_load", lambda _: ctypes.CDLL(None))
+    assert try_zlib_ng() is None
+
+
+def test_a_zlib_whose_numbers_have_other_sizes_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows."""
+    monkeypatch.setattr(ctypes, "c_ulong", ctypes.c_uint32)
+    assert try_zlib() is None
 
 
 def test_gzip_is_spliced_where_blocks_are_seen_and_all_else_compressed_anew() -> None:

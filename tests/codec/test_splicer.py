@@ -31,6 +31,8 @@ from tests.codec.encoders import (
     each_encoder,
     giant_block,
     go_program,
+    is_costly,
+    packed,
     run,
 )
 from tests.codec.splicing import (
@@ -63,7 +65,7 @@ FASTEST = LIBRARIES[0]
 
 def content_for(encoder: Encoder) -> bytes:
     """Less for those that take seconds."""
-    return SHORT if encoder in (ENCODERS[name] for name in ENCODERS if name in COSTLY) else CONTENT
+    return SHORT if is_costly(encoder) else CONTENT
 
 
 def unpacked(blob: bytes) -> bytes:
@@ -108,7 +110,7 @@ def test_inflating_the_splice_gives_what_stays_and_only_spans_shape_the_bytes(
 @pytest.mark.parametrize("encoder", each_encoder())
 def test_without_a_cut_every_block_is_copied(encoder: Encoder) -> None:
     content = content_for(encoder)
-    blob = encoder(content)
+    blob = packed(encoder, content)
     result = splice([whole(blob, content)], FASTEST)
     assert unpacked(result.blob) == content
     assert result.reencoded == 0
@@ -120,7 +122,7 @@ def test_without_a_cut_every_block_is_copied(encoder: Encoder) -> None:
 @pytest.mark.parametrize("encoder", each_encoder())
 def test_with_cuts_what_stays_is_right_for_every_encoder(encoder: Encoder) -> None:
     content = content_for(encoder)
-    blob = encoder(content)
+    blob = packed(encoder, content)
     for cuts in (1, 2, 7, 40):
         part = Part(blob, content, some_stretches(cuts, len(content), cuts))
         results = [
@@ -132,7 +134,7 @@ def test_with_cuts_what_stays_is_right_for_every_encoder(encoder: Encoder) -> No
 
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
 def test_a_cut_costs_no_more_than_the_blocks_around_it(encoder: Encoder) -> None:
-    blob = encoder(CONTENT)
+    blob = packed(encoder, CONTENT)
     largest = max(block.end - block.start for block in blocks_of(blob))
     middle = len(CONTENT) // 2
     part = Part(blob, CONTENT, [(0, middle), (middle + 1, len(CONTENT))])
@@ -157,7 +159,7 @@ def test_a_stretch_across_members_that_both_are_cut() -> None:
 
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
 def test_bytes_of_our_own_between_neighbours_end_what_code_may_refer_to(encoder: Encoder) -> None:
-    blob = encoder(CONTENT)
+    blob = packed(encoder, CONTENT)
     edges = {0, *(block.end for block in blocks_of(blob)[3:90:7]), 500_000, len(CONTENT)}
     part = Part(blob, CONTENT, list(pairwise(sorted(edges))))
     assert part.left.count(BETWEEN) == len(part.kept) - 1
@@ -235,5 +237,5 @@ def each_reader() -> list[ParameterSet]:
 def test_every_reader_reads_the_splice_of_every_encoder(
     encoder: Encoder, read: Callable[[bytes], bytes]
 ) -> None:
-    part = Part(encoder(SHORT), SHORT, some_stretches(5, len(SHORT), 3))
+    part = Part(packed(encoder, SHORT), SHORT, some_stretches(5, len(SHORT), 3))
     assert read(splice([part], FASTEST).blob) == part.left

@@ -1,0 +1,254 @@
+"""Splicing at its limits: streams that no encoder writes, spans that scanners do, and memory."""
+
+from __future__ import annotations
+
+import random
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+
+import pytest
+from isal import igzip
+
+from squashproxy.codec.blocks import iter_inflated
+from squashproxy.codec.deflater import WINDOW
+from squashproxy.codec.library import Library
+from squashproxy.codec.splicer import MAX_BLOCK, Splicer
+from squashproxy.span import Inflated, Kept, Span
+from squashproxy.testing import Packing, pack
+from tests.codec.blobs import WHERE, iter_pieces
+from tests.codec.encoders import ENCODERS, Encoder, each_encoder, giant_block, packed
+from tests.codec.splicing import Part, expected, splice, whole
+from tests.codec.test_splicer import CONTENT, FASTEST, LIBRARIES, blocks_of, unpacked
+
+MIB = 1 << 20
+HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+EMPTY_MEMBER = pack(b"", Packing.GZIP)
+FOUR_EMPTY_BLOCKS = sum(0b010 << 10 * number for number in range(4)).to_bytes(5, "little")
+"""Empty blocks of the fixed code have 10 bits, so that four of them are whole bytes."""
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """The most memory that Python's objects took meanwhile."""
+    tracemalloc.start()
+    try:
+        work()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak
+
+
+def inflate_all(blob: bytes, library: Library = FASTEST) -> int:
+    """The size of the content; nothing is held."""
+    chunks = iter_inflated(iter_pieces(blob, 64 << 10), WHERE, library)
+    return sum(len(chunk.content) for chunk in chunks)
+
+
+def with_empty_blocks(content: bytes, count: int) -> bytes:
+    """One member with `count` empty blocks in the middle of its content."""
+    half = len(content) // 2
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+    code = deflater.compress(content[:half]) + deflater.flush(zlib.Z_FULL_FLUSH)
+    code += FOUR_EMPTY_BLOCKS * (count // 4)
+    code += deflater.compress(content[half:]) + deflater.flush()
+    return HEADER + code + struct.pack("<II", zlib.crc32(content), len(content))
+
+
+def with_name(blob: bytes, name: bytes) -> bytes:
+    """The same member with a file name in its header, which had none."""
+    assert blob[3] == 0
+    return blob[:3] + b"\x08" + blob[4:10] + name + b"\0" + blob[10:]
+
+
+STRANGE: dict[str, tuple[bytes, bytes]] = {
+    "empty members at both ends": (
+        EMPTY_MEMBER * 3 + pack(CONTENT, Packing.GZIP) + EMPTY_MEMBER * 3,
+        CONTENT,
+    ),
+    "a thousand empty members": (
+        EMPTY_MEMBER * 1100 + pack(CONTENT, Packing.GZIP_MULTI) + EMPTY_MEMBER,
+        CONTENT,
+    ),
+    "thousands of empty blocks": (with_empty_blocks(CONTENT, 6000), CONTENT),
+    "just as many empty blocks as end a chunk": (with_empty_blocks(CONTENT, 1024), CONTENT),
+    "a member for each byte": (
+        b"".join(pack(bytes([byte]), Packing.GZIP) for byte in CONTENT[:1100]),
+        CONTENT[:1100],
+    ),
+    "zeros between members": (
+        bytes(90_000).join([pack(CONTENT, Packing.GZIP)] * 2) + bytes(90_000),
+        CONTENT * 2,
+    ),
+    "members with long names": (
+        with_name(pack(CONTENT, Packing.GZIP), b"n" * 90_000) * 2,
+        CONTENT * 2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("blob", "content"), STRANGE.values(), ids=STRANGE)
+def test_no_stream_is_too_strange_for_cuts_pieces_and_libraries(
+    blob: bytes, content: bytes
+) -> None:
+    third = len(content) // 3
+    for kept in ([(0, len(content))], [(0, third), (third, 2 * third)], [(third, len(content))]):
+        part = Part(blob, content, kept)
+        first = splice([part, part], FASTEST)
+        assert unpacked(first.blob) == expected([part, part])
+        for library in LIBRARIES:
+            for size in (101, 1 << 24):
+                assert splice([part, part], library, size) == first
+
+
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+def test_empty_blocks_do_not_fill_the_memory(library: Library) -> None:
+    """Each is noted with a few hundred bytes, and has ten bits."""
+    blob = with_empty_blocks(CONTENT, 40_000)
+    assert peak_of(lambda: inflate_all(blob, library)) < 3 * MIB
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        pytest.param(with_name(pack(CONTENT, Packing.GZIP), b"n" * (12 * MIB)), id="a name"),
+        pytest.param(pack(CONTENT, Packing.GZIP) + bytes(12 * MIB), id="padding"),
+    ],
+)
+def test_what_is_no_code_is_not_held(blob: bytes) -> None:
+    assert peak_of(lambda: inflate_all(blob)) < 2 * MIB
+
+
+@pytest.mark.parametrize(
+    ("blob", "is_copied"),
+    [
+        pytest.param(igzip.compress(bytes(MAX_BLOCK), 0), True, id="the most content"),
+        pytest.param(igzip.compress(bytes(MAX_BLOCK + 1), 0), False, id="a byte too much content"),
+        pytest.param(giant_block(MAX_BLOCK - 2), True, id="the most code"),
+        pytest.param(giant_block(MAX_BLOCK - 1), False, id="a literal too much code"),
+    ],
+)
+def test_a_block_is_copied_up_to_a_limit_of_content_and_of_code(
+    blob: bytes, is_copied: bool
+) -> None:
+    [block] = blocks_of(blob)
+    content = bytes(block.end)
+    for size in (4096, 1 << 24):
+        result = splice([whole(blob, content)], FASTEST, size)
+        assert unpacked(result.blob) == content
+        assert result.reencoded == (0 if is_copied else len(content))
+
+
+@pytest.mark.parametrize("size", [3 * MIB, 7 * MIB, 11 * MIB])
+def test_pieces_may_be_larger_than_the_code_that_is_held(size: int) -> None:
+    content = random.Random(3).randbytes(MIB) * 23
+    blob = pack(content, Packing.GZIP, 0)
+    kept = [(0, 6 * MIB), (6 * MIB + 1, len(content))]
+    part = Part(blob, content, kept)
+    result = splice([part], FASTEST, size)
+    assert unpacked(result.blob) == part.left
+    assert result == splice([part], FASTEST)
+
+
+def test_small_stretches_of_many_chunks_do_not_keep_the_chunks() -> None:
+    """Say, the directories of which the large files went."""
+
+    def spans() -> Iterator[Kept]:
+        for number in range(300):
+            chunk = Inflated(bytes(256 << 10))
+            yield Kept(0, number << 18, memoryview(chunk.content)[:512], (chunk,))
+
+    assert peak_of(lambda: list(Splicer().iter_blob(spans()))) < 24 * MIB
+
+
+@pytest.mark.parametrize("encoder", each_encoder(costly=False))
+def test_chunks_of_which_nothing_stays_may_be_missing(encoder: Encoder) -> None:
+    """Their code is missing then, too."""
+    part = Part(packed(encoder, CONTENT), CONTENT, [(0, 1000), (530_000, len(CONTENT))])
+    for library in LIBRARIES:
+        for size in (777, 1 << 20):
+            assert unpacked(splice([part], library, size).blob) == part.left
+
+
+def iter_straddling(blob: bytes, joined: int) -> Iterator[Span]:
+    """All of a blob, as a scanner gives it whose headers lie across the ends of chunks."""
+    chunks = list(iter_inflated(iter_pieces(blob, 5000), WHERE, FASTEST))
+    starts = accumulate((len(chunk.content) for chunk in chunks), initial=0)
+    for number, (chunk, start) in enumerate(zip(chunks, starts, strict=False)):
+        view = memoryview(chunk.content)
+        if number:
+            before = chunks[number - 1]
+            header = before.content[-joined:] + chunk.content[:joined]
+            yield Kept(0, start - joined, memoryview(header), (before, chunk))
+        low = joined if number else 0
+        high = len(view) - joined if number < len(chunks) - 1 else len(view)
+        yield Kept(0, start + low, view[low:high], (chunk,))
+
+
+@pytest.mark.parametrize("joined", [1, 256, 70_000])
+@pytest.mark.parametrize("name", ["zlib -6", "zlib -0", "zlib, little memory", "igzip -1"])
+def test_a_span_that_is_cut_from_two_chunks_shapes_nothing(name: str, joined: int) -> None:
+    blob = ENCODERS[name](CONTENT * 2)
+    joined = min(joined, *(len(chunk.content) // 2 for chunk in _chunks(blob)))
+    assert joined
+    spliced = b"".join(Splicer().iter_blob(iter_straddling(blob, joined)))
+    assert spliced == splice([whole(blob, CONTENT * 2)], FASTEST).blob
+
+
+def _chunks(blob: bytes) -> Iterator[Inflated]:
+    return iter_inflated(iter_pieces(blob, 256 << 10), WHERE, FASTEST)
+
+
+def test_layers_without_code_stand_between_those_with_code() -> None:
+    blob = pack(CONTENT, Packing.GZIP)
+
+    def spans() -> Iterator[Kept]:
+        for stream in range(5):
+            offset = 0
+            for chunk in _chunks(blob):
+                source = chunk if stream % 2 else Inflated(chunk.content)
+                yield Kept(stream, offset, memoryview(chunk.content), (source,))
+                offset += len(chunk.content)
+
+    splicer = Splicer()
+    assert unpacked(b"".join(splicer.iter_blob(spans()))) == CONTENT * 5
+    assert splicer.reencoded == 3 * len(CONTENT)
+
+
+CUTS = {
+    "within a block": lambda ends: (ends[2] + 1000, ends[2] + 2000),
+    "a single byte": lambda ends: (ends[2] + 1000, ends[2] + 1001),
+    "across blocks": lambda ends: (ends[1] + 1000, ends[3] + 1000),
+    "just one block": lambda ends: (ends[1], ends[2]),
+    "just two blocks": lambda ends: (ends[1], ends[3]),
+    "up to a block": lambda ends: (ends[1] + 5000, ends[2]),
+    "from a block on": lambda ends: (ends[1], ends[2] - 5000),
+    "up to the window before a block": lambda ends: (ends[2] - WINDOW - 500, ends[2] - WINDOW),
+    "a byte into the window before a block": lambda ends: (
+        ends[2] - WINDOW - 500,
+        ends[2] - WINDOW + 1,
+    ),
+    "the start": lambda _: (0, 1),
+    "the end": lambda ends: (ends[-1] - 1, ends[-1]),
+}
+
+
+@pytest.mark.parametrize("encoder", ["zlib -6", "zlib -0", "libdeflate -6"])
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_a_cut_costs_the_blocks_that_it_touches_and_those_that_may_refer_across_it(
+    encoder: str, cut: Callable[[list[int]], tuple[int, int]]
+) -> None:
+    blob = ENCODERS[encoder](CONTENT)
+    blocks = blocks_of(blob)
+    start, end = cut([block.end for block in blocks])
+    assert start < end
+    before = sum(start - block.start for block in blocks if block.start < start < block.end)
+    behind = [block.end for block in blocks if block.end > end and block.start < end + WINDOW]
+    part = Part(
+        blob, CONTENT, [kept for kept in ((0, start), (end, len(CONTENT))) if kept[0] < kept[1]]
+    )
+    result = splice([part], FASTEST)
+    assert unpacked(result.blob) == part.left
+    assert result.reencoded == before + max(behind, default=end) - end
