@@ -16,7 +16,7 @@ from squashproxy.codec.blocks import iter_inflated
 from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.library import Library
 from squashproxy.codec.splicer import MAX_BLOCK, Splicer
-from squashproxy.span import Inflated, Kept, Span
+from squashproxy.span import Inflated, Kept, New, Span
 from squashproxy.testing import Packing, pack
 from tests.codec.blobs import WHERE, iter_pieces
 from tests.codec.encoders import ENCODERS, Encoder, each_encoder, giant_block, packed
@@ -61,6 +61,28 @@ def with_name(blob: bytes, name: bytes) -> bytes:
     """The same member with a file name in its header, which had none."""
     assert blob[3] == 0
     return blob[:3] + b"\x08" + blob[4:10] + name + b"\0" + blob[10:]
+
+
+def wide_block(size: int) -> bytes:
+    """`size` bytes 0xFF in a final block whose code spends 15 bits on each.
+
+    The lengths of its codes, 1 to 14 for the bytes 0 to 13, 15 for 0xFF and the end of the block,
+    and twice 1 for distances, are themselves written in 4 bits each.
+    """
+    symbols = [*range(1, 16), 18]
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+    low_first = [(0b101, 3), (0, 5), (1, 5), (15, 4), *((4 * (at in symbols), 3) for at in order)]
+    bits = "".join(f"{value:0{width}b}"[::-1] for value, width in low_first)
+    lengths = {length: f"{symbols.index(length):04b}" for length in symbols}
+    bits += "".join(lengths[length] for length in range(1, 15))
+    for zeros in (138, 103):
+        bits += lengths[18] + f"{zeros - 11:07b}"[::-1]
+    bits += lengths[15] * 2 + lengths[1] * 2
+    eight = int(("1" * 14 + "0")[::-1] * 8, 2).to_bytes(15, "little")
+    assert size % 8 == 0
+    code = int.from_bytes(eight * (size // 8), "little") | 0x7FFF << 15 * size
+    whole_code = code << len(bits) | int(bits[::-1], 2)
+    return whole_code.to_bytes((len(bits) + 15 * size + 15 + 7) // 8, "little")
 
 
 STRANGE: dict[str, tuple[bytes, bytes]] = {
@@ -150,6 +172,31 @@ def test_pieces_may_be_larger_than_the_code_that_is_held(size: int) -> None:
     result = splice([part], FASTEST, size)
     assert unpacked(result.blob) == part.left
     assert result == splice([part], FASTEST)
+
+
+def test_a_copy_is_written_before_a_wasteful_block_drives_its_code_out() -> None:
+    wasteful = 3_700_000
+    content = CONTENT + b"\xff" * wasteful
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+    code = deflater.compress(CONTENT) + deflater.flush(zlib.Z_FULL_FLUSH) + wide_block(wasteful)
+    blob = HEADER + code + struct.pack("<II", zlib.crc32(content), len(content))
+    result = splice([whole(blob, content)], FASTEST, 64 << 10)
+    assert unpacked(result.blob) == content
+    assert result.reencoded == wasteful
+
+
+def test_what_is_compressed_anew_refers_to_what_was_copied() -> None:
+    noise = random.Random(4).randbytes(200_000)
+
+    def spans() -> Iterator[Span]:
+        [chunk] = _chunks(pack(noise, Packing.GZIP, 0))
+        for at in range(0, len(noise), 10_000):
+            yield Kept(0, at, memoryview(noise)[at : at + 10_000], (chunk,))
+        yield New(noise[-30_000:-10_000])
+
+    blob = b"".join(Splicer().iter_blob(spans()))
+    assert unpacked(blob) == noise + noise[-30_000:-10_000]
+    assert len(blob) < len(noise) + 1000
 
 
 def test_small_stretches_of_many_chunks_do_not_keep_the_chunks() -> None:
