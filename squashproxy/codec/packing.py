@@ -67,16 +67,25 @@ def iter_packed(
 
 
 class _Counted:
-    """Pieces of a blob, counted as they are taken."""
+    """A blob in pieces of 256 KiB, however it arrived, counted as they are taken.
+
+    The count decides what a new layer may weigh (share.py), so the network must not shape it.
+    """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
+        held = bytearray()
         for piece in self._pieces:
-            self.size += len(piece)
-            yield piece
+            held += piece
+            while len(held) >= _CHUNK:
+                self.size += _CHUNK
+                yield bytes(held[:_CHUNK])
+                del held[:_CHUNK]
+        self.size += len(held)
+        yield bytes(held)
 
 
 def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:

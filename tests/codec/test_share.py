@@ -18,10 +18,10 @@ from tests.codec.splicing import some_content
 CONTENT = some_content(8, 3_000_000)
 
 
-def spans_of(blob: bytes, keeps: int = 1) -> Iterator[Span]:
+def spans_of(blob: bytes, keeps: int = 1, size: int = 256 << 10) -> Iterator[Span]:
     """Every chunk of the blob, or every second one."""
     offset = 0
-    for number, chunk in enumerate(iter_unpacked(iter_pieces(blob, 256 << 10), WHERE, None)):
+    for number, chunk in enumerate(iter_unpacked(iter_pieces(blob, size), WHERE, None)):
         if number % keeps == 0:
             yield Kept(0, offset, memoryview(chunk.content), (chunk,))
         offset += len(chunk.content)
@@ -55,6 +55,14 @@ def test_a_quick_source_is_made_quickly() -> None:
 def test_content_of_unknown_weight_gets_the_usual_level() -> None:
     assert choose_level([New(b"new")]) == LEVELS[0]
     assert choose_level([]) == LEVELS[0]
+
+
+@pytest.mark.parametrize("size", [1000, 300_001, 1 << 24])
+def test_neither_weight_nor_chunks_depend_on_how_the_source_arrived(size: int) -> None:
+    blob = pack(CONTENT, Packing.ZSTD, 9)
+    found = [(span.data, span.sources[0].read) for span in spans_of(blob) if isinstance(span, Kept)]
+    again = spans_of(blob, size=size)
+    assert [(span.data, span.sources[0].read) for span in again if isinstance(span, Kept)] == found
 
 
 def test_the_blob_does_not_depend_on_the_number_of_workers() -> None:
