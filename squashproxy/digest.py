@@ -74,7 +74,7 @@ class Verified:
             if self._size is not None and hasher.size > self._size:
                 raise IntegrityError(
                     f"{self._what} is longer than the {self._size} bytes its descriptor says; "
-                    "the registry, or something before it, changed it"
+                    "where it is kept, or on its way from there, it was changed"
                 )
             yield chunk
         self._check(hasher)
@@ -83,10 +83,10 @@ class Verified:
         if self._size is not None and hasher.size != self._size:
             raise IntegrityError(
                 f"{self._what} ended after {hasher.size} of {self._size} bytes; "
-                "the registry, or something before it, cut it short"
+                "where it is kept, or on its way from there, it was cut short"
             )
         if hasher.digest != self._digest:
             raise IntegrityError(
                 f"{self._what} has the digest {hasher.digest} instead of {self._digest}; "
-                "the registry, or something before it, changed it"
+                "where it is kept, or on its way from there, it was changed"
             )

@@ -11,7 +11,10 @@
     │   ├── TlsError                 the certificate is not trusted
     │   ├── TooManyRequests          temporary
     │   └── ServerFault              temporary: a 5xx answer
+    ├── ArchiveError                 a layout or archive of images could not do what was asked
+    │   └── NoSuchImage              it holds no image of that name
     ├── IntegrityError               bytes that are not what their descriptor says
+    │   └── WrongDiffId              a layer's tar that is not the one which the config names
     ├── FormatError                  an image that breaks a specification, or is unreadable
     │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
     │   └── BadArchive               a tar stream that is damaged, cut short, or refused
@@ -99,8 +102,20 @@ class ServerFault(_TemporaryRegistryError):
     """A 5xx answer."""
 
 
+class ArchiveError(SquashproxyError):
+    """An image layout or archive that could not be read or written."""
+
+
+class NoSuchImage(ArchiveError):
+    """A layout or archive without the image that was asked for."""
+
+
 class IntegrityError(SquashproxyError):
     """Bytes whose size or digest is not what their descriptor says."""
+
+
+class WrongDiffId(IntegrityError):
+    """A layer that unpacks to another tar than the one that the image's config names."""
 
 
 class FormatError(SquashproxyError):

@@ -17,7 +17,7 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
 _HUB_ALIASES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-_OTHER_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "dir:")
+_OTHER_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ def _without_transport(text: str) -> str:
     if text.startswith(_OTHER_TRANSPORTS):
         kind = text.partition(":")[0]
         raise BadReference(
-            f"{text!r}: this version reads and writes registries only, not {kind!r}; "
-            "give HOST/REPO:TAG"
+            f"{text!r}: no {kind!r} can stand here, only what is in a registry; "
+            "give HOST/REPO or HOST/REPO:TAG"
         )
     return text
 

@@ -141,8 +141,6 @@ def test_pinned_to_a_digest() -> None:
         pytest.param("oci:dir", "'oci'", id="an OCI layout"),
         pytest.param("oci-archive:f.tar", "'oci-archive'", id="an OCI archive"),
         pytest.param("docker-archive:f.tar:app", "'docker-archive'", id="a docker archive"),
-        pytest.param("docker-daemon:app:1", "'docker-daemon'", id="a daemon"),
-        pytest.param("dir:x", "'dir'", id="a directory"),
     ],
 )
 def test_refused(text: str, word: str) -> None:

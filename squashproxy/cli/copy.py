@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -12,9 +13,9 @@ from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
 from squashproxy.errors import UsageError
+from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.reference import Reference, parse_reference
 from squashproxy.report.copying import show_copy
 from squashproxy.report.documents import to_json
 from squashproxy.report.screen import Screen
@@ -26,7 +27,7 @@ from squashproxy.report.screen import Screen
         "squashproxy copy --base 1 --json HOST/app:1 OTHER/app:1",
     )
 )
-@click.argument("source", type=parse_reference)
+@click.argument("source", type=parse_location)
 @click.argument("target", type=parse_target)
 @squash_options
 @click.option("--force", is_flag=True, help="Squash even if the target is up to date.")
@@ -37,13 +38,18 @@ from squashproxy.report.screen import Screen
     help="Keep what the tag pointed to under this tag; may hold {tag} and {digest}.",
 )
 @common_options
-def copy(common: CommonOptions, /, source: Reference, target: Reference, **values: Any) -> None:
+def copy(common: CommonOptions, /, source: Location, target: Location, **values: Any) -> None:
     """Squash the image SOURCE and push it as TARGET.
 
     Layers above the base become one, without what upper layers deleted or replaced. The tag moves
     last. A second run finds the target up to date and does nothing.
     """
     options = _copy_options(common, values)
+    is_piped = isinstance(target, ArchiveReference) and target.is_stream
+    if is_piped and common.as_json:
+        raise UsageError(
+            f"--json and {target} both want standard output; write the archive to a file"
+        )
     with open_session(common) as session:
         with watching(common) as observer:
             result = copy_image(
@@ -60,7 +66,7 @@ def copy(common: CommonOptions, /, source: Reference, target: Reference, **value
     if common.as_json:
         click.echo(to_json(result))
     elif not common.quiet:
-        show_copy(Screen(), result)
+        show_copy(Screen(sys.stderr if is_piped else None), result)
 
 
 def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:

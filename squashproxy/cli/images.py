@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,22 +10,38 @@ import click
 
 from squashproxy.cli.options import parse_size
 from squashproxy.errors import UsageError
+from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.options import Limits, parse_base, parse_compression
-from squashproxy.reference import Reference, parse_reference, parse_repository
+from squashproxy.reference import parse_reference, parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_MEMORY = "2GiB"
+_REF_NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[._:@/+-]|--)[A-Za-z0-9]+)*")
+"""Of an image in a layout (OCI image specification, annotations.md)."""
 
 
-def parse_target(text: str) -> Reference:
-    """Read a reference that can be pushed to; raise UsageError where it names a digest."""
-    reference = parse_reference(text)
-    if reference.digest is not None:
+def parse_target(text: str) -> Location:
+    """Read what can be written to; raise UsageError where it names a digest, or no valid name."""
+    target = parse_location(text)
+    if target.digest is not None:
         raise UsageError(
-            f"{text!r} cannot be a target: squashing changes the digest; give HOST/REPO:TAG"
+            f"{text!r} cannot be a target: squashing changes the digest; give a tag instead"
         )
-    return reference
+    if isinstance(target, ArchiveReference) and target.name is not None:
+        _check_name(text, target)
+    return target
+
+
+def _check_name(text: str, target: ArchiveReference) -> None:
+    name = target.name or ""
+    if target.transport is Transport.DOCKER_ARCHIVE:
+        parse_reference(name)
+    elif not _REF_NAME.fullmatch(name):
+        raise UsageError(
+            f"{text!r}: {name!r} cannot name an image in a layout; write letters and digits, with "
+            "one of . _ - : / @ + between them"
+        )
 
 
 _POSITIVE = click.IntRange(min=1)

@@ -7,8 +7,8 @@ import click
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.session import open_session
 from squashproxy.cli.verbs import examples
+from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.inspect import inspect_image
-from squashproxy.reference import Reference, parse_reference
 from squashproxy.report.documents import to_json
 from squashproxy.report.inspection import show_inspection
 from squashproxy.report.screen import Screen
@@ -19,9 +19,9 @@ from squashproxy.report.screen import Screen
         "squashproxy inspect registry.example.com/apps/web:1",
     )
 )
-@click.argument("reference", metavar="REF", type=parse_reference)
+@click.argument("reference", metavar="REF", type=parse_location)
 @common_options
-def inspect(common: CommonOptions, reference: Reference) -> None:
+def inspect(common: CommonOptions, reference: Location) -> None:
     """Show what REF points to: digest, platforms, layers, labels, whether it is squashed.
 
     Reads manifests and configs, no layers.

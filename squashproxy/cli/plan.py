@@ -10,9 +10,9 @@ from squashproxy.cli.images import make_limits, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
+from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
-from squashproxy.reference import Reference, parse_reference
 from squashproxy.report.documents import to_json
 from squashproxy.report.planning import show_plan
 from squashproxy.report.screen import Screen
@@ -24,12 +24,12 @@ from squashproxy.report.screen import Screen
         "squashproxy plan --base none HOST/app:1 OTHER/app:1",
     )
 )
-@click.argument("source", type=parse_reference)
+@click.argument("source", type=parse_location)
 @click.argument("target", type=parse_target, required=False)
 @squash_options
 @common_options
 def plan(
-    common: CommonOptions, /, source: Reference, target: Reference | None, **values: Any
+    common: CommonOptions, /, source: Location, target: Location | None, **values: Any
 ) -> None:
     """Show what copying SOURCE would do, layer by layer; move nothing.
 

@@ -1,13 +1,14 @@
-"""What a verb works with: registries as sources and sinks, and someone to watch the work."""
+"""What a verb works with: sources and sinks, and someone to watch the work."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from squashproxy.cli.options import CommonOptions
+from squashproxy.location import Location
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
@@ -19,32 +20,52 @@ _SOON = 5.0
 
 
 class Session:
-    """The registries of one command, reached with its credentials and trust."""
+    """The registries and archives of one command; all that it opened is closed at its end."""
 
-    def __init__(self, client: RegistryClient, hasty: RegistryClient) -> None:
+    def __init__(self, client: RegistryClient, hasty: RegistryClient, opened: ExitStack) -> None:
         self._client = client
         self._hasty = hasty
+        self._opened = opened
 
-    def peek_source(self, reference: Reference) -> ImageSource:
-        """The image that `reference` names, if its registry answers soon."""
-        return RegistrySource(self._hasty, reference)
+    def peek_source(self, location: Location) -> ImageSource:
+        """The image at `location`, if its registry answers soon."""
+        return self._open_source(location, self._hasty)
 
-    def open_source(self, reference: Reference) -> ImageSource:
-        """The image that `reference` names."""
-        return RegistrySource(self._client, reference)
+    def open_source(self, location: Location) -> ImageSource:
+        """The image at `location`."""
+        return self._open_source(location, self._client)
 
-    def open_sink(self, reference: Reference) -> ImageSink:
-        """The place that `reference` names."""
-        return RegistrySink(self._client, reference)
+    def open_sink(self, location: Location) -> ImageSink:
+        """The place that `location` names; abandoned at the end unless it was published."""
+        sink: ImageSink
+        if isinstance(location, Reference):
+            sink = RegistrySink(self._client, location)
+        else:
+            from squashproxy.transports import archives  # noqa: PLC0415 - registries need no tar
+
+            sink = archives.open_sink(location)
+        self._opened.callback(sink.close)
+        return sink
 
     def iter_tags(self, repository: Repository) -> Iterator[str]:
         """The tags of a repository, in the registry's order. Raises RegistryError."""
         return self._client.repository(repository).iter_tags()
 
+    def _open_source(self, location: Location, client: RegistryClient) -> ImageSource:
+        source: ImageSource
+        if isinstance(location, Reference):
+            source = RegistrySource(client, location)
+        else:
+            from squashproxy.transports import archives  # noqa: PLC0415 - registries need no tar
+
+            source = archives.open_source(location)
+        self._opened.callback(source.close)
+        return source
+
 
 @contextmanager
 def open_session(common: CommonOptions) -> Iterator[Session]:
-    """Open the session that the common options describe, and close its connections."""
+    """Open the session that the common options describe, and close all that it opened."""
     options = ClientOptions(
         authfile=common.authfile,
         ca=common.ca,
@@ -52,8 +73,12 @@ def open_session(common: CommonOptions) -> Iterator[Session]:
         insecure=common.insecure,
     )
     hasty = replace(options, retries=0, timeout=_SOON)
-    with RegistryClient(options) as client, RegistryClient(hasty) as peeker:
-        yield Session(client, peeker)
+    with (
+        RegistryClient(options) as client,
+        RegistryClient(hasty) as peeker,
+        ExitStack() as opened,
+    ):
+        yield Session(client, peeker, opened)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from squashproxy.demo.image import DemoLayer, build_layers
 from squashproxy.demo.trees import Tree, differences, unpack
+from squashproxy.location import Location
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
@@ -57,8 +58,9 @@ def run_demo(screen: Screen | None, observer: Observer, jobs: int) -> DemoResult
         sink = RegistrySink(client, _reference(new, _APP))
         options = CopyOptions(base_repos=(Repository(new.host, _BASE),), jobs=jobs)
 
-        def open_source(reference: Reference) -> ImageSource:
-            return RegistrySource(client, reference)
+        def open_source(location: Location) -> ImageSource:
+            assert isinstance(location, Reference), "the demo's images are in registries"
+            return RegistrySource(client, location)
 
         def copy() -> CopyResult:
             return copy_image(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from squashproxy.digest import Digest
+from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Json
 from squashproxy.oci.manifest import encode_json, parse_json_object
@@ -19,7 +19,7 @@ class ImageConfig:
 
     data: bytes
     document: Json
-    diff_ids: tuple[str, ...]
+    diff_ids: tuple[Digest, ...]
 
     @property
     def platform(self) -> Platform:
@@ -91,4 +91,8 @@ def parse_config(data: bytes, layers: int, where: str) -> ImageConfig:
     history = document.get("history") or []
     if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
         raise FormatError(f"{where} has a history that is no list of entries")
-    return ImageConfig(data, document, tuple(str(diff_id) for diff_id in diff_ids))
+    try:
+        parsed = tuple(parse_digest(str(diff_id)) for diff_id in diff_ids)
+    except FormatError as error:
+        raise FormatError(f"{where} has a diff ID that is none: {error}") from error
+    return ImageConfig(data, document, parsed)

@@ -27,12 +27,13 @@ SCHEMA1 = (DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED)
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
 _OCI_NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+OCI_FOREIGN_LAYER_GZIP = _OCI_NONDISTRIBUTABLE + "+gzip"
 _FOREIGN = frozenset(
     {
         DOCKER_FOREIGN_LAYER,
         "application/vnd.docker.image.rootfs.foreign.diff.tar",
         _OCI_NONDISTRIBUTABLE,
-        _OCI_NONDISTRIBUTABLE + "+gzip",
+        OCI_FOREIGN_LAYER_GZIP,
         _OCI_NONDISTRIBUTABLE + "+zstd",
     }
 )
@@ -77,6 +78,11 @@ _COMPRESSION = {media_type: kind for (_, kind), media_type in _LAYER_TYPE.items(
 def family_of(media_type: str) -> Family:
     """The family of a manifest's or index's media type."""
     return Family.DOCKER if media_type in (DOCKER_MANIFEST, DOCKER_INDEX) else Family.OCI
+
+
+def family_of_layer(media_type: str) -> Family:
+    """The family of a layer's media type."""
+    return Family.DOCKER if media_type.startswith("application/vnd.docker.") else Family.OCI
 
 
 def layer_type(family: Family, compression: Compression) -> str:

@@ -106,17 +106,19 @@ class Ahead(Generic[T]):
         batch: list[T] = []
         weight = 0
         with closed_after(self._stream) as stream:
-            for item in stream:
-                if self._is_stopped:
-                    return
-                batch.append(item)
-                weight += self._weigh(item)
-                if weight >= _BATCH:
-                    if not self._hand_over(batch):
+            try:
+                for item in stream:
+                    if self._is_stopped:
                         return
-                    batch, weight = [], 0
-            if batch:
-                self._hand_over(batch)
+                    batch.append(item)
+                    weight += self._weigh(item)
+                    if weight >= _BATCH:
+                        due, batch, weight = batch, [], 0
+                        if not self._hand_over(due):
+                            return
+            finally:
+                if batch:
+                    self._hand_over(batch)
 
     def _hand_over(self, batch: list[T]) -> bool:
         """Wait for room, and give the batch to the reader; False where nobody reads any more."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from squashproxy.digest import parse_digest
+from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, BaseMismatch, FormatError, SquashproxyError
+from squashproxy.location import Location
 from squashproxy.oci.config import ImageConfig
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
@@ -20,7 +22,7 @@ from squashproxy.transports.base import ImageSink, ImageSource
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
 
-SourceOpener = Callable[[Reference], ImageSource]
+SourceOpener = Callable[[Location], ImageSource]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +30,31 @@ class Base:
     """The first `count` layers stay; `reason` says why, for people.
 
     `annotations` name the base image where it is known to be true; `repository` is where that image
-    lives.
+    lives. `packed` holds the same layers as that image has them, where the source had unpacked its
+    own, and `source` has their blobs.
     """
 
     count: int
     reason: str
     annotations: Mapping[str, str] = field(default_factory=dict)
     repository: Repository | None = None
+    packed: tuple[Descriptor, ...] = ()
+    source: ImageSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image of the source."""
+    """One image of the source.
+
+    `digest` is what the source calls it, also where `manifest` is in another family. `packs` is its
+    source's (see ImageSource).
+    """
 
     name: str
     manifest: ImageManifest
     config: ImageConfig
+    digest: Digest
+    packs: bool
 
     @property
     def platform(self) -> Platform:
@@ -95,8 +106,9 @@ class BaseFinder:
             or Base(min(1, layers), "the first layer, since nothing names the base")
         )
 
-    def _named(self, image: Image, reference: Reference) -> Base:
-        base = _base_image(self._open_source(reference), image.platform)
+    def _named(self, image: Image, reference: Location) -> Base:
+        source = self._open_source(reference)
+        base = _base_image(source, image.platform)
         count = _prefix_length(image, base)
         if count is None:
             raise BaseMismatch(
@@ -104,8 +116,11 @@ class BaseFinder:
                 "of the image; name the exact version that the image was built on, or use "
                 "--base auto"
             )
-        annotations = _annotations(reference, base)
-        return Base(count, f"the layers of {reference}", annotations, reference.repository)
+        reason = f"the layers of {reference}"
+        if not isinstance(reference, Reference):
+            return _with_layers(Base(count, reason), image, base, source)
+        found = Base(count, reason, _annotations(reference, base), reference.repository)
+        return _with_layers(found, image, base, source)
 
     def _try_annotated(self, image: Image) -> Base | None:
         """The base that the image's own annotations name, if it can be read and is a prefix."""
@@ -123,7 +138,8 @@ class BaseFinder:
             )
             return None
         try:
-            base = _base_image(self._peek_source(reference), image.platform)
+            source = self._peek_source(reference)
+            base = _base_image(source, image.platform)
         except SquashproxyError as error:
             self._observer.warn(
                 f"the base that {image.name} names could not be read ({error}); ignored"
@@ -134,7 +150,8 @@ class BaseFinder:
             return None
         true = {key: annotations[key] for key in (BASE_NAME, BASE_DIGEST) if key in annotations}
         reason = f"the layers of {name}, which the image names"
-        return Base(count, reason, true, reference.repository)
+        found = Base(count, reason, true, reference.repository)
+        return _with_layers(found, image, base, source)
 
 
 def without_base(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -183,7 +200,7 @@ def _base_image(source: ImageSource, platform: Platform) -> Image:
                 f"{source.name} has no image for {platform}, so it cannot be the base"
             )
     manifest = parse_image(raw, source.name)
-    return Image(source.name, manifest, read_config(source, manifest))
+    return Image(source.name, manifest, read_config(source, manifest), raw.digest, source.packs)
 
 
 def _prefix_length(image: Image, base: Image) -> int | None:
@@ -193,6 +210,13 @@ def _prefix_length(image: Image, base: Image) -> int | None:
     if digests == [layer.digest for layer in base.manifest.layers]:
         return count
     return count if image.config.diff_ids[:count] == base.config.diff_ids else None
+
+
+def _with_layers(found: Base, image: Image, base: Image, source: ImageSource) -> Base:
+    """The base as its own image has it packed, where the other image had to unpack it."""
+    if image.packs or not base.packs:
+        return found
+    return replace(found, packed=base.manifest.layers, source=source)
 
 
 def _annotations(reference: Reference, base: Image) -> dict[str, str]:

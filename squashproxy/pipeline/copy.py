@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
+from squashproxy.errors import UsageError
+from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
@@ -16,7 +18,7 @@ from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.progress import Observer, RecordingObserver
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
-from squashproxy.pipeline.selection import select
+from squashproxy.pipeline.selection import Selection, select
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
 
@@ -37,6 +39,7 @@ def copy_image(
     the report only. Raises SquashproxyError; then the tag is as it was and no upload is left open.
     """
     started = clock()
+    _check_fit(sink, options)
     watcher = RecordingObserver(observer)
     bases = BaseFinder(open_source, peek_source, watcher)
     job = _Job(source, sink, options, bases, watcher)
@@ -49,8 +52,23 @@ def copy_image(
         skipped=done.skipped,
         warnings=job.observer.warnings,
         seconds=round(clock() - started, 3),
+        spooled_bytes=source.spooled_bytes + sink.spooled_bytes,
         platforms=done.platforms,
     )
+
+
+def _check_fit(sink: ImageSink, options: CopyOptions) -> None:
+    """Raise UsageError for options that mean nothing to such a target."""
+    if options.base_repos and sink.repository is None:
+        raise UsageError(
+            f"--base-repo names repositories of the target registry, and {sink.name} is in none; "
+            "leave it out, or name the base with --base"
+        )
+    if options.backup is not None and not sink.traits.keeps_others:
+        raise UsageError(
+            f"--backup keeps the old image beside the new one, but {sink.name} is a file that "
+            "holds one; copy the file instead"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +92,11 @@ class _Job:
         existing = self.sink.find_manifest()
         if existing is not None and self._leaves_alone(source_digest, existing):
             return _Done(source_digest, existing, skipped=True)
-        spare = backup_tag(self.options.backup, self.sink.tag, existing)
+        spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
         final, platforms = self._copy_all(self.source.read_manifest(source_digest))
         if existing is not None and spare is not None and existing != final.digest:
             self.sink.write_manifest(self.sink.read_manifest(existing), spare)
-        self.sink.write_manifest(final, self.sink.tag)
+        self.sink.publish(final)
         return _Done(source_digest, final.digest, skipped=False, platforms=platforms)
 
     def _leaves_alone(self, source_digest: Digest, existing: Digest) -> bool:
@@ -107,13 +125,14 @@ class _Job:
         selection = select(index, self.options.platforms, self.source.name)
         if selection.warning is not None:
             self.observer.warn(selection.warning)
+        is_single = self._becomes_single(selection)
         children: list[Descriptor] = []
         platforms: list[PlatformCopy] = []
         for child in selection.children:
             copied = copier.copy(self.source.read_manifest(child.descriptor.digest))
             platform = str(child.platform or copied.copy.platform)
             platforms.append(replace(copied.copy, platform=platform))
-            if len(selection.children) == 1 and self.options.platforms:
+            if is_single:
                 return copied.manifest, tuple(platforms)
             self.sink.write_manifest(copied.manifest)
             children.append(in_place_of(child.descriptor, copied.manifest.descriptor))
@@ -129,4 +148,17 @@ class _Job:
             return source.raw
         stamp = Stamp(source.raw.digest, options_hash(self.options))
         kept = without_base(source.annotations)
-        return source.with_children(children, {**kept, **stamp.annotations})
+        fitting = source if self.sink.traits.docker else index_as_oci(source)
+        return fitting.with_children(children, {**kept, **stamp.annotations})
+
+    def _becomes_single(self, selection: Selection) -> bool:
+        """Whether the result is the one image itself, and no index."""
+        if len(selection.children) == 1:
+            return bool(self.options.platforms) or not self.sink.traits.indexes
+        if self.sink.traits.indexes:
+            return False
+        there = ", ".join(str(child.platform) for child in selection.children)
+        raise UsageError(
+            f"{self.sink.name} can hold one platform, {self.source.name} has several: {there}; "
+            "choose with --platform"
+        )

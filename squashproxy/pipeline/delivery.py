@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 
+from squashproxy.codec.packing import iter_packed
 from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign, layer_type
 from squashproxy.pipeline.crew import Crew
+from squashproxy.pipeline.documents import in_place_of
 from squashproxy.pipeline.progress import Observer
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
+
+_PIECE = 256 << 10
 
 
 @dataclass(slots=True)
@@ -42,6 +46,7 @@ class Delivery:
         self._observer = observer
         self._mounts = mounts
         self._present: set[Digest] = set()
+        self._packed: dict[Digest, PackedLayer] = {}
 
     def bring(
         self,
@@ -49,11 +54,13 @@ class Delivery:
         crew: Crew,
         tally: Tally,
         mounts: Sequence[Repository] = (),
+        source: ImageSource | None = None,
     ) -> None:
         """Have all `blobs` in the sink when the crew's work ends.
 
         Finding and mounting happen at once, before anything is read; the crew copies the rest.
-        `mounts` are repositories to try beside those given in the beginning.
+        `mounts` are repositories to try beside those given in the beginning, `source` is where the
+        blobs are if not in the source.
         """
         for blob in blobs:
             if is_foreign(blob.media_type):
@@ -62,7 +69,7 @@ class Delivery:
                 tally.reused_bytes += blob.size
             else:
                 self._present.add(blob.digest)
-                crew.start(partial(self._copy, blob, crew, tally))
+                crew.start(partial(self._copy, source or self._source, blob, crew, tally))
 
     def write(self, label: str, chunks: Iterable[Chunk], tally: Tally) -> WrittenBlob:
         """Store new bytes."""
@@ -77,7 +84,7 @@ class Delivery:
         if self._is_there(descriptor, (), tally):
             tally.reused_bytes += descriptor.size
         else:
-            self._sink.write_blob((data,), descriptor.digest)
+            self._sink.write_blob((data,), descriptor.digest, descriptor.size)
             self._present.add(descriptor.digest)
             tally.add_uploaded(descriptor.size)
         return descriptor
@@ -95,11 +102,51 @@ class Delivery:
                 return True
         return False
 
-    def _copy(self, blob: Descriptor, crew: Crew, tally: Tally) -> None:
+    def pack(self, layer: Descriptor, crew: Crew, tally: Tally) -> PackedLayer:
+        """Have a plain layer in the sink, packed with gzip, when the crew's work ends."""
+        packed = self._packed.get(layer.digest)
+        if packed is None:
+            packed = self._packed[layer.digest] = PackedLayer(layer)
+            crew.start(partial(self._pack, packed, crew, tally))
+        elif packed.written is not None:
+            tally.reused_bytes += packed.written.size
+        return packed
+
+    def _copy(self, source: ImageSource, blob: Descriptor, crew: Crew, tally: Tally) -> None:
         progress = _Progress(self._observer, f"blob {blob.digest[7:19]}", blob.size)
-        chunks = crew.ahead(self._source.iter_blob(blob), len, f"fetch {blob.digest[7:19]}")
-        self._sink.write_blob(progress.watch(chunks), blob.digest)
+        chunks = crew.ahead(source.iter_blob(blob), len, f"fetch {blob.digest[7:19]}")
+        self._sink.write_blob(progress.watch(chunks), blob.digest, blob.size)
         tally.add_uploaded(blob.size)
+
+    def _pack(self, packed: PackedLayer, crew: Crew, tally: Tally) -> None:
+        layer = packed.plain
+        label = f"pack {layer.digest[7:19]}"
+        read = _Progress(self._observer, label, layer.size).watch(self._source.iter_blob(layer))
+        chunks = iter_packed(_iter_even(read), Compression.GZIP, None)
+        written = self._sink.write_blob(crew.ahead(chunks, len, label))
+        tally.add_uploaded(written.size)
+        family = family_of_layer(layer.media_type)
+        media_type = layer_type(family, Compression.GZIP)
+        packed.written = in_place_of(layer, Descriptor(media_type, written.digest, written.size))
+
+
+@dataclass(slots=True)
+class PackedLayer:
+    """A plain layer, and what it was written as; None until the crew's work ends."""
+
+    plain: Descriptor
+    written: Descriptor | None = None
+
+
+def _iter_even(chunks: Iterable[Chunk]) -> Iterator[bytes]:
+    """The same bytes in pieces of one size: how they are cut may shape what is packed."""
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        while len(held) >= _PIECE:
+            yield bytes(held[:_PIECE])
+            del held[:_PIECE]
+    yield bytes(held)
 
 
 @dataclass(frozen=True, slots=True)

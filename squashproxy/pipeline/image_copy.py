@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from squashproxy.digest import Digest
 from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
+from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
+from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, Image, without_base
 from squashproxy.pipeline.crew import Crew
-from squashproxy.pipeline.delivery import Delivery, Tally
+from squashproxy.pipeline.delivery import Delivery, PackedLayer, Tally
 from squashproxy.pipeline.documents import in_place_of, parse_image, read_config, short
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
-from squashproxy.pipeline.squashing import Squashed, squash_layers
+from squashproxy.pipeline.squashing import Squashed, packing_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
 
@@ -45,6 +49,7 @@ class ImageCopier:
         self._options = options
         self._bases = bases
         self._observer = observer
+        self._packs = not source.packs and sink.traits.packed
         own = [] if source.repository is None else [source.repository]
         self._delivery = Delivery(source, sink, observer, [*options.base_repos, *own])
         self._squashed: dict[tuple[object, ...], Squashed] = {}
@@ -55,40 +60,73 @@ class ImageCopier:
         Raises NoSuchPlatform where platforms were asked for and the image is for none of them.
         """
         manifest = parse_image(raw, self._source.name)
+        if not self._sink.traits.docker:
+            manifest = as_oci(manifest)
         why = unsquashable(manifest)
         if why is not None:
             self._observer.warn(
                 f"{short(raw.digest)} of {self._source.name} {why}; copied as it is"
             )
-            return self._copy_as_it_is(manifest, "unknown", kept=len(manifest.layers))
-        image = Image(self._source.name, manifest, read_config(self._source, manifest))
+            return self._copy_artifact(manifest, raw.digest)
+        image = Image(
+            self._source.name,
+            manifest,
+            read_config(self._source, manifest),
+            raw.digest,
+            self._source.packs,
+        )
         check_platform(image, self._options)
         base = self._bases.choose(image, self._options, self._sink)
         if base.count == len(manifest.layers):
-            return self._copy_as_it_is(manifest, str(image.platform), kept=base.count)
+            return self._copy_as_it_is(image, base)
         return self._squash(image, base)
 
-    def _copy_as_it_is(self, manifest: ImageManifest, platform: str, *, kept: int) -> CopiedImage:
+    def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
         tally = Tally()
         with Crew(self._options.jobs) as crew:
             self._delivery.bring([*manifest.layers, manifest.config], crew, tally)
-        counted = _unchanged(manifest, platform, kept)
-        return CopiedImage(manifest.raw, _with_tally(counted, tally))
+        counted = _unchanged(manifest, source_digest, "unknown", kept=len(manifest.layers))
+        return _done(manifest.raw, counted, tally)
+
+    def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
+        manifest = image.manifest
+        tally = Tally()
+        with Crew(self._options.jobs) as crew:
+            kept = self._bring_base(image, base, crew, tally)
+            self._delivery.bring([manifest.config], crew, tally)
+        raw = self._renamed(image, base, manifest.config, kept.layers)
+        counted = _unchanged(manifest, image.digest, str(image.platform), kept=base.count)
+        return _done(raw, replace(counted, compressed_after=_size(kept.layers)), tally)
 
     def _squash(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
         tally = Tally()
-        mounts = [] if base.repository is None else [base.repository]
         with Crew(self._options.jobs) as crew:
-            self._delivery.bring(manifest.layers[: base.count], crew, tally, mounts)
+            kept = self._bring_base(image, base, crew, tally)
             squashed = self._squash_layers(image, base, tally, crew)
             if squashed.is_kept:
-                self._delivery.bring([manifest.layers[-1], manifest.config], crew, tally, mounts)
-        counted = _counted(image, base, squashed)
+                self._delivery.bring([manifest.layers[-1], manifest.config], crew, tally)
+        counted = _counted(image, base, squashed, kept.layers)
         if squashed.is_kept:
-            return CopiedImage(manifest.raw, _with_tally(counted, tally))
-        raw = self._write_documents(image, base, squashed, tally)
-        return CopiedImage(raw, replace(_with_tally(counted, tally), digest=raw.digest))
+            layers = [*kept.layers, manifest.layers[-1]]
+            return _done(self._renamed(image, base, manifest.config, layers), counted, tally)
+        raw = self._write_documents(image, base, squashed, kept.layers, tally)
+        return _done(raw, counted, tally)
+
+    def _bring_base(self, image: Image, base: Base, crew: Crew, tally: Tally) -> _Kept:
+        """Begin to bring the layers of the base, packed where the target wants them so."""
+        mounts = [] if base.repository is None else [base.repository]
+        if base.packed:
+            self._delivery.bring(base.packed, crew, tally, mounts, base.source)
+            return _Kept(base.packed)
+        layers: list[Descriptor | PackedLayer] = []
+        for layer in image.manifest.layers[: base.count]:
+            if self._packs and mediatypes.compression_of(layer.media_type) is Compression.NONE:
+                layers.append(self._delivery.pack(layer, crew, tally))
+            else:
+                self._delivery.bring([layer], crew, tally, mounts)
+                layers.append(layer)
+        return _Kept(tuple(layers))
 
     def _squash_layers(self, image: Image, base: Base, tally: Tally, crew: Crew) -> Squashed:
         descriptors = image.manifest.layers
@@ -99,12 +137,15 @@ class ImageCopier:
                 tally.reused_bytes += known.layer.descriptor.size
             return known
         options = self._options
-        layers = layers_of(self._source, descriptors, self._observer, options)
+        layers = layers_of(self._source, image, self._observer, options)
         squashed = squash_layers(
             layers,
             base.count,
             options,
             mediatypes.family_of(image.manifest.raw.media_type),
+            packing=packing_for(
+                descriptors[base.count :], options.compression, packs_plain=self._packs
+            ),
             crew=crew,
             write=lambda chunks: self._delivery.write("squashed layer", chunks, tally),
         )
@@ -114,10 +155,15 @@ class ImageCopier:
         return squashed
 
     def _write_documents(
-        self, image: Image, base: Base, squashed: Squashed, tally: Tally
+        self,
+        image: Image,
+        base: Base,
+        squashed: Squashed,
+        kept: Sequence[Descriptor],
+        tally: Tally,
     ) -> RawManifest:
         manifest = image.manifest
-        stamp = Stamp(manifest.raw.digest, options_hash(self._options))
+        stamp = self._stamp(image)
         new = [] if squashed.layer is None else [squashed.layer]
         note = stamp.history_entry(f"layers {base.count + 1} to {len(manifest.layers)} squashed")
         config = self._delivery.write_document(
@@ -125,11 +171,41 @@ class ImageCopier:
             image.config.squashed(base.count, [layer.diff_id for layer in new], note),
             tally,
         )
-        kept = manifest.layers[: base.count]
-        return manifest.with_layers(
-            in_place_of(manifest.config, config),
-            [*kept, *(layer.descriptor for layer in new)],
-            {**without_base(manifest.annotations), **base.annotations, **stamp.annotations},
+        layers = [*kept, *(layer.descriptor for layer in new)]
+        return self._with_layers(image, base, in_place_of(manifest.config, config), layers)
+
+    def _renamed(
+        self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
+    ) -> RawManifest:
+        """The manifest of an image that was not squashed: its own, if it fits the target."""
+        manifest = image.manifest
+        if manifest.raw.digest == image.digest and tuple(layers) == manifest.layers:
+            return manifest.raw
+        return self._with_layers(image, base, config, layers)
+
+    def _with_layers(
+        self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
+    ) -> RawManifest:
+        kept = without_base(image.manifest.annotations)
+        annotations = {**kept, **base.annotations, **self._stamp(image).annotations}
+        return image.manifest.with_layers(config, layers, annotations)
+
+    def _stamp(self, image: Image) -> Stamp:
+        return Stamp(image.digest, options_hash(self._options))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The layers of the base, of which some may still be on their way."""
+
+    parts: Sequence[Descriptor | PackedLayer]
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The layers as they are in the target; to be asked when the crew's work has ended."""
+        return tuple(
+            part if isinstance(part, Descriptor) else part.written or part.plain
+            for part in self.parts
         )
 
 
@@ -163,15 +239,28 @@ def _kind_of(manifest: ImageManifest) -> str:
     return f"an artifact of the type {kind!r}"
 
 
-def _size(blobs: tuple[Descriptor, ...]) -> int:
+def _size(blobs: Iterable[Descriptor]) -> int:
     return sum(blob.size for blob in blobs)
 
 
-def _unchanged(manifest: ImageManifest, platform: str, kept: int) -> PlatformCopy:
+def _done(raw: RawManifest, counted: PlatformCopy, tally: Tally) -> CopiedImage:
+    copy = replace(
+        counted,
+        digest=raw.digest,
+        uploaded_bytes=tally.uploaded_bytes,
+        reused_bytes=tally.reused_bytes,
+        mounted_blobs=tally.mounted_blobs,
+    )
+    return CopiedImage(raw, copy)
+
+
+def _unchanged(
+    manifest: ImageManifest, source_digest: Digest, platform: str, kept: int
+) -> PlatformCopy:
     size = _size(manifest.layers)
     return PlatformCopy(
         platform=platform,
-        source_digest=manifest.raw.digest,
+        source_digest=source_digest,
         digest=manifest.raw.digest,
         layers_before=len(manifest.layers),
         layers_after=len(manifest.layers),
@@ -190,9 +279,11 @@ def _unchanged(manifest: ImageManifest, platform: str, kept: int) -> PlatformCop
     )
 
 
-def _counted(image: Image, base: Base, squashed: Squashed) -> PlatformCopy:
+def _counted(
+    image: Image, base: Base, squashed: Squashed, kept: Sequence[Descriptor]
+) -> PlatformCopy:
     report = squashed.report
-    unchanged = _unchanged(image.manifest, str(image.platform), base.count)
+    unchanged = _unchanged(image.manifest, image.digest, str(image.platform), base.count)
     counted = replace(
         unchanged,
         unpacked_before=report.unpacked,
@@ -200,24 +291,15 @@ def _counted(image: Image, base: Base, squashed: Squashed) -> PlatformCopy:
         fallbacks=report.fallbacks,
     )
     if squashed.is_kept:
-        return counted
+        above = image.manifest.layers[base.count :]
+        return replace(counted, compressed_after=_size(kept) + _size(above))
     layer = squashed.layer
     return replace(
         counted,
         layers_after=base.count + (layer is not None),
-        compressed_after=_size(image.manifest.layers[: base.count])
-        + (layer.descriptor.size if layer else 0),
+        compressed_after=_size(kept) + (layer.descriptor.size if layer else 0),
         unpacked_after=layer.unpacked if layer else 0,
         hidden_bytes=report.hidden_bytes,
         spliced_bytes=layer.spliced if layer else 0,
         reencoded_bytes=layer.reencoded if layer else 0,
-    )
-
-
-def _with_tally(copy: PlatformCopy, tally: Tally) -> PlatformCopy:
-    return replace(
-        copy,
-        uploaded_bytes=tally.uploaded_bytes,
-        reused_bytes=tally.reused_bytes,
-        mounted_blobs=tally.mounted_blobs,
     )

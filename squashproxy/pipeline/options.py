@@ -7,9 +7,10 @@ from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
 from squashproxy.errors import UsageError
+from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
-from squashproxy.reference import Reference, Repository, parse_reference
+from squashproxy.reference import Repository
 
 
 class BaseKind(Enum):
@@ -27,7 +28,7 @@ class BaseChoice:
 
     kind: BaseKind = BaseKind.AUTO
     count: int = 0
-    image: Reference | None = None
+    image: Location | None = None
 
     def __str__(self) -> str:
         if self.kind is BaseKind.COUNT:
@@ -44,7 +45,10 @@ def parse_base(text: str) -> BaseChoice:
         if count < 0:
             raise UsageError(f"--base {text}: a number of layers is 0 or more")
         return BaseChoice(BaseKind.COUNT, count) if count else BaseChoice(BaseKind.NONE)
-    return BaseChoice(BaseKind.IMAGE, image=parse_reference(text))
+    image = parse_location(text)
+    if isinstance(image, ArchiveReference) and image.is_stream:
+        raise UsageError(f"--base {text}: a base cannot come through a pipe; name its file")
+    return BaseChoice(BaseKind.IMAGE, image=image)
 
 
 @dataclass(frozen=True, slots=True)

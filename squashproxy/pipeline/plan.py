@@ -96,7 +96,13 @@ class _Job:
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
-        image = Image(self.source.name, manifest, read_config(self.source, manifest))
+        image = Image(
+            self.source.name,
+            manifest,
+            read_config(self.source, manifest),
+            raw.digest,
+            self.source.packs,
+        )
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
         hidden = LargestHidden()
@@ -105,7 +111,7 @@ class _Job:
         return _Picture(image, base, merged, hidden.files, places, self.options).plan
 
     def _merge(self, image: Image, base: Base, hidden: LargestHidden) -> _Merged:
-        layers = layers_of(self.source, image.manifest.layers, self.observer, self.options)
+        layers = layers_of(self.source, image, self.observer, self.options)
 
         def run(merge: Merge) -> _Merged:
             hidden.clear()

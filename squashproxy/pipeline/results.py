@@ -35,7 +35,10 @@ class PlatformCopy:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What `squashproxy copy` did. `skipped` is true where nothing was left to do."""
+    """What `squashproxy copy` did. `skipped` is true where nothing was left to do.
+
+    `spooled_bytes` went through temporary files, since pipes can be read and written only once.
+    """
 
     source: str
     source_digest: str
@@ -45,6 +48,7 @@ class CopyResult:
     warnings: tuple[str, ...]
     seconds: float
     platforms: tuple[PlatformCopy, ...]
+    spooled_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from squashproxy.codec.library import Library
 from squashproxy.codec.packing import iter_unpacked
-from squashproxy.errors import BadCompression, LimitExceeded
+from squashproxy.digest import Digest, Hasher
+from squashproxy.errors import BadCompression, LimitExceeded, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.pipeline.base import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.streams import closed_after
@@ -22,10 +24,14 @@ _RATIO_FREE = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class SourceLayer:
-    """Fetches, verifies and unpacks one layer; `number` counts from 1 for people."""
+    """Fetches, verifies and unpacks one layer; `number` counts from 1 for people.
+
+    `diff_id` is what the image's config calls the layer's tar.
+    """
 
     source: ImageSource
     descriptor: Descriptor
+    diff_id: Digest
     number: int
     count: int
     observer: Observer
@@ -45,11 +51,14 @@ class SourceLayer:
     ) -> Iterator[Inflated]:
         """The tar in the layer's blob from its start; once it `is_skipped`, the blob is only read.
 
-        Raises LimitExceeded past `max_ratio`. A blob that does not inflate is read to its end all
-        the same: where its digest is wrong too, IntegrityError says whose fault it is.
+        Raises LimitExceeded past `max_ratio`, WrongDiffId for another tar than the config's. A
+        blob that does not inflate is read to its end all the same: where its digest is wrong too,
+        IntegrityError says whose fault it is.
         """
+        hasher = Hasher(self.diff_id)
         try:
             for chunk in self._iter_limited(iter_unpacked(blob, self.where, self.library)):
+                hasher.update(chunk.content)
                 yield chunk
                 if is_skipped():
                     _read_rest(blob)
@@ -57,6 +66,11 @@ class SourceLayer:
         except BadCompression:
             _read_rest(blob)
             raise
+        if hasher.digest != self.diff_id:
+            raise WrongDiffId(
+                f"{self.where} unpacks to {hasher.digest}, but the image's config says "
+                f"{self.diff_id}; the image is broken, build it again"
+            )
 
     def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
         unpacked = 0
@@ -90,22 +104,24 @@ def _read_rest(blob: Iterator[bytes]) -> None:
 
 def layers_of(
     source: ImageSource,
-    descriptors: Sequence[Descriptor],
+    image: Image,
     observer: Observer,
     options: CopyOptions,
 ) -> list[SourceLayer]:
     """All layers of an image, base first."""
+    layers = zip(image.manifest.layers, image.config.diff_ids, strict=True)
     return [
         SourceLayer(
             source,
             descriptor,
+            diff_id,
             number,
-            len(descriptors),
+            len(image.manifest.layers),
             observer,
             options.library,
             options.limits.ratio,
         )
-        for number, descriptor in enumerate(descriptors, 1)
+        for number, (descriptor, diff_id) in enumerate(layers, 1)
     ]
 
 

@@ -69,15 +69,15 @@ def squash_layers(
     options: CopyOptions,
     family: Family,
     *,
+    packing: Compression,
     crew: Crew,
     write: Callable[[Iterator[Chunk]], WrittenBlob],
 ) -> Squashed:
-    """Merge the layers above the first `kept`; `write` stores the new blob.
+    """Merge the layers above the first `kept` and pack them; `write` stores the new blob.
 
     Fetching, inflating, merging, hashing and encoding run side by side, in threads of `crew`.
     Raises what the merge raises; `write` must leave nothing behind where its stream raises.
     """
-    packing = packing_for([layer.descriptor for layer in layers[kept:]], options.compression)
     choices = merge_options(layers, kept, options)
     prefetched = Prefetch(layers, kept, crew).layers
     if len(layers) == kept + 1:
@@ -142,14 +142,20 @@ def merge_options(
     )
 
 
-def packing_for(layers: Sequence[Descriptor], choice: CompressionChoice) -> Compression:
-    """The packing asked for; with `keep`, the one that holds most of the layers' bytes."""
+def packing_for(
+    layers: Sequence[Descriptor], choice: CompressionChoice, *, packs_plain: bool = False
+) -> Compression:
+    """The packing asked for; with `keep`, the one that holds most of the layers' bytes.
+
+    With `packs_plain`, layers that are not packed become gzip.
+    """
     if choice.kind is not None:
         return choice.kind
     sizes: Counter[Compression] = Counter()
     for layer in layers:
         sizes[compression_of(layer.media_type)] += layer.size
-    return sizes.most_common(1)[0][0]
+    most = sizes.most_common(1)[0][0]
+    return Compression.GZIP if packs_plain and most is Compression.NONE else most
 
 
 def _try_keep(

@@ -7,7 +7,8 @@ from contextlib import closing
 
 from squashproxy.archive.path import BadEntry
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.span import Span
+from squashproxy.errors import BadArchive
+from squashproxy.span import Inflated, Span
 from squashproxy.squash.layer import Layer
 
 Decision = Callable[[TarScanner], None]
@@ -19,21 +20,30 @@ def iter_walk(
     """Read `layer` and let `decide` speak on every entry; the spans, chunk by chunk.
 
     Once `is_done`, the rest of the layer is only read. Raises BadArchive, also where `decide`
-    raises BadEntry, and what reading the layer raises.
+    raises BadEntry, and what reading the layer raises: first of all that the blob is not the one
+    that was asked for, which explains everything else.
     """
     with closing(layer.open()) as stream:
         for chunk in stream:
-            scanner.feed(chunk)
-            while scanner.advance():
-                try:
-                    decide(scanner)
-                except BadEntry as error:
-                    raise error.at(scanner.where, scanner.path) from error
+            try:
+                _decide_all(scanner, chunk, decide)
+            except BadArchive:
+                stream.skip_rest()
+                raise
             yield scanner.take()
             if is_done():
                 stream.skip_rest()
                 return
     yield scanner.finish()
+
+
+def _decide_all(scanner: TarScanner, chunk: Inflated, decide: Decision) -> None:
+    scanner.feed(chunk)
+    while scanner.advance():
+        try:
+            decide(scanner)
+        except BadEntry as error:
+            raise error.at(scanner.where, scanner.path) from error
 
 
 def walk(layer: Layer, decide: Decision) -> None:

@@ -21,7 +21,7 @@ class WrittenBlob:
 
 
 class ImageSource(Protocol):
-    """One image, or an index of images, that can be read."""
+    """One image, or an index of images, that can be read. `close` lets go of it."""
 
     @property
     def name(self) -> str:
@@ -33,8 +33,21 @@ class ImageSource(Protocol):
         """Where the image lives, None outside of registries."""
         ...
 
+    @property
+    def packs(self) -> bool:
+        """Whether the image decides how its layers are packed.
+
+        `docker save` unpacks them all, so there plain layers say nothing of what anybody wants.
+        """
+        ...
+
+    @property
+    def spooled_bytes(self) -> int:
+        """What went to a temporary file, since standard input can be read only once."""
+        ...
+
     def find_digest(self) -> Digest:
-        """What the reference points to now; costs a HEAD. Raises NotFound."""
+        """What the reference points to now; costs a HEAD. Raises NotFound or NoSuchImage."""
         ...
 
     def read_manifest(self, digest: Digest | None = None) -> RawManifest:
@@ -48,9 +61,13 @@ class ImageSource(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of files; temporary ones are removed."""
+        ...
+
 
 class ImageSink(Protocol):
-    """A place that an image can be written to."""
+    """A place that an image can be written to. `close` abandons what was not published."""
 
     @property
     def name(self) -> str:
@@ -63,8 +80,18 @@ class ImageSink(Protocol):
         ...
 
     @property
-    def tag(self) -> str:
-        """The tag that the image gets in the end."""
+    def tag(self) -> str | None:
+        """The tag that the image gets in the end; None in an archive that needs none."""
+        ...
+
+    @property
+    def traits(self) -> Traits:
+        """What the place can hold."""
+        ...
+
+    @property
+    def spooled_bytes(self) -> int:
+        """What went to a temporary file, since standard output can be written only once."""
         ...
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:
@@ -93,14 +120,40 @@ class ImageSink(Protocol):
         """
         ...
 
-    def write_blob(self, chunks: Iterable[Chunk], digest: Digest | None = None) -> WrittenBlob:
+    def write_blob(
+        self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None
+    ) -> WrittenBlob:
         """Store a stream; with `digest` given, fail where the bytes differ.
 
-        Where `chunks` raises, nothing stays behind (an upload session is cancelled) and the error
-        passes through.
+        `size`, where it is known, spares a detour where sizes come first. Where `chunks` raises,
+        nothing stays behind (an upload session is cancelled) and the error passes through.
         """
         ...
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
-        """Store a manifest, by its digest alone or under `tag`; everything it names is in."""
+        """Store a manifest, by its digest alone or under another tag; all that it names is in."""
         ...
+
+    def publish(self, manifest: RawManifest) -> None:
+        """Store the image's own manifest under the sink's tag: the last step."""
+        ...
+
+    def close(self) -> None:
+        """Let go; what was begun and not published does not stay."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a kind of sink can hold.
+
+    `indexes`: several platforms in one image. `docker`: manifests of Docker's family; OCI's are
+    held everywhere. `packed`: it wants layers packed. `readable`: what was written can be read
+    before it is published. `keeps_others`: an image stays beside the new one, under another tag.
+    """
+
+    indexes: bool = True
+    docker: bool = True
+    packed: bool = True
+    readable: bool = True
+    keeps_others: bool = True

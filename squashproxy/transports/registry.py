@@ -10,14 +10,17 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.transports.base import WrittenBlob
+from squashproxy.transports.base import Traits, WrittenBlob
 
 
-class RegistrySource:
-    """An image that a registry serves."""
+class _RegistryPlace:
+    """What sources and sinks in registries have in common."""
+
+    spooled_bytes = 0
 
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         self._reference = reference
+        self._client = client
         self._remote = client.repository(reference.repository)
 
     @property
@@ -27,8 +30,21 @@ class RegistrySource:
 
     @property
     def repository(self) -> Repository:
-        """Where the image lives."""
+        """Where the image is, or goes."""
         return self._reference.repository
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob that the repository holds; size and digest are checked at its end."""
+        return self._remote.iter_blob(blob)
+
+    def close(self) -> None:
+        """Nothing to do: the client, which holds the connections, has its own end."""
+
+
+class RegistrySource(_RegistryPlace):
+    """An image that a registry serves."""
+
+    packs = True
 
     def find_digest(self) -> Digest:
         """What the reference points to now; costs a HEAD. Raises NotFound."""
@@ -41,13 +57,11 @@ class RegistrySource:
         """The manifest of the reference, or the one of `digest` beside it; digest verified."""
         return self._remote.get_manifest(digest or self._reference.selector)
 
-    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob; size and digest are checked at its end."""
-        return self._remote.iter_blob(blob)
 
-
-class RegistrySink:
+class RegistrySink(_RegistryPlace):
     """A tag of a registry's repository, to be written."""
+
+    traits = Traits()
 
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         if reference.digest is not None or reference.tag is None:
@@ -55,20 +69,8 @@ class RegistrySink:
                 f"{reference}: a digest cannot be a target, since the result decides it; "
                 "give a tag instead"
             )
-        self._reference = reference
+        super().__init__(client, reference)
         self._tag = reference.tag
-        self._client = client
-        self._remote = client.repository(reference.repository)
-
-    @property
-    def name(self) -> str:
-        """The reference, for people."""
-        return str(self._reference)
-
-    @property
-    def repository(self) -> Repository:
-        """Where the image goes."""
-        return self._reference.repository
 
     @property
     def tag(self) -> str:
@@ -83,10 +85,6 @@ class RegistrySink:
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest that the repository holds already."""
         return self._remote.get_manifest(digest)
-
-    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """A blob that the repository holds already."""
-        return self._remote.iter_blob(blob)
 
     def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
         """Whether the sink's repository, or another one of its registry, holds the blob."""
@@ -105,10 +103,19 @@ class RegistrySink:
             return False
         return self._remote.try_mount(blob.digest, repository)
 
-    def write_blob(self, chunks: Iterable[Chunk], digest: Digest | None = None) -> WrittenBlob:
+    def write_blob(
+        self,
+        chunks: Iterable[Chunk],
+        digest: Digest | None = None,
+        size: int | None = None,  # noqa: ARG002 - registries want to know it at the end
+    ) -> WrittenBlob:
         """Store a stream; the upload session is cancelled where `chunks` raises."""
         return WrittenBlob(*self._remote.upload_blob(chunks, digest))
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
         """Store a manifest, by its digest alone or under `tag`."""
         self._remote.put_manifest(manifest, tag or manifest.digest)
+
+    def publish(self, manifest: RawManifest) -> None:
+        """Store the image's own manifest under the sink's tag: the last step."""
+        self._remote.put_manifest(manifest, self._tag)

@@ -29,7 +29,7 @@ DIGEST = "sha256:" + "0" * 64
         pytest.param(["copy", "--forse"], "no such option", id="unknown-option"),
         pytest.param(["copy", "example.com/UPPER:1", "b"], "is not a reference", id="bad-source"),
         pytest.param(["copy", SOURCE, "b:-"], "is not a tag", id="bad-target"),
-        pytest.param(["copy", "oci:folder", TARGET], "registries only", id="archive-source"),
+        pytest.param(["tags", "oci:folder"], "what is in a registry", id="tags-of-a-layout"),
         pytest.param(
             ["copy", SOURCE, f"{TARGET}@{DIGEST}"], "cannot be a target", id="digest-as-target"
         ),

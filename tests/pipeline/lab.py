@@ -15,6 +15,7 @@ import pytest
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import SquashproxyError
+from squashproxy.location import Location
 from squashproxy.oci import mediatypes
 from squashproxy.oci.manifest import encode_json
 from squashproxy.pipeline.copy import copy_image
@@ -128,7 +129,8 @@ class Lab:
     def sink(self, name: str = "app:1") -> RegistrySink:
         return RegistrySink(self.client, parse_reference(f"{self.new.host}/{name}"))
 
-    def open(self, reference: Reference) -> RegistrySource:
+    def open(self, reference: Location) -> RegistrySource:
+        assert isinstance(reference, Reference)
         return RegistrySource(self.client, reference)
 
     def forget_requests(self) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from squashproxy.errors import BaseMismatch, FormatError, NotFound, UsageError
+from squashproxy.location import Location
 from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.base import SourceOpener
 from squashproxy.pipeline.copy import copy_image
-from squashproxy.reference import Reference, parse_repository
+from squashproxy.reference import parse_repository
 from squashproxy.testing import Fault, ImageBuilder, Packing, index_of
 from squashproxy.transports.base import ImageSource
 from tests.pipeline.images import (
@@ -116,7 +117,7 @@ class TestAutoTheImageThatTheAnnotationsName:
         opened: dict[str, list[str]] = {"asked for": [], "hinted at": []}
 
         def opener(kind: str) -> SourceOpener:
-            def open_source(reference: Reference) -> ImageSource:
+            def open_source(reference: Location) -> ImageSource:
                 opened[kind].append(str(reference))
                 return lab.open(reference)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from squashproxy.digest import digest_of
+from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import (
     BadArchive,
     BadCompression,
@@ -19,8 +19,10 @@ from squashproxy.errors import (
     ServerFault,
     SquashproxyError,
     Unreachable,
+    WrongDiffId,
 )
-from squashproxy.oci.mediatypes import DOCKER_SCHEMA1_SIGNED, OCI_MANIFEST
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.mediatypes import DOCKER_SCHEMA1_SIGNED, OCI_LAYER_GZIP, OCI_MANIFEST
 from squashproxy.testing import (
     BuiltImage,
     FakeRegistry,
@@ -207,12 +209,30 @@ DAMAGED = {
 @pytest.mark.parametrize("base", ["1", "none"])
 def test_a_damaged_layer(lab: Lab, name: str, base: str) -> None:
     damage = DAMAGED[name]
-    digest = digest_of(damage.blob)
-    image = app()
-    layers = json.loads(image.manifest.data)["layers"]
-    layers[2].update(digest=digest, size=len(damage.blob))
-    lab.put(changed(replace(image, blobs={**image.blobs, digest: damage.blob}), layers=layers))
-    fails(lab, damage.error, "layer 3 of 4", digest[:19], "app:1", *damage.words, base=base)
+    blob = damage.blob
+    is_gzip = damage.error is BadArchive and blob.startswith(b"\x1f\x8b")
+    tar = gzip.decompress(blob) if is_gzip else blob
+    lab.put(with_third_layer(blob, digest_of(tar)))
+    fails(
+        lab, damage.error, "layer 3 of 4", digest_of(blob)[:19], "app:1", *damage.words, base=base
+    )
+
+
+@pytest.mark.parametrize("base", ["1", "2", "none"])
+def test_a_layer_that_is_not_the_one_in_the_config(lab: Lab, base: str) -> None:
+    """What the merge reads is checked against `rootfs.diff_ids`; the base is not unpacked."""
+    stated = digest_of(b"something else")
+    lab.put(with_third_layer(GZIP, stated))
+    fails(lab, WrongDiffId, "layer 3 of 4", digest_of(TAR), stated, base=base)
+
+
+def with_third_layer(blob: bytes, diff_id: Digest) -> BuiltImage:
+    builder = ImageBuilder()
+    for layer in LAYERS[:2]:
+        builder.layer(layer)
+    builder.stored_layer(Descriptor(OCI_LAYER_GZIP, digest_of(blob), len(blob)), diff_id)
+    image = builder.layer(LAYERS[3]).build()
+    return replace(image, blobs={**image.blobs, digest_of(blob): blob})
 
 
 class TestTheNetwork:

@@ -1,0 +1,89 @@
+"""Where an image is: in a registry, or in a layout or archive (INTERFACE.md)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from squashproxy.digest import Digest, parse_digest
+from squashproxy.errors import BadReference, FormatError
+from squashproxy.reference import Reference, parse_reference
+
+STANDARD_STREAM = "-"
+"""Stands for standard input or output in place of an archive's file."""
+
+_ELSEWHERE = {
+    "docker-daemon": "pipe `docker save` into docker-archive:-",
+    "containers-storage": "pipe `podman save` into docker-archive:-",
+    "dir": "copy it to oci:DIR first",
+    "tarball": "name it as docker-archive: or oci-archive:",
+}
+_STREAMS = ("/dev/stdin", "/dev/stdout")
+_PINNED = re.compile(r"(.*)@(sha(?:256|512):[0-9a-f]*)", re.DOTALL)
+
+
+class Transport(Enum):
+    """How images are kept outside of registries."""
+
+    OCI = "oci"
+    OCI_ARCHIVE = "oci-archive"
+    DOCKER_ARCHIVE = "docker-archive"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveReference:
+    """An image in a folder or file.
+
+    `name` is its tag in a layout, its reference in a docker archive (or `@N`, the image's number),
+    None for the only one that there is. A `digest` decides, where there is one.
+    """
+
+    transport: Transport
+    path: str
+    name: str | None = None
+    digest: Digest | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the archive is standard input or output."""
+        return self.transport is not Transport.OCI and self.path == STANDARD_STREAM
+
+    def __str__(self) -> str:
+        name = f":{self.name}" if self.name else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.transport.value}:{self.path}{name}{digest}"
+
+
+Location = Reference | ArchiveReference
+
+
+def parse_location(text: str) -> Location:
+    """Read a reference to a registry, or `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`.
+
+    The last three take `:NAME` and `@DIGEST` behind them; a path holds no colon, as with skopeo.
+    Raises BadReference.
+    """
+    kind, colon, rest = text.partition(":")
+    if colon and kind in _ELSEWHERE and not rest[:1].isdigit():
+        raise BadReference(f"{text!r}: {kind}: is not read here; {_ELSEWHERE[kind]}")
+    if not colon or kind not in {transport.value for transport in Transport}:
+        return parse_reference(text)
+    pinned = _PINNED.fullmatch(rest)
+    digest = _parse_pin(text, pinned[2]) if pinned else None
+    path, colon, name = (pinned[1] if pinned else rest).partition(":")
+    if not path:
+        what = "DIR" if kind == Transport.OCI.value else "FILE"
+        raise BadReference(f"{text!r} names no path; write {kind}:{what}[:NAME]")
+    if colon and not name:
+        raise BadReference(f"{text!r} ends in a colon; give the image's name, or leave it out")
+    if path in _STREAMS and kind != Transport.OCI.value:
+        path = STANDARD_STREAM
+    return ArchiveReference(Transport(kind), path, name or None, digest)
+
+
+def _parse_pin(text: str, digest: str) -> Digest:
+    try:
+        return parse_digest(digest)
+    except FormatError as error:
+        raise BadReference(f"{text!r} is not a reference: {error}") from error

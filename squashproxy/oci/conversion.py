@@ -1,0 +1,48 @@
+"""From Docker's family of media types to OCI's, for places that hold no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, encode_json
+
+_TYPES = {
+    mediatypes.DOCKER_MANIFEST: mediatypes.OCI_MANIFEST,
+    mediatypes.DOCKER_INDEX: mediatypes.OCI_INDEX,
+    mediatypes.DOCKER_CONFIG: mediatypes.OCI_CONFIG,
+    mediatypes.DOCKER_LAYER: mediatypes.OCI_LAYER,
+    mediatypes.DOCKER_LAYER_GZIP: mediatypes.OCI_LAYER_GZIP,
+    mediatypes.DOCKER_LAYER_ZSTD: mediatypes.OCI_LAYER_ZSTD,
+    mediatypes.DOCKER_FOREIGN_LAYER: mediatypes.OCI_FOREIGN_LAYER_GZIP,
+}
+
+
+def as_oci(manifest: ImageManifest) -> ImageManifest:
+    """The same image as OCI names its parts; as it is where it is OCI's. No blob changes."""
+    if mediatypes.family_of(manifest.raw.media_type) is mediatypes.Family.OCI:
+        return manifest
+    config = _renamed(manifest.config)
+    layers = tuple(map(_renamed, manifest.layers))
+    document = {
+        **manifest.document,
+        "mediaType": mediatypes.OCI_MANIFEST,
+        "config": config.to_json(),
+        "layers": [layer.to_json() for layer in layers],
+    }
+    raw = RawManifest(encode_json(document), mediatypes.OCI_MANIFEST)
+    return ImageManifest(raw, document, config, layers)
+
+
+def index_as_oci(index: ImageIndex) -> ImageIndex:
+    """The same index as OCI's; its children are not looked at."""
+    if mediatypes.family_of(index.raw.media_type) is mediatypes.Family.OCI:
+        return index
+    document = {**index.document, "mediaType": mediatypes.OCI_INDEX}
+    raw = RawManifest(encode_json(document), mediatypes.OCI_INDEX)
+    return ImageIndex(raw, document, index.children)
+
+
+def _renamed(descriptor: Descriptor) -> Descriptor:
+    return replace(descriptor, media_type=_TYPES.get(descriptor.media_type, descriptor.media_type))

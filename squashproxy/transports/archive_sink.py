@@ -1,0 +1,223 @@
+"""Images into archives: an OCI layout in a tar, with what docker reads beside it if asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from squashproxy.digest import Chunk, Digest, Verified
+from squashproxy.errors import ArchiveError, FormatError, SquashproxyError
+from squashproxy.location import ArchiveReference, Transport
+from squashproxy.oci.descriptor import Descriptor, Json
+from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
+from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.reference import Repository, parse_reference
+from squashproxy.transports.base import Traits, WrittenBlob
+from squashproxy.transports.docker_archive import (
+    DockerArchiveSource,
+    familiar_name,
+    normal_name,
+)
+from squashproxy.transports.layout import (
+    CONTAINERD_NAME,
+    INDEX,
+    LAYOUT,
+    LAYOUT_DOCUMENT,
+    REF_NAME,
+    LayoutSource,
+    blob_path,
+)
+from squashproxy.transports.layout_index import empty_index, with_image
+from squashproxy.transports.opening import open_archive
+from squashproxy.transports.saved import MANIFEST
+from squashproxy.transports.tar_writer import TarWriter, Written
+
+_FOLDERS = ("blobs/", "blobs/sha256/")
+
+
+class ArchiveSink:
+    """One image, to be written as an archive; a file appears when the image is published.
+
+    A docker archive holds an OCI layout and docker's `manifest.json`, as docker 25 and BuildKit
+    write it. An archive that is there and holds other images is left alone: raises ArchiveError.
+    """
+
+    repository = None
+
+    def __init__(self, reference: ArchiveReference) -> None:
+        self._reference = reference
+        self._is_docker = reference.transport is Transport.DOCKER_ARCHIVE
+        path = Path(reference.path)
+        self._is_file = not reference.is_stream and (path.is_file() or not path.exists())
+        self._old = _open_old(reference)
+        self._writer: TarWriter | None = None
+        self._written: dict[Digest, Written] = {}
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        return str(self._reference)
+
+    @property
+    def tag(self) -> str | None:
+        """The image's name in the archive."""
+        return self._reference.name
+
+    @property
+    def traits(self) -> Traits:
+        """A docker archive holds one platform and takes layers packed or not."""
+        return Traits(
+            indexes=not self._is_docker,
+            docker=False,
+            packed=not self._is_docker,
+            readable=self._is_file,
+            keeps_others=False,
+        )
+
+    @property
+    def spooled_bytes(self) -> int:
+        """What went to a temporary file on its way to a pipe."""
+        return 0 if self._writer is None else self._writer.spooled_bytes
+
+    def find_manifest(self, tag: str | None = None) -> Digest | None:
+        """What the file holds now; another tag than the image's is never there."""
+        if self._old is None or tag not in (None, self.tag):
+            return None
+        return self._old.find_digest()
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """A manifest that the file holds already. Raises ArchiveError."""
+        return self._old_image.read_manifest(digest)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob that was written, or that the file holds already."""
+        written = self._written.get(blob.digest)
+        if written is None or self._writer is None:
+            return self._old_image.iter_blob(blob)
+        what = f"blob {blob.digest[:19]} of {self.name}"
+        return iter(Verified(self._writer.iter_written(written), blob.digest, blob.size, what))
+
+    def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
+        """Whether the blob was written to the new archive."""
+        return repository is None and blob.digest in self._written
+
+    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Archives have no neighbours."""
+        return False
+
+    def write_blob(
+        self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None
+    ) -> WrittenBlob:
+        """Append a stream; where `chunks` raises, a file is as it was before."""
+        written = self._open_writer().add(chunks, blob_path, digest, size)
+        self._written[written.digest] = written
+        return WrittenBlob(written.digest, written.size)
+
+    def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
+        """Append a manifest. Raises ArchiveError for a second tag: an archive holds one image."""
+        if tag is not None:
+            raise ArchiveError(f"{self.name} holds one image, so {tag!r} cannot stand beside it")
+        if manifest.digest not in self._written:
+            self.write_blob((manifest.data,), manifest.digest, len(manifest.data))
+
+    def publish(self, manifest: RawManifest) -> None:
+        """Append the image's manifest and the archive's documents; a file appears."""
+        parsed = parse_manifest(manifest, f"the manifest for {self.name}")
+        documents = {INDEX: encode_json(with_image(empty_index(), manifest, self._annotations))}
+        if self._is_docker:
+            assert isinstance(parsed, ImageManifest), "its traits say that it holds no index"
+            documents[MANIFEST] = self._docker_manifest(parsed)
+        documents[LAYOUT] = LAYOUT_DOCUMENT
+        self.write_manifest(manifest)
+        writer = self._open_writer()
+        for path, data in documents.items():
+            writer.add((data,), lambda _digest, path=path: path, None, None)  # type: ignore[misc]  # mypy does not infer a lambda's default
+        writer.finish()
+
+    def close(self) -> None:
+        """Remove an archive that was not published."""
+        if self._writer is not None:
+            self._writer.abandon()
+        if self._old is not None:
+            self._old.close()
+
+    @property
+    def _old_image(self) -> LayoutSource | DockerArchiveSource:
+        if self._old is None:
+            raise ArchiveError(f"{self.name} is not written yet, so it holds nothing")
+        return self._old
+
+    @property
+    def _annotations(self) -> dict[str, str]:
+        name = self.tag
+        if name is None:
+            return {}
+        if not self._is_docker:
+            return {REF_NAME: name}
+        reference = parse_reference(name)
+        return {CONTAINERD_NAME: str(reference), REF_NAME: str(reference.tag)}
+
+    def _docker_manifest(self, manifest: ImageManifest) -> bytes:
+        if any(is_foreign(layer.media_type) for layer in manifest.layers):
+            raise FormatError(
+                f"{self.name}: the image has foreign layers, which a docker archive cannot leave "
+                "out; copy it to an OCI layout or a registry"
+            )
+        name = self.tag
+        entry: Json = {
+            "Config": blob_path(manifest.config.digest),
+            "RepoTags": None if name is None else [familiar_name(parse_reference(name))],
+            "Layers": [blob_path(layer.digest) for layer in manifest.layers],
+        }
+        return json.dumps([entry], separators=(",", ":")).encode()
+
+    def _open_writer(self) -> TarWriter:
+        if self._writer is None:
+            self._writer = TarWriter(self._reference.path)
+            for path in _FOLDERS:
+                self._writer.add_folder(path)
+        return self._writer
+
+
+def _open_old(reference: ArchiveReference) -> LayoutSource | DockerArchiveSource | None:
+    """The image that the file holds and that is to be replaced; None where there is no file.
+
+    Raises ArchiveError for a file that holds anything else.
+    """
+    path = Path(reference.path)
+    if reference.is_stream or not path.is_file() or not path.stat().st_size:
+        return None
+    try:
+        old = _open_source(reference)
+        try:
+            others = old.names - {_own_name(reference)} if reference.name else set()
+        except BaseException:
+            old.close()
+            raise
+    except SquashproxyError as error:
+        raise ArchiveError(
+            f"{reference.path} is there and will not be replaced, since {error}; remove it, or "
+            "name another file"
+        ) from error
+    if others or (reference.name is None and len(old.names) > 1):
+        old.close()
+        there = ", ".join(sorted(others or old.names))
+        raise ArchiveError(
+            f"{reference.path} holds {there}, which would be lost; write to another file, or "
+            "remove this one"
+        )
+    return old
+
+
+def _own_name(reference: ArchiveReference) -> str:
+    """The image's name as the archive's `names` have it."""
+    name = reference.name or ""
+    return normal_name(name) if reference.transport is Transport.DOCKER_ARCHIVE else name
+
+
+def _open_source(reference: ArchiveReference) -> LayoutSource | DockerArchiveSource:
+    files = open_archive(reference.path)
+    if reference.transport is Transport.DOCKER_ARCHIVE:
+        return DockerArchiveSource(files, reference)
+    return LayoutSource(files, reference)

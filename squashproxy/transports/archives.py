@@ -1,0 +1,36 @@
+"""Sources and sinks outside of registries, by what a location names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from squashproxy.errors import NoSuchImage
+from squashproxy.location import ArchiveReference, Transport
+from squashproxy.transports.archive_sink import ArchiveSink
+from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.docker_archive import DockerArchiveSource
+from squashproxy.transports.files import Folder
+from squashproxy.transports.layout import LayoutSource
+from squashproxy.transports.layout_sink import LayoutSink
+from squashproxy.transports.opening import open_archive
+
+
+def open_source(reference: ArchiveReference) -> ImageSource:
+    """The image that `reference` names; to be closed. Raises ArchiveError."""
+    if reference.transport is Transport.OCI:
+        root = Path(reference.path)
+        if not root.is_dir():
+            what = "is no folder; name a tar as oci-archive:" if root.exists() else "is not there"
+            raise NoSuchImage(f"the OCI layout {root} {what}")
+        return LayoutSource(Folder(root), reference)
+    files = open_archive(reference.path)
+    if reference.transport is Transport.OCI_ARCHIVE:
+        return LayoutSource(files, reference)
+    return DockerArchiveSource(files, reference)
+
+
+def open_sink(reference: ArchiveReference) -> ImageSink:
+    """The place that `reference` names; to be closed. Raises ArchiveError where it is taken."""
+    if reference.transport is Transport.OCI:
+        return LayoutSink(reference)
+    return ArchiveSink(reference)

@@ -1,0 +1,176 @@
+"""Images in OCI image layouts (OCI image specification, image-layout.md), in folders and tars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from squashproxy.digest import Digest, Verified
+from squashproxy.errors import ArchiveError, BadReference, IntegrityError, NoSuchImage
+from squashproxy.location import ArchiveReference
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import (
+    MAX_MANIFEST,
+    ImageIndex,
+    RawManifest,
+    parse_manifest,
+)
+from squashproxy.oci.mediatypes import OCI_INDEX
+from squashproxy.reference import parse_reference
+from squashproxy.transports.files import Files, read_file
+
+INDEX = "index.json"
+LAYOUT = "oci-layout"
+LAYOUT_DOCUMENT = b'{"imageLayoutVersion":"1.0.0"}'
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+"""Under which docker and containerd keep an image's whole reference."""
+
+NO_NAME = "an image without a name"
+_DOCKER_INDEX = "manifest.json"
+
+
+def blob_path(digest: Digest) -> str:
+    """Where a layout keeps a blob."""
+    algorithm, _, digits = digest.partition(":")
+    return f"blobs/{algorithm}/{digits}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is in a layout."""
+
+    files: Files
+
+    @property
+    def name(self) -> str:
+        """The folder or archive, for people."""
+        return self.files.name
+
+    @cached_property
+    def index(self) -> ImageIndex:
+        """The layout's own index. Raises ArchiveError where there is none."""
+        if self.files.find(INDEX) is None:
+            raise self._no_layout()
+        data = read_file(self.files, INDEX, MAX_MANIFEST)
+        index = parse_manifest(RawManifest(data, OCI_INDEX), f"{INDEX} of {self.name}")
+        assert isinstance(index, ImageIndex), "its media type says so"
+        return index
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the images, NO_NAME for those without."""
+        children = (child.descriptor for child in self.index.children)
+        return [child.annotations.get(REF_NAME) or NO_NAME for child in children]
+
+    def find(self, name: str | None) -> Descriptor | None:
+        """The image of that name; without one the only image, or the only one without a name."""
+        found = [child.descriptor for child in self.index.children]
+        if name is None:
+            if len(found) > 1:
+                found = [image for image in found if not image.annotations.get(REF_NAME)]
+            return found[0] if len(found) == 1 else None
+        named = [image for image in found if image.annotations.get(REF_NAME) == name]
+        if not named:
+            named = [image for image in found if _has_reference(image, name)]
+        return named[-1] if named else None
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """A manifest, its digest verified, with the media type that it says or has.
+
+        Raises ArchiveError, IntegrityError, and FormatError for what is no manifest.
+        """
+        data = read_file(self.files, blob_path(digest), MAX_MANIFEST)
+        where = f"the manifest {digest[:19]} of {self.name}"
+        b"".join(Verified((data,), digest, None, where))
+        return parse_manifest(RawManifest(data, ""), where).raw
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, verified. Raises ArchiveError, and IntegrityError."""
+        path = blob_path(blob.digest)
+        size = self.files.find(path)
+        if size is not None and size != blob.size:
+            raise IntegrityError(
+                f"{path} of {self.name} has {size} bytes, but the manifest says {blob.size}; save "
+                "or copy the image again"
+            )
+        what = f"blob {blob.digest[:19]} of {self.name}"
+        return iter(Verified(self.files.iter_file(path), blob.digest, blob.size, what))
+
+    def has_blob(self, blob: Descriptor) -> bool:
+        """Whether the blob is there, whole by its size."""
+        return self.files.find(blob_path(blob.digest)) == blob.size
+
+    def _no_layout(self) -> ArchiveError:
+        if self.files.find(_DOCKER_INDEX) is not None:
+            return ArchiveError(
+                f"{self.name} is no OCI layout but a docker archive; name it as docker-archive:"
+            )
+        why = "it is cut short" if self.files.is_cut_short else f"it has no {INDEX}"
+        return ArchiveError(f"{self.name} is no OCI layout: {why}")
+
+
+class LayoutSource:
+    """An image, or an index, in a layout."""
+
+    repository = None
+    packs = True
+
+    def __init__(self, files: Files, reference: ArchiveReference) -> None:
+        self._layout = Layout(files)
+        self._reference = reference
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        return str(self._reference)
+
+    @property
+    def spooled_bytes(self) -> int:
+        """What went to a temporary file."""
+        return self._layout.files.spooled_bytes
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all images beside this one, NO_NAME for those without."""
+        return frozenset(self._layout.names)
+
+    def find_digest(self) -> Digest:
+        """The digest of the image. Raises NoSuchImage."""
+        if self._reference.digest is not None:
+            return self._reference.digest
+        found = self._layout.find(self._reference.name)
+        if found is None:
+            raise no_such_image(self.name, self._reference.name, self._layout.names)
+        return found.digest
+
+    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
+        """The manifest of the image, or the one of `digest` beside it; digest verified."""
+        return self._layout.read_manifest(digest or self.find_digest())
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob; size and digest are checked."""
+        return self._layout.iter_blob(blob)
+
+    def close(self) -> None:
+        """Let go of the archive."""
+        self._layout.files.close()
+
+
+def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage:
+    """The error for an image that is not there, or one of several that was not named."""
+    there = ", ".join(sorted(names)) or "nothing"
+    if name is None and names:
+        return NoSuchImage(f"{where} holds several images; name one of them: {there}")
+    wanted = f"no image {name!r}" if name else "no image"
+    return NoSuchImage(f"{where}: there is {wanted}; there is {there}")
+
+
+def _has_reference(image: Descriptor, name: str) -> bool:
+    """Whether containerd or docker call the image `name`."""
+    known = image.annotations.get(CONTAINERD_NAME)
+    try:
+        return known is not None and str(parse_reference(known)) == str(parse_reference(name))
+    except BadReference:
+        return False

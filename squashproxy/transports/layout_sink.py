@@ -1,0 +1,244 @@
+"""Images into OCI image layouts in folders."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import IO
+
+from squashproxy.digest import Chunk, Digest, Hasher
+from squashproxy.errors import ArchiveError, IntegrityError
+from squashproxy.location import ArchiveReference
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest, encode_json
+from squashproxy.reference import Repository
+from squashproxy.transports.base import Traits, WrittenBlob
+from squashproxy.transports.files import Folder
+from squashproxy.transports.layout import (
+    INDEX,
+    LAYOUT,
+    LAYOUT_DOCUMENT,
+    REF_NAME,
+    Layout,
+    blob_path,
+)
+from squashproxy.transports.layout_index import empty_index, with_image
+from squashproxy.transports.opening import write_all
+
+_FILE_MODE = 0o644
+
+
+class LayoutSink:
+    """A name in a layout, to be written; the folder is made where there is none.
+
+    Several may write into one folder at once. Raises ArchiveError for a folder of anything else.
+    """
+
+    repository = None
+    traits = Traits(docker=False)
+    spooled_bytes = 0
+
+    def __init__(self, reference: ArchiveReference) -> None:
+        self._reference = reference
+        self._root = Path(reference.path)
+        self._layout = Layout(Folder(self._root))
+        self._new: list[Path] = []
+        self._lock: int | None = None
+        self._beginning = Lock()
+        self._check()
+
+    @property
+    def name(self) -> str:
+        """The reference, for people."""
+        return str(self._reference)
+
+    @property
+    def tag(self) -> str | None:
+        """The image's name in the layout."""
+        return self._reference.name
+
+    def find_manifest(self, tag: str | None = None) -> Digest | None:
+        """What the name (by default the sink's own) points to now, None for nothing."""
+        if not (self._root / INDEX).exists():
+            return None
+        found = self._layout_now.find(tag or self.tag)
+        return None if found is None else found.digest
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """A manifest that the layout holds already."""
+        return self._layout.read_manifest(digest)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob that the layout holds already."""
+        return self._layout.iter_blob(blob)
+
+    def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
+        """Whether the layout holds the blob, whole by its size."""
+        if repository is not None or not self._root.exists():
+            return False
+        with self._beginning:
+            self._hold()
+        return self._layout.has_blob(blob)
+
+    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Layouts have no neighbours."""
+        return False
+
+    def write_blob(
+        self,
+        chunks: Iterable[Chunk],
+        digest: Digest | None = None,
+        size: int | None = None,  # noqa: ARG002 - files grow
+    ) -> WrittenBlob:
+        """Store a stream; a blob appears when it is whole, or not at all."""
+        hasher = Hasher(digest)
+        with self._partial() as (file, path):
+            for chunk in chunks:
+                hasher.update(chunk)
+                self._write(file, chunk)
+            if digest not in (None, hasher.digest):
+                raise IntegrityError(
+                    f"a blob for {self.name} has the digest {hasher.digest} instead of {digest}; "
+                    "it was changed on its way"
+                )
+            self._settle(path, self._root / blob_path(hasher.digest))
+        return WrittenBlob(hasher.digest, hasher.size)
+
+    def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
+        """Store a manifest, by its digest alone or under another name."""
+        self.write_blob((manifest.data,), manifest.digest)
+        if tag is not None:
+            self._put(manifest, tag)
+
+    def publish(self, manifest: RawManifest) -> None:
+        """Store the image's own manifest under its name: the last step."""
+        self.write_manifest(manifest)
+        new, self._new = self._new, []
+        try:
+            self._put(manifest, self.tag)
+        except ArchiveError:
+            self._new = new
+            raise
+
+    def close(self) -> None:
+        """Remove what was written for an image that was not published.
+
+        Not where somebody else writes into the folder, who may count on it.
+        """
+        if self._lock is None:
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._new.clear()
+        for path in reversed(self._new):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        os.close(self._lock)
+        self._lock = None
+
+    @property
+    def _layout_now(self) -> Layout:
+        """The layout with the index that it has now: others may have changed it."""
+        return Layout(Folder(self._root))
+
+    def _check(self) -> None:
+        """Raise ArchiveError where the folder is something else."""
+        root = self._root
+        if not root.exists():
+            return
+        if not root.is_dir():
+            raise ArchiveError(f"{root} is no folder; name another, or use oci-archive:")
+        if any(root.iterdir()) and not (root / INDEX).exists() and not (root / LAYOUT).exists():
+            raise ArchiveError(
+                f"{root} holds something else than an OCI layout; name another folder"
+            )
+
+    def _begin(self) -> None:
+        """Make the folder, and what a layout has besides its index."""
+        with self._beginning:
+            try:
+                self._make(self._root)
+                self._hold()
+                self._make(self._root / "blobs")
+                if not (self._root / LAYOUT).exists():
+                    (self._root / LAYOUT).write_bytes(LAYOUT_DOCUMENT)
+                    self._new.append(self._root / LAYOUT)
+            except OSError as error:
+                raise self._refused(error) from error
+
+    def _hold(self) -> None:
+        """Tell others that blobs are counted on, from the first one that was found or written."""
+        if self._lock is None:
+            self._lock = os.open(self._root, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def _make(self, folder: Path) -> None:
+        if not folder.exists():
+            if not folder.parent.exists():
+                self._make(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self._new.append(folder)
+
+    @contextmanager
+    def _partial(self) -> Iterator[tuple[IO[bytes], Path]]:
+        """A file beside the blobs, which is gone afterwards unless it was settled."""
+        self._begin()
+        try:
+            descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=self._root)
+        except OSError as error:
+            raise self._refused(error) from error
+        path = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                os.fchmod(descriptor, _FILE_MODE)
+                yield file, path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _write(self, file: IO[bytes], data: Chunk) -> None:
+        try:
+            write_all(file, data)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _settle(self, partial: Path, place: Path) -> None:
+        is_new = not place.exists()
+        try:
+            self._make(place.parent)
+            partial.replace(place)
+        except OSError as error:
+            raise self._refused(error) from error
+        if is_new:
+            self._new.append(place)
+
+    def _put(self, manifest: RawManifest, name: str | None) -> None:
+        """Let the index name the manifest; one writer at a time."""
+        annotations = {} if name is None else {REF_NAME: name}
+        with self._alone():
+            index = empty_index()
+            if (self._root / INDEX).exists():
+                index = self._layout_now.index.document
+            data = encode_json(with_image(index, manifest, annotations))
+            with self._partial() as (file, path):
+                self._write(file, data)
+                self._settle(path, self._root / INDEX)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._begin()
+        lock = os.open(self._root / "blobs", os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _refused(self, error: OSError) -> ArchiveError:
+        reason = (error.strerror or str(error)).lower()
+        return ArchiveError(f"{self._root} could not be written: {reason}")

@@ -1,0 +1,160 @@
+"""The images that a docker archive's `manifest.json` lists (moby, image/tarexport)."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from squashproxy.codec.packing import sniff
+from squashproxy.digest import Digest, Hasher, digest_of
+from squashproxy.errors import FormatError
+from squashproxy.oci.config import parse_config
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import (
+    ImageIndex,
+    ImageManifest,
+    RawManifest,
+    encode_json,
+    parse_manifest,
+)
+from squashproxy.oci.mediatypes import (
+    DOCKER_CONFIG,
+    DOCKER_MANIFEST,
+    Compression,
+    Family,
+    layer_type,
+)
+from squashproxy.transports.files import Files, missing, read_file
+from squashproxy.transports.layout import INDEX, Layout, blob_path
+
+MANIFEST = "manifest.json"
+MAX_CONFIG = 16 << 20
+_BLOBS = "blobs/"
+_MAGIC = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """One entry of `manifest.json`: paths in the archive, and the names of the image."""
+
+    config: str
+    names: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedImage:
+    """An image of an archive: its manifest, where its blobs are, and documents made up for it."""
+
+    manifest: RawManifest
+    paths: Mapping[Digest, str]
+    documents: Mapping[Digest, bytes] = field(default_factory=dict)
+
+
+def read_list(data: bytes, files: Files) -> list[ListedImage]:
+    """The images that a `manifest.json` lists. Raises FormatError."""
+    where = f"{MANIFEST} of {files.name}"
+    try:
+        entries = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{where} is not valid JSON; save the image again") from error
+    if not isinstance(entries, list):
+        raise FormatError(f"{where} is no list of images; save the image again")
+    return [_parse_entry(entry, where) for entry in entries]
+
+
+def open_image(files: Files, image: ListedImage) -> SavedImage:
+    """The image of an entry, its layers found and named by their digests.
+
+    Packed layers are read once for that; the name of a plain one is its diff ID. Raises
+    ArchiveError, IntegrityError, FormatError.
+    """
+    return _try_embedded(files, image) or _made_up(files, image)
+
+
+def made_up_image(
+    files: Files, config: bytes, layers: Sequence[tuple[Descriptor, str]]
+) -> SavedImage:
+    """An image of its config and its layers with their paths, base first, in Docker's family."""
+    parse_config(config, len(layers), f"the config of {files.name}")
+    document = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": Descriptor(DOCKER_CONFIG, digest_of(config), len(config)).to_json(),
+        "layers": [layer.to_json() for layer, _ in layers],
+    }
+    return SavedImage(
+        RawManifest(encode_json(document), DOCKER_MANIFEST),
+        {layer.digest: path for layer, path in layers},
+        {digest_of(config): config},
+    )
+
+
+def describe_layer(files: Files, path: str, diff_id: Digest | None) -> Descriptor:
+    """A layer's descriptor; one that is not packed and has a `diff_id` is not read for it."""
+    size = files.find(path)
+    if size is None:
+        raise missing(files, path)
+    packing = sniff(b"".join(files.iter_file(path, _MAGIC)))
+    media_type = layer_type(Family.DOCKER, packing)
+    if packing is Compression.NONE and diff_id is not None:
+        return Descriptor(media_type, diff_id, size)
+    hasher = Hasher()
+    for chunk in files.iter_file(path):
+        hasher.update(chunk)
+    return Descriptor(media_type, hasher.digest, size)
+
+
+def _made_up(files: Files, image: ListedImage) -> SavedImage:
+    data = read_file(files, image.config, MAX_CONFIG)
+    config = parse_config(data, len(image.layers), f"{image.config} of {files.name}")
+    layers = [
+        (describe_layer(files, path, diff_id), path)
+        for path, diff_id in zip(image.layers, config.diff_ids, strict=True)
+    ]
+    return made_up_image(files, data, layers)
+
+
+def _try_embedded(files: Files, image: ListedImage) -> SavedImage | None:
+    """The image as the archive's OCI layout has it; None where that does not hold all of it."""
+    if not image.config.startswith(_BLOBS) or files.find(INDEX) is None:
+        return None
+    layout = Layout(files)
+    for manifest in _iter_manifests(layout, layout.index):
+        blobs = [manifest.config, *manifest.layers]
+        if blob_path(manifest.config.digest) != image.config:
+            continue
+        if len(manifest.layers) == len(image.layers) and all(map(layout.has_blob, blobs)):
+            return SavedImage(manifest.raw, {blob.digest: blob_path(blob.digest) for blob in blobs})
+    return None
+
+
+def _iter_manifests(layout: Layout, index: ImageIndex) -> Iterator[ImageManifest]:
+    """The images in an index, and in an index within it; without those that are not there."""
+    for child in index.children:
+        if child.is_attestation or layout.files.find(blob_path(child.descriptor.digest)) is None:
+            continue
+        found = parse_manifest(layout.read_manifest(child.descriptor.digest), layout.name)
+        if isinstance(found, ImageManifest):
+            yield found
+        elif index is layout.index:
+            yield from _iter_manifests(layout, found)
+
+
+def _parse_entry(entry: Any, where: str) -> ListedImage:
+    """One entry; paths in the form in which archives are searched."""
+    try:
+        config, names, layers = entry["Config"], entry.get("RepoTags") or [], entry["Layers"] or []
+    except (TypeError, KeyError, AttributeError) as error:
+        raise FormatError(f"{where} has an entry without Config or Layers") from error
+    texts = (
+        [config, *names, *layers] if isinstance(names, list) and isinstance(layers, list) else [0]
+    )
+    if not all(isinstance(text, str) for text in texts):
+        raise FormatError(f"{where} has an entry whose fields are no texts")
+    return ListedImage(
+        posixpath.normpath(config), tuple(names), tuple(map(posixpath.normpath, layers))
+    )

@@ -1,0 +1,234 @@
+"""Writing a tar whose blobs may be measured only while they are written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import IO
+
+from squashproxy.digest import Chunk, Digest, Hasher
+from squashproxy.errors import ArchiveError, IntegrityError, UsageError
+from squashproxy.location import STANDARD_STREAM
+from squashproxy.transports.files import CHUNK
+from squashproxy.transports.opening import fill_spool, new_spool, write_all
+
+_STDOUT = 1
+_BLOCK = tarfile.BLOCKSIZE
+_END = bytes(2 * _BLOCK)
+_FILE_MODE = 0o644
+_FOLDER_MODE = 0o755
+_ANYONE = 0o666
+
+PathOf = Callable[[Digest], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file in the tar; `offset` and `size` in bytes."""
+
+    digest: Digest
+    offset: int
+    size: int
+
+
+class TarWriter:
+    """A tar that appears at `path` when it is finished, or goes to standard output for `-`.
+
+    Every entry is made of its name and content alone: no time, no owner. Files are added one at a
+    time, by any thread. Raises ArchiveError for what the system refuses, UsageError for a terminal.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = "standard output" if path == STANDARD_STREAM else path
+        self.spooled_bytes = 0
+        self._lock = Lock()
+        self._at = 0
+        self._target: Path | None = None
+        self._partial: Path | None = None
+        self._stream = self._open(path)
+        self.is_seekable = self._partial is not None
+
+    def add_folder(self, path: str) -> None:
+        """Add a directory."""
+        with self._lock:
+            self._write(_header(path, 0, tarfile.DIRTYPE))
+
+    def add(
+        self, chunks: Iterable[Chunk], path_of: PathOf, digest: Digest | None, size: int | None
+    ) -> Written:
+        """Add a file of all `chunks` under the path that its digest gives.
+
+        What goes to a pipe without a known `digest` and `size` goes to a temporary file first.
+        Raises IntegrityError where the chunks are not what they should be. In a file, nothing stays
+        of what raised.
+        """
+        if self.is_seekable:
+            with self._lock:
+                return self._add_measured(chunks, path_of, digest)
+        if digest is not None and size is not None:
+            with self._lock:
+                return self._add_known(chunks, path_of, digest, size)
+        with new_spool() as spool:
+            hasher = Hasher(digest)
+            count = fill_spool(spool, _hashed(chunks, hasher), "what goes to standard output")
+            _check(hasher, digest, None)
+            spool.seek(0)
+            with self._lock:
+                self.spooled_bytes += count
+                return self._add_known(_iter_stream(spool), path_of, hasher.digest, count)
+
+    def iter_written(self, written: Written) -> Iterator[bytes]:
+        """A file that was added, read back; not from a pipe."""
+        at, end = written.offset, written.offset + written.size
+        while at < end:
+            chunk = os.pread(self._stream.fileno(), min(CHUNK, end - at), at)
+            if not chunk:
+                raise ArchiveError(f"{self.name} lost what was written to it")
+            yield chunk
+            at += len(chunk)
+
+    def finish(self) -> None:
+        """End the tar, and let it appear."""
+        with self._lock:
+            self._write(_END)
+            if self._partial is None or self._target is None:
+                self._stream.close()
+                return
+            try:
+                os.fchmod(self._stream.fileno(), _ANYONE & ~_umask())
+                self._stream.close()
+                self._partial.replace(self._target)
+            except OSError as error:
+                raise self._refused(error) from error
+            self._partial = None
+
+    def abandon(self) -> None:
+        """Remove what is not finished."""
+        if not self._stream.closed:
+            self._stream.close()
+        if self._partial is not None:
+            self._partial.unlink(missing_ok=True)
+            self._partial = None
+
+    def _open(self, path: str) -> IO[bytes]:
+        try:
+            if path == STANDARD_STREAM:
+                return _open_standard_output()
+            target = Path(path).resolve()
+            if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+                return target.open("wb", buffering=0)
+            descriptor, partial = tempfile.mkstemp(
+                prefix=f".{target.name}.", suffix=".partial", dir=target.parent
+            )
+            self._target, self._partial = target, Path(partial)
+            return os.fdopen(descriptor, "w+b", buffering=0)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _add_measured(
+        self, chunks: Iterable[Chunk], path_of: PathOf, digest: Digest | None
+    ) -> Written:
+        """Write the header again when size and digest are known."""
+        start = self._at
+        hasher = Hasher(digest)
+        try:
+            self._write(bytes(_BLOCK))
+            for chunk in _hashed(chunks, hasher):
+                self._write(chunk)
+            _check(hasher, digest, None)
+            self._pad(hasher.size)
+            header = _header(path_of(hasher.digest), hasher.size)
+            os.pwrite(self._stream.fileno(), header, start)
+        except BaseException:
+            self._cut(start)
+            raise
+        return Written(hasher.digest, start + _BLOCK, hasher.size)
+
+    def _add_known(
+        self, chunks: Iterable[Chunk], path_of: PathOf, digest: Digest, size: int
+    ) -> Written:
+        hasher = Hasher(digest)
+        self._write(_header(path_of(digest), size))
+        start = self._at
+        for chunk in _hashed(chunks, hasher):
+            if hasher.size > size:
+                break
+            self._write(chunk)
+        _check(hasher, digest, size)
+        self._pad(size)
+        return Written(digest, start, size)
+
+    def _write(self, data: Chunk) -> None:
+        try:
+            write_all(self._stream, data)
+        except OSError as error:
+            raise self._refused(error) from error
+        self._at += len(data)
+
+    def _pad(self, size: int) -> None:
+        self._write(bytes(-size % _BLOCK))
+
+    def _cut(self, start: int) -> None:
+        """Forget all from `start` on, so that the next file stands there."""
+        self._stream.seek(start)
+        self._stream.truncate()
+        self._at = start
+
+    def _refused(self, error: OSError) -> ArchiveError:
+        reason = (error.strerror or str(error)).lower()
+        if isinstance(error, BrokenPipeError):
+            return ArchiveError(
+                f"{self.name} was closed by its reader after {self._at} bytes; see what that says"
+            )
+        return ArchiveError(
+            f"{self.name} could not be written: {reason}; nothing of it was left behind"
+        )
+
+
+def _open_standard_output() -> IO[bytes]:
+    if os.isatty(_STDOUT):
+        raise UsageError(
+            "standard output is a terminal, which shows no archives; pipe squashproxy into "
+            "something, or name a file"
+        )
+    return os.fdopen(os.dup(_STDOUT), "wb", buffering=0)
+
+
+def _header(path: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    entry = tarfile.TarInfo(path)
+    entry.size = size
+    entry.type = kind
+    entry.mode = _FOLDER_MODE if kind == tarfile.DIRTYPE else _FILE_MODE
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
+def _hashed(chunks: Iterable[Chunk], hasher: Hasher) -> Iterator[bytes]:
+    for chunk in chunks:
+        hasher.update(chunk)
+        yield chunk  # type: ignore[misc]  # a memoryview serves as well
+
+
+def _check(hasher: Hasher, digest: Digest | None, size: int | None) -> None:
+    if digest not in (None, hasher.digest) or size not in (None, hasher.size):
+        raise IntegrityError(
+            f"a blob of {hasher.size} bytes has the digest {hasher.digest} instead of {digest}; "
+            "it was changed on its way"
+        )
+
+
+def _iter_stream(stream: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK):
+        yield chunk
+
+
+def _umask() -> int:
+    """The process's mask of file modes, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
