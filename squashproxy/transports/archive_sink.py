@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Lock
 
 from squashproxy.digest import Chunk, Digest, Verified
 from squashproxy.errors import ArchiveError, FormatError, SquashproxyError
@@ -52,6 +53,7 @@ class ArchiveSink:
         self._is_file = not reference.is_stream and (path.is_file() or not path.exists())
         self._old = _open_old(reference)
         self._writer: TarWriter | None = None
+        self._beginning = Lock()
         self._written: dict[Digest, Written] = {}
 
     @property
@@ -173,11 +175,12 @@ class ArchiveSink:
         return json.dumps([entry], separators=(",", ":")).encode()
 
     def _open_writer(self) -> TarWriter:
-        if self._writer is None:
-            self._writer = TarWriter(self._reference.path)
-            for path in _FOLDERS:
-                self._writer.add_folder(path)
-        return self._writer
+        with self._beginning:
+            if self._writer is None:
+                self._writer = TarWriter(self._reference.path)
+                for path in _FOLDERS:
+                    self._writer.add_folder(path)
+            return self._writer
 
 
 def _open_old(reference: ArchiveReference) -> LayoutSource | DockerArchiveSource | None:

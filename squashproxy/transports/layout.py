@@ -92,8 +92,8 @@ class Layout:
         size = self.files.find(path)
         if size is not None and size != blob.size:
             raise IntegrityError(
-                f"{path} of {self.name} has {size} bytes, but the manifest says {blob.size}; save "
-                "or copy the image again"
+                f"blob {blob.digest[:19]} of {self.name} has {size} bytes, but its descriptor says "
+                f"{blob.size}; save or copy the image again"
             )
         what = f"blob {blob.digest[:19]} of {self.name}"
         return iter(Verified(self.files.iter_file(path), blob.digest, blob.size, what))

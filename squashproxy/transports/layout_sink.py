@@ -124,6 +124,7 @@ class LayoutSink:
         except ArchiveError:
             self._new = new
             raise
+        self._new = []
 
     def close(self) -> None:
         """Remove what was written for an image that was not published.
