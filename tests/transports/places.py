@@ -95,5 +95,5 @@ def open_places(folder: Path, *kinds: str) -> Iterator[list[Place]]:
             for number, kind in enumerate(kinds)
         ]
         for place in places:
-            place.folder.mkdir()
+            place.folder.mkdir(parents=True)
         yield places

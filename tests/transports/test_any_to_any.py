@@ -1,0 +1,225 @@
+"""Copies from every kind of place to every kind: the same tree, true digests and media types."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from squashproxy.digest import digest_of
+from squashproxy.errors import UsageError
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import parse_descriptor
+from squashproxy.oci.mediatypes import Family
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.results import CopyResult
+from squashproxy.reference import Repository
+from squashproxy.testing import BuiltImage, BuiltIndex, Packing, index_of
+from squashproxy.transports.base import ImageSource
+from tests.model.node import Node
+from tests.model.untar import read_tree
+from tests.pipeline.images import ARM64, LAYERS, app, base
+from tests.pipeline.lab import UNPACK, Listener, options
+from tests.transports.places import HOLDING_INDEXES, KINDS, Place, open_places
+
+TREE = read_tree([layer.tar() for layer in LAYERS])
+PAIRS = [pytest.param(one, two, id=f"{one}-to-{two}") for one in KINDS for two in KINDS]
+NEW = "new:1"
+
+
+def copy(old: Place, new: Place, **choices: object) -> CopyResult:
+    sink = new.sink(NEW)
+    try:
+        return copy_image(
+            old.source(),
+            sink,
+            options(**choices),  # type: ignore[arg-type]  # any of the options
+            open_source=old.open,
+            observer=Listener(),
+            clock=time.monotonic,
+        )
+    finally:
+        sink.close()
+
+
+def tree_of(source: ImageSource) -> dict[bytes, Node]:
+    """What the image unpacks to; all that its documents say of its blobs must be true."""
+    manifest = json.loads(source.read_manifest().data)
+    config = json.loads(read(source, manifest["config"]))
+    tars = []
+    for layer, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
+        tars.append(UNPACK[layer["mediaType"]](read(source, layer)))
+        assert digest_of(tars[-1]) == diff_id
+    return read_tree(tars)
+
+
+def read(source: ImageSource, descriptor: dict[str, object]) -> bytes:
+    return b"".join(source.iter_blob(parse_descriptor(descriptor, "a blob")))
+
+
+@pytest.mark.parametrize(("one", "two"), PAIRS)
+@pytest.mark.parametrize("kept", ["2", "none"])
+def test_the_tree_is_the_same(one: str, two: str, kept: str, tmp_path: Path) -> None:
+    with open_places(tmp_path, one, two) as (old, new):
+        old.put(app())
+        result = copy(old, new, base=kept)
+        (platform,) = result.platforms
+        assert platform.layers_after == (3 if kept == "2" else 1)
+        source = new.source(NEW)
+        assert source.find_digest() == result.digest
+        assert tree_of(source) == TREE
+
+
+@pytest.mark.parametrize(("one", "two"), PAIRS)
+def test_a_second_copy_has_nothing_to_do(one: str, two: str, tmp_path: Path) -> None:
+    with open_places(tmp_path, one, two) as (old, new):
+        old.put(app())
+        first = copy(old, new)
+        second = copy(old, new)
+        assert (first.skipped, second.skipped) == (False, True)
+        assert second.digest == first.digest
+
+
+@pytest.mark.parametrize("two", KINDS)
+def test_the_digest_does_not_depend_on_the_way(two: str, tmp_path: Path) -> None:
+    """Nor on threads, and the same from a registry, a layout and an archive."""
+    digests = set()
+    for number, one in enumerate(KINDS):
+        with open_places(tmp_path / str(number), one, two) as (old, new):
+            old.put(app())
+            digests.add(copy(old, new, jobs=number + 1).digest)
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("two", KINDS)
+@pytest.mark.parametrize("kept", ["1", "4"], ids=["squashed", "as-it-is"])
+def test_only_registries_hold_docker_s_media_types(two: str, kept: str, tmp_path: Path) -> None:
+    with open_places(tmp_path, "registry", two) as (old, new):
+        app(Family.DOCKER).push(old.registry, "app", "1")
+        result = copy(old, new, base=kept)
+        manifest = new.source(NEW).read_manifest()
+        family = Family.DOCKER if two == "registry" else Family.OCI
+        assert mediatypes.family_of(manifest.media_type) is family
+        kinds = [json.loads(manifest.data)["config"], *json.loads(manifest.data)["layers"]]
+        assert all(("docker" in kind["mediaType"]) == (family is Family.DOCKER) for kind in kinds)
+        assert tree_of(new.source(NEW)) == TREE
+        assert result.digest == manifest.digest
+        assert copy(old, new, base=kept).skipped
+
+
+@pytest.mark.parametrize(("one", "two"), [(a, b) for a in HOLDING_INDEXES for b in HOLDING_INDEXES])
+def test_an_index(one: str, two: str, tmp_path: Path) -> None:
+    with open_places(tmp_path, one, two) as (old, new):
+        old.put(index())
+        result = copy(old, new)
+        assert [platform.platform for platform in result.platforms] == [
+            "linux/amd64",
+            "linux/arm64",
+        ]
+        children = json.loads(new.source(NEW).read_manifest().data)["manifests"]
+        assert [child["digest"] for child in children] == [
+            platform.digest for platform in result.platforms
+        ]
+        assert copy(old, new).skipped
+
+
+@pytest.mark.parametrize("one", HOLDING_INDEXES)
+class TestAnIndexIntoADockerArchive:
+    def test_needs_a_platform(self, one: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, one, "docker-archive") as (old, new):
+            old.put(index())
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*--platform"):
+                copy(old, new)
+            assert new.leftovers() == []
+
+    def test_becomes_the_image_of_it(self, one: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, one, "docker-archive") as (old, new):
+            old.put(index())
+            copy(old, new, platforms=(ARM64,))
+            assert tree_of(new.source(NEW)) == TREE
+
+    def test_needs_none_where_there_is_one(self, one: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, one, "docker-archive") as (old, new):
+            old.put(index_of([app()]))
+            copy(old, new)
+            assert tree_of(new.source(NEW)) == TREE
+
+
+class TestPlainLayersOfADockerArchive:
+    """`docker save` unpacks all layers, so that says nothing of how anybody wants them."""
+
+    @pytest.mark.parametrize("two", KINDS[:3])
+    def test_are_packed_for_other_places(self, two: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, "docker-archive", two) as (old, new):
+            old.put(plain())
+            copy(old, new, base="2")
+            assert packings(new) == [mediatypes.OCI_LAYER_GZIP] * 3
+            assert tree_of(new.source(NEW)) == TREE
+            assert copy(old, new, base="2").skipped
+
+    def test_stay_plain_in_another_one(self, tmp_path: Path) -> None:
+        with open_places(tmp_path, "docker-archive", "docker-archive") as (old, new):
+            old.put(plain())
+            copy(old, new, base="2")
+            assert packings(new) == [mediatypes.OCI_LAYER] * 3
+
+    @pytest.mark.parametrize("one", KINDS[:3])
+    def test_stay_plain_where_the_image_chose_it(self, one: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, one, "registry") as (old, new):
+            old.put(plain())
+            copy(old, new, base="2")
+            assert packings(new) == [mediatypes.OCI_LAYER] * 3
+
+    def test_are_not_sent_where_the_base_is_known_as_it_was_packed(self, tmp_path: Path) -> None:
+        """The base's own blobs are in the registry: they are mounted, though the tar has others."""
+        with open_places(tmp_path, "docker-archive", "registry") as (old, new):
+            old.put(plain())
+            packed = base()
+            packed.push(new.registry, "os", "1")
+            result = copy(old, new, base=f"{new.registry.host}/os:1")
+            layers = json.loads(new.source(NEW).read_manifest().data)["layers"]
+            assert [layer["digest"] for layer in layers[:2]] == [
+                layer.digest for layer in packed.layers
+            ]
+            assert result.platforms[0].mounted_blobs == 2
+            assert tree_of(new.source(NEW)) == TREE
+
+
+class TestOptionsThatMeanNothing:
+    @pytest.mark.parametrize("two", KINDS[1:])
+    def test_base_repositories_of_no_registry(self, two: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, "registry", two) as (old, new):
+            old.put(app())
+            with pytest.raises(UsageError, match="--base-repo"):
+                copy(old, new, base_repos=(Repository("example.com", "base"),))
+            assert new.leftovers() == []
+
+    @pytest.mark.parametrize("two", KINDS[2:])
+    def test_a_backup_beside_a_file(self, two: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, "registry", two) as (old, new):
+            old.put(app())
+            with pytest.raises(UsageError, match="--backup"):
+                copy(old, new, backup="{tag}-old")
+
+    def test_a_backup_in_a_layout(self, tmp_path: Path) -> None:
+        with open_places(tmp_path, "registry", "oci") as (old, new):
+            old.put(app())
+            first = copy(old, new).digest
+            second = copy(old, new, base="none", backup="{tag}-old").digest
+            assert new.source("new:1").find_digest() == second
+            assert new.source("new:1-old").find_digest() == first
+
+
+def index() -> BuiltIndex:
+    return index_of([app(), app(platform=ARM64)])
+
+
+def plain() -> BuiltImage:
+    return app(packing=Packing.NONE)
+
+
+def packings(place: Place) -> list[str]:
+    manifest = json.loads(place.source(NEW).read_manifest().data)
+    return [layer["mediaType"] for layer in manifest["layers"]]
