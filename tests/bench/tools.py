@@ -55,7 +55,7 @@ def find_tools(cache: Path) -> tuple[list[Tool], list[str]]:
         missing.append("skopeo copy: skopeo is not installed")
     else:
         tools.append(Tool("skopeo copy", _skopeo))
-    crane = _find_crane(cache)
+    crane = find_crane(cache)
     if crane is None:
         missing.append("crane: neither installed nor built, since Go is not here")
     else:
@@ -114,7 +114,7 @@ def _docker_squash(route: Route) -> Sequence[str]:
     return ["sh", "-c", script]
 
 
-def _find_crane(cache: Path) -> str | None:
+def find_crane(cache: Path) -> str | None:
     """crane as installed, or built once from the Go module proxy."""
     built = cache / "bin" / "crane"
     installed = shutil.which("crane")
