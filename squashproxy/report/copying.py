@@ -19,6 +19,11 @@ def show_copy(screen: Screen, result: CopyResult) -> None:
         screen.line()
         _show_platform(screen, platform)
     screen.line()
+    if result.spooled_bytes:
+        screen.line(
+            f"{size_text(result.spooled_bytes)} went through a temporary file: a pipe is read and "
+            "written once"
+        )
     screen.line(f"digest {result.digest}")
     screen.line(_closing(result))
 
