@@ -11,8 +11,8 @@ from squashproxy.demo.trees import Tree, differences, unpack
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
-from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.report.copying import show_copy

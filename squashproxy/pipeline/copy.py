@@ -10,15 +10,15 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
 from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
-from squashproxy.pipeline.documents import in_place_of
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.progress import Observer, RecordingObserver
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import in_place_of
 
 
 def copy_image(

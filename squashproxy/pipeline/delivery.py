@@ -11,7 +11,7 @@ from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.crew import Crew
-from squashproxy.pipeline.progress import Observer
+from squashproxy.progress import Observer
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
 
