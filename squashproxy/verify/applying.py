@@ -95,12 +95,12 @@ class LayerApplication:
         """The directory at `path`; what is missing or no directory is made without metadata."""
         directory = self._tree.root
         directory.touched = self._number
-        at = b""
-        for name in path.split(b"/") if path else ():
-            at = at + b"/" + name if at else name
+        names = path.split(b"/") if path else []
+        for depth, name in enumerate(names, 1):
             child = directory.children.get(name)
             if not isinstance(child, Directory):
-                self._note_removed(at, child)
+                if child is not None:
+                    self._note_removed(b"/".join(names[:depth]), child)
                 child = Directory(self._number, self._number)
                 directory.children[name] = child
             child.touched = self._number
