@@ -23,7 +23,7 @@ def unpack(layers: Iterable[LayerBuilder | bytes], chunk: int = CHUNK) -> Tree:
     tree = Tree()
     for number, layer in enumerate(layers):
         tar = layer.tar() if isinstance(layer, LayerBuilder) else layer
-        pieces = [Inflated(tar[at : at + chunk]) for at in range(0, len(tar), chunk)]
+        pieces = (Inflated(tar[at : at + chunk]) for at in range(0, len(tar), chunk))
         where = f"layer {number}"
         application = LayerApplication(tree, number, where)
         for entry in iter_entries(TarStream(pieces, None), where):
