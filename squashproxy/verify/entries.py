@@ -124,13 +124,10 @@ class _StrictInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        block = bytes(buf)
-        if block and not any(block):
-            block = bytes(tarfile.BLOCKSIZE)
         try:
-            return super().frombuf(block, encoding, errors)
+            return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
-            if not any(block):
+            if not any(buf):
                 raise
             raise _DamagedHeader(str(error)) from error
 

@@ -13,11 +13,11 @@ _UNKNOWN = Metadata(0, (0, 0), 0, ())
 
 @dataclass(frozen=True, slots=True)
 class _Forward:
-    """A link whose target was not there yet; `inode` stands in for it."""
+    """Links whose target was not there yet; `inode` stands in for it at all of `paths`."""
 
-    path: bytes
     target: bytes
     inode: Inode
+    paths: list[bytes]
 
 
 class LinkTable:
@@ -31,7 +31,7 @@ class LinkTable:
         self._where = where
         self._find_lower = find_lower
         self._copies: dict[Inode, Inode] = {}
-        self._forward: list[_Forward] = []
+        self._forward: dict[Inode, _Forward] = {}
 
     def inode_of(self, path: bytes, target: bytes) -> Inode:
         """What a link at `path` to `target` names, both with their symlinks followed.
@@ -42,26 +42,30 @@ class LinkTable:
         inode = self._find_own(target) or self._copied(self._find_lower(target))
         if inode is None:
             inode = Inode(Kind.HARD_LINK, _UNKNOWN, target, 0, self._number)
-            self._forward.append(_Forward(path, target, inode))
+            self._forward[inode] = _Forward(target, inode, [])
+        if inode in self._forward:
+            self._forward[inode].paths.append(path)
         else:
             inode.is_linked = True
         return inode
 
     def finish(self) -> None:
-        """Replace the stand-ins; links to nothing stay, and are told to the tree."""
-        waiting = self._forward[::-1]
-        while waiting:
-            left = [link for link in waiting if not self._try_replace(link)]
-            if len(left) == len(waiting):
-                break
-            waiting = left
-        self._tree.broken += [BrokenLink(ln.path, ln.inode, self._sentence(ln)) for ln in waiting]
+        """Replace the stand-ins; links to nothing stay, and are told to the tree.
+
+        A target is a later link's stand-in at most, so that the last one is settled first.
+        """
+        for link in reversed(self._forward.values()):
+            inode = self._find_own(link.target)
+            for path in link.paths:
+                if inode is None or inode in self._forward:
+                    sentence = self._sentence(path, link.target)
+                    self._tree.broken.append(BrokenLink(path, link.inode, sentence))
+                else:
+                    self._replace(path, link.inode, inode)
 
     def _find_own(self, path: bytes) -> Inode | None:
         node = self._tree.leftovers.get(path) or self._tree.find(path)
-        if not isinstance(node, Inode) or node.layer != self._number:
-            return None
-        return None if node.kind is Kind.HARD_LINK else node
+        return node if isinstance(node, Inode) and node.layer == self._number else None
 
     def _copied(self, lower: Inode | None) -> Inode | None:
         if lower is None or lower.kind is Kind.HARD_LINK:
@@ -71,27 +75,22 @@ class LinkTable:
             copy = self._copies[lower] = lower.loosened(self._number)
         return copy
 
-    def _try_replace(self, link: _Forward) -> bool:
-        """Whether the link is settled: its target is there, or the link itself was replaced."""
-        parent_path, _, name = link.path.rpartition(b"/")
+    def _replace(self, path: bytes, stand_in: Inode, inode: Inode) -> None:
+        """Put `inode` at `path`, unless another entry took the place of the link."""
+        parent_path, _, name = path.rpartition(b"/")
         parent = self._tree.find(parent_path)
-        if not isinstance(parent, Directory) or parent.children.get(name) is not link.inode:
-            return True
-        inode = self._find_own(link.target)
-        if inode is None:
-            return False
-        inode.is_linked = True
-        parent.children[name] = inode
-        return True
+        if isinstance(parent, Directory) and parent.children.get(name) is stand_in:
+            parent.children[name] = inode
+            inode.is_linked = True
 
-    def _sentence(self, link: _Forward) -> str:
-        if isinstance(self._tree.find(link.target), Directory):
+    def _sentence(self, path: bytes, target: bytes) -> str:
+        if isinstance(self._tree.find(target), Directory):
             return (
-                f"{self._where}: the hard link {shown(link.path)} points to the directory "
-                f"{shown(link.target)}, which no unpacker can make; build the image again"
+                f"{self._where}: the hard link {shown(path)} points to the directory "
+                f"{shown(target)}, which no unpacker can make; build the image again"
             )
         return (
-            f"{self._where}: the hard link {shown(link.path)} points to {shown(link.target)}, "
+            f"{self._where}: the hard link {shown(path)} points to {shown(target)}, "
             "which neither its layer nor one below holds; no unpacker can make it, so build the "
             "image again"
         )

@@ -56,6 +56,24 @@ def test_names_of_a_real_group_are_compared_beside_loose_ones() -> None:
     assert found == [("a", "links", "a, b", "a"), ("b", "links", "a, b", "b")]
 
 
+@pytest.mark.parametrize(
+    "linked",
+    [Layer().file("a").hardlink("b", "a"), Layer().hardlink("b", "a").file("a")],
+    ids=["behind its target", "before its target"],
+)
+def test_a_link_and_a_copy_differ_on_either_side(linked: Layer) -> None:
+    a, b = unpack([linked]), unpack([Layer().file("a").file("b")])
+    told = [("a", "links"), ("b", "links")]
+    assert [(found.path, found.kind) for found in compare(a, b).differences] == told
+    assert [(found.path, found.kind) for found in compare(b, a).differences] == told
+
+
+def test_a_link_that_became_another_type_is_told_once() -> None:
+    a = unpack([Layer().file("a").hardlink("b", "a")])
+    b = unpack([Layer().file("a").symlink("b", "a")])
+    assert [(found.path, found.kind) for found in compare(a, b).differences] == [("b", "type")]
+
+
 def test_of_a_large_group_a_few_names_are_told() -> None:
     linked, copies = Layer().file("0"), Layer().file("0")
     for number in range(1, 9):

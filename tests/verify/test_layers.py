@@ -180,3 +180,45 @@ def test_a_link_shares_its_files_kind_and_names() -> None:
         assert tree[name].kind is Kind.FIFO
         assert tree[name].mode == 0o600
         assert tree[name].links == (b"a", b"b", b"c")
+
+
+def test_links_of_a_layer_to_one_lower_file_share_its_copy() -> None:
+    tree = nodes(
+        unpack([Layer().file("a", b"data"), Layer().hardlink("b", "a").hardlink("c", "a")])
+    )
+    assert [tree[name].links for name in (b"a", b"b", b"c")] == [(), (b"b", b"c"), (b"b", b"c")]
+
+
+def test_a_lower_file_is_found_however_often_its_layer_replaced_what_held_it() -> None:
+    top = Layer().file("d").directory("d").file("d/x", b"own").file("d").hardlink("b", "d/x")
+    tree = nodes(unpack([Layer().directory("d").file("d/x", b"lower one"), top]))
+    assert tree[b"b"].size == 9
+
+
+def test_a_file_that_its_own_layer_took_away_again_is_none() -> None:
+    layer = Layer().directory("d").file("d/x").file("d").hardlink("b", "d/x")
+    with pytest.raises(BadArchive, match="/b points to /d/x"):
+        unpack([layer])
+
+
+def test_a_link_before_its_target_that_is_replaced_meanwhile() -> None:
+    tree = nodes(unpack([Layer().hardlink("b", "a").file("b", b"own").file("a", b"target")]))
+    assert (tree[b"b"].size, tree[b"b"].links) == (3, ())
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_long_chains_of_links_before_their_target(turned: bool) -> None:
+    layer = Layer()
+    for number in reversed(range(3000)) if turned else range(3000):
+        layer.hardlink(f"link-{number}", f"link-{number + 1}")
+    tree = nodes(unpack([layer.file("link-3000", b"data")]))
+    assert len(tree[b"link-0"].links) == 3001
+
+
+def test_an_absolute_symlink_of_the_layer_leads_from_the_root() -> None:
+    layer = Layer().directory("a").directory("b").symlink("a/s", "/b").file("a/s/x")
+    assert paths(unpack([layer])) == {"a", "a/s", "b", "b/x"}
+
+
+def test_the_mode_is_without_the_type_that_some_builders_write_into_it() -> None:
+    assert nodes(unpack([Layer().file("a", mode=0o100_644)]))[b"a"].mode == 0o644

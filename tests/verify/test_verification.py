@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from squashproxy.digest import Digest
-from squashproxy.errors import IntegrityError, SquashproxyError
+from squashproxy.errors import BadArchive, IntegrityError, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.oci.mediatypes import DOCKER_FOREIGN_LAYER, Family
@@ -91,6 +91,31 @@ def test_a_diff_id_that_only_one_image_states_wrongly_is_found(lab: Lab) -> None
     built.push(lab.old, "b")
     with pytest.raises(IntegrityError, match=r"layer 1 of 1 .* of .*/b:1 unpacks to"):
         verify(lab.source(), lab.source("b:1"))
+
+
+def test_what_stands_behind_the_end_of_an_archive_belongs_to_its_diff_id(lab: Lab) -> None:
+    lab.put(image_of(OS, APP.tar(record_size=1 << 20)))
+    lab.put(image_of(OS, APP), "other:1")
+    assert verify(lab.source(), lab.source("other:1")).identical
+
+
+def test_a_link_to_nothing_in_a_common_layer_is_found_on_the_side_that_shows_it(lab: Lab) -> None:
+    bottom = LayerBuilder().hardlink("b", "nothing")
+    lab.put(image_of(bottom, LayerBuilder().whiteout("b")))
+    lab.put(image_of(bottom, LayerBuilder().file("k")), "other:1")
+    assert verify(lab.source(), lab.source()).identical
+    for a, b in (("app:1", "other:1"), ("other:1", "app:1")):
+        with pytest.raises(BadArchive, match="/b points to /nothing"):
+            verify(lab.source(a), lab.source(b))
+
+
+def test_an_aufs_store_in_a_common_layer_serves_both_sides(lab: Lab) -> None:
+    store = LayerBuilder().file(".wh..wh.plnk/1.2", b"data")
+    for name, path in (("app:1", "a"), ("other:1", "b")):
+        layer = LayerBuilder().hardlink(path, ".wh..wh.plnk/1.2")
+        lab.put(image_of(store, layer), name)
+    (platform,) = verify(lab.source(), lab.source("other:1")).platforms
+    assert [found.kind for found in platform.differences] == ["missing", "extra"]
 
 
 def test_every_layer_is_a_task_that_the_observer_sees(lab: Lab) -> None:
