@@ -287,6 +287,12 @@ INDEXES = {
         {"linux/arm64": ("absent", "linux/arm64")},
     ),
     "B has one more, which was not asked for": ([AMD64], [AMD64, ARM64], ["linux/amd64"], {}),
+    "the same words before what also matches": (
+        [Platform("linux", "arm"), Platform("linux", "arm", "v6")],
+        [Platform("linux", "arm", "v6"), Platform("linux", "arm")],
+        [],
+        {},
+    ),
     "the default variant, said and not said": (
         [ARM64],
         [Platform("linux", "arm64", "v8")],
