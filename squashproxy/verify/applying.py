@@ -27,6 +27,7 @@ class LayerApplication:
         self._number = number
         self._where = where
         self._removed: dict[bytes, Node] = {}
+        self._covered: dict[bytes, Directory] = {}
         self._links = LinkTable(tree, number, where, self.find_lower)
 
     def apply(self, entry: Entry) -> None:
@@ -69,6 +70,8 @@ class LayerApplication:
 
     def _place(self, path: bytes, entry: Entry) -> None:
         if entry.kind is Kind.DIRECTORY:
+            if path in self._covered:
+                self._bring_back(path)
             directory = self._make_directory(path)
             directory.metadata = entry.metadata
             directory.layer = self._number
@@ -77,7 +80,10 @@ class LayerApplication:
             raise BadName("is the image's root, but no directory")
         inode = self._inode(path, entry)
         parent, name = self._make_parent(path)
-        self._note_removed(path, parent.children.get(name))
+        child = parent.children.get(name)
+        self._note_removed(path, child)
+        if isinstance(child, Directory):
+            self._cover(path, child)
         parent.children[name] = inode
 
     def _inode(self, path: bytes, entry: Entry) -> Inode:
@@ -99,45 +105,87 @@ class LayerApplication:
         for depth, name in enumerate(names, 1):
             child = directory.children.get(name)
             if not isinstance(child, Directory):
-                if child is not None:
-                    self._note_removed(b"/".join(names[:depth]), child)
-                child = Directory(self._number, self._number)
+                self._note_removed(b"/".join(names[:depth]), child)
+                child = Directory(self._number, self._number, self._number)
                 directory.children[name] = child
             child.touched = self._number
             directory = child
         return directory
 
+    def _bring_back(self, path: bytes) -> None:
+        """Put the lower directory that only this layer hid to its place again.
+
+        Of two entries the last wins, and a directory merges, as if the first had not been there.
+        """
+        parent, name = self._make_parent(path)
+        covered = self._covered.pop(path)
+        if isinstance(parent.children.get(name), Inode):
+            parent.children[name] = covered
+
+    def _cover(self, path: bytes, directory: Directory) -> None:
+        """A file of this layer stands over `directory`: what is the layer's own in it is gone.
+
+        The lower rest is kept for a directory that may follow.
+        """
+        if directory.made == self._number:
+            return
+        self._covered[path] = directory
+        waiting = [directory]
+        while waiting:
+            above = waiting.pop()
+            if above.layer == self._number:
+                above.metadata = None
+            above.children = {
+                name: child for name, child in above.children.items() if not self._is_own(child)
+            }
+            waiting += [child for child in above.children.values() if isinstance(child, Directory)]
+
+    def _uncover(self, path: bytes) -> None:
+        """What lower layers have below `path` is hidden for good, whatever follows."""
+        prefix = path + b"/" if path else b""
+        for at in [at for at in self._covered if at.startswith(prefix)]:
+            del self._covered[at]
+
     def _white_out(self, path: bytes) -> None:
         parent, name = self._make_parent(path)
         child = parent.children.get(name)
+        self._covered.pop(path, None)
+        self._uncover(path)
         if isinstance(child, Directory) and child.touched == self._number:
             self._prune(path, child)
-            self._forget_lower_metadata(child)
+            self._forget_lower(child)
         elif child is not None and not self._is_own_file(child):
             self._note_removed(path, child)
             del parent.children[name]
 
     def _prune(self, path: bytes, directory: Directory) -> None:
         """Take away what lower layers put below `path`."""
+        self._uncover(path)
         waiting = [(path, directory)]
         while waiting:
             above, directory = waiting.pop()
             for name, child in list(directory.children.items()):
                 at = above + b"/" + name if above else name
                 if isinstance(child, Directory) and child.touched == self._number:
-                    self._forget_lower_metadata(child)
+                    self._forget_lower(child)
                     waiting.append((at, child))
                 elif not self._is_own_file(child):
                     self._note_removed(at, child)
                     del directory.children[name]
 
-    def _forget_lower_metadata(self, directory: Directory) -> None:
+    def _forget_lower(self, directory: Directory) -> None:
+        """The directory is this layer's own from now on."""
+        directory.made = self._number
         if directory.layer < self._number:
             directory.metadata = None
             directory.layer = self._number
 
     def _is_own_file(self, node: Node) -> bool:
         return isinstance(node, Inode) and node.layer == self._number
+
+    def _is_own(self, node: Node) -> bool:
+        made = node.layer if isinstance(node, Inode) else node.made
+        return made == self._number
 
     def _note_removed(self, path: bytes, node: Node | None) -> None:
         """Keep what this layer takes away; of two at one path only the first was a lower one."""

@@ -57,9 +57,11 @@ class Inode:
 class Directory:
     """A directory; `metadata` is None where no entry describes it.
 
-    `layer` wrote the metadata, `touched` is the last one with an entry at it or below.
+    It came with the layer `made`; `layer` wrote the metadata; `touched` is the last one with an
+    entry at it or below.
     """
 
+    made: int
     layer: int
     touched: int
     metadata: Metadata | None = None
@@ -82,7 +84,7 @@ class Tree:
     """The layers applied so far. `leftovers` are the files of aufs that links may lead to."""
 
     def __init__(self) -> None:
-        self.root = Directory(layer=-1, touched=-1)
+        self.root = Directory(made=-1, layer=-1, touched=-1)
         self.leftovers: dict[bytes, Inode] = {}
         self.broken: list[BrokenLink] = []
 
@@ -130,5 +132,9 @@ def _copy_directory(root: Directory) -> Directory:
 
 def _shallow_copy(directory: Directory) -> Directory:
     return Directory(
-        directory.layer, directory.touched, directory.metadata, dict(directory.children)
+        directory.made,
+        directory.layer,
+        directory.touched,
+        directory.metadata,
+        dict(directory.children),
     )

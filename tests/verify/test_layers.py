@@ -7,12 +7,14 @@ import hashlib
 import pytest
 
 from squashproxy.errors import BadArchive
+from squashproxy.squash.layer import MergeOptions
 from squashproxy.testing import Header, SparseForm, TarFormat
 from squashproxy.testing import LayerBuilder as Layer
 from squashproxy.verify.tree import Directory
 from tests.model.node import Kind
 from tests.squash.test_archive_ends import CUTS, EMPTY, ENDS, TAR
 from tests.squash.test_refusals import ENTRIES, LINKS
+from tests.squash.trap import squash
 from tests.verify.unpacking import nodes, paths, unpack
 
 EXTENSION = Layer().entry(Header(b"p", b"x")).tar(end_blocks=0)
@@ -222,3 +224,48 @@ def test_an_absolute_symlink_of_the_layer_leads_from_the_root() -> None:
 
 def test_the_mode_is_without_the_type_that_some_builders_write_into_it() -> None:
     assert nodes(unpack([Layer().file("a", mode=0o100_644)]))[b"a"].mode == 0o644
+
+
+BELOW = Layer().directory("d", mode=0o700).directory("d/e").file("d/e/old").file("d/old")
+OVER_AND_BACK = {
+    "the file and the directory merges": (Layer().file("d").directory("d").file("d/new"), True),
+    "but not without an entry for the directory": (Layer().file("d").file("d/new"), False),
+    "what the layer put there before the file is gone": (
+        Layer()
+        .directory("d")
+        .file("d/x")
+        .directory("d/e/y")
+        .file("d")
+        .directory("d")
+        .file("d/new"),
+        True,
+    ),
+    "back and forth": (
+        Layer().file("d").directory("d").file("d/x").fifo("d").directory("d").file("d/new"),
+        True,
+    ),
+    "nor where the layer also deleted it": (
+        Layer().file("d").whiteout("d").directory("d").file("d/new"),
+        False,
+    ),
+    "nor where the root is opaque": (
+        Layer().file("d").opaque("").directory("d").file("d/new"),
+        False,
+    ),
+    "nor where it was deleted before": (
+        Layer().whiteout("d").file("d").directory("d").file("d/new"),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OVER_AND_BACK)
+def test_of_a_file_and_a_directory_at_one_path_the_last_wins(case: str) -> None:
+    """An overlay's upper directory is made of the layer alone, so the file leaves no trace."""
+    top, merges = OVER_AND_BACK[case]
+    lower = {"d/old", "d/e", "d/e/old"} if merges else set()
+    assert paths(unpack([BELOW, top])) == {"d", "d/new"} | lower
+    for kept in (0, 1):
+        squashed = squash([BELOW.tar(), top.tar()], MergeOptions(kept=kept)).tar
+        result = unpack([BELOW, squashed] if kept else [squashed])
+        assert paths(result) == {"d", "d/new"} | lower
