@@ -18,6 +18,7 @@
     ├── FormatError                  an image that breaks a specification, or is unreadable
     │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
     │   └── BadArchive               a tar stream that is damaged, cut short, or refused
+    ├── TreesDiffer                  exit code 4: `copy --verify` found that something changed
     ├── NoSuchPlatform               the image exists, but not for the platform asked for
     ├── BaseMismatch                 the base asked for is no prefix of the image's layers
     ├── LimitExceeded                a limit the user set (or the default) was passed
@@ -128,6 +129,12 @@ class BadCompression(FormatError):
 
 class BadArchive(FormatError):
     """A tar stream that is damaged or cut short, or that holds a name that is refused."""
+
+
+class TreesDiffer(SquashproxyError):
+    """The result of a copy does not unpack to what the source does; nothing was published."""
+
+    exit_code: ClassVar[int] = 4
 
 
 class NoSuchPlatform(SquashproxyError):

@@ -30,6 +30,12 @@ from squashproxy.report.screen import Screen
 @click.argument("source", type=parse_location)
 @click.argument("target", type=parse_target)
 @squash_options
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Unpack source and result and compare them before the tag moves; exit code 4 if they "
+    "differ.",
+)
 @click.option("--force", is_flag=True, help="Squash even if the target is up to date.")
 @click.option("--no-clobber", is_flag=True, help="Leave a tag that exists alone.")
 @click.option(

@@ -7,11 +7,10 @@ import click
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.session import watching
 from squashproxy.cli.verbs import examples
+from squashproxy.cli.verify import DIFFERENT
 from squashproxy.demo.story import run_demo
 from squashproxy.report.documents import to_json
 from squashproxy.report.screen import Screen
-
-_DIFFERENT = 4
 
 
 @click.command(
@@ -33,5 +32,5 @@ def demo(context: click.Context, common: CommonOptions) -> None:
         result = run_demo(screen, observer, common.jobs)
     if common.as_json:
         click.echo(to_json(result))
-    if result.differences:
-        context.exit(_DIFFERENT)
+    if not result.verify.identical:
+        context.exit(DIFFERENT)

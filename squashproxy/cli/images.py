@@ -1,4 +1,4 @@
-"""The arguments and options that `copy` and `plan` share: what is squashed, and how."""
+"""The arguments and options that verbs share: which images, what is squashed, and how."""
 
 from __future__ import annotations
 
@@ -61,6 +61,15 @@ def make_limits(
     return Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
 
 
+platform_option = click.option(
+    "--platform",
+    "platforms",
+    type=parse_platform,
+    multiple=True,
+    metavar="OS/ARCH[/VARIANT]",
+    help="Only this platform of an index. Repeatable; default: all.",
+)
+
 _OPTIONS = (
     click.option(
         "--base",
@@ -80,14 +89,7 @@ _OPTIONS = (
         help="Repository of the target registry that holds bases; its blobs are mounted. "
         "Repeatable.",
     ),
-    click.option(
-        "--platform",
-        "platforms",
-        type=parse_platform,
-        multiple=True,
-        metavar="OS/ARCH[/VARIANT]",
-        help="Only this platform of an index. Repeatable; default: all.",
-    ),
+    platform_option,
     click.option(
         "--compression",
         type=parse_compression,

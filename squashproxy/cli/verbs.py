@@ -20,6 +20,7 @@ class Verb:
 VERBS = {
     "copy": Verb("squashproxy.cli.copy:copy", "Squash an image and push it to another registry."),
     "plan": Verb("squashproxy.cli.plan:plan", "Show what a copy would do; move nothing."),
+    "verify": Verb("squashproxy.cli.verify:verify", "Compare what two images unpack to."),
     "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),
     "inspect": Verb("squashproxy.cli.inspect:inspect", "Show an image's platforms and layers."),
     "demo": Verb("squashproxy.cli.demo:demo", "Squash an image between two local registries."),

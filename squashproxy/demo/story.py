@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 
 from squashproxy.demo.image import DemoLayer, build_layers
-from squashproxy.demo.trees import Tree, differences, unpack
 from squashproxy.location import Location
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
-from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.report.copying import show_copy
 from squashproxy.report.planning import show_plan
-from squashproxy.report.screen import Screen, printable
-from squashproxy.report.sizes import count_text, share_text, size_text
+from squashproxy.report.screen import Screen
+from squashproxy.report.sizes import share_text, size_text
+from squashproxy.report.verifying import show_differences, verdict
 from squashproxy.testing import FakeRegistry, ImageBuilder
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySink, RegistrySource
+from squashproxy.verify.results import VerifyResult
+from squashproxy.verify.verification import verify_images
 
 _APP = "demo/app"
 _BASE = "demo/base"
 _TAG = "1"
-_SHOWN_DIFFERENCES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo did. `differences` is empty where both images unpack to the same tree of
-    `paths` paths; `seconds` counts all of it.
-    """
+    """What the demo did; `seconds` counts all of it."""
 
     plan: PlanResult
     copy: CopyResult
+    verify: VerifyResult
     second_copy: CopyResult
-    paths: int
-    differences: tuple[str, ...]
     seconds: float
 
 
@@ -79,13 +76,17 @@ def run_demo(screen: Screen | None, observer: Observer, jobs: int) -> DemoResult
         first = copy()
         tell.copied(first)
         tell.step("Proof: unpack both images with Python's tarfile and compare")
-        before, after = _tree(old), _tree(new)
-        found = tuple(differences(before, after))
-        tell.compared(before, found)
+        proof = verify_images(
+            source,
+            RegistrySource(client, _reference(new, _APP)),
+            observer=observer,
+            clock=time.monotonic,
+        )
+        tell.compared(proof)
         tell.step("Once more: the target is up to date")
         second = copy()
         tell.copied(second)
-    result = DemoResult(plan, first, second, len(before), found, round(time.monotonic() - begun, 3))
+    result = DemoResult(plan, first, proof, second, round(time.monotonic() - begun, 3))
     tell.ended(result)
     return result
 
@@ -99,12 +100,6 @@ def _push(registry: FakeRegistry, layers: tuple[DemoLayer, ...], path: str) -> N
     for layer in layers:
         image.layer(layer.tar, history=layer.created_by)
     image.push(registry, path, _TAG)
-
-
-def _tree(registry: FakeRegistry) -> Tree:
-    manifest = json.loads(registry.manifest(_APP, _TAG).data)
-    digests = [layer["digest"] for layer in manifest["layers"]]
-    return unpack(registry.blob(_APP, digest) for digest in digests)
 
 
 class _Teller:
@@ -133,29 +128,23 @@ class _Teller:
         if self._screen:
             show_copy(self._screen, result)
 
-    def compared(self, before: Tree, found: tuple[str, ...]) -> None:
+    def compared(self, proof: VerifyResult) -> None:
         if self._screen is None:
             return
-        if not found:
-            self._screen.line(
-                f"The same tree: {count_text(len(before), 'path')} compared by type, mode, owner, "
-                "time, content and hard links; no difference.",
-                "bold green",
-            )
-            return
-        self._screen.line(f"The trees differ in {count_text(len(found), 'path')}:", "bold red")
-        for sentence in found[:_SHOWN_DIFFERENCES]:
-            self._screen.line(f"  {printable(sentence)}")
+        for platform in proof.platforms:
+            self._screen.line(verdict(platform), "bold green" if proof.identical else "bold red")
+            show_differences(self._screen, platform.differences)
 
     def ended(self, result: DemoResult) -> None:
         if self._screen is None:
             return
+        is_proven = result.verify.identical
         (platform,) = result.copy.platforms
         before, after = platform.compressed_before, platform.compressed_after
         self._screen.line()
         self._screen.line(
             f"In {result.seconds:.1f} s, {size_text(before)} became {size_text(after)} "
             f"({share_text(before - after, before)} less)"
-            + (", and the trees differ." if result.differences else " with the same files inside."),
-            "bold red" if result.differences else "bold green",
+            + (" with the same files inside." if is_proven else ", and the trees differ."),
+            "bold green" if is_proven else "bold red",
         )

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from squashproxy.errors import SquashproxyError, StreamConsumed
-from squashproxy.pipeline.streams import closed_after
+from squashproxy.streams import closed_after
 
 T = TypeVar("T")
 

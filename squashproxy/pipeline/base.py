@@ -13,11 +13,11 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
-from squashproxy.pipeline.documents import parse_image, read_config
 from squashproxy.pipeline.options import BaseKind, CopyOptions
-from squashproxy.pipeline.progress import Observer
+from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository, parse_reference
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import parse_image, read_config
 
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"

@@ -12,15 +12,16 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
 from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
-from squashproxy.pipeline.documents import in_place_of
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.progress import Observer, RecordingObserver
+from squashproxy.pipeline.proof import prove
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.pipeline.selection import Selection, select
 from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import in_place_of
 
 
 def copy_image(
@@ -42,7 +43,7 @@ def copy_image(
     _check_fit(sink, options)
     watcher = RecordingObserver(observer)
     bases = BaseFinder(open_source, peek_source, watcher)
-    job = _Job(source, sink, options, bases, watcher)
+    job = _Job(source, sink, options, bases, watcher, clock)
     done = job.run()
     return CopyResult(
         source=source.name,
@@ -63,6 +64,11 @@ def _check_fit(sink: ImageSink, options: CopyOptions) -> None:
         raise UsageError(
             f"--base-repo names repositories of the target registry, and {sink.name} is in none; "
             "leave it out, or name the base with --base"
+        )
+    if options.verify and not sink.traits.readable:
+        raise UsageError(
+            f"--verify reads the result before it is published, and {sink.name} cannot be read; "
+            "write to a file, and pass that on"
         )
     if options.backup is not None and not sink.traits.keeps_others:
         raise UsageError(
@@ -86,6 +92,7 @@ class _Job:
     options: CopyOptions
     bases: BaseFinder
     observer: RecordingObserver
+    clock: Callable[[], float]
 
     def run(self) -> _Done:
         source_digest = self.source.find_digest()
@@ -94,6 +101,15 @@ class _Job:
             return _Done(source_digest, existing, skipped=True)
         spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
         final, platforms = self._copy_all(self.source.read_manifest(source_digest))
+        if self.options.verify:
+            prove(
+                self.source,
+                self.sink,
+                final,
+                platforms,
+                observer=self.observer,
+                clock=self.clock,
+            )
         if existing is not None and spare is not None and existing != final.digest:
             self.sink.write_manifest(self.sink.read_manifest(existing), spare)
         self.sink.publish(final)

@@ -12,10 +12,10 @@ from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign, layer_type
 from squashproxy.pipeline.crew import Crew
-from squashproxy.pipeline.documents import in_place_of
-from squashproxy.pipeline.progress import Observer
+from squashproxy.progress import Observer
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
+from squashproxy.transports.documents import in_place_of
 
 _PIECE = 256 << 10
 

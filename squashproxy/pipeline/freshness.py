@@ -6,12 +6,12 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Family, family_of
-from squashproxy.pipeline.documents import parse_image, read_config
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.options import BaseKind, CopyOptions
 from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import parse_image, read_config
 
 
 class Freshness:

@@ -15,14 +15,14 @@ from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, Image, without_base
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.delivery import Delivery, PackedLayer, Tally
-from squashproxy.pipeline.documents import in_place_of, parse_image, read_config, short
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squashing import Squashed, packing_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import in_place_of, parse_image, read_config, short
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, parse_manifest
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline import stamp
-from squashproxy.pipeline.documents import parse_image, read_config
 from squashproxy.transports.base import ImageSource
+from squashproxy.transports.documents import parse_image, read_config
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,21 +11,21 @@ from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import compression_of, is_foreign
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
 from squashproxy.pipeline.crew import Crew
-from squashproxy.pipeline.documents import parse_image, read_config, short
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.hidden import LargestHidden
 from squashproxy.pipeline.image_copy import check_platform, unsquashable
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
-from squashproxy.pipeline.progress import Observer, RecordingObserver
 from squashproxy.pipeline.results import HiddenFile, LayerPlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squashing import merge_options, packing_for
+from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.squash.layer import MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import parse_image, read_config, short
 
 
 def plan_image(

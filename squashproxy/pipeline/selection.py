@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from squashproxy.errors import FormatError, NoSuchPlatform
 from squashproxy.oci.manifest import ImageIndex, IndexChild
 from squashproxy.oci.platform import Platform
-from squashproxy.pipeline.documents import short
+from squashproxy.transports.documents import short
 
 
 @dataclass(frozen=True, slots=True)

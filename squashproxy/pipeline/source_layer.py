@@ -13,9 +13,9 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.base import Image
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.progress import Observer
-from squashproxy.pipeline.streams import closed_after
+from squashproxy.progress import Observer
 from squashproxy.span import Inflated
+from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 
 _RATIO_FREE = 16 << 20

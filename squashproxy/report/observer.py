@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from squashproxy.pipeline.progress import Observer, SilentObserver, Task
+from squashproxy.progress import Observer, SilentObserver, Task
 from squashproxy.report.sizes import size_text
 
 _LOGGER = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-from squashproxy.pipeline.progress import Task
+from squashproxy.progress import Task
 
 _REDRAW_BYTES = 1 << 20
 """A task tells the display at most once per this many bytes: drawing must not slow the copy."""

@@ -89,8 +89,12 @@ class ArchiveSink:
         return self._old.find_digest()
 
     def read_manifest(self, digest: Digest) -> RawManifest:
-        """A manifest that the file holds already. Raises ArchiveError."""
-        return self._old_image.read_manifest(digest)
+        """A manifest that was written, or that the file holds already. Raises ArchiveError."""
+        written = self._written.get(digest)
+        if written is None or self._writer is None:
+            return self._old_image.read_manifest(digest)
+        data = b"".join(self._writer.iter_written(written))
+        return parse_manifest(RawManifest(data, ""), f"a manifest of {self.name}").raw
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
         """A blob that was written, or that the file holds already."""

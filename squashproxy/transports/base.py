@@ -20,13 +20,28 @@ class WrittenBlob:
     size: int
 
 
-class ImageSource(Protocol):
-    """One image, or an index of images, that can be read. `close` lets go of it."""
+class ImageReader(Protocol):
+    """One image, or an index of images, that can be read."""
 
     @property
     def name(self) -> str:
         """The reference, for people."""
         ...
+
+    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
+        """The manifest of the reference, or the one of `digest` beside it; digest verified."""
+        ...
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, in chunks of 64 to 256 KiB.
+
+        Size and digest are checked when the stream is read to its end; raises IntegrityError.
+        """
+        ...
+
+
+class ImageSource(ImageReader, Protocol):
+    """Where an image is copied from. `close` lets go of it."""
 
     @property
     def repository(self) -> Repository | None:
@@ -48,17 +63,6 @@ class ImageSource(Protocol):
 
     def find_digest(self) -> Digest:
         """What the reference points to now; costs a HEAD. Raises NotFound or NoSuchImage."""
-        ...
-
-    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
-        """The manifest of the reference, or the one of `digest` beside it; digest verified."""
-        ...
-
-    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob, in chunks of 64 to 256 KiB.
-
-        Size and digest are checked when the stream is read to its end; raises IntegrityError.
-        """
         ...
 
     def close(self) -> None:

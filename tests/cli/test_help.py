@@ -19,6 +19,7 @@ SHAPING = (
 VERBS = {
     "copy": (*COMMON, *SHAPING, "--force", "--no-clobber", "--backup"),
     "plan": (*COMMON, *SHAPING),
+    "verify": (*COMMON, "--platform"),
     "tags": COMMON,
     "inspect": COMMON,
     "demo": COMMON,

@@ -10,8 +10,8 @@ import pytest
 import squashproxy.cli.copy as copy_module
 import squashproxy.cli.plan as plan_module
 from squashproxy import __version__
-from squashproxy.pipeline.progress import Observer
 from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.progress import Observer
 from tests.cli.command_line import InProcess, run_process
 from tests.report.results import COPY, PLAN, SKIPPED
 

@@ -6,16 +6,16 @@ import io
 import tarfile
 
 from squashproxy.demo.image import build_layers
-from squashproxy.demo.trees import unpack
+from tests.verify.unpacking import nodes, unpack
 
 
 def test_the_layers_delete_replace_change_modes_and_orphan_a_link() -> None:
     layers = [layer.tar for layer in build_layers()]
-    installed, final = unpack(layers[:3]), unpack(layers)
+    installed, final = nodes(unpack(layers[:3])), nodes(unpack(layers))
     gone = installed.keys() - final.keys()
-    assert any(path.startswith("var/cache/build/") for path in gone)
-    assert "opt/tools/report-1" in gone
-    assert "opt/tools/report" in final
+    assert any(path.startswith(b"var/cache/build/") for path in gone)
+    assert b"opt/tools/report-1" in gone
+    assert b"opt/tools/report" in final
     changed = [path for path in final if path in installed and final[path] != installed[path]]
     assert any(final[path].content != installed[path].content for path in changed)
     assert any(

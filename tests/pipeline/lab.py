@@ -21,8 +21,8 @@ from squashproxy.oci.manifest import encode_json
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions, parse_base, parse_compression
 from squashproxy.pipeline.plan import plan_image
-from squashproxy.pipeline.progress import Task
 from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.progress import Task
 from squashproxy.reference import Reference, parse_reference
 from squashproxy.registry.client import RegistryClient
 from squashproxy.testing import BuiltImage, BuiltIndex, FakeRegistry, ImageBuilder, LayerBuilder

@@ -27,7 +27,7 @@ COPY = """
 import json, resource, sys, time
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions, parse_base
-from squashproxy.pipeline.progress import SilentObserver
+from squashproxy.progress import SilentObserver
 from squashproxy.reference import parse_reference
 from squashproxy.registry.client import RegistryClient
 from squashproxy.transports.registry import RegistrySink, RegistrySource

@@ -12,9 +12,9 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.location import ArchiveReference, Transport
 from squashproxy.testing import Packing
 from squashproxy.transports import archives
-from tests.pipeline.images import app
+from tests.pipeline.images import LAYERS, app
 from tests.transports.tars import docker_1_9, docker_20, docker_25, tar_of
-from tests.transports.test_any_to_any import LAYERS, TREE, tree_of
+from tests.transports.test_any_to_any import TREE, tree_of
 
 ARCHIVES = {
     "docker 1.9": docker_1_9([layer.tar() for layer in LAYERS], "app:1"),

@@ -1,4 +1,4 @@
-"""How the pipeline tells what it is doing; someone above shows it."""
+"""How long work tells what it is doing; someone above shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Task(Protocol):
 
 
 class Observer(Protocol):
-    """Watches a copy or a plan."""
+    """Watches a copy, a plan or a comparison."""
 
     def start(self, label: str, total: int | None) -> Task:
         """A piece of work begins; `total` in bytes, None where unknown. Called from any thread."""

@@ -1,0 +1,91 @@
+"""The proof before the tag moves (`--verify`): what arrived unpacks to what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from squashproxy.digest import Digest
+from squashproxy.errors import TreesDiffer
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.results import PlatformCopy
+from squashproxy.progress import Observer
+from squashproxy.transports.base import ImageReader, ImageSink, ImageSource
+from squashproxy.verify.verification import verify_images
+
+
+def prove(
+    source: ImageSource,
+    sink: ImageSink,
+    final: RawManifest,
+    platforms: Sequence[PlatformCopy],
+    *,
+    observer: Observer,
+    clock: Callable[[], float],
+) -> None:
+    """Unpack source and result, image by image, with the code of `verify`, which is not the copy's.
+
+    `final` is what the sink is going to publish. Images that stayed as they are need no proof.
+    Raises TreesDiffer, and what reading an image raises.
+    """
+    arrived = _Result(sink, final)
+    for platform in platforms:
+        if platform.digest == platform.source_digest:
+            continue
+        before = _Pinned(source, Digest(platform.source_digest))
+        after = _Pinned(arrived, Digest(platform.digest))
+        result = verify_images(before, after, observer=observer, clock=clock)
+        if not result.identical:
+            (compared,) = result.platforms
+            first = compared.differences[0]
+            raise TreesDiffer(
+                f"{sink.name} was left as it is: for {platform.platform} the squashed image would "
+                f"differ from {source.name} in {compared.differences_count} ways, the first is "
+                f"{first.kind} of {first.path!r} ({first.a} became {first.b}); this is a bug in "
+                "squashproxy, report it"
+            )
+
+
+class _Result:
+    """What the sink holds, and the manifest that it is going to get."""
+
+    def __init__(self, sink: ImageSink, final: RawManifest) -> None:
+        self._sink = sink
+        self._final = final
+
+    @property
+    def name(self) -> str:
+        """The result, for people."""
+        return f"{self._sink.name}, before it is published,"
+
+    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
+        """The manifest to come, or one that is in the sink already."""
+        if digest in (None, self._final.digest):
+            return self._final
+        return self._sink.read_manifest(digest)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob that was written, or was there before."""
+        return self._sink.iter_blob(blob)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """The one image of a digest."""
+
+    place: ImageReader
+    digest: Digest
+
+    @property
+    def name(self) -> str:
+        """The place, for people."""
+        return self.place.name
+
+    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
+        """The manifest of the image."""
+        return self.place.read_manifest(digest or self.digest)
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob of the image."""
+        return self.place.iter_blob(blob)

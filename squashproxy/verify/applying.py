@@ -1,0 +1,193 @@
+"""Applying one layer to a tree as overlay file systems do (DESIGN.md, section 4), bottom-up.
+
+Whiteouts act on lower layers only, wherever they stand, so nodes know the layer that wrote them.
+Links may mean a lower file that their own layer took away before, so what it takes away is
+remembered until it ends. Nothing here is shared with the merge, whose result it judges.
+"""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+from squashproxy.verify.entries import Entry, refused
+from squashproxy.verify.links import LinkTable
+from squashproxy.verify.names import BadName, Mark, read_mark
+from squashproxy.verify.symlinks import resolve
+from squashproxy.verify.tree import Directory, Inode, Kind, Node, Tree, descend
+
+
+class LayerApplication:
+    """Applies entries, in their order, to `tree`; `number` is the layer's, above those before.
+
+    `where` names the layer in errors.
+    """
+
+    def __init__(self, tree: Tree, number: int, where: str) -> None:
+        self._tree = tree
+        self._number = number
+        self._where = where
+        self._removed: dict[bytes, Node] = {}
+        self._covered: dict[bytes, Directory] = {}
+        self._links = LinkTable(tree, number, where, self.find_lower)
+
+    def apply(self, entry: Entry) -> None:
+        """Take in the next entry. Raises BadArchive for one that no unpacker takes."""
+        try:
+            self._apply(entry)
+        except BadName as problem:
+            raise refused(self._where, entry.path, problem) from problem
+
+    def finish(self) -> None:
+        """The layer is at its end: links to what came after them find it now."""
+        self._links.finish()
+
+    def find_lower(self, path: bytes) -> Inode | None:
+        """The file that the layers below have at `path`, whatever this layer did to it."""
+        at, rest = path, b""
+        while at:
+            removed = self._removed.get(at)
+            found = descend(removed, rest) if removed is not None else None
+            if self._is_lower_file(found):
+                return found
+            at, _, name = at.rpartition(b"/")
+            rest = name + b"/" + rest if rest else name
+        found = self._tree.leftovers.get(path) or self._tree.find(path)
+        return found if self._is_lower_file(found) else None
+
+    def _is_lower_file(self, node: Node | None) -> TypeGuard[Inode]:
+        return isinstance(node, Inode) and node.layer < self._number
+
+    def _apply(self, entry: Entry) -> None:
+        marked = read_mark(resolve(self._tree, entry.path, self._number))
+        if marked.mark is Mark.ENTRY:
+            self._place(marked.path, entry)
+        elif marked.mark is Mark.WHITEOUT:
+            self._white_out(marked.path)
+        elif marked.mark is Mark.OPAQUE:
+            self._prune(marked.path, self._make_directory(marked.path))
+        elif entry.kind is not Kind.DIRECTORY:
+            self._tree.leftovers[marked.path] = self._inode(marked.path, entry)
+
+    def _place(self, path: bytes, entry: Entry) -> None:
+        if entry.kind is Kind.DIRECTORY:
+            if path in self._covered:
+                self._bring_back(path)
+            directory = self._make_directory(path)
+            directory.metadata = entry.metadata
+            directory.layer = self._number
+            return
+        if not path:
+            raise BadName("is the image's root, but no directory")
+        inode = self._inode(path, entry)
+        parent, name = self._make_parent(path)
+        child = parent.children.get(name)
+        self._note_removed(path, child)
+        if isinstance(child, Directory):
+            self._cover(path, child)
+        parent.children[name] = inode
+
+    def _inode(self, path: bytes, entry: Entry) -> Inode:
+        if entry.kind is Kind.HARD_LINK:
+            target = resolve(self._tree, entry.payload, self._number)
+            return self._links.inode_of(path, target)
+        return Inode(entry.kind, entry.metadata, entry.payload, entry.size, self._number)
+
+    def _make_parent(self, path: bytes) -> tuple[Directory, bytes]:
+        """The directory above `path`, and the name in it."""
+        parent, _, name = path.rpartition(b"/")
+        return self._make_directory(parent), name
+
+    def _make_directory(self, path: bytes) -> Directory:
+        """The directory at `path`; what is missing or no directory is made without metadata."""
+        directory = self._tree.root
+        directory.touched = self._number
+        names = path.split(b"/") if path else []
+        for depth, name in enumerate(names, 1):
+            child = directory.children.get(name)
+            if not isinstance(child, Directory):
+                self._note_removed(b"/".join(names[:depth]), child)
+                child = Directory(self._number, self._number, self._number)
+                directory.children[name] = child
+            child.touched = self._number
+            directory = child
+        return directory
+
+    def _bring_back(self, path: bytes) -> None:
+        """Put the lower directory that only this layer hid to its place again.
+
+        Of two entries the last wins, and a directory merges, as if the first had not been there.
+        """
+        parent, name = self._make_parent(path)
+        covered = self._covered.pop(path)
+        if isinstance(parent.children.get(name), Inode):
+            parent.children[name] = covered
+
+    def _cover(self, path: bytes, directory: Directory) -> None:
+        """A file of this layer stands over `directory`: what is the layer's own in it is gone.
+
+        The lower rest is kept for a directory that may follow.
+        """
+        if directory.made == self._number:
+            return
+        self._covered[path] = directory
+        waiting = [directory]
+        while waiting:
+            above = waiting.pop()
+            if above.layer == self._number:
+                above.metadata = None
+            above.children = {
+                name: child for name, child in above.children.items() if not self._is_own(child)
+            }
+            waiting += [child for child in above.children.values() if isinstance(child, Directory)]
+
+    def _uncover(self, path: bytes) -> None:
+        """What lower layers have below `path` is hidden for good, whatever follows."""
+        prefix = path + b"/" if path else b""
+        for at in [at for at in self._covered if at.startswith(prefix)]:
+            del self._covered[at]
+
+    def _white_out(self, path: bytes) -> None:
+        parent, name = self._make_parent(path)
+        child = parent.children.get(name)
+        self._covered.pop(path, None)
+        self._uncover(path)
+        if isinstance(child, Directory) and child.touched == self._number:
+            self._prune(path, child)
+            self._forget_lower(child)
+        elif child is not None and not self._is_own_file(child):
+            self._note_removed(path, child)
+            del parent.children[name]
+
+    def _prune(self, path: bytes, directory: Directory) -> None:
+        """Take away what lower layers put below `path`."""
+        self._uncover(path)
+        waiting = [(path, directory)]
+        while waiting:
+            above, directory = waiting.pop()
+            for name, child in list(directory.children.items()):
+                at = above + b"/" + name if above else name
+                if isinstance(child, Directory) and child.touched == self._number:
+                    self._forget_lower(child)
+                    waiting.append((at, child))
+                elif not self._is_own_file(child):
+                    self._note_removed(at, child)
+                    del directory.children[name]
+
+    def _forget_lower(self, directory: Directory) -> None:
+        """The directory is this layer's own from now on."""
+        directory.made = self._number
+        if directory.layer < self._number:
+            directory.metadata = None
+            directory.layer = self._number
+
+    def _is_own_file(self, node: Node) -> bool:
+        return isinstance(node, Inode) and node.layer == self._number
+
+    def _is_own(self, node: Node) -> bool:
+        made = node.layer if isinstance(node, Inode) else node.made
+        return made == self._number
+
+    def _note_removed(self, path: bytes, node: Node | None) -> None:
+        """Keep what this layer takes away; of two at one path only the first was a lower one."""
+        if node is not None and not self._is_own_file(node):
+            self._removed.setdefault(path, node)

@@ -1,0 +1,77 @@
+"""Layers of an image in a registry or archive, fetched, checked and applied to a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from squashproxy.codec.packing import iter_unpacked
+from squashproxy.digest import Digest
+from squashproxy.errors import FormatError, WrongDiffId
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.progress import Observer
+from squashproxy.streams import closed_after
+from squashproxy.transports.base import ImageReader
+from squashproxy.transports.documents import short
+from squashproxy.verify.applying import LayerApplication
+from squashproxy.verify.entries import TarStream, iter_entries
+from squashproxy.verify.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLayer:
+    """One layer; `number` counts from 0, base first; `diff_id` is what the config states."""
+
+    source: ImageReader
+    descriptor: Descriptor
+    diff_id: Digest
+    number: int
+    count: int
+
+    @property
+    def where(self) -> str:
+        """The layer, for people."""
+        return (
+            f"layer {self.number + 1} of {self.count} ({short(self.descriptor.digest)}) of "
+            f"{self.source.name}"
+        )
+
+    def apply_to(self, tree: Tree, observer: Observer) -> None:
+        """Read the layer once, to its end, and apply it.
+
+        Raises IntegrityError where the blob or what it unpacks to is not what it should be,
+        BadCompression, BadArchive. A layer that cannot be unpacked is read to its end all the same:
+        where its digest is wrong too, IntegrityError says whose fault it is.
+        """
+        with closed_after(self._iter_fetched(observer)) as blob:
+            try:
+                found = self._unpack(blob, tree)
+            except FormatError:
+                for _ in blob:
+                    pass
+                raise
+        if found != self.diff_id:
+            raise WrongDiffId(
+                f"{self.where} unpacks to {found}, but the image's config says {self.diff_id}; the "
+                "image is broken, build it again"
+            )
+
+    def _unpack(self, blob: Iterator[bytes], tree: Tree) -> Digest:
+        """Apply the tar in `blob`; return its digest. No block-aware library takes part."""
+        stream = TarStream(iter_unpacked(blob, self.where, None), self.diff_id)
+        application = LayerApplication(tree, self.number, self.where)
+        for entry in iter_entries(stream, self.where):
+            application.apply(entry)
+        application.finish()
+        return stream.drain()
+
+    def _iter_fetched(self, observer: Observer) -> Iterator[bytes]:
+        """The blob, verified when it was read to its end."""
+        task = observer.start(f"layer {self.number + 1}/{self.count}", self.descriptor.size)
+        try:
+            with closed_after(self.source.iter_blob(self.descriptor)) as blob:
+                for chunk in blob:
+                    task.advance(len(chunk))
+                    yield chunk
+        finally:
+            task.finish("read")

@@ -1,0 +1,96 @@
+"""Which image of A is compared with which of B."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.errors import NoSuchPlatform
+from squashproxy.oci.platform import Platform
+from squashproxy.verify.images import ImageSet, PlatformImage
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePair:
+    """Two images of one platform; None stands for one that is not there."""
+
+    a: PlatformImage | None
+    b: PlatformImage | None
+
+    @property
+    def platform(self) -> Platform:
+        """What both run on, as A states it."""
+        image = self.a or self.b
+        assert image is not None, "a pair has at least one image"
+        return image.platform
+
+    @property
+    def is_of_one_platform(self) -> bool:
+        """Whether both are there and run on the same."""
+        return self.a is not None and self.b is not None and _are_alike(self.a, self.b)
+
+
+def pair_images(a: ImageSet, b: ImageSet, platforms: Sequence[Platform]) -> tuple[ImagePair, ...]:
+    """The pairs in A's order, then what only B has; of `platforms` alone where some are given.
+
+    Two single images are a pair whatever they run on. A single image beside an index is compared
+    with the one of its platform. Raises NoSuchPlatform where that is not there, and for one of
+    `platforms` that neither side has.
+    """
+    for wanted in platforms:
+        if not any(image.platform.matches(wanted) for image in (*a.images, *b.images)):
+            raise NoSuchPlatform(
+                f"neither image is for {wanted}: {a.name} has {a.platforms_text}, "
+                f"{b.name} has {b.platforms_text}"
+            )
+    ours, theirs = _wanted(a, platforms), _wanted(b, platforms)
+    if not a.is_index and not b.is_index and ours and theirs:
+        return (ImagePair(ours[0], theirs[0]),)
+    pairs = _pair_all(ours, theirs)
+    if a.is_index == b.is_index:
+        return pairs
+    return _with_single(pairs, a, b)
+
+
+def _with_single(pairs: tuple[ImagePair, ...], a: ImageSet, b: ImageSet) -> tuple[ImagePair, ...]:
+    """Of an index only what the single image on the other side is compared with."""
+    whole = tuple(pair for pair in pairs if pair.a is not None and pair.b is not None)
+    if not whole:
+        single, index = (b, a) if a.is_index else (a, b)
+        raise NoSuchPlatform(
+            f"{single.name} is for {single.platforms_text}, which {index.name} has no image for; "
+            f"it has {index.platforms_text}"
+        )
+    return whole
+
+
+def _pair_all(
+    ours: Sequence[PlatformImage], theirs: Sequence[PlatformImage]
+) -> tuple[ImagePair, ...]:
+    left = list(theirs)
+    pairs = []
+    for image in ours:
+        other = _find_alike(image, left)
+        if other is not None:
+            left.remove(other)
+        pairs.append(ImagePair(image, other))
+    return (*pairs, *(ImagePair(None, image) for image in left))
+
+
+def _find_alike(image: PlatformImage, among: Sequence[PlatformImage]) -> PlatformImage | None:
+    """The one of the same platform, said in the same words if possible."""
+    alike = [other for other in among if _are_alike(image, other)]
+    exact = [other for other in alike if other.platform == image.platform]
+    return next(iter((*exact, *alike)), None)
+
+
+def _are_alike(one: PlatformImage, other: PlatformImage) -> bool:
+    return one.platform.matches(other.platform) or other.platform.matches(one.platform)
+
+
+def _wanted(images: ImageSet, platforms: Sequence[Platform]) -> list[PlatformImage]:
+    return [
+        image
+        for image in images.images
+        if not platforms or any(image.platform.matches(wanted) for wanted in platforms)
+    ]

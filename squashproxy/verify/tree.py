@@ -1,0 +1,140 @@
+"""What an image unpacks to: names, directories and inodes, in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, TypeAlias
+
+from squashproxy.errors import BadArchive
+
+
+class Kind(Enum):
+    """The type of a tar entry or file. A hard link is none once its target is known."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    FIFO = "fifo"
+    CHARACTER = "character device"
+    BLOCK = "block device"
+    HARD_LINK = "hard link"
+
+
+class Metadata(NamedTuple):
+    """What every type of file has; `mtime` in nanoseconds since 1970, `mode` without the type."""
+
+    mode: int
+    owner: tuple[int, int]
+    mtime: int
+    xattrs: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True, eq=False)
+class Inode:
+    """A file of any type but directory; names that share one are hard links of each other.
+
+    `payload` is the sha256 of a file, the target of a symlink, `major:minor` of a device; `size`
+    counts a file's bytes; `layer` wrote it. It never changes once its layer is applied, so that
+    trees may share it. A loose one was written out because its layer links into a lower one, which
+    no overlay unpacker can do: which names share it says nothing of the image.
+    """
+
+    kind: Kind
+    metadata: Metadata
+    payload: bytes
+    size: int
+    layer: int
+    is_loose: bool = False
+    is_linked: bool = False
+
+    def loosened(self, layer: int) -> Inode:
+        """The copy that `layer` writes out."""
+        return Inode(self.kind, self.metadata, self.payload, self.size, layer, is_loose=True)
+
+
+@dataclass(slots=True, eq=False)
+class Directory:
+    """A directory; `metadata` is None where no entry describes it.
+
+    It came with the layer `made`; `layer` wrote the metadata; `touched` is the last one with an
+    entry at it or below.
+    """
+
+    made: int
+    layer: int
+    touched: int
+    metadata: Metadata | None = None
+    children: dict[bytes, Node] = field(default_factory=dict)
+
+
+Node: TypeAlias = Inode | Directory
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenLink:
+    """A hard link to nothing, which does no harm where an upper layer hides it."""
+
+    path: bytes
+    inode: Inode
+    sentence: str
+
+
+class Tree:
+    """The layers applied so far. `leftovers` are the files of aufs that links may lead to."""
+
+    def __init__(self) -> None:
+        self.root = Directory(made=-1, layer=-1, touched=-1)
+        self.leftovers: dict[bytes, Inode] = {}
+        self.broken: list[BrokenLink] = []
+
+    def find(self, path: bytes) -> Node | None:
+        """What stands at a normalised path."""
+        return descend(self.root, path)
+
+    def copy(self) -> Tree:
+        """Another tree that begins where this one is; both share their inodes."""
+        other = Tree()
+        other.root = _copy_directory(self.root)
+        other.leftovers = dict(self.leftovers)
+        other.broken = list(self.broken)
+        return other
+
+    def require_whole(self) -> None:
+        """Raise BadArchive for a hard link to nothing that can still be seen."""
+        for link in self.broken:
+            if self.find(link.path) is link.inode:
+                raise BadArchive(link.sentence)
+
+
+def descend(start: Node, path: bytes) -> Node | None:
+    """What stands at `path` below `start`; `start` itself for the empty path."""
+    node: Node | None = start
+    for name in path.split(b"/") if path else ():
+        if not isinstance(node, Directory):
+            return None
+        node = node.children.get(name)
+    return node
+
+
+def _copy_directory(root: Directory) -> Directory:
+    """A deep copy as to directories, made without recursion: a hostile path may be very deep."""
+    copy = _shallow_copy(root)
+    waiting = [copy]
+    while waiting:
+        directory = waiting.pop()
+        for name, child in directory.children.items():
+            if isinstance(child, Directory):
+                directory.children[name] = below = _shallow_copy(child)
+                waiting.append(below)
+    return copy
+
+
+def _shallow_copy(directory: Directory) -> Directory:
+    return Directory(
+        directory.made,
+        directory.layer,
+        directory.touched,
+        directory.metadata,
+        dict(directory.children),
+    )

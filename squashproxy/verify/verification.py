@@ -1,0 +1,105 @@
+"""The proof of a squash: both images unpacked, platform by platform, and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from squashproxy.oci.mediatypes import is_foreign
+from squashproxy.oci.platform import Platform
+from squashproxy.progress import Observer, RecordingObserver
+from squashproxy.transports.base import ImageReader
+from squashproxy.verify.comparing import Comparison, compare
+from squashproxy.verify.images import PlatformImage, read_images
+from squashproxy.verify.layers import ImageLayer
+from squashproxy.verify.pairing import ImagePair, pair_images
+from squashproxy.verify.results import Difference, PlatformVerify, VerifyResult
+from squashproxy.verify.tree import Tree
+
+
+def verify_images(
+    a: ImageReader,
+    b: ImageReader,
+    *,
+    platforms: Sequence[Platform] = (),
+    observer: Observer,
+    clock: Callable[[], float],
+) -> VerifyResult:
+    """Compare what `a` and `b` unpack to, on every platform or on those of `platforms`.
+
+    `clock` gives seconds, for the report only. Raises SquashproxyError where an image cannot be
+    read: NotFound, IntegrityError, FormatError, NoSuchPlatform and others.
+    """
+    started = clock()
+    watcher = RecordingObserver(observer)
+    ours, theirs = read_images(a), read_images(b)
+    compared = tuple(_verify(pair, watcher) for pair in pair_images(ours, theirs, platforms))
+    return VerifyResult(
+        a=ours.name,
+        a_digest=ours.digest,
+        b=theirs.name,
+        b_digest=theirs.digest,
+        identical=not any(platform.differences for platform in compared),
+        seconds=round(clock() - started, 3),
+        warnings=watcher.warnings,
+        platforms=compared,
+    )
+
+
+def _verify(pair: ImagePair, observer: Observer) -> PlatformVerify:
+    comparison = Comparison(0, ())
+    if pair.a is not None and pair.b is not None:
+        comparison = _compare(pair.a, pair.b, observer)
+    differences = comparison.differences
+    if not pair.is_of_one_platform:
+        said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
+        differences = (said, *differences)
+    return PlatformVerify(
+        platform=str(pair.platform),
+        a_digest=pair.a.digest if pair.a else None,
+        b_digest=pair.b.digest if pair.b else None,
+        paths=comparison.paths,
+        differences_count=len(differences),
+        differences=differences,
+    )
+
+
+def _platform_text(image: PlatformImage | None) -> str:
+    return str(image.platform) if image else "absent"
+
+
+def _compare(a: PlatformImage, b: PlatformImage, observer: Observer) -> Comparison:
+    """Unpack and compare; layers that both images begin with are read once, from A.
+
+    Those are the leading ones with the same blob. The same diff ID is not enough: it is a claim,
+    which only reading the blob proves. The tree of the common layers is copied as to directories
+    and names; the copy shares its inodes.
+    """
+    ours, theirs = a.read_layers(), b.read_layers()
+    common = _count_common(ours, theirs)
+    tree = Tree()
+    for layer in ours[:common]:
+        if is_foreign(layer.descriptor.media_type):
+            observer.warn(
+                f"{layer.where} may not be distributed, so registries do not hold it; both images "
+                "have it, and it was not read"
+            )
+        else:
+            layer.apply_to(tree, observer)
+    other = tree.copy()
+    for layer in ours[common:]:
+        layer.apply_to(tree, observer)
+    for layer in theirs[common:]:
+        layer.apply_to(other, observer)
+    tree.require_whole()
+    other.require_whole()
+    return compare(tree, other)
+
+
+def _count_common(ours: Sequence[ImageLayer], theirs: Sequence[ImageLayer]) -> int:
+    """How many layers both begin with: the same blob, of which both state the same."""
+    count = 0
+    for one, other in zip(ours, theirs, strict=False):
+        if (one.descriptor.digest, one.diff_id) != (other.descriptor.digest, other.diff_id):
+            break
+        count += 1
+    return count
