@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
@@ -10,19 +10,21 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import compression_of, is_foreign
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
+from squashproxy.pipeline.base_census import count_base
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.documents import parse_image, read_config, short
+from squashproxy.pipeline.findings import Findings
 from squashproxy.pipeline.freshness import Freshness
-from squashproxy.pipeline.hidden import LargestHidden
 from squashproxy.pipeline.image_copy import check_platform, unsquashable
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.progress import Observer, RecordingObserver
-from squashproxy.pipeline.results import HiddenFile, LayerPlan, PlanResult, PlatformPlan
+from squashproxy.pipeline.results import LayerPlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squashing import merge_options, packing_for
-from squashproxy.squash.layer import MergeReport
+from squashproxy.squash.census import Census
+from squashproxy.squash.layer import LayerCount, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -39,8 +41,8 @@ def plan_image(
 ) -> PlanResult:
     """Read `source` and say what a copy to `sink` would do; nothing is written.
 
-    Layers of the base are not read unless the merge needs them. Raises SquashproxyError, as a copy
-    would.
+    Every layer is read, once unless the merge needs more; those of the base are only counted, and
+    one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
     bases = BaseFinder(open_source, peek_source, watcher)
@@ -99,23 +101,29 @@ class _Job:
         image = Image(self.source.name, manifest, read_config(self.source, manifest))
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
-        hidden = LargestHidden()
-        merged = self._merge(image, base, hidden)
+        findings = Findings()
+        merged = self._merge(image, base, findings)
         places = [self._place_of(layer, base) for layer in manifest.layers]
-        return _Picture(image, base, merged, hidden.files, places, self.options).plan
+        return _Picture(image, base, merged, findings, places, self.options).plan
 
-    def _merge(self, image: Image, base: Base, hidden: LargestHidden) -> _Merged:
+    def _merge(self, image: Image, base: Base, findings: Findings) -> _Merged:
         layers = layers_of(self.source, image.manifest.layers, self.observer, self.options)
-
-        def run(merge: Merge) -> _Merged:
-            hidden.clear()
-            after = sum(len(span.data) for span in merge.iter_spans())
-            return _Merged(merge.report, after)
-
-        choices = merge_options(layers, base.count, self.options, hidden)
+        choices = merge_options(layers, base.count, self.options, findings)
         with Crew(self.options.jobs) as crew:
-            prefetch = Prefetch(layers, base.count, crew)
-            merged = merge_with_restarts(prefetch.layers, choices, run)
+            prefetched = Prefetch(layers, 0 if choices.reads_base else base.count, crew).layers
+
+            def run(merge: Merge) -> _Merged:
+                findings.clear()
+                after = sum(len(span.data) for span in merge.iter_spans())
+                counted = count_base(
+                    Census(merge.index, choices),
+                    prefetched,
+                    image.manifest.layers[: base.count],
+                    self.observer,
+                )
+                return _Merged(merge.report, after, counted)
+
+            merged = merge_with_restarts(prefetched, choices, run)
         for sentence in merged.report.warnings:
             self.observer.warn(sentence)
         return merged
@@ -143,6 +151,12 @@ class _Place:
 class _Merged:
     report: MergeReport
     unpacked_after: int
+    base: Mapping[int, LayerCount]
+    """By number, the layers of the base that could be counted."""
+
+    def count(self, number: int, kept: int) -> LayerCount | None:
+        """What a layer holds; a merge may have looked into the base for something else."""
+        return (self.base if number < kept else self.report.layers).get(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,7 @@ class _Picture:
     image: Image
     base: Base
     merged: _Merged
-    hidden: tuple[HiddenFile, ...]
+    findings: Findings
     places: Sequence[_Place]
     options: CopyOptions
 
@@ -166,6 +180,9 @@ class _Picture:
         mountable = self._sum(lambda place: place.mountable_from is not None)
         pushed = self._sum(lambda _: True)
         base_size = sum(layer.size for layer in layers[:kept])
+        counts = [count for number in range(len(layers)) if (count := self._count(number))]
+        unpacked = sum(count.unpacked for count in counts)
+        hidden = sum(count.hidden_bytes for count in counts)
         return PlatformPlan(
             platform=str(self.image.platform),
             source_digest=self.image.manifest.raw.digest,
@@ -178,11 +195,17 @@ class _Picture:
             unpacked_before=report.unpacked,
             unpacked_after=self.merged.unpacked_after,
             hidden_bytes=report.hidden_bytes,
+            total_unpacked=unpacked,
+            total_hidden=hidden,
+            efficiency=1 - hidden / unpacked if unpacked else 1.0,
             reused_bytes=reused if has_target else None,
             mountable_bytes=mountable if has_target else None,
             upload_estimate=pushed - reused - mountable + new if has_target else None,
             layers=tuple(self._layer(number) for number in range(len(layers))),
-            largest_hidden=self.hidden,
+            largest_hidden=self.findings.largest.files,
+            hidden_folders=self.findings.folders.listed,
+            suspects=self.findings.suspects.listed,
+            secrets=self.findings.suspects.secrets,
             fallbacks=report.fallbacks,
         )
 
@@ -215,11 +238,14 @@ class _Picture:
                 size += round(self.image.manifest.layers[number].size * share)
         return size
 
+    def _count(self, number: int) -> LayerCount | None:
+        return self.merged.count(number, self.base.count)
+
     def _layer(self, number: int) -> LayerPlan:
         layer, place = self.image.manifest.layers[number], self.places[number]
-        count = self.merged.report.layers.get(number)
+        count = self._count(number)
         if number < self.base.count:
-            role, count = "base", None
+            role = "base"
         else:
             role = "kept" if number < self._unchanged else "squashed"
         return LayerPlan(

@@ -123,7 +123,7 @@ def test_a_tag_left_alone_is_not_called_up_to_date() -> None:
 
 def test_plan_shows_layers_totals_and_what_would_move() -> None:
     text = rendered(lambda screen: show_plan(screen, PLAN))
-    assert row(text, "1")[:7] == ["1", "base", "mount", "51.0 MB", "-", "-", "-"]
+    assert row(text, "1")[:7] == ["1", "base", "mount", "51.0 MB", "120 MB", "6,300", "20.0 MB"]
     assert row(text, "2")[:7] == [
         "2", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
     ]  # fmt: skip
