@@ -18,7 +18,7 @@ SHAPING = (
 )  # fmt: skip
 VERBS = {
     "copy": (*COMMON, *SHAPING, "--force", "--no-clobber", "--backup"),
-    "plan": (*COMMON, *SHAPING),
+    "plan": (*COMMON, *SHAPING, "--fail-over"),
     "tags": COMMON,
     "inspect": COMMON,
     "demo": COMMON,
