@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
-COMPONENTS = ("docker-registry", "skopeo", "umoci", "buildah", "pigz", "go")
+COMPONENTS = ("docker-registry", "skopeo", "umoci", "buildah", "pigz", "go", "chromium")
 
 
 def _missing() -> list[str]:

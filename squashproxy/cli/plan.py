@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,11 +12,14 @@ from squashproxy.cli.images import make_limits, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options, parse_size
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
+from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold
 from squashproxy.reference import Reference, parse_reference
 from squashproxy.report.documents import to_json
+from squashproxy.report.page.document import render_page
+from squashproxy.report.page.writing import write_whole
 from squashproxy.report.planning import show_plan
 from squashproxy.report.screen import Screen
 from squashproxy.report.violations import iter_violations
@@ -27,11 +31,20 @@ def _parse_threshold(text: str) -> Threshold:
     return parse_threshold(text, parse_size)
 
 
+def _parse_page(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise UsageError(f"--html {text}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise UsageError(f"--html {text} is a folder; name a file in it")
+    return path
+
+
 @click.command(
     epilog=examples(
         "squashproxy plan docker.io/library/app:1",
         "squashproxy plan --base none HOST/app:1 OTHER/app:1",
-        "squashproxy plan --fail-over 'secrets>0' HOST/app:1",
+        "squashproxy plan --fail-over 'secrets>0' --html plan.html HOST/app:1",
     )
 )
 @click.argument("source", type=parse_reference)
@@ -46,6 +59,13 @@ def _parse_threshold(text: str) -> Threshold:
     help="Fail where it holds, as 'hidden>20MB', 'efficiency<0.9' or 'secrets>0'; also >=, <, <=. "
     "Repeatable.",
 )
+@click.option(
+    "--html",
+    "page",
+    type=_parse_page,
+    metavar="FILE",
+    help="Also write a page with charts and tables that needs no network.",
+)
 @common_options
 def plan(
     common: CommonOptions,
@@ -53,6 +73,7 @@ def plan(
     source: Reference,
     target: Reference | None,
     thresholds: tuple[Threshold, ...],
+    page: Path | None,
     **values: Any,
 ) -> None:
     """Show what copying SOURCE would do, layer by layer; move nothing.
@@ -79,6 +100,8 @@ def plan(
         click.echo(to_json(result))
     elif not common.quiet:
         show_plan(Screen(), result)
+    if page is not None:
+        write_whole(page, render_page(result))
     _fail_over(list(iter_violations(result, thresholds)))
 
 

@@ -17,11 +17,11 @@ from squashproxy.report.sizes import (
     share_text,
     size_text,
 )
+from squashproxy.report.steps import step_text
 
 _LARGEST = 10
 _SUSPECTS = 20
 _SHORTEST_COMMAND = 14
-_SHELL_PREFIXES = ("/bin/sh -c #(nop)", "/bin/sh -c", "RUN /bin/sh -c")
 
 
 def show_plan(screen: Screen, result: PlanResult) -> None:
@@ -76,7 +76,7 @@ def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
     room = max(screen.width - sum(width + COLUMN_GAP for width in widths), _SHORTEST_COMMAND)
     table = screen.table(*columns, "created by", left=3)
     table.columns[-1].justify = "left"
-    commands = [_command(layer.created_by)[:room] for layer in plan.layers]
+    commands = [step_text(layer.created_by)[:room] for layer in plan.layers]
     for row, command in zip(rows, [*commands, ""], strict=True):
         table.add_row(*row, command)
     screen.show(table)
@@ -113,13 +113,6 @@ def _presence(layer: LayerPlan) -> str:
     if layer.in_target:
         return "there"
     return "mount" if layer.mountable_from else "absent"
-
-
-def _command(created_by: str) -> str:
-    text = " ".join(printable(created_by).split())
-    for prefix in _SHELL_PREFIXES:
-        text = text.removeprefix(prefix).strip()
-    return text
 
 
 def _movement(plan: PlatformPlan) -> str:

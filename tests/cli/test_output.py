@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +133,51 @@ def test_a_warning_as_a_json_line(squashproxy: InProcess) -> None:
     outcome = squashproxy("copy", "--log-format", "json", SOURCE, TARGET)
     line = json.loads(outcome.err)
     assert (line["level"], line["message"]) == ("warning", WARNING)
+
+
+class TestPage:
+    """`plan --html FILE`: beside the report, never instead of it."""
+
+    @pytest.mark.parametrize("more", [[], ["--json"], ["-q"]], ids=["text", "json", "quiet"])
+    def test_the_page_is_written_and_the_report_stays_the_same(
+        self, squashproxy: InProcess, tmp_path: Path, more: list[str]
+    ) -> None:
+        alone = squashproxy("plan", *more, SOURCE)
+        page = tmp_path / "plan.html"
+        assert squashproxy("plan", *more, "--html", str(page), SOURCE) == alone
+        assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+        assert list(tmp_path.iterdir()) == [page]
+
+    def test_a_gate_that_fails_does_not_keep_the_page_away(
+        self, squashproxy: InProcess, tmp_path: Path
+    ) -> None:
+        page = tmp_path / "plan.html"
+        outcome = squashproxy("plan", "--html", str(page), "--fail-over", "secrets>0", SOURCE)
+        assert outcome.code == 1
+        assert page.exists()
+
+    def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
+        self, squashproxy: InProcess, tmp_path: Path
+    ) -> None:
+        outcome = squashproxy("plan", "--html", str(tmp_path / "no/plan.html"), SOURCE)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "there is no folder" in outcome.err
+        assert squashproxy("plan", "--html", str(tmp_path), SOURCE).code == 2
+
+    def test_a_full_disk_is_one_sentence(
+        self, squashproxy: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: Path, *_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        monkeypatch.setattr(Path, "write_text", fail)
+        page = tmp_path / "plan.html"
+        outcome = squashproxy("plan", "--html", str(page), SOURCE)
+        assert outcome.code == 1
+        assert outcome.out.startswith("Plan for")
+        assert outcome.err.splitlines()[1:] == [
+            f"squashproxy: {page}: no space left on device; the system refused it to squashproxy"
+        ]
 
 
 @pytest.mark.parametrize("verb", ["copy", "plan"])
