@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from squashproxy.archive.path import parent_of
@@ -86,19 +88,28 @@ class HiddenFolders:
 def _roll_up(sums: dict[bytes, _Sum]) -> None:
     """Count the smallest folder with its parent, until no more than `LISTED` are left.
 
-    A folder that grew is put into the heap again; what the heap says of it otherwise is stale.
+    A folder's turn comes when no folder below it is listed any more: else the first small one would
+    take its parent along, up to the root.
     """
-    heap = [(kept.size, path) for path, kept in sums.items() if path]
+    below = Counter(above for path in sums for above in _iter_above(path))
+    heap = [(kept.size, path) for path, kept in sums.items() if path and not below[path]]
     heapq.heapify(heap)
     while len(sums) > LISTED:
-        size, path = heapq.heappop(heap)
-        if path not in sums or sums[path].size != size:
-            continue
+        _, path = heapq.heappop(heap)
         parent = parent_of(path)
-        into = sums.setdefault(parent, _Sum())
-        into.add(sums.pop(path))
-        if parent:
-            heapq.heappush(heap, (into.size, parent))
+        below.subtract(_iter_above(path))
+        if parent not in sums:
+            sums[parent] = _Sum()
+            below.update(_iter_above(parent))
+        sums[parent].add(sums.pop(path))
+        if parent and not below[parent]:
+            heapq.heappush(heap, (sums[parent].size, parent))
+
+
+def _iter_above(folder: bytes) -> Iterator[bytes]:
+    while folder:
+        folder = parent_of(folder)
+        yield folder
 
 
 def _depth_of(folder: bytes) -> int:

@@ -41,12 +41,26 @@ def test_many_folders_are_rolled_up_smallest_first() -> None:
     assert len(found) == LISTED
     assert [path for path, _, _ in found[:2]] == ["large/149", "large/148"]
     assert sum(path.startswith("large/") for path, _, _ in found) == 150
+    assert {path.partition("/")[0] for path, _, _ in found} == {"large", "small"}
+    rolled = [row for row in found if row[0] == "small"]
+    assert [files for _, _, files in rolled] == [1000 - (LISTED - 150 - 1)]
     assert sum(size for _, size, _ in found) == folders_total(1000, 150)
     assert sum(files for _, _, files in found) == 1150
 
 
 def folders_total(small: int, large: int) -> int:
     return sum(1 + n % 3 for n in range(small)) + sum(1_000_000 + n for n in range(large))
+
+
+def test_a_small_folder_does_not_take_larger_ones_above_it_along() -> None:
+    folders = HiddenFolders()
+    for number in range(LISTED + 1):
+        folders.hidden(hidden(f"usr/share/{number}/deep/down/x", 10))
+    found = rows(folders)
+    assert len(found) == LISTED
+    assert {path.count("/") for path, _, _ in found} <= {4, 3, 2, 1}
+    assert sum(size for _, size, _ in found) == 10 * (LISTED + 1)
+    assert "/" not in {path for path, _, _ in found}
 
 
 def test_memory_is_bounded_and_nothing_is_lost_or_goes_below_zero() -> None:

@@ -101,6 +101,7 @@ def test_it_holds_all_figures_without_its_script() -> None:
     ]  # fmt: skip
     assert cells(page, "files-1")[0] == ["var/cache/apt/pkgcache.bin", "48.0 MB", "2", "3"]
     assert cells(page, "secrets-1")[0] == ["root/.ssh/id_rsa", "ssh-key", "2.60 kB", "2", "3"]
+    assert "<dt>ssh-key</dt><dd>A private key for SSH" in page
     assert cells(page, "caches-1") == [["var/cache/apt", "apt-cache", "500 MB", "70", "2", "3"]]
     assert cells(page, "folders-1")[1] == ["/", "90.0 MB", "8,000"]
 

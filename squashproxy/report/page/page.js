@@ -87,7 +87,7 @@
         type: "category",
         inverse: true,
         data: layers.map((layer) => `${layer.number}${layer.role === "base" ? "  base" : ""}`),
-        axisLabel: { color: color("ink"), interval: layers.length > 40 ? "auto" : 0 },
+        axisLabel: { color: color("ink"), interval: 0 },
         axisLine: { lineStyle: { color: color("line") } },
         axisTick: { show: false },
       },
@@ -106,7 +106,7 @@
   const FRAMED = 110 ** 2;
 
   function hsl(hue, depth, order) {
-    return `hsl(${hue} ${50 - 4 * Math.min(depth, 3)}% ${34 + 3 * (order % 4)}%)`;
+    return `hsl(${hue} ${50 - 4 * Math.min(depth, 3)}% ${31 + 2 * (order % 3)}%)`;
   }
 
   function sizeOf(node) {
