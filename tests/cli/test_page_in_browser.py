@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.cli.command_line import run_process
 
 pytestmark = pytest.mark.real
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -173,10 +174,10 @@ def test_figures_sort_by_value_the_largest_first_also_from_the_keyboard(opened: 
     header.locator("button").focus()
     sheet.page.keyboard.press("Enter")
     assert header.get_attribute("aria-sort") == "descending"
-    cells = sheet.page.locator("#layers-1 tbody tr td:nth-child(4)").all()
+    cells = sheet.page.locator("#layers-1 tbody tr td:nth-child(5)").all()
     values = [int(cell.get_attribute("data-sort") or "") for cell in cells]
     assert values == sorted(values, reverse=True)
-    assert sheet.page.locator("#layers-1 th[aria-sort=none]").count() == 8
+    assert sheet.page.locator("#layers-1 th[aria-sort=none]").count() == 9
 
 
 def test_dark_and_light_differ_and_charts_follow(opened: Open) -> None:

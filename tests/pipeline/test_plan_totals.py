@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from squashproxy.oci.mediatypes import OCI_LAYER_GZIP
+from squashproxy.pipeline.options import Limits
 from squashproxy.pipeline.results import LayerPlan
 from squashproxy.testing import ImageBuilder, LayerBuilder
 from tests.model.census import Counted, count_layers
 from tests.model.stacks import random_stack
-from tests.pipeline.images import OS, RUNTIME, app, image_of
-from tests.pipeline.lab import Lab
+from tests.pipeline.images import OS, RUNTIME, TOP, app, image_of
+from tests.pipeline.lab import Lab, fetched
 
 FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 STACKS = 40
@@ -83,6 +84,28 @@ def test_a_base_layer_that_is_damaged_is_a_warning_as_a_copy_would_keep_it(lab: 
     (warning,) = plan.warnings
     assert "counted only above layer 2" in warning
     assert "cut short" in warning
+
+
+def test_a_base_past_the_limit_of_memory_is_a_warning_as_a_copy_would_not_read_it(lab: Lab) -> None:
+    large = LayerBuilder()
+    for number in range(2000):
+        large.file(f"{number}")
+    lab.put(image_of(large, LayerBuilder().file("y"), LayerBuilder().file("z")))
+    limits = Limits(memory=100_000)
+    lab.copy(base="1", limits=limits)
+    plan = lab.plan(target=None, base="1", limits=limits)
+    assert plan.platforms[0].layers[0].entries is None
+    assert "--memory" in plan.warnings[0]
+
+
+def test_a_base_that_the_merge_looked_into_is_counted_all_the_same(lab: Lab) -> None:
+    linked = LayerBuilder().hardlink("x", "etc/os-release")
+    image = image_of(OS, linked, TOP)
+    lab.put(image)
+    (planned,) = lab.plan(target=None, base="1").platforms
+    assert planned.fallbacks == 1
+    assert fetched(lab.old, image.layers[0].digest) == 2
+    assert (planned.layers[0].unpacked, planned.layers[0].entries) == (len(OS.tar()), 3)
 
 
 def test_what_a_base_hides_of_itself_is_listed_but_no_gain_of_a_copy(lab: Lab) -> None:

@@ -96,7 +96,7 @@ def test_it_holds_all_figures_without_its_script() -> None:
     )
     assert ">57.1 %<" in page
     assert cells(page, "layers-1")[0] == [
-        "1", "base", "51.0 MB", "120 MB", "6,300", "20.0 MB", "410", "mount",
+        "1", "base", "abababababab", "51.0 MB", "120 MB", "6,300", "20.0 MB", "410", "mount",
         "ADD file:0123 in /",
     ]  # fmt: skip
     assert cells(page, "files-1")[0] == ["var/cache/apt/pkgcache.bin", "48.0 MB", "2", "3"]
@@ -112,7 +112,7 @@ def test_what_is_not_known_is_a_dash() -> None:
         platform.layers[0], unpacked=None, entries=None, hidden_bytes=None, hidden_entries=None
     )
     plan = replace(PLAN, platforms=(replace(platform, layers=(foreign,)),))
-    assert cells(render_page(plan), "layers-1")[0][3:7] == ["\N{EN DASH}"] * 4
+    assert cells(render_page(plan), "layers-1")[0][4:8] == ["\N{EN DASH}"] * 4
     assert chart_data(plan)[0]["layers"][0]["shown"] is None
 
 
@@ -126,6 +126,18 @@ def test_without_a_target_it_says_nothing_of_one() -> None:
 
 def test_an_image_that_cannot_be_squashed_has_a_page_too() -> None:
     assert "Nothing in this image can be squashed" in render_page(replace(PLAN, platforms=()))
+
+
+def test_each_platform_has_its_part_and_a_way_to_it() -> None:
+    (platform,) = PLAN.platforms
+    both = (platform, replace(platform, platform="linux/arm64/v8"))
+    outline = Outline(render_page(replace(PLAN, platforms=both)))
+    ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = [attrs["href"] for tag, attrs in outline.tags if tag == "a"]
+    assert links == ["#platform-1", "#platform-2"]
+    assert {"platform-1", "platform-2"} <= set(ids)
+    assert outline.count("script") == 3
 
 
 def test_the_same_plan_gives_the_same_page() -> None:

@@ -12,7 +12,7 @@ from squashproxy import __version__
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.pipeline.suspect_rules import sentence_of
 from squashproxy.report.page.charts import chart_data
-from squashproxy.report.screen import printable
+from squashproxy.report.screen import printable, short_digest
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
 from squashproxy.report.steps import step_text
 
@@ -65,6 +65,7 @@ def _template() -> Template:
         count=count_text,
         efficiency=efficiency_text,
         printable=printable,
+        short=short_digest,
         step=step_text,
         rule_sentence=sentence_of,
     )
