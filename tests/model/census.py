@@ -49,19 +49,21 @@ def count_layers(tars: Sequence[bytes]) -> list[Counted]:
     """Count `tars`, base first. No tar may hold a path twice."""
     layers = [list(_entries(number, tar)) for number, tar in enumerate(tars)]
     shown: dict[bytes, _Entry] = {}
+    parents = {above for entries in layers for entry in entries for above in _ancestors(entry.path)}
     for entries in layers:
-        _unpack(shown, entries)
+        _unpack(shown, entries, parents)
     alive = {(entry.layer, entry.number) for entry in shown.values()}
     return [_count(tar, entries, alive) for tar, entries in zip(tars, layers, strict=True)]
 
 
-def _unpack(shown: dict[bytes, _Entry], entries: Sequence[_Entry]) -> None:
+def _unpack(shown: dict[bytes, _Entry], entries: Sequence[_Entry], parents: set[bytes]) -> None:
+    """Put the entries over what is `shown`; nothing lies below a path that is not in `parents`."""
     for entry in entries:
         if entry.is_mark:
             _hide(shown, entry.path)
     for entry in entries:
         if not entry.is_mark:
-            if not entry.is_directory:
+            if not entry.is_directory and entry.path in parents:
                 _remove_below(shown, entry.path)
             for above in _ancestors(entry.path):
                 if above in shown and not shown[above].is_directory:
