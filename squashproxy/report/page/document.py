@@ -19,7 +19,9 @@ from squashproxy.report.steps import step_text
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_SCRIPTS = ("echarts/echarts.min.js", "page.js")
+_ECHARTS = "echarts/echarts.min.js"
+_PARTS = ("drawing", "layers", "folders", "tables", "page")
+"""The page's own script, in the order in which its parts need each other."""
 
 
 def render_page(result: PlanResult) -> str:
@@ -28,7 +30,8 @@ def render_page(result: PlanResult) -> str:
     Whatever comes from the image is escaped, and a policy in the page's head lets no script run but
     the two that belong to it, and nothing be loaded.
     """
-    scripts = [_read(name) for name in _SCRIPTS]
+    own = "\n".join(_read(f"script/{part}.js") for part in _PARTS)
+    scripts = [_read(_ECHARTS), own]
     return _template().render(
         result=result,
         charts=chart_data(result),
