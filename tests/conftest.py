@@ -10,7 +10,10 @@ from collections.abc import Generator
 
 import pytest
 
-COMPONENTS = ("docker-registry", "skopeo", "umoci", "buildah", "podman", "dockerd", "pigz", "go")
+COMPONENTS = (
+    *("docker-registry", "skopeo", "umoci", "buildah", "podman", "dockerd"),
+    *("pigz", "go", "chromium"),
+)
 
 
 def _missing() -> list[str]:

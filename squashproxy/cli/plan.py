@@ -2,34 +2,79 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.images import make_limits, parse_target, squash_options
-from squashproxy.cli.options import CommonOptions, common_options
+from squashproxy.cli.options import CommonOptions, common_options, parse_size
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
+from squashproxy.errors import UsageError
 from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
+from squashproxy.pipeline.thresholds import Threshold, parse_threshold
 from squashproxy.report.documents import to_json
+from squashproxy.report.page.document import render_page
+from squashproxy.report.page.writing import write_whole
 from squashproxy.report.planning import show_plan
 from squashproxy.report.screen import Screen
+from squashproxy.report.violations import iter_violations
+
+_FAILED = 1
+
+
+def _parse_threshold(text: str) -> Threshold:
+    return parse_threshold(text, parse_size)
+
+
+def _parse_page(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise UsageError(f"--html {text}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise UsageError(f"--html {text} is a folder; name a file in it")
+    return path
 
 
 @click.command(
     epilog=examples(
         "squashproxy plan docker.io/library/app:1",
         "squashproxy plan --base none HOST/app:1 OTHER/app:1",
+        "squashproxy plan --fail-over 'secrets>0' --html plan.html HOST/app:1",
     )
 )
 @click.argument("source", type=parse_location)
 @click.argument("target", type=parse_target, required=False)
 @squash_options
+@click.option(
+    "--fail-over",
+    "thresholds",
+    type=_parse_threshold,
+    multiple=True,
+    metavar="FIGURE>LIMIT",
+    help="Fail where it holds, as 'hidden>20MB', 'efficiency<0.9' or 'secrets>0'; also >=, <, <=. "
+    "Repeatable.",
+)
+@click.option(
+    "--html",
+    "page",
+    type=_parse_page,
+    metavar="FILE",
+    help="Also write a page with charts and tables that needs no network.",
+)
 @common_options
 def plan(
-    common: CommonOptions, /, source: Location, target: Location | None, **values: Any
+    common: CommonOptions,
+    /,
+    source: Location,
+    target: Location | None,
+    thresholds: tuple[Threshold, ...],
+    page: Path | None,
+    **values: Any,
 ) -> None:
     """Show what copying SOURCE would do, layer by layer; move nothing.
 
@@ -53,5 +98,17 @@ def plan(
             observer.warn(warning)
     if common.as_json:
         click.echo(to_json(result))
-    else:
+    elif not common.quiet:
         show_plan(Screen(), result)
+    if page is not None:
+        write_whole(page, render_page(result))
+    _fail_over(list(iter_violations(result, thresholds)))
+
+
+def _fail_over(violations: list[str]) -> None:
+    """Tell what must not be, behind the whole report, and end with the exit code of a failure."""
+    context = click.get_current_context()
+    for sentence in violations:
+        context.ensure_object(Diagnostics).fail(sentence)
+    if violations:
+        context.exit(_FAILED)

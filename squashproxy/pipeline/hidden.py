@@ -15,6 +15,11 @@ _CANDIDATES = 8 * LARGEST
 """Remembered while reading, since links may revive some of them."""
 
 
+def as_text(path: bytes) -> str:
+    """A path of an image as it stands in results: what is no UTF-8 as backslash escapes."""
+    return path.decode("utf-8", "backslashreplace")
+
+
 @dataclass(slots=True)
 class LargestHidden:
     """The largest hidden entries; ties by path, so that the list is always the same."""
@@ -28,9 +33,7 @@ class LargestHidden:
         self._revived.clear()
 
     def hidden(self, entry: HiddenEntry) -> None:
-        """An upper layer hides the entry."""
-        if not entry.size:
-            return
+        """An upper layer hides the entry, which is not empty."""
         item = (entry.size, entry.path, entry.layer, entry.hidden_by)
         if len(self._heap) < _CANDIDATES:
             heapq.heappush(self._heap, item)
@@ -38,14 +41,14 @@ class LargestHidden:
             heapq.heappushpop(self._heap, item)
 
     def revived(self, path: bytes, layer: int) -> None:
-        """The hidden entry's content is in the output after all, as a hard link's."""
+        """The hidden entry's content lives on after all, as a hard link's."""
         self._revived.add((path, layer))
 
     @property
     def files(self) -> tuple[HiddenFile, ...]:
         """The files, the largest first."""
         found = [
-            HiddenFile(path.decode("utf-8", "backslashreplace"), size, layer, by)
+            HiddenFile(as_text(path), size, layer, by)
             for size, path, layer, by in sorted(self._heap, reverse=True)
             if (path, layer) not in self._revived
         ]

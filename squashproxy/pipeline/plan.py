@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import compression_of, is_foreign
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
+from squashproxy.pipeline.base_census import count_base
 from squashproxy.pipeline.crew import Crew
+from squashproxy.pipeline.findings import Findings
 from squashproxy.pipeline.freshness import Freshness
-from squashproxy.pipeline.hidden import LargestHidden
 from squashproxy.pipeline.image_copy import check_platform, unsquashable
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.picture import Merged, Picture, Place
 from squashproxy.pipeline.prefetch import Prefetch
-from squashproxy.pipeline.results import HiddenFile, LayerPlan, PlanResult, PlatformPlan
+from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.source_layer import layers_of
-from squashproxy.pipeline.squashing import merge_options, packing_for
+from squashproxy.pipeline.squashing import merge_options
 from squashproxy.progress import Observer, RecordingObserver
-from squashproxy.squash.layer import MergeReport
+from squashproxy.squash.census import Census
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -39,8 +39,8 @@ def plan_image(
 ) -> PlanResult:
     """Read `source` and say what a copy to `sink` would do; nothing is written.
 
-    Layers of the base are not read unless the merge needs them. Raises SquashproxyError, as a copy
-    would.
+    Every layer is read, once unless the merge needs more; those of the base are only counted, and
+    one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
     bases = BaseFinder(open_source, peek_source, watcher)
@@ -105,139 +105,41 @@ class _Job:
         )
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
-        hidden = LargestHidden()
-        merged = self._merge(image, base, hidden)
+        findings = Findings()
+        merged = self._merge(image, base, findings)
         places = [self._place_of(layer, base) for layer in manifest.layers]
-        return _Picture(image, base, merged, hidden.files, places, self.options).plan
+        return Picture(image, base, merged, findings, places, self.options).plan
 
-    def _merge(self, image: Image, base: Base, hidden: LargestHidden) -> _Merged:
+    def _merge(self, image: Image, base: Base, findings: Findings) -> Merged:
         layers = layers_of(self.source, image, self.observer, self.options)
-
-        def run(merge: Merge) -> _Merged:
-            hidden.clear()
-            after = sum(len(span.data) for span in merge.iter_spans())
-            return _Merged(merge.report, after)
-
-        choices = merge_options(layers, base.count, self.options, hidden)
+        choices = merge_options(layers, base.count, self.options, findings)
         with Crew(self.options.jobs) as crew:
-            prefetch = Prefetch(layers, base.count, crew)
-            merged = merge_with_restarts(prefetch.layers, choices, run)
+            prefetched = Prefetch(layers, 0 if choices.reads_base else base.count, crew).layers
+
+            def run(merge: Merge) -> Merged:
+                findings.clear()
+                after = sum(len(span.data) for span in merge.iter_spans())
+                counted = count_base(
+                    Census(merge.index, choices),
+                    prefetched,
+                    image.manifest.layers[: base.count],
+                    self.observer,
+                )
+                return Merged(merge.report, after, counted)
+
+            merged = merge_with_restarts(prefetched, choices, run)
         for sentence in merged.report.warnings:
             self.observer.warn(sentence)
         return merged
 
-    def _place_of(self, layer: Descriptor, base: Base) -> _Place:
+    def _place_of(self, layer: Descriptor, base: Base) -> Place:
         """Where the target has the layer already."""
         if self.sink is None:
-            return _Place(None, None)
+            return Place(None, None)
         if self.sink.has_blob(layer):
-            return _Place(in_target=True, mountable_from=None)
+            return Place(in_target=True, mountable_from=None)
         candidates = [base.repository, *self.options.base_repos, self.source.repository]
         for repository in dict.fromkeys(candidates):
             if repository is not None and self.sink.has_blob(layer, repository):
-                return _Place(in_target=False, mountable_from=str(repository))
-        return _Place(in_target=False, mountable_from=None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    in_target: bool | None
-    mountable_from: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    report: MergeReport
-    unpacked_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """All that was found out about one image, and the plan that it makes."""
-
-    image: Image
-    base: Base
-    merged: _Merged
-    hidden: tuple[HiddenFile, ...]
-    places: Sequence[_Place]
-    options: CopyOptions
-
-    @property
-    def plan(self) -> PlatformPlan:
-        report, layers = self.merged.report, self.image.manifest.layers
-        kept = self._unchanged
-        new = 0 if kept == len(layers) else self._estimate()
-        has_target = all(place.in_target is not None for place in self.places)
-        reused = self._sum(lambda place: bool(place.in_target))
-        mountable = self._sum(lambda place: place.mountable_from is not None)
-        pushed = self._sum(lambda _: True)
-        base_size = sum(layer.size for layer in layers[:kept])
-        return PlatformPlan(
-            platform=str(self.image.platform),
-            source_digest=self.image.manifest.raw.digest,
-            base_layers=self.base.count,
-            base_reason=self.base.reason,
-            layers_before=len(layers),
-            layers_after=kept + (kept < len(layers) and not report.empty),
-            compressed_before=sum(layer.size for layer in layers),
-            estimated_after=base_size + new,
-            unpacked_before=report.unpacked,
-            unpacked_after=self.merged.unpacked_after,
-            hidden_bytes=report.hidden_bytes,
-            reused_bytes=reused if has_target else None,
-            mountable_bytes=mountable if has_target else None,
-            upload_estimate=pushed - reused - mountable + new if has_target else None,
-            layers=tuple(self._layer(number) for number in range(len(layers))),
-            largest_hidden=self.hidden,
-            fallbacks=report.fallbacks,
-        )
-
-    @property
-    def _unchanged(self) -> int:
-        """How many layers stay as they are: the base, or all where nothing is to be squashed."""
-        count = len(self.image.manifest.layers)
-        above = self.image.manifest.layers[self.base.count :]
-        if len(above) == 1 and not self.merged.report.touched and not self.merged.report.empty:
-            packing = packing_for(above, self.options.compression)
-            if compression_of(above[0].media_type) is packing:
-                return count
-        return self.base.count
-
-    def _sum(self, counts: Callable[[_Place], bool]) -> int:
-        """The size of the unchanged layers whose place counts; foreign ones are never pushed."""
-        layers = self.image.manifest.layers[: self._unchanged]
-        return sum(
-            layer.size
-            for layer, place in zip(layers, self.places, strict=False)
-            if counts(place) and not is_foreign(layer.media_type)
-        )
-
-    def _estimate(self) -> int:
-        """The new layer's size: of each merged blob, the share of its tar that survives."""
-        size = 0
-        for number, count in self.merged.report.layers.items():
-            if number >= self.base.count and count.unpacked:
-                share = 1 - count.hidden_bytes / count.unpacked
-                size += round(self.image.manifest.layers[number].size * share)
-        return size
-
-    def _layer(self, number: int) -> LayerPlan:
-        layer, place = self.image.manifest.layers[number], self.places[number]
-        count = self.merged.report.layers.get(number)
-        if number < self.base.count:
-            role, count = "base", None
-        else:
-            role = "kept" if number < self._unchanged else "squashed"
-        return LayerPlan(
-            digest=layer.digest,
-            media_type=layer.media_type,
-            role=role,
-            created_by=self.image.config.created_by(number),
-            compressed=layer.size,
-            unpacked=count.unpacked if count else None,
-            entries=count.entries if count else None,
-            hidden_bytes=count.hidden_bytes if count else None,
-            hidden_entries=count.hidden_entries if count else None,
-            in_target=place.in_target,
-            mountable_from=place.mountable_from,
-        )
+                return Place(in_target=False, mountable_from=str(repository))
+        return Place(in_target=False, mountable_from=None)

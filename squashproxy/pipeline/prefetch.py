@@ -17,7 +17,9 @@ _LAYERS_AHEAD = 2
 
 
 class Prefetch:
-    """Opens layers for a merge, which reads them from the top down to the last above `kept`.
+    """Opens layers for a merge, which reads them from the top down.
+
+    Those below `kept` are begun only when they are asked for.
 
     Fetching and inflating run in threads of `crew`, with which they end.
     """

@@ -62,11 +62,44 @@ class HiddenFile:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenFolder:
+    """Hidden files below a folder, those in folders that are listed themselves left out.
+
+    `path` is `/` for the image's root; `hidden_bytes` is payload alone; `files` counts hidden files
+    that are not empty.
+    """
+
+    path: str
+    hidden_bytes: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A file that ships although it was deleted or replaced, and whose path says what it is.
+
+    `kind` is `secret` or `cache`, `rule` the name of the rule in pipeline/suspect_rules.py. Each
+    secret stands for itself; a cache's files are counted together, under its folder, for each
+    layer. `size` is payload; layers count from 0, base first; `hidden_by` is the uppermost layer
+    that hides any of it.
+    """
+
+    rule: str
+    kind: str
+    path: str
+    size: int
+    files: int
+    layer: int
+    hidden_by: int
+
+
+@dataclass(frozen=True, slots=True)
 class LayerPlan:
     """One layer of the source.
 
-    `role` is `base` (kept as it is), `squashed`, or `kept` (above the base, nothing to squash);
-    `hidden_bytes` is what upper layers hide of it, None for a base layer that was not read.
+    `role` is `base` (kept as it is), `squashed`, or `kept` (above the base, nothing to squash).
+    `unpacked` and `hidden_bytes` (what upper layers hide of it) are bytes of tar: headers, payload
+    and padding. These counts are None for a base layer that cannot be read.
     """
 
     digest: str
@@ -88,6 +121,16 @@ class PlatformPlan:
 
     `estimated_after` is the compressed size of the squashed image: the base plus, of each merged
     layer, its compressed size times the share of its bytes that survive.
+
+    `unpacked_before`, `unpacked_after` and `hidden_bytes` are about the layers above the base, as
+    in PlatformCopy; `hidden_bytes` is what a copy would leave out. `total_unpacked` and
+    `total_hidden` are sums over all layers that can be read, base included. All of these are bytes
+    of tar: headers, payload and padding. `efficiency` is the share of `total_unpacked` that is not
+    hidden, from 0 to 1; 1 where nothing is unpacked.
+
+    The lists of what is hidden are about all layers too, but their sizes are payload alone:
+    `largest_hidden`; `hidden_folders`, the largest first, which add up to all hidden payload;
+    `suspects`, secrets first. `secrets` is exact where more of them are hidden than are listed.
     """
 
     platform: str
@@ -101,11 +144,17 @@ class PlatformPlan:
     unpacked_before: int
     unpacked_after: int
     hidden_bytes: int
+    total_unpacked: int
+    total_hidden: int
+    efficiency: float
     reused_bytes: int | None
     mountable_bytes: int | None
     upload_estimate: int | None
     layers: tuple[LayerPlan, ...]
     largest_hidden: tuple[HiddenFile, ...]
+    hidden_folders: tuple[HiddenFolder, ...]
+    suspects: tuple[Suspect, ...]
+    secrets: int
     fallbacks: int
 
 

@@ -34,8 +34,8 @@ class HiddenWatcher(Protocol):
         """An upper layer hides the entry."""
         ...
 
-    def revived(self, path: bytes, layer: int) -> None:
-        """The hidden entry's content is in the output after all, as a hard link's."""
+    def revived(self, path: bytes, layer: int, size: int) -> None:
+        """The hidden entry's content, of `size` bytes, lives on after all as a hard link's."""
         ...
 
 

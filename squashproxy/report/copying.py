@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
@@ -20,12 +22,10 @@ def show_copy(screen: Screen, result: CopyResult) -> None:
         _show_platform(screen, platform)
     screen.line()
     if result.spooled_bytes:
-        screen.line(
-            f"{size_text(result.spooled_bytes)} went through a temporary file: a pipe is read and "
-            "written once"
-        )
-    screen.line(f"digest {result.digest}")
-    screen.line(_closing(result))
+        spooled = f"{size_text(result.spooled_bytes)} went through a temporary file"
+        screen.fact("spooled", f"{spooled}: a pipe is read and written once")
+    screen.fact("digest", result.digest)
+    screen.fact("took", _closing(result))
 
 
 def _show_platform(screen: Screen, platform: PlatformCopy) -> None:
@@ -50,32 +50,30 @@ def _show_platform(screen: Screen, platform: PlatformCopy) -> None:
             share_text(saved, before),
         )
     screen.show(table)
-    for sentence in _sentences(platform):
-        screen.line(sentence)
+    for label, text in _iter_facts(platform):
+        screen.fact(label, text)
 
 
-def _sentences(platform: PlatformCopy) -> list[str]:
-    base = "no layer kept as base"
-    if platform.base_layers:
-        base = f"{count_text(platform.base_layers, 'layer')} kept as base"
-    lines = [
-        f"{base}; {size_text(platform.hidden_bytes)} of hidden files left out",
-        ", ".join(
-            (
-                f"uploaded {size_text(platform.uploaded_bytes)}",
-                f"reused {size_text(platform.reused_bytes)}",
-                f"mounted {count_text(platform.mounted_blobs, 'blob')}",
-            )
-        ),
-    ]
+def _iter_facts(platform: PlatformCopy) -> Iterator[tuple[str, str]]:
+    yield "base", _base_text(platform)
+    yield "left out", f"{size_text(platform.hidden_bytes)} unpacked, which upper layers hide"
+    moved = (
+        f"uploaded {size_text(platform.uploaded_bytes)}",
+        f"reused {size_text(platform.reused_bytes)}",
+        f"mounted {count_text(platform.mounted_blobs, 'blob')}",
+    )
+    yield "moved", ", ".join(moved)
     if platform.spliced_bytes or platform.reencoded_bytes:
-        lines.append(
-            f"new layer: {size_text(platform.spliced_bytes)} copied compressed, "
-            f"{size_text(platform.reencoded_bytes)} of content compressed anew"
-        )
+        spliced, reencoded = size_text(platform.spliced_bytes), size_text(platform.reencoded_bytes)
+        yield "new layer", f"{spliced} copied compressed, {reencoded} of content compressed anew"
     if platform.fallbacks:
-        lines.append(f"{count_text(platform.fallbacks, 'extra reading')} of layers")
-    return lines
+        yield "needed", f"{count_text(platform.fallbacks, 'extra reading')} of layers"
+
+
+def _base_text(platform: PlatformCopy) -> str:
+    if not platform.base_layers:
+        return "no layer kept as base"
+    return f"{count_text(platform.base_layers, 'layer')} kept as base"
 
 
 def _closing(result: CopyResult) -> str:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from squashproxy.pipeline.results import LayerPlan, PlanResult, PlatformPlan
+from squashproxy.pipeline.results import (
+    HiddenFile,
+    LayerPlan,
+    PlanResult,
+    PlatformPlan,
+    Suspect,
+)
 from squashproxy.report.screen import COLUMN_GAP, Screen, printable
-from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
+from squashproxy.report.sizes import (
+    UNIT_NOTE,
+    count_text,
+    efficiency_text,
+    share_text,
+    size_text,
+)
+from squashproxy.report.steps import step_text
 
 _LARGEST = 10
+_SUSPECTS = 20
 _SHORTEST_COMMAND = 14
-_SHELL_PREFIXES = ("/bin/sh -c #(nop)", "/bin/sh -c", "RUN /bin/sh -c")
 
 
 def show_plan(screen: Screen, result: PlanResult) -> None:
@@ -36,27 +49,36 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     )
     _show_layers(screen, plan)
     saved = plan.compressed_before - plan.estimated_after
-    screen.line(
-        f"compressed {size_text(plan.compressed_before)} -> "
-        f"about {size_text(plan.estimated_after)}"
-        f" ({share_text(saved, plan.compressed_before) or '0 %'} less); "
-        f"hidden {size_text(plan.hidden_bytes)} of {size_text(plan.unpacked_before)} unpacked"
+    screen.fact(
+        "efficiency",
+        f"{efficiency_text(plan.efficiency)}; upper layers hide {size_text(plan.total_hidden)} of "
+        f"{size_text(plan.total_unpacked)} unpacked",
     )
-    screen.line(_movement(plan))
+    screen.fact(
+        "compressed",
+        f"{size_text(plan.compressed_before)} -> about {size_text(plan.estimated_after)} "
+        f"({share_text(saved, plan.compressed_before) or '0 %'} less)",
+    )
+    screen.fact("left out", f"{size_text(plan.hidden_bytes)} unpacked, of what is hidden")
+    screen.fact("a copy", _movement(plan))
     if plan.fallbacks:
-        screen.line(f"a copy needs {count_text(plan.fallbacks, 'extra reading')} of layers")
+        screen.fact("needs", f"{count_text(plan.fallbacks, 'extra reading')} of layers")
+    _show_secrets(screen, plan)
+    _show_caches(screen, plan)
     _show_largest(screen, plan)
 
 
 def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
     columns = ("#", "role", "target", "packed", "unpacked", "entries", "hidden")
     rows = [_figures(number, layer) for number, layer in enumerate(plan.layers, 1)]
+    rows.append(_totals(plan))
     widths = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
     room = max(screen.width - sum(width + COLUMN_GAP for width in widths), _SHORTEST_COMMAND)
     table = screen.table(*columns, "created by", left=3)
     table.columns[-1].justify = "left"
-    for row, layer in zip(rows, plan.layers, strict=True):
-        table.add_row(*row, _command(layer.created_by)[:room])
+    commands = [step_text(layer.created_by)[:room] for layer in plan.layers]
+    for row, command in zip(rows, [*commands, ""], strict=True):
+        table.add_row(*row, command)
     screen.show(table)
 
 
@@ -72,6 +94,19 @@ def _figures(number: int, layer: LayerPlan) -> tuple[str, ...]:
     )
 
 
+def _totals(plan: PlatformPlan) -> tuple[str, ...]:
+    entries = sum(layer.entries or 0 for layer in plan.layers)
+    return (
+        "",
+        "all",
+        "",
+        size_text(plan.compressed_before),
+        size_text(plan.total_unpacked),
+        f"{entries:,}",
+        size_text(plan.total_hidden),
+    )
+
+
 def _presence(layer: LayerPlan) -> str:
     if layer.in_target is None:
         return "-"
@@ -80,20 +115,47 @@ def _presence(layer: LayerPlan) -> str:
     return "mount" if layer.mountable_from else "absent"
 
 
-def _command(created_by: str) -> str:
-    text = " ".join(printable(created_by).split())
-    for prefix in _SHELL_PREFIXES:
-        text = text.removeprefix(prefix).strip()
-    return text
-
-
 def _movement(plan: PlatformPlan) -> str:
     if plan.upload_estimate is None:
-        return "name a target too, and the plan says what a copy would upload"
+        return "would upload what the target lacks; name a target to know how much"
     return (
-        f"a copy would upload about {size_text(plan.upload_estimate)}, "
+        f"would upload about {size_text(plan.upload_estimate)}, "
         f"reuse {size_text(plan.reused_bytes)} and mount {size_text(plan.mountable_bytes)}"
     )
+
+
+def _show_secrets(screen: Screen, plan: PlatformPlan) -> None:
+    secrets = [suspect for suspect in plan.suspects if suspect.kind == "secret"]
+    if not plan.secrets:
+        return
+    screen.line()
+    screen.line(
+        "Files that were deleted or replaced but still ship, and look secret:", "bold yellow"
+    )
+    shown = secrets[:_SUSPECTS]
+    width = max((len(suspect.rule) for suspect in shown), default=0)
+    for suspect in shown:
+        screen.line(f"  {suspect.rule:<{width}}  {_place(suspect)}: {printable(suspect.path)}")
+    if plan.secrets > len(shown):
+        screen.line(f"  and {plan.secrets - len(shown):,} more; --json lists up to 1,000 of them")
+
+
+def _show_caches(screen: Screen, plan: PlatformPlan) -> None:
+    caches = [suspect for suspect in plan.suspects if suspect.kind == "cache"][:_SUSPECTS]
+    if not caches:
+        return
+    screen.line()
+    screen.line("Caches that were deleted but still ship:")
+    width = max(len(size_text(cache.size)) for cache in caches)
+    for cache in caches:
+        screen.line(
+            f"  {size_text(cache.size):>{width}}  {_place(cache)}: {printable(cache.path)} "
+            f"({count_text(cache.files, 'file')})"
+        )
+
+
+def _place(found: HiddenFile | Suspect) -> str:
+    return f"layer {found.layer + 1}, hidden by layer {found.hidden_by + 1}"
 
 
 def _show_largest(screen: Screen, plan: PlatformPlan) -> None:
@@ -104,7 +166,4 @@ def _show_largest(screen: Screen, plan: PlatformPlan) -> None:
     screen.line("Largest files that ship although an upper layer hides them:")
     width = max(len(size_text(file.size)) for file in shown)
     for file in shown:
-        screen.line(
-            f"  {size_text(file.size):>{width}}  layer {file.layer + 1}, hidden by layer "
-            f"{file.hidden_by + 1}: {printable(file.path)}"
-        )
+        screen.line(f"  {size_text(file.size):>{width}}  {_place(file)}: {printable(file.path)}")

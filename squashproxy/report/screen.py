@@ -38,6 +38,10 @@ class Screen:
 
         self._console.print(Text(text, style=style), soft_wrap=True)
 
+    def fact(self, label: str, text: str) -> None:
+        """Write one line that begins with what it is about."""
+        self.line(f"{label:<11} {text}")
+
     def table(self, *columns: str, left: int = 1) -> Table:
         """An empty table whose first `left` columns are text, and whose others are figures."""
         from rich import box  # noqa: PLC0415 - see the class

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 UNIT_NOTE = "1 MB = 1,000,000 bytes"
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 _ROUNDS_UP = 999.5
@@ -24,6 +26,14 @@ def size_text(size: int | None) -> str:
 def share_text(part: int, whole: int) -> str:
     """`part` of `whole` in per cent, as in `42 %`; empty where there is no whole."""
     return f"{round(100 * part / whole)} %" if whole else ""
+
+
+def efficiency_text(efficiency: float) -> str:
+    """A share from 0 to 1 in per cent with one decimal, as in `98.7 %`.
+
+    It is cut, not rounded: what reads `100.0 %` holds nothing hidden.
+    """
+    return f"{math.floor(efficiency * 1000) / 10:.1f} %"
 
 
 def count_text(count: int, noun: str) -> str:

@@ -37,6 +37,8 @@ class Judge:
         self._survey = survey
         self._keeps_base = options.kept > 0
         self._described = options.facts.described
+        self._undescribed = set(self._described)
+        """Directories whose header is out, and whose entry is still to come: it is not hidden."""
         self._replaced = options.facts.replaced
         self._base: PathIndex | None = None
         self._number = len(layers)
@@ -92,7 +94,8 @@ class Judge:
         if hidden_by == VISIBLE and scanner.kind == REGULAR and not self.links.parked:
             scanner.keep()
             return
-        if is_directory and hidden_by != VISIBLE and scanner.path in self._described:
+        if is_directory and hidden_by != VISIBLE and scanner.path in self._undescribed:
+            self._undescribed.discard(scanner.path)
             scanner.drop()
             return
         waiting = self.links.try_take(scanner.path) if self.links.parked else None
@@ -292,7 +295,7 @@ class Judge:
         self._count.hidden_bytes -= scanner.span_size
         self._count.hidden_entries -= 1
         if self._options.on_revived is not None:
-            self._options.on_revived(scanner.path, self._number)
+            self._options.on_revived(scanner.path, self._number, scanner.size)
         self._promote(scanner, links)
 
     def iter_remainders(self) -> Iterator[tuple[Remainder, bytes]]:

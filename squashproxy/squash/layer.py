@@ -55,7 +55,7 @@ class MergeOptions:
     doubt (squash/base.py). `strict` makes layers an error about which unpackers disagree. `facts`
     are what earlier passes learned. Past `max_entries`, `max_unpacked` (bytes
     inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded. `on_hidden` hears of
-    every hidden entry, `on_revived` of the path and layer of those whose content links take over.
+    every hidden entry, `on_revived` of path, layer and size of those whose content links take over.
     """
 
     kept: int = 0
@@ -66,7 +66,7 @@ class MergeOptions:
     max_unpacked: int | None = None
     max_memory: int | None = None
     on_hidden: Callable[[HiddenEntry], None] | None = None
-    on_revived: Callable[[bytes, int], None] | None = None
+    on_revived: Callable[[bytes, int, int], None] | None = None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.facts import Survey
-from squashproxy.squash.index import Remainder
+from squashproxy.squash.index import PathIndex, Remainder
 from squashproxy.squash.judge import Judge
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
 from squashproxy.squash.walk import Decision, iter_walk
@@ -43,6 +43,11 @@ class Merge:
         self.report = MergeReport()
         self._judge = Judge(layers, options, self.report, survey)
         self._links = self._judge.links
+
+    @property
+    def index(self) -> PathIndex:
+        """What the layers read so far say of each path; for a census of those below."""
+        return self._judge.index
 
     def iter_spans(self) -> Iterator[Span]:
         """The merged tar, piece by piece; nothing at all where nothing is left above the base.

@@ -18,7 +18,7 @@ SHAPING = (
 )  # fmt: skip
 VERBS = {
     "copy": (*COMMON, *SHAPING, "--force", "--no-clobber", "--backup"),
-    "plan": (*COMMON, *SHAPING),
+    "plan": (*COMMON, *SHAPING, "--fail-over", "--html"),
     "verify": (*COMMON, "--platform"),
     "tags": COMMON,
     "inspect": COMMON,
@@ -39,7 +39,7 @@ def test_help_of_a_verb(squashproxy: InProcess, verb: str, flag: str) -> None:
     assert max(map(len, outcome.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("later", ["--provenance", "--verify", "--html"])
+@pytest.mark.parametrize("later", ["--provenance", "--verify"])
 @pytest.mark.parametrize("verb", ["copy", "plan"])
 def test_what_later_versions_bring_is_not_offered(
     squashproxy: InProcess, verb: str, later: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.report.results import COPY, PLAN, SKIPPED
 
 SOURCE = "registry.dev.example.com/app:1"
 TARGET = "registry.example.com/app:1"
+SECRETS = "2 files that were deleted or replaced still ship and look secret"
 WARNING = "the image came with 2 attestations, which were dropped"
 
 
@@ -55,6 +58,67 @@ def test_plan_json_holds_layers_and_hidden_files(squashproxy: InProcess) -> None
     (platform,) = json.loads(outcome.out)["platforms"]
     assert [layer["role"] for layer in platform["layers"]] == ["base", "squashed"]
     assert platform["largest_hidden"][0]["path"] == "var/cache/apt/pkgcache.bin"
+    assert platform["hidden_folders"][0] == {
+        "path": "var/cache/apt",
+        "hidden_bytes": 500_000_000,
+        "files": 70,
+    }
+    assert list(platform["suspects"][0]) == [
+        "rule", "kind", "path", "size", "files", "layer", "hidden_by",
+    ]  # fmt: skip
+    assert (platform["total_hidden"], platform["secrets"]) == (600_000_000, 2)
+
+
+class TestFailOver:
+    """A gate for pipelines: the whole report, then a sentence for each threshold that is passed."""
+
+    def test_what_is_within_its_limits_succeeds(self, squashproxy: InProcess) -> None:
+        outcome = squashproxy(
+            "plan", "--fail-over", "hidden>600MB", "--fail-over", "secrets>2", SOURCE
+        )
+        assert outcome.code == 0
+        assert "forbids" not in outcome.err
+
+    @pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+    def test_each_threshold_passed_is_a_sentence_behind_the_report(
+        self, squashproxy: InProcess, more: list[str]
+    ) -> None:
+        allowed = squashproxy("plan", *more, SOURCE)
+        gates = ("hidden>20MB", "efficiency < 0.9", "secrets>=1", "secrets>9")
+        options = [word for gate in gates for word in ("--fail-over", gate)]
+        outcome = squashproxy("plan", *more, *options, SOURCE)
+        assert outcome.code == 1
+        assert outcome.out == allowed.out
+        found = [line.partition("linux/amd64: ")[2] for line in outcome.err.splitlines()[1:]]
+        assert found == [
+            "upper layers hide 600 MB (600,000,000 bytes); --fail-over 'hidden>20MB' forbids that",
+            "the efficiency is 57.1 %; --fail-over 'efficiency < 0.9' forbids that",
+            f"{SECRETS}; --fail-over 'secrets>=1' forbids that",
+        ]
+        assert outcome.err.count("squashproxy: registry.dev.example.com/apps/web:1.4, ") == 3
+
+    def test_quiet_leaves_only_the_sentences(self, squashproxy: InProcess) -> None:
+        outcome = squashproxy("plan", "-q", "--fail-over", "secrets>1", SOURCE)
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+
+    @pytest.mark.parametrize(
+        ("gate", "named"),
+        [
+            pytest.param("hidden=1", "efficiency<0.9", id="no-such-operator"),
+            pytest.param("waste>1MB", "hidden, efficiency or secrets", id="no-such-figure"),
+            pytest.param("hidden>", "hidden>20MB", id="no-limit"),
+            pytest.param("hidden>much", "500M or 2GiB", id="no-size"),
+            pytest.param("efficiency<90", "from 0 to 1", id="no-share"),
+            pytest.param("secrets>1.5", "whole number", id="no-whole-number"),
+        ],
+    )
+    def test_what_cannot_be_read_says_what_can(
+        self, squashproxy: InProcess, gate: str, named: str
+    ) -> None:
+        outcome = squashproxy("plan", "--fail-over", gate, SOURCE)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert named in outcome.err
+        assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", ["copy", "plan"])
@@ -71,8 +135,54 @@ def test_a_warning_as_a_json_line(squashproxy: InProcess) -> None:
     assert (line["level"], line["message"]) == ("warning", WARNING)
 
 
-def test_quiet_says_nothing_at_all(squashproxy: InProcess) -> None:
-    outcome = squashproxy("copy", "-q", SOURCE, TARGET)
+class TestPage:
+    """`plan --html FILE`: beside the report, never instead of it."""
+
+    @pytest.mark.parametrize("more", [[], ["--json"], ["-q"]], ids=["text", "json", "quiet"])
+    def test_the_page_is_written_and_the_report_stays_the_same(
+        self, squashproxy: InProcess, tmp_path: Path, more: list[str]
+    ) -> None:
+        alone = squashproxy("plan", *more, SOURCE)
+        page = tmp_path / "plan.html"
+        assert squashproxy("plan", *more, "--html", str(page), SOURCE) == alone
+        assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+        assert list(tmp_path.iterdir()) == [page]
+
+    def test_a_gate_that_fails_does_not_keep_the_page_away(
+        self, squashproxy: InProcess, tmp_path: Path
+    ) -> None:
+        page = tmp_path / "plan.html"
+        outcome = squashproxy("plan", "--html", str(page), "--fail-over", "secrets>0", SOURCE)
+        assert outcome.code == 1
+        assert page.exists()
+
+    def test_a_folder_that_is_not_there_is_told_before_anything_is_read(
+        self, squashproxy: InProcess, tmp_path: Path
+    ) -> None:
+        outcome = squashproxy("plan", "--html", str(tmp_path / "no/plan.html"), SOURCE)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "there is no folder" in outcome.err
+        assert squashproxy("plan", "--html", str(tmp_path), SOURCE).code == 2
+
+    def test_a_full_disk_is_one_sentence(
+        self, squashproxy: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(path: Path, *_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+        monkeypatch.setattr(Path, "write_text", fail)
+        page = tmp_path / "plan.html"
+        outcome = squashproxy("plan", "--html", str(page), SOURCE)
+        assert outcome.code == 1
+        assert outcome.out.startswith("Plan for")
+        assert outcome.err.splitlines()[1:] == [
+            f"squashproxy: {page}: no space left on device; the system refused it to squashproxy"
+        ]
+
+
+@pytest.mark.parametrize("verb", ["copy", "plan"])
+def test_quiet_says_nothing_at_all(squashproxy: InProcess, verb: str) -> None:
+    outcome = squashproxy(verb, "-q", SOURCE, TARGET)
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
 
 

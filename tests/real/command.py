@@ -36,6 +36,14 @@ def copy(
     return document
 
 
+def plan(source: RealRegistry, image: str, *options: str, home: Path) -> Document:
+    """What `squashproxy plan --json` prints for `image` of a registry that asks for no password."""
+    env = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+    command = [sys.executable, "-m", "squashproxy", "plan", "--json", f"{source.host}/{image}"]
+    document: Document = json.loads(run([*command, *options], os.environ | env))
+    return document
+
+
 def layer_digests(registry: RealRegistry, image: str) -> list[str]:
     """The digests of the layers of `REGISTRY/image`, base first."""
     access = ["--tls-verify=false"] if registry.ca is None else [f"--cert-dir={registry.ca.parent}"]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.model.census import count_layers
 from tests.model.node import Node, compare_trees
-from tests.real.command import copy, layer_digests
+from tests.real.command import copy, layer_digests, plan
 from tests.real.judges import Judges, push_layout
 from tests.real.real_image import TAG, cache_folder, cached
 from tests.real.registries import RealRegistry
@@ -107,3 +108,27 @@ def test_a_second_copy_has_nothing_to_do_and_a_forced_one_gives_the_same_digest(
     assert second["skipped"]
     assert second["digest"] == first["digest"] == forced["digest"]
     assert second["seconds"] < 1
+
+
+def test_a_plan_counts_every_layer_as_unpacking_it_shows(
+    layout: Path, image: SourceImage, source_registry: RealRegistry, tmp_path: Path
+) -> None:
+    tars = [
+        gzip.decompress((layout / "blobs" / digest.replace(":", "/")).read_bytes())
+        for digest in image.digests
+    ]
+    document = plan(source_registry, image.name, "--base", "2", home=tmp_path)
+    [platform] = document["platforms"]
+    found = [
+        (layer["unpacked"], layer["entries"], layer["hidden_entries"], layer["hidden_bytes"])
+        for layer in platform["layers"]
+    ]
+    expected = count_layers(tars)
+    assert found == [
+        (count.unpacked, count.entries, count.hidden_entries, count.hidden_bytes)
+        for count in expected
+    ]
+    payload = sum(count.payload for count in expected)
+    assert sum(folder["hidden_bytes"] for folder in platform["hidden_folders"]) == payload
+    caches = {found["path"] for found in platform["suspects"] if found["kind"] == "cache"}
+    assert "var/cache/apt" in caches

@@ -7,10 +7,12 @@ from dataclasses import replace
 from squashproxy.pipeline.results import (
     CopyResult,
     HiddenFile,
+    HiddenFolder,
     LayerPlan,
     PlanResult,
     PlatformCopy,
     PlatformPlan,
+    Suspect,
 )
 
 DIGEST = "sha256:" + "ab" * 32
@@ -55,10 +57,10 @@ BASE_LAYER = LayerPlan(
     role="base",
     created_by="/bin/sh -c #(nop) ADD file:0123 in / ",
     compressed=51_000_000,
-    unpacked=None,
-    entries=None,
-    hidden_bytes=None,
-    hidden_entries=None,
+    unpacked=120_000_000,
+    entries=6_300,
+    hidden_bytes=20_000_000,
+    hidden_entries=410,
     in_target=False,
     mountable_from="base/debian",
 )
@@ -94,6 +96,9 @@ PLAN = PlanResult(
             unpacked_before=1_280_000_000,
             unpacked_after=700_000_000,
             hidden_bytes=580_000_000,
+            total_unpacked=1_400_000_000,
+            total_hidden=600_000_000,
+            efficiency=1 - 600 / 1_400,
             reused_bytes=0,
             mountable_bytes=51_000_000,
             upload_estimate=250_000_000,
@@ -102,6 +107,16 @@ PLAN = PlanResult(
                 HiddenFile("var/cache/apt/pkgcache.bin", 48_000_000, 1, 2),
                 HiddenFile("tmp/evil\x1b[2J[name]", 12, 1, 2),
             ),
+            hidden_folders=(
+                HiddenFolder("var/cache/apt", 500_000_000, 70),
+                HiddenFolder("/", 90_000_000, 8_000),
+            ),
+            suspects=(
+                Suspect("ssh-key", "secret", "root/.ssh/id_rsa", 2_602, 1, 1, 2),
+                Suspect("dotenv", "secret", "srv/\x1b[2J/.env", 120, 1, 0, 1),
+                Suspect("apt-cache", "cache", "var/cache/apt", 500_000_000, 70, 1, 2),
+            ),
+            secrets=2,
             fallbacks=0,
         ),
     ),

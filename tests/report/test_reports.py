@@ -85,9 +85,10 @@ def test_copy_shows_before_after_and_saved() -> None:
         "45 %",
     ]
     assert "uploaded 250 MB, reused 51.0 MB, mounted 1 blob" in text
-    assert "1 layer kept as base; 580 MB of hidden files left out" in text
-    assert f"digest {DIGEST}" in text
-    assert "6.5 s; 1 MB = 1,000,000 bytes" in text
+    assert "base        1 layer kept as base\n" in text
+    assert "left out    580 MB unpacked, which upper layers hide\n" in text
+    assert f"digest      {DIGEST}\n" in text
+    assert "took        6.5 s; 1 MB = 1,000,000 bytes" in text
 
 
 def test_copy_without_base_speaks_of_all_unpacked_bytes() -> None:
@@ -123,15 +124,49 @@ def test_a_tag_left_alone_is_not_called_up_to_date() -> None:
 
 def test_plan_shows_layers_totals_and_what_would_move() -> None:
     text = rendered(lambda screen: show_plan(screen, PLAN))
-    assert row(text, "1")[:7] == ["1", "base", "mount", "51.0 MB", "-", "-", "-"]
+    assert row(text, "1")[:7] == ["1", "base", "mount", "51.0 MB", "120 MB", "6,300", "20.0 MB"]
     assert row(text, "2")[:7] == [
         "2", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
     ]  # fmt: skip
     assert "ADD file:0123" in row(text, "1")[7]
     assert "/bin/sh" not in text
-    assert "compressed 554 MB -> about 301 MB (46 % less)" in text
-    assert "a copy would upload about 250 MB, reuse 0 B and mount 51.0 MB" in text
+    assert "compressed  554 MB -> about 301 MB (46 % less)" in text
+    assert "a copy      would upload about 250 MB, reuse 0 B and mount 51.0 MB" in text
+    assert "efficiency  57.1 %; upper layers hide 600 MB of 1.40 GB unpacked" in text
+    assert "left out    580 MB unpacked, of what is hidden" in text
     assert "48.0 MB  layer 2, hidden by layer 3: var/cache/apt/pkgcache.bin" in text
+
+
+def test_plan_adds_up_all_layers() -> None:
+    text = rendered(lambda screen: show_plan(screen, PLAN))
+    (line,) = [line for line in text.splitlines() if " all " in line]
+    assert line.split() == ["all", "554", "MB", "1.40", "GB", "24,631", "600", "MB"]
+
+
+def test_plan_names_secrets_by_rule_and_caches_by_folder() -> None:
+    lines = rendered(lambda screen: show_plan(screen, PLAN)).splitlines()
+    start = lines.index("Files that were deleted or replaced but still ship, and look secret:")
+    assert lines[start + 1 : start + 3] == [
+        "  ssh-key  layer 2, hidden by layer 3: root/.ssh/id_rsa",
+        r"  dotenv   layer 1, hidden by layer 2: srv/\x1b[2J/.env",
+    ]
+    start = lines.index("Caches that were deleted but still ship:")
+    assert lines[start + 1] == "  500 MB  layer 2, hidden by layer 3: var/cache/apt (70 files)"
+
+
+def test_plan_shows_some_secrets_and_counts_the_others() -> None:
+    (platform,) = PLAN.platforms
+    many = tuple(replace(platform.suspects[0], path=f"{n}/id_rsa") for n in range(1000))
+    plan = replace(PLAN, platforms=(replace(platform, suspects=many, secrets=1234),))
+    text = rendered(lambda screen: show_plan(screen, plan))
+    assert text.count("/id_rsa") == 20
+    assert "  and 1,214 more; --json lists up to 1,000 of them\n" in text
+
+
+def test_plan_of_an_image_without_suspects_does_not_speak_of_them() -> None:
+    (platform,) = PLAN.platforms
+    plan = replace(PLAN, platforms=(replace(platform, suspects=(), secrets=0),))
+    assert "but still ship" not in rendered(lambda screen: show_plan(screen, plan))
 
 
 def test_plan_without_a_target_asks_for_one() -> None:
@@ -139,7 +174,7 @@ def test_plan_without_a_target_asks_for_one() -> None:
     alone = replace(platform, reused_bytes=None, mountable_bytes=None, upload_estimate=None)
     plan = replace(PLAN, target=None, up_to_date=None, platforms=(alone,))
     text = rendered(lambda screen: show_plan(screen, plan))
-    assert "name a target too" in text
+    assert "name a target to know how much" in text
 
 
 def test_an_up_to_date_target_is_told_before_the_layers() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squashproxy.report.sizes import count_text, share_text, size_text
+from squashproxy.report.sizes import count_text, efficiency_text, share_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,11 @@ def test_share(part: int, whole: int, text: str) -> None:
 )
 def test_count(count: int, text: str) -> None:
     assert count_text(count, "layer") == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100.0 %"), (0.99999, "99.9 %"), (0.9, "90.0 %"), (0.0, "0.0 %")],
+)
+def test_an_efficiency_reads_100_only_where_nothing_is_hidden(share: float, text: str) -> None:
+    assert efficiency_text(share) == text

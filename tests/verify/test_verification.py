@@ -136,9 +136,6 @@ class Watched:
     opened: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
-    def find_digest(self) -> Digest:
-        return self.source.find_digest()
-
     def read_manifest(self, digest: Digest | None = None) -> RawManifest:
         return self.source.read_manifest(digest)
 

@@ -1,0 +1,34 @@
+"""Thresholds that a plan passes, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from squashproxy.pipeline.results import PlanResult, PlatformPlan
+from squashproxy.pipeline.thresholds import Figure, Threshold
+from squashproxy.report.screen import printable
+from squashproxy.report.sizes import count_text, efficiency_text, size_text
+
+
+def iter_violations(result: PlanResult, thresholds: Iterable[Threshold]) -> Iterator[str]:
+    """A sentence for each threshold and platform that passes it."""
+    for threshold in thresholds:
+        for plan in result.platforms:
+            if threshold.is_passed_by(plan):
+                yield (
+                    f"{result.source}, {printable(plan.platform)}: {_finding(threshold, plan)}; "
+                    f"--fail-over '{threshold.text}' forbids that"
+                )
+
+
+def _finding(threshold: Threshold, plan: PlatformPlan) -> str:
+    match threshold.figure:
+        case Figure.HIDDEN:
+            return f"upper layers hide {size_text(plan.total_hidden)} ({plan.total_hidden:,} bytes)"
+        case Figure.EFFICIENCY:
+            return f"the efficiency is {efficiency_text(plan.efficiency)}"
+        case Figure.SECRETS:
+            if plan.secrets == 1:
+                return "a file that was deleted or replaced still ships and looks secret"
+            files = count_text(plan.secrets, "file")
+            return f"{files} that were deleted or replaced still ship and look secret"

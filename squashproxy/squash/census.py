@@ -1,0 +1,162 @@
+"""Census: what layers hold and what layers above them hide of it, counted without an output.
+
+A merge reads only the layers above the base. A census goes on where it ended, down through the
+base, with the paths that the merge learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from squashproxy.archive.header import DIRECTORY, HARD_LINK, SYMLINK
+from squashproxy.archive.path import parent_of
+from squashproxy.archive.scanner import TarScanner
+from squashproxy.errors import LimitExceeded
+from squashproxy.squash.duplicates import find_superseded
+from squashproxy.squash.index import DUPLICATE, REDIRECTED, PathIndex
+from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.links import Hidden, LinkTable
+from squashproxy.squash.walk import iter_walk, walk
+from squashproxy.squash.whiteout import Mark, read_mark
+
+_BYTES_PER_HIDDEN = 220
+
+
+@dataclass(slots=True)
+class Census:
+    """Counts layers of the base, from the top down, each once.
+
+    `index` is the merge's when its spans were read to the end; the census adds to it. An entry
+    whose content lives on as a hard link of its own layer is not hidden, as in a merge.
+    """
+
+    index: PathIndex
+    options: MergeOptions
+    links: LinkTable = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.links = LinkTable(self.index)
+
+    def count(self, number: int, layer: Layer) -> LayerCount:
+        """Read the next lower layer, which is `number` (0 is the lowest).
+
+        A layer that holds a path twice is read three times. Raises BadArchive, LimitExceeded past
+        the options' `max_memory`, and what reading the layer raises.
+        """
+        self.index.begin_layer(number)
+        self.links.begin_layer(number)
+        tally = _Tally(number, self.index, self.links, self.options)
+        scanner = TarScanner(layer.where, 0)
+        for _ in iter_walk(layer, scanner, tally.note):
+            self._check_memory(layer, tally.memory)
+        tally.total.unpacked = scanner.consumed
+        if tally.holds_duplicates:
+            superseded = find_superseded(layer)
+            self.index.begin_layer(number)
+            walk(layer, lambda entry: tally.note_superseded(entry, superseded))
+        return tally.total
+
+    def _check_memory(self, layer: Layer, of_tally: int) -> None:
+        limit = self.options.max_memory
+        if limit is not None and self.index.memory + self.links.memory + of_tally > limit:
+            raise LimitExceeded(
+                f"{layer.where}: the image has more than {limit} bytes to remember; raise the "
+                "limit with --memory if you trust the image"
+            )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The count of one layer."""
+
+    number: int
+    index: PathIndex
+    links: LinkTable
+    options: MergeOptions
+    total: LayerCount = field(default_factory=LayerCount)
+    holds_duplicates: bool = False
+    _hidden: dict[int, _Taken] = field(default_factory=dict)
+
+    @property
+    def memory(self) -> int:
+        """An estimate of the bytes of memory that hidden files take, which links may revive."""
+        return _BYTES_PER_HIDDEN * len(self._hidden)
+
+    def note(self, scanner: TarScanner) -> None:
+        """Take in an entry."""
+        self.total.entries += 1
+        mark, path = read_mark(self.index.resolve(scanner.path))
+        if mark is Mark.WHITEOUT:
+            self.index.remove(path)
+        elif mark is Mark.OPAQUE:
+            self.index.make_opaque(path)
+        elif mark is Mark.AUFS:
+            self._hide(scanner, path, self.number)
+        else:
+            self._note_entry(scanner, path)
+        scanner.drop()
+
+    def note_superseded(self, scanner: TarScanner, superseded: frozenset[int]) -> None:
+        """On another reading: a later entry of the layer takes this one's place.
+
+        What layers above hide was counted on the first reading.
+        """
+        if scanner.ordinal in superseded:
+            path = self.index.resolve(scanner.path)
+            if self._place(scanner, path) == DUPLICATE:
+                self._hide(scanner, path, self.number)
+        if scanner.kind == SYMLINK:
+            self.index.note_symlink(scanner.path, scanner.link)
+        scanner.drop()
+
+    def _note_entry(self, scanner: TarScanner, path: bytes) -> None:
+        verdict = self._place(scanner, path)
+        if verdict == DUPLICATE:
+            self.holds_duplicates = True
+        elif verdict >= 0:
+            self._hide(scanner, path, verdict)
+        if scanner.kind == HARD_LINK:
+            self._note_link(scanner, path, is_hidden=verdict >= 0)
+        elif scanner.kind == SYMLINK:
+            self.index.note_symlink(scanner.path, scanner.link)
+
+    def _place(self, scanner: TarScanner, path: bytes) -> int:
+        is_directory = scanner.kind == DIRECTORY
+        verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
+        if verdict == REDIRECTED:
+            return self.index.place(path, parent_of(path), is_directory=is_directory)
+        return verdict
+
+    def _hide(self, scanner: TarScanner, path: bytes, hidden_by: int) -> None:
+        self.total.hidden_bytes += scanner.span_size
+        self.total.hidden_entries += 1
+        if scanner.kind not in (DIRECTORY, HARD_LINK):
+            self.links.note_hidden(path, scanner.ordinal)
+            self._hidden[scanner.ordinal] = _Taken(path, scanner.size, scanner.span_size)
+        if self.options.on_hidden is not None:
+            self.options.on_hidden(HiddenEntry(path, scanner.size, self.number, hidden_by))
+
+    def _note_link(self, scanner: TarScanner, path: bytes, *, is_hidden: bool) -> None:
+        target = self.links.resolve(self.index.resolve(scanner.link))
+        self.links.note_alias(path, target)
+        if not is_hidden and isinstance(target, Hidden):
+            self._revive(target.ordinal)
+
+    def _revive(self, ordinal: int) -> None:
+        """A hidden file of this layer lives on under a link's name; more links change nothing."""
+        taken = self._hidden.pop(ordinal, None)
+        if taken is None:
+            return
+        self.total.hidden_bytes -= taken.span_size
+        self.total.hidden_entries -= 1
+        if self.options.on_revived is not None:
+            self.options.on_revived(taken.path, self.number, taken.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a hidden file takes: bytes of payload, and of tar with headers and padding."""
+
+    path: bytes
+    size: int
+    span_size: int
