@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from select import select
 from typing import IO
 
 from squashproxy.codec.packing import iter_unpacked, sniff
@@ -19,6 +20,8 @@ from squashproxy.transports.tarball import Tarball
 _STDIN = 0
 _UNREAD = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MAGIC = 6
+_WAKING_SECONDS = 0.25
+"""A signal that comes right before a wait is not noticed during it, so no wait is longer."""
 
 
 def open_archive(path: str) -> Tarball:
@@ -124,6 +127,8 @@ def _is_packed(start: bytes, name: str) -> bool:
 def _read_once(stream: IO[bytes], name: str) -> Iterator[bytes]:
     while True:
         try:
+            while not select([stream], [], [], _WAKING_SECONDS)[0]:
+                continue
             chunk = stream.read(CHUNK)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

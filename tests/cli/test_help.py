@@ -17,7 +17,7 @@ SHAPING = (
     "--max-unpacked", "--max-entries", "--max-ratio",
 )  # fmt: skip
 VERBS = {
-    "copy": (*COMMON, *SHAPING, "--force", "--no-clobber", "--backup"),
+    "copy": (*COMMON, *SHAPING, "--verify", "--force", "--no-clobber", "--backup"),
     "plan": (*COMMON, *SHAPING, "--fail-over", "--html"),
     "verify": (*COMMON, "--platform"),
     "tags": COMMON,
@@ -39,9 +39,11 @@ def test_help_of_a_verb(squashproxy: InProcess, verb: str, flag: str) -> None:
     assert max(map(len, outcome.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("later", ["--provenance", "--verify"])
-@pytest.mark.parametrize("verb", ["copy", "plan"])
-def test_what_later_versions_bring_is_not_offered(
+@pytest.mark.parametrize(
+    ("verb", "later"),
+    [("copy", "--provenance"), ("plan", "--provenance"), ("plan", "--verify")],
+)
+def test_what_a_verb_does_not_do_it_does_not_offer(
     squashproxy: InProcess, verb: str, later: str
 ) -> None:
     assert later not in squashproxy(verb, "--help").out

@@ -403,7 +403,7 @@ def broken(registry: FakeRegistry, case: str) -> None:
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("diff-id", ["layer 3 of 3 (sha256:", "b:1 unpacks to sha256:", "states the diff ID"]),
+        ("diff-id", ["layer 3 of 3 (sha256:", "b:1 unpacks to sha256:", "config says"]),
         ("truncated", ["layer 3 of 3", "is cut short or damaged"]),
         ("outside", ["layer 3 of 3", "/d/../../etc/passwd leads out of the image with '..'"]),
         ("link", ["layer 3 of 3", "the hard link /d/y points to /d/nothing"]),
