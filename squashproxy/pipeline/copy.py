@@ -12,6 +12,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
 from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
+from squashproxy.pipeline.fit import check_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
@@ -40,7 +41,7 @@ def copy_image(
     the report only. Raises SquashproxyError; then the tag is as it was and no upload is left open.
     """
     started = clock()
-    _check_fit(sink, options)
+    check_fit(sink, options)
     watcher = RecordingObserver(observer)
     bases = BaseFinder(open_source, peek_source, watcher)
     job = _Job(source, sink, options, bases, watcher, clock)
@@ -56,25 +57,6 @@ def copy_image(
         spooled_bytes=source.spooled_bytes + sink.spooled_bytes,
         platforms=done.platforms,
     )
-
-
-def _check_fit(sink: ImageSink, options: CopyOptions) -> None:
-    """Raise UsageError for options that mean nothing to such a target."""
-    if options.base_repos and sink.repository is None:
-        raise UsageError(
-            f"--base-repo names repositories of the target registry, and {sink.name} is in none; "
-            "leave it out, or name the base with --base"
-        )
-    if options.verify and not sink.traits.readable:
-        raise UsageError(
-            f"--verify reads the result before it is published, and {sink.name} cannot be read; "
-            "write to a file, and pass that on"
-        )
-    if options.backup is not None and not sink.traits.keeps_others:
-        raise UsageError(
-            f"--backup keeps the old image beside the new one, but {sink.name} is a file that "
-            "holds one; copy the file instead"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,12 +163,10 @@ class ImageCopier:
         tally: Tally,
     ) -> RawManifest:
         manifest = image.manifest
-        stamp = self._stamp(image)
         new = [] if squashed.layer is None else [squashed.layer]
-        note = stamp.history_entry(f"layers {base.count + 1} to {len(manifest.layers)} squashed")
         config = self._delivery.write_document(
             manifest.config.media_type,
-            image.config.squashed(base.count, [layer.diff_id for layer in new], note),
+            squashed_config(image, base, squashed, self._options),
             tally,
         )
         layers = [*kept, *(layer.descriptor for layer in new)]
@@ -207,6 +205,15 @@ class _Kept:
             part if isinstance(part, Descriptor) else part.written or part.plain
             for part in self.parts
         )
+
+
+def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyOptions) -> bytes:
+    """The config of a squashed image."""
+    count = len(image.manifest.layers)
+    stamp = Stamp(image.digest, options_hash(options))
+    note = stamp.history_entry(f"layers {base.count + 1} to {count} squashed")
+    new = [] if squashed.layer is None else [squashed.layer.diff_id]
+    return image.config.squashed(base.count, new, note)
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:

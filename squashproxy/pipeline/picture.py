@@ -2,88 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from squashproxy.oci.mediatypes import compression_of, is_foreign
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.base import Base, Image
 from squashproxy.pipeline.findings import Findings
-from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import LayerPlan, PlatformPlan
-from squashproxy.pipeline.squashing import packing_for
-from squashproxy.squash.layer import LayerCount, MergeReport
+from squashproxy.pipeline.squashing import Squashed
+from squashproxy.squash.layer import LayerCount
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the target has a layer already; None where there is no target.
+    """Where the target has a blob already; None where there is no target.
 
-    `mountable_from` is a repository of the target's registry, of layers that are not `in_target`.
+    `mountable_from` is a repository of the target's registry, of blobs that are not `in_target`.
     """
 
     in_target: bool | None
     mountable_from: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """What a merge told, the bytes of tar that it gave, and the census below it.
-
-    `base` holds, by number, the layers of the base that could be counted.
-    """
-
-    report: MergeReport
-    unpacked_after: int
-    base: Mapping[int, LayerCount]
-
-    def count(self, number: int, kept: int) -> LayerCount | None:
-        """What a layer holds; a merge may have looked into the base for something else."""
-        return (self.base if number < kept else self.report.layers).get(number)
+Placed = tuple[Descriptor, Place]
+"""A blob that a copy would bring, and where the target has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that was found out about one image; `places` are those of its layers, base first."""
+    """All that was found out about one image.
+
+    `layers` are its layers as a copy would bring them, base first; `config` is the one that it
+    would get. `counts` hold, by number, the layers of the base that could be counted; what a merge
+    looked up in the base for itself is not in there.
+    """
 
     image: Image
     base: Base
-    merged: Merged
+    squashed: Squashed
+    layers: Sequence[Placed]
+    config: Placed
     findings: Findings
-    places: Sequence[Place]
-    options: CopyOptions
+    counts: Mapping[int, LayerCount]
 
     @property
     def plan(self) -> PlatformPlan:
         """All figures of one platform."""
-        report, layers = self.merged.report, self.image.manifest.layers
-        kept = self._unchanged
-        new = 0 if kept == len(layers) else self._estimate()
-        has_target = all(place.in_target is not None for place in self.places)
-        reused = self._sum(lambda place: bool(place.in_target))
-        mountable = self._sum(lambda place: place.mountable_from is not None)
-        pushed = self._sum(lambda _: True)
-        base_size = sum(layer.size for layer in layers[:kept])
+        report, layers = self.squashed.report, self.image.manifest.layers
+        kept, new = self._unchanged, self._new_size
+        brought = [layer for layer, _ in self.layers]
+        moved = self._movement()
         counts = [count for number in range(len(layers)) if (count := self._count(number))]
         unpacked = sum(count.unpacked for count in counts)
         hidden = sum(count.hidden_bytes for count in counts)
+        layer = self.squashed.layer
         return PlatformPlan(
             platform=str(self.image.platform),
-            source_digest=self.image.manifest.raw.digest,
+            source_digest=self.image.digest,
             base_layers=self.base.count,
             base_reason=self.base.reason,
             layers_before=len(layers),
-            layers_after=kept + (kept < len(layers) and not report.empty),
-            compressed_before=sum(layer.size for layer in layers),
-            estimated_after=base_size + new,
+            layers_after=kept + (layer is not None),
+            compressed_before=_size(layers),
+            compressed_after=_size(brought[:kept]) + new,
+            estimated_after=_size(brought[:kept]) + self._estimate(),
             unpacked_before=report.unpacked,
-            unpacked_after=self.merged.unpacked_after,
+            unpacked_after=layer.unpacked if layer else report.unpacked if self._is_kept else 0,
             hidden_bytes=report.hidden_bytes,
             total_unpacked=unpacked,
             total_hidden=hidden,
             efficiency=1 - hidden / unpacked if unpacked else 1.0,
-            reused_bytes=reused if has_target else None,
-            mountable_bytes=mountable if has_target else None,
-            upload_estimate=pushed - reused - mountable + new if has_target else None,
+            reused_bytes=moved.reused if moved else None,
+            mountable_bytes=moved.mountable if moved else None,
+            upload_bytes=moved.sent + new if moved else None,
             layers=tuple(self._layer(number) for number in range(len(layers))),
             largest_hidden=self.findings.largest.files,
             hidden_folders=self.findings.folders.listed,
@@ -93,39 +86,51 @@ class Picture:
         )
 
     @property
+    def _is_kept(self) -> bool:
+        return self.squashed.is_kept
+
+    @property
     def _unchanged(self) -> int:
         """How many layers stay as they are: the base, or all where nothing is to be squashed."""
-        count = len(self.image.manifest.layers)
-        above = self.image.manifest.layers[self.base.count :]
-        if len(above) == 1 and not self.merged.report.touched and not self.merged.report.empty:
-            packing = packing_for(above, self.options.compression)
-            if compression_of(above[0].media_type) is packing:
-                return count
-        return self.base.count
+        return len(self.layers) if self._is_kept else self.base.count
 
-    def _sum(self, counts: Callable[[Place], bool]) -> int:
-        """The size of the unchanged layers whose place counts; foreign ones are never pushed."""
-        layers = self.image.manifest.layers[: self._unchanged]
-        return sum(
-            layer.size
-            for layer, place in zip(layers, self.places, strict=False)
-            if counts(place) and not is_foreign(layer.media_type)
-        )
+    @property
+    def _new_size(self) -> int:
+        return self.squashed.layer.descriptor.size if self.squashed.layer else 0
+
+    def _movement(self) -> _Movement | None:
+        """What happens to the layers that stay and to the config; None without a target."""
+        if self.config[1].in_target is None:
+            return None
+        sizes = {"reused": 0, "mountable": 0, "sent": 0}
+        seen: set[Digest] = set()
+        for blob, place in (*self.layers[: self._unchanged], self.config):
+            if is_foreign(blob.media_type):
+                continue
+            if place.in_target or blob.digest in seen:
+                sizes["reused"] += blob.size
+            else:
+                sizes["mountable" if place.mountable_from else "sent"] += blob.size
+            seen.add(blob.digest)
+        return _Movement(**sizes)
 
     def _estimate(self) -> int:
         """The new layer's size: of each merged blob, the share of its tar that survives."""
+        if self._is_kept:
+            return 0
         size = 0
-        for number, count in self.merged.report.layers.items():
+        for number, count in self.squashed.report.layers.items():
             if number >= self.base.count and count.unpacked:
                 share = 1 - count.hidden_bytes / count.unpacked
                 size += round(self.image.manifest.layers[number].size * share)
         return size
 
     def _count(self, number: int) -> LayerCount | None:
-        return self.merged.count(number, self.base.count)
+        counts = self.counts if number < self.base.count else self.squashed.report.layers
+        return counts.get(number)
 
     def _layer(self, number: int) -> LayerPlan:
-        layer, place = self.image.manifest.layers[number], self.places[number]
+        layer, place = self.image.manifest.layers[number], self.layers[number][1]
         count = self._count(number)
         if number < self.base.count:
             role = "base"
@@ -144,3 +149,16 @@ class Picture:
             in_target=place.in_target,
             mountable_from=place.mountable_from,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Movement:
+    """What a copy does with blobs that it does not make; sizes in bytes."""
+
+    reused: int
+    mountable: int
+    sent: int
+
+
+def _size(blobs: Sequence[Descriptor]) -> int:
+    return sum(blob.size for blob in blobs)

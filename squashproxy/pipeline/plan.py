@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from squashproxy.digest import Digest
+from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.oci.mediatypes import Compression, compression_of
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
-from squashproxy.pipeline.base_census import count_base
-from squashproxy.pipeline.crew import Crew
-from squashproxy.pipeline.findings import Findings
+from squashproxy.pipeline.fit import check_fit
 from squashproxy.pipeline.freshness import Freshness
-from squashproxy.pipeline.image_copy import check_platform, unsquashable
+from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.picture import Merged, Picture, Place
-from squashproxy.pipeline.prefetch import Prefetch
+from squashproxy.pipeline.picture import Picture, Place, Placed
+from squashproxy.pipeline.rehearsal import Rehearsal
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.selection import select
-from squashproxy.pipeline.source_layer import layers_of
-from squashproxy.pipeline.squashing import merge_options
+from squashproxy.pipeline.squashing import Squashed
 from squashproxy.progress import Observer, RecordingObserver
-from squashproxy.squash.census import Census
-from squashproxy.squash.merge import Merge
-from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import parse_image, read_config, short
 
@@ -42,6 +37,8 @@ def plan_image(
     Every layer is read, once unless the merge needs more; those of the base are only counted, and
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
+    if sink is not None:
+        check_fit(sink, options)
     watcher = RecordingObserver(observer)
     bases = BaseFinder(open_source, peek_source, watcher)
     job = _Job(source, sink, options, bases, watcher)
@@ -105,32 +102,41 @@ class _Job:
         )
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
-        findings = Findings()
-        merged = self._merge(image, base, findings)
-        places = [self._place_of(layer, base) for layer in manifest.layers]
-        return Picture(image, base, merged, findings, places, self.options).plan
-
-    def _merge(self, image: Image, base: Base, findings: Findings) -> Merged:
-        layers = layers_of(self.source, image, self.observer, self.options)
-        choices = merge_options(layers, base.count, self.options, findings)
-        with Crew(self.options.jobs) as crew:
-            prefetched = Prefetch(layers, 0 if choices.reads_base else base.count, crew).layers
-
-            def run(merge: Merge) -> Merged:
-                findings.clear()
-                after = sum(len(span.data) for span in merge.iter_spans())
-                counted = count_base(
-                    Census(merge.index, choices),
-                    prefetched,
-                    image.manifest.layers[: base.count],
-                    self.observer,
-                )
-                return Merged(merge.report, after, counted)
-
-            merged = merge_with_restarts(prefetched, choices, run)
-        for sentence in merged.report.warnings:
+        packs = self._packs(image, base)
+        rehearsal = Rehearsal(self.source, image, base, self.options, self.observer)
+        squashed = rehearsal.squash(packs_plain=packs)
+        for sentence in squashed.report.warnings:
             self.observer.warn(sentence)
-        return merged
+        brought = (*base.packed, *manifest.layers[len(base.packed) :])
+        layers = [(layer, self._place_of(layer, base)) for layer in brought]
+        config = self._config(image, base, squashed)
+        found = (rehearsal.findings, rehearsal.counts)
+        return Picture(image, base, squashed, layers, config, *found).plan
+
+    def _config(self, image: Image, base: Base, squashed: Squashed) -> Placed:
+        """The config of the result, and where the target has it; a new one is never mounted."""
+        config = image.manifest.config
+        if squashed.is_kept:
+            return config, self._place_of(config, base)
+        data = squashed_config(image, base, squashed, self.options)
+        config = Descriptor(config.media_type, digest_of(data), len(data))
+        there = None if self.sink is None else self.sink.has_blob(config)
+        return config, Place(there, None)
+
+    def _packs(self, image: Image, base: Base) -> bool:
+        """Whether a copy packs plain layers; of those in the base the plan has no size."""
+        packs = self.sink is not None and self.sink.traits.packed and not self.source.packs
+        plain = [
+            layer
+            for layer in image.manifest.layers[len(base.packed) : base.count]
+            if compression_of(layer.media_type) is Compression.NONE
+        ]
+        if packs and plain:
+            self.observer.warn(
+                f"{self.source.name} holds its layers unpacked, and a copy packs those of the base "
+                "with gzip; so less is uploaded than the plan says"
+            )
+        return packs
 
     def _place_of(self, layer: Descriptor, base: Base) -> Place:
         """Where the target has the layer already."""

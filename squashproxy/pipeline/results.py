@@ -119,8 +119,11 @@ class LayerPlan:
 class PlatformPlan:
     """What a copy of one platform would do; sizes in bytes, None where no target was given.
 
-    `estimated_after` is the compressed size of the squashed image: the base plus, of each merged
-    layer, its compressed size times the share of its bytes that survive.
+    `compressed_after` is the size of the squashed image's layers, and `upload_bytes` what would be
+    sent of them and of the config if the platform were copied alone: exact, since the new layer is
+    made and thrown away, but for layers of the base that would be packed. `estimated_after` is what
+    to expect without that: the base plus, of each merged layer, its compressed size times the share
+    of its bytes that survive.
 
     `unpacked_before`, `unpacked_after` and `hidden_bytes` are about the layers above the base, as
     in PlatformCopy; `hidden_bytes` is what a copy would leave out. `total_unpacked` and
@@ -140,6 +143,7 @@ class PlatformPlan:
     layers_before: int
     layers_after: int
     compressed_before: int
+    compressed_after: int
     estimated_after: int
     unpacked_before: int
     unpacked_after: int
@@ -149,7 +153,7 @@ class PlatformPlan:
     efficiency: float
     reused_bytes: int | None
     mountable_bytes: int | None
-    upload_estimate: int | None
+    upload_bytes: int | None
     layers: tuple[LayerPlan, ...]
     largest_hidden: tuple[HiddenFile, ...]
     hidden_folders: tuple[HiddenFolder, ...]

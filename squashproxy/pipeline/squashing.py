@@ -27,8 +27,16 @@ from squashproxy.transports.base import WrittenBlob
 _SPAN_WEIGHT = 128
 
 
-class HiddenWatcher(Protocol):
-    """Hears of hidden entries while a merge runs."""
+class MergeWatcher(Protocol):
+    """Hears of hidden entries while a merge runs, and of its end."""
+
+    def begin(self) -> None:
+        """A merge begins, perhaps anew: forget all."""
+        ...
+
+    def end(self, merge: Merge, layers: Sequence[Layer]) -> None:
+        """The merge of `layers` is over; those of the base may still be read."""
+        ...
 
     def hidden(self, entry: HiddenEntry) -> None:
         """An upper layer hides the entry."""
@@ -72,21 +80,31 @@ def squash_layers(
     packing: Compression,
     crew: Crew,
     write: Callable[[Iterator[Chunk]], WrittenBlob],
+    watcher: MergeWatcher | None = None,
 ) -> Squashed:
     """Merge the layers above the first `kept` and pack them; `write` stores the new blob.
 
-    Fetching, inflating, merging, hashing and encoding run side by side, in threads of `crew`.
+    With a `watcher`, which reads the base as well, that is begun in time. Fetching, inflating,
+    merging, hashing and encoding run side by side, in threads of `crew`.
     Raises what the merge raises; `write` must leave nothing behind where its stream raises.
     """
-    choices = merge_options(layers, kept, options)
-    prefetched = Prefetch(layers, kept, crew).layers
+    choices = merge_options(layers, kept, options, watcher)
+    reads_base = watcher is not None and choices.reads_base
+    prefetched = Prefetch(layers, 0 if reads_base else kept, crew).layers
+    watched = _Watched(watcher, prefetched)
     if len(layers) == kept + 1:
-        report = _try_keep(prefetched, layers[kept].descriptor, choices, packing)
+        report = _try_keep(watched, layers[kept].descriptor, choices, packing)
         if report is not None:
             return Squashed(None, is_kept=True, report=report)
     media_type = layer_type(family, packing)
 
     def run(merge: Merge) -> Squashed:
+        watched.begin()
+        squashed = pack(merge)
+        watched.end(merge)
+        return squashed
+
+    def pack(merge: Merge) -> Squashed:
         encoder = encoder_for(
             packing,
             options.compression.level,
@@ -113,6 +131,22 @@ def squash_layers(
     return merge_with_restarts(prefetched, choices, run)
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """The layers of a merge, and who watches it."""
+
+    watcher: MergeWatcher | None
+    layers: Sequence[Layer]
+
+    def begin(self) -> None:
+        if self.watcher is not None:
+            self.watcher.begin()
+
+    def end(self, merge: Merge) -> None:
+        if self.watcher is not None:
+            self.watcher.end(merge, self.layers)
+
+
 def _iter_hashed(spans: Iterable[Span], hasher: Hasher) -> Iterator[Span]:
     for span in spans:
         hasher.update(span.data)
@@ -127,7 +161,7 @@ def merge_options(
     layers: Sequence[SourceLayer],
     kept: int,
     options: CopyOptions,
-    watcher: HiddenWatcher | None = None,
+    watcher: MergeWatcher | None = None,
 ) -> MergeOptions:
     """What the merge needs of the copy's options."""
     return MergeOptions(
@@ -159,15 +193,19 @@ def packing_for(
 
 
 def _try_keep(
-    layers: Sequence[Layer], above: Descriptor, options: MergeOptions, packing: Compression
+    watched: _Watched, above: Descriptor, options: MergeOptions, packing: Compression
 ) -> MergeReport | None:
     """Read the only layer above the base; its report where there is nothing to drop or repair."""
     if compression_of(above.media_type) is not packing:
         return None
-    merge = Merge(layers, options)
+    watched.begin()
+    merge = Merge(watched.layers, options)
     try:
         for _ in merge.iter_spans():
             pass
     except RestartNeeded:
         return None
-    return None if merge.report.touched or merge.report.empty else merge.report
+    if merge.report.touched or merge.report.empty:
+        return None
+    watched.end(merge)
+    return merge.report

@@ -48,7 +48,7 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
         "bold",
     )
     _show_layers(screen, plan)
-    saved = plan.compressed_before - plan.estimated_after
+    saved = plan.compressed_before - plan.compressed_after
     screen.fact(
         "efficiency",
         f"{efficiency_text(plan.efficiency)}; upper layers hide {size_text(plan.total_hidden)} of "
@@ -56,7 +56,7 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     )
     screen.fact(
         "compressed",
-        f"{size_text(plan.compressed_before)} -> about {size_text(plan.estimated_after)} "
+        f"{size_text(plan.compressed_before)} -> {size_text(plan.compressed_after)} "
         f"({share_text(saved, plan.compressed_before) or '0 %'} less)",
     )
     screen.fact("left out", f"{size_text(plan.hidden_bytes)} unpacked, of what is hidden")
@@ -116,10 +116,10 @@ def _presence(layer: LayerPlan) -> str:
 
 
 def _movement(plan: PlatformPlan) -> str:
-    if plan.upload_estimate is None:
+    if plan.upload_bytes is None:
         return "would upload what the target lacks; name a target to know how much"
     return (
-        f"would upload about {size_text(plan.upload_estimate)}, "
+        f"would upload {size_text(plan.upload_bytes)}, "
         f"reuse {size_text(plan.reused_bytes)} and mount {size_text(plan.mountable_bytes)}"
     )
 

@@ -38,7 +38,7 @@ class Merge:
         survey: Survey | None = None,
     ) -> None:
         self._layers = layers
-        self._options = options
+        self.options = options
         self._streams = 0
         self.report = MergeReport()
         self._judge = Judge(layers, options, self.report, survey)
@@ -55,7 +55,7 @@ class Merge:
         Raises BadArchive, LimitExceeded, Ambiguous (`strict`), RestartNeeded, and what reading a
         layer raises.
         """
-        kept = self._options.kept
+        kept = self.options.kept
         for number in reversed(range(kept, len(self._layers))):
             yield from self._iter_layer(number, self._judge.decide)
         for number in reversed(range(kept)):
@@ -86,7 +86,7 @@ class Merge:
         scanner = TarScanner(self._layers[number].where, self._streams)
         self._streams += 1
         for spans in iter_walk(self._layers[number], scanner, decide, is_done):
-            if number >= self._options.kept:
+            if number >= self.options.kept:
                 self._check_limits(number, scanner)
             if spans:
                 self.report.empty = False
@@ -114,7 +114,7 @@ class Merge:
                 yield New(directory_header(path))
 
     def _check_limits(self, number: int, scanner: TarScanner) -> None:
-        options, report = self._options, self.report
+        options, report = self.options, self.report
         count = report.layers[number]
         count.unpacked = max(count.unpacked, scanner.consumed)
         for what, value, limit, option in (

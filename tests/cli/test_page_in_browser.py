@@ -25,7 +25,7 @@ ARGUMENTS = [
 EVIL = "</script><img src=x onerror=alert(1)>"
 FIGURES = (
     "efficiency", "total_hidden", "total_unpacked", "hidden_bytes", "unpacked_before",
-    "compressed_before", "estimated_after", "upload_estimate", "reused_bytes", "mountable_bytes",
+    "compressed_before", "compressed_after", "upload_bytes", "reused_bytes", "mountable_bytes",
     "secrets",
 )  # fmt: skip
 

@@ -92,6 +92,7 @@ PLAN = PlanResult(
             layers_before=2,
             layers_after=2,
             compressed_before=554_000_000,
+            compressed_after=300_000_000,
             estimated_after=301_000_000,
             unpacked_before=1_280_000_000,
             unpacked_after=700_000_000,
@@ -101,7 +102,7 @@ PLAN = PlanResult(
             efficiency=1 - 600 / 1_400,
             reused_bytes=0,
             mountable_bytes=51_000_000,
-            upload_estimate=250_000_000,
+            upload_bytes=250_000_000,
             layers=(BASE_LAYER, UPPER_LAYER),
             largest_hidden=(
                 HiddenFile("var/cache/apt/pkgcache.bin", 48_000_000, 1, 2),

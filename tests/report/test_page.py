@@ -118,7 +118,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 def test_without_a_target_it_says_nothing_of_one() -> None:
     (platform,) = PLAN.platforms
-    alone = replace(platform, reused_bytes=None, mountable_bytes=None, upload_estimate=None)
+    alone = replace(platform, reused_bytes=None, mountable_bytes=None, upload_bytes=None)
     page = render_page(replace(PLAN, target=None, up_to_date=None, platforms=(alone,)))
     assert "To upload" not in page
     assert "Target</dt>" not in page

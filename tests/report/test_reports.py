@@ -130,8 +130,8 @@ def test_plan_shows_layers_totals_and_what_would_move() -> None:
     ]  # fmt: skip
     assert "ADD file:0123" in row(text, "1")[7]
     assert "/bin/sh" not in text
-    assert "compressed  554 MB -> about 301 MB (46 % less)" in text
-    assert "a copy      would upload about 250 MB, reuse 0 B and mount 51.0 MB" in text
+    assert "compressed  554 MB -> 300 MB (46 % less)" in text
+    assert "a copy      would upload 250 MB, reuse 0 B and mount 51.0 MB" in text
     assert "efficiency  57.1 %; upper layers hide 600 MB of 1.40 GB unpacked" in text
     assert "left out    580 MB unpacked, of what is hidden" in text
     assert "48.0 MB  layer 2, hidden by layer 3: var/cache/apt/pkgcache.bin" in text
@@ -171,7 +171,7 @@ def test_plan_of_an_image_without_suspects_does_not_speak_of_them() -> None:
 
 def test_plan_without_a_target_asks_for_one() -> None:
     (platform,) = PLAN.platforms
-    alone = replace(platform, reused_bytes=None, mountable_bytes=None, upload_estimate=None)
+    alone = replace(platform, reused_bytes=None, mountable_bytes=None, upload_bytes=None)
     plan = replace(PLAN, target=None, up_to_date=None, platforms=(alone,))
     text = rendered(lambda screen: show_plan(screen, plan))
     assert "name a target to know how much" in text

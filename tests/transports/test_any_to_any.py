@@ -14,7 +14,8 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import parse_descriptor
 from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.copy import copy_image
-from squashproxy.pipeline.results import CopyResult
+from squashproxy.pipeline.plan import plan_image
+from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.reference import Repository
 from squashproxy.testing import BuiltImage, BuiltIndex, Packing, index_of
 from squashproxy.transports.base import ImageSource
@@ -223,3 +224,46 @@ def plain() -> BuiltImage:
 def packings(place: Place) -> list[str]:
     manifest = json.loads(place.source(NEW).read_manifest().data)
     return [layer["mediaType"] for layer in manifest["layers"]]
+
+
+class TestAPlan:
+    def plan(self, old: Place, new: Place, base: str) -> PlanResult:
+        return plan_image(
+            old.source(),
+            new.sink(NEW),
+            options(base),
+            open_source=old.open,
+            observer=Listener(),
+        )
+
+    @pytest.mark.parametrize(("one", "two"), PAIRS)
+    def test_says_what_a_copy_then_does(self, one: str, two: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, one, two) as (old, new):
+            old.put(app())
+            planned = self.plan(old, new, "2")
+            assert new.kind == "registry" or new.leftovers() == []
+            (before,), (after,) = planned.platforms, copy(old, new, base="2").platforms
+            assert (before.layers_after, before.hidden_bytes) == (
+                after.layers_after,
+                after.hidden_bytes,
+            )
+            assert before.upload_bytes is not None
+            assert before.upload_bytes == after.uploaded_bytes
+            assert before.compressed_after == after.compressed_after
+            assert self.plan(old, new, "2").up_to_date
+
+    def test_knows_a_base_that_is_mounted_in_place_of_plain_layers(self, tmp_path: Path) -> None:
+        with open_places(tmp_path, "docker-archive", "registry") as (old, new):
+            old.put(plain())
+            packed = base()
+            packed.push(new.registry, "os", "1")
+            planned = self.plan(old, new, f"{new.registry.host}/os:1")
+            (platform,) = planned.platforms
+            assert platform.mountable_bytes == sum(layer.size for layer in packed.layers)
+            assert planned.warnings == ()
+
+    def test_says_that_plain_layers_of_the_base_would_be_packed(self, tmp_path: Path) -> None:
+        with open_places(tmp_path, "docker-archive", "registry") as (old, new):
+            old.put(plain())
+            (warning,) = self.plan(old, new, "2").warnings
+            assert "packs those of the base" in warning

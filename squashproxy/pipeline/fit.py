@@ -1,0 +1,26 @@
+"""Whether options and target fit together, found out before anything is read."""
+
+from __future__ import annotations
+
+from squashproxy.errors import UsageError
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.transports.base import ImageSink
+
+
+def check_fit(sink: ImageSink, options: CopyOptions) -> None:
+    """Raise UsageError for options that mean nothing to such a target."""
+    if options.base_repos and sink.repository is None:
+        raise UsageError(
+            f"--base-repo names repositories of the target registry, and {sink.name} is in none; "
+            "leave it out, or name the base with --base"
+        )
+    if options.verify and not sink.traits.readable:
+        raise UsageError(
+            f"--verify reads the result before it is published, and {sink.name} cannot be read; "
+            "write to a file, and pass that on"
+        )
+    if options.backup is not None and not sink.traits.keeps_others:
+        raise UsageError(
+            f"--backup keeps the old image beside the new one, but {sink.name} is a file that "
+            "holds one; copy the file instead"
+        )
