@@ -7,7 +7,7 @@ import re
 import pytest
 
 from squashproxy import errors
-from squashproxy.errors import RegistryError, SquashproxyError, UsageError
+from squashproxy.errors import RegistryError, SquashproxyError, TreesDiffer, UsageError
 
 DRAWN = re.compile(r"^    ([│├└─ ]*)([A-Z]\w+)(?: {2,}(.*))?$", re.MULTILINE)
 TEMPORARY = {"Unreachable", "TooManyRequests", "ServerFault"}
@@ -60,7 +60,7 @@ def test_the_drawn_tree_says_the_exit_codes() -> None:
         for name, (_, words) in drawn().items()
         if (match := re.match(r"exit code (\d)", words))
     }
-    assert found == {"SquashproxyError": 1, "UsageError": 2}
+    assert found == {"SquashproxyError": 1, "UsageError": 2, "TreesDiffer": 4}
 
 
 @each_class
@@ -70,7 +70,8 @@ def test_each_has_a_docstring_of_its_own(cls: type[SquashproxyError]) -> None:
 
 @each_class
 def test_exit_codes(cls: type[SquashproxyError]) -> None:
-    assert cls.exit_code == (2 if issubclass(cls, UsageError) else 1)
+    expected = {TreesDiffer: 4}.get(cls, 2 if issubclass(cls, UsageError) else 1)
+    assert cls.exit_code == expected
 
 
 @each_class
