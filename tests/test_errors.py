@@ -70,8 +70,8 @@ def test_each_has_a_docstring_of_its_own(cls: type[SquashproxyError]) -> None:
 
 @each_class
 def test_exit_codes(cls: type[SquashproxyError]) -> None:
-    expected = {TreesDiffer: 4}.get(cls, 2 if issubclass(cls, UsageError) else 1)
-    assert cls.exit_code == expected
+    own = 4 if issubclass(cls, TreesDiffer) else 1
+    assert cls.exit_code == (2 if issubclass(cls, UsageError) else own)
 
 
 @each_class
