@@ -44,6 +44,11 @@ class SquashproxyError(Exception):
         return False
 
 
+def reason_of(error: OSError) -> str:
+    """What the system said, as a part of a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
 class UsageError(SquashproxyError):
     """Wrong usage or configuration, found without looking at any image."""
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator, Sized
+from typing import Protocol, TypeVar
+
+from squashproxy.streams import closed_after
+
+T = TypeVar("T", bound=Sized)
 
 
 class Task(Protocol):
@@ -27,6 +32,20 @@ class Observer(Protocol):
     def warn(self, sentence: str) -> None:
         """Something that the user should know."""
         ...
+
+
+def watched(
+    stream: Iterator[T], observer: Observer, label: str, total: int | None, outcome: str = ""
+) -> Iterator[T]:
+    """`stream`, of which `observer` hears; closed and told to be over, however it ends."""
+    task = observer.start(label, total)
+    try:
+        with closed_after(stream) as chunks:
+            for chunk in chunks:
+                task.advance(len(chunk))
+                yield chunk
+    finally:
+        task.finish(outcome)
 
 
 class SilentTask:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from squashproxy.cli.images import make_limits, parse_target, squash_options
+from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
@@ -76,12 +76,9 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
 
 
 def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:
-    limits = make_limits(
-        *(values.pop(name) for name in ("memory", "max_unpacked", "max_entries", "max_ratio"))
-    )
     if values["no_clobber"] and values["backup"] is not None:
         raise UsageError(
             "--no-clobber and --backup contradict each other: one leaves an existing tag alone, "
             "the other replaces it; give one of them"
         )
-    return CopyOptions(limits=limits, jobs=common.jobs, **values)
+    return make_options(common, **values)

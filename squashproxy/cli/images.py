@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from squashproxy.cli.options import parse_size
+from squashproxy.cli.options import CommonOptions, parse_size
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
-from squashproxy.pipeline.options import Limits, parse_base, parse_compression
+from squashproxy.pipeline.options import CopyOptions, Limits, parse_base, parse_compression
 from squashproxy.reference import parse_reference, parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -54,11 +54,18 @@ def squash_options(function: _F) -> _F:
     return function
 
 
-def make_limits(
-    memory: int | None, max_unpacked: int | None, max_entries: int | None, max_ratio: float | None
-) -> Limits:
-    """The limits of an image, from their options."""
-    return Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
+def make_options(
+    common: CommonOptions,
+    *,
+    memory: int | None,
+    max_unpacked: int | None,
+    max_entries: int | None,
+    max_ratio: float | None,
+    **values: Any,
+) -> CopyOptions:
+    """What a verb was asked for, from the values of `squash_options` and of options of its own."""
+    limits = Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
+    return CopyOptions(limits=limits, jobs=common.jobs, **values)
 
 
 platform_option = click.option(

@@ -15,7 +15,7 @@ from click.shell_completion import shell_complete
 from squashproxy import __version__
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
 from squashproxy.cli.verbs import VerbGroup, examples
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import SquashproxyError, reason_of
 
 _PROGRAM = "squashproxy"
 _COMPLETE_VARIABLE = "_SQUASHPROXY_COMPLETE"
@@ -114,7 +114,7 @@ def _usage_sentence(error: click.ClickException) -> str:
 
 def _system_sentence(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{(error.strerror or str(error)).lower()}; the system refused it to squashproxy"
+    return f"{where}{reason_of(error)}; the system refused it to squashproxy"
 
 
 def _silence_stdout() -> None:

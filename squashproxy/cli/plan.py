@@ -8,13 +8,12 @@ from typing import Any
 import click
 
 from squashproxy.cli.diagnostics import Diagnostics
-from squashproxy.cli.images import make_limits, parse_target, squash_options
+from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options, parse_size
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
 from squashproxy.errors import UsageError
 from squashproxy.location import Location, parse_location
-from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold
 from squashproxy.report.documents import to_json
@@ -80,10 +79,7 @@ def plan(
 
     With TARGET, also what a copy would reuse, mount and upload there.
     """
-    limits = make_limits(
-        *(values.pop(name) for name in ("memory", "max_unpacked", "max_entries", "max_ratio"))
-    )
-    options = CopyOptions(limits=limits, jobs=common.jobs, **values)
+    options = make_options(common, **values)
     with open_session(common) as session:
         with watching(common) as observer:
             result = plan_image(

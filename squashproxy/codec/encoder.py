@@ -7,15 +7,12 @@ from typing import Protocol
 
 from squashproxy.codec.library import Library
 from squashproxy.codec.packing import iter_packed
+from squashproxy.codec.pieces import iter_even
 from squashproxy.codec.share import choose_level, take_sample
 from squashproxy.codec.splicer import Splicer
 from squashproxy.digest import Chunk
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Span
-
-BLOCK = 256 << 10
-"""Encoders see the tar in pieces of this many bytes, however it arrived, since what some of them
-write depends on the pieces."""
 
 
 class Encoder(Protocol):
@@ -79,7 +76,7 @@ class Recompressor:
         return iter_packed(self._iter_counted(spans), self._packing, level, self._workers)
 
     def _iter_counted(self, spans: Iterable[Span]) -> Iterator[bytes]:
-        for block in iter_blocks(spans, BLOCK):
+        for block in iter_even(span.data for span in spans):
             self._size += len(block)
             yield block
 
@@ -92,21 +89,3 @@ class Recompressor:
     def reencoded(self) -> int:
         """The whole tar."""
         return self._size if self._packing is not Compression.NONE else 0
-
-
-def iter_blocks(spans: Iterable[Span], size: int) -> Iterator[bytes]:
-    """The bytes of `spans` in blocks of exactly `size`, the last one shorter."""
-    pieces: list[bytes | memoryview] = []
-    held = 0
-    for span in spans:
-        data: bytes | memoryview = span.data
-        while held + len(data) >= size:
-            cut = size - held
-            yield b"".join([*pieces, data[:cut]])
-            pieces, held = [], 0
-            data = data[cut:]
-        if data:
-            pieces.append(data)
-            held += len(data)
-    if pieces:
-        yield b"".join(pieces)

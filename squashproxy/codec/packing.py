@@ -7,6 +7,7 @@ from itertools import chain
 
 from squashproxy.codec import blocks, gzip, zstd
 from squashproxy.codec.library import Library
+from squashproxy.codec.pieces import iter_even
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Inflated
 
@@ -77,15 +78,9 @@ class _Counted:
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        held = bytearray()
-        for piece in self._pieces:
-            held += piece
-            while len(held) >= _CHUNK:
-                self.size += _CHUNK
-                yield bytes(held[:_CHUNK])
-                del held[:_CHUNK]
-        self.size += len(held)
-        yield bytes(held)
+        for piece in iter_even(self._pieces, _CHUNK):
+            self.size += len(piece)
+            yield piece
 
 
 def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -56,6 +56,11 @@ class ImageManifest:
         """Whether this is a container image, and not another artifact in a manifest's clothes."""
         return self.config.media_type in mediatypes.CONFIGS and "artifactType" not in self.document
 
+    @property
+    def kind(self) -> str:
+        """What this is where it is no image: the artifact's type, or its config's."""
+        return str(self.document.get("artifactType") or self.config.media_type)
+
     def with_layers(
         self,
         config: Descriptor,

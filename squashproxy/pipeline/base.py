@@ -62,6 +62,11 @@ class Image:
         return self.config.platform
 
 
+def read_image(source: ImageSource, manifest: ImageManifest, digest: Digest) -> Image:
+    """The image of a manifest, which the source calls `digest`, with its config."""
+    return Image(source.name, manifest, read_config(source, manifest), digest, source.packs)
+
+
 class BaseFinder:
     """Finds the base of images.
 
@@ -199,8 +204,7 @@ def _base_image(source: ImageSource, platform: Platform) -> Image:
             raise BaseMismatch(
                 f"{source.name} has no image for {platform}, so it cannot be the base"
             )
-    manifest = parse_image(raw, source.name)
-    return Image(source.name, manifest, read_config(source, manifest), raw.digest, source.packs)
+    return read_image(source, parse_image(raw, source.name), raw.digest)
 
 
 def _prefix_length(image: Image, base: Image) -> int | None:

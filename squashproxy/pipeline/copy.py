@@ -16,7 +16,6 @@ from squashproxy.pipeline.fit import check_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.proof import prove
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.pipeline.selection import Selection, select
 from squashproxy.pipeline.stamp import Stamp, options_hash
@@ -84,18 +83,16 @@ class _Job:
         spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
         final, platforms = self._copy_all(self.source.read_manifest(source_digest))
         if self.options.verify:
-            prove(
-                self.source,
-                self.sink,
-                final,
-                platforms,
-                observer=self.observer,
-                clock=self.clock,
-            )
+            self._prove(final, platforms)
         if existing is not None and spare is not None and existing != final.digest:
             self.sink.write_manifest(self.sink.read_manifest(existing), spare)
         self.sink.publish(final)
         return _Done(source_digest, final.digest, skipped=False, platforms=platforms)
+
+    def _prove(self, final: RawManifest, platforms: tuple[PlatformCopy, ...]) -> None:
+        from squashproxy.pipeline.proof import prove  # noqa: PLC0415 - few copies wait for it
+
+        prove(self.source, self.sink, final, platforms, observer=self.observer, clock=self.clock)
 
     def _leaves_alone(self, source_digest: Digest, existing: Digest) -> bool:
         if self.options.no_clobber:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
 
 from squashproxy.codec.packing import iter_packed
+from squashproxy.codec.pieces import iter_even
 from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign, layer_type
 from squashproxy.pipeline.crew import Crew
-from squashproxy.progress import Observer
+from squashproxy.progress import Observer, watched
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
 from squashproxy.transports.documents import in_place_of
-
-_PIECE = 256 << 10
 
 
 @dataclass(slots=True)
@@ -73,7 +72,7 @@ class Delivery:
 
     def write(self, label: str, chunks: Iterable[Chunk], tally: Tally) -> WrittenBlob:
         """Store new bytes."""
-        written = self._sink.write_blob(_Progress(self._observer, label, None).watch(chunks))
+        written = self._sink.write_blob(watched(iter(chunks), self._observer, label, None))
         tally.add_uploaded(written.size)
         self._present.add(written.digest)
         return written
@@ -113,16 +112,17 @@ class Delivery:
         return packed
 
     def _copy(self, source: ImageSource, blob: Descriptor, crew: Crew, tally: Tally) -> None:
-        progress = _Progress(self._observer, f"blob {blob.digest[7:19]}", blob.size)
-        chunks = crew.ahead(source.iter_blob(blob), len, f"fetch {blob.digest[7:19]}")
-        self._sink.write_blob(progress.watch(chunks), blob.digest, blob.size)
+        name = blob.digest[7:19]
+        fetched = iter(crew.ahead(source.iter_blob(blob), len, f"fetch {name}"))
+        chunks = watched(fetched, self._observer, f"blob {name}", blob.size)
+        self._sink.write_blob(chunks, blob.digest, blob.size)
         tally.add_uploaded(blob.size)
 
     def _pack(self, packed: PackedLayer, crew: Crew, tally: Tally) -> None:
         layer = packed.plain
         label = f"pack {layer.digest[7:19]}"
-        read = _Progress(self._observer, label, layer.size).watch(self._source.iter_blob(layer))
-        chunks = iter_packed(_iter_even(read), Compression.GZIP, None)
+        read = watched(self._source.iter_blob(layer), self._observer, label, layer.size)
+        chunks = iter_packed(iter_even(read), Compression.GZIP, None)
         written = self._sink.write_blob(crew.ahead(chunks, len, label))
         tally.add_uploaded(written.size)
         family = family_of_layer(layer.media_type)
@@ -136,30 +136,3 @@ class PackedLayer:
 
     plain: Descriptor
     written: Descriptor | None = None
-
-
-def _iter_even(chunks: Iterable[Chunk]) -> Iterator[bytes]:
-    """The same bytes in pieces of one size: how they are cut may shape what is packed."""
-    held = bytearray()
-    for chunk in chunks:
-        held += chunk
-        while len(held) >= _PIECE:
-            yield bytes(held[:_PIECE])
-            del held[:_PIECE]
-    yield bytes(held)
-
-
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    observer: Observer
-    label: str
-    total: int | None
-
-    def watch(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        task = self.observer.start(self.label, self.total)
-        try:
-            for chunk in chunks:
-                task.advance(len(chunk))
-                yield chunk
-        finally:
-            task.finish()

@@ -12,7 +12,7 @@ from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.pipeline.base import Base, BaseFinder, Image, without_base
+from squashproxy.pipeline.base import Base, BaseFinder, Image, read_image, without_base
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.delivery import Delivery, PackedLayer, Tally
 from squashproxy.pipeline.options import CopyOptions
@@ -22,7 +22,7 @@ from squashproxy.pipeline.squashing import Squashed, packing_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.documents import in_place_of, parse_image, read_config, short
+from squashproxy.transports.documents import in_place_of, parse_image, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,7 @@ class ImageCopier:
                 f"{short(raw.digest)} of {self._source.name} {why}; copied as it is"
             )
             return self._copy_artifact(manifest, raw.digest)
-        image = Image(
-            self._source.name,
-            manifest,
-            read_config(self._source, manifest),
-            raw.digest,
-            self._source.packs,
-        )
+        image = read_image(self._source, manifest, raw.digest)
         check_platform(image, self._options)
         base = self._bases.choose(image, self._options, self._sink)
         if base.count == len(manifest.layers):
@@ -219,7 +213,7 @@ def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyO
 def unsquashable(manifest: ImageManifest) -> str | None:
     """Why a manifest's layers cannot be squashed, None where they can."""
     if not manifest.is_image:
-        return f"is no container image but {_kind_of(manifest)}"
+        return f"is no container image but an artifact of the type {manifest.kind!r}"
     for layer in manifest.layers:
         if mediatypes.is_encrypted(layer.media_type):
             return "has encrypted layers"
@@ -239,11 +233,6 @@ def check_platform(image: Image, options: CopyOptions) -> None:
             f"{image.name} is for {image.platform}, not for {asked}; leave --platform out or ask "
             "for what there is"
         )
-
-
-def _kind_of(manifest: ImageManifest) -> str:
-    kind = manifest.document.get("artifactType") or manifest.config.media_type
-    return f"an artifact of the type {kind!r}"
 
 
 def _size(blobs: Iterable[Descriptor]) -> int:

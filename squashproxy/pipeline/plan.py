@@ -8,7 +8,7 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener
+from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener, read_image
 from squashproxy.pipeline.fit import check_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
@@ -20,7 +20,7 @@ from squashproxy.pipeline.selection import select
 from squashproxy.pipeline.squashing import Squashed
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.documents import parse_image, read_config, short
+from squashproxy.transports.documents import parse_image, short
 
 
 def plan_image(
@@ -93,13 +93,7 @@ class _Job:
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
-        image = Image(
-            self.source.name,
-            manifest,
-            read_config(self.source, manifest),
-            raw.digest,
-            self.source.packs,
-        )
+        image = read_image(self.source, manifest, raw.digest)
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
         packs = self._packs(image, base)

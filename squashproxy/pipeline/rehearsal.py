@@ -80,10 +80,9 @@ class Rehearsal:
         first = 0 if choices.reads_base else len(layers)
         prefetched = Prefetch(layers, first, crew).layers
         merge = Merge(prefetched, choices)
-        for _ in merge.iter_spans():
-            pass
+        report = merge.run()
         self.end(merge, prefetched)
-        return Squashed(None, is_kept=True, report=merge.report)
+        return Squashed(None, is_kept=True, report=report)
 
 
 def _measure(chunks: Iterable[Chunk]) -> WrittenBlob:

@@ -13,9 +13,8 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.base import Image
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.progress import Observer
+from squashproxy.progress import Observer, watched
 from squashproxy.span import Inflated
-from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 
 _RATIO_FREE = 16 << 20
@@ -86,14 +85,9 @@ class SourceLayer:
 
     def iter_fetched(self) -> Iterator[bytes]:
         """The blob, verified when it was read to its end."""
-        task = self.observer.start(f"layer {self.number}/{self.count}", self.descriptor.size)
-        try:
-            with closed_after(self.source.iter_blob(self.descriptor)) as blob:
-                for chunk in blob:
-                    task.advance(len(chunk))
-                    yield chunk
-        finally:
-            task.finish("read")
+        label = f"layer {self.number}/{self.count}"
+        blob = self.source.iter_blob(self.descriptor)
+        yield from watched(blob, self.observer, label, self.descriptor.size, "read")
 
 
 def _read_rest(blob: Iterator[bytes]) -> None:

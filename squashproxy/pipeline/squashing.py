@@ -201,11 +201,10 @@ def _try_keep(
     watched.begin()
     merge = Merge(watched.layers, options)
     try:
-        for _ in merge.iter_spans():
-            pass
+        report = merge.run()
     except RestartNeeded:
         return None
-    if merge.report.touched or merge.report.empty:
+    if report.touched or report.empty:
         return None
     watched.end(merge)
-    return merge.report
+    return report

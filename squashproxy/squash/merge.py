@@ -70,6 +70,12 @@ class Merge:
         if not self.report.empty:
             yield New(END_OF_ARCHIVE)
 
+    def run(self) -> MergeReport:
+        """Merge for the report alone. Raises what `iter_spans` raises."""
+        for _ in self.iter_spans():
+            pass
+        return self.report
+
     def _iter_layer(self, number: int, decide: Decision) -> Iterator[Span]:
         self._judge.begin_layer(number)
         yield from self._iter_pass(number, decide)

@@ -62,7 +62,5 @@ def survey(layers: Sequence[Layer], options: MergeOptions) -> Survey:
     Raises what a merge raises, also DuplicatePath.
     """
     found = Survey()
-    merge = Merge(layers, replace(options, on_hidden=None, on_revived=None), found)
-    for _ in merge.iter_spans():
-        pass
+    Merge(layers, replace(options, on_hidden=None, on_revived=None), found).run()
     return found

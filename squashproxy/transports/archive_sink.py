@@ -14,40 +14,34 @@ from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.reference import Repository, parse_reference
+from squashproxy.transports.archive_source import ArchiveSource, open_archive_source
 from squashproxy.transports.base import Traits, WrittenBlob
-from squashproxy.transports.docker_archive import (
-    DockerArchiveSource,
-    familiar_name,
-    normal_name,
-)
+from squashproxy.transports.docker_archive import familiar_name, normal_name
+from squashproxy.transports.filed import FiledSink
 from squashproxy.transports.layout import (
     CONTAINERD_NAME,
     INDEX,
     LAYOUT,
     LAYOUT_DOCUMENT,
     REF_NAME,
-    LayoutSource,
     blob_path,
 )
 from squashproxy.transports.layout_index import empty_index, with_image
-from squashproxy.transports.opening import open_archive
 from squashproxy.transports.saved import MANIFEST
 from squashproxy.transports.tar_writer import TarWriter, Written
 
 _FOLDERS = ("blobs/", "blobs/sha256/")
 
 
-class ArchiveSink:
+class ArchiveSink(FiledSink):
     """One image, to be written as an archive; a file appears when the image is published.
 
     A docker archive holds an OCI layout and docker's `manifest.json`, as docker 25 and BuildKit
     write it. An archive that is there and holds other images is left alone: raises ArchiveError.
     """
 
-    repository = None
-
     def __init__(self, reference: ArchiveReference) -> None:
-        self._reference = reference
+        super().__init__(reference)
         self._is_docker = reference.transport is Transport.DOCKER_ARCHIVE
         path = Path(reference.path)
         self._is_file = not reference.is_stream and (path.is_file() or not path.exists())
@@ -55,16 +49,6 @@ class ArchiveSink:
         self._writer: TarWriter | None = None
         self._beginning = Lock()
         self._written: dict[Digest, Written] = {}
-
-    @property
-    def name(self) -> str:
-        """The reference, for people."""
-        return str(self._reference)
-
-    @property
-    def tag(self) -> str | None:
-        """The image's name in the archive."""
-        return self._reference.name
 
     @property
     def traits(self) -> Traits:
@@ -108,10 +92,6 @@ class ArchiveSink:
         """Whether the blob was written to the new archive."""
         return repository is None and blob.digest in self._written
 
-    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
-        """Archives have no neighbours."""
-        return False
-
     def write_blob(
         self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None
     ) -> WrittenBlob:
@@ -138,7 +118,7 @@ class ArchiveSink:
         self.write_manifest(manifest)
         writer = self._open_writer()
         for path, data in documents.items():
-            writer.add((data,), lambda _digest, path=path: path, None, None)  # type: ignore[misc]  # mypy does not infer a lambda's default
+            writer.add_document(path, data)
         writer.finish()
 
     def close(self) -> None:
@@ -149,7 +129,7 @@ class ArchiveSink:
             self._old.close()
 
     @property
-    def _old_image(self) -> LayoutSource | DockerArchiveSource:
+    def _old_image(self) -> ArchiveSource:
         if self._old is None:
             raise ArchiveError(f"{self.name} is not written yet, so it holds nothing")
         return self._old
@@ -187,7 +167,7 @@ class ArchiveSink:
             return self._writer
 
 
-def _open_old(reference: ArchiveReference) -> LayoutSource | DockerArchiveSource | None:
+def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
     """The image that the file holds and that is to be replaced; None where there is no file.
 
     Raises ArchiveError for a file that holds anything else.
@@ -196,7 +176,7 @@ def _open_old(reference: ArchiveReference) -> LayoutSource | DockerArchiveSource
     if reference.is_stream or not path.is_file() or not path.stat().st_size:
         return None
     try:
-        old = _open_source(reference)
+        old = open_archive_source(reference)
         try:
             others = old.names - {_own_name(reference)} if reference.name else set()
         except BaseException:
@@ -221,10 +201,3 @@ def _own_name(reference: ArchiveReference) -> str:
     """The image's name as the archive's `names` have it."""
     name = reference.name or ""
     return normal_name(name) if reference.transport is Transport.DOCKER_ARCHIVE else name
-
-
-def _open_source(reference: ArchiveReference) -> LayoutSource | DockerArchiveSource:
-    files = open_archive(reference.path)
-    if reference.transport is Transport.DOCKER_ARCHIVE:
-        return DockerArchiveSource(files, reference)
-    return LayoutSource(files, reference)

@@ -7,12 +7,11 @@ from pathlib import Path
 from squashproxy.errors import NoSuchImage
 from squashproxy.location import ArchiveReference, Transport
 from squashproxy.transports.archive_sink import ArchiveSink
+from squashproxy.transports.archive_source import open_archive_source
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.docker_archive import DockerArchiveSource
 from squashproxy.transports.files import Folder
 from squashproxy.transports.layout import LayoutSource
 from squashproxy.transports.layout_sink import LayoutSink
-from squashproxy.transports.opening import open_archive
 
 
 def open_source(reference: ArchiveReference) -> ImageSource:
@@ -23,10 +22,7 @@ def open_source(reference: ArchiveReference) -> ImageSource:
             what = "is no folder; name a tar as oci-archive:" if root.exists() else "is not there"
             raise NoSuchImage(f"the OCI layout {root} {what}")
         return LayoutSource(Folder(root), reference)
-    files = open_archive(reference.path)
-    if reference.transport is Transport.OCI_ARCHIVE:
-        return LayoutSource(files, reference)
-    return DockerArchiveSource(files, reference)
+    return open_archive_source(reference)
 
 
 def open_sink(reference: ArchiveReference) -> ImageSink:

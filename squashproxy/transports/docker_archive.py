@@ -7,41 +7,26 @@ from functools import cached_property, partial
 
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import ArchiveError, BadReference, FormatError
-from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
 from squashproxy.reference import DOCKER_HUB, Reference, parse_reference
 from squashproxy.transports import legacy, saved
-from squashproxy.transports.files import Files, read_file
+from squashproxy.transports.filed import FiledSource
+from squashproxy.transports.files import read_file
 from squashproxy.transports.layout import INDEX, NO_NAME, no_such_image
 from squashproxy.transports.saved import MANIFEST, SavedImage
 
 _LIBRARY = "library/"
 
 
-class DockerArchiveSource:
+class DockerArchiveSource(FiledSource):
     """One image of a docker archive.
 
     Archives of docker 25 and later and of BuildKit hold an OCI layout as well, whose manifest is
     then the image's. For others one is made up, in Docker's schema 2.
     """
 
-    repository = None
     packs = False
-
-    def __init__(self, files: Files, reference: ArchiveReference) -> None:
-        self._files = files
-        self._reference = reference
-
-    @property
-    def name(self) -> str:
-        """The reference, for people."""
-        return str(self._reference)
-
-    @property
-    def spooled_bytes(self) -> int:
-        """What went to a temporary file."""
-        return self._files.spooled_bytes
 
     def find_digest(self) -> Digest:
         """The digest of the image's manifest. Raises NoSuchImage, ArchiveError, FormatError."""
@@ -64,10 +49,6 @@ class DockerArchiveSource:
         if path is None:
             raise ArchiveError(f"{self._files.name} holds no blob {blob.digest} of {self.name}")
         return iter(Verified(self._files.iter_file(path), blob.digest, blob.size, what))
-
-    def close(self) -> None:
-        """Let go of the archive."""
-        self._files.close()
 
     @property
     def names(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from squashproxy.errors import ArchiveError
+from squashproxy.errors import ArchiveError, reason_of
 
 CHUNK = 256 << 10
 
@@ -100,5 +100,4 @@ class Folder:
         """Nothing to do: no file stays open."""
 
     def _unreadable(self, path: str, error: OSError) -> ArchiveError:
-        reason = (error.strerror or str(error)).lower()
-        return ArchiveError(f"{self._root / path} could not be read: {reason}")
+        return ArchiveError(f"{self._root / path} could not be read: {reason_of(error)}")

@@ -18,6 +18,7 @@ from squashproxy.oci.manifest import (
 )
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.reference import parse_reference
+from squashproxy.transports.filed import FiledSource
 from squashproxy.transports.files import Files, read_file
 
 INDEX = "index.json"
@@ -111,25 +112,14 @@ class Layout:
         return ArchiveError(f"{self.name} is no OCI layout: {why}")
 
 
-class LayoutSource:
+class LayoutSource(FiledSource):
     """An image, or an index, in a layout."""
 
-    repository = None
     packs = True
 
     def __init__(self, files: Files, reference: ArchiveReference) -> None:
+        super().__init__(files, reference)
         self._layout = Layout(files)
-        self._reference = reference
-
-    @property
-    def name(self) -> str:
-        """The reference, for people."""
-        return str(self._reference)
-
-    @property
-    def spooled_bytes(self) -> int:
-        """What went to a temporary file."""
-        return self._layout.files.spooled_bytes
 
     @property
     def names(self) -> frozenset[str]:
@@ -152,10 +142,6 @@ class LayoutSource:
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
         """The bytes of a blob; size and digest are checked."""
         return self._layout.iter_blob(blob)
-
-    def close(self) -> None:
-        """Let go of the archive."""
-        self._layout.files.close()
 
 
 def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage:

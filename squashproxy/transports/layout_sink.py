@@ -12,12 +12,13 @@ from threading import Lock
 from typing import IO
 
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError
+from squashproxy.errors import ArchiveError, IntegrityError, reason_of
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.reference import Repository
 from squashproxy.transports.base import Traits, WrittenBlob
+from squashproxy.transports.filed import FiledSink
 from squashproxy.transports.files import Folder
 from squashproxy.transports.layout import (
     INDEX,
@@ -33,34 +34,23 @@ from squashproxy.transports.opening import write_all
 _FILE_MODE = 0o644
 
 
-class LayoutSink:
+class LayoutSink(FiledSink):
     """A name in a layout, to be written; the folder is made where there is none.
 
     Several may write into one folder at once. Raises ArchiveError for a folder of anything else.
     """
 
-    repository = None
     traits = Traits(docker=False)
     spooled_bytes = 0
 
     def __init__(self, reference: ArchiveReference) -> None:
-        self._reference = reference
+        super().__init__(reference)
         self._root = Path(reference.path)
         self._layout = Layout(Folder(self._root))
         self._new: list[Path] = []
         self._lock: int | None = None
         self._beginning = Lock()
         self._check()
-
-    @property
-    def name(self) -> str:
-        """The reference, for people."""
-        return str(self._reference)
-
-    @property
-    def tag(self) -> str | None:
-        """The image's name in the layout."""
-        return self._reference.name
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:
         """What the name (by default the sink's own) points to now, None for nothing."""
@@ -84,10 +74,6 @@ class LayoutSink:
         with self._beginning:
             self._hold()
         return self._layout.has_blob(blob)
-
-    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
-        """Layouts have no neighbours."""
-        return False
 
     def write_blob(
         self,
@@ -241,5 +227,4 @@ class LayoutSink:
             os.close(lock)
 
     def _refused(self, error: OSError) -> ArchiveError:
-        reason = (error.strerror or str(error)).lower()
-        return ArchiveError(f"{self._root} could not be written: {reason}")
+        return ArchiveError(f"{self._root} could not be written: {reason_of(error)}")

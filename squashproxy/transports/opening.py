@@ -11,7 +11,7 @@ from select import select
 from typing import IO
 
 from squashproxy.codec.packing import iter_unpacked, sniff
-from squashproxy.errors import ArchiveError, UsageError
+from squashproxy.errors import ArchiveError, UsageError, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.transports.files import CHUNK
@@ -52,8 +52,7 @@ def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
             return os.fdopen(os.dup(_STDIN), "rb", buffering=0)
         return Path(path).open("rb", buffering=0)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ArchiveError(f"{name} could not be opened: {reason}") from error
+        raise ArchiveError(f"{name} could not be opened: {reason_of(error)}") from error
 
 
 def _index(stream: IO[bytes], name: str) -> Tarball:
@@ -87,10 +86,9 @@ def new_spool() -> IO[bytes]:
     try:
         return tempfile.TemporaryFile(prefix="squashproxy-", buffering=0)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise ArchiveError(
-            f"no temporary file can be made in {tempfile.gettempdir()}: {reason}; set TMPDIR to a "
-            "folder with room"
+            f"no temporary file can be made in {tempfile.gettempdir()}: {reason_of(error)}; set "
+            "TMPDIR to a folder with room"
         ) from error
 
 
@@ -101,10 +99,9 @@ def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
         try:
             write_all(spool, chunk)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
             raise ArchiveError(
-                f"{name} does not fit into {tempfile.gettempdir()} ({reason}); set TMPDIR to a "
-                "folder with room"
+                f"{name} does not fit into {tempfile.gettempdir()} ({reason_of(error)}); set "
+                "TMPDIR to a folder with room"
             ) from error
         size += len(chunk)
     return size
@@ -131,8 +128,7 @@ def _read_once(stream: IO[bytes], name: str) -> Iterator[bytes]:
                 continue
             chunk = stream.read(CHUNK)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ArchiveError(f"{name} could not be read: {reason}") from error
+            raise ArchiveError(f"{name} could not be read: {reason_of(error)}") from error
         if not chunk:
             return
         yield chunk

@@ -27,11 +27,11 @@ from squashproxy.oci.mediatypes import (
     Family,
     layer_type,
 )
+from squashproxy.transports.documents import MAX_CONFIG
 from squashproxy.transports.files import Files, missing, read_file
 from squashproxy.transports.layout import INDEX, Layout, blob_path
 
 MANIFEST = "manifest.json"
-MAX_CONFIG = 16 << 20
 _BLOBS = "blobs/"
 _MAGIC = 4
 

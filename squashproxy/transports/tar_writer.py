@@ -13,7 +13,7 @@ from threading import Lock
 from typing import IO
 
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError, UsageError
+from squashproxy.errors import ArchiveError, IntegrityError, UsageError, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.transports.files import CHUNK
 from squashproxy.transports.opening import fill_spool, new_spool, write_all
@@ -58,6 +58,13 @@ class TarWriter:
         """Add a directory."""
         with self._lock:
             self._write(_header(path, 0, tarfile.DIRTYPE))
+
+    def add_document(self, path: str, data: bytes) -> None:
+        """Add a small file under its own path."""
+        with self._lock:
+            self._write(_header(path, len(data)))
+            self._write(data)
+            self._pad(len(data))
 
     def add(
         self, chunks: Iterable[Chunk], path_of: PathOf, digest: Digest | None, size: int | None
@@ -181,13 +188,12 @@ class TarWriter:
         self._at = start
 
     def _refused(self, error: OSError) -> ArchiveError:
-        reason = (error.strerror or str(error)).lower()
         if isinstance(error, BrokenPipeError):
             return ArchiveError(
                 f"{self.name} was closed by its reader after {self._at} bytes; see what that says"
             )
         return ArchiveError(
-            f"{self.name} could not be written: {reason}; nothing of it was left behind"
+            f"{self.name} could not be written: {reason_of(error)}; nothing of it was left behind"
         )
 
 

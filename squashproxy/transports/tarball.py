@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from squashproxy.errors import ArchiveError
+from squashproxy.errors import ArchiveError, reason_of
 from squashproxy.transports.files import CHUNK, missing
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -91,8 +91,7 @@ class Tarball:
         try:
             return os.pread(self._stream.fileno(), count, at)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise ArchiveError(f"{self._name} could not be read: {reason}") from error
+            raise ArchiveError(f"{self._name} could not be read: {reason_of(error)}") from error
 
     def _read_index(self) -> None:
         try:

@@ -95,9 +95,8 @@ def _platform(source: ImageReader, raw: RawManifest) -> Platform:
 def _image(source: ImageReader, raw: RawManifest) -> ImageManifest:
     manifest = parse_image(raw, source.name)
     if not manifest.is_image:
-        kind = manifest.document.get("artifactType") or manifest.config.media_type
         raise FormatError(
-            f"the manifest {short(raw.digest)} of {source.name} is an artifact of type {kind!r} "
-            "and no container image; there is no tree to compare"
+            f"the manifest {short(raw.digest)} of {source.name} is an artifact of type "
+            f"{manifest.kind!r} and no container image; there is no tree to compare"
         )
     return manifest

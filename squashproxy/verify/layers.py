@@ -9,7 +9,7 @@ from squashproxy.codec.packing import iter_unpacked
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.progress import Observer
+from squashproxy.progress import Observer, watched
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import short
@@ -67,11 +67,6 @@ class ImageLayer:
 
     def _iter_fetched(self, observer: Observer) -> Iterator[bytes]:
         """The blob, verified when it was read to its end."""
-        task = observer.start(f"layer {self.number + 1}/{self.count}", self.descriptor.size)
-        try:
-            with closed_after(self.source.iter_blob(self.descriptor)) as blob:
-                for chunk in blob:
-                    task.advance(len(chunk))
-                    yield chunk
-        finally:
-            task.finish("read")
+        label = f"layer {self.number + 1}/{self.count}"
+        blob = self.source.iter_blob(self.descriptor)
+        yield from watched(blob, observer, label, self.descriptor.size, "read")

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squashproxy.codec.encoder import BLOCK, Recompressor, iter_blocks
+from squashproxy.codec.encoder import Recompressor
 from squashproxy.codec.packing import iter_packed
+from squashproxy.codec.pieces import BLOCK, iter_even
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Inflated, Kept, New, Span
 from tests.codec.blobs import CONTENT, iter_pieces, unpacked
@@ -135,12 +136,12 @@ def test_zstd_jobs_in_threads_do_not_shape_the_blob() -> None:
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(1, 30))
 def test_blocks_are_even_but_the_last(datas: list[bytes], size: int) -> None:
-    blocks = list(iter_blocks([New(data) for data in datas], size))
+    blocks = list(iter_even(datas, size))
     assert b"".join(blocks) == b"".join(datas)
     assert all(len(block) == size for block in blocks[:-1])
     assert all(0 < len(block) <= size for block in blocks[-1:])
 
 
 def test_a_span_larger_than_a_block_is_cut() -> None:
-    blocks = list(iter_blocks([Kept(0, 0, memoryview(LARGE), (Inflated(LARGE),))], BLOCK))
+    blocks = list(iter_even([memoryview(LARGE)], BLOCK))
     assert [len(block) for block in blocks[:-1]] == [BLOCK] * (len(LARGE) // BLOCK)

@@ -19,8 +19,8 @@ from squashproxy.testing import index_of
 from squashproxy.transports import archives
 from tests.pipeline.images import ARM64, app
 from tests.pipeline.lab import Lab
+from tests.transports.copying import NEW, TREE, copy, tree_of
 from tests.transports.places import KINDS, open_places
-from tests.transports.test_any_to_any import NEW, TREE, copy, tree_of
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,6 @@ import pytest
 
 from tests.bench.tools import find_crane
 from tests.model.node import compare_trees
-from tests.model.untar import read_tree
 from tests.pipeline.images import LAYERS
 from tests.real.archivers import (
     DOCKER_READERS,
@@ -28,10 +27,10 @@ from tests.real.judges import Judges, push_layout, run
 from tests.real.layout import LayoutWriter
 from tests.real.registries import RealRegistry
 from tests.real.scan import scan_tree
+from tests.transports.copying import TREE
 
 pytestmark = pytest.mark.real
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "squashproxy-tests"
-TREE = read_tree([layer.tar() for layer in LAYERS])
 HAS_DOCKER = why_no_docker() is None
 ALL_WRITERS = {**WRITERS, **(DOCKER_WRITERS if HAS_DOCKER else {})}
 ALL_READERS = {**READERS, **(DOCKER_READERS if HAS_DOCKER else {})}

@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 
-from squashproxy.digest import digest_of
 from squashproxy.errors import UsageError
 from squashproxy.oci import mediatypes
-from squashproxy.oci.descriptor import parse_descriptor
 from squashproxy.oci.mediatypes import Family
-from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.plan import plan_image
-from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Repository
 from squashproxy.testing import BuiltImage, BuiltIndex, Packing, index_of
-from squashproxy.transports.base import ImageSource
-from tests.model.node import Node
-from tests.model.untar import read_tree
-from tests.pipeline.images import ARM64, LAYERS, app, base
-from tests.pipeline.lab import UNPACK, Listener, options
+from tests.pipeline.images import ARM64, app, base
+from tests.pipeline.lab import Listener, options
+from tests.transports.copying import NEW, TREE, copy, tree_of
 from tests.transports.places import HOLDING_INDEXES, KINDS, Place, open_places
 
-TREE = read_tree([layer.tar() for layer in LAYERS])
 PAIRS = [pytest.param(one, two, id=f"{one}-to-{two}") for one in KINDS for two in KINDS]
-NEW = "new:1"
-
-
-def copy(old: Place, new: Place, **choices: object) -> CopyResult:
-    sink = new.sink(NEW)
-    try:
-        return copy_image(
-            old.source(),
-            sink,
-            options(**choices),  # type: ignore[arg-type]  # any of the options
-            open_source=old.open,
-            observer=Listener(),
-            clock=time.monotonic,
-        )
-    finally:
-        sink.close()
-
-
-def tree_of(source: ImageSource) -> dict[bytes, Node]:
-    """What the image unpacks to; all that its documents say of its blobs must be true."""
-    manifest = json.loads(source.read_manifest().data)
-    config = json.loads(read(source, manifest["config"]))
-    tars = []
-    for layer, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
-        tars.append(UNPACK[layer["mediaType"]](read(source, layer)))
-        assert digest_of(tars[-1]) == diff_id
-    return read_tree(tars)
-
-
-def read(source: ImageSource, descriptor: dict[str, object]) -> bytes:
-    return b"".join(source.iter_blob(parse_descriptor(descriptor, "a blob")))
 
 
 @pytest.mark.parametrize(("one", "two"), PAIRS)

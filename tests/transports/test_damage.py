@@ -13,8 +13,8 @@ from squashproxy.location import ArchiveReference, Transport
 from squashproxy.testing import Packing
 from squashproxy.transports import archives
 from tests.pipeline.images import LAYERS, app
+from tests.transports.copying import TREE, tree_of
 from tests.transports.tars import docker_1_9, docker_20, docker_25, tar_of
-from tests.transports.test_any_to_any import TREE, tree_of
 
 ARCHIVES = {
     "docker 1.9": docker_1_9([layer.tar() for layer in LAYERS], "app:1"),

@@ -17,8 +17,8 @@ from squashproxy.oci.manifest import ImageManifest, parse_manifest
 from squashproxy.testing import BuiltImage, ImageBuilder, LayerBuilder, Packing
 from squashproxy.transports import archives
 from squashproxy.transports.base import ImageSource
-from tests.model.untar import read_tree
 from tests.pipeline.images import LAYERS, app
+from tests.transports.copying import TREE, tree_of
 from tests.transports.tars import (
     Content,
     Link,
@@ -29,9 +29,7 @@ from tests.transports.tars import (
     listed,
     tar_of,
 )
-from tests.transports.test_any_to_any import tree_of
 
-TREE = read_tree([layer.tar() for layer in LAYERS])
 PLAIN = app(packing=Packing.NONE)
 PACKED = app()
 OTHER = ImageBuilder().layer(LayerBuilder().file("other", b"1"), Packing.NONE).build()
