@@ -9,9 +9,11 @@ from squashproxy.digest import Digest
 from squashproxy.errors import TreesDiffer
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
+from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.results import PlatformCopy
-from squashproxy.progress import Observer
+from squashproxy.progress import Observer, watched
 from squashproxy.transports.base import ImageReader, ImageSink, ImageSource
+from squashproxy.transports.documents import parse_image
 from squashproxy.verify.verification import verify_images
 
 
@@ -26,12 +28,14 @@ def prove(
 ) -> None:
     """Unpack source and result, image by image, with the code of `verify`, which is not the copy's.
 
-    `final` is what the sink is going to publish. Images that stayed as they are need no proof.
-    Raises TreesDiffer, and what reading an image raises.
+    `final` is what the sink is going to publish. Of images that stayed as they are the target's
+    blobs are read: what it held of them before may be damaged. Raises TreesDiffer, IntegrityError,
+    and what reading an image raises.
     """
     arrived = _Result(sink, final)
     for platform in platforms:
         if platform.digest == platform.source_digest:
+            _check_blobs(arrived, Digest(platform.digest), observer)
             continue
         before = _Pinned(source, Digest(platform.source_digest))
         after = _Pinned(arrived, Digest(platform.digest))
@@ -45,6 +49,16 @@ def prove(
                 f"{first.kind} of {first.path!r} ({first.a} became {first.b}); this is a bug in "
                 "squashproxy, report it"
             )
+
+
+def _check_blobs(arrived: ImageReader, digest: Digest, observer: Observer) -> None:
+    """Read what an image is made of, even where nobody can unpack it: each digest is checked."""
+    manifest = parse_image(arrived.read_manifest(digest), arrived.name)
+    layers = [layer for layer in manifest.layers if not is_foreign(layer.media_type)]
+    for number, blob in enumerate((manifest.config, *layers)):
+        label = f"layer {number}/{len(layers)}" if number else "config"
+        for _ in watched(arrived.iter_blob(blob), observer, label, blob.size, "read"):
+            pass
 
 
 class _Result:

@@ -36,6 +36,15 @@ class ImageLayer:
             f"{self.source.name}"
         )
 
+    def check(self, observer: Observer) -> None:
+        """Read the blob to its end for its digest alone.
+
+        Raises IntegrityError, and what reading a blob that is not there raises.
+        """
+        with closed_after(self._iter_fetched(observer)) as blob:
+            for _ in blob:
+                pass
+
     def apply_to(self, tree: Tree, observer: Observer) -> None:
         """Read the layer once, to its end, and apply it.
 

@@ -68,16 +68,17 @@ def _platform_text(image: PlatformImage | None) -> str:
 
 
 def _compare(a: PlatformImage, b: PlatformImage, observer: Observer) -> Comparison:
-    """Unpack and compare; layers that both images begin with are read once, from A.
+    """Unpack and compare; layers that both images begin with are unpacked once, from A.
 
     Those are the leading ones with the same blob. The same diff ID is not enough: it is a claim,
-    which only reading the blob proves. The tree of the common layers is copied as to directories
-    and names; the copy shares its inodes.
+    which only reading the blob proves. What B keeps under that digest is a claim as well, so its
+    blobs are read, too. The tree of the common layers is copied as to directories and names; the
+    copy shares its inodes.
     """
     ours, theirs = a.read_layers(), b.read_layers()
     common = _count_common(ours, theirs)
     tree = Tree()
-    for layer in ours[:common]:
+    for layer, other_layer in zip(ours[:common], theirs, strict=False):
         if is_foreign(layer.descriptor.media_type):
             observer.warn(
                 f"{layer.where} may not be distributed, so registries do not hold it; both images "
@@ -85,6 +86,7 @@ def _compare(a: PlatformImage, b: PlatformImage, observer: Observer) -> Comparis
             )
         else:
             layer.apply_to(tree, observer)
+            other_layer.check(observer)
     other = tree.copy()
     for layer in ours[common:]:
         layer.apply_to(tree, observer)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.errors import TreesDiffer, UsageError
+from squashproxy.errors import IntegrityError, TreesDiffer, UsageError
 from squashproxy.location import ArchiveReference, Transport
-from squashproxy.oci.mediatypes import Family
+from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, Family
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
 from squashproxy.squash.judge import Judge
-from squashproxy.testing import index_of
+from squashproxy.testing import BuiltImage, ImageBuilder, index_of
 from squashproxy.transports import archives
-from tests.pipeline.images import ARM64, app
+from squashproxy.transports.layout import blob_path
+from tests.pipeline.images import ARM64, OS, app
 from tests.pipeline.lab import Lab
 from tests.transports.copying import NEW, TREE, copy, tree_of
-from tests.transports.places import KINDS, open_places
+from tests.transports.places import KINDS, Place, open_places
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,8 +43,44 @@ def test_every_platform_of_an_index(lab: Lab, family: Family) -> None:
         for exchange in lab.new.requests
         if exchange.method == "GET" and "/blobs/sha256:" in exchange.path
     }
-    kept = app(family).layers[0].digest
-    assert read == lab.new.blobs("app") - {kept}, "what both begin with is read once, at the source"
+    assert read == lab.new.blobs("app"), "what the target held before may be damaged, too"
+
+
+def _sealed() -> BuiltImage:
+    """An image that is copied as it is, since nobody but its owner can unpack it."""
+    first, *_ = app().layers
+    encrypted = replace(first, media_type=OCI_LAYER_GZIP + "+encrypted")
+    return ImageBuilder().layer(OS).stored_layer(encrypted, app().diff_ids[0]).build()
+
+
+@pytest.mark.parametrize(
+    ("image", "base"),
+    [
+        pytest.param(app(), "1", id="base-kept"),
+        pytest.param(app(), "4", id="nothing-to-squash"),
+        pytest.param(_sealed(), "auto", id="encrypted"),
+    ],
+)
+def test_a_damaged_blob_that_the_layout_held_before_is_not_published_again(
+    image: BuiltImage, base: str, tmp_path: Path
+) -> None:
+    """A layout knows its blobs by name and size, and this damage changes neither."""
+    with open_places(tmp_path, "oci", "oci") as (old, new):
+        _write(old, image)
+        copy(old, new, base=base, verify=True)
+        held = new.folder / "layout" / blob_path(image.layers[0].digest)
+        held.write_bytes(held.read_bytes()[:-1] + b"!")
+        with pytest.raises(IntegrityError, match="has the digest"):
+            copy(old, new, base=base, verify=True, force=True)
+
+
+def _write(place: Place, image: BuiltImage) -> None:
+    """The image with all its blobs, of which those from elsewhere come from the story's own."""
+    sink = place.sink()
+    for digest, data in {**app().blobs, **image.blobs}.items():
+        sink.write_blob((data,), digest, len(data))
+    sink.publish(image.manifest)
+    sink.close()
 
 
 @pytest.fixture

@@ -123,7 +123,20 @@ def test_every_layer_is_a_task_that_the_observer_sees(lab: Lab) -> None:
     lab.put(image_of(OS, TOP), "other:1")
     listener = Listener()
     verify(lab.source(), lab.source("other:1"), listener)
-    assert listener.labels == ["layer 1/2", "layer 2/2", "layer 2/2"]
+    assert listener.labels == ["layer 1/2", "layer 1/2", "layer 2/2", "layer 2/2"]
+
+
+@pytest.mark.parametrize("damaged", ["old", "new"])
+def test_damage_in_a_layer_that_both_begin_with_is_found_on_either_side(
+    lab: Lab, damaged: str
+) -> None:
+    built = image_of(OS, APP)
+    lab.put(built)
+    built.push(lab.new, "app", "1")
+    side = getattr(lab, damaged)
+    side.arm(Fault("GET", built.layers[0].digest, FaultKind.CORRUPT, after_bytes=20, times=100))
+    with pytest.raises(IntegrityError, match=rf"blob .* of {side.host}/app.* has the digest"):
+        verify(lab.source(), target(lab))
 
 
 @dataclass(slots=True)
