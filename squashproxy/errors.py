@@ -23,6 +23,7 @@
     ├── BaseMismatch                 the base asked for is no prefix of the image's layers
     ├── LimitExceeded                a limit the user set (or the default) was passed
     ├── Ambiguous                    `--strict`: unpackers disagree about this layer
+    ├── ReportLost                   the work is done, but its report could not be written
     └── StreamConsumed               a stream was read a second time: a bug in the caller
 
 The text of an error is one sentence for a person: what, where, what to do.
@@ -156,6 +157,10 @@ class LimitExceeded(SquashproxyError):
 
 class Ambiguous(SquashproxyError):
     """Unpackers disagree about a layer, and `--strict` was given."""
+
+
+class ReportLost(SquashproxyError):
+    """The work is done, but what there is to say of it could not be written."""
 
 
 class StreamConsumed(SquashproxyError):

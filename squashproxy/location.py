@@ -19,7 +19,7 @@ _ELSEWHERE = {
     "dir": "copy it to oci:DIR first",
     "tarball": "name it as docker-archive: or oci-archive:",
 }
-_STREAMS = ("/dev/stdin", "/dev/stdout")
+_STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1")
 _PINNED = re.compile(r"(.*)@(sha(?:256|512):[0-9a-f]*)", re.DOTALL)
 
 

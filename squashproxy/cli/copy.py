@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options
+from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
 from squashproxy.errors import UsageError
@@ -17,8 +17,6 @@ from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.report.copying import show_copy
-from squashproxy.report.documents import to_json
-from squashproxy.report.screen import Screen
 
 
 @click.command(
@@ -69,10 +67,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
             )
         for warning in result.warnings:
             observer.warn(warning)
-    if common.as_json:
-        click.echo(to_json(result))
-    elif not common.quiet:
-        show_copy(Screen(sys.stderr if is_piped else None), result)
+    write_report(common, result, show_copy, aside=is_piped)
 
 
 def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:

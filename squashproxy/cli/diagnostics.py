@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from squashproxy.report.screen import printable
+
 _LOGGER = logging.getLogger("squashproxy")
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 TRACEBACK_VERBOSITY = 2
@@ -62,7 +64,8 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         kind = "warning: " if record.levelno == logging.WARNING else ""
-        return self._with_traceback(f"squashproxy: {kind}{record.getMessage()}", record)
+        sentence = printable(record.getMessage())
+        return self._with_traceback(f"squashproxy: {kind}{sentence}", record)
 
     def _with_traceback(self, line: str, record: logging.LogRecord) -> str:
         if not record.exc_info:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import click
 
 from squashproxy.cli.options import CommonOptions, common_options
+from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session
 from squashproxy.cli.verbs import examples
 from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.inspect import inspect_image
-from squashproxy.report.documents import to_json
 from squashproxy.report.inspection import show_inspection
-from squashproxy.report.screen import Screen
 
 
 @click.command(
@@ -28,7 +27,4 @@ def inspect(common: CommonOptions, reference: Location) -> None:
     """
     with open_session(common) as session:
         inspection = inspect_image(session.open_source(reference))
-    if common.as_json:
-        click.echo(to_json(inspection))
-    else:
-        show_inspection(Screen(), inspection)
+    write_report(common, inspection, show_inspection)

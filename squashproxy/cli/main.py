@@ -14,6 +14,7 @@ from click.shell_completion import shell_complete
 
 from squashproxy import __version__
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
+from squashproxy.cli.standard_streams import secure_standard_streams
 from squashproxy.cli.verbs import VerbGroup, examples
 from squashproxy.errors import SquashproxyError, reason_of
 
@@ -55,6 +56,7 @@ def squashproxy(context: click.Context, *, show_version: bool, verbose: int) -> 
 
 def main() -> None:
     """Run the process's command line and exit."""
+    secure_standard_streams()
     diagnostics = Diagnostics(json_lines=wants_json_lines(sys.argv[1:]))
     sys.excepthook = lambda kind, error, trace: _tell_bug(diagnostics, kind, error, trace)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -85,7 +87,6 @@ def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int
         )
         return _INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()
         return _FAILED
     except OSError as error:
         diagnostics.fail(_system_sentence(error), error)
@@ -115,11 +116,6 @@ def _usage_sentence(error: click.ClickException) -> str:
 def _system_sentence(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{reason_of(error)}; the system refused it to squashproxy"
-
-
-def _silence_stdout() -> None:
-    """Nobody reads any more: let the interpreter's last flush go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell_bug(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,16 @@ import click
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options, parse_size
+from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
 from squashproxy.errors import UsageError
 from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold
-from squashproxy.report.documents import to_json
 from squashproxy.report.page.document import render_page
 from squashproxy.report.page.writing import write_whole
 from squashproxy.report.planning import show_plan
-from squashproxy.report.screen import Screen
 from squashproxy.report.violations import iter_violations
 
 _FAILED = 1
@@ -92,19 +92,17 @@ def plan(
             )
         for warning in result.warnings:
             observer.warn(warning)
-    if common.as_json:
-        click.echo(to_json(result))
-    elif not common.quiet:
-        show_plan(Screen(), result)
-    if page is not None:
-        write_whole(page, render_page(result))
-    _fail_over(list(iter_violations(result, thresholds)))
-
-
-def _fail_over(violations: list[str]) -> None:
-    """Tell what must not be, behind the whole report, and end with the exit code of a failure."""
-    context = click.get_current_context()
-    for sentence in violations:
-        context.ensure_object(Diagnostics).fail(sentence)
+    violations = list(iter_violations(result, thresholds))
+    with ExitStack() as outputs:  # each is written whatever becomes of those before it
+        outputs.callback(_tell, violations)
+        outputs.callback(write_report, common, result, show_plan)
+        if page is not None:
+            write_whole(page, render_page(result))
     if violations:
-        context.exit(_FAILED)
+        click.get_current_context().exit(_FAILED)
+
+
+def _tell(violations: list[str]) -> None:
+    diagnostics = click.get_current_context().ensure_object(Diagnostics)
+    for sentence in violations:
+        diagnostics.fail(sentence)

@@ -8,13 +8,12 @@ import click
 
 from squashproxy.cli.images import platform_option
 from squashproxy.cli.options import CommonOptions, common_options
+from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.platform import Platform
-from squashproxy.report.documents import to_json
-from squashproxy.report.screen import Screen
 from squashproxy.report.verifying import show_verification
 from squashproxy.verify.verification import verify_images
 
@@ -56,9 +55,6 @@ def verify(
             observer=observer,
             clock=time.monotonic,
         )
-    if common.as_json:
-        click.echo(to_json(result))
-    elif not common.quiet:
-        show_verification(Screen(), result)
+    write_report(common, result, show_verification)
     if not result.identical:
         context.exit(DIFFERENT)

@@ -11,7 +11,7 @@ def show_inspection(screen: Screen, inspection: Inspection) -> None:
     """Write what a reference points to: the document, and every platform's image."""
     screen.line(inspection.reference, "bold")
     screen.line(f"digest      {inspection.digest}")
-    screen.line(f"media type  {printable(inspection.media_type)}")
+    screen.line(f"media type  {inspection.media_type}")
     _show_pairs(screen, "annotation", inspection.annotations)
     if inspection.attestations:
         screen.line(f"and {count_text(inspection.attestations, 'attestation')} of a build")
@@ -24,16 +24,16 @@ def show_inspection(screen: Screen, inspection: Inspection) -> None:
 
 def _show_image(screen: Screen, image: ImageDetails) -> None:
     screen.line(
-        f"{printable(image.platform)}: {count_text(len(image.layers), 'layer')}, "
+        f"{image.platform}: {count_text(len(image.layers), 'layer')}, "
         f"{size_text(image.compressed)}",
         "bold",
     )
     screen.line(f"digest      {image.digest}")
-    screen.line(f"media type  {printable(image.media_type)}")
+    screen.line(f"media type  {image.media_type}")
     if image.created:
-        screen.line(f"created     {printable(image.created)}")
+        screen.line(f"created     {image.created}")
     if image.squashed_from:
-        screen.line(f"squashed    by squashproxy from {printable(image.squashed_from)}")
+        screen.line(f"squashed    by squashproxy from {image.squashed_from}")
     _show_pairs(screen, "annotation", image.annotations)
     _show_pairs(screen, "label", image.labels)
     table = screen.table("#", "layer", "media type", "packed", left=3)
@@ -50,4 +50,4 @@ def _show_image(screen: Screen, image: ImageDetails) -> None:
 
 def _show_pairs(screen: Screen, kind: str, pairs: dict[str, str]) -> None:
     for key in sorted(pairs):
-        screen.line(f"{kind:<11} {printable(key)}={printable(pairs[key])}")
+        screen.line(f"{kind:<11} {key}={pairs[key]}")

@@ -9,7 +9,7 @@ from squashproxy.pipeline.results import (
     PlatformPlan,
     Suspect,
 )
-from squashproxy.report.screen import COLUMN_GAP, Screen, printable
+from squashproxy.report.screen import COLUMN_GAP, Screen
 from squashproxy.report.sizes import (
     UNIT_NOTE,
     count_text,
@@ -135,7 +135,7 @@ def _show_secrets(screen: Screen, plan: PlatformPlan) -> None:
     shown = secrets[:_SUSPECTS]
     width = max((len(suspect.rule) for suspect in shown), default=0)
     for suspect in shown:
-        screen.line(f"  {suspect.rule:<{width}}  {_place(suspect)}: {printable(suspect.path)}")
+        screen.line(f"  {suspect.rule:<{width}}  {_place(suspect)}: {suspect.path}")
     if plan.secrets > len(shown):
         screen.line(f"  and {plan.secrets - len(shown):,} more; --json lists up to 1,000 of them")
 
@@ -149,7 +149,7 @@ def _show_caches(screen: Screen, plan: PlatformPlan) -> None:
     width = max(len(size_text(cache.size)) for cache in caches)
     for cache in caches:
         screen.line(
-            f"  {size_text(cache.size):>{width}}  {_place(cache)}: {printable(cache.path)} "
+            f"  {size_text(cache.size):>{width}}  {_place(cache)}: {cache.path} "
             f"({count_text(cache.files, 'file')})"
         )
 
@@ -166,4 +166,4 @@ def _show_largest(screen: Screen, plan: PlatformPlan) -> None:
     screen.line("Largest files that ship although an upper layer hides them:")
     width = max(len(size_text(file.size)) for file in shown)
     for file in shown:
-        screen.line(f"  {size_text(file.size):>{width}}  {_place(file)}: {printable(file.path)}")
+        screen.line(f"  {size_text(file.size):>{width}}  {_place(file)}: {file.path}")

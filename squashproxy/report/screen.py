@@ -16,8 +16,9 @@ _ANY_WIDTH = 1000
 class Screen:
     """Where a report is written; without a terminal it holds no colour and no drawn lines.
 
-    All text is taken as it is, not as rich's markup: references and paths hold brackets. rich is
-    loaded with the first screen: with `--json` nobody waits for it.
+    Lines are taken as they are, not as rich's markup: references and paths hold brackets. What
+    could move a terminal's cursor is escaped in them and in the names of columns; the cells of a
+    table come escaped. rich is loaded with the first screen: with `--json` nobody waits for it.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -36,7 +37,7 @@ class Screen:
         """Write one line, however long: a terminal may wrap it, a pipe gets it whole."""
         from rich.text import Text  # noqa: PLC0415 - see the class
 
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(printable(text), style=style), soft_wrap=True)
 
     def fact(self, label: str, text: str) -> None:
         """Write one line that begins with what it is about."""
@@ -52,7 +53,7 @@ class Screen:
         table = Table(box=drawn, padding=(0, padding, 0, 0), pad_edge=False, show_edge=False)
         for number, name in enumerate(columns):
             justify = "left" if number < left else "right"
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants a literal
+            table.add_column(printable(name), justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants a literal
         return table
 
     def show(self, table: Table) -> None:

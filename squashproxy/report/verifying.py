@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from squashproxy.report.screen import Screen, printable
+from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import count_text
 from squashproxy.verify.results import Difference, DifferenceKind, PlatformVerify, VerifyResult
 
@@ -47,9 +47,9 @@ def verdict(platform: PlatformVerify) -> str:
     paths = count_text(platform.paths, "path")
     if platform.differences:
         count = count_text(platform.differences_count, "difference")
-        return f"{printable(platform.platform)}: {count} ({paths} compared)"
+        return f"{platform.platform}: {count} ({paths} compared)"
     return (
-        f"{printable(platform.platform)}: the same tree; {paths} compared by type, mode, owner, "
+        f"{platform.platform}: the same tree; {paths} compared by type, mode, owner, "
         "time, attributes, links and content"
     )
 
@@ -69,9 +69,9 @@ def show_differences(screen: Screen, differences: tuple[Difference, ...]) -> Non
 
 def _line(difference: Difference) -> str:
     if difference.kind == "platform":
-        return printable(f"A: {difference.a}, B: {difference.b}")
+        return f"A: {difference.a}, B: {difference.b}"
     path = f"/{difference.path}"
     if difference.kind in ("missing", "extra"):
         what = difference.a if difference.kind == "missing" else difference.b
-        return printable(f"{path} ({what})")
-    return printable(f"{path}: {difference.a} in A, {difference.b} in B")
+        return f"{path} ({what})"
+    return f"{path}: {difference.a} in A, {difference.b} in B"

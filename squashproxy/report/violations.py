@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.thresholds import Figure, Threshold
-from squashproxy.report.screen import printable
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
 
 
@@ -16,7 +15,7 @@ def iter_violations(result: PlanResult, thresholds: Iterable[Threshold]) -> Iter
         for plan in result.platforms:
             if threshold.is_passed_by(plan):
                 yield (
-                    f"{result.source}, {printable(plan.platform)}: {_finding(threshold, plan)}; "
+                    f"{result.source}, {plan.platform}: {_finding(threshold, plan)}; "
                     f"--fail-over '{threshold.text}' forbids that"
                 )
 

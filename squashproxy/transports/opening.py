@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
@@ -49,6 +50,10 @@ def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
         )
     try:
         if is_stdin:
+            if fcntl.fcntl(_STDIN, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+                raise UsageError(
+                    "standard input is closed; pipe an archive into squashproxy, or name its file"
+                )
             return os.fdopen(os.dup(_STDIN), "rb", buffering=0)
         return Path(path).open("rb", buffering=0)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tarfile
@@ -202,6 +203,10 @@ def _open_standard_output() -> IO[bytes]:
         raise UsageError(
             "standard output is a terminal, which shows no archives; pipe squashproxy into "
             "something, or name a file"
+        )
+    if fcntl.fcntl(_STDOUT, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise UsageError(
+            "standard output is closed; pipe squashproxy into something, or name a file"
         )
     return os.fdopen(os.dup(_STDOUT), "wb", buffering=0)
 

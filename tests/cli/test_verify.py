@@ -245,7 +245,9 @@ def test_layers_packed_and_divided_in_other_ways_are_the_same(
     assert document["platforms"][0]["paths"] == 4
 
 
-def test_common_layers_are_read_once(squashproxy: InProcess, registry: FakeRegistry) -> None:
+def test_a_layer_that_both_begin_with_is_read_on_both_sides(
+    squashproxy: InProcess, registry: FakeRegistry
+) -> None:
     built = image(BASE, layer().file("d/x")).build()
     built.push(registry, "a", "1")
     image(BASE, layer().file("d/y")).push(registry, "b", "1")
@@ -255,7 +257,7 @@ def test_common_layers_are_read_once(squashproxy: InProcess, registry: FakeRegis
         for exchange in registry.requests
         if exchange.method == "GET" and exchange.path.endswith(built.layers[0].digest)
     ]
-    assert fetched == [f"/v2/a/blobs/{built.layers[0].digest}"]
+    assert fetched == [f"/v2/{name}/blobs/{built.layers[0].digest}" for name in ("a", "b")]
 
 
 @pytest.mark.parametrize("base", ["none", "1", "auto"])
