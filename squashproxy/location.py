@@ -13,6 +13,9 @@ from squashproxy.reference import Reference, parse_reference
 STANDARD_STREAM = "-"
 """Stands for standard input or output in place of an archive's file."""
 
+COLON_RULE = "which ends at the first colon"
+"""Behind the word `path` in sentences: what stands behind the colon is the image's name."""
+
 _ELSEWHERE = {
     "docker-daemon": "pipe `docker save` into docker-archive:-",
     "containers-storage": "pipe `podman save` into docker-archive:-",

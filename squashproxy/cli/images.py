@@ -36,6 +36,11 @@ def parse_target(text: str) -> Location:
 def _check_name(text: str, target: ArchiveReference) -> None:
     name = target.name or ""
     if target.transport is Transport.DOCKER_ARCHIVE:
+        if name.startswith("@"):
+            raise UsageError(
+                f"{text!r} cannot be a target: {name} is the number of an image that is there "
+                "already; give a name such as app:1 instead"
+            )
         parse_reference(name)
     elif not _REF_NAME.fullmatch(name):
         raise UsageError(

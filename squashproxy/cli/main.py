@@ -83,7 +83,7 @@ def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         diagnostics.fail(
-            "interrupted: uploads under way were cancelled; run the same command again to finish"
+            "interrupted: what was under way was cancelled; run the same command again to finish"
         )
         return _INTERRUPTED
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,16 @@ from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import examples
 from squashproxy.errors import UsageError
-from squashproxy.location import Location, parse_location
+from squashproxy.location import STANDARD_STREAM, Location, parse_location
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold
-from squashproxy.report.page.document import render_page
+from squashproxy.report.page.document import PAGE_START, render_page
 from squashproxy.report.page.writing import write_whole
 from squashproxy.report.planning import show_plan
 from squashproxy.report.violations import iter_violations
 
 _FAILED = 1
+_STDOUT = 1
 
 
 def _parse_threshold(text: str) -> Threshold:
@@ -36,7 +38,32 @@ def _parse_page(text: str) -> Path:
         raise UsageError(f"--html {text}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise UsageError(f"--html {text} is a folder; name a file in it")
+    if text == STANDARD_STREAM:
+        raise UsageError("--html - names no file; write --html FILE, or -q --html /dev/stdout")
+    if path.is_file() and not _is_page(path):
+        raise UsageError(
+            f"--html {text} is there and is no page, so it is not replaced; name another file"
+        )
     return path
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is an older page, or empty."""
+    with path.open("rb") as file:
+        start = file.read(len(PAGE_START))
+    return not start or start == PAGE_START
+
+
+def _check_outputs(common: CommonOptions, page: Path | None) -> None:
+    """Raise UsageError where page and report would be written into each other."""
+    has_report = common.as_json or not common.quiet
+    if page is None or not has_report or not page.exists():
+        return
+    if os.path.samestat(page.stat(), os.fstat(_STDOUT)):
+        raise UsageError(
+            f"--html {page} and the report both want standard output; leave out the report with "
+            "-q, or write the page to a file"
+        )
 
 
 @click.command(
@@ -79,6 +106,7 @@ def plan(
 
     With TARGET, also what a copy would reuse, mount and upload there.
     """
+    _check_outputs(common, page)
     options = make_options(common, **values)
     with open_session(common) as session:
         with watching(common) as observer:

@@ -132,7 +132,7 @@ def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
     config = parse_descriptor(document.get("config"), f"{where}: its config")
     layers = document.get("layers")
     if not isinstance(layers, list):
-        raise FormatError(f"{where} has no list of layers")
+        raise FormatError(f"{where} has no list of layers; build the image again")
     return ImageManifest(
         raw,
         document,
@@ -149,9 +149,9 @@ def parse_json_object(data: bytes, where: str) -> Json:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not valid JSON") from error
+        raise FormatError(f"{where} is not valid JSON; push or save the image again") from error
     if not isinstance(document, dict):
-        raise FormatError(f"{where} is not a JSON object")
+        raise FormatError(f"{where} is not a JSON object; push or save the image again")
     return document
 
 
@@ -190,7 +190,7 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
 def _children(document: Json, where: str) -> tuple[IndexChild, ...]:
     manifests = document.get("manifests")
     if not isinstance(manifests, list):
-        raise FormatError(f"{where} has no list of manifests")
+        raise FormatError(f"{where} has no list of manifests; build the image again")
     children = []
     for number, entry in enumerate(manifests):
         descriptor = parse_descriptor(entry, f"{where}: its manifest {number}")

@@ -105,10 +105,12 @@ class BaseFinder:
             return _counted(image, choice.count)
         if choice.image is not None:
             return self._named(image, choice.image)
+        if not layers:
+            return Base(0, "the image has no layers")
         return (
             self._try_annotated(image)
             or _try_held(image, options, sink)
-            or Base(min(1, layers), "the first layer, since nothing names the base")
+            or Base(1, "the first layer, since nothing names the base")
         )
 
     def _named(self, image: Image, reference: Location) -> Base:
@@ -168,8 +170,8 @@ def _counted(image: Image, count: int) -> Base:
     layers = len(image.manifest.layers)
     if count > layers:
         raise BaseMismatch(
-            f"{image.name} has {layers} layers, so --base {count} cannot keep {count}; give a "
-            f"number up to {layers}, or auto"
+            f"{image.name} has {layers} {'layer' if layers == 1 else 'layers'}, so --base {count} "
+            f"cannot keep {count}; give a number up to {layers}, or auto"
         )
     return Base(count, "the number asked for")
 

@@ -6,18 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
-from squashproxy.errors import UsageError
 from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag
 from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
-from squashproxy.pipeline.fit import check_fit
+from squashproxy.pipeline.fit import check_fit, warn_of_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
-from squashproxy.pipeline.selection import Selection, select
+from squashproxy.pipeline.selection import becomes_single, select
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -42,6 +41,7 @@ def copy_image(
     started = clock()
     check_fit(sink, options)
     watcher = RecordingObserver(observer)
+    warn_of_fit(sink, watcher)
     bases = BaseFinder(open_source, peek_source, watcher)
     job = _Job(source, sink, options, bases, watcher, clock)
     done = job.run()
@@ -120,7 +120,7 @@ class _Job:
         selection = select(index, self.options.platforms, self.source.name)
         if selection.warning is not None:
             self.observer.warn(selection.warning)
-        is_single = self._becomes_single(selection)
+        is_single = becomes_single(selection, self.sink, self.options, self.source.name)
         children: list[Descriptor] = []
         platforms: list[PlatformCopy] = []
         for child in selection.children:
@@ -145,15 +145,3 @@ class _Job:
         kept = without_base(source.annotations)
         fitting = source if self.sink.traits.docker else index_as_oci(source)
         return fitting.with_children(children, {**kept, **stamp.annotations})
-
-    def _becomes_single(self, selection: Selection) -> bool:
-        """Whether the result is the one image itself, and no index."""
-        if len(selection.children) == 1:
-            return bool(self.options.platforms) or not self.sink.traits.indexes
-        if self.sink.traits.indexes:
-            return False
-        there = ", ".join(str(child.platform) for child in selection.children)
-        raise UsageError(
-            f"{self.sink.name} can hold one platform, {self.source.name} has several: {there}; "
-            "choose with --platform"
-        )

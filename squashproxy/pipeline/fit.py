@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink
 
 
@@ -19,8 +20,22 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
             f"--verify reads the result before it is published, and {sink.name} cannot be read; "
             "write to a file, and pass that on"
         )
+    if options.backup is not None and sink.tag is None:
+        raise UsageError(
+            f"--backup keeps what a tag pointed to, but {sink.name} names none; name the image by "
+            f"writing {sink.name}:TAG"
+        )
     if options.backup is not None and not sink.traits.keeps_others:
         raise UsageError(
             f"--backup keeps the old image beside the new one, but {sink.name} is a file that "
             "holds one; copy the file instead"
+        )
+
+
+def warn_of_fit(sink: ImageSink, observer: Observer) -> None:
+    """Tell what fits, but may not be what was meant."""
+    if sink.traits.wants_name and sink.tag is None:
+        observer.warn(
+            f"{sink.name} gives the image no name, so docker load will show its ID alone; write "
+            f"{sink.name}:NAME:TAG to give it one"
         )

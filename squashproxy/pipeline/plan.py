@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
 from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener, read_image
-from squashproxy.pipeline.fit import check_fit
+from squashproxy.pipeline.fit import check_fit, warn_of_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.picture import Picture, Place, Placed
 from squashproxy.pipeline.rehearsal import Rehearsal
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
-from squashproxy.pipeline.selection import select
+from squashproxy.pipeline.selection import becomes_single, select
 from squashproxy.pipeline.squashing import Squashed
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -37,21 +37,34 @@ def plan_image(
     Every layer is read, once unless the merge needs more; those of the base are only counted, and
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
+    watcher = RecordingObserver(observer)
     if sink is not None:
         check_fit(sink, options)
-    watcher = RecordingObserver(observer)
+        warn_of_fit(sink, watcher)
     bases = BaseFinder(open_source, peek_source, watcher)
     job = _Job(source, sink, options, bases, watcher)
     digest = source.find_digest()
     platforms = job.plan_all(source.read_manifest(digest))
+    is_up_to_date = None if sink is None else _is_up_to_date(source, sink, digest, options)
+    if is_up_to_date:
+        platforms = tuple(_unmoved(plan) for plan in platforms)
     return PlanResult(
         source=source.name,
         source_digest=digest,
         target=None if sink is None else sink.name,
-        up_to_date=None if sink is None else _is_up_to_date(source, sink, digest, options),
+        up_to_date=is_up_to_date,
         warnings=job.observer.warnings,
         platforms=platforms,
     )
+
+
+def _unmoved(plan: PlatformPlan) -> PlatformPlan:
+    """The plan for a target that has the result: the layers to be squashed may well be absent."""
+    assert plan.reused_bytes is not None, "there is a target"
+    assert plan.mountable_bytes is not None
+    assert plan.upload_bytes is not None
+    moved = plan.reused_bytes + plan.mountable_bytes + plan.upload_bytes
+    return replace(plan, reused_bytes=moved, mountable_bytes=0, upload_bytes=0)
 
 
 def _is_up_to_date(
@@ -78,6 +91,8 @@ class _Job:
         selection = select(parsed, self.options.platforms, self.source.name)
         if selection.warning is not None:
             self.observer.warn(selection.warning)
+        if self.sink is not None:
+            becomes_single(selection, self.sink, self.options, self.source.name)
         plans = [
             self._try_plan(self.source.read_manifest(child.descriptor.digest))
             for child in selection.children

@@ -121,7 +121,8 @@ class PlatformPlan:
 
     `compressed_after` is the size of the squashed image's layers, and `upload_bytes` what would be
     sent of them and of the config if the platform were copied alone: exact, since the new layer is
-    made and thrown away, but for layers of the base that would be packed. `estimated_after` is what
+    made and thrown away, but for layers of the base that would be packed. For a target that is up
+    to date that is nothing, and all is reused. `estimated_after` is what
     to expect without that: the base plus, of each merged layer, its compressed size times the share
     of its bytes that survive.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import FormatError, NoSuchPlatform
+from squashproxy.errors import FormatError, NoSuchPlatform, UsageError
 from squashproxy.oci.manifest import ImageIndex, IndexChild
 from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.transports.base import ImageSink
 from squashproxy.transports.documents import short
 
 
@@ -50,6 +52,26 @@ def select(index: ImageIndex, platforms: Sequence[Platform], name: str) -> Selec
     if platforms:
         images = tuple(child for child in images if _is_for(child, platforms))
     return Selection(images, attestations)
+
+
+def becomes_single(selection: Selection, sink: ImageSink, options: CopyOptions, name: str) -> bool:
+    """Whether the result is the one image itself, and no index.
+
+    Raises UsageError for several images where the sink holds one. `name` is the index's, for
+    people.
+    """
+    if len(selection.children) == 1:
+        return bool(options.platforms) or not sink.traits.indexes
+    if sink.traits.indexes:
+        return False
+    platforms = [str(child.platform) for child in selection.children]
+    if len(set(platforms)) == len(platforms):
+        what, there = "choose with --platform", ", ".join(platforms)
+    else:
+        digests = [child.descriptor.digest for child in selection.children]
+        there = ", ".join(map(" ".join, zip(platforms, digests, strict=True)))
+        what = "name one by its digest, with @DIGEST behind the source"
+    raise UsageError(f"{sink.name} can hold one image, {name} has several: {there}; {what}")
 
 
 def _is_for(child: IndexChild, platforms: Sequence[Platform]) -> bool:

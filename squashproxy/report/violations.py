@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.thresholds import Figure, Threshold
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
 
 
-def iter_violations(result: PlanResult, thresholds: Iterable[Threshold]) -> Iterator[str]:
-    """A sentence for each threshold and platform that passes it."""
+def iter_violations(result: PlanResult, thresholds: Sequence[Threshold]) -> Iterator[str]:
+    """A sentence for each threshold and platform that passes it; one where nothing was measured."""
+    if thresholds and not result.platforms:
+        yield f"{result.source}: no image could be measured, so --fail-over does not let it pass"
     for threshold in thresholds:
         for plan in result.platforms:
             if threshold.is_passed_by(plan):

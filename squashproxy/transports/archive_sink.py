@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Lock
 
 from squashproxy.digest import Chunk, Digest, Verified
-from squashproxy.errors import ArchiveError, FormatError, SquashproxyError
+from squashproxy.errors import ArchiveError, FormatError, SquashproxyError, reason_of
 from squashproxy.location import ArchiveReference, Transport
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
@@ -23,12 +25,14 @@ from squashproxy.transports.layout import (
     INDEX,
     LAYOUT,
     LAYOUT_DOCUMENT,
+    NO_NAME,
     REF_NAME,
     blob_path,
 )
 from squashproxy.transports.layout_index import empty_index, with_image
 from squashproxy.transports.saved import MANIFEST
 from squashproxy.transports.tar_writer import TarWriter, Written
+from squashproxy.whole_file import resolved
 
 _FOLDERS = ("blobs/", "blobs/sha256/")
 
@@ -45,7 +49,10 @@ class ArchiveSink(FiledSink):
         self._is_docker = reference.transport is Transport.DOCKER_ARCHIVE
         path = Path(reference.path)
         self._is_file = not reference.is_stream and (path.is_file() or not path.exists())
-        self._old = _open_old(reference)
+        if not reference.is_stream:
+            _check_place(path)
+        self._seen = self._look()
+        self._old = _open_old(reference) if self._is_file else None
         self._writer: TarWriter | None = None
         self._beginning = Lock()
         self._written: dict[Digest, Written] = {}
@@ -59,6 +66,7 @@ class ArchiveSink(FiledSink):
             packed=not self._is_docker,
             readable=self._is_file,
             keeps_others=False,
+            wants_name=self._is_docker,
         )
 
     @property
@@ -119,7 +127,7 @@ class ArchiveSink(FiledSink):
         writer = self._open_writer()
         for path, data in documents.items():
             writer.add_document(path, data)
-        writer.finish()
+        writer.finish(self._check_again)
 
     def close(self) -> None:
         """Remove an archive that was not published."""
@@ -127,6 +135,21 @@ class ArchiveSink(FiledSink):
             self._writer.abandon()
         if self._old is not None:
             self._old.close()
+
+    def _look(self) -> tuple[int, ...] | None:
+        """What changes with the file at the path; None where there is none."""
+        try:
+            found = Path(self._reference.path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _check_again(self) -> None:
+        """Raise ArchiveError where somebody else has put another image there meanwhile."""
+        if self._look() != self._seen:
+            old = _open_old(self._reference)
+            if old is not None:
+                old.close()
 
     @property
     def _old_image(self) -> ArchiveSource:
@@ -167,37 +190,58 @@ class ArchiveSink(FiledSink):
             return self._writer
 
 
+def _check_place(path: Path) -> None:
+    """Raise ArchiveError where no file can appear at `path`: a plan finds that out as well."""
+    try:
+        folder = resolved(path).parent
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} could not be written: {reason_of(error)}; name another file"
+        ) from error
+    if path.is_dir():
+        raise ArchiveError(f"{path} is a folder; name a file in it, or use oci:")
+    if path.exists() and not path.is_file():
+        return
+    if not folder.is_dir():
+        raise ArchiveError(f"{path} cannot be written: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ArchiveError(
+            f"{path} cannot be written: the folder {folder} takes no new files; get the permission "
+            "to write there, or name a file in another folder"
+        )
+
+
 def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
     """The image that the file holds and that is to be replaced; None where there is no file.
 
     Raises ArchiveError for a file that holds anything else.
     """
     path = Path(reference.path)
-    if reference.is_stream or not path.is_file() or not path.stat().st_size:
+    if not path.exists() or not path.stat().st_size:
         return None
-    try:
-        old = open_archive_source(reference)
+    with ExitStack() as opened:
         try:
-            others = old.names - {_own_name(reference)} if reference.name else set()
-        except BaseException:
-            old.close()
-            raise
-    except SquashproxyError as error:
-        raise ArchiveError(
-            f"{reference.path} is there and will not be replaced, since {error}; remove it, or "
-            "name another file"
-        ) from error
-    if others or (reference.name is None and len(old.names) > 1):
-        old.close()
-        there = ", ".join(sorted(others or old.names))
-        raise ArchiveError(
-            f"{reference.path} holds {there}, which would be lost; write to another file, or "
-            "remove this one"
-        )
-    return old
+            old = opened.enter_context(closing(open_archive_source(reference)))
+            names = old.names
+        except SquashproxyError as error:
+            why = str(error).partition(";")[0]
+            raise ArchiveError(
+                f"{path} is there and will not be replaced, since {why}; remove it, or name "
+                "another file"
+            ) from error
+        others = names - {_own_name(reference)}
+        if others:
+            raise ArchiveError(
+                f"{path} holds {', '.join(sorted(others))}, which would be lost; write to another "
+                "file, or remove this one"
+            )
+        if names:
+            opened.pop_all()
+            return old
+    return None
 
 
 def _own_name(reference: ArchiveReference) -> str:
     """The image's name as the archive's `names` have it."""
-    name = reference.name or ""
+    name = reference.name or NO_NAME
     return normal_name(name) if reference.transport is Transport.DOCKER_ARCHIVE else name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from squashproxy.errors import NoSuchImage
-from squashproxy.location import ArchiveReference, Transport
+from squashproxy.location import COLON_RULE, ArchiveReference, Transport
 from squashproxy.transports.archive_sink import ArchiveSink
 from squashproxy.transports.archive_source import open_archive_source
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -19,7 +19,11 @@ def open_source(reference: ArchiveReference) -> ImageSource:
     if reference.transport is Transport.OCI:
         root = Path(reference.path)
         if not root.is_dir():
-            what = "is no folder; name a tar as oci-archive:" if root.exists() else "is not there"
+            what = f"is not there; check the path, {COLON_RULE}"
+            if root.exists():
+                what = "is no folder; name a tar as oci-archive:"
+            elif root.is_symlink():
+                what = f"is a link to {root.readlink()}, which is not there; check where it leads"
             raise NoSuchImage(f"the OCI layout {root} {what}")
         return LayoutSource(Folder(root), reference)
     return open_archive_source(reference)

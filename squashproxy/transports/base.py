@@ -154,6 +154,7 @@ class Traits:
     `indexes`: several platforms in one image. `docker`: manifests of Docker's family; OCI's are
     held everywhere. `packed`: it wants layers packed. `readable`: what was written can be read
     before it is published. `keeps_others`: an image stays beside the new one, under another tag.
+    `wants_name`: it takes an image without a tag, but those who read it have no name for it then.
     """
 
     indexes: bool = True
@@ -161,3 +162,4 @@ class Traits:
     packed: bool = True
     readable: bool = True
     keeps_others: bool = True
+    wants_name: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 
 from squashproxy.digest import Digest, Verified
-from squashproxy.errors import ArchiveError, BadReference, FormatError
+from squashproxy.errors import ArchiveError, BadReference, FormatError, NoSuchImage
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
 from squashproxy.reference import DOCKER_HUB, Reference, parse_reference
@@ -76,6 +76,11 @@ class DockerArchiveSource(FiledSource):
     def _image(self) -> SavedImage:
         chosen = self._choose()
         if chosen is None:
+            if (self._reference.name or "").startswith("@"):
+                raise NoSuchImage(
+                    f"{self.name}: there is no image of that number; the last one is "
+                    f"@{len(self._listed) - 1}"
+                )
             names = [name for names, _ in self._listed for name in names or (NO_NAME,)]
             raise no_such_image(self.name, self._reference.name, names)
         _, open_image = self._listed[chosen]
@@ -98,8 +103,14 @@ class DockerArchiveSource(FiledSource):
                 f"{self._files.name} is no docker archive but an OCI layout; name it as "
                 "oci-archive:"
             )
-        why = "it is cut short" if self._files.is_cut_short else f"it has no {MANIFEST}"
-        return ArchiveError(f"{self._files.name} is no docker archive: {why}")
+        if self._files.is_cut_short:
+            return ArchiveError(
+                f"{self._files.name} is no docker archive: it is cut short; save the image again"
+            )
+        return ArchiveError(
+            f"{self._files.name} is no docker archive: it has no {MANIFEST}; give what docker save "
+            "or the like wrote"
+        )
 
 
 def normal_name(name: str) -> str:

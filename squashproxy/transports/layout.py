@@ -77,6 +77,12 @@ class Layout:
             named = [image for image in found if _has_reference(image, name)]
         return named[-1] if named else None
 
+    def find_named(self, name: str | None) -> Descriptor | None:
+        """The image that another one of that name, or without a name, would replace."""
+        found = [child.descriptor for child in self.index.children]
+        named = [image for image in found if image.annotations.get(REF_NAME) == name]
+        return named[-1] if named else None
+
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest, its digest verified, with the media type that it says or has.
 
@@ -108,8 +114,13 @@ class Layout:
             return ArchiveError(
                 f"{self.name} is no OCI layout but a docker archive; name it as docker-archive:"
             )
-        why = "it is cut short" if self.files.is_cut_short else f"it has no {INDEX}"
-        return ArchiveError(f"{self.name} is no OCI layout: {why}")
+        if self.files.is_cut_short:
+            return ArchiveError(
+                f"{self.name} is no OCI layout: it is cut short; save or copy the image again"
+            )
+        return ArchiveError(
+            f"{self.name} is no OCI layout: it has no {INDEX}; name one that holds an image"
+        )
 
 
 class LayoutSource(FiledSource):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, reason_of
@@ -29,9 +27,7 @@ from squashproxy.transports.layout import (
     blob_path,
 )
 from squashproxy.transports.layout_index import empty_index, with_image
-from squashproxy.transports.opening import write_all
-
-_FILE_MODE = 0o644
+from squashproxy.whole_file import WholeFile, write_all
 
 
 class LayoutSink(FiledSink):
@@ -56,7 +52,7 @@ class LayoutSink(FiledSink):
         """What the name (by default the sink's own) points to now, None for nothing."""
         if not (self._root / INDEX).exists():
             return None
-        found = self._layout_now.find(tag or self.tag)
+        found = self._layout_now.find_named(tag or self.tag)
         return None if found is None else found.digest
 
     def read_manifest(self, digest: Digest) -> RawManifest:
@@ -83,7 +79,7 @@ class LayoutSink(FiledSink):
     ) -> WrittenBlob:
         """Store a stream; a blob appears when it is whole, or not at all."""
         hasher = Hasher(digest)
-        with self._partial() as (file, path):
+        with self._new_file() as file:
             for chunk in chunks:
                 hasher.update(chunk)
                 self._write(file, chunk)
@@ -92,7 +88,7 @@ class LayoutSink(FiledSink):
                     f"a blob for {self.name} has the digest {hasher.digest} instead of {digest}; "
                     "it was changed on its way"
                 )
-            self._settle(path, self._root / blob_path(hasher.digest))
+            self._settle(file, self._root / blob_path(hasher.digest))
         return WrittenBlob(hasher.digest, hasher.size)
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
@@ -107,10 +103,8 @@ class LayoutSink(FiledSink):
         new, self._new = self._new, []
         try:
             self._put(manifest, self.tag)
-        except ArchiveError:
-            self._new = new
-            raise
-        self._new = []
+        finally:
+            self._new = [] if self.find_manifest() == manifest.digest else new
 
     def close(self) -> None:
         """Remove what was written for an image that was not published.
@@ -172,33 +166,25 @@ class LayoutSink(FiledSink):
             folder.mkdir(exist_ok=True)
             self._new.append(folder)
 
-    @contextmanager
-    def _partial(self) -> Iterator[tuple[IO[bytes], Path]]:
-        """A file beside the blobs, which is gone afterwards unless it was settled."""
+    def _new_file(self) -> WholeFile:
+        """A file that is forgotten unless it is settled."""
         self._begin()
         try:
-            descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=self._root)
-        except OSError as error:
-            raise self._refused(error) from error
-        path = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                os.fchmod(descriptor, _FILE_MODE)
-                yield file, path
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _write(self, file: IO[bytes], data: Chunk) -> None:
-        try:
-            write_all(file, data)
+            return WholeFile(self._root)
         except OSError as error:
             raise self._refused(error) from error
 
-    def _settle(self, partial: Path, place: Path) -> None:
+    def _write(self, file: WholeFile, data: Chunk) -> None:
+        try:
+            write_all(file.stream, data)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _settle(self, file: WholeFile, place: Path) -> None:
         is_new = not place.exists()
         try:
             self._make(place.parent)
-            partial.replace(place)
+            file.publish(place)
         except OSError as error:
             raise self._refused(error) from error
         if is_new:
@@ -212,9 +198,9 @@ class LayoutSink(FiledSink):
             if (self._root / INDEX).exists():
                 index = self._layout_now.index.document
             data = encode_json(with_image(index, manifest, annotations))
-            with self._partial() as (file, path):
+            with self._new_file() as file:
                 self._write(file, data)
-                self._settle(path, self._root / INDEX)
+                self._settle(file, self._root / INDEX)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

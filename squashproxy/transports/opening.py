@@ -12,11 +12,12 @@ from select import select
 from typing import IO
 
 from squashproxy.codec.packing import iter_unpacked, sniff
-from squashproxy.errors import ArchiveError, UsageError, reason_of
-from squashproxy.location import STANDARD_STREAM
+from squashproxy.errors import ArchiveError, BadCompression, UsageError, reason_of
+from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.transports.files import CHUNK
 from squashproxy.transports.tarball import Tarball
+from squashproxy.whole_file import write_all
 
 _STDIN = 0
 _UNREAD = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
@@ -56,13 +57,25 @@ def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
                 )
             return os.fdopen(os.dup(_STDIN), "rb", buffering=0)
         return Path(path).open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{name} is not there; check the path, {COLON_RULE}") from error
+    except IsADirectoryError as error:
+        raise ArchiveError(
+            f"{name} is a folder; name an archive in it, or name the folder as oci: if it is an "
+            "OCI layout"
+        ) from error
     except OSError as error:
-        raise ArchiveError(f"{name} could not be opened: {reason_of(error)}") from error
+        raise ArchiveError(
+            f"{name} could not be opened: {reason_of(error)}; make it readable first"
+        ) from error
 
 
 def _index(stream: IO[bytes], name: str) -> Tarball:
-    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode):
         return _spooled(stream, _read_once(stream, name), name)
+    if not status.st_size:
+        raise ArchiveError(f"{name} is empty; save or copy the image again")
     start = os.pread(stream.fileno(), _MAGIC, 0)
     if _is_packed(start, name):
         return _spooled(stream, _read_once(stream, name), name)
@@ -72,18 +85,31 @@ def _index(stream: IO[bytes], name: str) -> Tarball:
 
 def _spooled(stream: IO[bytes], chunks: Iterator[bytes], name: str) -> Tarball:
     first = next(chunks, b"")
+    if not first:
+        raise ArchiveError(
+            f"{name} is empty: nothing was written to it; see what the command that should have "
+            "written says"
+        )
     pieces = _with_first(first, chunks)
     if _is_packed(first, name):
         pieces = (chunk.content for chunk in iter_unpacked(pieces, name, None))
     spool = new_spool()
     try:
-        size = fill_spool(spool, pieces, name)
+        size = _fill(spool, pieces, name)
         spool.seek(0)
         stream.close()
         return Tarball(spool, name, size)
     except BaseException:
         spool.close()
         raise
+
+
+def _fill(spool: IO[bytes], pieces: Iterator[bytes], name: str) -> int:
+    try:
+        return fill_spool(spool, pieces, name)
+    except BadCompression as error:
+        why = str(error).partition(";")[0]
+        raise BadCompression(f"{why}; save or copy the image again") from error
 
 
 def new_spool() -> IO[bytes]:
@@ -112,13 +138,6 @@ def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
     return size
 
 
-def write_all(stream: IO[bytes], data: bytes | memoryview) -> None:
-    """Write the whole of `data`: a raw stream may take less at once."""
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
-
-
 def _is_packed(start: bytes, name: str) -> bool:
     for magic, kind in _UNREAD.items():
         if start.startswith(magic):
@@ -140,6 +159,5 @@ def _read_once(stream: IO[bytes], name: str) -> Iterator[bytes]:
 
 
 def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
+    yield first
     yield from rest

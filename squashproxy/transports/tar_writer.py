@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -17,14 +16,14 @@ from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, UsageError, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.transports.files import CHUNK
-from squashproxy.transports.opening import fill_spool, new_spool, write_all
+from squashproxy.transports.opening import fill_spool, new_spool
+from squashproxy.whole_file import WholeFile, resolved, write_all
 
 _STDOUT = 1
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)
 _FILE_MODE = 0o644
 _FOLDER_MODE = 0o755
-_ANYONE = 0o666
 
 PathOf = Callable[[Digest], str]
 
@@ -50,10 +49,9 @@ class TarWriter:
         self.spooled_bytes = 0
         self._lock = Lock()
         self._at = 0
-        self._target: Path | None = None
-        self._partial: Path | None = None
+        self._file: WholeFile | None = None
         self._stream = self._open(path)
-        self.is_seekable = self._partial is not None
+        self.is_seekable = self._file is not None
 
     def add_folder(self, path: str) -> None:
         """Add a directory."""
@@ -101,43 +99,40 @@ class TarWriter:
             yield chunk
             at += len(chunk)
 
-    def finish(self) -> None:
-        """End the tar, and let it appear."""
+    def finish(self, check: Callable[[], None] = lambda: None) -> None:
+        """End the tar, and let it appear, unless `check` raises.
+
+        Of several writers into one folder, one at a time checks and replaces.
+        """
         with self._lock:
             self._write(_END)
-            if self._partial is None or self._target is None:
+            if self._file is None:
                 self._stream.close()
                 return
             try:
-                os.fchmod(self._stream.fileno(), _ANYONE & ~_umask())
-                self._stream.close()
-                self._partial.replace(self._target)
+                with _alone_in(self._target.parent):
+                    check()
+                    self._file.publish(self._target)
             except OSError as error:
                 raise self._refused(error) from error
-            self._partial = None
 
     def abandon(self) -> None:
         """Remove what is not finished."""
-        if not self._stream.closed:
-            self._stream.close()
-        if self._partial is not None:
-            self._partial.unlink(missing_ok=True)
-            self._partial = None
+        self._stream.close()
+        if self._file is not None:
+            self._file.abandon()
 
     def _open(self, path: str) -> IO[bytes]:
         try:
             if path == STANDARD_STREAM:
                 return _open_standard_output()
-            target = Path(path).resolve()
-            if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-                return target.open("wb", buffering=0)
-            descriptor, partial = tempfile.mkstemp(
-                prefix=f".{target.name}.", suffix=".partial", dir=target.parent
-            )
-            self._target, self._partial = target, Path(partial)
-            return os.fdopen(descriptor, "w+b", buffering=0)
+            self._target = resolved(Path(path))
+            if self._target.exists() and not self._target.is_file():
+                return self._target.open("wb", buffering=0)
+            self._file = WholeFile(self._target.parent)
         except OSError as error:
             raise self._refused(error) from error
+        return self._file.stream
 
     def _add_measured(
         self, chunks: Iterable[Chunk], path_of: PathOf, digest: Digest | None
@@ -193,9 +188,10 @@ class TarWriter:
             return ArchiveError(
                 f"{self.name} was closed by its reader after {self._at} bytes; see what that says"
             )
-        return ArchiveError(
-            f"{self.name} could not be written: {reason_of(error)}; nothing of it was left behind"
-        )
+        left = "nothing of it was left behind"
+        if self._file is None and self._at:
+            left = f"it got {self._at} bytes of an archive that has no end, throw them away"
+        return ArchiveError(f"{self.name} could not be written: {reason_of(error)}; {left}")
 
 
 def _open_standard_output() -> IO[bytes]:
@@ -238,8 +234,12 @@ def _iter_stream(stream: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _umask() -> int:
-    """The process's mask of file modes, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other squashproxy puts a finished file into `folder`."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from squashproxy import __version__
 from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer
 from tests.cli.command_line import InProcess, run_process
+from tests.disk import files_of_at_most
 from tests.report.results import COPY, PLAN, SKIPPED
 
 SOURCE = "registry.dev.example.com/app:1"
@@ -164,19 +164,14 @@ class TestPage:
         assert "there is no folder" in outcome.err
         assert squashproxy("plan", "--html", str(tmp_path), SOURCE).code == 2
 
-    def test_a_full_disk_is_one_sentence(
-        self, squashproxy: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def fail(path: Path, *_: object, **__: object) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-        monkeypatch.setattr(Path, "write_text", fail)
+    def test_a_full_disk_is_one_sentence(self, squashproxy: InProcess, tmp_path: Path) -> None:
         page = tmp_path / "plan.html"
-        outcome = squashproxy("plan", "--html", str(page), SOURCE)
+        with files_of_at_most(1000):
+            outcome = squashproxy("plan", "--html", str(page), SOURCE)
         assert outcome.code == 1
         assert outcome.out.startswith("Plan for")
         assert outcome.err.splitlines()[1:] == [
-            f"squashproxy: {page}: no space left on device; the system refused it to squashproxy"
+            f"squashproxy: {page}: file too large; the system refused it to squashproxy"
         ]
 
 

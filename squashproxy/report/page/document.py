@@ -19,6 +19,9 @@ from squashproxy.report.steps import step_text
 if TYPE_CHECKING:
     from jinja2 import Template
 
+PAGE_START = b"<!DOCTYPE html>"
+"""The first bytes of every page."""
+
 _ECHARTS = "echarts/echarts.min.js"
 _PARTS = ("drawing", "layers", "folders", "tables", "page")
 """The page's own script, in the order in which its parts need each other."""

@@ -1,0 +1,98 @@
+"""Files that appear as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+_ANYONE = 0o666
+_OWN_FILES = "/proc/self/fd"
+
+
+class WholeFile:
+    """A file in the making; `stream` is unbuffered, and written to and read from at will.
+
+    On Linux it has no name until it is published, so nothing of it stays, however the process
+    ends. File systems that cannot do that (NFS among them) show it as `.squashproxy-*.partial`,
+    which only a process that is killed leaves behind. Raises OSError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._name: Path | None = None
+        descriptor = _open_unnamed(folder)
+        if descriptor is None:
+            self._name = _partial_name(folder)
+            descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _ANYONE)
+        self.stream: IO[bytes] = os.fdopen(descriptor, "w+b", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.abandon()
+
+    def publish(self, path: Path) -> None:
+        """Let it appear at `path`, on the same file system, in place of a file that is there.
+
+        The new file gets the permissions of the old one.
+        """
+        with suppress(FileNotFoundError):
+            os.fchmod(self.stream.fileno(), stat.S_IMODE(path.stat().st_mode))
+        if self._name is None:
+            name = _partial_name(path.parent)
+            own = self.stream.fileno()
+            os.link(f"{_OWN_FILES}/{own}", name, src_dir_fd=own, follow_symlinks=True)
+            self._name = name
+        self._name.replace(path)
+        self._name = None
+        self.stream.close()
+
+    def abandon(self) -> None:
+        """Forget it, unless it was published."""
+        self.stream.close()
+        if self._name is not None:
+            self._name.unlink(missing_ok=True)
+            self._name = None
+
+
+def write_all(stream: IO[bytes], data: bytes | memoryview) -> None:
+    """Write the whole of `data`: an unbuffered stream may take less at once."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def resolved(path: Path) -> Path:
+    """Where a file at `path` is or would be, symlinks followed. Raises OSError for a circle."""
+    try:
+        return Path(os.path.realpath(path, strict=True))
+    except FileNotFoundError:
+        return Path(os.path.realpath(path))
+
+
+def _open_unnamed(folder: Path) -> int | None:
+    """A file without a name that can get one; None where system or file system have none."""
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, _ANYONE)
+    except OSError:
+        return None
+    if not Path(_OWN_FILES, str(descriptor)).exists():
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _partial_name(folder: Path) -> Path:
+    return folder / f".squashproxy-{secrets.token_hex(8)}.partial"
