@@ -112,8 +112,9 @@ class _Teller:
     def step(self, sentence: str) -> None:
         self._number += 1
         if self._screen:
-            gap = "\n" if self._number > 1 else ""
-            self._screen.line(f"{gap}{self._number}. {sentence}", "bold cyan")
+            if self._number > 1:
+                self._screen.line()
+            self._screen.line(f"{self._number}. {sentence}", "bold cyan")
 
     def layers(self, layers: tuple[DemoLayer, ...]) -> None:
         if self._screen:

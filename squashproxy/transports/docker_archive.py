@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 
 from squashproxy.digest import Digest, Verified
-from squashproxy.errors import ArchiveError, BadReference, FormatError, NoSuchImage
+from squashproxy.errors import ArchiveError, BadReference, FormatError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
 from squashproxy.reference import DOCKER_HUB, Reference, parse_reference
@@ -76,12 +76,12 @@ class DockerArchiveSource(FiledSource):
     def _image(self) -> SavedImage:
         chosen = self._choose()
         if chosen is None:
-            if (self._reference.name or "").startswith("@"):
-                raise NoSuchImage(
-                    f"{self.name}: there is no image of that number; the last one is "
-                    f"@{len(self._listed) - 1}"
-                )
             names = [name for names, _ in self._listed for name in names or (NO_NAME,)]
+            if (self._reference.name or "").startswith("@"):
+                names = [
+                    f"@{number} {(*names, NO_NAME)[0]}"
+                    for number, (names, _) in enumerate(self._listed)
+                ]
             raise no_such_image(self.name, self._reference.name, names)
         _, open_image = self._listed[chosen]
         return open_image()

@@ -8,9 +8,12 @@ import os
 import pty
 import resource
 import signal
+import stat
 import subprocess
 import sys
-from contextlib import nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +22,18 @@ import pytest
 from squashproxy.digest import digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import OCI_LAYER_GZIP
-from squashproxy.testing import BuiltImage, ImageBuilder, LayerBuilder, Packing, index_of
+from squashproxy.testing import (
+    BuiltImage,
+    Fault,
+    FaultKind,
+    ImageBuilder,
+    LayerBuilder,
+    Packing,
+    index_of,
+)
 from tests.cli.command_line import InProcess
 from tests.pipeline.images import LAYERS, OS, app, noise
+from tests.transports.places import open_places
 from tests.transports.tars import docker_20, docker_25, document, tar_of
 
 
@@ -143,7 +155,7 @@ class TestPipes:
 
 
 BAD_SOURCES: dict[str, tuple[str, bytes, str]] = {
-    "nothing": ("docker-archive", b"", "no tar archive"),
+    "nothing": ("docker-archive", b"", "is empty"),
     "no tar": ("docker-archive", b"hello" * 1000, "no tar archive"),
     "a tar without a list": ("docker-archive", tar_of({"a": b"b"}), "no docker archive"),
     "a docker archive named as OCI": ("oci-archive", PLAIN, "name it as docker-archive:"),
@@ -172,6 +184,45 @@ def test_a_bad_source(name: str, shell: Shell, tmp_path: Path, *, piped: bool) -
     assert words in done.err
     assert done.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.tar"]
+
+
+class TestKilled:
+    """A process that is killed cleans up nothing, and no file tells of it."""
+
+    @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
+    def test_a_file_that_was_begun_has_no_name(self, kind: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, "registry", kind) as (old, new):
+            old.put(large())
+            hanging = old.registry.arm(
+                Fault("GET", large().layers[1].digest, FaultKind.HANG, after_bytes=4 << 20)
+            )
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "squashproxy", "copy", "-q", "--base=none"),
+                    *(old.reference(), new.reference()),
+                ]
+            )
+            _wait_for_a_large_file_of(process.pid)
+            process.kill()
+            assert process.wait(30) == -signal.SIGKILL
+            hanging.release()
+            assert list(new.folder.iterdir()) == []
+
+
+def _wait_for_a_large_file_of(process: int) -> None:
+    """Until it holds a file open that it has written a megabyte to."""
+    deadline = time.monotonic() + 30
+    while not any(size > 1 << 20 for size in _sizes_of_open_files(process)):
+        assert time.monotonic() < deadline, "it never wrote"
+        time.sleep(0.01)
+
+
+def _sizes_of_open_files(process: int) -> Iterator[int]:
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found = entry.stat()
+            if stat.S_ISREG(found.st_mode):
+                yield found.st_size
 
 
 def layout_of(image: BuiltImage, **changes: bytes) -> bytes:
@@ -356,12 +407,41 @@ def test_an_interrupted_copy_leaves_nothing(
         (["copy", "oci:x", f"oci:y@{digest_of(b'')}"], "cannot be a target"),
         (["copy", "oci:x", "oci:y:-bad"], "cannot name an image"),
         (["copy", "oci:x", "docker-archive:y:UPPER"], "not a reference"),
+        (["copy", "oci:x", "docker-archive:y:@0"], "give a name such as app:1 instead"),
     ],
 )
 def test_wrong_usage(squashproxy: InProcess, words: list[str], part: str) -> None:
     outcome = squashproxy(*words)
     assert (outcome.code, outcome.out) == (2, "")
     assert part in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("docker-archive:folder", "is a folder; name an archive in it"),
+        ("oci-archive:a:b.tar", "is not there; check the path, which ends at the first colon"),
+        ("oci:a:b", "is not there; check the path, which ends at the first colon"),
+        ("oci:dangling", "is a link to nowhere, which is not there; check where it leads"),
+        ("oci:file", "is no folder; name a tar as oci-archive:"),
+        ("oci:folder", "has no index.json; name one that holds an image"),
+        ("docker-archive:file", "is no tar archive; give a file"),
+    ],
+)
+def test_a_path_that_leads_to_no_image_says_what_to_do(
+    squashproxy: InProcess,
+    reference: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"letter")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    outcome = squashproxy("inspect", reference)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+    assert words in outcome.err
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])

@@ -135,6 +135,16 @@ def test_a_warning_as_a_json_line(squashproxy: InProcess) -> None:
     assert (line["level"], line["message"]) == ("warning", WARNING)
 
 
+def test_a_gate_lets_nothing_pass_that_was_not_measured(
+    squashproxy: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images that are encrypted, for one, have no plan."""
+    monkeypatch.setattr(plan_module, "plan_image", lambda *_, **__: replace(PLAN, platforms=()))
+    outcome = squashproxy("plan", "--fail-over", "secrets>0", SOURCE)
+    assert outcome.code == 1
+    assert "no image could be measured" in outcome.err
+
+
 class TestPage:
     """`plan --html FILE`: beside the report, never instead of it."""
 
@@ -163,6 +173,24 @@ class TestPage:
         assert (outcome.code, outcome.out) == (2, "")
         assert "there is no folder" in outcome.err
         assert squashproxy("plan", "--html", str(tmp_path), SOURCE).code == 2
+
+    def test_it_replaces_an_older_page_and_nothing_else(
+        self, squashproxy: InProcess, tmp_path: Path
+    ) -> None:
+        page, image = tmp_path / "plan.html", tmp_path / "app.tar"
+        image.write_bytes(b"the only copy of an image")
+        for _ in range(2):
+            assert squashproxy("plan", "--html", str(page), SOURCE).code == 0
+        outcome = squashproxy("plan", "--html", str(image), SOURCE)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "is no page, so it is not replaced" in outcome.err
+        assert image.read_bytes() == b"the only copy of an image"
+
+    def test_page_and_report_do_not_share_standard_output(self, squashproxy: InProcess) -> None:
+        for page, words in (("-", "names no file"), ("/dev/stdout", "both want standard output")):
+            outcome = squashproxy("plan", "--json", "--html", page, SOURCE)
+            assert (outcome.code, outcome.out) == (2, "")
+            assert words in outcome.err
 
     def test_a_full_disk_is_one_sentence(self, squashproxy: InProcess, tmp_path: Path) -> None:
         page = tmp_path / "plan.html"

@@ -20,8 +20,8 @@ TREE = read_tree([layer.tar() for layer in LAYERS])
 NEW = "new:1"
 
 
-def copy(old: Place, new: Place, **choices: object) -> CopyResult:
-    sink = new.sink(NEW)
+def copy(old: Place, new: Place, name: str = NEW, **choices: object) -> CopyResult:
+    sink = new.sink(name)
     try:
         return copy_image(
             old.source(),

@@ -30,12 +30,13 @@ class Place:
     opened: ExitStack
 
     def reference(self, name: str = "app:1") -> str:
+        """Of the image of that name; of one without a name, in files, where it is empty."""
         if self.kind == "registry":
             return f"{self.registry.host}/{name}"
         if self.kind == Transport.DOCKER_ARCHIVE.value:
-            return f"{self.kind}:{self.folder}/image.tar:{name}"
+            return f"{self.kind}:{self.folder}/image.tar:{name}".rstrip(":")
         path = "layout" if self.kind == Transport.OCI.value else "layout.tar"
-        return f"{self.kind}:{self.folder}/{path}:{name.partition(':')[2]}"
+        return f"{self.kind}:{self.folder}/{path}:{name.partition(':')[2]}".rstrip(":")
 
     def source(self, name: str = "app:1") -> ImageSource:
         source = self.open(parse_location(self.reference(name)))

@@ -13,7 +13,7 @@ from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Repository
-from squashproxy.testing import BuiltImage, BuiltIndex, Packing, index_of
+from squashproxy.testing import AMD64, BuiltImage, BuiltIndex, Packing, index_of
 from tests.pipeline.images import ARM64, app, base
 from tests.pipeline.lab import Listener, options
 from tests.transports.copying import NEW, TREE, copy, tree_of
@@ -95,7 +95,21 @@ class TestAnIndexIntoADockerArchive:
             old.put(index())
             with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*--platform"):
                 copy(old, new)
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*--platform"):
+                plan(old, new)
             assert new.leftovers() == []
+
+    def test_needs_a_digest_where_several_are_for_one_platform(
+        self, one: str, tmp_path: Path
+    ) -> None:
+        with open_places(tmp_path, one, "docker-archive") as (old, new):
+            first, second = app(), app(annotations={"built": "again"})
+            old.put(index_of([first, second]))
+            wanted = rf"{first.digest}, linux/amd64 {second.digest}; name one by its digest"
+            with pytest.raises(UsageError, match=wanted):
+                copy(old, new)
+            with pytest.raises(UsageError, match=wanted):
+                copy(old, new, platforms=(AMD64,))
 
     def test_becomes_the_image_of_it(self, one: str, tmp_path: Path) -> None:
         with open_places(tmp_path, one, "docker-archive") as (old, new):
@@ -174,6 +188,31 @@ class TestOptionsThatMeanNothing:
             assert new.source("new:1").find_digest() == second
             assert new.source("new:1-old").find_digest() == first
 
+    def test_a_backup_of_an_image_without_a_tag(self, tmp_path: Path) -> None:
+        with open_places(tmp_path, "registry", "oci") as (old, new):
+            old.put(app())
+            with pytest.raises(UsageError, match=r"--backup.* by writing oci:.*/layout:TAG"):
+                copy(old, new, name="", backup="{tag}-old")
+
+
+class TestWithoutAName:
+    def test_what_another_name_points_to_is_not_the_image_s_own(self, tmp_path: Path) -> None:
+        """Though a source without a name is the only image that there is, whatever its name."""
+        with open_places(tmp_path, "registry", "oci") as (old, new):
+            old.put(app())
+            assert not copy(old, new).skipped
+            assert not copy(old, new, name="").skipped
+            assert copy(old, new, name="").skipped
+            assert new.source().find_digest() == new.source(NEW).find_digest()
+
+    @pytest.mark.parametrize("two", KINDS[1:])
+    def test_docker_would_show_an_id_alone(self, two: str, tmp_path: Path) -> None:
+        with open_places(tmp_path, "registry", two) as (old, new):
+            old.put(app())
+            warnings = copy(old, new, name="").warnings
+            assert len(warnings) == (two == "docker-archive")
+            assert all("image.tar:NAME:TAG to give it one" in text for text in warnings)
+
 
 def index() -> BuiltIndex:
     return index_of([app(), app(platform=ARM64)])
@@ -188,21 +227,18 @@ def packings(place: Place) -> list[str]:
     return [layer["mediaType"] for layer in manifest["layers"]]
 
 
-class TestAPlan:
-    def plan(self, old: Place, new: Place, base: str) -> PlanResult:
-        return plan_image(
-            old.source(),
-            new.sink(NEW),
-            options(base),
-            open_source=old.open,
-            observer=Listener(),
-        )
+def plan(old: Place, new: Place, base: str = "2") -> PlanResult:
+    return plan_image(
+        old.source(), new.sink(NEW), options(base), open_source=old.open, observer=Listener()
+    )
 
+
+class TestAPlan:
     @pytest.mark.parametrize(("one", "two"), PAIRS)
     def test_says_what_a_copy_then_does(self, one: str, two: str, tmp_path: Path) -> None:
         with open_places(tmp_path, one, two) as (old, new):
             old.put(app())
-            planned = self.plan(old, new, "2")
+            planned = plan(old, new)
             assert new.kind == "registry" or new.leftovers() == []
             (before,), (after,) = planned.platforms, copy(old, new, base="2").platforms
             assert (before.layers_after, before.hidden_bytes) == (
@@ -212,14 +248,18 @@ class TestAPlan:
             assert before.upload_bytes is not None
             assert before.upload_bytes == after.uploaded_bytes
             assert before.compressed_after == after.compressed_after
-            assert self.plan(old, new, "2").up_to_date
+            done = plan(old, new)
+            assert done.up_to_date
+            (unmoved,) = done.platforms
+            assert (unmoved.upload_bytes, unmoved.mountable_bytes) == (0, 0)
+            assert unmoved.reused_bytes == after.uploaded_bytes + after.reused_bytes
 
     def test_knows_a_base_that_is_mounted_in_place_of_plain_layers(self, tmp_path: Path) -> None:
         with open_places(tmp_path, "docker-archive", "registry") as (old, new):
             old.put(plain())
             packed = base()
             packed.push(new.registry, "os", "1")
-            planned = self.plan(old, new, f"{new.registry.host}/os:1")
+            planned = plan(old, new, f"{new.registry.host}/os:1")
             (platform,) = planned.platforms
             assert platform.mountable_bytes == sum(layer.size for layer in packed.layers)
             assert planned.warnings == ()
@@ -227,5 +267,5 @@ class TestAPlan:
     def test_says_that_plain_layers_of_the_base_would_be_packed(self, tmp_path: Path) -> None:
         with open_places(tmp_path, "docker-archive", "registry") as (old, new):
             old.put(plain())
-            (warning,) = self.plan(old, new, "2").warnings
+            (warning,) = plan(old, new).warnings
             assert "packs those of the base" in warning
