@@ -23,6 +23,8 @@ from squashproxy.report.copying import show_copy
     epilog=examples(
         "squashproxy copy docker.io/library/app:1 registry.example.com/app:1",
         "squashproxy copy --base 1 --json HOST/app:1 OTHER/app:1",
+        "squashproxy copy docker-archive:app.tar oci:layout:1",
+        "squashproxy copy docker-archive:- docker-archive:-:app:2 <1.tar >2.tar",
     )
 )
 @click.argument("source", type=parse_location)
@@ -43,7 +45,11 @@ from squashproxy.report.copying import show_copy
 )
 @common_options
 def copy(common: CommonOptions, /, source: Location, target: Location, **values: Any) -> None:
-    """Squash the image SOURCE and push it as TARGET.
+    """Squash the image SOURCE, and write it to TARGET.
+
+    \b
+    Both are HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
+    docker-archive:FILE[:REF], where - for FILE is standard input or output.
 
     Layers above the base become one, without what upper layers deleted or replaced. The tag moves
     last. A second run finds the target up to date and does nothing.

@@ -24,6 +24,10 @@ def inspect(common: CommonOptions, reference: Location) -> None:
     """Show what REF points to: digest, platforms, layers, labels, whether it is squashed.
 
     Reads manifests and configs, no layers.
+
+    \b
+    REF is HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
+    docker-archive:FILE[:REF], where - for FILE is standard input.
     """
     with open_session(common) as session:
         inspection = inspect_image(session.open_source(reference))

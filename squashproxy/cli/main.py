@@ -38,7 +38,7 @@ _INTERRUPTED = 130
 @click.option("-v", "--verbose", count=True, help="With --version: name the libraries too.")
 @click.pass_context
 def squashproxy(context: click.Context, *, show_version: bool, verbose: int) -> None:
-    """Squash container images while they move between registries.
+    """Squash container images while they move between registries, files and pipes.
 
     What upper layers deleted or replaced is left out; the layers of the base stay shared. No
     daemon, no root, no disk.

@@ -70,6 +70,7 @@ def _check_outputs(common: CommonOptions, page: Path | None) -> None:
     epilog=examples(
         "squashproxy plan docker.io/library/app:1",
         "squashproxy plan --base none HOST/app:1 OTHER/app:1",
+        "docker save app:1 | squashproxy plan docker-archive:-",
         "squashproxy plan --fail-over 'secrets>0' --html plan.html HOST/app:1",
     )
 )
@@ -105,6 +106,10 @@ def plan(
     """Show what copying SOURCE would do, layer by layer; move nothing.
 
     With TARGET, also what a copy would reuse, mount and upload there.
+
+    \b
+    Both are HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
+    docker-archive:FILE[:REF], where - for FILE is standard input.
     """
     _check_outputs(common, page)
     options = make_options(common, **values)

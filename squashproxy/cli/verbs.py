@@ -18,7 +18,9 @@ class Verb:
 
 
 VERBS = {
-    "copy": Verb("squashproxy.cli.copy:copy", "Squash an image and push it to another registry."),
+    "copy": Verb(
+        "squashproxy.cli.copy:copy", "Squash an image on its way to a registry, file or pipe."
+    ),
     "plan": Verb("squashproxy.cli.plan:plan", "Show what a copy would do; move nothing."),
     "verify": Verb("squashproxy.cli.verify:verify", "Compare what two images unpack to."),
     "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),

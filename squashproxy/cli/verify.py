@@ -25,6 +25,7 @@ DIFFERENT = 4
     epilog=examples(
         "squashproxy verify registry.dev.example.com/app:1 registry.example.com/app:1",
         "squashproxy verify --platform linux/arm64 HOST/app:1 OTHER/app:1",
+        "squashproxy verify docker-archive:app.tar oci:layout:1",
     )
 )
 @click.argument("a", type=parse_location)
@@ -42,8 +43,12 @@ def verify(
 ) -> None:
     """Compare what the images A and B unpack to.
 
-    Streams both and compares every path: type, mode, owner, time, extended attributes, hard links,
+    Reads both and compares every path: type, mode, owner, time, extended attributes, hard links,
     content. Exit code 4 if they differ.
+
+    \b
+    Both are HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
+    docker-archive:FILE[:REF], where - for FILE is standard input.
     """
     if all(isinstance(image, ArchiveReference) and image.is_stream for image in (a, b)):
         raise UsageError("A and B cannot both come from standard input; write one to a file")
