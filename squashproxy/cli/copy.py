@@ -11,7 +11,7 @@ from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
-from squashproxy.cli.verbs import examples
+from squashproxy.cli.verbs import image_examples
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.pipeline.copy import copy_image
@@ -20,7 +20,7 @@ from squashproxy.report.copying import show_copy
 
 
 @click.command(
-    epilog=examples(
+    epilog=image_examples(
         "squashproxy copy docker.io/library/app:1 registry.example.com/app:1",
         "squashproxy copy --base 1 --json HOST/app:1 OTHER/app:1",
         "squashproxy copy docker-archive:app.tar oci:layout:1",
@@ -46,10 +46,6 @@ from squashproxy.report.copying import show_copy
 @common_options
 def copy(common: CommonOptions, /, source: Location, target: Location, **values: Any) -> None:
     """Squash the image SOURCE, and write it to TARGET.
-
-    \b
-    Both are HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
-    docker-archive:FILE[:REF], where - for FILE is standard input or output.
 
     Layers above the base become one, without what upper layers deleted or replaced. The tag moves
     last. A second run finds the target up to date and does nothing.

@@ -7,14 +7,14 @@ import click
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session
-from squashproxy.cli.verbs import examples
+from squashproxy.cli.verbs import image_examples
 from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.inspect import inspect_image
 from squashproxy.report.inspection import show_inspection
 
 
 @click.command(
-    epilog=examples(
+    epilog=image_examples(
         "squashproxy inspect registry.example.com/apps/web:1",
     )
 )
@@ -24,10 +24,6 @@ def inspect(common: CommonOptions, reference: Location) -> None:
     """Show what REF points to: digest, platforms, layers, labels, whether it is squashed.
 
     Reads manifests and configs, no layers.
-
-    \b
-    REF is HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
-    docker-archive:FILE[:REF], where - for FILE is standard input.
     """
     with open_session(common) as session:
         inspection = inspect_image(session.open_source(reference))

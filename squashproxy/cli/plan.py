@@ -14,7 +14,7 @@ from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options, parse_size
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
-from squashproxy.cli.verbs import examples
+from squashproxy.cli.verbs import image_examples
 from squashproxy.errors import UsageError
 from squashproxy.location import STANDARD_STREAM, Location, parse_location
 from squashproxy.pipeline.plan import plan_image
@@ -67,7 +67,7 @@ def _check_outputs(common: CommonOptions, page: Path | None) -> None:
 
 
 @click.command(
-    epilog=examples(
+    epilog=image_examples(
         "squashproxy plan docker.io/library/app:1",
         "squashproxy plan --base none HOST/app:1 OTHER/app:1",
         "docker save app:1 | squashproxy plan docker-archive:-",
@@ -106,10 +106,6 @@ def plan(
     """Show what copying SOURCE would do, layer by layer; move nothing.
 
     With TARGET, also what a copy would reuse, mount and upload there.
-
-    \b
-    Both are HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
-    docker-archive:FILE[:REF], where - for FILE is standard input.
     """
     _check_outputs(common, page)
     options = make_options(common, **values)

@@ -18,9 +18,7 @@ class Verb:
 
 
 VERBS = {
-    "copy": Verb(
-        "squashproxy.cli.copy:copy", "Squash an image on its way to a registry, file or pipe."
-    ),
+    "copy": Verb("squashproxy.cli.copy:copy", "Squash an image on its way to another place."),
     "plan": Verb("squashproxy.cli.plan:plan", "Show what a copy would do; move nothing."),
     "verify": Verb("squashproxy.cli.verify:verify", "Compare what two images unpack to."),
     "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),
@@ -30,10 +28,20 @@ VERBS = {
 }
 
 
+_PLACES = """\b
+An image is HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
+docker-archive:FILE[:REF], where - for FILE is standard input or output."""
+
+
 def examples(*lines: str) -> str:
     """The end of a help text: command lines to try, not wrapped."""
     title = "Examples:" if len(lines) > 1 else "Example:"
     return "\n".join(("\b", title, *(f"  {line}" for line in lines)))
+
+
+def image_examples(*lines: str) -> str:
+    """The same for a verb whose arguments are images: what may stand for one, and the examples."""
+    return f"{_PLACES}\n\n{examples(*lines)}"
 
 
 class VerbGroup(click.Group):

@@ -10,7 +10,7 @@ from squashproxy.cli.images import platform_option
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
-from squashproxy.cli.verbs import examples
+from squashproxy.cli.verbs import image_examples
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.platform import Platform
@@ -22,7 +22,7 @@ DIFFERENT = 4
 
 
 @click.command(
-    epilog=examples(
+    epilog=image_examples(
         "squashproxy verify registry.dev.example.com/app:1 registry.example.com/app:1",
         "squashproxy verify --platform linux/arm64 HOST/app:1 OTHER/app:1",
         "squashproxy verify docker-archive:app.tar oci:layout:1",
@@ -45,10 +45,6 @@ def verify(
 
     Reads both and compares every path: type, mode, owner, time, extended attributes, hard links,
     content. Exit code 4 if they differ.
-
-    \b
-    Both are HOST/REPO[:TAG], oci:DIR[:TAG], oci-archive:FILE[:TAG] or
-    docker-archive:FILE[:REF], where - for FILE is standard input.
     """
     if all(isinstance(image, ArchiveReference) and image.is_stream for image in (a, b)):
         raise UsageError("A and B cannot both come from standard input; write one to a file")
