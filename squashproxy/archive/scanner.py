@@ -8,6 +8,8 @@ to the one that `advance()` found last.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from squashproxy.archive.extension import Extended
 from squashproxy.archive.fields import Sizes, Sums, sum_of
 from squashproxy.archive.header import (
@@ -50,6 +52,22 @@ _STRANGE = frozenset({b"", b".", b".."})
 _PLAIN = {REGULAR[0]: REGULAR, DIRECTORY[0]: DIRECTORY}
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """An entry that was put aside: the stretches of its payload, and what it was.
+
+    `offset` and `span_size` are those of the entry in its stream, in bytes; `size` is its payload.
+    """
+
+    ordinal: int
+    offset: int
+    path: bytes
+    header: bytes
+    size: int
+    span_size: int
+    payload: list[Kept]
+
+
 class TarScanner:
     """A cursor over the entries of one tar stream.
 
@@ -76,6 +94,7 @@ class TarScanner:
         self._extended = Extended()
         self._run = -1
         self._out: list[Span] = []
+        self._aside: list[Kept] | None = None
         self._after: list[bytes] = []
         self._remaining = 0
         self._keeping = False
@@ -160,11 +179,19 @@ class TarScanner:
         self._raw_parent = None
         self._renamed = True
 
+    @property
+    def offset(self) -> int:
+        """Where the entry begins in the stream."""
+        return self._partial_offset if self._partial else self._base + self._entry_at
+
     def keep(self) -> None:
         """The entry stays, bit for bit unless it was renamed."""
         if self._renamed:
             self.replace(self.header)
             return
+        if self._aside is not None:
+            self._close_run(self._entry_at)
+            self._aside = None
         if self._partial:
             raw = memoryview(bytes(self._partial))
             sources = tuple(self._partial_sources)
@@ -178,8 +205,31 @@ class TarScanner:
     def drop(self) -> None:
         """The entry goes, headers and payload."""
         self._close_run(self._entry_at)
+        self._aside = None
         self._partial.clear()
         self._keeping = False
+
+    def put_aside(self) -> Aside:
+        """The entry goes; what is returned holds all of it when the next entry's header is read."""
+        spans: list[Kept] = []
+        aside = Aside(
+            self.ordinal, self.offset, self.path, self.header, self.size, self.span_size, spans
+        )
+        self.drop()
+        self._aside = spans
+        self._run = self._at
+        self._keeping = True
+        return aside
+
+    def replace_by(self, aside: Aside, header: bytes, stream: int) -> None:
+        """The entry, which has no payload, goes; in its place comes another one that went before.
+
+        It comes under the header blocks `header`, as part of `stream`.
+        """
+        self.drop()
+        self._out.append(New(header))
+        self._out += (span._replace(stream=stream) for span in aside.payload)
+        self.touched = True
 
     def replace(self, header: bytes) -> None:
         """The entry stays under other headers; its payload is kept."""
@@ -234,7 +284,11 @@ class TarScanner:
     def _close_run(self, end: int) -> None:
         if 0 <= self._run < end:
             view = self._view[self._run : end]
-            self._out.append(Kept(self._stream, self._base + self._run, view, self._sources))
+            span = Kept(self._stream, self._base + self._run, view, self._sources)
+            if self._aside is None:
+                self._out.append(span)
+            else:
+                self._aside.append(span)
         self._run = -1
 
     def _insert_waiting(self) -> None:

@@ -18,7 +18,7 @@ from squashproxy.pipeline.options import BaseKind, CopyOptions
 
 SOURCE = "dev.squashproxy.source.digest"
 OPTIONS = "dev.squashproxy.options"
-ENGINE = 2
+ENGINE = 3
 """Goes up whenever the same source and options give other bytes than before."""
 
 _HASH_LENGTH = 12

@@ -12,6 +12,7 @@ from squashproxy.errors import Ambiguous, BadArchive
 from squashproxy.squash.base import read_base
 from squashproxy.squash.facts import DuplicatePath, Survey, SurveyNeeded
 from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
+from squashproxy.squash.lately import Lately
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
 from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
@@ -21,7 +22,8 @@ class Judge:
     """Applies the rules to the entries of one layer after the other, from the top down.
 
     `layers` are all of the image, base first; the base is read only where there is a doubt. With
-    `survey` given, facts are put there instead of raising SurveyNeeded.
+    `survey` given, facts are put there instead of raising SurveyNeeded. `streams` numbers the
+    streams that spans belong to.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class Judge:
         options: MergeOptions,
         report: MergeReport,
         survey: Survey | None,
+        streams: Iterator[int],
     ) -> None:
         self._layers = layers
         self._options = options
         self._report = report
         self._survey = survey
+        self._streams = streams
         self._keeps_base = options.kept > 0
         self._described = options.facts.described
         self._undescribed = set(self._described)
@@ -45,6 +49,7 @@ class Judge:
         self._where = ""
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
+        self._lately = Lately(options.window)
         self._parent = b""
         self._is_parent_marked = False
         self.index = PathIndex(self._described)
@@ -58,6 +63,7 @@ class Judge:
         self._where = self._layers[number].where
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
+        self._lately = Lately(self._options.window)
         self.index.begin_layer(number)
         self.links.begin_layer(number)
 
@@ -128,6 +134,8 @@ class Judge:
             scanner.drop()
         elif isinstance(target, Emitted):
             self._keep_link(scanner, target.path)
+        elif isinstance(target, Hidden) and self._take_over(scanner, target):
+            target = Emitted(scanner.path)
         else:
             self._park(scanner, target)
         self._pass_on(scanner, waiting, target)
@@ -232,6 +240,16 @@ class Judge:
         else:
             scanner.replace(with_link(scanner.header, target))
 
+    def _take_over(self, scanner: TarScanner, target: Hidden) -> bool:
+        """Let the link be the file that it means, if that went by lately."""
+        file = self._lately.try_find(target.ordinal, scanner.offset)
+        if file is None:
+            return False
+        scanner.replace_by(file, with_path(file.header, scanner.path), next(self._streams))
+        self._count_revived(file.path, file.size, file.span_size)
+        self.links.note_taken(target, scanner.path)
+        return True
+
     def _park(self, scanner: TarScanner, target: Hidden | Lower) -> None:
         """The link's file is not in the output yet; the link goes out when the file does."""
         if isinstance(target, Lower):
@@ -277,10 +295,15 @@ class Judge:
             self._hide(scanner, self._number)
 
     def _hide(self, scanner: TarScanner, hidden_by: int) -> None:
-        if scanner.kind != DIRECTORY:
-            self.links.note_hidden(scanner.path, scanner.ordinal)
         self._count_hidden(scanner, hidden_by)
-        scanner.drop()
+        if scanner.kind == DIRECTORY:
+            scanner.drop()
+            return
+        self.links.note_hidden(scanner.path, scanner.ordinal)
+        if scanner.size <= self._options.window:
+            self._lately.add(scanner.put_aside())
+        else:
+            scanner.drop()
 
     def _count_hidden(self, scanner: TarScanner, hidden_by: int) -> None:
         self._count.hidden_bytes += scanner.span_size
@@ -292,11 +315,14 @@ class Judge:
 
     def revive(self, scanner: TarScanner, links: Sequence[Link]) -> None:
         """Speak on a hidden file of this layer that links take over, when it is read again."""
-        self._count.hidden_bytes -= scanner.span_size
+        self._count_revived(scanner.path, scanner.size, scanner.span_size)
+        self._promote(scanner, links)
+
+    def _count_revived(self, path: bytes, size: int, span_size: int) -> None:
+        self._count.hidden_bytes -= span_size
         self._count.hidden_entries -= 1
         if self._options.on_revived is not None:
-            self._options.on_revived(scanner.path, self._number, scanner.size)
-        self._promote(scanner, links)
+            self._options.on_revived(path, self._number, size)
 
     def iter_remainders(self) -> Iterator[tuple[Remainder, bytes]]:
         """What the output still needs when all layers are read; see PathIndex."""

@@ -53,7 +53,8 @@ class MergeOptions:
 
     `kept` layers at the bottom stay as they are; `reads_base` allows to read them where there is a
     doubt (squash/base.py). `strict` makes layers an error about which unpackers disagree. `facts`
-    are what earlier passes learned. Past `max_entries`, `max_unpacked` (bytes
+    are what earlier passes learned. A link takes over a hidden file up to `window` bytes behind it
+    in their layer's tar without another reading. Past `max_entries`, `max_unpacked` (bytes
     inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded. `on_hidden` hears of
     every hidden entry, `on_revived` of path, layer and size of those whose content links take over.
     """
@@ -62,6 +63,7 @@ class MergeOptions:
     reads_base: bool = True
     strict: bool = False
     facts: Facts = field(default_factory=Facts)
+    window: int = 8 << 20
     max_entries: int | None = None
     max_unpacked: int | None = None
     max_memory: int | None = None

@@ -56,6 +56,7 @@ class LinkTable:
         self._index = index
         self._layer = 0
         self._hidden: dict[bytes, int] = {}
+        self._taken: dict[int, Emitted] = {}
         self._aliases: dict[bytes, Target] = {}
         self._below: dict[bytes, set[bytes]] = {}
         self._cut: set[bytes] = set()
@@ -75,6 +76,7 @@ class LinkTable:
         """
         self._layer = number
         self._hidden = {}
+        self._taken = {}
         self._aliases = {}
         self._cut = set()
         self._is_kept = False
@@ -96,10 +98,16 @@ class LinkTable:
         """In this layer `path` means the file `target`."""
         self._aliases[path] = target
 
+    def note_taken(self, hidden: Hidden, path: bytes) -> None:
+        """The hidden file went out after all, as `path`."""
+        self._taken[hidden.ordinal] = Emitted(path)
+
     def resolve(self, path: bytes) -> Target:
         """The file that a link of this layer to `path` means."""
-        if path in self._aliases:
-            return self._aliases[path]
+        target = self._aliases.get(path) or self._look_up(path)
+        return self._taken.get(target.ordinal, target) if isinstance(target, Hidden) else target
+
+    def _look_up(self, path: bytes) -> Target:
         if self._index.other_from(path) == self._layer:
             return Emitted(path)
         if path in self._hidden:

@@ -8,6 +8,7 @@ RestartNeeded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 
 from squashproxy.archive.header import END_OF_ARCHIVE
 from squashproxy.archive.rewrite import directory_header, empty_file_header, with_link
@@ -39,9 +40,9 @@ class Merge:
     ) -> None:
         self._layers = layers
         self.options = options
-        self._streams = 0
+        self._streams = count()
         self.report = MergeReport()
-        self._judge = Judge(layers, options, self.report, survey)
+        self._judge = Judge(layers, options, self.report, survey, self._streams)
         self._links = self._judge.links
 
     @property
@@ -89,8 +90,7 @@ class Merge:
         self, number: int, decide: Decision, is_done: Callable[[], bool] = lambda: False
     ) -> Iterator[Span]:
         """Read one layer and let `decide` speak on every entry, until it `is_done`."""
-        scanner = TarScanner(self._layers[number].where, self._streams)
-        self._streams += 1
+        scanner = TarScanner(self._layers[number].where, next(self._streams))
         for spans in iter_walk(self._layers[number], scanner, decide, is_done):
             if number >= self.options.kept:
                 self._check_limits(number, scanner)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.archive.rewrite import empty_file_header, with_path
-from squashproxy.archive.scanner import TarScanner
+from squashproxy.archive.scanner import Aside, TarScanner
 from squashproxy.errors import StreamConsumed
-from squashproxy.span import Inflated, New
+from squashproxy.span import Inflated, Kept, New
 from squashproxy.testing import LayerBuilder
 from tests.archive.reading import END, names, read
 from tests.archive.scanning import Decision, Seen, iter_chunks, iter_cut, misplaced, scan
@@ -36,6 +36,8 @@ class Act:
             scanner.rename(_renamed(scanner.ordinal))
         if self.what == "drop":
             scanner.drop()
+        elif self.what == "put aside":
+            scanner.put_aside()
         elif self.what == "replace":
             scanner.replace(_replaced(scanner.ordinal))
         else:
@@ -46,7 +48,7 @@ class Act:
     def expected(self, entry: Seen, span: bytes) -> bytes:
         header, payload = span[: len(entry.header)], span[len(entry.header) :]
         match self.what:
-            case "drop":
+            case "drop" | "put aside":
                 kept = b""
             case "replace":
                 kept = _replaced(entry.ordinal) + payload
@@ -72,7 +74,7 @@ def acting(acts: Sequence[Act]) -> Decision:
 NEW = st.lists(st.sampled_from([empty_file_header(b"new"), b"raw bytes"]), max_size=2)
 ACTS = st.builds(
     Act,
-    what=st.sampled_from(["keep", "drop", "replace", "rename"]),
+    what=st.sampled_from(["keep", "drop", "put aside", "replace", "rename"]),
     before=NEW,
     after=NEW,
 )
@@ -166,6 +168,28 @@ def test_a_replaced_header_keeps_the_payload(chunk: int) -> None:
     result = scan(iter_chunks(TAR, chunk), decide)
     [member] = read(result.data)
     assert (member.path, member.content) == (b"z", b"1" * 700)
+
+
+@each_chunk
+def test_an_entry_put_aside_takes_the_place_of_a_later_one(chunk: int) -> None:
+    renamed = LayerBuilder().file("z", b"1" * 700).tar()[:512]
+    aside: list[Aside] = []
+
+    def decide(scanner: TarScanner) -> None:
+        if scanner.path == b"a":
+            aside.append(scanner.put_aside())
+        elif scanner.path == b"c":
+            scanner.replace_by(aside[0], renamed, 9)
+        else:
+            scanner.keep()
+
+    result = scan(iter_chunks(TAR, chunk), decide)
+    assert names(result.data) == ["b", "z", "d"]
+    assert read(result.data)[1].content == b"1" * 700
+    moved = [span for span in result.spans if isinstance(span, Kept) and span.stream == 9]
+    assert all(TAR[span.offset :].startswith(span.data) for span in moved)
+    assert b"".join(span.data for span in moved) == TAR[512:1536]
+    assert (aside[0].ordinal, aside[0].offset, aside[0].span_size) == (0, 0, 1536)
 
 
 @each_chunk

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from squashproxy.span import Inflated
 from squashproxy.squash.layer import MergeOptions
@@ -41,10 +41,18 @@ class MemoryLayer:
         return MemoryStream(Inflated(self.tar[at : at + self.chunk]) for at in starts)
 
 
-def squash_in_process(layers: Sequence[bytes], kept: int, chunk: int = 65536) -> bytes:
-    """The tar that takes the place of `layers[kept:]`; empty where nothing is left of them."""
+def squash_in_process(
+    layers: Sequence[bytes], kept: int, chunk: int = 65536, window: int | None = None
+) -> bytes:
+    """The tar that takes the place of `layers[kept:]`; empty where nothing is left of them.
+
+    `window` is the merge's, by default its own.
+    """
     opened = [MemoryLayer(f"layer {n}", tar, chunk) for n, tar in enumerate(layers)]
-    return merge_with_restarts(opened, MergeOptions(kept=kept), _joined)
+    options = MergeOptions(kept=kept)
+    if window is not None:
+        options = replace(options, window=window)
+    return merge_with_restarts(opened, options, _joined)
 
 
 def _joined(merge: Merge) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from squashproxy.oci import mediatypes
 from squashproxy.oci.mediatypes import Compression, Family
+from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.testing import AMD64, CREATED, FakeRegistry, ImageBuilder, LayerBuilder, Packing
 from tests.pipeline.images import (
     APP,
@@ -205,7 +206,7 @@ def test_unknown_fields_and_annotations_of_the_manifest_survive(lab: Lab) -> Non
     assert after["layers"][0] == layers[0]
     assert after["annotations"]["org.example.team"] == "blue"
     assert after["annotations"][SOURCE_DIGEST] == image.digest
-    assert after["annotations"][OPTIONS].startswith("2-")
+    assert after["annotations"][OPTIONS].startswith(f"{ENGINE}-")
 
 
 def test_content_embedded_in_a_descriptor_does_not_outlive_it(lab: Lab) -> None:
