@@ -300,7 +300,7 @@ class Judge:
             scanner.drop()
             return
         self.links.note_hidden(scanner.path, scanner.ordinal)
-        if scanner.size <= self._options.window:
+        if scanner.span_size <= self._options.window:
             self._lately.add(scanner.put_aside())
         else:
             scanner.drop()

@@ -14,7 +14,7 @@ MOST = 4096
 
 
 class Lately:
-    """The hidden files of one layer that began within the last `window` bytes of its tar."""
+    """The hidden files of one layer that lie within the last `window` bytes of its tar."""
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -25,7 +25,8 @@ class Lately:
         """Remember a file, and forget those that are too far behind by now."""
         self._files.append(file)
         self._by_ordinal[file.ordinal] = file
-        while len(self._files) > MOST or file.offset - self._files[0].offset > self._window:
+        end = file.offset + file.span_size
+        while len(self._files) > MOST or end - self._files[0].offset > self._window:
             del self._by_ordinal[self._files.popleft().ordinal]
 
     def try_find(self, ordinal: int, offset: int) -> Aside | None:

@@ -63,7 +63,7 @@ class MergeOptions:
     reads_base: bool = True
     strict: bool = False
     facts: Facts = field(default_factory=Facts)
-    window: int = 8 << 20
+    window: int = 4 << 20
     max_entries: int | None = None
     max_unpacked: int | None = None
     max_memory: int | None = None

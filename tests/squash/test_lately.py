@@ -9,7 +9,7 @@ WINDOW = 1000
 
 
 def aside(ordinal: int, offset: int) -> Aside:
-    return Aside(ordinal, offset, b"path", b"header", 1, 1024, [])
+    return Aside(ordinal, offset, b"path", b"header", 0, 0, [])
 
 
 def test_a_file_is_found_up_to_a_window_behind_it_whatever_came_between() -> None:

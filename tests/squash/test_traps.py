@@ -37,7 +37,7 @@ def _cases() -> Iterator[ParameterSet]:
 
 each_case = pytest.mark.parametrize(("trap", "kept"), list(_cases()))
 each_window = pytest.mark.parametrize(
-    "window", [pytest.param(0, id="read again"), pytest.param(8 << 20, id="taken over")]
+    "window", [pytest.param(0, id="read again"), pytest.param(MergeOptions().window, id="taken over")]
 )
 """Whether links take over hidden files when their layer is read again, or at once."""
 
