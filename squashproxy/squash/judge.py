@@ -49,7 +49,7 @@ class Judge:
         self._where = ""
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
-        self._lately = Lately(options.window)
+        self._lately = Lately(options.aside)
         self._parent = b""
         self._is_parent_marked = False
         self.index = PathIndex(self._described)
@@ -63,7 +63,7 @@ class Judge:
         self._where = self._layers[number].where
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
-        self._lately = Lately(self._options.window)
+        self._lately = Lately(self._options.aside)
         self.index.begin_layer(number)
         self.links.begin_layer(number)
 
@@ -242,7 +242,7 @@ class Judge:
 
     def _take_over(self, scanner: TarScanner, target: Hidden) -> bool:
         """Let the link be the file that it means, if that went by lately."""
-        file = self._lately.try_find(target.ordinal, scanner.offset)
+        file = self._lately.try_find(target.ordinal)
         if file is None:
             return False
         scanner.replace_by(file, with_path(file.header, scanner.path), next(self._streams))
@@ -300,7 +300,7 @@ class Judge:
             scanner.drop()
             return
         self.links.note_hidden(scanner.path, scanner.ordinal)
-        if scanner.span_size <= self._options.window:
+        if self._lately.has_room_for(scanner.offset, scanner.span_size):
             self._lately.add(scanner.put_aside())
         else:
             scanner.drop()

@@ -1,6 +1,6 @@
 """Hidden files that went by lately: links that follow soon take them over without another reading.
 
-Links mostly stand close behind their file, as `git` and its many names do in one folder.
+Links mostly stand not far behind their file, as `git` and its many names do in one folder.
 """
 
 from __future__ import annotations
@@ -9,30 +9,43 @@ from collections import deque
 
 from squashproxy.archive.scanner import Aside
 
+CELL = 256 << 10
+"""A tar arrives in chunks of about so many bytes; one byte of a hidden file keeps a whole one."""
+
 MOST = 4096
 """So many files are remembered, whatever their size."""
 
 
 class Lately:
-    """The hidden files of one layer that lie within the last `window` bytes of its tar."""
+    """The last hidden files of one layer, in at most `room` bytes.
 
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._files: deque[Aside] = deque()
+    Which files these are depends on the layer's tar alone, so the result does not depend on how it
+    arrives: cells of the tar are counted for the chunks that files keep in memory.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._cells = room // CELL
+        self._files: deque[tuple[Aside, int]] = deque()
         self._by_ordinal: dict[int, Aside] = {}
+        self._last_cell = -1
+        self._used = 0
+
+    def has_room_for(self, offset: int, size: int) -> bool:
+        """Whether an entry of `size` bytes at `offset` of the tar can be remembered at all."""
+        return (offset + size - 1) // CELL - offset // CELL < self._cells
 
     def add(self, file: Aside) -> None:
-        """Remember a file, and forget those that are too far behind by now."""
-        self._files.append(file)
+        """Remember a file, and forget the oldest ones, for whose chunks there is no room then."""
+        first, last = file.offset // CELL, (file.offset + file.span_size - 1) // CELL
+        is_shared = first == self._last_cell
+        self._files.append((file, self._used - is_shared))
+        self._used += last - first + 1 - is_shared
+        self._last_cell = last
         self._by_ordinal[file.ordinal] = file
-        end = file.offset + file.span_size
-        while len(self._files) > MOST or end - self._files[0].offset > self._window:
-            del self._by_ordinal[self._files.popleft().ordinal]
+        while len(self._files) > MOST or self._used - self._files[0][1] > self._cells:
+            forgotten, _ = self._files.popleft()
+            del self._by_ordinal[forgotten.ordinal]
 
-    def try_find(self, ordinal: int, offset: int) -> Aside | None:
-        """Entry `ordinal`, where the one at `offset` can still take it over.
-
-        That depends on nothing but the layer's tar, so the result does not either.
-        """
-        file = self._by_ordinal.get(ordinal)
-        return None if file is None or offset - file.offset > self._window else file
+    def try_find(self, ordinal: int) -> Aside | None:
+        """Entry `ordinal`, if it is remembered."""
+        return self._by_ordinal.get(ordinal)

@@ -53,9 +53,10 @@ class MergeOptions:
 
     `kept` layers at the bottom stay as they are; `reads_base` allows to read them where there is a
     doubt (squash/base.py). `strict` makes layers an error about which unpackers disagree. `facts`
-    are what earlier passes learned. A link takes over a hidden file up to `window` bytes behind it
-    in their layer's tar without another reading. Past `max_entries`, `max_unpacked` (bytes
-    inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded. `on_hidden` hears of
+    are what earlier passes learned. In about `aside` bytes of memory the last hidden files are kept
+    for links that take them over; for others the layer is read again. Past `max_entries`,
+    `max_unpacked` (bytes inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded.
+    `on_hidden` hears of
     every hidden entry, `on_revived` of path, layer and size of those whose content links take over.
     """
 
@@ -63,7 +64,7 @@ class MergeOptions:
     reads_base: bool = True
     strict: bool = False
     facts: Facts = field(default_factory=Facts)
-    window: int = 4 << 20
+    aside: int = 6 << 20
     max_entries: int | None = None
     max_unpacked: int | None = None
     max_memory: int | None = None

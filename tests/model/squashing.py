@@ -42,16 +42,16 @@ class MemoryLayer:
 
 
 def squash_in_process(
-    layers: Sequence[bytes], kept: int, chunk: int = 65536, window: int | None = None
+    layers: Sequence[bytes], kept: int, chunk: int = 65536, aside: int | None = None
 ) -> bytes:
     """The tar that takes the place of `layers[kept:]`; empty where nothing is left of them.
 
-    `window` is the merge's, by default its own.
+    `aside` is the merge's, by default its own.
     """
     opened = [MemoryLayer(f"layer {n}", tar, chunk) for n, tar in enumerate(layers)]
     options = MergeOptions(kept=kept)
-    if window is not None:
-        options = replace(options, window=window)
+    if aside is not None:
+        options = replace(options, aside=aside)
     return merge_with_restarts(opened, options, _joined)
 
 

@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 from squashproxy.archive.scanner import Aside
-from squashproxy.squash.lately import MOST, Lately
-
-WINDOW = 1000
+from squashproxy.squash.lately import CELL, MOST, Lately
 
 
-def aside(ordinal: int, offset: int) -> Aside:
-    return Aside(ordinal, offset, b"path", b"header", 0, 0, [])
+def aside(ordinal: int, offset: int, size: int = 1024) -> Aside:
+    return Aside(ordinal, offset, b"path", b"header", size - 512, size, [])
 
 
-def test_a_file_is_found_up_to_a_window_behind_it_whatever_came_between() -> None:
-    lately = Lately(WINDOW)
-    lately.add(aside(3, 200))
-    assert lately.try_find(3, 200 + WINDOW) == aside(3, 200)
-    assert lately.try_find(3, 201 + WINDOW) is None
-    lately.add(aside(4, 200 + WINDOW))
-    assert lately.try_find(3, 200 + WINDOW) == aside(3, 200)
-    lately.add(aside(5, 201 + WINDOW))
-    assert lately.try_find(3, 201 + WINDOW) is None
-    assert lately.try_find(4, 201 + WINDOW) == aside(4, 200 + WINDOW)
+def found(lately: Lately) -> list[int]:
+    return [ordinal for ordinal in range(10) if lately.try_find(ordinal) is not None]
 
 
 def test_an_entry_that_was_never_added_is_not_found() -> None:
-    assert Lately(WINDOW).try_find(0, 0) is None
+    assert found(Lately(CELL)) == []
+
+
+def test_files_are_remembered_however_much_stands_between_them() -> None:
+    lately = Lately(2 * CELL)
+    lately.add(aside(0, 0))
+    lately.add(aside(1, 1000 * CELL))
+    assert found(lately) == [0, 1]
+    assert lately.try_find(1) == aside(1, 1000 * CELL)
+
+
+def test_small_files_of_one_chunk_take_its_room_once() -> None:
+    lately = Lately(CELL)
+    for ordinal in range(5):
+        lately.add(aside(ordinal, 1024 * ordinal))
+    assert found(lately) == [0, 1, 2, 3, 4]
+    lately.add(aside(5, CELL))
+    assert found(lately) == [5]
+
+
+def test_the_oldest_go_when_there_is_no_room() -> None:
+    lately = Lately(4 * CELL)
+    lately.add(aside(0, 0, 3 * CELL))
+    lately.add(aside(1, 3 * CELL, CELL))
+    assert found(lately) == [0, 1]
+    lately.add(aside(2, 9 * CELL))
+    assert found(lately) == [1, 2]
+
+
+def test_a_file_that_does_not_fit_is_not_worth_putting_aside() -> None:
+    lately = Lately(2 * CELL)
+    assert lately.has_room_for(0, 2 * CELL)
+    assert not lately.has_room_for(1, 2 * CELL)
+    assert not Lately(0).has_room_for(0, 512)
 
 
 def test_of_many_small_files_the_last_ones_are_remembered() -> None:
-    lately = Lately(WINDOW * MOST)
+    lately = Lately(2 * CELL)
     for ordinal in range(MOST + 1):
         lately.add(aside(ordinal, ordinal))
-    assert lately.try_find(0, MOST) is None
-    assert lately.try_find(1, MOST) == aside(1, 1)
+    assert lately.try_find(0) is None
+    assert lately.try_find(1) is not None

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from squashproxy.errors import SquashproxyError
+from squashproxy.squash import lately
 from tests.model.inode import tree_of
 from tests.model.node import Tree, compare_trees
 from tests.model.squashing import squash_in_process
@@ -27,14 +28,20 @@ from tests.model.untar import (
 STACKS = 2400
 BATCH = 100
 END = bytes(1024)
-WINDOWS = (0, 1024, 3072, None)
-"""How far behind a hidden file a link may take it over at once: never, near it, or everywhere."""
+ROOMS = (0, 1024, 3072, 6 << 20)
+"""For hidden files that links may take over at once: none, a few, or all."""
+
+
+@pytest.fixture(autouse=True)
+def _small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small stacks lie within one chunk, which would count as a whole."""
+    monkeypatch.setattr(lately, "CELL", 512)
 
 
 def check_squashed(built: Built, kept: int, base: Names, *, root: bool) -> None:
     """Every promise of the merge about one stack and one number of kept layers."""
-    window = random.Random(sum(map(len, built.tars))).choice(WINDOWS)
-    merged = squash_in_process(built.tars, kept, window=window)
+    aside = random.Random(sum(map(len, built.tars))).choice(ROOMS)
+    merged = squash_in_process(built.tars, kept, aside=aside)
     assert not merged or trailing_bytes(merged) == END
     if kept == 0:
         assert whiteouts(merged) == []
@@ -43,7 +50,7 @@ def check_squashed(built: Built, kept: int, base: Names, *, root: bool) -> None:
     difference = compare_trees(_seen(built.trees[-1], root), _seen(found, root))
     assert not difference, "\n".join(difference)
     chunk = random.Random(len(merged)).choice((100, 511, 512, 513, 1537, 4096))
-    assert squash_in_process(built.tars, kept, chunk, window) == merged, (
+    assert squash_in_process(built.tars, kept, chunk, aside) == merged, (
         f"differs in chunks of {chunk}"
     )
 

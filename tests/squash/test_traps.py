@@ -36,36 +36,36 @@ def _cases() -> Iterator[ParameterSet]:
 
 
 each_case = pytest.mark.parametrize(("trap", "kept"), list(_cases()))
-each_window = pytest.mark.parametrize(
-    "window", [pytest.param(0, id="read again"), pytest.param(MergeOptions().window, id="taken over")]
+each_room = pytest.mark.parametrize(
+    "aside", [pytest.param(0, id="read again"), pytest.param(MergeOptions().aside, id="taken over")]
 )
 """Whether links take over hidden files when their layer is read again, or at once."""
 
 
-@each_window
+@each_room
 @each_case
-def test_the_result_looks_as_the_layers_did(trap: Trap, kept: int, window: int) -> None:
-    merged = squash(trap.tars, MergeOptions(kept=kept, window=window)).tar
+def test_the_result_looks_as_the_layers_did(trap: Trap, kept: int, aside: int) -> None:
+    merged = squash(trap.tars, MergeOptions(kept=kept, aside=aside)).tar
     difference = compare_trees(trap.expected(kept), trap.found(kept, merged))
     assert difference == [], "\n".join(difference)
 
 
-@each_window
+@each_room
 @each_case
-def test_the_result_is_one_clean_tar(trap: Trap, kept: int, window: int) -> None:
-    result = squash(trap.tars, MergeOptions(kept=kept, window=window))
+def test_the_result_is_one_clean_tar(trap: Trap, kept: int, aside: int) -> None:
+    result = squash(trap.tars, MergeOptions(kept=kept, aside=aside))
     assert result.tar == b"" or trailing_bytes(result.tar) == END
     assert result.report.empty == (not result.tar)
     assert kept or whiteouts(result.tar) == []
     assert phantoms(trap.base(kept), result.tar) == []
-    if kept in trap.entries and not window:
+    if kept in trap.entries and not aside:
         assert " ".join(result.entries) == trap.entries[kept]
 
 
-@each_window
+@each_room
 @each_case
-def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int, window: int) -> None:
-    result = squash(trap.tars, MergeOptions(kept=kept, window=window))
+def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int, aside: int) -> None:
+    result = squash(trap.tars, MergeOptions(kept=kept, aside=aside))
     assert result.written() <= set(trap.written.split())
     for span in result.spans:
         if isinstance(span, Kept):
@@ -75,7 +75,7 @@ def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int, window: int) -> N
 
 @each_case
 def test_it_is_told_what_was_ambiguous_and_what_was_read_again(trap: Trap, kept: int) -> None:
-    report = squash(trap.tars, MergeOptions(kept=kept, window=0)).report
+    report = squash(trap.tars, MergeOptions(kept=kept, aside=0)).report
     expected = trap.warnings.get(kept, ())
     assert len(report.warnings) == len(expected), report.warnings
     for words, warning in zip(expected, report.warnings, strict=True):
@@ -97,20 +97,20 @@ def test_strict_refuses_what_is_warned_of_and_nothing_else(trap: Trap, kept: int
         assert squash(trap.tars, options).tar == squash(trap.tars, MergeOptions(kept=kept)).tar
 
 
-@each_window
+@each_room
 @each_case
-def test_chunk_sizes_do_not_matter(trap: Trap, kept: int, window: int) -> None:
-    options = MergeOptions(kept=kept, window=window)
+def test_chunk_sizes_do_not_matter(trap: Trap, kept: int, aside: int) -> None:
+    options = MergeOptions(kept=kept, aside=aside)
     merged = squash(trap.tars, options).tar
     small = sum(map(len, trap.tars)) <= SMALL
     for chunk in (1, 100, 512, 513, 4096) if small else (511, 65_537):
         assert squash(trap.tars, options, chunk).tar == merged, f"chunks of {chunk}"
 
 
-@each_window
+@each_room
 @each_case
-def test_a_squashed_image_has_nothing_left_to_squash(trap: Trap, kept: int, window: int) -> None:
-    options = MergeOptions(kept=kept, window=window)
+def test_a_squashed_image_has_nothing_left_to_squash(trap: Trap, kept: int, aside: int) -> None:
+    options = MergeOptions(kept=kept, aside=aside)
     merged = squash(trap.tars, options).tar
     again = squash([*trap.tars[:kept], merged], options)
     assert again.tar == merged
@@ -125,7 +125,7 @@ def test_headers_of_our_own_are_written_where_a_case_says_so(table: str) -> None
         written = {
             entry
             for kept in trap.iter_kept()
-            for entry in squash(trap.tars, MergeOptions(kept=kept, window=0)).written()
+            for entry in squash(trap.tars, MergeOptions(kept=kept, aside=0)).written()
         }
         assert written == set(trap.written.split()), name
 
