@@ -50,6 +50,12 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def fact_of(error: SquashproxyError) -> str:
+    """The sentence without its advice, which stands behind the last semicolon."""
+    fact, _, advice = str(error).rpartition("; ")
+    return fact or advice
+
+
 class UsageError(SquashproxyError):
     """Wrong usage or configuration, found without looking at any image."""
 

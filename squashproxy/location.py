@@ -22,7 +22,10 @@ _ELSEWHERE = {
     "dir": "copy it to oci:DIR first",
     "tarball": "name it as docker-archive: or oci-archive:",
 }
-_STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/fd/0", "/dev/fd/1")
+_STREAMS = (
+    *("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"),
+    *("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"),
+)
 _PINNED = re.compile(r"(.*)@(sha(?:256|512):[0-9a-f]*)", re.DOTALL)
 
 
@@ -80,6 +83,8 @@ def parse_location(text: str) -> Location:
         raise BadReference(f"{text!r} names no path; write {kind}:{what}[:NAME]")
     if colon and not name:
         raise BadReference(f"{text!r} ends in a colon; give the image's name, or leave it out")
+    if path.endswith("/") and kind != Transport.OCI.value:
+        raise BadReference(f"{text!r} ends in a slash, but {kind}: names a file; leave it out")
     if path in _STREAMS and kind != Transport.OCI.value:
         path = STANDARD_STREAM
     return ArchiveReference(Transport(kind), path, name or None, digest)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-import stat
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 _ANYONE = 0o666
+_PERMISSIONS = 0o777
 _OWN_FILES = "/proc/self/fd"
 
 
@@ -19,7 +19,8 @@ class WholeFile:
 
     On Linux it has no name until it is published, so nothing of it stays, however the process
     ends. File systems that cannot do that (NFS among them) show it as `.squashproxy-*.partial`,
-    which only a process that is killed leaves behind. Raises OSError.
+    which only a process that is killed leaves behind; elsewhere that name is seen for the moment
+    in which another file is replaced. Raises OSError.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,16 +47,49 @@ class WholeFile:
 
         The new file gets the permissions of the old one.
         """
-        with suppress(FileNotFoundError):
-            os.fchmod(self.stream.fileno(), stat.S_IMODE(path.stat().st_mode))
+        try:
+            self.publish_new(path)
+        except FileExistsError:
+            os.fchmod(self.stream.fileno(), path.stat().st_mode & _PERMISSIONS)
+        else:
+            return
         if self._name is None:
-            name = _partial_name(path.parent)
-            own = self.stream.fileno()
-            os.link(f"{_OWN_FILES}/{own}", name, src_dir_fd=own, follow_symlinks=True)
-            self._name = name
+            self._name = _partial_name(path.parent)
+            self._link(self._own_file, self._name)
         self._name.replace(path)
         self._name = None
         self.stream.close()
+
+    def publish_new(self, path: Path) -> None:
+        """Let it appear at `path`. Raises FileExistsError where something is there already."""
+        try:
+            self._link(self._name or self._own_file, path)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            self._rename(path, error)
+        if self._name is not None:
+            self._name.unlink(missing_ok=True)
+            self._name = None
+        self.stream.close()
+
+    def _rename(self, path: Path, refused: OSError) -> None:
+        """What is left where a file system has no links at all."""
+        if self._name is None:
+            raise refused
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        self._name.rename(path)
+
+    @property
+    def _own_file(self) -> Path:
+        """What leads to the file while it has no name."""
+        return Path(_OWN_FILES, str(self.stream.fileno()))
+
+    def _link(self, source: Path, path: Path) -> None:
+        # A directory's descriptor is what makes Python ask for linkat, which follows the link that
+        # /proc shows; of an absolute path it is not looked at.
+        os.link(source.absolute(), path, src_dir_fd=self.stream.fileno(), follow_symlinks=True)
 
     def abandon(self) -> None:
         """Forget it, unless it was published."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Lock
 
 from squashproxy.digest import Chunk, Digest, Verified
-from squashproxy.errors import ArchiveError, FormatError, SquashproxyError, reason_of
+from squashproxy.errors import ArchiveError, FormatError, SquashproxyError, fact_of
 from squashproxy.location import ArchiveReference, Transport
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
@@ -32,7 +32,7 @@ from squashproxy.transports.layout import (
 from squashproxy.transports.layout_index import empty_index, with_image
 from squashproxy.transports.saved import MANIFEST
 from squashproxy.transports.tar_writer import TarWriter, Written
-from squashproxy.whole_file import resolved
+from squashproxy.transports.writable import check_file
 
 _FOLDERS = ("blobs/", "blobs/sha256/")
 
@@ -48,9 +48,9 @@ class ArchiveSink(FiledSink):
         super().__init__(reference)
         self._is_docker = reference.transport is Transport.DOCKER_ARCHIVE
         path = Path(reference.path)
-        self._is_file = not reference.is_stream and (path.is_file() or not path.exists())
         if not reference.is_stream:
-            _check_place(path)
+            check_file(path)
+        self._is_file = not reference.is_stream and (path.is_file() or not path.exists())
         self._seen = self._look()
         self._old = _open_old(reference) if self._is_file else None
         self._writer: TarWriter | None = None
@@ -127,7 +127,7 @@ class ArchiveSink(FiledSink):
         writer = self._open_writer()
         for path, data in documents.items():
             writer.add_document(path, data)
-        writer.finish(self._check_again)
+        writer.finish(self._may_replace)
 
     def close(self) -> None:
         """Remove an archive that was not published."""
@@ -144,12 +144,17 @@ class ArchiveSink(FiledSink):
             return None
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _check_again(self) -> None:
-        """Raise ArchiveError where somebody else has put another image there meanwhile."""
-        if self._look() != self._seen:
+    def _may_replace(self) -> bool:
+        """Whether a file is there now, and is to be replaced.
+
+        Raises ArchiveError where somebody else has put another image there meanwhile.
+        """
+        found = self._look()
+        if found is not None and found != self._seen:
             old = _open_old(self._reference)
             if old is not None:
                 old.close()
+        return found is not None
 
     @property
     def _old_image(self) -> ArchiveSource:
@@ -190,27 +195,6 @@ class ArchiveSink(FiledSink):
             return self._writer
 
 
-def _check_place(path: Path) -> None:
-    """Raise ArchiveError where no file can appear at `path`: a plan finds that out as well."""
-    try:
-        folder = resolved(path).parent
-    except OSError as error:
-        raise ArchiveError(
-            f"{path} could not be written: {reason_of(error)}; name another file"
-        ) from error
-    if path.is_dir():
-        raise ArchiveError(f"{path} is a folder; name a file in it, or use oci:")
-    if path.exists() and not path.is_file():
-        return
-    if not folder.is_dir():
-        raise ArchiveError(f"{path} cannot be written: there is no folder {folder}; make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ArchiveError(
-            f"{path} cannot be written: the folder {folder} takes no new files; get the permission "
-            "to write there, or name a file in another folder"
-        )
-
-
 def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
     """The image that the file holds and that is to be replaced; None where there is no file.
 
@@ -224,21 +208,26 @@ def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
             old = opened.enter_context(closing(open_archive_source(reference)))
             names = old.names
         except SquashproxyError as error:
-            why = str(error).partition(";")[0]
             raise ArchiveError(
-                f"{path} is there and will not be replaced, since {why}; remove it, or name "
-                "another file"
+                f"{path} is there and will not be replaced, since {fact_of(error)}; remove it, or "
+                "name another file"
             ) from error
-        others = names - {_own_name(reference)}
+        others = Counter(names) - Counter([_own_name(reference)])
         if others:
             raise ArchiveError(
-                f"{path} holds {', '.join(sorted(others))}, which would be lost; write to another "
-                "file, or remove this one"
+                f"{path} holds {_listed(others)}, which would be lost; write to another file, or "
+                "remove this one"
             )
         if names:
             opened.pop_all()
             return old
     return None
+
+
+def _listed(names: Counter[str]) -> str:
+    return ", ".join(
+        name if count == 1 else f"{count} times {name}" for name, count in sorted(names.items())
+    )
 
 
 def _own_name(reference: ArchiveReference) -> str:

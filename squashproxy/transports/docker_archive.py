@@ -51,9 +51,9 @@ class DockerArchiveSource(FiledSource):
         return iter(Verified(self._files.iter_file(path), blob.digest, blob.size, what))
 
     @property
-    def names(self) -> frozenset[str]:
-        """The whole names of all images beside this one, NO_NAME for those without."""
-        return frozenset(name for names, _ in self._listed for name in names or (NO_NAME,))
+    def names(self) -> list[str]:
+        """The whole names of all images that are there, NO_NAME for those without."""
+        return [name for names, _ in self._listed for name in names or (NO_NAME,)]
 
     @cached_property
     def _listed(self) -> list[tuple[tuple[str, ...], Callable[[], SavedImage]]]:
@@ -76,7 +76,7 @@ class DockerArchiveSource(FiledSource):
     def _image(self) -> SavedImage:
         chosen = self._choose()
         if chosen is None:
-            names = [name for names, _ in self._listed for name in names or (NO_NAME,)]
+            names = self.names
             if (self._reference.name or "").startswith("@"):
                 names = [
                     f"@{number} {(*names, NO_NAME)[0]}"

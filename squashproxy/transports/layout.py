@@ -133,9 +133,13 @@ class LayoutSource(FiledSource):
         self._layout = Layout(files)
 
     @property
-    def names(self) -> frozenset[str]:
-        """The names of all images beside this one, NO_NAME for those without."""
-        return frozenset(self._layout.names)
+    def names(self) -> list[str]:
+        """The names of all images that are there, NO_NAME for those without.
+
+        Where docker or containerd wrote them, they are whole: their tags alone may be the same.
+        """
+        images = (child.descriptor.annotations for child in self._layout.index.children)
+        return [names.get(CONTAINERD_NAME) or names.get(REF_NAME) or NO_NAME for names in images]
 
     def find_digest(self) -> Digest:
         """The digest of the image. Raises NoSuchImage."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError, reason_of
+from squashproxy.errors import ArchiveError, IntegrityError, SquashproxyError, reason_of
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
@@ -27,6 +27,7 @@ from squashproxy.transports.layout import (
     blob_path,
 )
 from squashproxy.transports.layout_index import empty_index, with_image
+from squashproxy.transports.writable import check_folder
 from squashproxy.whole_file import WholeFile, write_all
 
 
@@ -103,8 +104,11 @@ class LayoutSink(FiledSink):
         new, self._new = self._new, []
         try:
             self._put(manifest, self.tag)
-        finally:
-            self._new = [] if self.find_manifest() == manifest.digest else new
+        except BaseException:
+            if not self._is_published(manifest):
+                self._new += new
+            raise
+        self._new.clear()
 
     def close(self) -> None:
         """Remove what was written for an image that was not published.
@@ -123,6 +127,13 @@ class LayoutSink(FiledSink):
         os.close(self._lock)
         self._lock = None
 
+    def _is_published(self, manifest: RawManifest) -> bool:
+        """Whether the index came as far as to name the manifest; where it tells nothing, it may."""
+        try:
+            return self.find_manifest() == manifest.digest
+        except SquashproxyError:
+            return True
+
     @property
     def _layout_now(self) -> Layout:
         """The layout with the index that it has now: others may have changed it."""
@@ -131,10 +142,9 @@ class LayoutSink(FiledSink):
     def _check(self) -> None:
         """Raise ArchiveError where the folder is something else."""
         root = self._root
+        check_folder(root)
         if not root.exists():
             return
-        if not root.is_dir():
-            raise ArchiveError(f"{root} is no folder; name another, or use oci-archive:")
         if any(root.iterdir()) and not (root / INDEX).exists() and not (root / LAYOUT).exists():
             raise ArchiveError(
                 f"{root} holds something else than an OCI layout; name another folder"
@@ -147,11 +157,18 @@ class LayoutSink(FiledSink):
                 self._make(self._root)
                 self._hold()
                 self._make(self._root / "blobs")
-                if not (self._root / LAYOUT).exists():
-                    (self._root / LAYOUT).write_bytes(LAYOUT_DOCUMENT)
-                    self._new.append(self._root / LAYOUT)
+                self._put_layout_document()
             except OSError as error:
                 raise self._refused(error) from error
+
+    def _put_layout_document(self) -> None:
+        path = self._root / LAYOUT
+        if path.exists():
+            return
+        with WholeFile(self._root) as file:
+            write_all(file.stream, LAYOUT_DOCUMENT)
+            file.publish(path)
+        self._new.append(path)
 
     def _hold(self) -> None:
         """Tell others that blobs are counted on, from the first one that was found or written."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tempfile
@@ -12,14 +11,14 @@ from select import select
 from typing import IO
 
 from squashproxy.codec.packing import iter_unpacked, sniff
-from squashproxy.errors import ArchiveError, BadCompression, UsageError, reason_of
+from squashproxy.errors import ArchiveError, BadCompression, fact_of, reason_of
 from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.transports.files import CHUNK
+from squashproxy.transports.standard import open_standard_input
 from squashproxy.transports.tarball import Tarball
 from squashproxy.whole_file import write_all
 
-_STDIN = 0
 _UNREAD = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MAGIC = 6
 _WAKING_SECONDS = 0.25
@@ -45,17 +44,9 @@ def open_archive(path: str) -> Tarball:
 
 
 def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
-    if is_stdin and os.isatty(_STDIN):
-        raise UsageError(
-            "standard input is a terminal; pipe an archive into squashproxy, or name its file"
-        )
+    if is_stdin:
+        return open_standard_input()
     try:
-        if is_stdin:
-            if fcntl.fcntl(_STDIN, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
-                raise UsageError(
-                    "standard input is closed; pipe an archive into squashproxy, or name its file"
-                )
-            return os.fdopen(os.dup(_STDIN), "rb", buffering=0)
         return Path(path).open("rb", buffering=0)
     except FileNotFoundError as error:
         raise ArchiveError(f"{name} is not there; check the path, {COLON_RULE}") from error
@@ -108,8 +99,7 @@ def _fill(spool: IO[bytes], pieces: Iterator[bytes], name: str) -> int:
     try:
         return fill_spool(spool, pieces, name)
     except BadCompression as error:
-        why = str(error).partition(";")[0]
-        raise BadCompression(f"{why}; save or copy the image again") from error
+        raise BadCompression(f"{fact_of(error)}; save or copy the image again") from error
 
 
 def new_spool() -> IO[bytes]:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import IO
 
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError, UsageError, reason_of
+from squashproxy.errors import ArchiveError, IntegrityError, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.transports.files import CHUNK
 from squashproxy.transports.opening import fill_spool, new_spool
+from squashproxy.transports.standard import open_standard_output
 from squashproxy.whole_file import WholeFile, resolved, write_all
 
-_STDOUT = 1
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)
 _FILE_MODE = 0o644
@@ -99,10 +97,11 @@ class TarWriter:
             yield chunk
             at += len(chunk)
 
-    def finish(self, check: Callable[[], None] = lambda: None) -> None:
-        """End the tar, and let it appear, unless `check` raises.
+    def finish(self, may_replace: Callable[[], bool]) -> None:
+        """End the tar, and let it appear.
 
-        Of several writers into one folder, one at a time checks and replaces.
+        Where another file is at its path by then, `may_replace` is asked: False for one that is
+        gone again. It raises for one that must stay.
         """
         with self._lock:
             self._write(_END)
@@ -110,9 +109,7 @@ class TarWriter:
                 self._stream.close()
                 return
             try:
-                with _alone_in(self._target.parent):
-                    check()
-                    self._file.publish(self._target)
+                self._publish(self._file, may_replace)
             except OSError as error:
                 raise self._refused(error) from error
 
@@ -122,13 +119,24 @@ class TarWriter:
         if self._file is not None:
             self._file.abandon()
 
+    def _publish(self, file: WholeFile, may_replace: Callable[[], bool]) -> None:
+        while True:
+            try:
+                file.publish_new(self._target)
+            except FileExistsError:
+                if may_replace():
+                    file.publish(self._target)
+                    return
+            else:
+                return
+
     def _open(self, path: str) -> IO[bytes]:
         try:
             if path == STANDARD_STREAM:
-                return _open_standard_output()
+                return open_standard_output()
+            if Path(path).exists() and not Path(path).is_file():
+                return Path(path).open("wb", buffering=0)
             self._target = resolved(Path(path))
-            if self._target.exists() and not self._target.is_file():
-                return self._target.open("wb", buffering=0)
             self._file = WholeFile(self._target.parent)
         except OSError as error:
             raise self._refused(error) from error
@@ -194,19 +202,6 @@ class TarWriter:
         return ArchiveError(f"{self.name} could not be written: {reason_of(error)}; {left}")
 
 
-def _open_standard_output() -> IO[bytes]:
-    if os.isatty(_STDOUT):
-        raise UsageError(
-            "standard output is a terminal, which shows no archives; pipe squashproxy into "
-            "something, or name a file"
-        )
-    if fcntl.fcntl(_STDOUT, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-        raise UsageError(
-            "standard output is closed; pipe squashproxy into something, or name a file"
-        )
-    return os.fdopen(os.dup(_STDOUT), "wb", buffering=0)
-
-
 def _header(path: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     entry = tarfile.TarInfo(path)
     entry.size = size
@@ -232,14 +227,3 @@ def _check(hasher: Hasher, digest: Digest | None, size: int | None) -> None:
 def _iter_stream(stream: IO[bytes]) -> Iterator[bytes]:
     while chunk := stream.read(CHUNK):
         yield chunk
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other squashproxy puts a finished file into `folder`."""
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
