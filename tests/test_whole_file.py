@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,41 @@ def test_it_can_be_read_back_before_it_is_published(tmp_path: Path) -> None:
     with WholeFile(tmp_path) as file:
         write_all(file.stream, b"data")
         assert os.pread(file.stream.fileno(), 2, 1) == b"at"
+
+
+def test_an_interruption_while_it_replaces_another_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        link(*arguments, **options)
+        raise KeyboardInterrupt
+
+    (tmp_path / "old").write_bytes(b"old")
+    monkeypatch.setattr(os, "link", interrupted)
+    with suppress(KeyboardInterrupt):
+        write(tmp_path / "old", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_is_there_may_stay(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    with WholeFile(tmp_path) as file, pytest.raises(FileExistsError):
+        file.publish_new(tmp_path / "old")
+    assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    monkeypatch.setattr(os, "link", refuse)
+    for data in (b"new", b"newer"):
+        write(tmp_path / "file", data)
+        assert (tmp_path / "file").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:

@@ -15,17 +15,19 @@ from squashproxy.cli.options import CommonOptions, common_options, parse_size
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import image_examples
-from squashproxy.errors import UsageError
+from squashproxy.errors import ArchiveError, UsageError
 from squashproxy.location import STANDARD_STREAM, Location, parse_location
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold
-from squashproxy.report.page.document import PAGE_START, render_page
+from squashproxy.report.page.document import is_page, render_page
 from squashproxy.report.page.writing import write_whole
 from squashproxy.report.planning import show_plan
 from squashproxy.report.violations import iter_violations
+from squashproxy.transports.writable import check_file
 
 _FAILED = 1
 _STDOUT = 1
+_HEAD = 4096
 
 
 def _parse_threshold(text: str) -> Threshold:
@@ -33,31 +35,34 @@ def _parse_threshold(text: str) -> Threshold:
 
 
 def _parse_page(text: str) -> Path:
-    path = Path(text)
-    if not path.parent.is_dir():
-        raise UsageError(f"--html {text}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise UsageError(f"--html {text} is a folder; name a file in it")
     if text == STANDARD_STREAM:
         raise UsageError("--html - names no file; write --html FILE, or -q --html /dev/stdout")
-    if path.is_file() and not _is_page(path):
-        raise UsageError(
-            f"--html {text} is there and is no page, so it is not replaced; name another file"
-        )
+    path = Path(text)
+    try:
+        check_file(path)
+    except ArchiveError as error:
+        raise UsageError(f"--html {error}") from error
+    _check_replaced(path)
     return path
 
 
-def _is_page(path: Path) -> bool:
-    """Whether a file is an older page, or empty."""
+def _check_replaced(path: Path) -> None:
+    """Raise UsageError for a file that is neither empty nor an older page."""
+    if not path.is_file():
+        return
     with path.open("rb") as file:
-        start = file.read(len(PAGE_START))
-    return not start or start == PAGE_START
+        start = file.read(_HEAD)
+    if start and not is_page(start.decode("utf-8", "replace")):
+        raise UsageError(
+            f"--html {path} is there and is no page of squashproxy's, so it is not replaced; name "
+            "another file"
+        )
 
 
 def _check_outputs(common: CommonOptions, page: Path | None) -> None:
     """Raise UsageError where page and report would be written into each other."""
     has_report = common.as_json or not common.quiet
-    if page is None or not has_report or not page.exists():
+    if page is None or not has_report or not page.exists() or page.samefile(os.devnull):
         return
     if os.path.samestat(page.stat(), os.fstat(_STDOUT)):
         raise UsageError(
@@ -126,6 +131,7 @@ def plan(
         outputs.callback(_tell, violations)
         outputs.callback(write_report, common, result, show_plan)
         if page is not None:
+            _check_replaced(page)
             write_whole(page, render_page(result))
     if violations:
         click.get_current_context().exit(_FAILED)

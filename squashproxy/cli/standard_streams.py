@@ -41,13 +41,10 @@ class _Guarded(io.TextIOWrapper):
         if stream is None:
             return _nowhere("w")
         assert isinstance(stream, io.TextIOWrapper), "nobody has replaced it this early"
-        return cls(
-            stream.buffer,
-            stream.encoding,
-            stream.errors,
-            line_buffering=stream.line_buffering,
-            write_through=stream.write_through,
-        )
+        buffer, lines = stream.buffer, stream.line_buffering
+        if isinstance(buffer, io.RawIOBase):  # PYTHONUNBUFFERED: it may write a part and say so
+            buffer, lines = io.BufferedWriter(buffer), True
+        return cls(buffer, stream.encoding, stream.errors, line_buffering=lines)
 
     def write(self, text: str) -> int:
         if text == "":

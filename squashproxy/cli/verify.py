@@ -6,12 +6,13 @@ import time
 
 import click
 
+from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.images import platform_option
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import image_examples
-from squashproxy.errors import UsageError
+from squashproxy.errors import ReportLost, UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.platform import Platform
 from squashproxy.report.verifying import show_verification
@@ -56,6 +57,12 @@ def verify(
             observer=observer,
             clock=time.monotonic,
         )
-    write_report(common, result, show_verification)
+    try:
+        write_report(common, result, show_verification)
+    except (ReportLost, BrokenPipeError) as error:
+        if result.identical:
+            raise
+        if isinstance(error, ReportLost):
+            context.ensure_object(Diagnostics).fail(str(error))
     if not result.identical:
         context.exit(DIFFERENT)

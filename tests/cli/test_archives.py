@@ -402,6 +402,7 @@ def test_an_interrupted_copy_leaves_nothing(
     [
         (["copy", "oci:", "oci:x"], "names no path"),
         (["copy", "oci:x:", "oci:y"], "ends in a colon"),
+        (["copy", "oci:x", "oci-archive:y/"], "ends in a slash"),
         (["copy", "docker-daemon:app:1", "oci:y"], "docker save"),
         (["copy", "oci:x@sha256:12", "oci:y"], "not a reference"),
         (["copy", "oci:x", f"oci:y@{digest_of(b'')}"], "cannot be a target"),

@@ -183,8 +183,28 @@ class TestPage:
             assert squashproxy("plan", "--html", str(page), SOURCE).code == 0
         outcome = squashproxy("plan", "--html", str(image), SOURCE)
         assert (outcome.code, outcome.out) == (2, "")
-        assert "is no page, so it is not replaced" in outcome.err
+        assert "is no page of squashproxy's, so it is not replaced" in outcome.err
         assert image.read_bytes() == b"the only copy of an image"
+        page.write_text("<!DOCTYPE html>\n<p>my own")
+        assert squashproxy("plan", "--html", str(page), SOURCE).code == 2
+
+    def test_what_appears_while_the_image_is_read_is_not_replaced_either(
+        self, squashproxy: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        page = tmp_path / "plan.html"
+
+        def plan_image(*_: object, **__: object) -> PlanResult:
+            page.write_text("precious")
+            return PLAN
+
+        monkeypatch.setattr(plan_module, "plan_image", plan_image)
+        outcome = squashproxy("plan", "--html", str(page), SOURCE)
+        assert outcome.code == 2
+        assert outcome.out.startswith("Plan for"), "the report does not depend on the page"
+        assert page.read_text() == "precious"
+
+    def test_it_may_go_nowhere(self, squashproxy: InProcess) -> None:
+        assert squashproxy("plan", "--html", "/dev/null", SOURCE).code == 0
 
     def test_page_and_report_do_not_share_standard_output(self, squashproxy: InProcess) -> None:
         for page, words in (("-", "names no file"), ("/dev/stdout", "both want standard output")):

@@ -12,7 +12,7 @@ import pytest
 
 from squashproxy.testing import Packing
 from tests.cli.command_line import Outcome
-from tests.pipeline.images import app
+from tests.pipeline.images import OS, app, image_of
 from tests.transports.tars import docker_20, tar_of
 
 COPY = ["copy", "docker-archive:app.tar"]
@@ -35,10 +35,21 @@ def buffering(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def run_in_shell(folder: Path, words: list[str], redirections: str, buffering: str = "") -> Outcome:
-    """Run it as a shell does; what the redirections leave is captured."""
+def run_in_shell(
+    folder: Path, words: list[str], redirections: str, buffering: str = "", before: str = ""
+) -> Outcome:
+    """Run it as a shell does, `before` first; what the redirections leave is captured."""
     done = subprocess.run(
-        ["sh", "-c", f'"$@" {redirections}', "sh", sys.executable, "-m", "squashproxy", *words],
+        [
+            "sh",
+            "-c",
+            f'{before} "$@" {redirections}',
+            "sh",
+            sys.executable,
+            "-m",
+            "squashproxy",
+            *words,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONUNBUFFERED": buffering},
         stdin=subprocess.DEVNULL,
@@ -98,6 +109,29 @@ def test_a_full_standard_output_is_a_sentence(
     words: list[str], folder: Path, buffering: str
 ) -> None:
     assert run_in_shell(folder, words, ">/dev/full", buffering) == Outcome(1, "", UNWRITTEN)
+
+
+def test_a_report_that_fits_in_part_is_lost_as_a_whole(folder: Path, buffering: str) -> None:
+    words = ["plan", "--json", "docker-archive:app.tar"]
+    outcome = run_in_shell(folder, words, ">report", buffering, before="ulimit -f 1;")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "could not be written to standard output: file too large" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        pytest.param(">/dev/full", UNWRITTEN, id="full"),
+        pytest.param(">&-", "", id="closed"),
+    ],
+)
+def test_trees_that_differ_are_told_by_the_exit_code_whatever_becomes_of_the_report(
+    lost: str, told: str, folder: Path, buffering: str
+) -> None:
+    (folder / "b.tar").write_bytes(tar_of(docker_20(image_of(OS), "b:1")))
+    words = ["verify", "docker-archive:app.tar", "docker-archive:b.tar"]
+    outcome = run_in_shell(folder, words, lost, buffering)
+    assert (outcome.code, outcome.out, outcome.err) == (4, "", told)
 
 
 def test_a_full_standard_error_changes_nothing(folder: Path, buffering: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from squashproxy.transports import archives
 from squashproxy.transports.archive_sink import ArchiveSink
 from tests.pipeline.images import OS, RUNTIME
 from tests.transports.places import write_blobs
+from tests.transports.tars import document, tar_of
 
 ONE = ImageBuilder().layer(OS).build()
 TWO = ImageBuilder().layer(RUNTIME).build()
@@ -72,6 +75,47 @@ def test_another_image_is_not_lost(at: Archives, before: str | None, after: str 
     assert at.digest() == ONE.digest
 
 
+def test_a_tag_alone_does_not_make_an_image_the_same(tmp_path: Path) -> None:
+    """What docker saved has the tag in one annotation, and the whole name in another."""
+    with ExitStack() as opened:
+        at = Archives(Transport.DOCKER_ARCHIVE, tmp_path / "image.tar", opened)
+        at.put(ONE, "app:1")
+        at.transport = Transport.OCI_ARCHIVE
+        with pytest.raises(ArchiveError, match=r"holds docker\.io/library/app:1, which"):
+            at.sink("1")
+
+
+def test_several_images_without_a_name_are_several(tmp_path: Path) -> None:
+    listed: list[object] = [
+        {"Config": f"{digest}.json", "RepoTags": None, "Layers": []} for digest in "ab"
+    ]
+    (tmp_path / "image.tar").write_bytes(tar_of({"manifest.json": document(listed)}))
+    with ExitStack() as opened:
+        at = Archives(Transport.DOCKER_ARCHIVE, tmp_path / "image.tar", opened)
+        for name, words in ((None, "holds an image"), ("a", "holds 2 times an image")):
+            with pytest.raises(ArchiveError, match=words):
+                at.sink(name)
+
+
+def test_the_lock_of_somebody_else_on_the_folder_is_not_waited_for(at: Archives) -> None:
+    """As in `flock FOLDER squashproxy copy ...`, which is how cron jobs are kept apart."""
+    folder = os.open(at.path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    at.put(ONE, "a")
+    os.close(folder)
+    assert at.digest() == ONE.digest
+
+
+def test_a_pipe_by_its_descriptor(at: Archives) -> None:
+    """As shells give it: docker-archive:>(docker load)."""
+    reading, writing = os.pipe()
+    at.path = Path(f"/dev/fd/{writing}")
+    at.put(ONE, "a")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+        assert "index.json" in archive.getnames()
+
+
 def test_two_writers_at_once_do_not_lose_the_image_of_either(at: Archives) -> None:
     first, second = at.sink("a"), at.sink("b")
     fill(first, ONE)
@@ -121,6 +165,29 @@ class TestPlacesWhereNoFileCanAppear:
         monkeypatch.setattr(os, "access", lambda *_: False)
         with pytest.raises(ArchiveError, match="takes no new files"):
             at.sink("a")
+
+    @pytest.mark.parametrize(
+        ("path", "words"),
+        [
+            ("file/layout", "is no folder; name another"),
+            ("file", "is no folder; name another"),
+            ("dangling", "is a link to nowhere, which is not there"),
+            ("circle", "is a link to circle, which is not there"),
+        ],
+    )
+    def test_a_layout(self, path: str, words: str, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        (tmp_path / "dangling").symlink_to("nowhere")
+        (tmp_path / "circle").symlink_to("circle")
+        with pytest.raises(ArchiveError, match=words):
+            archives.open_sink(ArchiveReference(Transport.OCI, str(tmp_path / path)))
+
+    def test_a_layout_in_a_folder_that_takes_no_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(ArchiveError, match="takes no new files"):
+            archives.open_sink(ArchiveReference(Transport.OCI, str(tmp_path / "new/layout")))
 
 
 def test_a_link_stays_a_link(at: Archives) -> None:

@@ -19,8 +19,8 @@ from squashproxy.report.steps import step_text
 if TYPE_CHECKING:
     from jinja2 import Template
 
-PAGE_START = b"<!DOCTYPE html>"
-"""The first bytes of every page."""
+_MARK = '<meta name="generator" content="squashproxy '
+_HEAD = 4096
 
 _ECHARTS = "echarts/echarts.min.js"
 _PARTS = ("drawing", "layers", "folders", "tables", "page")
@@ -43,6 +43,11 @@ def render_page(result: PlanResult) -> str:
         policy=_policy(scripts),
         version=__version__,
     )
+
+
+def is_page(start: str) -> bool:
+    """Whether what begins with `start`, a few kilobytes, is a page that squashproxy wrote."""
+    return _MARK in start[:_HEAD]
 
 
 def _policy(scripts: list[str]) -> str:

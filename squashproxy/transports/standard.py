@@ -1,0 +1,43 @@
+"""Standard input and output as archives: refused where a person or nobody is at the other end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import IO
+
+from squashproxy.errors import UsageError
+
+_STDIN, _STDOUT = 0, 1
+
+
+def open_standard_input() -> IO[bytes]:
+    """Standard input, unbuffered, to be closed. Raises UsageError."""
+    if os.isatty(_STDIN):
+        raise UsageError(
+            "standard input is a terminal; pipe an archive into squashproxy, or name its file"
+        )
+    if _way_of(_STDIN) == os.O_WRONLY:
+        raise UsageError(
+            "standard input is closed; pipe an archive into squashproxy, or name its file"
+        )
+    return os.fdopen(os.dup(_STDIN), "rb", buffering=0)
+
+
+def open_standard_output() -> IO[bytes]:
+    """Standard output, unbuffered, to be closed. Raises UsageError."""
+    if os.isatty(_STDOUT):
+        raise UsageError(
+            "standard output is a terminal, which shows no archives; pipe squashproxy into "
+            "something, or name a file"
+        )
+    if _way_of(_STDOUT) == os.O_RDONLY:
+        raise UsageError(
+            "standard output is closed; pipe squashproxy into something, or name a file"
+        )
+    return os.fdopen(os.dup(_STDOUT), "wb", buffering=0)
+
+
+def _way_of(descriptor: int) -> int:
+    """Whether it can be read or written; the stand-in of a closed stream cannot as it should."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE

@@ -1,0 +1,53 @@
+"""Where files can appear: found out before anything is read, so that a plan tells it as well."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from squashproxy.errors import ArchiveError, reason_of
+from squashproxy.whole_file import resolved
+
+
+def check_file(path: Path) -> None:
+    """Raise ArchiveError where no file can be written at `path`."""
+    try:
+        folder = resolved(path).parent
+        if path.is_dir():
+            raise ArchiveError(f"{path} is a folder; name a file in it")
+        if path.exists() and not path.is_file():
+            return
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} cannot be written: {reason_of(error)}; name another file"
+        ) from error
+    if not folder.is_dir():
+        raise ArchiveError(f"{path} cannot be written: there is no folder {folder}; make it first")
+    _check_access(path, folder)
+
+
+def check_folder(path: Path) -> None:
+    """Raise ArchiveError where no files can be written into a folder at `path`, new or not."""
+    try:
+        if path.is_symlink() and not path.exists():
+            raise ArchiveError(
+                f"{path} is a link to {path.readlink()}, which is not there; name another folder"
+            )
+        there = path
+        while not there.exists():
+            there = there.parent
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} cannot be written: {reason_of(error)}; name another folder"
+        ) from error
+    if not there.is_dir():
+        raise ArchiveError(f"{path} cannot be written: {there} is no folder; name another folder")
+    _check_access(path, there)
+
+
+def _check_access(path: Path, folder: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ArchiveError(
+            f"{path} cannot be written: the folder {folder} takes no new files; get the permission "
+            "to write there, or name another place"
+        )
