@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
-from squashproxy.errors import WrongDiffId
 from squashproxy.pipeline.ahead import Ahead
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.source_layer import SourceLayer
@@ -50,17 +48,24 @@ class Prefetch:
         skipped = Event()
         chunks = layer.iter_unpacked(iter(fetched), skipped.is_set)
         inflated = self._crew.ahead(chunks, _weigh, f"inflate {layer.number}")
-        return PrefetchedStream(fetched, inflated, skipped)
+        checked = layer.iter_checked(inflated, skipped.is_set)
+        return PrefetchedStream(fetched, inflated, checked, skipped)
 
 
 class PrefetchedStream:
     """A layer's tar, while it is fetched and inflated."""
 
-    def __init__(self, fetched: Ahead[bytes], inflated: Ahead[Inflated], skipped: Event) -> None:
+    def __init__(
+        self,
+        fetched: Ahead[bytes],
+        inflated: Ahead[Inflated],
+        checked: Iterator[Inflated],
+        skipped: Event,
+    ) -> None:
         self._fetched = fetched
         self._inflated = inflated
+        self._chunks = checked
         self._skipped = skipped
-        self._chunks = iter(inflated)
 
     def __iter__(self) -> Iterator[Inflated]:
         return self._chunks
@@ -71,9 +76,8 @@ class PrefetchedStream:
         How far it was inflated already hangs on timing, so the diff ID is not asked for.
         """
         self._skipped.set()
-        with suppress(WrongDiffId):
-            for _ in self._chunks:
-                pass
+        for _ in self._chunks:
+            pass
 
     def close(self) -> None:
         """Read no further, where the end was not reached."""

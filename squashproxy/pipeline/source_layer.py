@@ -50,14 +50,11 @@ class SourceLayer:
     ) -> Iterator[Inflated]:
         """The tar in the layer's blob from its start; once it `is_skipped`, the blob is only read.
 
-        Raises LimitExceeded past `max_ratio`, WrongDiffId for another tar than the config's. A
-        blob that does not inflate is read to its end all the same: where its digest is wrong too,
-        IntegrityError says whose fault it is.
+        Raises LimitExceeded past `max_ratio`. A blob that does not inflate is read to its end all
+        the same: where its digest is wrong too, IntegrityError says whose fault it is.
         """
-        hasher = Hasher(self.diff_id)
         try:
             for chunk in self._iter_limited(iter_unpacked(blob, self.where, self.library)):
-                hasher.update(chunk.content)
                 yield chunk
                 if is_skipped():
                     _read_rest(blob)
@@ -65,7 +62,19 @@ class SourceLayer:
         except BadCompression:
             _read_rest(blob)
             raise
-        if hasher.digest != self.diff_id:
+
+    def iter_checked(
+        self, chunks: Iterable[Inflated], is_skipped: Callable[[], bool]
+    ) -> Iterator[Inflated]:
+        """The tar, which must be the config's unless its rest `is_skipped`. Raises WrongDiffId.
+
+        It is hashed where it is read and not where it is inflated, which takes longest of all.
+        """
+        hasher = Hasher(self.diff_id)
+        for chunk in chunks:
+            hasher.update(chunk.content)
+            yield chunk
+        if not is_skipped() and hasher.digest != self.diff_id:
             raise WrongDiffId(
                 f"{self.where} unpacks to {hasher.digest}, but the image's config says "
                 f"{self.diff_id}; the image is broken, build it again"
