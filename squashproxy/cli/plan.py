@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,63 +11,21 @@ import click
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.images import make_options, parse_target, squash_options
 from squashproxy.cli.options import CommonOptions, common_options, parse_size
+from squashproxy.cli.page import check_apart, parse_page, write_page
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import image_examples
-from squashproxy.errors import ArchiveError, UsageError
-from squashproxy.location import STANDARD_STREAM, Location, parse_location
+from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold
-from squashproxy.report.page.document import is_page, render_page
-from squashproxy.report.page.writing import write_whole
 from squashproxy.report.planning import show_plan
 from squashproxy.report.violations import iter_violations
-from squashproxy.transports.writable import check_file
 
 _FAILED = 1
-_STDOUT = 1
-_HEAD = 4096
 
 
 def _parse_threshold(text: str) -> Threshold:
     return parse_threshold(text, parse_size)
-
-
-def _parse_page(text: str) -> Path:
-    if text == STANDARD_STREAM:
-        raise UsageError("--html - names no file; write --html FILE, or -q --html /dev/stdout")
-    path = Path(text)
-    try:
-        check_file(path)
-    except ArchiveError as error:
-        raise UsageError(f"--html {error}") from error
-    _check_replaced(path)
-    return path
-
-
-def _check_replaced(path: Path) -> None:
-    """Raise UsageError for a file that is neither empty nor an older page."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        start = file.read(_HEAD)
-    if start and not is_page(start.decode("utf-8", "replace")):
-        raise UsageError(
-            f"--html {path} is there and is no page of squashproxy's, so it is not replaced; name "
-            "another file"
-        )
-
-
-def _check_outputs(common: CommonOptions, page: Path | None) -> None:
-    """Raise UsageError where page and report would be written into each other."""
-    has_report = common.as_json or not common.quiet
-    if page is None or not has_report or not page.exists() or page.samefile(os.devnull):
-        return
-    if os.path.samestat(page.stat(), os.fstat(_STDOUT)):
-        raise UsageError(
-            f"--html {page} and the report both want standard output; leave out the report with "
-            "-q, or write the page to a file"
-        )
 
 
 @click.command(
@@ -94,7 +51,7 @@ def _check_outputs(common: CommonOptions, page: Path | None) -> None:
 @click.option(
     "--html",
     "page",
-    type=_parse_page,
+    type=parse_page,
     metavar="FILE",
     help="Also write a page with charts and tables that needs no network.",
 )
@@ -112,7 +69,7 @@ def plan(
 
     With TARGET, also what a copy would reuse, mount and upload there.
     """
-    _check_outputs(common, page)
+    check_apart(common, page)
     options = make_options(common, **values)
     with open_session(common) as session:
         with watching(common) as observer:
@@ -131,8 +88,7 @@ def plan(
         outputs.callback(_tell, violations)
         outputs.callback(write_report, common, result, show_plan)
         if page is not None:
-            _check_replaced(page)
-            write_whole(page, render_page(result))
+            write_page(page, result)
     if violations:
         click.get_current_context().exit(_FAILED)
 
