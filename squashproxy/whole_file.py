@@ -12,6 +12,7 @@ from typing import IO, Self
 _ANYONE = 0o666
 _PERMISSIONS = 0o777
 _OWN_FILES = "/proc/self/fd"
+_PIECE = 1 << 20
 
 
 class WholeFile:
@@ -51,48 +52,51 @@ class WholeFile:
             self.publish_new(path)
         except FileExistsError:
             os.fchmod(self.stream.fileno(), path.stat().st_mode & _PERMISSIONS)
-        else:
-            return
-        if self._name is None:
-            self._name = _partial_name(path.parent)
-            self._link(self._own_file, self._name)
-        self._name.replace(path)
-        self._name = None
-        self.stream.close()
+            self._named_in(path.parent).replace(path)
+            self.abandon()
 
     def publish_new(self, path: Path) -> None:
         """Let it appear at `path`. Raises FileExistsError where something is there already."""
         try:
-            self._link(self._name or self._own_file, path)
+            if self._name is None:
+                self._link_unnamed(path)
+            else:
+                os.link(self._name, path)
         except FileExistsError:
             raise
-        except OSError as error:
-            self._rename(path, error)
-        if self._name is not None:
-            self._name.unlink(missing_ok=True)
-            self._name = None
-        self.stream.close()
+        except OSError:
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            self._named_in(path.parent).rename(path)
+        self.abandon()
 
-    def _rename(self, path: Path, refused: OSError) -> None:
-        """What is left where a file system has no links at all."""
+    def _named_in(self, folder: Path) -> Path:
+        """The file's name, which it gets if it has none."""
         if self._name is None:
-            raise refused
-        if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        self._name.rename(path)
+            name = self._name = _partial_name(folder)
+            try:
+                self._link_unnamed(name)
+            except OSError:
+                self._copy_to(name)
+        return self._name
 
-    @property
-    def _own_file(self) -> Path:
-        """What leads to the file while it has no name."""
-        return Path(_OWN_FILES, str(self.stream.fileno()))
+    def _link_unnamed(self, path: Path) -> None:
+        own = self.stream.fileno()
+        # A descriptor of a directory is what makes Python ask for linkat, which follows the link
+        # that /proc shows; of an absolute path it is not looked at.
+        os.link(Path(_OWN_FILES, str(own)), path, src_dir_fd=own, follow_symlinks=True)
 
-    def _link(self, source: Path, path: Path) -> None:
-        # A directory's descriptor is what makes Python ask for linkat, which follows the link that
-        # /proc shows; of an absolute path it is not looked at.
-        os.link(source.absolute(), path, src_dir_fd=self.stream.fileno(), follow_symlinks=True)
+    def _copy_to(self, name: Path) -> None:
+        """Where the system gives no name after all: better late than lost."""
+        with name.open("xb", buffering=0) as copy:
+            mode = os.fstat(self.stream.fileno()).st_mode & _PERMISSIONS
+            os.fchmod(copy.fileno(), mode)
+            self.stream.seek(0)
+            while piece := self.stream.read(_PIECE):
+                write_all(copy, piece)
 
     def abandon(self) -> None:
-        """Forget it, unless it was published."""
+        """Forget it, and the name that it had before it was published."""
         self.stream.close()
         if self._name is not None:
             self._name.unlink(missing_ok=True)

@@ -91,15 +91,19 @@ def test_what_is_there_may_stay(tmp_path: Path) -> None:
     assert (tmp_path / "old").read_bytes() == b"old"
 
 
-def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systems_that_link_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems have no links; some sandboxes keep a process from its own files."""
+
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     monkeypatch.setattr(os, "link", refuse)
     for data in (b"new", b"newer"):
         write(tmp_path / "file", data)
         assert (tmp_path / "file").read_bytes() == data
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~UMASK
+    with WholeFile(tmp_path) as file, pytest.raises(FileExistsError):
+        file.publish_new(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
