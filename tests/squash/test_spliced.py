@@ -104,3 +104,40 @@ def test_random_stacks_give_the_same_tar_of_copied_code(encoder: Encoder) -> Non
             assert result.tar == squash(tars, options).tar, f"seed {seed}, {kept} layers kept"
             copied += result.spliced
     assert copied > 0 or most < MANY_BLOCKS
+
+
+LINKED = 700_000
+"""A file of many blocks, with more of them than lie near its ends."""
+TAKEN_OVER = {
+    "each behind its own": "one=1 one+a two=2 two+b",
+    "both behind both": "one=1 two=2 one+a two+b",
+    "in the other order": "one=1 two=2 two+b one+a",
+    "with a file that stays between them": "one=1 stays=3 one+a two=2 stays-too=4 two+b",
+    "several names": "one=1 one+a one+b stays=3 one+c",
+}
+
+
+def _linked(story: str) -> LayerBuilder:
+    """`name=seed` is a file, `name+link` a link to it."""
+    layer = LayerBuilder()
+    for word in story.split():
+        if "=" in word:
+            name, seed = word.split("=")
+            layer.file(name, some_content(int(seed), LINKED))
+        else:
+            layer.hardlink(word.partition("+")[2], word.partition("+")[0])
+    return layer
+
+
+@pytest.mark.parametrize("encoder", each_encoder(costly=False))
+@pytest.mark.parametrize("story", TAKEN_OVER)
+def test_links_that_take_over_hidden_files_copy_their_code(story: str, encoder: Encoder) -> None:
+    """The file's blocks come after blocks that stood behind them, or not at all, in the source."""
+    tars = [_linked(TAKEN_OVER[story]).tar(), LayerBuilder().whiteout("one").whiteout("two").tar()]
+    blobs = [encoder(tar) for tar in tars]
+    result = spliced(blobs, MergeOptions())
+    expected = squash(tars)
+    assert expected.report.fallbacks == 0
+    assert result.tar == expected.tar
+    blocks = max(len(chunk.blocks) for chunk in iter_unpacked((blobs[0],), WHERE, find_library()))
+    assert result.spliced > 0 or blocks < MANY_BLOCKS
