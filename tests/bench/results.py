@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 PEER = "skopeo copy"
@@ -44,11 +44,12 @@ class Results:
         return None if row is None or peer is None else row.wall / peer.wall
 
 
+_OF_IMAGE = ": "
 _MOVED = "down MB | up MB | result MB"
 
 
 def to_markdown(results: Results) -> str:
-    """The table, the single figures, and what was not there."""
+    """The tables, the single figures, and what was not there."""
     lines = [
         f"{results.machine}; both registries on the same machine; medians.",
         "",
@@ -60,10 +61,29 @@ def to_markdown(results: Results) -> str:
         image = "" if row.image == shown else f"**{row.image}**: {row.about}"
         shown = row.image
         lines.append(_line(results, row, image))
-    lines.append("")
-    lines += [f"- {name}: {_figure(value)}" for name, value in results.figures.items()]
+    lines += ["", *_iter_figures_by_image(results.figures), ""]
+    lines += [
+        f"- {name}: {_figure(value)}"
+        for name, value in results.figures.items()
+        if _OF_IMAGE not in name
+    ]
     lines += [f"- not measured: {sentence}" for sentence in results.missing]
     return "\n".join(lines) + "\n"
+
+
+def _iter_figures_by_image(figures: Mapping[str, float]) -> Iterator[str]:
+    """Those that are named `image: figure`, an image a line."""
+    parted = {name: tuple(name.split(_OF_IMAGE)) for name in figures if _OF_IMAGE in name}
+    images = dict.fromkeys(image for image, _ in parted.values())
+    columns = dict.fromkeys(column for _, column in parted.values())
+    if not parted:
+        return
+    yield "| " + " | ".join(["squashproxy", *columns]) + " |"
+    yield "|---|" + "--:|" * len(columns)
+    for image in images:
+        values = (figures.get(f"{image}{_OF_IMAGE}{column}") for column in columns)
+        cells = ("" if value is None else _figure(value) for value in values)
+        yield "| " + " | ".join([image, *cells]) + " |"
 
 
 def _line(results: Results, row: Row, image: str) -> str:
