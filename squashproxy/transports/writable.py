@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from squashproxy.errors import ArchiveError, reason_of
@@ -24,6 +25,11 @@ def check_file(path: Path) -> None:
     if not folder.is_dir():
         raise ArchiveError(f"{path} cannot be written: there is no folder {folder}; make it first")
     _check_access(path, folder)
+    if path.exists() and not _may_be_replaced(path, folder):
+        raise ArchiveError(
+            f"{path} cannot be written: it is somebody else's, and {folder} lets nobody replace "
+            "the files of others; name another file"
+        )
 
 
 def check_folder(path: Path) -> None:
@@ -43,6 +49,13 @@ def check_folder(path: Path) -> None:
     if not there.is_dir():
         raise ArchiveError(f"{path} cannot be written: {there} is no folder; name another folder")
     _check_access(path, there)
+
+
+def _may_be_replaced(path: Path, folder: Path) -> bool:
+    """Whether a sticky folder, such as /tmp, allows it."""
+    status = folder.stat()
+    allowed = (0, status.st_uid, path.stat().st_uid)
+    return not status.st_mode & stat.S_ISVTX or os.geteuid() in allowed
 
 
 def _check_access(path: Path, folder: Path) -> None:

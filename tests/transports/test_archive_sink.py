@@ -166,6 +166,18 @@ class TestPlacesWhereNoFileCanAppear:
         with pytest.raises(ArchiveError, match="takes no new files"):
             at.sink("a")
 
+    def test_a_folder_that_lets_nobody_replace_the_files_of_others(
+        self, at: Archives, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at.put(ONE, "a")
+        at.path.parent.chmod(0o1777)
+        at.sink("a")
+        monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+        with pytest.raises(ArchiveError, match="it is somebody else's"):
+            at.sink("a")
+        at.path.parent.chmod(0o777)
+        at.sink("a")
+
     @pytest.mark.parametrize(
         ("path", "words"),
         [
