@@ -247,7 +247,7 @@ class Judge:
             return False
         scanner.replace_by(file, with_path(file.header, scanner.path), next(self._streams))
         self._count_revived(file.path, file.size, file.span_size)
-        self.links.note_taken(target, scanner.path)
+        self._insert_links(scanner, self.links.take_over(target, scanner.path), scanner.path)
         return True
 
     def _park(self, scanner: TarScanner, target: Hidden | Lower) -> None:

@@ -6,7 +6,7 @@ file may be in the output already, may have gone by hidden, or may lie in a lowe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from squashproxy.archive.path import parent_of
@@ -98,9 +98,10 @@ class LinkTable:
         """In this layer `path` means the file `target`."""
         self._aliases[path] = target
 
-    def note_taken(self, hidden: Hidden, path: bytes) -> None:
-        """The hidden file went out after all, as `path`."""
+    def take_over(self, hidden: Hidden, path: bytes) -> Sequence[Link]:
+        """The hidden file goes out after all, as `path`; the links that it was promised to."""
         self._taken[hidden.ordinal] = Emitted(path)
+        return self.promised.pop(hidden.ordinal, ())
 
     def resolve(self, path: bytes) -> Target:
         """The file that a link of this layer to `path` means."""

@@ -95,6 +95,20 @@ LOWER_LINKS = {
         warnings=dict.fromkeys((0, 1), ("link /c points to /a", "link /b points to /a")),
         seen_by=Seen.UMOCI,
     ),
+    "through a hidden link to a hidden file, beside a link of the file's own layer": Trap(
+        layers=[
+            Layer().file("a", b"data").hardlink("b", "a").hardlink("c", "a").hardlink("e", "b"),
+            Layer().hardlink("d", "b"),
+            Layer().whiteout("a").whiteout("b"),
+        ],
+        tree=linked("c d e", file(b"data")),
+        trees={1: {"d": file(b"data"), **linked("c e", file(b"data"))}},
+        kept=(0, 1),
+        written="c d e",
+        fallbacks={0: 1, 1: 2},
+        warnings=dict.fromkeys((0, 1), ("link /d points to /b",)),
+        seen_by=Seen.UMOCI,
+    ),
     "a link of the target's own layer joins the link that took the file over": Trap(
         layers=[
             Layer().file("a", b"data").hardlink("c", "a").hardlink("d", "c"),
