@@ -44,8 +44,10 @@ class Inflated(NamedTuple):
 class Kept(NamedTuple):
     """Bytes of a layer's tar, unchanged.
 
-    `stream` numbers the layer streams in the order in which the merge opened them, `offset` is the
-    position of `data` in that stream's tar, `sources` are the chunks that it was cut from.
+    `stream` numbers the layer streams in the order in which the merge opened them; what comes later
+    than it stood, since a link took it over, counts as a stream of its own, so that within one
+    offsets only grow. `offset` is the position of `data` in the layer's tar, `sources` are the
+    chunks that it was cut from.
     """
 
     stream: int

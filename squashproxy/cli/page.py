@@ -9,12 +9,11 @@ from squashproxy.cli.options import CommonOptions
 from squashproxy.errors import ArchiveError, UsageError
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.pipeline.results import PlanResult
-from squashproxy.report.page.document import is_page, render_page
+from squashproxy.report.page.document import PAGE_HEAD, is_page, render_page
 from squashproxy.report.page.writing import write_whole
 from squashproxy.transports.writable import check_file
 
 _STDOUT = 1
-_HEAD = 4096
 
 
 def parse_page(text: str) -> Path:
@@ -35,7 +34,7 @@ def _check_replaced(path: Path) -> None:
     if not path.is_file():
         return
     with path.open("rb") as file:
-        start = file.read(_HEAD)
+        start = file.read(PAGE_HEAD)
     if start and not is_page(start.decode("utf-8", "replace")):
         raise UsageError(
             f"--html {path} is there and is no page of squashproxy's, so it is not replaced; name "

@@ -56,8 +56,8 @@ class MergeOptions:
     are what earlier passes learned. In about `aside` bytes of memory the last hidden files are kept
     for links that take them over; for others the layer is read again. Past `max_entries`,
     `max_unpacked` (bytes inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded.
-    `on_hidden` hears of
-    every hidden entry, `on_revived` of path, layer and size of those whose content links take over.
+    `on_hidden` hears of every hidden entry, `on_revived` of path, layer and size of those whose
+    content links take over.
     """
 
     kept: int = 0

@@ -72,10 +72,8 @@ class Layout:
             if len(found) > 1:
                 found = [image for image in found if not image.annotations.get(REF_NAME)]
             return found[0] if len(found) == 1 else None
-        named = [image for image in found if image.annotations.get(REF_NAME) == name]
-        if not named:
-            named = [image for image in found if _has_reference(image, name)]
-        return named[-1] if named else None
+        referenced = [image for image in found if _has_reference(image, name)]
+        return self.find_named(name) or (referenced[-1] if referenced else None)
 
     def find_named(self, name: str | None) -> Descriptor | None:
         """The image that another one of that name, or without a name, would replace."""

@@ -106,7 +106,7 @@ class LayoutSink(FiledSink):
             self._put(manifest, self.tag)
         except BaseException:
             if not self._is_published(manifest):
-                self._new += new
+                self._new = new + self._new
             raise
         self._new.clear()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from squashproxy.errors import ArchiveError, reason_of
@@ -12,16 +14,12 @@ from squashproxy.whole_file import resolved
 
 def check_file(path: Path) -> None:
     """Raise ArchiveError where no file can be written at `path`."""
-    try:
+    with _looking_at(path, "file"):
         folder = resolved(path).parent
         if path.is_dir():
             raise ArchiveError(f"{path} is a folder; name a file in it")
         if path.exists() and not path.is_file():
             return
-    except OSError as error:
-        raise ArchiveError(
-            f"{path} cannot be written: {reason_of(error)}; name another file"
-        ) from error
     if not folder.is_dir():
         raise ArchiveError(f"{path} cannot be written: there is no folder {folder}; make it first")
     _check_access(path, folder)
@@ -34,7 +32,7 @@ def check_file(path: Path) -> None:
 
 def check_folder(path: Path) -> None:
     """Raise ArchiveError where no files can be written into a folder at `path`, new or not."""
-    try:
+    with _looking_at(path, "folder"):
         if path.is_symlink() and not path.exists():
             raise ArchiveError(
                 f"{path} is a link to {path.readlink()}, which is not there; name another folder"
@@ -42,13 +40,19 @@ def check_folder(path: Path) -> None:
         there = path
         while not there.exists():
             there = there.parent
-    except OSError as error:
-        raise ArchiveError(
-            f"{path} cannot be written: {reason_of(error)}; name another folder"
-        ) from error
     if not there.is_dir():
         raise ArchiveError(f"{path} cannot be written: {there} is no folder; name another folder")
     _check_access(path, there)
+
+
+@contextmanager
+def _looking_at(path: Path, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} cannot be written: {reason_of(error)}; name another {kind}"
+        ) from error
 
 
 def _may_be_replaced(path: Path, folder: Path) -> bool:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _MARK = '<meta name="generator" content="squashproxy '
-_HEAD = 4096
+PAGE_HEAD = 4096
+"""In so many bytes of its start a page says that it is one."""
 
 _ECHARTS = "echarts/echarts.min.js"
 _PARTS = ("drawing", "layers", "folders", "tables", "page")
@@ -46,8 +47,8 @@ def render_page(result: PlanResult) -> str:
 
 
 def is_page(start: str) -> bool:
-    """Whether what begins with `start`, a few kilobytes, is a page that squashproxy wrote."""
-    return _MARK in start[:_HEAD]
+    """Whether what begins with `start`, of PAGE_HEAD bytes, is a page that squashproxy wrote."""
+    return _MARK in start
 
 
 def _policy(scripts: list[str]) -> str:
