@@ -20,7 +20,7 @@ from squashproxy.registry.retry import Retry
 from squashproxy.registry.tokens import Authorizer
 from squashproxy.registry.trust import Trust
 from squashproxy.registry.uploads import Expected, Upload
-from squashproxy.registry.wire import Wire
+from squashproxy.registry.wire import AnswerListener, Wire
 
 _DEFAULTS = ClientOptions()
 
@@ -29,7 +29,8 @@ class RegistryClient:
     """Connections, credentials and tokens for any number of registries.
 
     Usable from several threads, and as a context manager. `environ` stands in for the process's
-    environment, `sleep` and `clock` (seconds) for those of `time`.
+    environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of
+    every answer.
     """
 
     def __init__(
@@ -39,15 +40,16 @@ class RegistryClient:
         environ: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        listener: AnswerListener | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._options = options
-        self._retry = Retry(options.retries, sleep)
+        self._retry = Retry(options.retries, sleep, options.longest_wait)
         self._hosts = Hosts(options)
-        self._wire = Wire(options, Trust(options, environ))
+        self._wire = Wire(options, Trust(options, environ), listener)
         self._authorizer = Authorizer(
             self._wire,
-            CredentialStore(options.authfile, environ),
+            CredentialStore(options.authfile, environ, options.logins),
             self._retry,
             options.timeout,
             clock,

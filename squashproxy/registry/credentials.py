@@ -24,9 +24,15 @@ def variable_for(host: str) -> str:
 class CredentialStore:
     """Finds credentials; asks files and helper programs once, when first needed."""
 
-    def __init__(self, authfile: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        authfile: Path | None,
+        environ: Mapping[str, str],
+        logins: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         self._authfile = authfile
         self._environ = environ
+        self._logins = logins or {}
         self._helpers = CredentialHelpers(environ)
         self._lock = threading.Lock()
         self._files: list[AuthFile] | None = None
@@ -44,6 +50,8 @@ class CredentialStore:
             return self._found[repository]
 
     def _look_up(self, repository: Repository) -> Credentials | None:
+        if (login := self._logins.get(repository.host)) is not None:
+            return Credentials(f"the login for {repository.host}", *login)
         from_environment = self._from_variable(repository.host)
         if from_environment is not None:
             return from_environment

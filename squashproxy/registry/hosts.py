@@ -107,10 +107,16 @@ class Hosts:
             known = self._known.get(host)
         if known is not None:
             return known
-        netloc = _HUB_API if host == DOCKER_HUB else host
-        found = Endpoint(host, self._scheme(netloc), netloc)
+        found = self._endpoint(host)
         with self._lock:
             return self._known.setdefault(host, found)
+
+    def _endpoint(self, host: str) -> Endpoint:
+        if (url := self._options.urls.get(host)) is not None:
+            parts = urlsplit(url)
+            return Endpoint(host, parts.scheme, parts.netloc)
+        netloc = _HUB_API if host == DOCKER_HUB else host
+        return Endpoint(host, self._scheme(netloc), netloc)
 
     def _scheme(self, netloc: str) -> str:
         name = _hostname(netloc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,10 +28,14 @@ class UploadMode(Enum):
 class ClientOptions:
     """Options of a RegistryClient.
 
-    Hosts are written as in references, `host` or `host:port`. `retries` counts further attempts
-    after the first, for temporary errors. `timeout` is in seconds, for connecting and for each
-    read and write; `commit_timeout` is in seconds, for the answer to the request that ends an
-    upload, since registries move and hash the whole blob before they answer.
+    Hosts are written as in references, `host` or `host:port`. `urls` says where a host's API is,
+    scheme, name and port, if not at the host itself; `logins` the user and password, before any
+    other place is asked for them; `authorities`, by name and port of the API, which certificates
+    (PEM) are trusted besides the usual ones. `retries` counts further attempts after the first, for
+    temporary errors, but not where a registry wants to be left alone for more than `longest_wait`
+    seconds. `timeout` is in seconds, for connecting and for each read and write; `commit_timeout`
+    is in seconds, for the answer to the request that ends an upload, since registries move and hash
+    the whole blob before they answer.
     """
 
     authfile: Path | None = None
@@ -38,7 +43,11 @@ class ClientOptions:
     plain_http: frozenset[str] = frozenset()
     insecure: frozenset[str] = frozenset()
     upload: Mapping[str, UploadMode] = field(default_factory=dict)
+    urls: Mapping[str, str] = field(default_factory=dict)
+    authorities: Mapping[str, Path] = field(default_factory=dict)
+    logins: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     retries: int = 4
+    longest_wait: float = math.inf
     timeout: float = 30.0
     commit_timeout: float = 300.0
     user_agent: str = f"squashproxy/{__version__}"

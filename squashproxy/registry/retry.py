@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,10 +16,14 @@ _LONGEST_WAIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often to try again, and how to wait (seconds); waits do not vary between runs."""
+    """How often to try again, and how to wait (seconds); waits do not vary between runs.
+
+    Where the registry asks for more than `longest_wait` seconds, its error is raised at once.
+    """
 
     retries: int
     sleep: Callable[[float], None]
+    longest_wait: float = math.inf
 
     def call(self, attempt: Callable[[], _T]) -> _T:
         """The result of `attempt`, made again while its errors are temporary."""
@@ -39,4 +44,7 @@ class Retry:
             raise error
         asked = error.retry_after if isinstance(error, RegistryError) else None
         doubled = min(_FIRST_WAIT * 2 ** (failures - 1), _LONGEST_WAIT)
-        self.sleep(doubled if asked is None else asked)
+        wait = doubled if asked is None else asked
+        if wait > self.longest_wait:
+            raise error
+        self.sleep(wait)

@@ -41,6 +41,8 @@ class Trust:
 
     def _find(self, netloc: str) -> ssl.SSLContext:
         files = tuple(self._iter_files(netloc))
+        if (authority := self._options.authorities.get(netloc)) is not None:
+            files = (*files, authority)
         if files or self.is_insecure(netloc):
             return self._make(netloc, files)
         if self._common is None:
@@ -54,10 +56,10 @@ class Trust:
         if self._options.ca is not None:
             _load_authority(context, self._options.ca, "the file given with --ca")
         for file in files:
-            if file.suffix == ".crt":
-                _load_authority(context, file, "a certificate of certs.d")
-            else:
+            if file.suffix == ".cert":
                 _load_client(context, file)
+            else:
+                _load_authority(context, file, f"an authority for {netloc}")
         if netloc and self.is_insecure(netloc):
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

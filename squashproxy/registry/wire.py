@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -24,6 +24,9 @@ CHUNK = 256 << 10
 """Bytes that are read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
+
+AnswerListener = Callable[[str, int, Mapping[str, str]], None]
+"""Hears of an answer: the host as people know it, the status and the headers; from any thread."""
 
 
 class Body(Protocol):
@@ -65,8 +68,11 @@ class Wire:
     credentials) is what registries must not get.
     """
 
-    def __init__(self, options: ClientOptions, trust: Trust) -> None:
+    def __init__(
+        self, options: ClientOptions, trust: Trust, listener: AnswerListener | None = None
+    ) -> None:
         self._options = options
+        self._listener = listener
         self._adapter = _Adapter(trust)
         self._proxies: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
@@ -89,7 +95,7 @@ class Wire:
             data=cast("Any", message.body),
         )
         try:
-            return self._adapter.send(
+            response = self._adapter.send(
                 prepared.prepare(),
                 stream=True,
                 timeout=(min(message.timeout, self._options.timeout), message.timeout),
@@ -101,6 +107,9 @@ class Wire:
             if message.body.failure is not None:
                 raise message.body.failure from None
             raise failure_of(error, message.url, host) from error
+        if self._listener is not None:
+            self._listener(host, response.status_code, response.headers)
+        return response
 
     def close(self) -> None:
         """Close all idle connections."""

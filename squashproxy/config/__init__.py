@@ -1,0 +1,1 @@
+"""The configuration file: YAML that becomes frozen objects."""

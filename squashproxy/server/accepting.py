@@ -1,0 +1,27 @@
+"""Accept headers (RFC 9110, section 12.5.1), as registries' clients send them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+_ANYTHING = frozenset({"*/*", "application/*"})
+
+
+@lru_cache(1024)
+def accepts(header: str | None, media_type: str) -> bool:
+    """Whether a client takes a media type; one that says nothing takes all.
+
+    Clients name each type that they know, without weights; `q=0` is the only one looked at.
+    """
+    if header is None or not header.strip():
+        return True
+    for part in header.split(","):
+        kind, _, parameters = part.partition(";")
+        name = kind.strip().lower()
+        if (name == media_type or name in _ANYTHING) and "q=0" not in _last(parameters):
+            return True
+    return False
+
+
+def _last(parameters: str) -> list[str]:
+    return [text.strip().removesuffix(".0").removesuffix(".00") for text in parameters.split(";")]

@@ -1,0 +1,178 @@
+"""Blobs on their way from upstream: fetched once, kept, and sent on to all who ask meanwhile.
+
+A fetch goes on where its clients leave, and does not wait for slow ones: they read from the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+
+from squashproxy.errors import SquashproxyError
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.reference import Repository
+from squashproxy.registry.client import RemoteRepository
+from squashproxy.server.ranges import Part
+from squashproxy.server.workers import Workers
+from squashproxy.store.base import Spool, Store
+from squashproxy.store.spools import StoreFull
+
+_PIECE = 256 << 10
+
+Key = tuple[Repository, str]
+
+
+class Fetch:
+    """One blob on its way; `received` bytes may be read, of which the last ones are verified.
+
+    Its methods belong to the event loop, except those that begin with an underscore.
+    """
+
+    def __init__(self, blob: Descriptor, loop: asyncio.AbstractEventLoop) -> None:
+        self.blob = blob
+        self.received = 0
+        self.error: SquashproxyError | None = None
+        self.is_over = False
+        self._loop = loop
+        self._more = asyncio.Event()
+        self._readers = 0
+        self._file = -1
+
+    def lend(self, descriptor: int) -> None:
+        """The file that the bytes are in; a duplicate, which is closed with the last reader."""
+        self._file = descriptor
+
+    async def iterate(self, part: Part, workers: Workers) -> AsyncIterator[bytes]:
+        """The bytes of a part, as they come. Raises the error of the fetch."""
+        self._readers += 1
+        position, end = part.start, part.start + part.length
+        try:
+            while position < end:
+                await self._await(position)
+                size = min(_PIECE, self.received - position, end - position)
+                data = await workers.run(os.pread, self._file, size, position)
+                position += len(data)
+                yield data
+        finally:
+            self._readers -= 1
+            self._close_unread()
+
+    def grow(self, received: int) -> None:
+        """So many bytes may be read now; from any thread."""
+        self._tell(lambda: self._grow(received))
+
+    def end(self, error: SquashproxyError | None) -> None:
+        """Nothing more comes; from any thread."""
+        self._tell(lambda: self._end(error))
+
+    async def _await(self, position: int) -> None:
+        while self.received <= position:
+            if self.error is not None:
+                raise self.error
+            more = self._more
+            await more.wait()
+
+    def _tell(self, function: Callable[[], None]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function)
+
+    def _grow(self, received: int) -> None:
+        self.received = received
+        self._wake()
+
+    def _end(self, error: SquashproxyError | None) -> None:
+        self.error = error
+        self.is_over = True
+        self._wake()
+        self._close_unread()
+
+    def _wake(self) -> None:
+        more, self._more = self._more, asyncio.Event()
+        more.set()
+
+    def _close_unread(self) -> None:
+        if self.is_over and not self._readers and self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+class Fetches:
+    """All blobs on their way. `on_bytes` hears how many came; `on_warning` of what went wrong."""
+
+    def __init__(
+        self,
+        store: Store,
+        on_bytes: Callable[[int], None],
+        on_warning: Callable[[str, str], None],
+    ) -> None:
+        self._store = store
+        self._on_bytes = on_bytes
+        self._on_warning = on_warning
+        self._workers = Workers(32, "squashproxy-fetch")
+        self._running: dict[Key, Fetch] = {}
+
+    def find(self, repository: Repository, digest: str) -> Fetch | None:
+        """The fetch of a blob that is on its way."""
+        return self._running.get((repository, digest))
+
+    async def begin(
+        self, repository: Repository, blob: Descriptor, remote: RemoteRepository
+    ) -> Fetch:
+        """Fetch a blob, unless it is on its way already. Raises StoreFull."""
+        key = (repository, blob.digest)
+        running = self._running.get(key)
+        if running is not None:
+            return running
+        fetch = Fetch(blob, asyncio.get_running_loop())
+        self._running[key] = fetch
+        try:
+            spool = await self._workers.run(self._store.open_spool)
+        except BaseException:
+            self._running.pop(key, None)
+            fetch.end(StoreFull("the store has no room"))
+            raise
+        fetch.lend(os.dup(spool.fileno()))
+        self._workers.start(lambda: self._run(key, fetch, spool, remote))
+        return fetch
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._workers.close()
+
+    def _run(self, key: Key, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
+        error: SquashproxyError | None = None
+        with closing(spool):
+            try:
+                self._fetch(fetch, spool, remote)
+                self._keep(key, fetch, spool)
+            except SquashproxyError as failure:
+                error = failure
+                self._on_warning(f"{key[0]}@{key[1]}", str(failure))
+        fetch.end(error)
+        fetch._tell(lambda: self._forget(key))  # noqa: SLF001 - a fetch and its fetches are one unit
+
+    def _fetch(self, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
+        """Let readers have what came, but the last piece only when all is verified.
+
+        So no client ever gets a wrong blob whole.
+        """
+        received = 0
+        for chunk in remote.iter_blob(fetch.blob):
+            spool.write(chunk)
+            if received:
+                fetch.grow(received)
+            received += len(chunk)
+            self._on_bytes(len(chunk))
+        fetch.grow(received)
+
+    def _keep(self, key: Key, fetch: Fetch, spool: Spool) -> None:
+        """That it cannot be kept, is no error for those who read it."""
+        try:
+            spool.keep(key[0], fetch.blob)
+        except SquashproxyError as error:
+            self._on_warning(f"{key[0]}@{key[1]}", f"could not be kept: {error}")
+
+    def _forget(self, key: Key) -> None:
+        self._running.pop(key, None)

@@ -1,0 +1,38 @@
+"""One piece of work for all who want its result at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Flights(Generic[K, V]):
+    """Runs work once per key; it goes on where those who wait for it leave.
+
+    All get its result, or its error.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[K, asyncio.Task[V]] = {}
+
+    async def join(self, key: K, work: Callable[[], Awaitable[V]]) -> V:
+        """The result of the work that runs for `key`, begun where none does."""
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.ensure_future(_awaited(work))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._land(key, done))
+        return await asyncio.shield(task)
+
+    def _land(self, key: K, task: asyncio.Task[V]) -> None:
+        self._running.pop(key, None)
+        if not task.cancelled():
+            task.exception()
+
+
+async def _awaited(work: Callable[[], Awaitable[V]]) -> V:
+    return await work()

@@ -1,0 +1,66 @@
+"""Users and passwords as `htpasswd -B` writes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import bcrypt
+
+from squashproxy.errors import UsageError, reason_of
+
+_BCRYPT = ("$2y$", "$2a$", "$2b$")
+_NOBODY = b"$2b$10$" + b"." * 53
+"""Checked for users that do not exist, so that they cannot be told by the time it takes."""
+_LONGEST = 72
+"""Bytes of a password that bcrypt looks at; more than that is refused by its library."""
+
+
+class UserFile:
+    """A file that is read again when it changes. Raises UsageError where it cannot be read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._users: Mapping[str, bytes] = {}
+        self._refresh()
+
+    def verify(self, user: str, password: str) -> bool:
+        """Whether that is the user's password; takes as long as bcrypt does."""
+        with suppress(UsageError):
+            self._refresh()
+        hashed = self._users.get(user)
+        matches = bcrypt.checkpw(password.encode()[:_LONGEST], hashed or _NOBODY)
+        return matches and hashed is not None
+
+    def _refresh(self) -> None:
+        with self._lock:
+            try:
+                status = self._path.stat()
+                stamp = (status.st_mtime_ns, status.st_size)
+                if stamp == self._stamp:
+                    return
+                text = self._path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                why = reason_of(error) if isinstance(error, OSError) else "it is no text"
+                raise UsageError(f"the file of users {self._path} cannot be read: {why}") from error
+            self._users = parse_users(text, str(self._path))
+            self._stamp = stamp
+
+
+def parse_users(text: str, name: str) -> dict[str, bytes]:
+    """Users with their bcrypt hashes; raise UsageError that names file and line for others."""
+    users: dict[str, bytes] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        user, colon, hashed = line.strip().partition(":")
+        if not colon or not user or not hashed.startswith(_BCRYPT):
+            raise UsageError(
+                f"{name}:{number}: no user with a bcrypt password; write it with htpasswd -B"
+            )
+        users[user] = hashed.encode()
+    return users

@@ -1,0 +1,86 @@
+"""HTTP below the API: connections that are counted, and errors in the API's form."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from squashproxy.server.refusals import Refusal, unavailable
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_LOG = logging.getLogger("squashproxy.server")
+_CODES = {413: "SIZE_INVALID", 431: "UNSUPPORTED", 500: "UNKNOWN"}
+
+
+class HttpServer(web.Server):
+    """Hands requests to `handler`, and refuses them while more than `most` connections are open."""
+
+    def __init__(self, handler: Handler, most: int, **options: Any) -> None:
+        self.open_connections = 0
+        self._most = most
+        self._inner = handler
+        super().__init__(self._bounded, **options)
+
+    def __call__(self) -> _Connection:
+        """A connection, when one is made."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+    async def _bounded(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.open_connections > self._most:
+            response = error_response(unavailable("too many connections are open; try again soon"))
+            response.force_close()
+            return response
+        return await self._inner(request)
+
+
+class _Connection(RequestHandler):
+    """One connection; what cannot be parsed is answered in the API's form, too."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it."""
+        super().connection_made(transport)
+        _server_of(self).open_connections += 1
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it no longer."""
+        server = self._manager
+        super().connection_lost(exc)
+        if isinstance(server, HttpServer):
+            server.open_connections -= 1
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it may quote what was sent
+    ) -> web.StreamResponse:
+        """The answer to a request that is none, or to one that met a bug."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun already")
+        if status >= 500:
+            _LOG.error("a request could not be answered: %s", exc, exc_info=exc)
+        text = "this request could not be answered" if status >= 500 else "this is no valid request"
+        response = error_response(Refusal(status, _CODES.get(status, "UNSUPPORTED"), text))
+        response.force_close()
+        return response
+
+
+def error_response(refusal: Refusal) -> web.Response:
+    """The answer that a refusal is."""
+    headers = {"Content-Type": "application/json", **refusal.headers}
+    return web.Response(status=refusal.status, body=refusal.body, headers=headers)
+
+
+def _server_of(connection: _Connection) -> HttpServer:
+    server = connection._manager  # noqa: SLF001 - aiohttp has no other way from one to the other
+    assert isinstance(server, HttpServer), "it made the connection"
+    return server

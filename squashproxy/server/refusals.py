@@ -1,0 +1,123 @@
+"""Errors as the API gives them (OCI distribution specification 1.1, error codes)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from squashproxy import errors
+from squashproxy.errors import SquashproxyError
+
+_RETRY_SECONDS = 10
+_STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
+    (errors.NotFound, 404, ""),
+    (errors.Denied, 403, "DENIED"),
+    (errors.IntegrityError, 502, "UNKNOWN"),
+    (errors.FormatError, 502, "UNKNOWN"),
+)
+"""An empty code is that of what was asked for."""
+
+
+class Refusal(Exception):
+    """An answer that is an error; `code` is one of the specification's."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = dict(headers or {})
+
+    @property
+    def body(self) -> bytes:
+        """The error as JSON."""
+        error = {"code": self.code, "message": str(self), "detail": None}
+        return json.dumps({"errors": [error]}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was asked for, so that its absence has the right code."""
+
+    code: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+MANIFEST = Subject("MANIFEST_UNKNOWN")
+BLOB = Subject("BLOB_UNKNOWN")
+NAME = Subject("NAME_UNKNOWN")
+
+
+def name_unknown(message: str) -> Refusal:
+    """No such repository, or none that may be asked for here."""
+    return Refusal(404, "NAME_UNKNOWN", message)
+
+
+def name_invalid(message: str) -> Refusal:
+    """A name that no repository can have."""
+    return Refusal(400, "NAME_INVALID", message)
+
+
+def digest_invalid(message: str) -> Refusal:
+    """A digest that is none."""
+    return Refusal(400, "DIGEST_INVALID", message)
+
+
+def tag_invalid(message: str) -> Refusal:
+    """A tag that is none."""
+    return Refusal(400, "MANIFEST_INVALID", message)
+
+
+def unsupported(message: str, status: int = 405) -> Refusal:
+    """What this registry does not do."""
+    return Refusal(status, "UNSUPPORTED", message, {"Allow": "GET, HEAD"} if status == 405 else {})
+
+
+def unauthorized(message: str) -> Refusal:
+    """Nobody knows who is asking."""
+    return Refusal(
+        401,
+        "UNAUTHORIZED",
+        message,
+        {"WWW-Authenticate": 'Basic realm="squashproxy", charset="UTF-8"'},
+    )
+
+
+def denied(message: str) -> Refusal:
+    """Who is asking may not."""
+    return Refusal(403, "DENIED", message)
+
+
+def too_many(message: str, seconds: float) -> Refusal:
+    """To be asked again in so many seconds."""
+    return Refusal(429, "TOOMANYREQUESTS", message, _retry(seconds))
+
+
+def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> Refusal:
+    """Not now."""
+    return Refusal(503, "UNAVAILABLE", message, _retry(seconds))
+
+
+def refusal_of(error: SquashproxyError, subject: Subject, *, challenges: bool) -> Refusal:
+    """The answer for an error of upstream's or of the store.
+
+    With `challenges`, credentials that upstream wants are those of whoever is asking.
+    """
+    message = str(error)
+    if isinstance(error, errors.Unauthorized):
+        return unauthorized(message) if challenges else denied(message)
+    if isinstance(error, errors.TooManyRequests):
+        return too_many(message, error.retry_after or _RETRY_SECONDS)
+    if error.temporary or isinstance(error, errors.TlsError):
+        return unavailable(message)
+    for kind, status, code in _STATUSES:
+        if isinstance(error, kind):
+            return Refusal(status, code or subject.code, message)
+    return Refusal(500, "UNKNOWN", message)
+
+
+def _retry(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}

@@ -1,0 +1,258 @@
+"""A server put together from its configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.serve import (
+    DirectoryStoreSettings,
+    HtpasswdAuth,
+    NoAuth,
+    ServeSettings,
+)
+from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.options import ClientOptions
+from squashproxy.server.access import Gate, OpenGate, PasswordGate, UpstreamGate
+from squashproxy.server.blobs import Blobs
+from squashproxy.server.control_api import ControlApi, HookSettings
+from squashproxy.server.dispatch import Dispatch
+from squashproxy.server.fetches import Fetches
+from squashproxy.server.history import History, Trouble
+from squashproxy.server.htpasswd import UserFile
+from squashproxy.server.jobs import Job, Jobs, ShuttingDown
+from squashproxy.server.manifests import Manifests
+from squashproxy.server.metrics import Metrics
+from squashproxy.server.names import Names
+from squashproxy.server.pull_api import PullApi
+from squashproxy.server.rights import Rights
+from squashproxy.server.rules import Rules
+from squashproxy.server.shelf import Shelf
+from squashproxy.server.squashing import Squasher
+from squashproxy.server.status import Status
+from squashproxy.server.tagbook import Freshness, TagBook
+from squashproxy.server.tools import Tools
+from squashproxy.server.upstreams import Upstreams
+from squashproxy.server.warming import Warming
+from squashproxy.server.workers import Workers
+from squashproxy.store.base import SquashRecord, Store
+from squashproxy.store.directory import DirectoryStore
+from squashproxy.store.registry import RegistryStore
+
+_LOG = logging.getLogger("squashproxy.server")
+_TRIM_SECONDS = 5.0
+_REMEMBERED = 1000
+
+
+class Service:
+    """Everything that answers, and what runs beside it. To be made and used in the event loop.
+
+    Raises UsageError for a configuration that cannot work here, and what the store raises.
+    """
+
+    def __init__(
+        self, configuration: Configuration, common: ClientOptions, environ: Mapping[str, str]
+    ) -> None:
+        assert configuration.serve is not None, "there is something to serve"
+        self.settings = configuration.serve
+        self.metrics = Metrics()
+        self.is_draining = False
+        options = client_options(configuration, common)
+        self._upstreams = Upstreams(
+            frozenset(self.settings.upstreams), options, environ, self._note_failure
+        )
+        self._store = open_store(self.settings, options, environ)
+        self._history = History(self._store.records(_REMEMBERED))
+        self._tools = self._make_tools(configuration.engine.jobs)
+        self._manifests = Manifests(self._tools, self.settings.first_pull, self._warn)
+        self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
+        self._blobs = Blobs(self._tools, self._fetches)
+        self._warming = Warming(self._tools, self._manifests, self._warn)
+        self._gate = _gate_of(self.settings)
+        self._control = self._make_control()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.metrics.watch(self._count_jobs, self._store.usage, lambda: self._upstreams.states)
+
+    def handler(self, default: str | None) -> Dispatch:
+        """What answers the requests of a listener whose plain names mean the upstream `default`."""
+        names = Names(self._upstreams.hosts, default)
+        pull = PullApi(
+            self._tools,
+            manifests=self._manifests,
+            blobs=self._blobs,
+            gate=self._gate,
+            names=names,
+            history=self._history,
+        )
+        return Dispatch(pull, self._control, self.metrics)
+
+    def start(self) -> None:
+        """Begin what runs beside the answers."""
+        warm = self.settings.warm
+        self._tasks.append(asyncio.create_task(self._look_after_store()))
+        if warm.images:
+            self._tasks.append(
+                asyncio.create_task(self._warming.keep_warm(warm.images, warm.every))
+            )
+
+    async def stop(self) -> None:
+        """End jobs and threads, and let go of the store."""
+        self._tools.jobs.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._let_jobs_end()
+        for part in (self._fetches, self._blobs, self._warming, self._tools.tags):
+            part.close()
+        with suppress(SquashproxyError):
+            await self._tools.kept.run(self._note_uses)
+        self._tools.kept.close()
+        self._tools.asked.close()
+        self._upstreams.close()
+        self._store.close()
+
+    async def _let_jobs_end(self) -> None:
+        waiting = [job.result for job in self._tools.jobs.current]
+        if waiting:
+            await asyncio.wait(waiting, timeout=10.0)
+
+    def _make_tools(self, jobs: int) -> Tools:
+        settings = self.settings
+        rights = Rights()
+        stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
+        freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
+        return Tools(
+            upstreams=self._upstreams,
+            store=self._store,
+            shelf=Shelf(self._store),
+            tags=TagBook(self._upstreams, self._store, rights, freshness, self.metrics.count_stale),
+            rights=rights,
+            rules=Rules(settings.rules, settings.limits),
+            jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
+            squasher=Squasher(self._upstreams, self._store),
+            kept=Workers(16, "squashproxy-store"),
+            asked=Workers(64, "squashproxy-ask"),
+            uses={},
+        )
+
+    def _make_control(self) -> ControlApi:
+        settings = self.settings
+        status = Status(
+            listen=tuple(f"{at.host}:{at.port}" for at in settings.listen),
+            started=time.time(),
+            upstreams=self._upstreams,
+            store=self._store,
+            jobs=self._tools.jobs,
+            metrics=self.metrics,
+            history=self._history,
+        )
+        by_host = {host: host for host in settings.upstreams}
+        for host, upstream in settings.upstreams.items():
+            if upstream.url is not None:
+                by_host.setdefault(urlsplit(upstream.url).netloc, host)
+        token = settings.hook.token if settings.hook is not None else None
+        return ControlApi(
+            self._tools,
+            gate=self._gate,
+            metrics=self.metrics,
+            status=status,
+            warming=self._warming,
+            hooks=HookSettings(token, by_host),
+            is_draining=lambda: self.is_draining,
+        )
+
+    async def _look_after_store(self) -> None:
+        while True:
+            await asyncio.sleep(_TRIM_SECONDS)
+            try:
+                await self._tools.kept.run(self._note_uses)
+                evicted = await self._tools.kept.run(self._store.trim)
+            except SquashproxyError as error:
+                self._warn("the store", str(error))
+            else:
+                self.metrics.count_evictions(evicted)
+
+    def _note_uses(self) -> None:
+        uses = list(self._tools.uses.items())
+        self._store.touch(uses)
+        for digest, when in uses:
+            if self._tools.uses.get(digest) == when:
+                self._tools.uses.pop(digest, None)
+
+    def _count_jobs(self) -> tuple[int, int, int]:
+        jobs = self._tools.jobs.current
+        running = sum(job.started is not None for job in jobs)
+        return running, len(jobs) - running, sum(job.waiters for job in jobs)
+
+    def _note_end(
+        self, job: Job, record: SquashRecord | None, error: SquashproxyError | None
+    ) -> None:
+        seconds = time.time() - (job.started or job.submitted)
+        self.metrics.count_in(job.progress.done)
+        if record is not None:
+            self.metrics.count_job("squashed", seconds)
+            self.metrics.count_saved(record.compressed_before - record.compressed_after)
+            self._history.add(record)
+        elif error is not None and not isinstance(error, ShuttingDown):
+            self.metrics.count_job("failed", seconds)
+            self._warn(job.image, str(error))
+
+    def _note_failure(self, host: str, error: SquashproxyError) -> None:
+        self.metrics.count_failure(host, type(error).__name__)
+
+    def _warn(self, image: str, sentence: str) -> None:
+        _LOG.warning("%s: %s", image, sentence)
+        self._history.add_trouble(Trouble(time.time(), image, sentence))
+
+
+def client_options(configuration: Configuration, common: ClientOptions) -> ClientOptions:
+    """What clients of upstreams and of the store's registry have in common."""
+    assert configuration.serve is not None, "there is something to serve"
+    upstreams = configuration.serve.upstreams
+    registries = configuration.registries
+    urls = {host: each.url for host, each in upstreams.items() if each.url is not None}
+    authorities = {
+        urlsplit(urls.get(host, f"//{host}")).netloc: each.ca
+        for host, each in registries.items()
+        if each.ca is not None
+    }
+    return ClientOptions(
+        authfile=common.authfile,
+        ca=common.ca,
+        plain_http=common.plain_http | {host for host, at in registries.items() if at.plain_http},
+        insecure=common.insecure | {host for host, at in registries.items() if at.insecure},
+        upload={host: at.upload for host, at in registries.items()},
+        urls=urls,
+        authorities=authorities,
+        logins={
+            host: (each.username, each.password)
+            for host, each in upstreams.items()
+            if each.username is not None and each.password is not None
+        },
+    )
+
+
+def open_store(
+    settings: ServeSettings, options: ClientOptions, environ: Mapping[str, str]
+) -> Store:
+    """The store of the configuration."""
+    store = settings.store
+    if isinstance(store, DirectoryStoreSettings):
+        return DirectoryStore(store.directory, store.max_size)
+    if store.registry.host in settings.upstreams:
+        below = f"{store.registry} is below the upstream {store.registry.host}"
+        raise UsageError(f"{below}; what is squashed would be squashed again")
+    return RegistryStore(RegistryClient(options, environ=environ), store.registry)
+
+
+def _gate_of(settings: ServeSettings) -> Gate:
+    auth = settings.auth
+    if isinstance(auth, HtpasswdAuth):
+        return PasswordGate(UserFile(auth.htpasswd), auth.read)
+    return OpenGate() if isinstance(auth, NoAuth) else UpstreamGate()

@@ -1,0 +1,1 @@
+"""Where `serve` keeps what it hands out: a directory, or any registry."""

@@ -1,0 +1,203 @@
+"""Store: all that the server knows of the place where images are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from squashproxy.digest import Chunk, Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Repository
+from squashproxy.transports.base import ImageSink
+
+
+@dataclass(frozen=True, slots=True)
+class SquashKey:
+    """What decides a squashed image: the source's digest, and options with the engine's version.
+
+    `repository` is where the source was seen; the result may be had there, and nowhere else.
+    """
+
+    repository: Repository
+    source: Digest
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
+class SquashRecord:
+    """A squashed image and what it saved; sizes in bytes, `made_at` in unix seconds."""
+
+    image: str
+    source_digest: Digest
+    digest: Digest
+    made_at: float
+    seconds: float
+    platforms: tuple[str, ...]
+    layers_before: int
+    layers_after: int
+    compressed_before: int
+    compressed_after: int
+    hidden_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTag:
+    """What a tag pointed to upstream when that was last asked, at `checked` in unix seconds."""
+
+    source: Descriptor
+    checked: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBlob:
+    """A blob in the store; `size` in bytes, `path` its file if it is one on this machine."""
+
+    digest: Digest
+    size: int
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full the store is, in bytes; None where only the registry behind it knows."""
+
+    kind: str
+    place: str
+    used: int | None
+    most: int | None
+    evictions: int
+
+
+Vouch = Callable[[Digest], bool]
+"""Whether upstream says that the repository in question holds a blob."""
+
+
+class Spool(Protocol):
+    """A blob on its way into the store; its file can be read while it grows."""
+
+    def fileno(self) -> int:
+        """The descriptor of the file, for `os.pread`."""
+        ...
+
+    def write(self, chunk: Chunk) -> None:
+        """Append. Raises StoreFull where the disk is, ArchiveError where it is broken."""
+        ...
+
+    def keep(self, repository: Repository, blob: Descriptor) -> None:
+        """Let the store have it, as a blob of `repository`; the bytes have been verified."""
+        ...
+
+    def close(self) -> None:
+        """Forget it, unless it was kept."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps squashed images, originals, and the map between them.
+
+    Everything is kept for a repository, named as upstream: what came from one is found there, and
+    in no other. `generation` goes up whenever something that was found before may be gone. Methods
+    block, and are called from several threads. Raises SquashproxyError.
+    """
+
+    @property
+    def generation(self) -> int:
+        """See above; costs nothing."""
+        ...
+
+    def find_squashed(self, key: SquashKey) -> Digest | None:
+        """The squashed image of a source that `key.repository` is known to hold."""
+        ...
+
+    def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
+        """From what a squashed image was made, also where it was evicted since."""
+        ...
+
+    def find_source(self, repository: Repository) -> Digest | None:
+        """Any source that was squashed from the repository: who may read one, may read all."""
+        ...
+
+    def open_sink(self, key: SquashKey, image: str, is_upstream: Vouch) -> SquashSink:
+        """Where the job of `key` writes; `image` is its name for people."""
+        ...
+
+    def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
+        """Let a tag of `repository` name a squashed image, for those who read the store itself."""
+        ...
+
+    def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
+        """What a tag was last known to point to."""
+        ...
+
+    def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
+        """Remember what a tag points to."""
+        ...
+
+    def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
+        """A manifest of the repository, its digest verified."""
+        ...
+
+    def keep_manifest(self, repository: Repository, manifest: RawManifest) -> None:
+        """Keep a manifest as it came from upstream, where the store can."""
+        ...
+
+    def find_blob(self, repository: Repository, digest: Digest) -> KeptBlob | None:
+        """A blob of the repository."""
+        ...
+
+    def iter_blob(self, repository: Repository, blob: KeptBlob) -> Iterator[bytes]:
+        """The bytes of a blob that has no path."""
+        ...
+
+    def adopt_blob(
+        self, repository: Repository, digest: Digest, is_upstream: Vouch
+    ) -> KeptBlob | None:
+        """A blob that another repository of the same host brought, where this one has it, too."""
+        ...
+
+    def open_spool(self) -> Spool:
+        """A file to put a blob in. Raises StoreFull."""
+        ...
+
+    def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
+        """Note when manifests and blobs were last used, in unix seconds."""
+        ...
+
+    def hold(self, digest: Digest) -> None:
+        """Do not evict a blob while it is sent; costs nothing, so the event loop calls it."""
+        ...
+
+    def release(self, digest: Digest) -> None:
+        """The opposite of `hold`."""
+        ...
+
+    def trim(self) -> int:
+        """Evict what was not used for long until the bound holds; how many were."""
+        ...
+
+    def usage(self) -> Usage:
+        """How full it is."""
+        ...
+
+    def records(self, most: int) -> list[SquashRecord]:
+        """The latest squashed images that are remembered, the newest first."""
+        ...
+
+    def check(self) -> None:
+        """Raise an error where the store cannot be used now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class SquashSink(ImageSink, Protocol):
+    """A sink that also takes the record of the job, which publishes the result."""
+
+    def record(self, record: SquashRecord) -> None:
+        """Let the map name the result: the last step."""
+        ...
