@@ -2,7 +2,8 @@
 
     SquashproxyError                 exit code 1
     ├── UsageError                   exit code 2: wrong before any registry or archive was looked at
-    │   └── BadReference
+    │   ├── BadReference
+    │   └── BadConfiguration         a sentence for each thing that is wrong in a file
     ├── RegistryError                a registry could not do what was asked
     │   ├── NotFound                 no such repository, manifest, tag or blob
     │   ├── Unauthorized             no credentials, or wrong ones
@@ -44,6 +45,11 @@ class SquashproxyError(Exception):
         """Whether the same call may succeed a little later."""
         return False
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is told: one sentence, or one for each of several things that are wrong."""
+        return (str(self),)
+
 
 def reason_of(error: OSError) -> str:
     """What the system said, as a part of a sentence."""
@@ -64,6 +70,19 @@ class UsageError(SquashproxyError):
 
 class BadReference(UsageError):
     """A text that names no image."""
+
+
+class BadConfiguration(UsageError):
+    """A configuration that cannot be used, with all of its problems."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self._problems = problems
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One for each problem, in the order of the file."""
+        return self._problems
 
 
 class RegistryError(SquashproxyError):

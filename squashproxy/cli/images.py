@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from squashproxy.cli.options import CommonOptions, parse_size
+from squashproxy.cli.options import CommonOptions
+from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform

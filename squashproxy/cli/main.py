@@ -76,7 +76,8 @@ def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int
     try:
         return _invoke(arguments, diagnostics)
     except SquashproxyError as error:
-        diagnostics.fail(str(error), error)
+        for sentence in error.sentences:
+            diagnostics.fail(sentence, error)
         return error.exit_code
     except click.ClickException as error:
         diagnostics.fail(_usage_sentence(error))

@@ -5,7 +5,6 @@ Options and arguments are read by the package's own parsers, whose errors are se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -19,8 +18,6 @@ from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
 
 _P = ParamSpec("_P")
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _MAX_JOBS = 64
 
 
@@ -35,18 +32,6 @@ class CommonOptions:
     plain_http: frozenset[str] = frozenset()
     insecure: frozenset[str] = frozenset()
     jobs: int = CopyOptions().jobs
-
-
-def parse_size(text: str) -> int:
-    """Read a size in bytes: `1048576`, `500M` (10^6), `2GiB` or `2Gi` (2^30); raise UsageError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or (match[3] and not match[2]):
-        raise UsageError(f"{text!r} is not a size; write bytes, or a number as in 500M or 2GiB")
-    unit = 1024 if match[3] else 1000
-    size = int(float(match[1]) * unit ** _POWERS[match[2].lower()])
-    if size < 1:
-        raise UsageError(f"{text!r} is not a usable size; it must be at least one byte")
-    return size
 
 
 def parse_host(text: str) -> str:

@@ -10,11 +10,12 @@ import click
 
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.images import make_options, parse_target, squash_options
-from squashproxy.cli.options import CommonOptions, common_options, parse_size
+from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.page import check_apart, parse_page, write_page
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.cli.verbs import image_examples
+from squashproxy.config.values import parse_size
 from squashproxy.location import Location, parse_location
 from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.thresholds import Threshold, parse_threshold

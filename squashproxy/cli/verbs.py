@@ -21,8 +21,10 @@ VERBS = {
     "copy": Verb("squashproxy.cli.copy:copy", "Squash an image on its way to another place."),
     "plan": Verb("squashproxy.cli.plan:plan", "Show what a copy would do; move nothing."),
     "verify": Verb("squashproxy.cli.verify:verify", "Compare what two images unpack to."),
+    "serve": Verb("squashproxy.cli.serve:serve", "Serve squashed images, squashed on pull."),
     "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),
     "inspect": Verb("squashproxy.cli.inspect:inspect", "Show an image's platforms and layers."),
+    "config": Verb("squashproxy.cli.config:config", "Check a configuration; print its schema."),
     "demo": Verb("squashproxy.cli.demo:demo", "Squash an image between two local registries."),
     "completion": Verb("squashproxy.cli.completion:completion", "Print a completion script."),
 }

@@ -4,33 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from enum import Enum
+from typing import Annotated
 
+from pydantic import Field
+
+from squashproxy.config.forms import FileName, Host
+from squashproxy.config.section import Section
 from squashproxy.config.serve import ServeSettings
 from squashproxy.registry.options import UploadMode
 
 
 @dataclass(frozen=True, slots=True)
-class RegistrySettings:
-    """What cannot be guessed about a host; `ca` is a PEM file."""
+class RegistrySettings(Section):
+    """What cannot be guessed about a host."""
 
     plain_http: bool = False
+    """Speak plain HTTP; loopback needs no such word."""
     insecure: bool = False
-    ca: Path | None = None
+    """Do not verify its certificate."""
+    ca: FileName | None = None
+    """Certificates (PEM) to trust there."""
     upload: UploadMode = UploadMode.AUTO
+    """How blobs are sent: auto, stream, chunks or monolithic."""
+
+
+class EngineKind(Enum):
+    """Where jobs run."""
+
+    LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How many jobs run at once in this process."""
+class EngineSettings(Section):
+    """Where jobs run: `local`, in this process, so many at once."""
 
-    jobs: int = 2
+    kind: EngineKind = EngineKind.LOCAL
+    jobs: Annotated[int, Field(ge=1, le=64)] = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Section):
     """What a file says."""
 
-    registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
+    registries: Mapping[Host, RegistrySettings] = field(default_factory=dict)
+    """What cannot be guessed about a host."""
     engine: EngineSettings = EngineSettings()
+    """Where jobs run."""
     serve: ServeSettings | None = None
+    """The pull-through registry."""

@@ -5,18 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
+from typing import Annotated, Any
 
-from squashproxy.oci.platform import Platform
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from squashproxy.config.choices import by_key, named, one_or_more, read_address
+from squashproxy.config.forms import (
+    Base,
+    Compressing,
+    Duration,
+    FileName,
+    Host,
+    Image,
+    OnePlatform,
+    RepositoryName,
+    Size,
+    Url,
+    parse_host,
+)
+from squashproxy.config.section import Section
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
-from squashproxy.reference import Reference, Repository
 
-GIB = 1 << 30
+_GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An address; names without a host mean `upstream` there."""
+    """An address; names without a host mean `upstream` there, as docker's registry-mirrors want."""
 
     host: str
     port: int
@@ -24,51 +39,54 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsSettings:
+class TlsSettings(Section):
     """PEM files."""
 
-    certificate: Path
-    key: Path
+    certificate: FileName
+    key: FileName
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamSettings:
-    """A registry that may be pulled through.
+class UpstreamSettings(Section):
+    """A registry that may be pulled through."""
 
-    `url` is where its API is, if not at its name; with `stale`, its last word holds where it gives
-    none.
-    """
-
-    url: str | None = None
+    url: Url | None = None
+    """Where its API is, if not at its name: scheme, host and port."""
     username: str | None = None
+    """With `password`: what the server logs in with, instead of docker's and podman's files."""
     password: str | None = field(default=None, repr=False)
+    """See `username`; `${NAME}` takes it from the environment."""
     stale: bool = True
+    """Whether its last word holds where it gives none: down, throttled, or the tag gone."""
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryStoreSettings:
-    """A folder of at most `max_size` bytes."""
+class DirectoryStoreSettings(Section):
+    """A folder, an OCI image layout, of at most `max_size`."""
 
-    directory: Path
-    max_size: int = 50 * GIB
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryStoreSettings:
-    """Below a repository of a registry."""
-
-    registry: Repository
+    directory: FileName
+    max_size: Size = 50 * _GIB
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """How repositories are squashed that match a glob over HOST/REPO."""
+class RegistryStoreSettings(Section):
+    """Below a repository of a registry, which replicas may share."""
 
-    match: str
+    registry: RepositoryName
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Section):
+    """How the repositories are squashed that match a glob over HOST/REPO; the first match wins."""
+
+    match: Annotated[str, Field(min_length=1)]
     squash: bool = True
-    base: BaseChoice = field(default_factory=BaseChoice)
-    platforms: tuple[Platform, ...] = ()
-    compression: CompressionChoice = field(default_factory=CompressionChoice)
+    base: Base = field(default_factory=BaseChoice)
+    """As `copy --base`: auto, none, a number of layers, or an image."""
+    platforms: tuple[OnePlatform, ...] = ()
+    """Only these; one alone becomes the image itself."""
+    compression: Compressing = field(default_factory=CompressionChoice)
+    """As `copy --compression`."""
 
 
 class Fallback(Enum):
@@ -79,71 +97,126 @@ class Fallback(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class FirstPull:
-    """How long, in seconds, a first pull waits, and what comes then."""
+class FirstPull(Section):
+    """How long a first pull waits, and what comes then."""
 
-    wait: float = 25.0
+    wait: Duration = 25.0
+    """containerd 2.3 and later give up after 30 s."""
     then: Fallback = Fallback.ORIGINAL
+    """The original, or an error (503) that lets clients go to the next mirror."""
 
 
 @dataclass(frozen=True, slots=True)
-class NoAuth:
+class NoAuth(Section):
     """Everyone may read."""
 
 
 @dataclass(frozen=True, slots=True)
-class HtpasswdAuth:
-    """Users of a file; `read` maps them to globs over HOST/REPO, None lets all read all."""
+class HtpasswdAuth(Section):
+    """Users of a file with bcrypt passwords."""
 
-    htpasswd: Path
+    htpasswd: FileName
     read: Mapping[str, tuple[str, ...]] | None = None
+    """Users to globs over HOST/REPO; without it, every user reads everything."""
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamAuth:
+class UpstreamAuth(Section):
     """Upstream decides, asked with the caller's credentials."""
 
 
 @dataclass(frozen=True, slots=True)
-class WarmSettings:
-    """Images to squash ahead, again every so many seconds."""
+class WarmSettings(Section):
+    """Images that are squashed ahead of the first pull."""
 
-    images: tuple[Reference, ...] = ()
-    every: float | None = None
+    images: tuple[Image, ...] = ()
+    every: Duration | None = None
+    """How often the tags are looked at again; without it, once."""
 
 
 @dataclass(frozen=True, slots=True)
-class HookSettings:
+class HookSettings(Section):
     """What webhooks must send."""
 
-    token: str = field(repr=False)
+    token: Annotated[str, Field(min_length=1)] = field(repr=False)
+    """The Authorization header, alone or after `Bearer `."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServeLimits:
+class ServeLimits(Section):
     """Bounds; the last three on images that are squashed (see pipeline.options.Limits)."""
 
-    connections: int = 1000
-    jobs_waiting: int = 1000
-    max_unpacked: int | None = None
-    max_entries: int | None = None
-    max_ratio: float | None = None
+    connections: Annotated[int, Field(ge=1)] = 1000
+    jobs_waiting: Annotated[int, Field(ge=0)] = 1000
+    max_unpacked: Size | None = None
+    max_entries: Annotated[int, Field(ge=1)] | None = None
+    max_ratio: Annotated[float, Field(gt=0)] | None = None
+
+
+_ONE_LISTENER: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "examples": ["127.0.0.1:5000"]},
+        {
+            "type": "object",
+            "properties": {"address": {"type": "string"}, "upstream": {"type": "string"}},
+            "required": ["address"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_LISTEN_SCHEMA: dict[str, Any] = {
+    "anyOf": [*_ONE_LISTENER["anyOf"], {"type": "array", "items": _ONE_LISTENER, "minItems": 1}]
+}
+
+
+def _read_listeners(value: Any) -> tuple[Listener, ...]:
+    addresses = [read_address(item) for item in one_or_more(value)]
+    return tuple(
+        Listener(host, port, None if upstream is None else parse_host(str(upstream)))
+        for host, port, upstream in addresses
+    )
+
+
+Listeners = Annotated[
+    tuple[Listener, ...], PlainValidator(_read_listeners), WithJsonSchema(_LISTEN_SCHEMA)
+]
+Store = Annotated[
+    DirectoryStoreSettings | RegistryStoreSettings,
+    by_key({"directory": DirectoryStoreSettings, "registry": RegistryStoreSettings}),
+]
+Auth = Annotated[
+    NoAuth | HtpasswdAuth | UpstreamAuth,
+    named({"none": NoAuth(), "upstream": UpstreamAuth()}, {"htpasswd": HtpasswdAuth}),
+]
 
 
 @dataclass(frozen=True, slots=True)
-class ServeSettings:
-    """The whole section; durations in seconds, sizes in bytes."""
+class ServeSettings(Section):
+    """The pull-through registry."""
 
-    upstreams: Mapping[str, UpstreamSettings]
-    store: DirectoryStoreSettings | RegistryStoreSettings
-    listen: tuple[Listener, ...] = (Listener("127.0.0.1", 5000),)
+    upstreams: Annotated[Mapping[Host, UpstreamSettings], Field(min_length=1)]
+    """The registries that may be pulled through; no other is ever asked."""
+    store: Store
+    """Where images are kept: a folder, or below a repository of a registry."""
+    listen: Listeners = (Listener("127.0.0.1", 5000),)
+    """HOST:PORT, or a list of these and of {address, upstream}."""
     tls: TlsSettings | None = None
+    """Speak TLS with these files."""
     rules: tuple[Rule, ...] = (Rule("*"),)
+    """What is squashed, and how; what no rule matches is handed out as it is."""
     first_pull: FirstPull = FirstPull()
-    tag_ttl: float = 600.0
-    negative_ttl: float = 30.0
-    auth: NoAuth | HtpasswdAuth | UpstreamAuth = NoAuth()
+    """How long a pull waits for an image that was never squashed."""
+    tag_ttl: Duration = 600.0
+    """How long a tag is trusted before upstream is asked again (HEAD)."""
+    negative_ttl: Duration = 30.0
+    """How long it is remembered that a tag is not there, or that squashing failed."""
+    auth: Auth = NoAuth()
+    """Who may pull: none (all), {htpasswd: FILE}, or upstream."""
     warm: WarmSettings = WarmSettings()
+    """Images that are squashed ahead."""
     hook: HookSettings | None = None
+    """What webhooks must send."""
     limits: ServeLimits = ServeLimits()
-    drain: float = 30.0
+    """Bounds."""
+    drain: Duration = 30.0
+    """How long a shutdown waits for running requests."""

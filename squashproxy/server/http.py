@@ -10,11 +10,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from squashproxy.server.facts import facts_of
 from squashproxy.server.refusals import Refusal, unavailable
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _LOG = logging.getLogger("squashproxy.server")
+_NO_REQUEST = "this is no request in plain HTTP; clients that try TLS first come again without"
 _CODES = {413: "SIZE_INVALID", 431: "UNSUPPORTED", 500: "UNKNOWN"}
 
 
@@ -68,7 +70,8 @@ class _Connection(RequestHandler):
             raise ConnectionError("the answer had begun already")
         if status >= 500:
             _LOG.error("a request could not be answered: %s", exc, exc_info=exc)
-        text = "this request could not be answered" if status >= 500 else "this is no valid request"
+        text = "this request could not be answered" if status >= 500 else _NO_REQUEST
+        facts_of(request).error = text
         response = error_response(Refusal(status, _CODES.get(status, "UNSUPPORTED"), text))
         response.force_close()
         return response

@@ -135,7 +135,7 @@ class Service:
             rights=rights,
             rules=Rules(settings.rules, settings.limits),
             jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
-            squasher=Squasher(self._upstreams, self._store),
+            squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
             kept=Workers(16, "squashproxy-store"),
             asked=Workers(64, "squashproxy-ask"),
             uses={},
@@ -194,7 +194,6 @@ class Service:
         self, job: Job, record: SquashRecord | None, error: SquashproxyError | None
     ) -> None:
         seconds = time.time() - (job.started or job.submitted)
-        self.metrics.count_in(job.progress.done)
         if record is not None:
             self.metrics.count_job("squashed", seconds)
             self.metrics.count_saved(record.compressed_before - record.compressed_after)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from squashproxy.digest import Digest
 from squashproxy.errors import Denied, SquashproxyError
 from squashproxy.location import Location
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.plan import plan_image
@@ -18,16 +20,21 @@ from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.server.askers import Asker
 from squashproxy.server.upstreams import Upstreams
 from squashproxy.store.base import SquashKey, SquashRecord, Store
+from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySource
 
 
 class Squasher:
-    """Squashes, and estimates. Blocks; usable from several threads."""
+    """Squashes, and estimates. Blocks; usable from several threads.
 
-    def __init__(self, upstreams: Upstreams, store: Store) -> None:
+    `on_bytes` hears how many bytes came from upstream.
+    """
+
+    def __init__(self, upstreams: Upstreams, store: Store, on_bytes: Callable[[int], None]) -> None:
         self._upstreams = upstreams
         self._store = store
+        self._on_bytes = on_bytes
 
     def squash(
         self, asker: Asker, key: SquashKey, options: CopyOptions, image: str, observer: Observer
@@ -63,7 +70,7 @@ class Squasher:
 
     def _source(self, asker: Asker, key: SquashKey) -> PinnedSource:
         reference = Reference(key.repository, None, key.source)
-        return PinnedSource(self._upstreams.client(asker), reference)
+        return PinnedSource(self._upstreams.client(asker), reference, self._on_bytes)
 
     def _open(self, client: RegistryClient, location: Location) -> ImageSource:
         """A base image, which an image may name: of an upstream alone."""
@@ -76,7 +83,20 @@ class Squasher:
 
 
 class PinnedSource(RegistrySource):
-    """An image of upstream's, by its digest."""
+    """An image of upstream's, by its digest; `on_bytes` hears of what is fetched of it."""
+
+    def __init__(
+        self, client: RegistryClient, reference: Reference, on_bytes: Callable[[int], None]
+    ) -> None:
+        super().__init__(client, reference)
+        self._on_bytes = on_bytes
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, verified."""
+        with closed_after(super().iter_blob(blob)) as chunks:
+            for chunk in chunks:
+                self._on_bytes(len(chunk))
+                yield chunk
 
     def find_digest(self) -> Digest:
         """The digest that the source is pinned to; nobody need be asked."""

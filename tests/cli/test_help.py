@@ -20,8 +20,10 @@ VERBS = {
     "copy": (*COMMON, *SHAPING, "--verify", "--force", "--no-clobber", "--backup"),
     "plan": (*COMMON, *SHAPING, "--fail-over", "--html"),
     "verify": (*COMMON, "--platform"),
+    "serve": (*COMMON, "--listen", "--upstream", "--store"),
     "tags": COMMON,
     "inspect": COMMON,
+    "config": (),
     "demo": COMMON,
     "completion": (),
 }

@@ -9,7 +9,7 @@ import pytest
 
 import squashproxy.cli.copy as copy_module
 from squashproxy.cli import session
-from squashproxy.cli.options import parse_size
+from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform

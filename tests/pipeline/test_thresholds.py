@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from squashproxy.cli.options import parse_size
+from squashproxy.config.values import parse_size
 from squashproxy.pipeline.thresholds import parse_threshold
 from tests.report.results import PLAN
 

@@ -1,0 +1,127 @@
+"""YAML as plain data, and where in the file each part of it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from squashproxy.errors import UsageError
+
+Path = tuple[str | int, ...]
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_MOST_DEPTH = 32
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "seq", "map", "timestamp")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The data of a file; `lines` are those of keys and items, from 1."""
+
+    name: str
+    data: Any
+    lines: Mapping[Path, int]
+
+    def at(self, path: Path) -> str:
+        """`FILE:LINE` of a part, or of the nearest part around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.name}:{self.lines.get(path, 1)}"
+
+
+def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
+    """Read YAML; `${NAME}` in a value comes from `environ`, `$${` is `${`.
+
+    Raises UsageError, with file and line, for what is no YAML, for keys that stand twice, for
+    aliases, which make a little file large, and for variables that are not set.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise UsageError(f"{name}:1: the file is empty; write a section such as `serve:`")
+        reader = _Reader(loader, name, environ)
+        data = reader.read(node, ())
+    except yaml.MarkedYAMLError as error:
+        raise UsageError(f"{name}:{_line_of(error)}: {_what(error)}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{name}: this is no YAML; write the file as text in UTF-8") from error
+    finally:
+        loader.dispose()
+    return Document(name, data, reader.lines)
+
+
+class _Reader:
+    def __init__(self, loader: yaml.SafeLoader, name: str, environ: Mapping[str, str]) -> None:
+        self._loader = loader
+        self._name = name
+        self._environ = environ
+        self._seen: set[int] = set()
+        self.lines: dict[Path, int] = {}
+
+    def read(self, node: yaml.Node, path: Path) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if id(node) in self._seen:
+            raise self._wrong(line, "aliases (*NAME) are not read here; write it out again")
+        self._seen.add(id(node))
+        if len(path) > _MOST_DEPTH:
+            raise self._wrong(line, "this is nested too deeply; nothing here needs that")
+        if node.tag not in _PLAIN_TAGS:
+            raise self._wrong(line, f"{node.tag} is not read here; write plain values")
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._items(node, path))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, at)) for at, item in enumerate(node.value)]
+        return self._scalar(node, line)
+
+    def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
+        keys: set[str] = set()
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._wrong(line, "a key is a word here; write KEY: VALUE")
+            key = str(key_node.value)
+            if key in keys:
+                raise self._wrong(line, f"{key!r} stands here twice; leave one of them out")
+            keys.add(key)
+            self.lines[(*path, key)] = line
+            yield key, self.read(value_node, (*path, key))
+
+    def _scalar(self, node: yaml.Node, line: int) -> Any:
+        if node.tag == "tag:yaml.org,2002:timestamp":
+            return str(node.value)
+        value = self._loader.construct_object(node)
+        return self._expand(value, line) if isinstance(value, str) else value
+
+    def _expand(self, text: str, line: int) -> str:
+        def replaced(match: re.Match[str]) -> str:
+            name = match[1]
+            if name is None:
+                return "${"
+            if name not in self._environ:
+                raise self._wrong(line, f"${{{name}}} is not set in the environment; set it")
+            return self._environ[name]
+
+        return _VARIABLE.sub(replaced, text)
+
+    def _wrong(self, line: int, sentence: str) -> UsageError:
+        return UsageError(f"{self._name}:{line}: {sentence}")
+
+
+def _line_of(error: yaml.MarkedYAMLError) -> int:
+    mark = error.problem_mark or error.context_mark
+    return 1 if mark is None else mark.line + 1
+
+
+def _what(error: yaml.MarkedYAMLError) -> str:
+    if "expected a single document" in str(error.context or error.problem or ""):
+        return "another document begins here; a configuration is one"
+    return f"this is no YAML: {error.problem or error.context}"

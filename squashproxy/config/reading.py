@@ -1,0 +1,77 @@
+"""From a file to a Configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.document import Document, read_document
+from squashproxy.config.forms import FOLDER
+from squashproxy.config.problems import problems_of
+from squashproxy.config.schema import adapter
+from squashproxy.config.serve import ServeSettings
+from squashproxy.errors import BadConfiguration, UsageError, reason_of
+
+_MOST_BYTES = 1 << 20
+
+
+def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
+    """Read a file. Raises UsageError with a sentence a problem: FILE:LINE, what, what to do."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"{path} has more than {_MOST_BYTES} bytes; that is no configuration")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not written in UTF-8; save it so") from error
+    return parse_configuration(text, str(path), path.parent, environ)
+
+
+def parse_configuration(
+    text: str, name: str, folder: Path, environ: Mapping[str, str]
+) -> Configuration:
+    """Read a text; paths in it are relative to `folder`. Raises UsageError as above."""
+    document = read_document(text, name, environ)
+    if not isinstance(document.data, dict):
+        raise UsageError(f"{name}:1: this is no mapping; begin with a section such as `serve:`")
+    try:
+        found = adapter().validate_json(json.dumps(document.data), context={FOLDER: str(folder)})
+    except ValidationError as error:
+        raise BadConfiguration(*problems_of(error, document)) from error
+    problems = list(_contradictions(found, document))
+    if problems:
+        raise BadConfiguration(*problems)
+    return found
+
+
+def _contradictions(found: Configuration, document: Document) -> Iterator[str]:
+    """What only shows when several values are looked at."""
+    serve = found.serve
+    if serve is None:
+        return
+    there = " or ".join(sorted(serve.upstreams))
+    for host, upstream in serve.upstreams.items():
+        if (upstream.username is None) != (upstream.password is None):
+            at = document.at(("serve", "upstreams", host))
+            yield f"{at}: {host} has one of username and password; write both, or none"
+    for listener in serve.listen:
+        if listener.upstream is not None and listener.upstream not in serve.upstreams:
+            at = document.at(("serve", "listen"))
+            yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
+    yield from _strange_images(serve, document, there)
+
+
+def _strange_images(serve: ServeSettings, document: Document, there: str) -> Iterator[str]:
+    for number, image in enumerate(serve.warm.images):
+        if image.repository.host not in serve.upstreams:
+            at = document.at(("serve", "warm", "images", number))
+            host = image.repository.host
+            yield f"{at}: {image} is of {host}, which is not among the upstreams; write {there}"

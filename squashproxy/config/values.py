@@ -1,0 +1,34 @@
+"""Sizes and durations as people write them."""
+
+from __future__ import annotations
+
+import re
+
+from squashproxy.errors import UsageError
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes: `1048576`, `500M` (10^6), `2GiB` or `2Gi` (2^30); raise UsageError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise UsageError(f"{text!r} is not a size; write bytes, or a number as in 500M or 2GiB")
+    unit = 1024 if match[3] else 1000
+    size = int(float(match[1]) * unit ** _POWERS[match[2].lower()])
+    if size < 1:
+        raise UsageError(f"{text!r} is not a usable size; it must be at least one byte")
+    return size
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration in seconds: `500ms`, `25s`, `10m`, `1h` or `7d`; raise UsageError."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"{text!r} is no duration; write a number and a unit, as in 30s, 10m or 7d"
+        )
+    return float(match[1]) * _SECONDS[match[2]]
