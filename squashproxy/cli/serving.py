@@ -17,7 +17,7 @@ from squashproxy.config.reading import parse_configuration, read_configuration
 from squashproxy.errors import UsageError
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
-from squashproxy.server.running import serve
+from squashproxy.server.running import serve, signalled
 
 
 def find_configuration(
@@ -66,7 +66,9 @@ def run_server(
             click.echo(f"squashproxy: listening on {', '.join(addresses)}", err=True)
 
     log = None if common.quiet else output
-    asyncio.run(serve(configuration, client, environ, access_log=log, on_ready=tell))
+    asyncio.run(
+        serve(configuration, client, environ, access_log=log, on_ready=tell, until=signalled)
+    )
 
 
 def _from_options(

@@ -30,7 +30,7 @@ class AccessLogger(AbstractAccessLogger):
             "method": request.method,
             "path": request.raw_path,
             "status": response.status,
-            "bytes": response.body_length,
+            "bytes": facts.body,
             "seconds": round(time, 4),
             "source": facts.outcome or None,
             "error": facts.error or None,

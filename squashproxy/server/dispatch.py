@@ -53,7 +53,8 @@ class Dispatch:
         seconds = asyncio.get_running_loop().time() - began
         outcome = facts.outcome or str(response.status)
         self._metrics.count_request(facts.kind, outcome, seconds)
-        self._metrics.count_out(_body_size(request, response))
+        facts.body = _body_size(request, response)
+        self._metrics.count_out(facts.body)
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

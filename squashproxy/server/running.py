@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -34,27 +34,27 @@ async def serve(
     *,
     access_log: IO[str] | None,
     on_ready: ReadyListener,
+    until: Callable[[], Awaitable[object]],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then let requests end for `serve.drain` seconds.
+    """Serve until `until` returns, then let requests end for `serve.drain` seconds.
 
     `on_ready` hears the addresses, with the ports that the system chose. Raises UsageError where
     an address cannot be listened on, and what Service raises.
     """
     service = Service(configuration, common, environ)
-    stopping = _on_signals()
     try:
         if access_log is None:
-            await _run(service, stopping, None, on_ready)
+            await _run(service, until, None, on_ready)
         else:
             with LogThread(access_log) as log:
-                await _run(service, stopping, log.logger, on_ready)
+                await _run(service, until, log.logger, on_ready)
     finally:
         await service.stop()
 
 
 async def _run(
     service: Service,
-    stopping: asyncio.Event,
+    until: Callable[[], Awaitable[object]],
     access_log: logging.Logger | None,
     on_ready: ReadyListener,
 ) -> None:
@@ -68,7 +68,7 @@ async def _run(
         ]
         service.start()
         on_ready(addresses)
-        await stopping.wait()
+        await until()
         service.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
@@ -105,8 +105,8 @@ async def _listen(
     return f"{listener.host}:{port}"
 
 
-def _on_signals() -> asyncio.Event:
-    """Set by the first signal to stop; the second one ends the process as it always does."""
+async def signalled() -> None:
+    """Return at the first SIGTERM or SIGINT; the second one ends the process as it always does."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -117,7 +117,7 @@ def _on_signals() -> asyncio.Event:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    return event
+    await event.wait()
 
 
 def _context(tls: TlsSettings) -> ssl.SSLContext:

@@ -1,0 +1,148 @@
+"""A server in this process, in a thread of its own, with real sockets on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from squashproxy.config.reading import parse_configuration
+from squashproxy.oci.mediatypes import INDEXES, MANIFESTS
+from squashproxy.registry.options import ClientOptions
+from squashproxy.server.running import serve
+from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
+
+ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
+UP = "up.example"
+"""What the tests call the upstream that a FakeRegistry stands in for."""
+
+
+@dataclass
+class Served:
+    """A running server: `urls` are those of its listeners, `log` its access log."""
+
+    urls: list[str]
+    log: StringIO
+    session: requests.Session = field(default_factory=requests.Session)
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
+
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://")
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def head(self, path: str, **options: Any) -> requests.Response:
+        return self.request("HEAD", path, **options)
+
+    def post(self, path: str, **options: Any) -> requests.Response:
+        return self.request("POST", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {**ACCEPT, **options.pop("headers", {})}
+        return self.session.request(
+            method, f"{self.url}{path}", headers=headers, timeout=60, **options
+        )
+
+    def manifest(self, repo: str, selector: str, **options: Any) -> requests.Response:
+        return self.get(f"/v2/{UP}/{repo}/manifests/{selector}", **options)
+
+    def blob(self, repo: str, digest: str, **options: Any) -> requests.Response:
+        return self.get(f"/v2/{UP}/{repo}/blobs/{digest}", **options)
+
+
+def settings(upstream: FakeRegistry | str, folder: Path, **more: Any) -> dict[str, Any]:
+    """The configuration of a server for one upstream; `more` are keys of the section `serve`."""
+    url = upstream if isinstance(upstream, str) else upstream.url
+    section = {
+        "listen": "127.0.0.1:0",
+        "upstreams": {UP: {"url": url}},
+        "store": {"directory": str(folder / "store")},
+        "drain": "1s",
+        **more,
+    }
+    return {"serve": section}
+
+
+@contextmanager
+def run_serve(
+    configuration: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """Serve until the end of the block; an error of the server's is raised there."""
+    parsed = parse_configuration(json.dumps(configuration), "serve.yml", Path(), {})
+    log = StringIO()
+    ready: list[list[str]] = []
+    state = _State()
+
+    def tell(addresses: list[str]) -> None:
+        ready.append(addresses)
+        state.event.set()
+
+    async def run() -> None:
+        state.loop = asyncio.get_running_loop()
+        state.stop = asyncio.Event()
+        await serve(
+            parsed,
+            ClientOptions(),
+            environ or {},
+            access_log=log,
+            on_ready=tell,
+            until=state.stop.wait,
+        )
+
+    def main() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
+            state.error = error
+        finally:
+            state.event.set()
+
+    thread = threading.Thread(target=main, daemon=True)
+    thread.start()
+    assert state.event.wait(30)
+    if state.error is not None:
+        raise state.error
+    served = Served([f"http://{address}" for address in ready[0]], log)
+    try:
+        yield served
+    finally:
+        served.session.close()
+        assert state.loop is not None
+        assert state.stop is not None
+        state.loop.call_soon_threadsafe(state.stop.set)
+        thread.join(30)
+        assert not thread.is_alive(), "the server does not end"
+    if state.error is not None:
+        raise state.error
+
+
+class _State:
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.stop: asyncio.Event | None = None
+        self.error: BaseException | None = None
+
+
+def app(seed: str = "app", layers: int = 4, size: int = 2000) -> ImageBuilder:
+    """An image whose layers above the first hide a part of each other."""
+    image = ImageBuilder()
+    for number in range(layers):
+        layer = LayerBuilder()
+        layer.file(f"{seed}{number}", f"{seed}{number}".encode() * (size // 8))
+        layer.file("same", f"{seed} {number}".encode() * (size // 8))
+        image.layer(layer)
+    return image
