@@ -137,9 +137,14 @@ class _State:
         self.error: BaseException | None = None
 
 
-def app(seed: str = "app", layers: int = 4, size: int = 2000) -> ImageBuilder:
+def app(
+    seed: str = "app",
+    layers: int = 4,
+    size: int = 2000,
+    annotations: Mapping[str, str] | None = None,
+) -> ImageBuilder:
     """An image whose layers above the first hide a part of each other."""
-    image = ImageBuilder()
+    image = ImageBuilder(annotations=annotations)
     for number in range(layers):
         layer = LayerBuilder()
         layer.file(f"{seed}{number}", f"{seed}{number}".encode() * (size // 8))

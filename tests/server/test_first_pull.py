@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.server.serving import UP, Served, app, run_serve, settings
@@ -81,8 +83,6 @@ def test_two_hundred_clients_one_fetch_one_job(upstream: FakeRegistry, tmp_path:
         barrier = threading.Barrier(200)
 
         def pull(_: int) -> tuple[int, str]:
-            import requests  # noqa: PLC0415 - a connection of its own for each
-
             barrier.wait()
             answer = requests.get(f"{served.url}/v2/{UP}/app/manifests/1", timeout=60)
             return answer.status_code, answer.headers["Docker-Content-Digest"]
@@ -116,8 +116,6 @@ def test_fifty_clients_of_an_original_blob_are_one_fetch(
 
 
 def test_the_job_outlives_a_client_that_leaves(upstream: FakeRegistry, tmp_path: Path) -> None:
-    import socket  # noqa: PLC0415 - this test alone
-
     app().push(upstream, "app", "1")
     hang = upstream.arm(Fault("GET", "/blobs/", FaultKind.HANG, times=100))
     with run_serve(settings(upstream, tmp_path)) as served:
