@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
@@ -78,7 +79,9 @@ def settings(upstream: FakeRegistry | str, folder: Path, **more: Any) -> dict[st
 
 @contextmanager
 def run_serve(
-    configuration: Mapping[str, Any], environ: Mapping[str, str] | None = None
+    configuration: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Iterator[Served]:
     """Serve until the end of the block; an error of the server's is raised there."""
     parsed = parse_configuration(json.dumps(configuration), "serve.yml", Path(), {})
@@ -104,7 +107,8 @@ def run_serve(
 
     def main() -> None:
         try:
-            asyncio.run(run())
+            with asyncio.Runner(loop_factory=make_loop) as runner:
+                runner.run(run())
         except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
             state.error = error
         finally:
@@ -147,7 +151,8 @@ def app(
     image = ImageBuilder(annotations=annotations)
     for number in range(layers):
         layer = LayerBuilder()
-        layer.file(f"{seed}{number}", f"{seed}{number}".encode() * (size // 8))
-        layer.file("same", f"{seed} {number}".encode() * (size // 8))
+        content = random.Random(f"{seed}{number}")
+        layer.file(f"{seed}{number}", content.randbytes(size // 2))
+        layer.file("same", content.randbytes(size // 2))
         image.layer(layer)
     return image
