@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
-from squashproxy.errors import NotFound
+from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.askers import Asker
@@ -15,7 +15,6 @@ from squashproxy.server.outcome import Origin
 from squashproxy.server.tools import Tools
 from squashproxy.server.workers import Workers
 from squashproxy.store.base import KeptBlob
-from squashproxy.store.spools import StoreFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Blobs:
     ) -> Sized:
         """A blob of a repository. Raises NotFound, and what upstream says."""
         tools = self._tools
-        kept = await tools.kept.run(tools.store.find_blob, repository, digest)
+        kept = await tools.keeper.find_blob(repository, digest)
         if kept is not None:
             return self._of_store(repository, kept)
         fetch = self._fetches.find(repository, digest)
@@ -60,8 +59,7 @@ class Blobs:
 
     async def _begin(self, asker: Asker, repository: Repository, blob: Descriptor) -> Sized:
         tools = self._tools
-        adopted = await tools.kept.run(
-            tools.store.adopt_blob,
+        adopted = await tools.keeper.adopt_blob(
             repository,
             blob.digest,
             lambda _: True,  # upstream has just said so
@@ -71,7 +69,7 @@ class Blobs:
         remote = tools.upstreams.remote(asker, repository)
         try:
             fetch = await self._fetches.begin(repository, blob, remote)
-        except StoreFull:
+        except SquashproxyError:
             return Sized(blob.size, Origin.ORIGINAL, self._past_store(asker, repository, blob))
         return self._of_fetch(asker, repository, fetch)
 

@@ -75,11 +75,11 @@ class ControlApi:
         if path == "/readyz":
             return await self._ready()
         if path == "/metrics":
-            body = await self._tools.kept.run(self._metrics.render)
+            body = await self._tools.keeper.workers.run(self._metrics.render)
             return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
         if path == "/api/v1/status":
             await self._check_viewer(request)
-            return _json(await self._tools.kept.run(self._status.document))
+            return _json(await self._tools.keeper.workers.run(self._status.document))
         return await self._asset(request, path)
 
     async def _asset(self, request: web.BaseRequest, path: str) -> web.Response:
@@ -103,7 +103,7 @@ class ControlApi:
         if self._is_draining():
             return _json({"status": "draining"}, 503)
         try:
-            await self._tools.kept.run(self._tools.store.check)
+            await self._tools.keeper.workers.run(self._tools.store.check)
         except SquashproxyError as error:
             return _json({"status": "unavailable", "reason": str(error)}, 503)
         return _json({"status": "ready"})

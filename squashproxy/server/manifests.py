@@ -159,7 +159,7 @@ class Manifests:
     async def _find_result(self, key: SquashKey) -> Digest | None:
         found = self._tools.shelf.find_result(key)
         if found is None:
-            found = await self._tools.kept.run(self._tools.store.find_squashed, key)
+            found = await self._tools.keeper.find_squashed(key)
         return found
 
     def _join(self, asker: Asker, key: SquashKey, options: CopyOptions, image: str) -> Job:
@@ -177,14 +177,14 @@ class Manifests:
             return
         if len(self._named) > 100_000:
             self._named.clear()
-        await self._tools.kept.run(self._tools.store.name_image, repository, tag, result)
+        await self._tools.keeper.name_image(repository, tag, result)
         self._named.add((repository, tag, result))
 
     async def _kept(self, repository: Repository, digest: Digest) -> RawManifest | None:
         shelf = self._tools.shelf
         found = shelf.find_manifest(repository, digest)
         if found is None:
-            found = await self._tools.kept.run(self._tools.store.find_manifest, repository, digest)
+            found = await self._tools.keeper.find_manifest(repository, digest)
             if found is not None:
                 shelf.put_manifest(repository, digest, found)
         return found
@@ -192,7 +192,7 @@ class Manifests:
     async def _made_again(self, wanted: Wanted, digest: Digest) -> Found | None:
         """A squashed image that is known but not kept."""
         options = self._tools.rules.find(wanted.repository)
-        key = await self._tools.kept.run(self._tools.store.find_key, wanted.repository, digest)
+        key = await self._tools.keeper.find_key(wanted.repository, digest)
         if options is None or key is None or key.options != self._tools.rules.hash_of(options):
             return None
         try:
@@ -221,10 +221,7 @@ class Manifests:
         raw = await tools.asked.run(tools.upstreams.get_manifest, asker, repository, digest)
         tools.rights.grant(asker, repository)
         tools.shelf.put_manifest(repository, digest, raw)
-        try:
-            await tools.kept.run(tools.store.keep_manifest, repository, raw)
-        except SquashproxyError as error:
-            self._on_warning(f"{repository}@{digest}", f"could not be kept: {error}")
+        await tools.keeper.keep_manifest(repository, raw)
         return raw
 
     def _key(self, repository: Repository, source: Digest, options: CopyOptions) -> SquashKey:

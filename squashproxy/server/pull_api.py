@@ -171,7 +171,7 @@ class PullApi:
             last = part.start + part.length - 1
             headers["Content-Range"] = f"bytes {part.start}-{last}/{found.size}"
         response = web.StreamResponse(status=206 if part.is_partial else 200, headers=headers)
-        error = await send_body(request, response, found.body, part, self._tools.kept)
+        error = await send_body(request, response, found.body, part, self._tools.keeper.workers)
         if error is not None:
             facts.error = str(error)
         return response
@@ -223,8 +223,8 @@ class PullApi:
         found = [digest] if digest is not None else []
         key = None
         if digest is not None:
-            key = await tools.kept.run(tools.store.find_key, repository, digest)
-        latest = await tools.kept.run(tools.store.find_source, repository)
+            key = await tools.keeper.find_key(repository, digest)
+        latest = await tools.keeper.find_source(repository)
         return [*([key.source] if key else []), *([latest] if latest else []), *found]
 
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from squashproxy.config.configuration import Configuration
@@ -27,6 +28,7 @@ from squashproxy.server.fetches import Fetches
 from squashproxy.server.history import History, Trouble
 from squashproxy.server.htpasswd import UserFile
 from squashproxy.server.jobs import Job, Jobs, ShuttingDown
+from squashproxy.server.keeper import Keeper
 from squashproxy.server.manifests import Manifests
 from squashproxy.server.metrics import Metrics
 from squashproxy.server.names import Names
@@ -48,6 +50,7 @@ from squashproxy.store.registry import RegistryStore
 _LOG = logging.getLogger("squashproxy.server")
 _TRIM_SECONDS = 5.0
 _REMEMBERED = 1000
+_QUICK_SECONDS = 10.0
 
 
 class Service:
@@ -111,8 +114,8 @@ class Service:
         for part in (self._fetches, self._blobs, self._warming, self._tools.tags):
             part.close()
         with suppress(SquashproxyError):
-            await self._tools.kept.run(self._note_uses)
-        self._tools.kept.close()
+            await self._tools.keeper.workers.run(self._note_uses)
+        self._tools.keeper.close()
         self._tools.asked.close()
         self._upstreams.close()
         self._store.close()
@@ -136,7 +139,7 @@ class Service:
             rules=Rules(settings.rules, settings.limits),
             jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
-            kept=Workers(16, "squashproxy-store"),
+            keeper=Keeper(self._store, lambda sentence: self._warn("the store", sentence)),
             asked=Workers(64, "squashproxy-ask"),
             uses={},
         )
@@ -171,8 +174,8 @@ class Service:
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
             try:
-                await self._tools.kept.run(self._note_uses)
-                evicted = await self._tools.kept.run(self._store.trim)
+                await self._tools.keeper.workers.run(self._note_uses)
+                evicted = await self._tools.keeper.workers.run(self._store.trim)
             except SquashproxyError as error:
                 self._warn("the store", str(error))
             else:
@@ -247,7 +250,12 @@ def open_store(
     if store.registry.host in settings.upstreams:
         below = f"{store.registry} is below the upstream {store.registry.host}"
         raise UsageError(f"{below}; what is squashed would be squashed again")
-    return RegistryStore(RegistryClient(options, environ=environ), store.registry)
+    quick = replace(options, retries=1, longest_wait=1.0, timeout=_QUICK_SECONDS)
+    return RegistryStore(
+        RegistryClient(options, environ=environ),
+        RegistryClient(quick, environ=environ),
+        store.registry,
+    )
 
 
 def _gate_of(settings: ServeSettings) -> Gate:

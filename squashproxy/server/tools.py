@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.server.jobs import Jobs
+from squashproxy.server.keeper import Keeper
 from squashproxy.server.rights import Rights
 from squashproxy.server.rules import Rules
 from squashproxy.server.shelf import Shelf
@@ -22,7 +23,7 @@ from squashproxy.store.base import Store
 class Tools:
     """What the parts of the server are to each other.
 
-    `kept` are threads for the store, `asked` those for upstream; `uses` are the times, in unix
+    `asked` are threads for upstream; `uses` are the times, in unix
     seconds, at which digests were used since the store was last told.
     """
 
@@ -34,7 +35,7 @@ class Tools:
     rules: Rules
     jobs: Jobs
     squasher: Squasher
-    kept: Workers
+    keeper: Keeper
     asked: Workers
     uses: dict[Digest, float]
     clock: Callable[[], float] = time.time

@@ -215,9 +215,11 @@ class DirectoryStore:
             append(file.stream, b"\0", str(self._root))
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Let go of the folder; once is enough."""
         self._ledger.close()
-        os.close(self._lock)
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
     def _kept(self, entry: Entry | None) -> KeptBlob | None:
         if entry is None:

@@ -24,39 +24,36 @@ def evict(
     What a kept manifest needs stays, and so does an image that is being pulled: one of which any
     part was used in the last GRACE seconds, or is `held`. The bound is passed rather than that.
     """
-    evicted: list[Digest] = []
     excess = ledger.used_bytes() - most
-    while excess > 0:
-        removed = _evict_round(ledger, excess, held, now - GRACE, unlink)
-        if not removed:
-            break
-        evicted.extend(entry.digest for entry in removed)
-        excess -= sum(entry.size for entry in removed)
-    return evicted
-
-
-def _evict_round(
-    ledger: Ledger,
-    excess: int,
-    held: AbstractSet[Digest],
-    before: float,
-    unlink: Callable[[Digest], None],
-) -> list[Entry]:
-    """Remove roots, the oldest first; what they needed may be a root in the next round."""
-    removed: list[Entry] = []
+    if excess <= 0:
+        return []
+    evicted: list[Entry] = []
+    before = now - GRACE
     for root in ledger.idle_roots(before):
-        if sum(entry.size for entry in removed) >= excess:
+        if sum(entry.size for entry in evicted) >= excess:
             break
-        if _is_in_use(ledger, root, held, before):
-            continue
-        with ledger.changes():
-            ledger.remove(root.digest)
-        unlink(root.digest)
-        removed.append(root)
-    return removed
+        if not _is_in_use(ledger, root, held, before):
+            evicted += _remove(ledger, root)
+    for entry in evicted:
+        unlink(entry.digest)
+    return [entry.digest for entry in evicted]
 
 
 def _is_in_use(ledger: Ledger, root: Entry, held: AbstractSet[Digest], before: float) -> bool:
     if root.media_type is None:
         return root.digest in held
     return not held.isdisjoint(ledger.tree(root.digest)) or not ledger.is_idle(root.digest, before)
+
+
+def _remove(ledger: Ledger, root: Entry) -> list[Entry]:
+    """Forget a root and what it alone needed: blobs of an image that is gone serve nobody."""
+    removed: list[Entry] = []
+    with ledger.changes():
+        orphans = [root]
+        while orphans:
+            entry = orphans.pop()
+            children = ledger.children(entry.digest)
+            ledger.remove(entry.digest)
+            removed.append(entry)
+            orphans += [child for child in children if not ledger.is_needed(child.digest)]
+    return removed

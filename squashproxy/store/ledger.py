@@ -154,6 +154,19 @@ class Ledger:
         )
         return not missing
 
+    def children(self, parent: Digest) -> list[Entry]:
+        """What a manifest names and is kept."""
+        rows = self._all(
+            "SELECT digest, size, media_type FROM needs JOIN blobs ON child = digest "
+            "WHERE parent = ?",
+            (parent,),
+        )
+        return [Entry(*row) for row in rows]
+
+    def is_needed(self, digest: Digest) -> bool:
+        """Whether a manifest that is kept names it."""
+        return bool(self._all("SELECT 1 FROM needs WHERE child = ? LIMIT 1", (digest,)))
+
     def remove(self, digest: Digest) -> None:
         """Forget something that is kept no longer, and who may see it and what it needs."""
         for table, column in (

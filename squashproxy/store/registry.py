@@ -29,15 +29,16 @@ _MAP_TAG = re.compile(r"squashed-.+-([0-9a-f]{64})")
 
 
 class RegistryStore:
-    """Below a repository of a registry; `client` may push there.
+    """Below a repository of a registry; `client` may push there, `quick` gives up soon.
 
     Originals' manifests are not kept, since registries take none whose blobs they lack.
     """
 
     generation = 0
 
-    def __init__(self, client: RegistryClient, root: Repository) -> None:
+    def __init__(self, client: RegistryClient, quick: RegistryClient, root: Repository) -> None:
         self._client = client
+        self._quick = quick
         self._root = root
 
     def find_squashed(self, key: SquashKey) -> Digest | None:
@@ -108,7 +109,7 @@ class RegistryStore:
 
     def iter_blob(self, repository: Repository, blob: KeptBlob) -> Iterator[bytes]:
         """The bytes of a blob, verified."""
-        return self._remote(repository).iter_blob(Descriptor("", blob.digest, blob.size))
+        return self._patient(repository).iter_blob(Descriptor("", blob.digest, blob.size))
 
     def adopt_blob(
         self,
@@ -125,7 +126,7 @@ class RegistryStore:
 
     def push_blob(self, repository: Repository, blob: Descriptor, chunks: Iterator[bytes]) -> None:
         """Push what was spooled."""
-        self._remote(repository).upload_blob(chunks, blob.digest, blob.size)
+        self._patient(repository).upload_blob(chunks, blob.digest, blob.size)
 
     def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
         """Nothing: what is kept for how long, the registry's own rules say."""
@@ -150,11 +151,12 @@ class RegistryStore:
 
     def check(self) -> None:
         """Raise RegistryError where the registry does not answer."""
-        self._client.repository(self._root).find_manifest("squashproxy")
+        self._quick.repository(self._root).find_manifest("squashproxy")
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+        self._quick.close()
 
     def _place(self, repository: Repository) -> Repository:
         """Where a repository is kept; colons may stand in hosts, but not in paths."""
@@ -162,6 +164,10 @@ class RegistryStore:
         return Repository(self._root.host, f"{self._root.path}/{host}/{repository.path}".lower())
 
     def _remote(self, repository: Repository) -> RemoteRepository:
+        """For questions; what is moved has the other client's patience."""
+        return self._quick.repository(self._place(repository))
+
+    def _patient(self, repository: Repository) -> RemoteRepository:
         return self._client.repository(self._place(repository))
 
 

@@ -1,0 +1,101 @@
+"""A registry as the store: the map is in its tags, and replicas hold nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from squashproxy.testing import FakeRegistry, Fault
+from tests.server.serving import UP, Served, app, run_serve, settings
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def backing() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def section(upstream: FakeRegistry, backing: FakeRegistry, tmp_path: Path) -> dict[str, object]:
+    return settings(upstream, tmp_path, store={"registry": f"{backing.host}/cache"})
+
+
+def pull_all(served: Served, repo: str = "app") -> bytes:
+    manifest = served.manifest(repo, "1")
+    assert manifest.status_code == 200
+    for part in (manifest.json()["config"], *manifest.json()["layers"]):
+        answer = served.blob(repo, part["digest"])
+        assert len(answer.content) == part["size"]
+    return manifest.content
+
+
+def test_what_one_replica_squashed_another_hands_out(
+    upstream: FakeRegistry, backing: FakeRegistry, section: dict[str, object]
+) -> None:
+    app().push(upstream, "app", "1")
+    with run_serve(section) as one, run_serve(section) as two:
+        first = pull_all(one)
+        upstream.forget_requests()
+        assert pull_all(two) == first
+        assert [exchange.method for exchange in upstream.requests] == ["HEAD"]
+    tags = backing.tags(f"cache/{UP}/app")
+    assert len(tags) == 2
+    assert "1" in tags
+    assert len(set(tags.values())) == 1
+
+
+def test_the_digests_are_those_of_a_directory(
+    upstream: FakeRegistry, section: dict[str, object], tmp_path: Path
+) -> None:
+    app().push(upstream, "app", "1")
+    with run_serve(section) as one, run_serve(settings(upstream, tmp_path)) as two:
+        assert pull_all(one) == pull_all(two)
+
+
+def test_an_original_blob_is_kept_in_the_registry(
+    upstream: FakeRegistry, backing: FakeRegistry, section: dict[str, object]
+) -> None:
+    digest = upstream.put_blob("app", b"content" * 1000)
+    with run_serve(section) as served:
+        assert served.blob("app", digest).content == b"content" * 1000
+        deadline = time.monotonic() + 10
+        while served.blob("app", digest).headers["X-Squashproxy-Source"] != "cached":
+            assert time.monotonic() < deadline, "it is never kept"
+        part = served.blob("app", digest, headers={"Range": "bytes=7-13"})
+        assert part.content == b"content"
+    assert digest in backing.blobs(f"cache/{UP}/app")
+
+
+def test_a_dead_upstream_has_its_last_word_after_a_restart(
+    backing: FakeRegistry, tmp_path: Path
+) -> None:
+    store = {"registry": f"{backing.host}/cache"}
+    with FakeRegistry() as upstream:
+        app().push(upstream, "app", "1")
+        dead = settings(upstream, tmp_path, store=store)
+        with run_serve(dead) as served:
+            known = pull_all(served)
+    with run_serve(dead) as served:
+        assert pull_all(served) == known
+
+
+def test_a_store_that_is_down_stops_no_pull(
+    upstream: FakeRegistry, backing: FakeRegistry, section: dict[str, object]
+) -> None:
+    source = app().push(upstream, "app", "1")
+    backing.arm(Fault("*", "/v2/", status=503, times=10_000))
+    with run_serve(section) as served:
+        answer = served.manifest("app", "1")
+        assert answer.headers["Docker-Content-Digest"] == source
+        for layer in answer.json()["layers"]:
+            assert served.blob("app", layer["digest"]).status_code == 200
+        assert served.get("/readyz").status_code == 503
