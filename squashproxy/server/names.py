@@ -56,11 +56,12 @@ class Names:
     def find(self, name: str, namespace: str | None) -> Repository:
         """The repository that a name means.
 
-        `namespace` is what a mirror is told by `?ns=`. Raises Refusal (404 NAME_UNKNOWN, 400
-        NAME_INVALID).
+        `namespace` is what a mirror is told by `?ns=`; BuildKit says it although its mirrors have
+        the host in their path. Raises Refusal (404 NAME_UNKNOWN, 400 NAME_INVALID).
         """
         if namespace is not None:
-            return _repository(self._allowed(namespace), name)
+            host = self._allowed(namespace)
+            return _repository(host, name.removeprefix(f"{namespace}/"))
         host, slash, path = name.partition("/")
         if slash and canonical(host) in self.upstreams:
             return _repository(canonical(host), path)

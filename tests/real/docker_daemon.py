@@ -29,14 +29,18 @@ def why_no_docker() -> str | None:
 
 
 @contextmanager
-def run_docker(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a daemon with its files in `folder`, and stop it; the environment that leads to it."""
+def run_docker(folder: Path, configuration: Path | None = None) -> Iterator[dict[str, str]]:
+    """Start a daemon with its files in `folder`, and stop it; the environment that leads to it.
+
+    `configuration` is its daemon.json.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     socket = folder / "docker.sock"
     command = [
         "dockerd",
         *(f"--data-root={folder / 'data'}", f"--exec-root={folder / 'exec'}"),
         *(f"--pidfile={folder / 'pid'}", f"--host=unix://{socket}", *_ISOLATED),
+        f"--config-file={configuration or folder / 'none.json'}",
     ]
     environment = {"DOCKER_HOST": f"unix://{socket}"}
     log = folder / "log"

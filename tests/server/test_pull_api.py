@@ -96,9 +96,12 @@ def test_three_ways_to_name_an_upstream(served: Served, upstream: FakeRegistry) 
     app().push(upstream, "app", "1")
     prefixed = served.manifest("app", "1")
     mirrored = served.get(f"/v2/app/manifests/1?ns={UP}")
+    both = served.get(f"/v2/{UP}/app/manifests/1?ns={UP}")
     served.urls.reverse()
     plain = served.get("/v2/app/manifests/1")
-    digests = {answer.headers["Docker-Content-Digest"] for answer in (prefixed, mirrored, plain)}
+    digests = {
+        answer.headers["Docker-Content-Digest"] for answer in (prefixed, mirrored, both, plain)
+    }
     assert len(digests) == 1
     assert mirrored.headers["OCI-Namespace"] == UP
     assert "OCI-Namespace" not in prefixed.headers

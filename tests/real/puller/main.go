@@ -1,6 +1,7 @@
-// Pulls an image as containerd does: hosts.toml, resolver and fetcher are its own.
+// Pulls an image as containerd or BuildKit do: configuration, resolver and fetcher are their own.
 //
-// usage: containerd HOSTS_FOLDER REFERENCE
+// usage: puller containerd HOSTS_FOLDER REFERENCE
+//        puller buildkit BUILDKITD_TOML REFERENCE
 //
 // Prints one JSON object: what the reference resolved to, and the blobs that were fetched and verified.
 package main
@@ -15,41 +16,61 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
-	"github.com/containerd/containerd/v2/core/remotes/docker/config"
+	hosts "github.com/containerd/containerd/v2/core/remotes/docker/config"
+	buildkitd "github.com/moby/buildkit/cmd/buildkitd/config"
+	"github.com/moby/buildkit/util/resolver"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 type result struct {
-	Name   string               `json:"name"`
 	Target ocispec.Descriptor   `json:"target"`
 	Blobs  []ocispec.Descriptor `json:"blobs"`
 }
 
 func main() {
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: puller containerd|buildkit CONFIGURATION REFERENCE")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(hosts, reference string) error {
+func run(client, configuration, reference string) error {
 	ctx := context.Background()
-	options := config.HostOptions{HostDir: config.HostDirFromRoot(hosts)}
-	resolver := docker.NewResolver(docker.ResolverOptions{Hosts: config.ConfigureHosts(ctx, options)})
-	name, target, err := resolver.Resolve(ctx, reference)
-	if err != nil {
-		return fmt.Errorf("resolve: %w", err)
-	}
-	fetcher, err := resolver.Fetcher(ctx, name)
+	registries, err := registriesOf(ctx, client, configuration)
 	if err != nil {
 		return err
 	}
-	found := result{Name: name, Target: target}
+	images := docker.NewResolver(docker.ResolverOptions{Hosts: registries})
+	name, target, err := images.Resolve(ctx, reference)
+	if err != nil {
+		return fmt.Errorf("resolve: %w", err)
+	}
+	fetcher, err := images.Fetcher(ctx, name)
+	if err != nil {
+		return err
+	}
+	found := result{Target: target}
 	if err := fetch(ctx, fetcher, target, &found); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(found)
+}
+
+func registriesOf(ctx context.Context, client, configuration string) (docker.RegistryHosts, error) {
+	if client == "containerd" {
+		options := hosts.HostOptions{HostDir: hosts.HostDirFromRoot(configuration)}
+		return hosts.ConfigureHosts(ctx, options), nil
+	}
+	daemon, err := buildkitd.LoadFile(configuration)
+	if err != nil {
+		return nil, err
+	}
+	return resolver.NewRegistryConfig(daemon.Registries), nil
 }
 
 func fetch(ctx context.Context, fetcher remotes.Fetcher, blob ocispec.Descriptor, found *result) error {
