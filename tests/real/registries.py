@@ -43,16 +43,24 @@ class RealRegistry:
 
 @contextmanager
 def run_registry(
-    folder: Path, *, secured: bool = False, tls: bool = False, logs_access: bool = False
+    folder: Path,
+    *,
+    secured: bool = False,
+    tls: bool = False,
+    logs_access: bool = False,
+    proxies: RealRegistry | None = None,
 ) -> Iterator[RealRegistry]:
     """Start a registry with its storage in `folder`, and stop it at the end.
 
-    With `logs_access`, its log has a line for every request, in the common log format.
+    With `logs_access`, its log has a line for every request, in the common log format; with
+    `proxies`, it is a pull-through cache of another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     config = _config(folder, port, secured=secured)
     config["log"]["accesslog"]["disabled"] = not logs_access
+    if proxies is not None:
+        config["proxy"] = {"remoteurl": f"http://{proxies.host}"}
     ca = _write_certificates(folder, config) if tls else None
     path = folder / "config.yml"
     path.write_text(json.dumps(config))

@@ -60,7 +60,7 @@ def begin(server: RealServer) -> None:
 PLACES = {
     "before anything came": Fault("GET", "/blobs/", FaultKind.HANG, times=99),
     "in the base": Fault("GET", "/blobs/", FaultKind.HANG, after_bytes=100_000, skip=1, times=99),
-    "in a later layer": Fault("GET", "/blobs/", FaultKind.HANG, after_bytes=99_000, skip=3, times=9),
+    "in a later layer": Fault("GET", "/blobs/", FaultKind.HANG, after_bytes=9_000, skip=3, times=9),
 }  # fmt: skip
 
 

@@ -1,0 +1,3 @@
+module squashproxy.dev/tests/load
+
+go 1.21
