@@ -17,7 +17,7 @@ from squashproxy.reference import Repository
 from squashproxy.server.accepting import accepts
 from squashproxy.server.askers import Asker
 from squashproxy.server.flights import Flights
-from squashproxy.server.jobs import Job
+from squashproxy.server.jobs import Job, TooManyJobs
 from squashproxy.server.outcome import Found, Origin
 from squashproxy.server.refusals import unavailable
 from squashproxy.server.tools import Tools
@@ -139,16 +139,19 @@ class Manifests:
                 origin = Origin.SQUASHED
                 job = self._join(wanted.asker, key, options, image)
                 result = await job.wait(self._patience(job, deadline))
-            if result is None:
-                return None
-            self._tools.shelf.put_result(key, result)
-            raw = await self._kept(wanted.repository, result)
-            if raw is None:
-                raise NotFound(f"the store lost {result} of {image}")
-            await self._name(wanted.repository, tag, result)
-        except SquashproxyError as error:
-            self._on_warning(image, f"handed out as it is: {error}")
+        except TooManyJobs as error:
+            self._on_warning(image, str(error))
             return None
+        except SquashproxyError:
+            return None  # the job has told of it, once
+        if result is None:
+            return None
+        self._tools.shelf.put_result(key, result)
+        raw = await self._kept(wanted.repository, result)
+        if raw is None:
+            self._on_warning(image, f"the store does not give {result}, so the original is served")
+            return None
+        await self._name(wanted.repository, tag, result)
         return _found(raw, result, origin, known.source.digest)
 
     def _patience(self, job: Job, deadline: float) -> float:

@@ -1,1 +1,1 @@
-"""The page."""
+"""The page at `/`: what runs, what was saved, what failed."""

@@ -1,21 +1,50 @@
-"""Placeholder until the page lands."""
+"""The files of the page, as they are sent."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
-POLICY = "default-src 'none'"
+_SELF = "squashproxy.server.page"
+_ECHARTS = "squashproxy.report.page"
+_SCRIPT = "text/javascript; charset=utf-8"
+_PLACES = {
+    "/": (_SELF, "index.html", "text/html; charset=utf-8"),
+    "/assets/page.css": (_SELF, "page.css", "text/css; charset=utf-8"),
+    "/assets/page.js": (_SELF, "script/page.js", _SCRIPT),
+    "/assets/status.js": (_SELF, "script/status.js", _SCRIPT),
+    "/assets/words.js": (_SELF, "script/words.js", _SCRIPT),
+    "/assets/parts.js": (_SELF, "script/parts.js", _SCRIPT),
+    "/assets/images.js": (_SELF, "script/images.js", _SCRIPT),
+    "/assets/charts.js": (_SELF, "script/charts.js", _SCRIPT),
+    "/assets/echarts.js": (_ECHARTS, "echarts/echarts.min.js", _SCRIPT),
+}
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""The Content-Security-Policy; styles are allowed inline, since ECharts places things by them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of the page."""
+    """A file; `etag` changes with it."""
 
     body: bytes
     media_type: str
     etag: str
 
 
+@cache
 def find_asset(path: str) -> Asset | None:
-    """The asset at a path."""
-    return Asset(b"page", "text/html", '"1"') if path == "/" else None
+    """The file at a path of the server, None where there is none."""
+    place = _PLACES.get(path)
+    if place is None:
+        return None
+    package, name, media_type = place
+    body = files(package).joinpath(name).read_bytes()
+    return Asset(body, media_type, f'"{hashlib.sha256(body).hexdigest()[:16]}"')

@@ -1,0 +1,33 @@
+/** The page: asks, and shows what it is told. */
+
+import { prepareCharts, showCharts } from "./charts.js";
+import { prepareImages, showImages } from "./images.js";
+import { showErrors, showFigures, showHealth, showJobs, showUpstreams } from "./parts.js";
+import { poll } from "./status.js";
+import { moment } from "./words.js";
+
+const banner = document.getElementById("banner");
+let last = null;
+
+function show(status) {
+  last = status;
+  banner.hidden = true;
+  document.body.classList.remove("old");
+  for (const part of [showHealth, showFigures, showJobs, showErrors, showUpstreams, showImages, showCharts]) {
+    part(status);
+  }
+}
+
+function tell(why) {
+  const since = last ? ` What is shown is from ${moment(last.now)}.` : "";
+  banner.textContent = `No news: ${why}.${since}`;
+  banner.hidden = false;
+  document.body.classList.add("old");
+  const health = document.getElementById("health");
+  health.textContent = "no answer";
+  health.dataset.kind = "bad";
+}
+
+prepareImages();
+prepareCharts(() => last && showCharts(last));
+poll(show, tell);
