@@ -42,8 +42,9 @@ def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
     Raises UsageError, with file and line, for what is no YAML, for keys that stand twice, for
     aliases, which make a little file large, and for variables that are not set.
     """
-    loader = yaml.SafeLoader(text)
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise UsageError(f"{name}:1: the file is empty; write a section such as `serve:`")
@@ -52,9 +53,10 @@ def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
     except yaml.MarkedYAMLError as error:
         raise UsageError(f"{name}:{_line_of(error)}: {_what(error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{name}: this is no YAML; write the file as text in UTF-8") from error
+        raise UsageError(f"{name}:1: this is no YAML; write the file as text in UTF-8") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return Document(name, data, reader.lines)
 
 

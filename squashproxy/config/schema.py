@@ -40,8 +40,11 @@ def _children(schema: dict[str, Any], part: str | int, root: dict[str, Any]) -> 
             yield from _forms(schema["items"], root)
     elif part in schema.get("properties", {}):
         yield from _forms(schema["properties"][part], root)
-    elif isinstance(schema.get("additionalProperties"), dict):
-        yield from _forms(schema["additionalProperties"], root)
+    else:
+        others = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+        for other in others:
+            if isinstance(other, dict):
+                yield from _forms(other, root)
 
 
 def _forms(schema: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import ServerFault, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RemoteRepository
@@ -34,30 +35,24 @@ class Fetch:
         self.blob = blob
         self.received = 0
         self.error: SquashproxyError | None = None
-        self.is_over = False
         self._loop = loop
         self._more = asyncio.Event()
-        self._readers = 0
         self._file = -1
 
     def lend(self, descriptor: int) -> None:
-        """The file that the bytes are in; a duplicate, which is closed with the last reader."""
+        """The file that the bytes are in; a duplicate, closed when nobody knows the fetch."""
         self._file = descriptor
+        weakref.finalize(self, os.close, descriptor)
 
     async def iterate(self, part: Part, workers: Workers) -> AsyncIterator[bytes]:
         """The bytes of a part, as they come. Raises the error of the fetch."""
-        self._readers += 1
         position, end = part.start, part.start + part.length
-        try:
-            while position < end:
-                await self._await(position)
-                size = min(_PIECE, self.received - position, end - position)
-                data = await workers.run(os.pread, self._file, size, position)
-                position += len(data)
-                yield data
-        finally:
-            self._readers -= 1
-            self._close_unread()
+        while position < end:
+            await self._await(position)
+            size = min(_PIECE, self.received - position, end - position)
+            data = await workers.run(os.pread, self._file, size, position)
+            position += len(data)
+            yield data
 
     def grow(self, received: int) -> None:
         """So many bytes may be read now; from any thread."""
@@ -84,18 +79,11 @@ class Fetch:
 
     def _end(self, error: SquashproxyError | None) -> None:
         self.error = error
-        self.is_over = True
         self._wake()
-        self._close_unread()
 
     def _wake(self) -> None:
         more, self._more = self._more, asyncio.Event()
         more.set()
-
-    def _close_unread(self) -> None:
-        if self.is_over and not self._readers and self._file >= 0:
-            os.close(self._file)
-            self._file = -1
 
 
 class Fetches:
@@ -142,16 +130,18 @@ class Fetches:
         self._workers.close()
 
     def _run(self, key: Key, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
-        error: SquashproxyError | None = None
-        with closing(spool):
-            try:
+        error: SquashproxyError | None = ServerFault("a bug in the server broke off the blob")
+        try:
+            with closing(spool):
                 self._fetch(fetch, spool, remote)
                 self._keep(key, fetch, spool)
-            except SquashproxyError as failure:
-                error = failure
-                self._on_warning(f"{key[0]}@{key[1]}", str(failure))
-        fetch.end(error)
-        fetch._tell(lambda: self._forget(key))  # noqa: SLF001 - a fetch and its fetches are one unit
+            error = None
+        except SquashproxyError as failure:
+            error = failure
+            self._on_warning(f"{key[0]}@{key[1]}", str(failure))
+        finally:
+            fetch.end(error)
+            fetch._tell(lambda: self._forget(key))  # noqa: SLF001 - a fetch and its fetches are one unit
 
     def _fetch(self, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
         """Let readers have what came, but the last piece only when all is verified.

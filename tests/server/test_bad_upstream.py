@@ -164,3 +164,19 @@ def test_repositories_of_a_host_share_what_both_have(
     answer = served.blob("two", digest)
     assert answer.headers["X-Squashproxy-Source"] == "cached"
     assert [exchange.method for exchange in upstream.requests] == ["HEAD"]
+
+
+def test_files_of_fetches_are_closed(served: Served, upstream: FakeRegistry) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    digests = [upstream.put_blob("app", bytes([number]) * 300_000) for number in range(20)]
+    served.blob("app", digests[0])
+    before = open_files()
+    for digest in digests:
+        served.head(f"/v2/{UP}/app/blobs/{digest}")
+        served.blob("app", digest)
+    deadline = time.monotonic() + 10
+    while open_files() > before + 3:
+        assert time.monotonic() < deadline, "descriptors are left open"
+        time.sleep(0.05)

@@ -1,0 +1,316 @@
+"""What a configuration may say, and what is told of one that says something else."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squashproxy.config.configuration import Configuration, RegistrySettings
+from squashproxy.config.reading import parse_configuration, read_configuration
+from squashproxy.config.serve import (
+    DirectoryStoreSettings,
+    Fallback,
+    FirstPull,
+    HtpasswdAuth,
+    Listener,
+    NoAuth,
+    RegistryStoreSettings,
+    ServeSettings,
+    UpstreamAuth,
+    UpstreamSettings,
+)
+from squashproxy.errors import BadConfiguration, UsageError
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.options import BaseChoice, BaseKind
+from squashproxy.reference import Repository
+from squashproxy.registry.options import UploadMode
+
+FOLDER = Path("/etc/squashproxy")
+LEAST = """
+serve:
+  upstreams: {docker.io: {}}
+  store: {directory: cache}
+"""
+WHOLE = """
+registries:
+  registry.example.com: {plain_http: false, ca: ca.pem, upload: stream}
+engine: {kind: local, jobs: 4}
+serve:
+  listen: 127.0.0.1:5000
+  upstreams: {docker.io: {url: "https://registry-1.docker.io"}, ghcr.io: {}}
+  store: {directory: ./cache, max_size: 50GiB}
+  rules: [{match: "docker.io/library/*", base: 1}, {match: "*", squash: true}]
+  first_pull: {wait: 25s, then: original}
+  tag_ttl: 10m
+  auth: {htpasswd: users.htpasswd}
+"""
+
+
+def parse(text: str, environ: dict[str, str] | None = None) -> Configuration:
+    return parse_configuration(text, "sp.yml", FOLDER, environ or {})
+
+
+def serve(text: str) -> ServeSettings:
+    """The section, with more keys than the least."""
+    found = parse(f"{LEAST}  {text}\n").serve
+    assert found is not None
+    return found
+
+
+def test_the_whole_of_the_contract() -> None:
+    found = parse(WHOLE)
+    assert found.registries["registry.example.com"] == RegistrySettings(
+        ca=FOLDER / "ca.pem", upload=UploadMode.STREAM
+    )
+    assert found.engine.jobs == 4
+    assert found.serve is not None
+    assert found.serve.listen == (Listener("127.0.0.1", 5000),)
+    assert found.serve.upstreams == {
+        "docker.io": UpstreamSettings("https://registry-1.docker.io"),
+        "ghcr.io": UpstreamSettings(),
+    }
+    assert found.serve.store == DirectoryStoreSettings(FOLDER / "cache", 50 << 30)
+    assert [rule.base for rule in found.serve.rules] == [
+        BaseChoice(BaseKind.COUNT, 1),
+        BaseChoice(),
+    ]
+    assert found.serve.first_pull == FirstPull(25.0, Fallback.ORIGINAL)
+    assert found.serve.tag_ttl == 600.0
+    assert found.serve.auth == HtpasswdAuth(FOLDER / "users.htpasswd")
+
+
+def test_what_is_not_said() -> None:
+    found = parse(LEAST).serve
+    assert found is not None
+    assert found.listen == (Listener("127.0.0.1", 5000),)
+    assert found.first_pull == FirstPull(25.0, Fallback.ORIGINAL)
+    assert found.auth == NoAuth()
+    assert [rule.match for rule in found.rules] == ["*"]
+    assert parse("engine: {jobs: 1}").serve is None
+
+
+VALUES = {
+    "a list of addresses": (
+        'listen: ["127.0.0.1:1", {address: ":2", upstream: docker.io}]',
+        "listen",
+        (Listener("127.0.0.1", 1), Listener("0.0.0.0", 2, "docker.io")),
+    ),
+    "an address of IPv6": ('listen: "[::1]:5000"', "listen", (Listener("[::1]", 5000),)),
+    "auth by upstream": ("auth: upstream", "auth", UpstreamAuth()),
+    "auth of none": ("auth: none", "auth", NoAuth()),
+    "users with their repositories": (
+        'auth: {htpasswd: /u, read: {alice: ["docker.io/*"]}}',
+        "auth",
+        HtpasswdAuth(Path("/u"), {"alice": ("docker.io/*",)}),
+    ),
+    "an error instead of the original": (
+        "first_pull: {wait: 500ms, then: error}",
+        "first_pull",
+        FirstPull(0.5, Fallback.ERROR),
+    ),
+    "days": ("tag_ttl: 7d", "tag_ttl", 7 * 86400.0),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "value"), VALUES.values(), ids=VALUES)
+def test_values(text: str, key: str, value: object) -> None:
+    assert getattr(serve(text), key) == value
+
+
+def test_a_registry_as_the_store() -> None:
+    text = LEAST.replace("directory: cache", "registry: registry.example.com/cache")
+    found = parse(text).serve
+    assert found is not None
+    assert found.store == RegistryStoreSettings(Repository("registry.example.com", "cache"))
+
+
+def test_names_of_docker_hub_are_one() -> None:
+    found = parse(LEAST.replace("docker.io", "index.docker.io")).serve
+    assert found is not None
+    assert list(found.upstreams) == ["docker.io"]
+
+
+def test_platforms_and_compression_of_a_rule() -> None:
+    [rule] = serve('rules: [{match: "*", platforms: [linux/arm64], compression: "zstd:9"}]').rules
+    assert rule.platforms == (Platform("linux", "arm64"),)
+    assert str(rule.compression) == "zstd:9"
+
+
+def test_variables_come_from_the_environment() -> None:
+    text = LEAST.replace("{}", '{username: me, password: "${SECRET}$${x}"}')
+    found = parse(text, {"SECRET": "word"}).serve
+    assert found is not None
+    assert found.upstreams["docker.io"].password == "word${x}"
+    assert "word" not in repr(found)
+
+
+PROBLEMS = {
+    "an unknown key": (
+        LEAST.replace("upstreams", "upstrems"),
+        "sp.yml:3: unknown key 'upstrems' in serve; did you mean 'upstreams'?",
+    ),
+    "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
+    "a key like no other": ("xyz: 1", "sp.yml:1: unknown key 'xyz'; there is engine, registries"),
+    "a key below a host": (
+        LEAST.replace("{}", "{ulr: x}"),
+        "unknown key 'ulr' in serve.upstreams.docker.io; did you mean 'url'?",
+    ),
+    "a key of a rule": (
+        f"{LEAST}  rules: [{{mach: x}}]",
+        "in serve.rules[1]; did you mean 'match'?",
+    ),
+    "a key of a store": (
+        LEAST.replace("cache}", "cache, max_sise: 1}"),
+        "unknown key 'max_sise' in serve.store; did you mean 'max_size'?",
+    ),
+    "a key of auth": (
+        f"{LEAST}  auth: {{htpasswd: x, reed: 1}}",
+        "unknown key 'reed' in serve.auth; did you mean 'read'?",
+    ),
+    "no upstreams": ("serve: {store: {directory: x}}", "serve needs 'upstreams'; write it"),
+    "an empty allow-list": (LEAST.replace("{docker.io: {}}", "{}"), "serve.upstreams"),
+    "a number for a duration": (
+        f"{LEAST}  tag_ttl: 10",
+        "sp.yml:5: serve.tag_ttl: '10' is no duration; write a number",
+    ),
+    "no size": (LEAST.replace("cache}", "cache, max_size: much}"), "'much' is not a size"),
+    "a word for true": (
+        f"{LEAST}  rules: [{{match: x, squash: 'no'}}]",
+        "serve.rules[1].squash is 'no'; write true or false",
+    ),
+    "a wrong word": (
+        f"{LEAST}  first_pull: {{then: orignal}}",
+        "serve.first_pull.then is 'orignal'; write 'original' or 'error'",
+    ),
+    "a list for a mapping": (LEAST.replace("{docker.io: {}}", "[docker.io]"), "is a list; write a"),
+    "two stores": (
+        LEAST.replace("cache}", "cache, registry: a.example.com/b}"),
+        "serve.store: there is more than one of 'directory' and 'registry'; write one",
+    ),
+    "no store": (LEAST.replace("{directory: cache}", "{}"), "none of 'directory' and 'registry'"),
+    "no auth": (f"{LEAST}  auth: password", "neither none nor upstream nor {htpasswd: ...}"),
+    "no address": (f"{LEAST}  listen: here", "'here' is no address; write HOST:PORT"),
+    "a port too large": (f"{LEAST}  listen: 127.0.0.1:99999", "is no address"),
+    "a listener for no upstream": (
+        f"{LEAST}  listen: {{address: ':1', upstream: ghcr.io}}",
+        "ghcr.io is not among the upstreams; write docker.io",
+    ),
+    "a host that is none": (LEAST.replace("docker.io", "bad_host/x y"), "is no host"),
+    "a URL with a path": (
+        LEAST.replace("{}", "{url: 'https://a.example.com/v2'}"),
+        "holds more than scheme, host and port",
+    ),
+    "a URL with a password": (
+        LEAST.replace("{}", "{url: 'https://me:it@a.example.com'}"),
+        "holds more than scheme, host and port",
+    ),
+    "a user without a password": (
+        LEAST.replace("{}", "{username: me}"),
+        "docker.io has one of username and password; write both, or none",
+    ),
+    "an image of no upstream": (
+        f"{LEAST}  warm: {{images: [ghcr.io/a/b:1]}}",
+        "ghcr.io/a/b:1 is of ghcr.io, which is not among the upstreams; write docker.io",
+    ),
+    "a base in a file": (
+        f"{LEAST}  rules: [{{match: '*', base: 'oci:x'}}]",
+        "a base is an image in a registry here",
+    ),
+    "a limit of nothing": (f"{LEAST}  limits: {{connections: 0}}", "serve.limits.connections is 0"),
+    "another engine": ("engine: {kind: celery}", "engine.kind is 'celery'; write 'local'"),
+    "a variable that is not set": (f"{LEAST}  hook: {{token: '${{NOPE}}'}}", "${NOPE} is not set"),
+    "no YAML": ("serve: [", "this is no YAML"),
+    "a tab": ("serve:\n\tlisten: x", "sp.yml:2: this is no YAML"),
+    "nothing": ("", "the file is empty"),
+    "a list": ("- a", "this is no mapping"),
+    "a word": ("serve", "this is no mapping"),
+    "two documents": ("a: 1\n---\nb: 2", "another document begins here"),
+    "a key twice": ("engine: {}\nengine: {}", "sp.yml:2: 'engine' stands here twice"),
+    "an alias": ("a: &x 1\nb: *x", "aliases (*NAME) are not read here"),
+    "a tag of Python's": ("a: !!python/object:os.system x", "is not read here"),
+    "a key that is a list": ("? [a]\n: 1", "a key is a word here"),
+    "a character of control": ("a: \x01", "this is no YAML"),
+    "depth": (f"a: {'[' * 50}{']' * 50}", "nested too deeply"),
+}
+
+
+@pytest.mark.parametrize(("text", "sentence"), PROBLEMS.values(), ids=PROBLEMS)
+def test_problems(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(text)
+    assert sentence in str(raised.value)
+    assert str(raised.value).startswith("sp.yml:")
+
+
+def test_every_problem_has_its_sentence_in_the_order_of_the_file() -> None:
+    text = LEAST.replace("{}", "{stale: 1}") + "  tag_ttl: soon\n  listen: x\nxyz: 1\n"
+    with pytest.raises(BadConfiguration) as raised:
+        parse(text)
+    lines = [int(sentence.split(":")[1]) for sentence in raised.value.sentences]
+    assert lines == [3, 5, 6, 7]
+
+
+@pytest.mark.parametrize("key", ["password", "token"])
+def test_secrets_are_not_shown(key: str) -> None:
+    place = {"password": LEAST.replace("{}", "{password: [hunter2]}")}
+    text = place.get(key, f"{LEAST}  hook: {{token: [hunter2]}}")
+    with pytest.raises(UsageError) as raised:
+        parse(text)
+    assert "hunter2" not in str(raised.value)
+
+
+@given(st.text())
+def test_no_text_is_more_than_a_usage_error(text: str) -> None:
+    with suppress(UsageError):
+        parse(text)
+
+
+PIECES = st.sampled_from(
+    [
+        *WHOLE.splitlines(),
+        "serve:",
+        "  upstreams: {a: 1}",
+        "  rules: [1]",
+        "  store: x",
+        "engine: 3",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12))
+def test_no_shuffled_file_is_more_than_a_usage_error(lines: list[str]) -> None:
+    with suppress(UsageError):
+        parse("\n".join(lines))
+
+
+BAD_FILES = {
+    "not there": (None, "cannot be read: no such file"),
+    "not UTF-8": (b"a: \xff", "is not written in UTF-8"),
+    "two megabytes": (b"#" * (2 << 20), "that is no configuration"),
+}
+
+
+@pytest.mark.parametrize(("data", "sentence"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files(tmp_path: Path, data: bytes | None, sentence: str) -> None:
+    path = tmp_path / "sp.yml"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(UsageError, match=sentence):
+        read_configuration(path, {})
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a directory"):
+        read_configuration(tmp_path, {})
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "sp.yml"
+    path.write_text(LEAST)
+    found = read_configuration(path, {}).serve
+    assert found is not None
+    assert found.store == DirectoryStoreSettings(tmp_path / "cache")
