@@ -40,3 +40,14 @@ def test_the_last_error_passes() -> None:
 def test_lasting_errors_pass_at_once() -> None:
     with pytest.raises(Denied):
         run([Denied("no"), Unreachable("never reached")])
+
+
+def test_a_registry_that_wants_too_long_a_wait_is_told_at_once() -> None:
+    waits: list[float] = []
+
+    def attempt() -> int:
+        raise TooManyRequests("x", retry_after=60.0)
+
+    with pytest.raises(TooManyRequests):
+        Retry(4, waits.append, longest_wait=1.0).call(attempt)
+    assert waits == []

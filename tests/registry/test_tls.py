@@ -134,3 +134,11 @@ def test_a_client_certificate_is_loaded_with_its_key(
 def test_hosts_without_settings_share_a_context(environ: dict[str, str]) -> None:
     trust = Trust(ClientOptions(), environ)
     assert trust.context_for("a.example.com") is trust.context_for("b.example.com")
+
+
+def test_an_authority_for_one_host_alone(connect: Connect, secured: FakeRegistry, ca: Path) -> None:
+    options = ClientOptions(authorities={secured.host: ca})
+    assert ask(connect(options), secured) is None
+    other = ClientOptions(authorities={"other.example.com": ca})
+    with pytest.raises(TlsError, match="not trusted"):
+        ask(connect(other), secured)
