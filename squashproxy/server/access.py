@@ -44,9 +44,15 @@ class Gate(Protocol):
         """Raise Refusal, 401, where a client that logs in has to be asked for credentials."""
         ...
 
-    def check_read(self, asker: Asker, repository: Repository) -> None:
-        """Raise Refusal, 403, for a repository that is not the asker's to read."""
+    def may_read(self, asker: Asker, repository: Repository) -> bool:
+        """Whether a repository is the asker's to read, as far as this gate knows."""
         ...
+
+
+def check_read(gate: Gate, asker: Asker, repository: Repository) -> None:
+    """Raise Refusal, 403, for a repository that is not the asker's to read."""
+    if not gate.may_read(asker, repository):
+        raise denied(f"{asker.name} may not read {repository}")
 
 
 class OpenGate:
@@ -62,8 +68,9 @@ class OpenGate:
     def check_login(self, asker: Asker) -> None:
         """Nothing."""
 
-    def check_read(self, asker: Asker, repository: Repository) -> None:
-        """Nothing."""
+    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Always."""
+        return True
 
 
 class UpstreamGate:
@@ -82,8 +89,9 @@ class UpstreamGate:
         if asker.login == ("", ""):
             raise unauthorized("log in with your credentials for the registry behind this one")
 
-    def check_read(self, asker: Asker, repository: Repository) -> None:
-        """Nothing: upstream is asked."""
+    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Always: upstream is asked."""
+        return True
 
 
 class PasswordGate:
@@ -131,13 +139,12 @@ class PasswordGate:
     def check_login(self, asker: Asker) -> None:
         """Nothing: who is here was admitted."""
 
-    def check_read(self, asker: Asker, repository: Repository) -> None:
-        """Raise Refusal where none of the user's globs fits."""
+    def may_read(self, asker: Asker, repository: Repository) -> bool:
+        """Whether one of the user's globs fits."""
         if self._read is None:
-            return
+            return True
         globs = self._read.get(asker.name, ())
-        if not any(fnmatchcase(str(repository), glob) for glob in globs):
-            raise denied(f"{asker.name} may not read {repository}")
+        return any(fnmatchcase(str(repository), glob) for glob in globs)
 
     def _proof(self, user: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)

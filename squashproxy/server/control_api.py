@@ -15,7 +15,7 @@ from squashproxy.errors import FormatError, SquashproxyError, UsageError
 from squashproxy.oci.manifest import parse_json_object
 from squashproxy.reference import Reference, parse_reference
 from squashproxy.server import refusals
-from squashproxy.server.access import Gate
+from squashproxy.server.access import Gate, check_read
 from squashproxy.server.askers import ANYONE, Asker
 from squashproxy.server.facts import facts_of
 from squashproxy.server.hooks import read_pushes
@@ -78,8 +78,9 @@ class ControlApi:
             body = await self._tools.keeper.workers.run(self._metrics.render)
             return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
         if path == "/api/v1/status":
-            await self._check_viewer(request)
-            return _json(await self._tools.keeper.workers.run(self._status.document))
+            viewer = await self._admit_viewer(request)
+            visible = _Visible(self._gate, viewer)
+            return _json(await self._tools.keeper.workers.run(self._status.document, visible))
         return await self._asset(request, path)
 
     async def _asset(self, request: web.BaseRequest, path: str) -> web.Response:
@@ -87,7 +88,7 @@ class ControlApi:
         if asset is None:
             raise Refusal(404, "UNSUPPORTED", "there is nothing at this address")
         if path == "/":
-            await self._check_viewer(request)
+            await self._admit_viewer(request)
         headers = {
             "Content-Type": asset.media_type,
             "ETag": asset.etag,
@@ -108,19 +109,20 @@ class ControlApi:
             return _json({"status": "unavailable", "reason": str(error)}, 503)
         return _json({"status": "ready"})
 
-    async def _check_viewer(self, request: web.BaseRequest) -> None:
+    async def _admit_viewer(self, request: web.BaseRequest) -> Asker:
         """The page names images: where only upstream knows who may see them, it stays here."""
         if not self._gate.challenges:
-            await self._admit(request)
-        elif not _is_local(request.remote):
+            return await self._admit(request)
+        if not _is_local(request.remote):
             raise refusals.denied("with `auth: upstream`, this is shown on the machine itself only")
+        return ANYONE
 
     async def _warm(self, request: web.BaseRequest) -> web.Response:
         _check_origin(request)
         asker = await self._admit(request)
         document = await _read_object(request)
         image = self._image(document.get("image"))
-        self._gate.check_read(asker, image.repository)
+        check_read(self._gate, asker, image.repository)
         try:
             if document.get("dry_run"):
                 return _json(await self._warming.estimate(asker, image))
@@ -176,6 +178,23 @@ class ControlApi:
         asker = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
         facts_of(request).user = asker.name
         return asker
+
+
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    """Which images an asker may see on the page."""
+
+    gate: Gate
+    asker: Asker
+
+    def __call__(self, image: str) -> bool:
+        """Whether the image, by its name for people, is one of theirs."""
+        if self.gate.is_open or self.gate.challenges:
+            return True
+        try:
+            return self.gate.may_read(self.asker, parse_reference(image).repository)
+        except UsageError:
+            return False
 
 
 def _check_origin(request: web.BaseRequest) -> None:

@@ -24,7 +24,7 @@ class HttpServer(web.Server):
     """Hands requests to `handler`, and refuses them while more than `most` connections are open."""
 
     def __init__(self, handler: Handler, most: int, **options: Any) -> None:
-        self.open_connections = 0
+        self._open: dict[RequestHandler, asyncio.BaseTransport] = {}
         self._most = most
         self._inner = handler
         super().__init__(self._bounded, **options)
@@ -32,6 +32,25 @@ class HttpServer(web.Server):
     def __call__(self) -> _Connection:
         """A connection, when one is made."""
         return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    def note_open(self, connection: RequestHandler, transport: asyncio.BaseTransport) -> None:
+        """A connection was made."""
+        self._open[connection] = transport
+
+    def note_closed(self, connection: RequestHandler) -> None:
+        """A connection is gone."""
+        self._open.pop(connection, None)
+
+    def abort(self) -> None:
+        """Cut the connections whose clients do not answer when they are told goodbye, as in TLS."""
+        for transport in self._open.values():
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
 
     async def _bounded(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.open_connections > self._most:
@@ -49,14 +68,16 @@ class _Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it."""
         super().connection_made(transport)
-        _server_of(self).open_connections += 1
+        server = self._manager
+        if isinstance(server, HttpServer):
+            server.note_open(self, transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it no longer."""
         server = self._manager
         super().connection_lost(exc)
         if isinstance(server, HttpServer):
-            server.open_connections -= 1
+            server.note_closed(self)
 
     def handle_error(
         self,
@@ -81,9 +102,3 @@ def error_response(refusal: Refusal) -> web.Response:
     """The answer that a refusal is."""
     headers = {"Content-Type": "application/json", **refusal.headers}
     return web.Response(status=refusal.status, body=refusal.body, headers=headers)
-
-
-def _server_of(connection: _Connection) -> HttpServer:
-    server = connection._manager  # noqa: SLF001 - aiohttp has no other way from one to the other
-    assert isinstance(server, HttpServer), "it made the connection"
-    return server

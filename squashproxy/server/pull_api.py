@@ -9,7 +9,7 @@ from squashproxy.errors import BadReference, FormatError, NotFound, SquashproxyE
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.reference import Repository, check_tag
 from squashproxy.server import refusals
-from squashproxy.server.access import Gate
+from squashproxy.server.access import Gate, check_read
 from squashproxy.server.askers import Asker
 from squashproxy.server.blobs import Blobs, Sized
 from squashproxy.server.facts import Facts, facts_of
@@ -66,7 +66,7 @@ class PullApi:
             )
         namespace = request.query.get("ns") if "?" in request.raw_path else None
         repository = self._names.find(route.name, namespace)
-        self._gate.check_read(asker, repository)
+        check_read(self._gate, asker, repository)
         try:
             response = await self._answer(request, route, asker, repository, facts)
         except SquashproxyError as error:

@@ -23,6 +23,7 @@ from squashproxy.server.service import Service
 _LOG = logging.getLogger("squashproxy.server")
 _KEEP_ALIVE = 75.0
 _BACKLOG = 1024
+_GOODBYE_SECONDS = 1.0
 
 ReadyListener = Callable[[list[str]], None]
 
@@ -61,9 +62,10 @@ async def _run(
     settings = service.settings
     context = None if settings.tls is None else _context(settings.tls)
     runners: list[web.ServerRunner] = []
+    servers: list[HttpServer] = []
     try:
         addresses = [
-            await _listen(service, listener, context, access_log, runners)
+            await _listen(service, listener, context, access_log, (runners, servers))
             for listener in settings.listen
         ]
         service.start()
@@ -73,6 +75,7 @@ async def _run(
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
         await asyncio.gather(*(runner.cleanup() for runner in runners))
+        await _closed(servers)
 
 
 async def _listen(
@@ -80,7 +83,7 @@ async def _listen(
     listener: Listener,
     context: ssl.SSLContext | None,
     access_log: logging.Logger | None,
-    runners: list[web.ServerRunner],
+    begun: tuple[list[web.ServerRunner], list[HttpServer]],
 ) -> str:
     server = HttpServer(
         service.handler(listener.upstream),
@@ -91,7 +94,9 @@ async def _listen(
     )
     runner = web.ServerRunner(server, shutdown_timeout=service.settings.drain)
     await runner.setup()
+    runners, servers = begun
     runners.append(runner)
+    servers.append(server)
     host = listener.host.strip("[]")
     site = web.TCPSite(runner, host, listener.port, ssl_context=context, backlog=_BACKLOG)
     try:
@@ -103,6 +108,18 @@ async def _listen(
         ) from error
     port = runner.addresses[0][1]
     return f"{listener.host}:{port}"
+
+
+async def _closed(servers: list[HttpServer]) -> None:
+    """Give connections the moment that TLS needs to say goodbye; then cut them."""
+    deadline = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
+    while any(server.open_connections for server in servers):
+        if asyncio.get_running_loop().time() > deadline:
+            for server in servers:
+                server.abort()
+            await asyncio.sleep(0)
+            return
+        await asyncio.sleep(0.01)
 
 
 async def signalled() -> None:

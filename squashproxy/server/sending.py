@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import IO
 
@@ -12,6 +13,8 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.server.bodies import Body
 from squashproxy.server.ranges import Part
 from squashproxy.server.workers import Workers
+
+_PIECE = 256 << 10
 
 
 async def send_body(
@@ -39,16 +42,30 @@ async def send_body(
 async def _send_file(
     request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Workers
 ) -> None:
-    """Let the system send it: no byte passes through this process, but for TLS."""
+    """Let the system send it: no byte passes through this process, unless TLS wants to see it."""
     file: IO[bytes] = await files.run(path.open, "rb")
     try:
         await response.prepare(request)
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client left")
-        if part.length:
+        if transport.get_extra_info("sslcontext") is not None:
+            await _write_file(response, file.fileno(), part, files)
+        elif part.length:
             loop = asyncio.get_running_loop()
             await loop.sendfile(transport, file, part.start, part.length)
         await response.write_eof()
     finally:
         await files.run(file.close)
+
+
+async def _write_file(
+    response: web.StreamResponse, descriptor: int, part: Part, files: Workers
+) -> None:
+    position, end = part.start, part.start + part.length
+    while position < end:
+        data = await files.run(os.pread, descriptor, min(_PIECE, end - position), position)
+        if not data:
+            raise ConnectionAbortedError("the file was cut while it was sent")
+        position += len(data)
+        await response.write(data)

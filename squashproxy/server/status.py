@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from squashproxy import __version__
@@ -28,11 +29,14 @@ class Status:
     metrics: Metrics
     history: History
 
-    def document(self) -> Json:
-        """All of it; blocks while the store is asked. Sizes in bytes, times in unix seconds."""
+    def document(self, is_visible: Callable[[str], bool]) -> Json:
+        """All of it, of those images that may be seen; blocks while the store is asked.
+
+        Sizes in bytes, times in unix seconds.
+        """
         usage = self.store.usage()
         totals = self.metrics.totals
-        records = self.history.records
+        records = [record for record in self.history.records if is_visible(record.image)]
         return {
             "version": __version__,
             "now": time.time(),
@@ -55,10 +59,11 @@ class Status:
             },
             "images": [self._image(record) for record in records[:_MOST_IMAGES]],
             "savings": _savings(records),
-            "jobs": [_job(job) for job in self.jobs.current],
+            "jobs": [_job(job) for job in self.jobs.current if is_visible(job.image)],
             "errors": [
                 {"at": trouble.at, "image": trouble.image, "message": trouble.message}
                 for trouble in self.history.troubles
+                if is_visible(trouble.image)
             ],
         }
 

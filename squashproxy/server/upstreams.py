@@ -209,9 +209,14 @@ class _Clients:
 
 
 def _login_for(asker: Asker, host: str) -> tuple[str, str] | None:
-    """The login as `host` gets it: of a user `ghcr.io/alice`, no other host than ghcr.io hears."""
+    """The login as `host` gets it, None for nobody's.
+
+    Of a user `ghcr.io/alice` no other host than ghcr.io hears.
+    """
     assert asker.login is not None, "only logins are handed on"
     user, password = asker.login
+    if not user and not password:
+        return None
     named, slash, rest = user.partition("/")
     if not slash:
         return asker.login

@@ -20,6 +20,13 @@ LINES = re.findall(r"(?:^|/|\()(squashproxy [a-z](?:'[^'\n]*'|[^\n)#>'])*)", SHE
 def options_of(verb: str) -> set[str]:
     command = squashproxy.get_command(click.Context(squashproxy), verb)
     assert command is not None
+    if isinstance(command, click.Group):
+        return {
+            name
+            for below in command.commands.values()
+            for parameter in below.params
+            for name in parameter.opts
+        }
     return {name for parameter in command.params for name in parameter.opts}
 
 
@@ -32,6 +39,9 @@ def test_a_command_line_of_the_readme_parses(line: str) -> None:
     verb, *arguments = shlex.split(line)[1:]
     group = click.Context(squashproxy)
     command = squashproxy.get_command(group, verb)
+    if isinstance(command, click.Group):
+        verb, *arguments = arguments
+        command = command.get_command(click.Context(command), verb)
     assert command is not None
     with command.make_context(verb, arguments, parent=group) as context:
         assert not context.args

@@ -66,6 +66,14 @@ def test_users_read_what_their_rules_say(guarded: Served) -> None:
     assert answer.status_code == 403
 
 
+def test_users_see_their_own_images_alone(guarded: Served) -> None:
+    guarded.manifest("app", "1", auth=ALICE)
+    guarded.manifest("private/app", "1", auth=ALICE)
+    for login, names in ((ALICE, {f"{UP}/app:1", f"{UP}/private/app:1"}), (BOB, {f"{UP}/app:1"})):
+        images = guarded.get("/api/v1/status", auth=login).json()["images"]
+        assert {image["image"] for image in images} == names
+
+
 def test_the_page_of_a_guarded_server_is_for_its_users(guarded: Served) -> None:
     assert guarded.get("/", auth=BOB).status_code == 200
 
@@ -201,6 +209,18 @@ def test_while_upstream_is_down_nobody_new_is_let_in(tmp_path: Path) -> None:
 def test_a_public_image_needs_no_login(upstream: FakeRegistry, tmp_path: Path) -> None:
     with run_serve(settings(upstream, tmp_path, auth="upstream")) as served:
         assert served.manifest("app", "1").status_code == 200
+
+
+def test_a_public_image_of_a_registry_with_tokens(tmp_path: Path) -> None:
+    """A token for nobody is asked for without credentials, not with empty ones."""
+    auth = Bearer(*ALICE, anonymous_pull=True)
+    with FakeRegistry(RegistryOptions(auth=auth)) as registry:
+        app().push(registry, "app", "1")
+        with run_serve(settings(registry, tmp_path, auth="upstream")) as served:
+            assert served.manifest("app", "1").status_code == 200
+        asked = [exchange for exchange in registry.requests if "/token" in exchange.path]
+        assert asked
+        assert all("authorization" not in exchange.headers for exchange in asked)
 
 
 def test_a_login_with_a_host_in_its_name_is_for_that_host_alone(
