@@ -84,7 +84,7 @@ class ControlApi:
         return await self._asset(request, path)
 
     async def _asset(self, request: web.BaseRequest, path: str) -> web.Response:
-        asset = find_asset(path)
+        asset = await self._tools.keeper.workers.run(find_asset, path)
         if asset is None:
             raise Refusal(404, "UNSUPPORTED", "there is nothing at this address")
         if path == "/":

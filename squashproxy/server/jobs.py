@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from enum import Enum
 
 from squashproxy.digest import Digest
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import (
+    Ambiguous,
+    FormatError,
+    LimitExceeded,
+    NoSuchPlatform,
+    SquashproxyError,
+)
 from squashproxy.progress import Task
 from squashproxy.server.bounded import Bounded
 from squashproxy.store.base import SquashKey, SquashRecord
 
 _MOST_FAILURES = 10_000
 _FOR_GOOD = 24 * 3600.0
-"""Seconds for which a failure is remembered that the same source and options meet again."""
+_LASTING = (FormatError, LimitExceeded, Ambiguous, NoSuchPlatform)
+"""What the same source and options meet again; remembered for _FOR_GOOD seconds."""
 
 Work = Callable[["JobObserver"], SquashRecord]
 
@@ -120,7 +127,7 @@ JobListener = Callable[[Job, SquashRecord | None, SquashproxyError | None], None
 class Jobs:
     """Runs jobs, `count` at a time; `most_waiting` more may wait.
 
-    `negative_ttl` is how long, in seconds, a failure is remembered that may not come again.
+    `negative_ttl` is how long, in seconds, a failure is remembered that need not come again.
     `on_end` hears of every job that ended.
     """
 
@@ -195,7 +202,7 @@ class Jobs:
             return
         failure = _as_failure(error, job.image)
         if not isinstance(failure, ShuttingDown):
-            seconds = self._negative_ttl if failure.temporary else _FOR_GOOD
+            seconds = _FOR_GOOD if isinstance(failure, _LASTING) else self._negative_ttl
             self._failures[job.key] = (self._clock() + seconds, failure)
         job.result.set_exception(failure)
         job.result.exception()  # nobody may be waiting, and that is fine

@@ -134,7 +134,7 @@ class Manifests:
         image = f"{wanted.repository}:{tag}"
         origin = Origin.CACHED
         try:
-            result = await self._find_result(key)
+            result = await self._find_result(key) or self._tools.shelf.find_result(key)
             if result is None:
                 origin = Origin.SQUASHED
                 job = self._join(wanted.asker, key, options, image)

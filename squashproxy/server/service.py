@@ -201,6 +201,7 @@ class Service:
             self.metrics.count_job("squashed", seconds)
             self.metrics.count_saved(record.compressed_before - record.compressed_after)
             self._history.add(record)
+            self._tools.shelf.put_result(job.key, record.digest)
         elif error is not None and not isinstance(error, ShuttingDown):
             self.metrics.count_job("failed", seconds)
             self._warn(job.image, str(error))

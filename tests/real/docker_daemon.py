@@ -32,15 +32,18 @@ def why_no_docker() -> str | None:
 def run_docker(folder: Path, configuration: Path | None = None) -> Iterator[dict[str, str]]:
     """Start a daemon with its files in `folder`, and stop it; the environment that leads to it.
 
-    `configuration` is its daemon.json.
+    `configuration` is its daemon.json; without one, the machine's own is not read, either.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if configuration is None:
+        configuration = folder / "daemon.json"
+        configuration.write_text("{}")
     socket = folder / "docker.sock"
     command = [
         "dockerd",
         *(f"--data-root={folder / 'data'}", f"--exec-root={folder / 'exec'}"),
         *(f"--pidfile={folder / 'pid'}", f"--host=unix://{socket}", *_ISOLATED),
-        f"--config-file={configuration or folder / 'none.json'}",
+        f"--config-file={configuration}",
     ]
     environment = {"DOCKER_HOST": f"unix://{socket}"}
     log = folder / "log"
