@@ -27,8 +27,7 @@ def check(common: CommonOptions, file: Path) -> None:
     from squashproxy.config.reading import read_configuration  # noqa: PLC0415 - see above
 
     configuration = read_configuration(file, os.environ)
-    missing_files(configuration, file)
-    warnings = warnings_of(configuration)
+    warnings = [*warnings_of(configuration), *missing_files(configuration)]
     if common.as_json:
         document = {"file": str(file), "valid": True, "warnings": warnings}
         click.echo(json.dumps(document, indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from squashproxy.config.configuration import Configuration
+from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.serve import NoAuth, ServeSettings
 from squashproxy.registry.hosts import is_loopback
 
@@ -14,8 +14,17 @@ _MARGIN = 2.0
 
 def warnings_of(configuration: Configuration) -> list[str]:
     """Sentences that say what may go wrong, and what to write instead."""
-    serve = configuration.serve
-    return [] if serve is None else list(_of_serve(serve))
+    return list(_all(configuration))
+
+
+def _all(configuration: Configuration) -> Iterator[str]:
+    for section, rules in (("promote", configuration.promote), ("cleanup", configuration.cleanup)):
+        if rules:
+            yield f"{section} is valid, but this version has no verb yet that runs it"
+    if configuration.engine.kind is not EngineKind.LOCAL:
+        yield "engine.kind is celery, but this version runs jobs in its own process only"
+    if configuration.serve is not None:
+        yield from _of_serve(configuration.serve)
 
 
 def _of_serve(serve: ServeSettings) -> Iterator[str]:

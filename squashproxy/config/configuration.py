@@ -9,7 +9,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from squashproxy.config.forms import FileName, Host
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.forms import FileName, Host, Rate
+from squashproxy.config.promote import PromoteRule
 from squashproxy.config.section import Section
 from squashproxy.config.serve import ServeSettings
 from squashproxy.registry.options import UploadMode
@@ -25,6 +27,8 @@ class RegistrySettings(Section):
     """Do not verify its certificate."""
     ca: FileName | None = None
     """Certificates (PEM) to trust there."""
+    rate: Rate | None = None
+    """How many requests it is sent at most, as in 50/s."""
     upload: UploadMode = UploadMode.AUTO
     """How blobs are sent: auto, stream, chunks or monolithic."""
 
@@ -33,14 +37,17 @@ class EngineKind(Enum):
     """Where jobs run."""
 
     LOCAL = "local"
+    CELERY = "celery"
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings(Section):
-    """Where jobs run: `local`, in this process, so many at once."""
+    """Where jobs run: `local`, in this process, or on Celery workers; so many at once."""
 
     kind: EngineKind = EngineKind.LOCAL
     jobs: Annotated[int, Field(ge=1, le=64)] = 2
+    broker: str | None = None
+    """Of Celery, as in redis://127.0.0.1:6379/0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +58,9 @@ class Configuration(Section):
     """What cannot be guessed about a host."""
     engine: EngineSettings = EngineSettings()
     """Where jobs run."""
+    promote: tuple[PromoteRule, ...] = ()
+    """Which images are copied to where, squashed."""
+    cleanup: tuple[CleanupRule, ...] = ()
+    """Which old images are squashed or deleted."""
     serve: ServeSettings | None = None
     """The pull-through registry."""

@@ -8,24 +8,24 @@ from pathlib import Path
 
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import HtpasswdAuth
-from squashproxy.errors import BadConfiguration
 
 
-def missing_files(configuration: Configuration, name: Path) -> None:
-    """Raise BadConfiguration with a sentence for each file that is named and cannot be read."""
-    problems = [
-        f"{name}: {what} is {path}, which cannot be read; write the path of a file"
+def missing_files(configuration: Configuration) -> list[str]:
+    """A sentence for each file that is named and cannot be read on this machine."""
+    return [
+        f"{what} is {path}, which cannot be read here; it has to be there when it is used"
         for what, path in _named(configuration)
         if not path.is_file() or not os.access(path, os.R_OK)
     ]
-    if problems:
-        raise BadConfiguration(*problems)
 
 
 def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
     for host, registry in configuration.registries.items():
         if registry.ca is not None:
             yield f"registries.{host}.ca", registry.ca
+    for rule in configuration.cleanup:
+        for path in rule.keep.in_use:
+            yield f"keep.in_use of {rule.name}", path
     serve = configuration.serve
     if serve is None:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 
-from squashproxy.config.values import parse_duration, parse_size
+from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.errors import SquashproxyError
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
@@ -22,6 +23,8 @@ from squashproxy.pipeline.options import (
 from squashproxy.reference import Reference, Repository, parse_reference, parse_repository
 
 T = TypeVar("T")
+_CRON = re.compile(r"[0-9A-Za-z*/,-]+")
+_CRON_FIELDS = 5
 
 FOLDER = "folder"
 """The key of the validation context under which the file's own folder stands."""
@@ -74,6 +77,13 @@ def _parse_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _parse_cron(text: str) -> str:
+    fields = text.split()
+    if len(fields) != _CRON_FIELDS or not all(_CRON.fullmatch(field) for field in fields):
+        raise ValueError(f"{text!r} is no schedule; write five fields as cron has them: 0 3 * * *")
+    return " ".join(fields)
+
+
 def _in_folder(value: Any, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError("this is no path; write one, relative to the folder of this file")
@@ -93,6 +103,8 @@ Size = Annotated[
     _reads(parse_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["500M", "50GiB"]}),
 ]
+Rate = Annotated[float, _reads(parse_rate), _text(r"^[0-9.]+/(s|m|h)$", "50/s", "100/m")]
+Cron = Annotated[str, _reads(_parse_cron), _text(r"^\S+( \S+){4}$", "*/15 * * * *")]
 Base = Annotated[
     BaseChoice,
     _reads(_parse_base),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from squashproxy.config.configuration import Configuration
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.document import Document, read_document
 from squashproxy.config.forms import FOLDER
 from squashproxy.config.problems import problems_of
+from squashproxy.config.promote import PromoteRule
 from squashproxy.config.schema import adapter
 from squashproxy.config.serve import ServeSettings
 from squashproxy.errors import BadConfiguration, UsageError, reason_of
@@ -54,6 +56,9 @@ def parse_configuration(
 
 def _contradictions(found: Configuration, document: Document) -> Iterator[str]:
     """What only shows when several values are looked at."""
+    yield from _strange_schedules(found, document)
+    if found.engine.kind is EngineKind.CELERY and found.engine.broker is None:
+        yield f"{document.at(('engine',))}: engine.kind is celery, which needs 'broker'; write it"
     serve = found.serve
     if serve is None:
         return
@@ -67,6 +72,18 @@ def _contradictions(found: Configuration, document: Document) -> Iterator[str]:
             at = document.at(("serve", "listen"))
             yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
     yield from _strange_images(serve, document, there)
+
+
+def _strange_schedules(found: Configuration, document: Document) -> Iterator[str]:
+    sections: tuple[tuple[str, Sequence[PromoteRule | CleanupRule]], ...] = (
+        ("promote", found.promote),
+        ("cleanup", found.cleanup),
+    )
+    for section, rules in sections:
+        for number, rule in enumerate(rules):
+            if rule.schedule is not None and rule.every is not None:
+                at = document.at((section, number))
+                yield f"{at}: {rule.name} has both schedule and every; write one of them"
 
 
 def _strange_images(serve: ServeSettings, document: Document, there: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from squashproxy.errors import UsageError
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/(s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -22,6 +23,14 @@ def parse_size(text: str) -> int:
     if size < 1:
         raise UsageError(f"{text!r} is not a usable size; it must be at least one byte")
     return size
+
+
+def parse_rate(text: str) -> float:
+    """Read a rate in requests a second: `50/s`, `100/m` or `5000/h`; raise UsageError."""
+    match = _RATE.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise UsageError(f"{text!r} is no rate; write a number and a unit, as in 50/s or 100/m")
+    return float(match[1]) / _SECONDS[match[2]]
 
 
 def parse_duration(text: str) -> float:

@@ -16,6 +16,7 @@ from squashproxy.registry.calls import Caller
 from squashproxy.registry.credentials import CredentialStore
 from squashproxy.registry.hosts import Hosts
 from squashproxy.registry.options import ClientOptions, UploadMode
+from squashproxy.registry.pace import Pace
 from squashproxy.registry.retry import Retry
 from squashproxy.registry.tokens import Authorizer
 from squashproxy.registry.trust import Trust
@@ -46,7 +47,9 @@ class RegistryClient:
         self._options = options
         self._retry = Retry(options.retries, sleep, options.longest_wait)
         self._hosts = Hosts(options)
-        self._wire = Wire(options, Trust(options, environ), listener)
+        self._wire = Wire(
+            options, Trust(options, environ), Pace(options.rates, sleep, clock), listener
+        )
         self._authorizer = Authorizer(
             self._wire,
             CredentialStore(options.authfile, environ, options.logins),

@@ -31,7 +31,8 @@ class ClientOptions:
     Hosts are written as in references, `host` or `host:port`. `urls` says where a host's API is,
     scheme, name and port, if not at the host itself; `logins` the user and password, before any
     other place is asked for them; `authorities`, by name and port of the API, which certificates
-    (PEM) are trusted besides the usual ones. `retries` counts further attempts after the first, for
+    (PEM) are trusted besides the usual ones; `rates` how many requests a second a host is sent at
+    most. `retries` counts further attempts after the first, for
     temporary errors, but not where a registry wants to be left alone for more than `longest_wait`
     seconds. `timeout` is in seconds, for connecting and for each read and write; `commit_timeout`
     is in seconds, for the answer to the request that ends an upload, since registries move and hash
@@ -46,6 +47,7 @@ class ClientOptions:
     urls: Mapping[str, str] = field(default_factory=dict)
     authorities: Mapping[str, Path] = field(default_factory=dict)
     logins: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
+    rates: Mapping[str, float] = field(default_factory=dict)
     retries: int = 4
     longest_wait: float = math.inf
     timeout: float = 30.0

@@ -18,6 +18,7 @@ from requests.utils import get_environ_proxies
 from squashproxy.registry.failures import NETWORK_ERRORS, broken_off, failure_of
 from squashproxy.registry.hosts import is_loopback
 from squashproxy.registry.options import ClientOptions
+from squashproxy.registry.pace import Pace
 from squashproxy.registry.trust import Trust
 
 CHUNK = 256 << 10
@@ -69,10 +70,15 @@ class Wire:
     """
 
     def __init__(
-        self, options: ClientOptions, trust: Trust, listener: AnswerListener | None = None
+        self,
+        options: ClientOptions,
+        trust: Trust,
+        pace: Pace,
+        listener: AnswerListener | None = None,
     ) -> None:
         self._options = options
         self._listener = listener
+        self._pace = pace
         self._adapter = _Adapter(trust)
         self._proxies: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
@@ -84,6 +90,7 @@ class Wire:
 
         Raises Unreachable, TlsError, or the error of the body's source.
         """
+        self._pace.wait(host)
         prepared = requests.Request(
             message.method,
             message.url,

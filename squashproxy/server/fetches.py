@@ -65,7 +65,7 @@ class Fetch:
     async def _await(self, position: int) -> None:
         while self.received <= position:
             if self.error is not None:
-                raise self.error
+                raise self.error.with_traceback(None)
             more = self._more
             await more.wait()
 

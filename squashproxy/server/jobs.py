@@ -183,7 +183,7 @@ class Jobs:
     def _check_failures(self, key: SquashKey) -> None:
         until, error = self._failures.find(key) or (0.0, None)
         if error is not None and until > self._clock():
-            raise error
+            raise error.with_traceback(None)
 
     def _run(self, job: Job, work: Work, observer: JobObserver) -> SquashRecord:
         job.state = JobState.RUNNING

@@ -232,6 +232,7 @@ def client_options(configuration: Configuration, common: ClientOptions) -> Clien
         insecure=common.insecure | {host for host, at in registries.items() if at.insecure},
         upload={host: at.upload for host, at in registries.items()},
         urls=urls,
+        rates={host: each.rate for host, each in registries.items() if each.rate is not None},
         authorities=authorities,
         logins={
             host: (each.username, each.password)

@@ -71,7 +71,7 @@ class TagBook:
         if not self._rights.has(asker, repository):
             return None
         if entry.error is not None and entry.known is None:
-            raise entry.error
+            raise entry.error.with_traceback(None)
         return entry.known
 
     async def resolve(self, asker: Asker, repository: Repository, tag: str) -> KnownTag:

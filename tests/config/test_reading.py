@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from squashproxy.config.cleanup import Action
 from squashproxy.config.configuration import Configuration, RegistrySettings
 from squashproxy.config.reading import parse_configuration, read_configuration
 from squashproxy.config.serve import (
@@ -37,8 +38,26 @@ serve:
 """
 WHOLE = """
 registries:
-  registry.example.com: {plain_http: false, ca: ca.pem, upload: stream}
+  registry.example.com: {plain_http: false, ca: ca.pem, rate: 50/s, upload: stream}
 engine: {kind: local, jobs: 4}
+promote:
+  - name: apps
+    from: registry.dev.example.com/apps/*
+    to: registry.example.com/prod/{repo}
+    tags: {include: ["v*"], exclude: ["*-rc*"], semver: ">=1.2", newest: 10, younger_than: 90d}
+    platforms: [linux/amd64, linux/arm64]
+    base: auto
+    base_repos: [prod/base]
+    schedule: "*/15 * * * *"
+    on_existing: replace
+cleanup:
+  - name: old-builds
+    repositories: ["registry.example.com/prod/*"]
+    keep: {tags: ["latest", "v*"], newest: 20, younger_than: 30d, in_use: [pods.json]}
+    action: squash
+    untagged: {older_than: 7d}
+    schedule: "0 3 * * *"
+    max_deletions: 200
 serve:
   listen: 127.0.0.1:5000
   upstreams: {docker.io: {url: "https://registry-1.docker.io"}, ghcr.io: {}}
@@ -64,8 +83,17 @@ def serve(text: str) -> ServeSettings:
 def test_the_whole_of_the_contract() -> None:
     found = parse(WHOLE)
     assert found.registries["registry.example.com"] == RegistrySettings(
-        ca=FOLDER / "ca.pem", upload=UploadMode.STREAM
+        ca=FOLDER / "ca.pem", rate=50.0, upload=UploadMode.STREAM
     )
+    [promoted], [cleaned] = found.promote, found.cleanup
+    assert (promoted.source, promoted.target) == (
+        "registry.dev.example.com/apps/*",
+        "registry.example.com/prod/{repo}",
+    )
+    assert promoted.tags.younger_than == 90 * 86400.0
+    assert promoted.schedule == "*/15 * * * *"
+    assert cleaned.keep.in_use == (FOLDER / "pods.json",)
+    assert (cleaned.action, cleaned.max_deletions) == (Action.SQUASH, 200)
     assert found.engine.jobs == 4
     assert found.serve is not None
     assert found.serve.listen == (Listener("127.0.0.1", 5000),)
@@ -154,7 +182,10 @@ PROBLEMS = {
         "sp.yml:3: unknown key 'upstrems' in serve; did you mean 'upstreams'?",
     ),
     "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
-    "a key like no other": ("xyz: 1", "sp.yml:1: unknown key 'xyz'; there is engine, registries"),
+    "a key like no other": (
+        "xyz: 1",
+        "sp.yml:1: unknown key 'xyz'; there is cleanup, engine, promote",
+    ),
     "a key below a host": (
         LEAST.replace("{}", "{ulr: x}"),
         "unknown key 'ulr' in serve.upstreams.docker.io; did you mean 'url'?",
@@ -221,7 +252,26 @@ PROBLEMS = {
         "a base is an image in a registry here",
     ),
     "a limit of nothing": (f"{LEAST}  limits: {{connections: 0}}", "serve.limits.connections is 0"),
-    "another engine": ("engine: {kind: celery}", "engine.kind is 'celery'; write 'local'"),
+    "another engine": ("engine: {kind: swarm}", "engine.kind is 'swarm'; write 'local' or"),
+    "celery without a broker": ("engine: {kind: celery}", "which needs 'broker'; write it"),
+    "a key of a promotion": (
+        "promote: [{name: a, form: b, to: c}]",
+        "unknown key 'form' in promote[1]; did you mean 'from'?",
+    ),
+    "a promotion from nowhere": ("promote: [{name: a, to: c}]", "promote[1] needs 'from'"),
+    "a cleanup without an action": (
+        "cleanup: [{name: a, repositories: [b]}]",
+        "cleanup[1] needs 'action'; write it",
+    ),
+    "no schedule": (
+        "promote: [{name: a, from: b, to: c, schedule: daily}]",
+        "'daily' is no schedule; write five fields",
+    ),
+    "two schedules": (
+        "promote: [{name: a, from: b, to: c, schedule: '0 3 * * *', every: 1h}]",
+        "a has both schedule and every; write one of them",
+    ),
+    "no rate": ("registries: {a.example.com: {rate: fast}}", "'fast' is no rate"),
     "a variable that is not set": (f"{LEAST}  hook: {{token: '${{NOPE}}'}}", "${NOPE} is not set"),
     "no YAML": ("serve: [", "this is no YAML"),
     "a tab": ("serve:\n\tlisten: x", "sp.yml:2: this is no YAML"),

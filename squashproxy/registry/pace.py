@@ -1,0 +1,37 @@
+"""How many requests a second a registry is sent, where somebody set a bound."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+
+class Pace:
+    """Spaces requests evenly; `rates` are requests a second, by host as references name it.
+
+    Usable from several threads. `sleep` and `clock` are in seconds.
+    """
+
+    def __init__(
+        self,
+        rates: Mapping[str, float],
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._gaps = {host: 1.0 / rate for host, rate in rates.items()}
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next: dict[str, float] = {}
+
+    def wait(self, host: str) -> None:
+        """Wait until the next request to `host` may go out."""
+        gap = self._gaps.get(host)
+        if gap is None:
+            return
+        with self._lock:
+            now = self._clock()
+            slot = max(now, self._next.get(host, now))
+            self._next[host] = slot + gap
+        if slot > now:
+            self._sleep(slot - now)
