@@ -5,11 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from squashproxy.digest import Digest, parse_digest
-from squashproxy.errors import BadReference, FormatError, NotFound, SquashproxyError
+from squashproxy.errors import BadReference, FormatError, SquashproxyError
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.reference import Repository, check_tag
 from squashproxy.server import refusals
 from squashproxy.server.access import Gate, check_read
+from squashproxy.server.admission import Admission
 from squashproxy.server.askers import Asker
 from squashproxy.server.blobs import Blobs, Sized
 from squashproxy.server.facts import Facts, facts_of
@@ -43,6 +44,7 @@ class PullApi:
         history: History,
     ) -> None:
         self._tools = tools
+        self._admission = Admission(tools)
         self._manifests = manifests
         self._blobs = blobs
         self._gate = gate
@@ -91,7 +93,7 @@ class PullApi:
         if route.kind is Kind.TAGS:
             return await self._tags(request, route.name, asker, repository)
         _digest(route.selector)
-        await self._check_rights(asker, repository, None)
+        await self._admission.check(asker, repository)
         return web.Response(body=empty_referrers(), headers={**_VERSION, "Content-Type": OCI_INDEX})
 
     async def _manifest(
@@ -106,7 +108,7 @@ class PullApi:
         wanted = Wanted(asker, repository, accept, head=request.method == "HEAD")
         if ":" in selector:
             digest = _digest(selector)
-            await self._check_rights(asker, repository, digest)
+            await self._admission.check_manifest(asker, repository, digest)
             found = await self._manifests.by_digest(wanted, digest)
         else:
             _check_tag(selector)
@@ -129,7 +131,7 @@ class PullApi:
         repository: Repository,
         facts: Facts,
     ) -> web.StreamResponse:
-        await self._check_rights(asker, repository, digest, is_blob=True)
+        await self._admission.check_blob(asker, repository, digest)
         store = self._tools.store
         self._tools.uses[digest] = self._tools.clock()
         store.hold(digest)
@@ -189,43 +191,6 @@ class PullApi:
             more = f"&ns={namespace}" if namespace is not None else ""
             headers["Link"] = f'<{page.next_path}{more}>; rel="next"'
         return web.Response(body=page.body, headers=headers)
-
-    async def _check_rights(
-        self,
-        asker: Asker,
-        repository: Repository,
-        digest: Digest | None,
-        *,
-        is_blob: bool = False,
-    ) -> None:
-        """Let upstream say whether an asker with a login of their own may read the repository.
-
-        Raises what upstream says, and NotFound where it knows nothing of the digest for them.
-        """
-        tools = self._tools
-        if tools.rights.has(asker, repository):
-            return
-        if is_blob and digest is not None:
-            size = await tools.asked.run(tools.upstreams.find_blob, asker, repository, digest)
-            if size is not None:
-                tools.rights.grant(asker, repository)
-                return
-        for known in await self._sources(repository, digest):
-            found = await tools.asked.run(tools.upstreams.find_manifest, asker, repository, known)
-            if found is not None:
-                tools.rights.grant(asker, repository)
-                return
-        raise NotFound(f"{repository} holds nothing of that digest", status=404)
-
-    async def _sources(self, repository: Repository, digest: Digest | None) -> list[Digest]:
-        """What upstream can be asked for in the place of a digest that only this server knows."""
-        tools = self._tools
-        found = [digest] if digest is not None else []
-        key = None
-        if digest is not None:
-            key = await tools.keeper.find_key(repository, digest)
-        latest = await tools.keeper.find_source(repository)
-        return [*([key.source] if key else []), *([latest] if latest else []), *found]
 
 
 def _manifest_response(found: Found) -> web.Response:

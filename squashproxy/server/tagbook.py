@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.errors import NotFound, SquashproxyError, Unreachable
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.askers import Asker
 from squashproxy.server.bounded import Bounded
@@ -17,6 +19,8 @@ from squashproxy.server.workers import Workers
 from squashproxy.store.base import KnownTag, Store
 
 _MOST = 100_000
+PATIENCE = 10.0
+"""Seconds that upstream has to say what a tag is; then its last word counts."""
 
 Key = tuple[Repository, str]
 
@@ -93,9 +97,7 @@ class TagBook:
     async def _ask(self, asker: Asker, key: Key) -> KnownTag:
         repository, tag = key
         try:
-            found = await self._workers.run(self._upstreams.find_manifest, asker, repository, tag)
-            if found is None:
-                raise NotFound(f"{repository} has no tag {tag}", status=404)
+            found = await self._head(asker, repository, tag)
         except SquashproxyError as error:
             return await self._fall_back(asker, key, error)
         self._rights.grant(asker, repository)
@@ -103,6 +105,22 @@ class TagBook:
         self._entries[key] = _Entry(self._clock() + self._freshness.tag_ttl, known)
         await self._notes.run(self._note, key, known)
         return known
+
+    async def _head(self, asker: Asker, repository: Repository, tag: str) -> Descriptor:
+        """What upstream says in time; clients give up on an answer after half a minute."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = await self._workers.run(
+                    self._upstreams.find_manifest, asker, repository, tag
+                )
+        except TimeoutError as error:
+            raise Unreachable(
+                f"{repository.host} did not say in {PATIENCE:g} s what {repository}:{tag} is; "
+                "try again later"
+            ) from error
+        if found is None:
+            raise NotFound(f"{repository} has no tag {tag}", status=404)
+        return found
 
     def _note(self, key: Key, known: KnownTag) -> None:
         try:

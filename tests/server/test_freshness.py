@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from squashproxy.server import tagbook
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.server.serving import UP, app, run_serve, settings
 
@@ -74,6 +75,22 @@ def test_the_last_known_image_is_served_where_upstream_gives_none(
         stale = served.manifest("app", "1")
         assert (stale.status_code, stale.content) == (200, known.content)
         assert 'squashproxy_stale_total{upstream="up.example"} 1.0' in served.get("/metrics").text
+
+
+def test_an_upstream_that_says_nothing_is_not_waited_for(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagbook, "PATIENCE", 0.5)
+    app().push(upstream, "app", "1")
+    with run_serve(settings(upstream, tmp_path, tag_ttl="50ms")) as served:
+        known = served.manifest("app", "1")
+        hang = upstream.arm(Fault("HEAD", "manifests", FaultKind.HANG, times=100))
+        time.sleep(0.1)
+        began = time.monotonic()
+        assert served.manifest("app", "1").content == known.content
+        assert served.manifest("other", "1").status_code == 503
+        assert time.monotonic() - began < 8
+        hang.release()
 
 
 def test_a_tag_that_was_deleted_is_served_from_memory(
