@@ -25,6 +25,7 @@ def check(common: CommonOptions, file: Path) -> None:
     from squashproxy.config.cautions import warnings_of  # noqa: PLC0415 - see above
     from squashproxy.config.files import missing_files  # noqa: PLC0415 - loads pydantic
     from squashproxy.config.reading import read_configuration  # noqa: PLC0415 - see above
+    from squashproxy.config.summary import summary_of  # noqa: PLC0415 - see above
 
     configuration = read_configuration(file, os.environ)
     warnings = [*warnings_of(configuration), *missing_files(configuration)]
@@ -35,6 +36,8 @@ def check(common: CommonOptions, file: Path) -> None:
     if common.quiet:
         return
     click.echo(f"{file} is valid")
+    for key, sentence in summary_of(configuration):
+        click.echo(f"{key:<9}  {sentence}")
     for sentence in warnings:
         click.echo(f"warning: {sentence}")
 

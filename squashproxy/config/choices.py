@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationInfo, WrapValidator
 from pydantic_core import PydanticCustomError
 
-_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:/\s]*):(?P<port>[0-9]{1,5})")
-_MOST_PORT = 65535
+T = TypeVar("T")
 
 
 def by_key(classes: Mapping[str, type]) -> WrapValidator:
@@ -19,12 +18,12 @@ def by_key(classes: Mapping[str, type]) -> WrapValidator:
 
     def read(value: Any, _: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
-            raise _wrong(f"this is no mapping; write one with {_either(classes)}")
-        found = [key for key in classes if key in value]
+            raise _wrong(f"this is no mapping; write one with {_either(classes, 'or')}")
+        found = [key for key in classes if key in value] or _meant(value, classes)
         if len(found) != 1:
             many = "more than one of" if found else "none of"
-            raise _wrong(f"there is {many} {_either(classes)}; write one")
-        return _validate(classes[found[0]], value, info)
+            raise _wrong(f"there is {many} {_either(classes, 'and')}; write one")
+        return validated(classes[found[0]], value, info)
 
     return WrapValidator(read)
 
@@ -35,42 +34,37 @@ def named(words: Mapping[str, Any], classes: Mapping[str, type]) -> WrapValidato
     def read(value: Any, _: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str) and value in words:
             return words[value]
-        if isinstance(value, dict) and len(found := [key for key in classes if key in value]) == 1:
-            return _validate(classes[found[0]], value, info)
+        if isinstance(value, dict):
+            found = [key for key in classes if key in value] or _meant(value, classes)
+            if len(found) == 1:
+                return validated(classes[found[0]], value, info)
         keys = ", ".join(f"{{{key}: ...}}" for key in classes)
         raise _wrong(f"this is neither {' nor '.join(words)} nor {keys}; write one of these")
 
     return WrapValidator(read)
 
 
-def one_or_more(value: Any) -> list[Any]:
+def one_or_more(value: Any) -> tuple[Any, ...]:
     """The items of a list, or the only one."""
-    items = value if isinstance(value, list) else [value]
+    items = tuple(value) if isinstance(value, list) else (value,)
     if not items:
         raise _wrong("this list is empty; write HOST:PORT")
     return items
 
 
-def read_address(value: Any) -> tuple[str, int, str | None]:
-    """Host, port and upstream of `HOST:PORT` or {address, upstream}."""
-    form = {"address": value} if isinstance(value, str) else value
-    if not isinstance(form, dict) or not set(form) <= {"address", "upstream"}:
-        raise _wrong("this is no address; write HOST:PORT, or {address: HOST:PORT, upstream: HOST}")
-    match = _ADDRESS.fullmatch(str(form.get("address")))
-    if match is None or int(match["port"]) > _MOST_PORT:
-        raise _wrong(
-            f"{form.get('address')!r} is no address; write HOST:PORT, as in 127.0.0.1:5000"
-        )
-    host = match["host"] or "0.0.0.0"  # noqa: S104 - as `:5000` means everywhere
-    return host, int(match["port"]), form.get("upstream")
-
-
-def _validate(kind: type, value: Any, info: ValidationInfo) -> Any:
+def validated(kind: type[T], value: Any, info: ValidationInfo) -> T:
+    """The value as an object of that class; its problems become those of the whole."""
     return TypeAdapter(kind).validate_json(json.dumps(value), context=info.context)
 
 
-def _either(choices: Mapping[str, Any]) -> str:
-    return " and ".join(repr(choice) for choice in choices)
+def _meant(value: Mapping[str, Any], classes: Mapping[str, type]) -> list[str]:
+    """The class's key that was written almost, so that the class says what is wrong with it."""
+    near = [match for key in value for match in get_close_matches(key, classes, 1)]
+    return list(dict.fromkeys(near))
+
+
+def _either(choices: Mapping[str, Any], word: str) -> str:
+    return f" {word} ".join(repr(choice) for choice in choices)
 
 
 def _wrong(sentence: str) -> PydanticCustomError:

@@ -46,7 +46,7 @@ class EngineSettings(Section):
 
     kind: EngineKind = EngineKind.LOCAL
     jobs: Annotated[int, Field(ge=1, le=64)] = 2
-    broker: str | None = None
+    broker: str | None = field(default=None, repr=False)
     """Of Celery, as in redis://127.0.0.1:6379/0."""
 
 

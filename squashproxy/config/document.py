@@ -13,8 +13,10 @@ from squashproxy.errors import UsageError
 
 Path = tuple[str | int, ...]
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
 _MOST_DEPTH = 32
+_NO_ALIASES = "aliases (*NAME) are not read here; write it out again"
+_TOO_DEEP = "this is nested too deeply; nothing here needs that"
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "seq", "map", "timestamp")
@@ -51,9 +53,18 @@ def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
         reader = _Reader(loader, name, environ)
         data = reader.read(node, ())
     except yaml.MarkedYAMLError as error:
-        raise UsageError(f"{name}:{_line_of(error)}: {_what(error)}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"{name}:1: this is no YAML; write the file as text in UTF-8") from error
+        # The error's own text quotes the file, where a password may stand.
+        raise UsageError(f"{name}:{_line_of(error)}: {_what(error)}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UsageError(
+            f"{name}:{line}: this is no YAML: U+{error.character:04X} may not stand in it; "
+            "remove that character"
+        ) from error
+    except RecursionError as error:
+        raise UsageError(f"{name}:1: {_TOO_DEEP}") from error
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:
+        raise UsageError(f"{name}:1: this is no YAML; look for a character after \\") from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -72,10 +83,10 @@ class _Reader:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if id(node) in self._seen:
-            raise self._wrong(line, "aliases (*NAME) are not read here; write it out again")
+            raise self._wrong(line, _NO_ALIASES)
         self._seen.add(id(node))
         if len(path) > _MOST_DEPTH:
-            raise self._wrong(line, "this is nested too deeply; nothing here needs that")
+            raise self._wrong(line, _TOO_DEEP)
         if node.tag not in _PLAIN_TAGS:
             raise self._wrong(line, f"{node.tag} is not read here; write plain values")
         if isinstance(node, yaml.MappingNode):
@@ -90,7 +101,7 @@ class _Reader:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._wrong(line, "a key is a word here; write KEY: VALUE")
-            key = str(key_node.value)
+            key = self._checked(str(key_node.value), line)
             if key in keys:
                 raise self._wrong(line, f"{key!r} stands here twice; leave one of them out")
             keys.add(key)
@@ -100,14 +111,28 @@ class _Reader:
     def _scalar(self, node: yaml.Node, line: int) -> Any:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return str(node.value)
-        value = self._loader.construct_object(node)
-        return self._expand(value, line) if isinstance(value, str) else value
+        try:
+            value = self._loader.construct_object(node)
+        except (ValueError, LookupError, ArithmeticError):
+            # The cause would quote the value, which may be a password.
+            raise self._wrong(line, "this value cannot be read; write it in quotes") from None
+        if not isinstance(value, str):
+            return value
+        return self._checked(self._expand(value, line), line)
+
+    def _checked(self, text: str, line: int) -> str:
+        """The text itself, where it can be written as UTF-8: half a surrogate pair cannot."""
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise self._wrong(line, "this is no text in UTF-8; write it without surrogates")
+        return text
 
     def _expand(self, text: str, line: int) -> str:
         def replaced(match: re.Match[str]) -> str:
             name = match[1]
-            if name is None:
+            if match[0] == "$${":
                 return "${"
+            if name is None:
+                raise self._wrong(line, "${ begins no ${NAME} here; write $${ for a plain ${")
             if name not in self._environ:
                 raise self._wrong(line, f"${{{name}}} is not set in the environment; set it")
             return self._environ[name]
@@ -123,7 +148,19 @@ def _line_of(error: yaml.MarkedYAMLError) -> int:
     return 1 if mark is None else mark.line + 1
 
 
+def _column_of(error: yaml.MarkedYAMLError) -> int:
+    mark = error.problem_mark or error.context_mark
+    return 1 if mark is None else mark.column + 1
+
+
 def _what(error: yaml.MarkedYAMLError) -> str:
     if "expected a single document" in str(error.context or error.problem or ""):
         return "another document begins here; a configuration is one"
-    return f"this is no YAML: {error.problem or error.context}"
+    if "alias" in str(error.problem or ""):
+        return _NO_ALIASES
+    advice = (
+        "indent with blanks" if "'\\t'" in str(error.problem) else "mend or quote what is there"
+    )
+    return (
+        f"this is no YAML at column {_column_of(error)}: {error.problem or error.context}; {advice}"
+    )

@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.errors import SquashproxyError
@@ -25,32 +24,45 @@ from squashproxy.reference import Reference, Repository, parse_reference, parse_
 T = TypeVar("T")
 _CRON = re.compile(r"[0-9A-Za-z*/,-]+")
 _CRON_FIELDS = 5
+_ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:/\s]*):(?P<port>[0-9]{1,5})")
+_URL = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+_FLAG = re.compile(r"^--[a-z]+ ")
+_MOST_PORT = 65535
+_LONGEST_WAIT = 600.0
+_MOST_CHARACTERS = 1024
+_SOME_PATH = "some/path"
 
 FOLDER = "folder"
 """The key of the validation context under which the file's own folder stands."""
 
 
-def _reads(parse: Callable[[str], T]) -> PlainValidator:
-    """A validator that reads a text, or a number as if it were one."""
+def reads(parse: Callable[[str], T], *kinds: type) -> PlainValidator:
+    """A validator that reads a text, or a value of one of the `kinds` as if it were one."""
 
     def read(value: Any) -> T:
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            raise ValueError(f"{_kind(value)} cannot stand here; write a text")  # noqa: TRY004 - pydantic wants this one
+        if type(value) not in (str, *kinds):
+            raise ValueError(f"{_kind(value)} cannot stand here; write a text")
+        text = str(value)
+        if len(text) > _MOST_CHARACTERS:
+            raise ValueError(f"this has {len(text)} characters; write what is meant")
         try:
-            return parse(str(value))
+            return parse(text)
         except SquashproxyError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(_FLAG.sub("", str(error))) from error
 
     return PlainValidator(read)
 
 
 def _kind(value: Any) -> str:
     kinds = {dict: "a mapping", list: "a list", bool: "true or false", type(None): "nothing"}
-    return kinds.get(type(value), "that")
+    return kinds.get(type(value)) or repr(value)
 
 
 def _parse_base(text: str) -> BaseChoice:
-    found = parse_base(text)
+    try:
+        found = parse_base(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no base; write auto, none, a number or an image") from error
     if isinstance(found.image, ArchiveReference):
         raise ValueError(f"{text!r}: a base is an image in a registry here")  # noqa: TRY004 - as above
     return found
@@ -59,22 +71,40 @@ def _parse_base(text: str) -> BaseChoice:
 def parse_host(text: str) -> str:
     """Read a host as references name it; raise ValueError."""
     try:
-        return _host(text)
+        found = parse_repository(f"{text}/{_SOME_PATH}")
     except SquashproxyError as error:
         raise ValueError(f"{text!r} is no host; write HOST or HOST:PORT") from error
+    if "/" in text or found.path != _SOME_PATH:
+        raise ValueError(
+            f"{text!r} is no host as references have them; write HOST or HOST:PORT, and a name "
+            "without a dot with its port"
+        )
+    _check_port(found.host.rpartition("]")[2].rpartition(":")[2])
+    return found.host
 
 
-def _host(text: str) -> str:
-    return parse_repository(f"{text}/x").host if "/" not in text else parse_repository(text).host
+def parse_address(text: str) -> tuple[str, int]:
+    """Read `HOST:PORT`, where no host is every address of this machine; raise ValueError."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > _MOST_PORT:
+        raise ValueError(f"{text!r} is no address; write HOST:PORT, as in 127.0.0.1:5000")
+    return match["host"] or "0.0.0.0", int(match["port"])  # noqa: S104 - as `:5000` means everywhere
+
+
+def _check_port(port: str) -> None:
+    if port.isdecimal() and int(port) > _MOST_PORT:
+        raise ValueError(f"{port} is no port; write one of at most {_MOST_PORT}")
 
 
 def _parse_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{text!r} is no URL; write https://HOST or http://HOST:PORT")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"{text!r} holds more than scheme, host and port; write these alone")
-    return f"{parts.scheme}://{parts.netloc}"
+    """The text is never told again: who writes too much, writes a password."""
+    match = _URL.match(text)
+    if match is None:
+        raise ValueError("this is no URL; write https://HOST or http://HOST:PORT")
+    if text[match.end() :] not in ("", "/"):
+        raise ValueError("this holds more than scheme, host and port; write these alone")
+    _check_port(match["port"] or "")
+    return match[0]
 
 
 def _parse_cron(text: str) -> str:
@@ -85,10 +115,22 @@ def _parse_cron(text: str) -> str:
 
 
 def _in_folder(value: Any, info: ValidationInfo) -> Path:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("this is no path; write one, relative to the folder of this file")
     context = info.context or {}
     return Path(context.get(FOLDER, ".")) / value
+
+
+def _short(seconds: float) -> float:
+    if seconds > _LONGEST_WAIT:
+        raise ValueError("no client waits that long; write 10m or less")
+    return seconds
+
+
+def _some_time(seconds: float) -> float:
+    if not seconds:
+        raise ValueError("this would never rest; write more than 0s")
+    return seconds
 
 
 def _text(pattern: str, *examples: str) -> WithJsonSchema:
@@ -96,34 +138,39 @@ def _text(pattern: str, *examples: str) -> WithJsonSchema:
 
 
 Duration = Annotated[
-    float, _reads(parse_duration), _text(r"^[0-9.]+(ms|s|m|h|d)$", "25s", "10m", "1h", "7d")
+    float,
+    reads(parse_duration, int, float),
+    _text(r"^[0-9.]+(ms|s|m|h|d)$", "25s", "10m", "1h", "7d"),
 ]
+Wait = Annotated[Duration, AfterValidator(_short)]
+Interval = Annotated[Duration, AfterValidator(_some_time)]
 Size = Annotated[
     int,
-    _reads(parse_size),
+    reads(parse_size, int),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["500M", "50GiB"]}),
 ]
-Rate = Annotated[float, _reads(parse_rate), _text(r"^[0-9.]+/(s|m|h)$", "50/s", "100/m")]
-Cron = Annotated[str, _reads(_parse_cron), _text(r"^\S+( \S+){4}$", "*/15 * * * *")]
+Rate = Annotated[float, reads(parse_rate, int, float), _text(r"^[0-9.]+/(s|m|h)$", "50/s", "100/m")]
+Cron = Annotated[str, reads(_parse_cron), _text(r"^\S+( \S+){4}$", "*/15 * * * *")]
 Base = Annotated[
     BaseChoice,
-    _reads(_parse_base),
+    reads(_parse_base, int),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["auto", "none", 1]}),
 ]
 OnePlatform = Annotated[
-    Platform, _reads(parse_platform), _text("^[a-z0-9]+/[a-z0-9]+", "linux/amd64")
+    Platform, reads(parse_platform), _text("^[a-z0-9]+/[a-z0-9]+", "linux/amd64")
 ]
 Compressing = Annotated[
     CompressionChoice,
-    _reads(parse_compression),
+    reads(parse_compression, int, float),
     _text("^(keep|gzip|zstd(:[0-9]+)?)$", "keep", "zstd:9"),
 ]
-Image = Annotated[Reference, _reads(parse_reference), _text(".", "docker.io/library/debian:12")]
+Address = Annotated[tuple[str, int], reads(parse_address), _text(":[0-9]+$", "127.0.0.1:5000")]
+Image = Annotated[Reference, reads(parse_reference), _text(".", "docker.io/library/debian:12")]
 RepositoryName = Annotated[
-    Repository, _reads(parse_repository), _text("/", "registry.example.com/cache")
+    Repository, reads(parse_repository), _text("/", "registry.example.com/cache")
 ]
-Host = Annotated[str, _reads(parse_host), _text(".", "docker.io", "registry.example.com:5000")]
-Url = Annotated[str, _reads(_parse_url), _text("^https?://", "https://registry-1.docker.io")]
+Host = Annotated[str, reads(parse_host), _text(".", "docker.io", "registry.example.com:5000")]
+Url = Annotated[str, reads(_parse_url), _text("^https?://", "https://registry-1.docker.io")]
 FileName = Annotated[
     Path, PlainValidator(_in_folder), WithJsonSchema({"type": "string", "examples": ["ca.pem"]})
 ]

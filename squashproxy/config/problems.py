@@ -12,8 +12,10 @@ from pydantic_core import ErrorDetails
 from squashproxy.config.document import Document, Path
 from squashproxy.config.schema import known_keys
 
-_SECRETS = frozenset({"password", "token"})
+_SECRETS = frozenset({"password", "token", "hook", "broker"})
+_MOST_SHOWN = 60
 _EXPECTED = {
+    "enum": "{expected}",
     "bool_type": "true or false",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -24,6 +26,11 @@ _EXPECTED = {
     "dict_type": "a mapping of keys to values",
     "dataclass_type": "a mapping of keys to values",
     "dataclass_exact_type": "a mapping of keys to values",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+    "string_too_short": "a text that is not empty",
+    "too_short": "at least one",
 }
 
 
@@ -63,12 +70,13 @@ class _Problem:
             return f"{_dotted(self._path[:-1])} needs {self._path[-1]!r}; write it"
         if self._kind in ("squashproxy", "value_error"):
             return f"{where}: {self._message.removeprefix('Value error, ')}"
-        if self._kind in ("enum", "literal_error"):
-            return f"{where} is {self._shown}; write {self._context.get('expected')}"
-        if self._kind in _EXPECTED:
-            return f"{where} is {self._shown}; write {_EXPECTED[self._kind]}"
-        rule = self._message.replace("Input should", "it should").replace("String", "it")
-        return f"{where} is {self._shown}, but {rule[0].lower()}{rule[1:]}"
+        return f"{where} is {self._shown}; {self._advice}"
+
+    @property
+    def _advice(self) -> str:
+        if self._kind not in _EXPECTED:
+            return "`squashproxy config schema` says what can stand here"
+        return f"write {_EXPECTED[self._kind].format(**self._context)}"
 
     @property
     def _shown(self) -> str:
@@ -78,8 +86,12 @@ class _Problem:
         for part in self._path:
             value = value[part]
         if isinstance(value, (dict, list)):
-            return "a mapping" if isinstance(value, dict) else "a list"
-        return "nothing" if value is None else repr(value)
+            kind = "mapping" if isinstance(value, dict) else "list"
+            return f"a {kind}" if value else f"an empty {kind}"
+        if value is None or isinstance(value, bool):
+            return {None: "nothing", True: "true", False: "false"}[value]
+        text = repr(value)
+        return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _real(loc: tuple[str | int, ...], document: Document) -> Iterator[str | int]:
@@ -87,7 +99,7 @@ def _real(loc: tuple[str | int, ...], document: Document) -> Iterator[str | int]
     value: Any = document.data
     for number, part in enumerate(loc):
         is_last = number == len(loc) - 1
-        if isinstance(value, dict) and (part in value or is_last):
+        if isinstance(value, dict) and (part in value or (is_last and part != "[key]")):
             value = value.get(str(part))
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
@@ -98,6 +110,8 @@ def _real(loc: tuple[str | int, ...], document: Document) -> Iterator[str | int]
 
 def _unknown(path: Path) -> str:
     keys = known_keys(path[:-1])
+    if path[-1] in keys:
+        return f"{_dotted(path)} does not go with what stands beside it; leave it out"
     near = get_close_matches(str(path[-1]), keys, 1, 0.5)
     where = f" in {_dotted(path[:-1])}" if path[:-1] else ""
     advice = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(keys)}"
@@ -107,5 +121,9 @@ def _unknown(path: Path) -> str:
 def _dotted(path: Path) -> str:
     text = ""
     for part in path:
-        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, int):
+            text += f"[{part + 1}]"
+            continue
+        word = part if part and part.isprintable() else repr(part)
+        text += f".{word}" if text else word
     return text or "the file"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.document import Document, read_document
-from squashproxy.config.forms import FOLDER
+from squashproxy.config.forms import FOLDER, parse_host
 from squashproxy.config.problems import problems_of
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.schema import adapter
@@ -47,7 +48,8 @@ def parse_configuration(
     try:
         found = adapter().validate_json(json.dumps(document.data), context={FOLDER: str(folder)})
     except ValidationError as error:
-        raise BadConfiguration(*problems_of(error, document)) from error
+        # Pydantic's own text quotes the values, of which one may be a password.
+        raise BadConfiguration(*problems_of(error, document)) from None
     problems = list(_contradictions(found, document))
     if problems:
         raise BadConfiguration(*problems)
@@ -56,6 +58,8 @@ def parse_configuration(
 
 def _contradictions(found: Configuration, document: Document) -> Iterator[str]:
     """What only shows when several values are looked at."""
+    yield from _twice(("registries",), document)
+    yield from _twice(("serve", "upstreams"), document)
     yield from _strange_schedules(found, document)
     if found.engine.kind is EngineKind.CELERY and found.engine.broker is None:
         yield f"{document.at(('engine',))}: engine.kind is celery, which needs 'broker'; write it"
@@ -67,11 +71,23 @@ def _contradictions(found: Configuration, document: Document) -> Iterator[str]:
         if (upstream.username is None) != (upstream.password is None):
             at = document.at(("serve", "upstreams", host))
             yield f"{at}: {host} has one of username and password; write both, or none"
-    for listener in serve.listen:
+    for number, listener in enumerate(serve.listen):
         if listener.upstream is not None and listener.upstream not in serve.upstreams:
-            at = document.at(("serve", "listen"))
+            at = document.at(("serve", "listen", number))
             yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
     yield from _strange_images(serve, document, there)
+
+
+def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:
+    """Docker Hub has several names, of which the last would win."""
+    hosts: Any = document.data
+    for part in path:
+        hosts = (hosts or {}).get(part)
+    seen: dict[str, str] = {}
+    for key in hosts or {}:
+        other = seen.setdefault(parse_host(key), key)
+        if other != key:
+            yield f"{document.at((*path, key))}: {key} is {other} again; leave one of them out"
 
 
 def _strange_schedules(found: Configuration, document: Document) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -19,15 +20,19 @@ def adapter() -> TypeAdapter[Configuration]:
     return TypeAdapter(Configuration)
 
 
+@cache
+def _shape() -> dict[str, Any]:
+    return adapter().json_schema()
+
+
 def configuration_schema() -> dict[str, Any]:
     """The schema of a configuration, draft 2020-12."""
-    schema = adapter().json_schema()
-    return {"$schema": _DIALECT, "title": "squashproxy configuration", **schema}
+    return {"$schema": _DIALECT, "title": "squashproxy configuration", **deepcopy(_shape())}
 
 
 def known_keys(path: tuple[str | int, ...]) -> list[str]:
     """The keys that may stand in the mapping at a path."""
-    schema = adapter().json_schema()
+    schema = _shape()
     found = [schema]
     for part in path:
         found = [child for each in found for child in _children(each, part, schema)]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
-from squashproxy.config.choices import by_key, named, one_or_more, read_address
+from squashproxy.config.choices import by_key, named, one_or_more
 from squashproxy.config.forms import (
     Base,
     Compressing,
@@ -17,12 +17,14 @@ from squashproxy.config.forms import (
     FileName,
     Host,
     Image,
+    Interval,
     OnePlatform,
     RepositoryName,
     Size,
     Url,
-    parse_host,
+    Wait,
 )
+from squashproxy.config.listening import LISTEN_SCHEMA, written_listener
 from squashproxy.config.section import Section
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
 
@@ -100,7 +102,7 @@ class Fallback(Enum):
 class FirstPull(Section):
     """How long a first pull waits, and what comes then."""
 
-    wait: Duration = 25.0
+    wait: Wait = 25.0
     """containerd 2.3 and later give up after 30 s."""
     then: Fallback = Fallback.ORIGINAL
     """The original, or an error (503) that lets clients go to the next mirror."""
@@ -130,7 +132,7 @@ class WarmSettings(Section):
     """Images that are squashed ahead of the first pull."""
 
     images: tuple[Image, ...] = ()
-    every: Duration | None = None
+    every: Interval | None = None
     """How often the tags are looked at again; without it, once."""
 
 
@@ -153,32 +155,15 @@ class ServeLimits(Section):
     max_ratio: Annotated[float, Field(gt=0)] | None = None
 
 
-_ONE_LISTENER: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string", "examples": ["127.0.0.1:5000"]},
-        {
-            "type": "object",
-            "properties": {"address": {"type": "string"}, "upstream": {"type": "string"}},
-            "required": ["address"],
-            "additionalProperties": False,
-        },
-    ]
-}
-_LISTEN_SCHEMA: dict[str, Any] = {
-    "anyOf": [*_ONE_LISTENER["anyOf"], {"type": "array", "items": _ONE_LISTENER, "minItems": 1}]
-}
-
-
-def _read_listeners(value: Any) -> tuple[Listener, ...]:
-    addresses = [read_address(item) for item in one_or_more(value)]
-    return tuple(
-        Listener(host, port, None if upstream is None else parse_host(str(upstream)))
-        for host, port, upstream in addresses
-    )
+def _read_listener(value: Any, info: ValidationInfo) -> Listener:
+    written = written_listener(value, info)
+    return Listener(*written.address, written.upstream)
 
 
 Listeners = Annotated[
-    tuple[Listener, ...], PlainValidator(_read_listeners), WithJsonSchema(_LISTEN_SCHEMA)
+    tuple[Annotated[Listener, PlainValidator(_read_listener)], ...],
+    BeforeValidator(one_or_more),
+    WithJsonSchema(LISTEN_SCHEMA),
 ]
 Store = Annotated[
     DirectoryStoreSettings | RegistryStoreSettings,

@@ -10,6 +10,8 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/(s|m|h)")
+_MOST_SIZE = 1 << 63
+_MOST_SECONDS = 100 * 365 * 86400.0
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -19,10 +21,12 @@ def parse_size(text: str) -> int:
     if match is None or (match[3] and not match[2]):
         raise UsageError(f"{text!r} is not a size; write bytes, or a number as in 500M or 2GiB")
     unit = 1024 if match[3] else 1000
-    size = int(float(match[1]) * unit ** _POWERS[match[2].lower()])
-    if size < 1:
-        raise UsageError(f"{text!r} is not a usable size; it must be at least one byte")
-    return size
+    size = float(match[1]) * unit ** _POWERS[match[2].lower()]
+    if not 1 <= size < _MOST_SIZE:
+        raise UsageError(
+            f"{text!r} is not a usable size; it must be at least one byte and less than 8 EiB"
+        )
+    return int(size)
 
 
 def parse_rate(text: str) -> float:
@@ -40,4 +44,7 @@ def parse_duration(text: str) -> float:
         raise UsageError(
             f"{text!r} is no duration; write a number and a unit, as in 30s, 10m or 7d"
         )
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _MOST_SECONDS:
+        raise UsageError(f"{text!r} is more than a hundred years; write a shorter duration")
+    return seconds

@@ -20,9 +20,65 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_valid_file(squashproxy: InProcess, file: Path) -> None:
     outcome = squashproxy("config", "check", str(file))
-    assert (outcome.code, outcome.out, outcome.err) == (0, f"{file} is valid\n", "")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.splitlines() == [
+        f"{file} is valid",
+        "listen     127.0.0.1:5000",
+        "upstreams  docker.io",
+        f"store      {file.parent / 'cache'}, of at most 50 GiB",
+        "rules      *: squashed, base auto, compression keep",
+        "auth       none, so that everyone may pull",
+    ]
     document = json.loads(squashproxy("config", "check", "--json", str(file)).out)
     assert document == {"file": str(file), "valid": True, "warnings": []}
+
+
+SAID = {
+    "a listener of an upstream": (
+        'listen: {address: "127.0.0.1:1", upstream: docker.io}',
+        "listen     127.0.0.1:1, where names without a host are of docker.io",
+    ),
+    "a rule that squashes nothing": (
+        'rules: [{match: "*", squash: false}]',
+        "rules      *: handed out as it is",
+    ),
+    "a rule in full": (
+        'rules: [{match: "a/*", base: 1, platforms: [linux/arm64], compression: "zstd:9"}]',
+        "rules      a/*: squashed, base 1, compression zstd:9, linux/arm64 only",
+    ),
+    "auth by upstream": ("auth: upstream", "auth       upstream decides"),
+    "users with their repositories": (
+        "auth: {htpasswd: /u, read: {a: ['*']}}",
+        "auth       the users of /u, each with images of their own",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), SAID.values(), ids=SAID)
+def test_what_a_file_says(squashproxy: InProcess, file: Path, text: str, line: str) -> None:
+    file.write_text(f"{LEAST}  {text}\n")
+    assert line in squashproxy("config", "check", str(file)).out.splitlines()
+
+
+def test_other_places_of_upstreams_and_store(squashproxy: InProcess, file: Path) -> None:
+    text = LEAST.replace("{}", "{url: 'https://registry-1.docker.io'}")
+    file.write_text(text.replace("directory: cache", "registry: registry.example.com/cache"))
+    lines = squashproxy("config", "check", str(file)).out.splitlines()
+    assert "upstreams  docker.io at https://registry-1.docker.io" in lines
+    assert "store      below registry.example.com/cache" in lines
+
+
+def test_a_file_without_serve_is_valid(squashproxy: InProcess, file: Path) -> None:
+    file.write_text("engine: {jobs: 1}\n")
+    assert squashproxy("config", "check", str(file)).out == f"{file} is valid\n"
+
+
+def test_secrets_are_not_in_a_traceback(squashproxy: InProcess, file: Path) -> None:
+    file.write_text(LEAST.replace("{}", "{password: hunter2, xyz: 1}"))
+    for form in ("text", "json"):
+        outcome = squashproxy("config", "check", "-vv", "--log-format", form, str(file))
+        assert outcome.code == 2
+        assert "hunter2" not in outcome.out + outcome.err
 
 
 def test_every_problem_is_a_line(squashproxy: InProcess, file: Path) -> None:
@@ -60,7 +116,8 @@ def test_files_that_are_named_and_not_there(squashproxy: InProcess, file: Path) 
     )
     outcome = squashproxy("config", "check", str(file))
     assert outcome.code == 0
-    assert len(outcome.out.splitlines()) == 1 + 4
+    warnings = [line for line in outcome.out.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 4
     assert f"serve.auth.htpasswd is {file.parent / 'users'}, which cannot be read" in outcome.out
 
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
+from tests.browsing import Sheet, run_browser
 from tests.cli.command_line import run_process
 
 pytestmark = pytest.mark.real
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 EVIL = "</script><img src=x onerror=alert(1)>"
 FIGURES = (
     "efficiency", "total_hidden", "total_unpacked", "hidden_bytes", "unpacked_before",
@@ -38,22 +33,8 @@ class Report:
     platform: dict[str, Any]
 
 
-@dataclass(slots=True)
-class Sheet:
-    """The page, opened, and everything that it should not do."""
-
-    page: Page
-    troubles: list[str] = field(default_factory=list)
-
-    def listen(self) -> None:
-        self.page.on("console", lambda message: self.troubles.append(message.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.troubles.append(dialog.message))
-        self.page.on("request", lambda request: self._check(request.url))
-
-    def _check(self, url: str) -> None:
-        if not url.startswith("file:"):
-            self.troubles.append(url)
+class PlanSheet(Sheet):
+    """The page of a plan, opened."""
 
     def color(self, selector: str, name: str = "backgroundColor") -> str:
         return str(self.page.eval_on_selector(selector, f"e => getComputedStyle(e).{name}"))
@@ -91,23 +72,21 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with run_browser() as running:
+        yield running
 
 
-Open = Callable[..., Sheet]
+Open = Callable[..., PlanSheet]
 
 
 @pytest.fixture
 def opened(browser: Browser, report: Report) -> Iterator[Open]:
     """Opens the page; whatever a test does with it, it must be no trouble."""
-    sheets: list[Sheet] = []
+    sheets: list[PlanSheet] = []
 
-    def open_page(width: int = 1200, **options: Any) -> Sheet:
+    def open_page(width: int = 1200, **options: Any) -> PlanSheet:
         page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        sheet = Sheet(page)
+        sheet = PlanSheet(page, ("file:",))
         sheet.listen()
         sheets.append(sheet)
         page.goto(report.page.as_uri())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
+from traceback import format_exception
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.config.cleanup import Action
@@ -16,18 +19,22 @@ from squashproxy.config.serve import (
     DirectoryStoreSettings,
     Fallback,
     FirstPull,
+    HookSettings,
     HtpasswdAuth,
     Listener,
     NoAuth,
     RegistryStoreSettings,
+    ServeLimits,
     ServeSettings,
+    TlsSettings,
     UpstreamAuth,
     UpstreamSettings,
+    WarmSettings,
 )
 from squashproxy.errors import BadConfiguration, UsageError
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.options import BaseChoice, BaseKind
-from squashproxy.reference import Repository
+from squashproxy.reference import Repository, parse_reference
 from squashproxy.registry.options import UploadMode
 
 FOLDER = Path("/etc/squashproxy")
@@ -121,6 +128,36 @@ def test_what_is_not_said() -> None:
     assert parse("engine: {jobs: 1}").serve is None
 
 
+BRIEF = """
+registries:
+  registry.example.com: {plain_http: false, insecure: false, ca: ca.pem, upload: auto}
+engine: {kind: local, jobs: 2}
+serve:
+  listen: ["127.0.0.1:5000", {address: "127.0.0.1:5001", upstream: docker.io}]
+  tls: {certificate: cert.pem, key: key.pem}
+  upstreams: {docker.io: {url: "https://registry-1.docker.io"}, ghcr.io: {}}
+  store: {registry: registry.example.com/cache}
+  rules: [{match: "docker.io/library/*", base: 1}, {match: "*", squash: false}]
+  first_pull: {wait: 0s, then: error}
+  negative_ttl: 30s
+  auth: {htpasswd: users.htpasswd, read: {alice: ["docker.io/*"], bob: ["*"]}}
+  warm: {images: [docker.io/library/debian:12], every: 1h}
+  hook: {token: "${HOOK_TOKEN}"}
+  limits: {connections: 9, jobs_waiting: 8, max_unpacked: 20GiB, max_entries: 7, max_ratio: 1000}
+  drain: 5s
+"""
+
+
+def test_the_keys_of_serve_that_the_whole_leaves_out() -> None:
+    found = parse(BRIEF, {"HOOK_TOKEN": "word"}).serve
+    assert found is not None
+    assert found.tls == TlsSettings(FOLDER / "cert.pem", FOLDER / "key.pem")
+    assert found.warm == WarmSettings((parse_reference("docker.io/library/debian:12"),), 3600.0)
+    assert found.hook == HookSettings("word")
+    assert found.limits == ServeLimits(9, 8, 20 << 30, 7, 1000.0)
+    assert found.drain == 5.0
+
+
 VALUES = {
     "a list of addresses": (
         'listen: ["127.0.0.1:1", {address: ":2", upstream: docker.io}]',
@@ -166,6 +203,26 @@ def test_platforms_and_compression_of_a_rule() -> None:
     [rule] = serve('rules: [{match: "*", platforms: [linux/arm64], compression: "zstd:9"}]').rules
     assert rule.platforms == (Platform("linux", "arm64"),)
     assert str(rule.compression) == "zstd:9"
+
+
+HOSTS = ["ghcr.io", "localhost", "[::1]:5000", "registry:5000", "a.example.com:443"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_hosts(host: str) -> None:
+    found = parse(LEAST.replace("docker.io", f"'{host}'")).serve
+    assert found is not None
+    assert list(found.upstreams) == [host]
+
+
+NO_HOSTS = ["foo", "library", "5", "''", "ghcr.io/foo", "docker://ghcr.io", "ghcr.io:99999", "a b"]
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_no_other_host_is_allowed_than_the_one_that_is_written(host: str) -> None:
+    """`foo/x` is an image of Docker Hub, but `foo` does not allow Docker Hub."""
+    with pytest.raises(UsageError, match=r"sp\.yml:3: .*(no host|no port)"):
+        parse(LEAST.replace("docker.io", f'"{host}"' if host != "''" else host))
 
 
 def test_variables_come_from_the_environment() -> None:
@@ -272,6 +329,61 @@ PROBLEMS = {
         "a has both schedule and every; write one of them",
     ),
     "no rate": ("registries: {a.example.com: {rate: fast}}", "'fast' is no rate"),
+    "a host by two names": (
+        LEAST.replace("{docker.io: {}}", "{docker.io: {}, index.docker.io: {stale: false}}"),
+        "sp.yml:3: index.docker.io is docker.io again; leave one of them out",
+    ),
+    "a key of a listener": (
+        f"{LEAST}  listen:\n    - ':1'\n    - {{address: ':2', upstraem: docker.io}}",
+        "sp.yml:7: unknown key 'upstraem' in serve.listen[2]; did you mean 'upstream'?",
+    ),
+    "the second address": (f"{LEAST}  listen:\n    - ':1'\n    - x", "sp.yml:7: serve.listen[2]:"),
+    "a listener that is a number": (f"{LEAST}  listen: 5000", "this is no address; write"),
+    "a store's only key": (
+        LEAST.replace("directory", "direktory"),
+        "unknown key 'direktory' in serve.store; did you mean 'directory'?",
+    ),
+    "auth's only key": (
+        f"{LEAST}  auth: {{htpaswd: x}}",
+        "unknown key 'htpaswd' in serve.auth; did you mean 'htpasswd'?",
+    ),
+    "a size for a registry": (
+        LEAST.replace("directory: cache", "registry: a.example.com/b, max_size: 1G"),
+        "serve.store.max_size does not go with what stands beside it; leave it out",
+    ),
+    "a wait that no client has": (f"{LEAST}  first_pull: {{wait: 11m}}", "write 10m or less"),
+    "a warm-up without rest": (f"{LEAST}  warm: {{every: 0s}}", "this would never rest"),
+    "a duration without end": (f"{LEAST}  tag_ttl: {'9' * 400}s", "more than a hundred years"),
+    "a size without end": (
+        LEAST.replace("cache}", f"cache, max_size: '{'9' * 400}'}}"),
+        "is not a usable size",
+    ),
+    "a base of many digits": (
+        f"{LEAST}  rules: [{{match: x, base: '{'9' * 6000}'}}]",
+        "serve.rules[1].base: this has 6000 characters; write what is meant",
+    ),
+    "a base of two signs": (f"{LEAST}  rules: [{{match: x, base: --1}}]", "'--1' is no base"),
+    "a base below nothing": (
+        f"{LEAST}  rules: [{{match: x, base: -1}}]",
+        "serve.rules[1].base: -1: a number of layers is 0 or more",
+    ),
+    "too many jobs": ("engine: {jobs: 99}", "engine.jobs is 99; write 64 or less"),
+    "a number of many digits": (f"engine: {{jobs: {'9' * 6000}}}", "sp.yml:1: this value cannot"),
+    "a bool that is none": ("engine: !!bool x", "this value cannot be read; write it in quotes"),
+    "a number that is empty": ("engine: !!int ''", "this value cannot be read"),
+    "an escape past Unicode": ('a: "\\UFFFFFFFF"', "this is no YAML"),
+    "half a character": (f'{LEAST}  tag_ttl: "\\ud800"', "sp.yml:5: this is no text in UTF-8"),
+    "a path with a NUL": (LEAST.replace("cache", '"a\\0b"'), "this is no path"),
+    "a port of a URL": (LEAST.replace("{}", "{url: 'http://a:99999'}"), "99999 is no port"),
+    "a URL of several words": (LEAST.replace("{}", "{url: 'http://a b'}"), "holds more than"),
+    "a variable without its end": (f"{LEAST}  hook: {{token: '${{A'}}", "write $${ for a plain ${"),
+    "a variable of no name": (f"{LEAST}  hook: {{token: '${{A-B}}'}}", "write $${ for a plain ${"),
+    "an alias of nothing": ("a: *x", "aliases (*NAME) are not read here"),
+    "a line break in a key": (f'{LEAST}  "a\\nb": 1', "unknown key 'a\\nb' in serve"),
+    "a line break in a host": (LEAST.replace("docker.io", '"a\\nb"'), "'a\\nb' is no host"),
+    "the place of a mistake": ("a: b: c", "sp.yml:1: this is no YAML at column 5: "),
+    "the place of a character": ("a: 1\nb: \x01", "sp.yml:2: this is no YAML: U+0001"),
+    "depth without end": (f"a: {'[' * 5000}", "nested too deeply"),
     "a variable that is not set": (f"{LEAST}  hook: {{token: '${{NOPE}}'}}", "${NOPE} is not set"),
     "no YAML": ("serve: [", "this is no YAML"),
     "a tab": ("serve:\n\tlisten: x", "sp.yml:2: this is no YAML"),
@@ -293,7 +405,7 @@ def test_problems(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse(text)
     assert sentence in str(raised.value)
-    assert str(raised.value).startswith("sp.yml:")
+    assert all(line.startswith("sp.yml:") for line in str(raised.value).splitlines())
 
 
 def test_every_problem_has_its_sentence_in_the_order_of_the_file() -> None:
@@ -304,19 +416,68 @@ def test_every_problem_has_its_sentence_in_the_order_of_the_file() -> None:
     assert lines == [3, 5, 6, 7]
 
 
-@pytest.mark.parametrize("key", ["password", "token"])
-def test_secrets_are_not_shown(key: str) -> None:
-    place = {"password": LEAST.replace("{}", "{password: [hunter2]}")}
-    text = place.get(key, f"{LEAST}  hook: {{token: [hunter2]}}")
+SECRETS = {
+    "a password": LEAST.replace("{}", "{password: [hunter2]}"),
+    "a password that is a number": LEAST.replace("{}", "{password: !!int hunter2}"),
+    "a token": f"{LEAST}  hook: {{token: [hunter2]}}",
+    "a token in the place of its section": f"{LEAST}  hook: hunter2",
+    "a password in a URL": LEAST.replace("{}", "{url: 'https://me:hunter2@a.example.com'}"),
+    "a password in no URL": LEAST.replace("{}", "{url: 'me:hunter2@a.example.com'}"),
+    "a token in a URL": LEAST.replace("{}", "{url: 'https://a.example.com?token=hunter2'}"),
+    "a password in what is no YAML": f"{LEAST}  hook: {{token: @hunter2}}",
+    "a password beside what is wrong": LEAST.replace("{}", "{password: hunter2, xyz: 1}"),
+}
+
+
+@pytest.mark.parametrize("text", SECRETS.values(), ids=SECRETS)
+def test_secrets_are_not_shown(text: str) -> None:
+    """Neither in the sentence nor in the traceback of -vv."""
     with pytest.raises(UsageError) as raised:
         parse(text)
-    assert "hunter2" not in str(raised.value)
+    assert "hunter2" not in "".join(format_exception(raised.value))
 
 
+def test_a_file_of_unknown_keys_is_refused_at_once() -> None:
+    text = "serve:\n" + "".join(f"  key{number}: 1\n" for number in range(1000))
+    begun = monotonic()
+    with pytest.raises(BadConfiguration) as raised:
+        parse(text)
+    assert len(raised.value.sentences) == 1002
+    assert monotonic() - begun < 10
+
+
+@settings(deadline=None)  # the first example builds what reads them all
 @given(st.text())
 def test_no_text_is_more_than_a_usage_error(text: str) -> None:
     with suppress(UsageError):
         parse(text)
+
+
+KEYS = {
+    "size": LEAST.replace("cache}", "cache, max_size: {value}}"),
+    "duration": f"{LEAST}  tag_ttl: {{value}}",
+    "base": f"{LEAST}  rules: [{{match: x, base: {{value}}}}]",
+    "url": LEAST.replace("{}", "{url: {value}}"),
+    "address": f"{LEAST}  listen: {{value}}",
+    "path": f"{LEAST}  tls: {{certificate: {{value}}, key: k}}",
+    "image": f"{LEAST}  warm: {{images: [{{value}}]}}",
+    "host": LEAST.replace("docker.io", "{value}"),
+    "number": f"{LEAST}  limits: {{max_ratio: {{value}}}}",
+    "jobs": "engine: {jobs: {value}}",
+}
+WRITTEN = st.one_of(
+    st.text().map(json.dumps),
+    st.from_regex(r"-*[0-9]{1,40}(\.[0-9]+)?(ms|s|d|G|TiB)?", fullmatch=True),
+    st.from_regex(r"!!(int|float|bool|null|timestamp) [a-z0-9.:]{1,9}", fullmatch=True),
+    st.from_regex(r"[0-9]{1,3}(:[0-5]?[0-9]){1,300}\.[0-9]", fullmatch=True),
+)
+
+
+@settings(deadline=None)  # the first example builds what reads them all
+@given(st.sampled_from(sorted(KEYS)), WRITTEN)
+def test_no_value_is_more_than_a_usage_error(key: str, value: str) -> None:
+    with suppress(UsageError):
+        parse(KEYS[key].replace("{value}", value))
 
 
 PIECES = st.sampled_from(
@@ -331,6 +492,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # the first example builds what reads them all
 @given(st.lists(PIECES, max_size=12))
 def test_no_shuffled_file_is_more_than_a_usage_error(lines: list[str]) -> None:
     with suppress(UsageError):

@@ -7,7 +7,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from squashproxy.config.schema import configuration_schema, known_keys
-from tests.config.test_reading import LEAST, PROBLEMS, WHOLE
+from tests.config.test_reading import BRIEF, LEAST, PROBLEMS, WHOLE
 from tests.real.serving import DEPLOY
 
 SHAPES = (
@@ -24,7 +24,9 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-@pytest.mark.parametrize("text", [LEAST, WHOLE, (DEPLOY / "serve" / "squashproxy.yml").read_text()])
+@pytest.mark.parametrize(
+    "text", [LEAST, WHOLE, BRIEF, (DEPLOY / "serve" / "squashproxy.yml").read_text()]
+)
 def test_it_takes_what_is_valid(validator: Draft202012Validator, text: str) -> None:
     validator.validate(yaml.safe_load(text))
 

@@ -59,6 +59,8 @@ def run_docker(folder: Path, configuration: Path | None = None) -> Iterator[dict
         finally:
             process.terminate()
             process.wait()
+            if os.path.ismount(folder / "data"):  # a daemon that did not start leaves it behind
+                subprocess.run(["umount", folder / "data"], check=True)
 
 
 def _wait_until_ready(

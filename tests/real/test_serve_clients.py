@@ -14,18 +14,16 @@ import pytest
 import requests
 import yaml
 
-from squashproxy.oci.platform import Platform
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
-from squashproxy.testing import ImageBuilder, LayerBuilder, index_of
 from tests.real.docker_daemon import run_docker, why_no_docker
 from tests.real.judges import run
 from tests.real.programs import find_program
 from tests.real.pushing import PushToRegistry
 from tests.real.registries import PASSWORD, USER, RealRegistry, run_registry
 from tests.real.serving import DEPLOY, RealServer, configuration_for, run_server, snippet
-from tests.server.serving import app
+from tests.server.serving import app, both_platforms
 
 pytestmark = pytest.mark.real
 REPO = "team/app"
@@ -194,15 +192,7 @@ def test_the_store_is_a_layout_that_others_read(server: RealServer, tmp_path: Pa
 def test_an_image_of_several_platforms(
     server: RealServer, upstream: RealRegistry, tmp_path: Path
 ) -> None:
-    images = []
-    for architecture in ("amd64", "arm64"):
-        image = ImageBuilder(platform=Platform("linux", architecture))
-        for number in range(3):
-            layer = LayerBuilder()
-            layer.file(f"{architecture}{number}", b"content")
-            image.layer(layer)
-        images.append(image)
-    index_of(images).push(PushToRegistry(upstream), "team/both", "1")
+    both_platforms().push(PushToRegistry(upstream), "team/both", "1")
     command = ["skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--src-tls-verify=false"]
     source = f"docker://{server.host}/docker.io/team/both:1"
     run([*command, source, f"oci:{tmp_path / 'layout'}:1"])

@@ -17,9 +17,10 @@ import requests
 
 from squashproxy.config.reading import parse_configuration
 from squashproxy.oci.mediatypes import INDEXES, MANIFESTS
+from squashproxy.oci.platform import Platform
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.running import serve
-from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
+from squashproxy.testing import BuiltIndex, FakeRegistry, ImageBuilder, LayerBuilder, index_of
 
 ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
 UP = "up.example"
@@ -139,6 +140,19 @@ class _State:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stop: asyncio.Event | None = None
         self.error: BaseException | None = None
+
+
+def both_platforms() -> BuiltIndex:
+    """An index of two images with three layers each."""
+    images = []
+    for architecture in ("amd64", "arm64"):
+        image = ImageBuilder(platform=Platform("linux", architecture))
+        for number in range(3):
+            layer = LayerBuilder()
+            layer.file(f"{architecture}{number}", b"content")
+            image.layer(layer)
+        images.append(image)
+    return index_of(images)
 
 
 def app(

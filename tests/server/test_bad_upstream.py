@@ -6,7 +6,6 @@ import errno
 import json
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,6 @@ from squashproxy.registry.hosts import Endpoint
 from squashproxy.store import spools
 from squashproxy.testing import Bearer, FakeRegistry, Fault, FaultKind, RegistryOptions
 from tests.server.serving import UP, Served, app, run_serve, settings
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def served(upstream: FakeRegistry, tmp_path: Path) -> Iterator[Served]:
-    with run_serve(settings(upstream, tmp_path)) as server:
-        yield server
 
 
 def large(upstream: FakeRegistry) -> tuple[str, bytes]:

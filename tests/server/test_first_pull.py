@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,12 +15,6 @@ from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 SOON = {"first_pull": {"wait": "300ms"}}
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as registry:
-        yield registry
 
 
 def wait_for_squashed(served: Served, repo: str = "app", tag: str = "1") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ import pytest
 from squashproxy.server import tagbook
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.server.serving import UP, app, run_serve, settings
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as registry:
-        yield registry
 
 
 def heads(upstream: FakeRegistry) -> int:

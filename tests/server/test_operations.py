@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,6 @@ import requests
 
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.server.serving import UP, Served, app, run_serve, settings
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def served(upstream: FakeRegistry, tmp_path: Path) -> Iterator[Served]:
-    with run_serve(settings(upstream, tmp_path)) as server:
-        yield server
 
 
 def log_lines(served: Served) -> list[dict[str, object]]:

@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from squashproxy.server.page.assets import find_asset
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from tests.browsing import Sheet, run_browser
 from tests.server.serving import UP, Served, app, run_serve, settings
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-@dataclass(slots=True)
-class Sheet:
-    """The page, opened, and everything that it should not do."""
-
-    page: Page
-    url: str
-    troubles: list[str] = field(default_factory=list)
-
-    def listen(self) -> None:
-        self.page.on("console", lambda message: self.troubles.append(message.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.troubles.append(dialog.message))
-        self.page.on("request", lambda request: self._check(request.url))
-
-    def _check(self, url: str) -> None:
-        if not url.startswith((self.url, "data:")):
-            self.troubles.append(url)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    with run_browser() as running:
+        yield running
 
 
 Open = Callable[..., Sheet]
@@ -60,7 +33,7 @@ def opened(browser: Browser) -> Iterator[Open]:
 
     def open_page(served: Served, width: int = 1280, **options: Any) -> Sheet:
         page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        sheet = Sheet(page, served.url)
+        sheet = Sheet(page, (served.url, "data:"))
         sheet.listen()
         sheets.append(sheet)
         page.goto(served.url)
@@ -70,18 +43,6 @@ def opened(browser: Browser) -> Iterator[Open]:
     for sheet in sheets:
         sheet.page.close()
         assert sheet.troubles == []
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def served(upstream: FakeRegistry, tmp_path: Path) -> Iterator[Served]:
-    with run_serve(settings(upstream, tmp_path)) as server:
-        yield server
 
 
 @pytest.mark.real

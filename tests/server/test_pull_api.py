@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from squashproxy.digest import digest_of
 from squashproxy.oci import mediatypes
 from squashproxy.oci.mediatypes import Family
-from squashproxy.oci.platform import Platform
-from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder, index_of
-from tests.server.serving import UP, Served, app, run_serve, settings
-
-
-@pytest.fixture
-def upstream() -> Iterator[FakeRegistry]:
-    with FakeRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def served(upstream: FakeRegistry, tmp_path: Path) -> Iterator[Served]:
-    listen = ["127.0.0.1:0", {"address": "127.0.0.1:0", "upstream": UP}]
-    with run_serve(settings(upstream, tmp_path, listen=listen)) as server:
-        yield server
+from squashproxy.testing import FakeRegistry, ImageBuilder
+from tests.server.serving import UP, Served, app, both_platforms
 
 
 def test_a_tag_is_squashed_once_and_then_comes_from_the_store(
@@ -204,15 +188,7 @@ def test_referrers_are_an_empty_index(served: Served, upstream: FakeRegistry) ->
 
 def test_an_index_is_squashed_whole(served: Served, upstream: FakeRegistry) -> None:
     """All platforms together: the digest of the index is that of its children."""
-    images = []
-    for architecture in ("amd64", "arm64"):
-        image = ImageBuilder(platform=Platform("linux", architecture))
-        for number in range(3):
-            layer = LayerBuilder()
-            layer.file(f"{architecture}{number}", b"content")
-            image.layer(layer)
-        images.append(image)
-    index_of(images).push(upstream, "app", "1")
+    both_platforms().push(upstream, "app", "1")
     index = served.manifest("app", "1")
     assert index.headers["Content-Type"] == mediatypes.OCI_INDEX
     assert len(index.json()["manifests"]) == 2

@@ -1,0 +1,63 @@
+"""What a configuration says, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.serve import (
+    DirectoryStoreSettings,
+    HtpasswdAuth,
+    Listener,
+    NoAuth,
+    Rule,
+    ServeSettings,
+)
+
+_GIB = 1 << 30
+
+
+def summary_of(configuration: Configuration) -> list[tuple[str, str]]:
+    """What is served, as pairs of a key and what it says; one key may have several lines."""
+    return [] if configuration.serve is None else list(_of_serve(configuration.serve))
+
+
+def _of_serve(serve: ServeSettings) -> Iterator[tuple[str, str]]:
+    for listener in serve.listen:
+        yield "listen", _listener(listener)
+    for host, upstream in serve.upstreams.items():
+        yield "upstreams", host if upstream.url is None else f"{host} at {upstream.url}"
+    yield "store", _store(serve)
+    for rule in serve.rules:
+        yield "rules", _rule(rule)
+    yield "auth", _auth(serve)
+
+
+def _listener(listener: Listener) -> str:
+    address = f"{listener.host}:{listener.port}"
+    if listener.upstream is None:
+        return address
+    return f"{address}, where names without a host are of {listener.upstream}"
+
+
+def _store(serve: ServeSettings) -> str:
+    store = serve.store
+    if isinstance(store, DirectoryStoreSettings):
+        return f"{store.directory}, of at most {store.max_size / _GIB:.3g} GiB"
+    return f"below {store.registry}"
+
+
+def _rule(rule: Rule) -> str:
+    if not rule.squash:
+        return f"{rule.match}: handed out as it is"
+    only = f", {', '.join(map(str, rule.platforms))} only" if rule.platforms else ""
+    return f"{rule.match}: squashed, base {rule.base}, compression {rule.compression}{only}"
+
+
+def _auth(serve: ServeSettings) -> str:
+    if isinstance(serve.auth, NoAuth):
+        return "none, so that everyone may pull"
+    if isinstance(serve.auth, HtpasswdAuth):
+        rights = "" if serve.auth.read is None else ", each with images of their own"
+        return f"the users of {serve.auth.htpasswd}{rights}"
+    return "upstream decides"
