@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 from functools import cache
 from pathlib import Path
 
@@ -17,15 +17,22 @@ _PULLER = Path(__file__).parent / "puller"
 
 @cache
 def find_program(name: str, folder: Path) -> Path:
-    """Build `crane`, `conformance` or `puller` into `folder`, unless it is there."""
+    """Build `crane`, `conformance` or `puller` into `folder`, unless it is there.
+
+    Test processes that want the same program wait for the first of them.
+    """
     path = folder / name
-    if path.exists():
-        return path
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+    with (folder / f"{name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _build(name, folder)
+    return path
+
+
+def _build(name: str, folder: Path) -> None:
     if name == "puller":
-        run(["go", "build", "-C", _PULLER, "-o", path, "."], os.environ | environment)
+        run(["go", "build", "-C", _PULLER, "-o", folder / name, "."], {"GOFLAGS": "-mod=mod"})
     else:
         source = {"crane": CRANE, "conformance": CONFORMANCE}[name]
-        run(["go", "install", source], os.environ | {"GOBIN": str(folder)})
-    return path
+        run(["go", "install", source], {"GOBIN": str(folder)})
