@@ -74,6 +74,12 @@ def test_what_was_squashed_is_in_the_table_and_the_charts(
     expect(rows).to_have_count(1)
     page.wait_for_function("document.querySelectorAll('.chart svg path').length > 4")
     expect(page.locator("#shrunk")).to_contain_text("web:1")
+    times = page.evaluate(
+        "echarts.getInstanceByDom(document.getElementById('savings'))"
+        ".getOption().series[0].data.map(point => point[0])"
+    )
+    assert len(times) >= 3
+    assert times == sorted(times)
 
 
 @pytest.mark.real

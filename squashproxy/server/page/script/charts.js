@@ -42,7 +42,9 @@ function message(text) {
 function savings(points, now) {
   if (!points.length) return message("Nothing saved yet");
   const data = points.map((point) => [point.at * 1000, point.saved]);
-  data.push([Math.floor(now / 60) * 60000, points[points.length - 1].saved]);
+  const last = data[data.length - 1];
+  const minute = Math.floor(now / 60) * 60000; // not the second, so that it is not drawn anew each time
+  if (minute > last[0]) data.push([minute, last[1]]);
   return {
     grid: { left: 8, right: 16, top: 12, bottom: 8, containLabel: true },
     tooltip: { trigger: "axis", valueFormatter: size },
