@@ -48,6 +48,15 @@ class Hasher:
         return Digest(f"{self._algorithm}:{self._hash.hexdigest()}")
 
 
+def check_written(written: Hasher, digest: Digest | None, name: str) -> None:
+    """Raise IntegrityError where what was written to `name` has not the digest that it should."""
+    if digest not in (None, written.digest):
+        raise IntegrityError(
+            f"a blob for {name} has the digest {written.digest} instead of {digest}; "
+            "it was changed on its way"
+        )
+
+
 class Verified:
     """A stream of chunks that fails, instead of ending, where size or digest is wrong.
 

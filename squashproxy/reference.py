@@ -91,6 +91,11 @@ def parse_repository(text: str) -> Repository:
     return _parse_name(text, name)
 
 
+def canonical_host(host: str) -> str:
+    """A host as references name it: Docker Hub has several names."""
+    return DOCKER_HUB if host in _HUB_ALIASES else host
+
+
 def _without_transport(text: str) -> str:
     if text.startswith("docker://"):
         return text.removeprefix("docker://")
@@ -123,8 +128,8 @@ def _parse_name(text: str, name: str) -> Repository:
     host, path = _split_host(name)
     if not _HOST.fullmatch(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
-    if host in _HUB_ALIASES:
-        host = DOCKER_HUB
+    host = canonical_host(host)
+    if host == DOCKER_HUB:
         path = path if "/" in path else f"library/{path}"
     if not _PATH.fullmatch(path):
         hint = "; names are lower case" if path != path.lower() else ""

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from squashproxy.errors import UsageError
-from squashproxy.reference import DOCKER_HUB, Repository
+from squashproxy.reference import Repository, canonical_host
 
-_HUB_NAMES = frozenset({"index.docker.io", "registry-1.docker.io"})
 _IDENTITY_USER = "<token>"
 """With this user name, the password is an identity token (docker's credential helpers)."""
 
@@ -135,7 +134,7 @@ def _normalised(key: str) -> str:
     else:
         rest = key.rstrip("/").removesuffix("/v1").removesuffix("/v2")
     host, slash, path = rest.partition("/")
-    return f"{DOCKER_HUB if host in _HUB_NAMES else host}{slash}{path}"
+    return f"{canonical_host(host)}{slash}{path}"
 
 
 def _covering(repository: Repository) -> Iterator[str]:

@@ -75,7 +75,7 @@ class Blobs:
 
     def _of_store(self, repository: Repository, kept: KeptBlob) -> Sized:
         if kept.path is not None:
-            return Sized(kept.size, Origin.CACHED, FileBody(kept.path))
+            return Sized(kept.size, Origin.CACHED, FileBody(kept.path, self._readers))
         store = self._tools.store
         body = StreamBody(lambda: store.iter_blob(repository, kept), self._readers)
         return Sized(kept.size, Origin.CACHED, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from squashproxy.server.ranges import Part
 from squashproxy.server.workers import Workers
 from squashproxy.store.spools import StoreFull
 from squashproxy.streams import closed_after
+
+_PIECE = 256 << 10
 
 
 class Body(Protocol):
@@ -29,13 +32,25 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """A blob in a file."""
+    """A blob in a file, which the system can send by itself, but for TLS."""
 
     path: Path
+    workers: Workers
 
-    def iterate(self, part: Part) -> AsyncIterator[bytes]:
-        """Never: files are sent by the system."""
-        raise NotImplementedError
+    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
+        """The bytes of a part. Raises ConnectionAbortedError for a file that is cut meanwhile."""
+        position, end = part.start, part.start + part.length
+        file = await self.workers.run(self.path.open, "rb")
+        try:
+            while position < end:
+                size = min(_PIECE, end - position)
+                data = await self.workers.run(os.pread, file.fileno(), size, position)
+                if not data:
+                    raise ConnectionAbortedError("the file was cut while it was sent")
+                position += len(data)
+                yield data
+        finally:
+            await self.workers.run(file.close)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from squashproxy.server.askers import ANYONE, Asker
 from squashproxy.server.facts import facts_of
 from squashproxy.server.hooks import read_pushes
 from squashproxy.server.metrics import CONTENT_TYPE, Metrics
-from squashproxy.server.names import canonical
 from squashproxy.server.page.assets import POLICY, find_asset
 from squashproxy.server.refusals import Refusal, refusal_of
 from squashproxy.server.status import Status
@@ -130,7 +129,9 @@ class ControlApi:
         except UsageError as error:
             raise Refusal(400, "UNSUPPORTED", str(error)) from error
         except SquashproxyError as error:
-            raise refusal_of(error, refusals.MANIFEST, challenges=self._gate.challenges) from error
+            raise refusal_of(
+                error, refusals.MANIFEST_UNKNOWN, challenges=self._gate.challenges
+            ) from error
         return _json(warmed.to_json(), 202 if warmed.job else 200)
 
     async def _hook(self, request: web.BaseRequest) -> web.Response:
@@ -168,7 +169,7 @@ class ControlApi:
             image = parse_reference(text)
         except UsageError as error:
             raise refusals.name_invalid(str(error)) from error
-        host = canonical(image.repository.host)
+        host = image.repository.host
         if host not in self._tools.upstreams.hosts:
             there = ", ".join(sorted(self._tools.upstreams.hosts))
             raise refusals.name_unknown(f"{host} is no upstream here; there is {there}")

@@ -43,7 +43,7 @@ class Dispatch:
             raise
         except SquashproxyError as error:
             facts.error = str(error)
-            response = error_response(refusal_of(error, refusals.NAME, challenges=False))
+            response = error_response(refusal_of(error, refusals.NAME_UNKNOWN, challenges=False))
         except Exception as error:  # the edge: one bug must not end the connection without a word
             if request.writer.output_size:
                 raise

@@ -28,7 +28,7 @@ Key = tuple[Repository, str]
 class Fetch:
     """One blob on its way; `received` bytes may be read, of which the last ones are verified.
 
-    Its methods belong to the event loop, except those that begin with an underscore.
+    It belongs to the event loop; from other threads `grow`, `end` and `tell` are called.
     """
 
     def __init__(self, blob: Descriptor, loop: asyncio.AbstractEventLoop) -> None:
@@ -55,33 +55,26 @@ class Fetch:
             yield data
 
     def grow(self, received: int) -> None:
-        """So many bytes may be read now; from any thread."""
-        self._tell(lambda: self._grow(received))
+        """So many bytes may be read now."""
+        self.tell(lambda: self._note(received, None))
 
     def end(self, error: SquashproxyError | None) -> None:
-        """Nothing more comes; from any thread."""
-        self._tell(lambda: self._end(error))
+        """Nothing more comes."""
+        self.tell(lambda: self._note(self.received, error))
+
+    def tell(self, function: Callable[[], None]) -> None:
+        """Let the event loop run `function`, if there is one still."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function)
 
     async def _await(self, position: int) -> None:
         while self.received <= position:
             if self.error is not None:
                 raise self.error.with_traceback(None)
-            more = self._more
-            await more.wait()
+            await self._more.wait()
 
-    def _tell(self, function: Callable[[], None]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function)
-
-    def _grow(self, received: int) -> None:
-        self.received = received
-        self._wake()
-
-    def _end(self, error: SquashproxyError | None) -> None:
-        self.error = error
-        self._wake()
-
-    def _wake(self) -> None:
+    def _note(self, received: int, error: SquashproxyError | None) -> None:
+        self.received, self.error = received, error
         more, self._more = self._more, asyncio.Event()
         more.set()
 
@@ -141,7 +134,7 @@ class Fetches:
             self._on_warning(f"{key[0]}@{key[1]}", str(failure))
         finally:
             fetch.end(error)
-            fetch._tell(lambda: self._forget(key))  # noqa: SLF001 - a fetch and its fetches are one unit
+            fetch.tell(lambda: self._forget(key))
 
     def _fetch(self, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
         """Let readers have what came, but the last piece only when all is verified.

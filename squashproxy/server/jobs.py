@@ -105,9 +105,13 @@ class Job:
     submitted: float
     progress: Progress
     result: asyncio.Future[SquashRecord]
-    state: JobState = JobState.WAITING
     started: float | None = None
     waiters: int = 0
+
+    @property
+    def state(self) -> JobState:
+        """Where it is."""
+        return JobState.WAITING if self.started is None else JobState.RUNNING
 
     async def wait(self, seconds: float) -> Digest | None:
         """The squashed image, None where it is not there in time. Raises the job's error."""
@@ -186,7 +190,6 @@ class Jobs:
             raise error.with_traceback(None)
 
     def _run(self, job: Job, work: Work, observer: JobObserver) -> SquashRecord:
-        job.state = JobState.RUNNING
         job.started = self._clock()
         return work(observer)
 

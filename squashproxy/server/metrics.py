@@ -23,8 +23,6 @@ class Totals:
     requests: int
     bytes_in: int
     bytes_out: int
-    bytes_saved: int
-    images: int
 
 
 class Metrics:
@@ -62,15 +60,13 @@ class Metrics:
             "squashproxy_stale", "Tags answered from memory, as upstream did not.", "upstream"
         )
         self._evictions = self._counter("squashproxy_evictions", "Entries evicted from the store.")
-        self._counts = {"requests": 0, "in": 0, "out": 0, "saved": 0, "images": 0}
+        self._counts = {"requests": 0, "in": 0, "out": 0}
 
     @property
     def totals(self) -> Totals:
         """The sums since the server began."""
         counts = self._counts
-        return Totals(
-            counts["requests"], counts["in"], counts["out"], counts["saved"], counts["images"]
-        )
+        return Totals(counts["requests"], counts["in"], counts["out"])
 
     def count_request(self, kind: str, outcome: str, seconds: float) -> None:
         """A request was answered; `outcome` is where the answer came from, or the status."""
@@ -85,8 +81,6 @@ class Metrics:
 
     def count_saved(self, saved: int) -> None:
         """An image was squashed; `saved` in bytes."""
-        self._counts["images"] += 1
-        self._counts["saved"] += max(0, saved)
         self._saved.inc(max(0, saved))
 
     def count_in(self, count: int) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from squashproxy.errors import BadReference
-from squashproxy.reference import DOCKER_HUB, Repository, parse_repository
-from squashproxy.server.refusals import Refusal, name_invalid, name_unknown
+from squashproxy.reference import DOCKER_HUB, Repository, canonical_host, parse_repository
+from squashproxy.server.refusals import name_invalid, name_unknown
 
-_HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"})
+_OLD_HUB = "registry.hub.docker.com"
 _MAX_PATH = 512
 _PUSH = re.compile(r"/v2/(?P<name>[^?]+)/blobs/uploads(?:/.*)?")
 _PULL = re.compile(
@@ -63,8 +63,8 @@ class Names:
             host = self._allowed(namespace)
             return _repository(host, name.removeprefix(f"{namespace}/"))
         host, slash, path = name.partition("/")
-        if slash and canonical(host) in self.upstreams:
-            return _repository(canonical(host), path)
+        if slash and _canonical(host) in self.upstreams:
+            return _repository(_canonical(host), path)
         if self.default is not None:
             return _repository(self.default, name)
         raise name_unknown(
@@ -73,7 +73,7 @@ class Names:
         )
 
     def _allowed(self, namespace: str) -> str:
-        host = canonical(namespace)
+        host = _canonical(namespace)
         if host not in self.upstreams:
             raise name_unknown(f"{namespace!r} is no upstream here; there is {self._choices}")
         return host
@@ -83,9 +83,9 @@ class Names:
         return " or ".join(sorted(self.upstreams))
 
 
-def canonical(host: str) -> str:
-    """A host as references name it: Docker Hub has several names."""
-    return DOCKER_HUB if host in _HUB_ALIASES else host
+def _canonical(host: str) -> str:
+    """A host as references name it; here Docker Hub has one name more, which old mirrors use."""
+    return DOCKER_HUB if host == _OLD_HUB else canonical_host(host)
 
 
 def parse_path(path: str) -> Route | None:
@@ -113,8 +113,4 @@ def _repository(host: str, path: str) -> Repository:
     try:
         return parse_repository(f"{host}/{path}")
     except BadReference as error:
-        raise _refusal(error) from error
-
-
-def _refusal(error: BadReference) -> Refusal:
-    return name_invalid(str(error))
+        raise name_invalid(str(error)) from error

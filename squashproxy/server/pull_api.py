@@ -20,14 +20,14 @@ from squashproxy.server.manifests import Manifests, Wanted
 from squashproxy.server.names import Kind, Names, Route
 from squashproxy.server.outcome import Found
 from squashproxy.server.ranges import find_part
-from squashproxy.server.refusals import Refusal, Subject, refusal_of
+from squashproxy.server.refusals import Refusal, refusal_of
 from squashproxy.server.sending import send_body
 from squashproxy.server.tools import Tools
 
 _SOURCE = "X-Squashproxy-Source"
 _MADE_FROM = "X-Squashproxy-Source-Digest"
 _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
-_SUBJECTS = {Kind.MANIFEST: refusals.MANIFEST, Kind.BLOB: refusals.BLOB}
+_UNKNOWN = {Kind.MANIFEST: refusals.MANIFEST_UNKNOWN, Kind.BLOB: refusals.BLOB_UNKNOWN}
 
 
 class PullApi:
@@ -72,8 +72,8 @@ class PullApi:
         try:
             response = await self._answer(request, route, asker, repository, facts)
         except SquashproxyError as error:
-            subject = _SUBJECTS.get(route.kind, refusals.NAME)
-            raise refusal_of(error, subject, challenges=self._gate.challenges) from error
+            unknown = _UNKNOWN.get(route.kind, refusals.NAME_UNKNOWN)
+            raise refusal_of(error, unknown, challenges=self._gate.challenges) from error
         if namespace is not None and not response.prepared:
             response.headers["OCI-Namespace"] = namespace
         return response
@@ -235,4 +235,4 @@ def _check_tag(tag: str) -> None:
     try:
         check_tag(tag)
     except BadReference as error:
-        raise Refusal(404, Subject("MANIFEST_UNKNOWN").code, str(error)) from error
+        raise Refusal(404, refusals.MANIFEST_UNKNOWN, str(error)) from error

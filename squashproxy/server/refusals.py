@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from squashproxy import errors
 from squashproxy.errors import SquashproxyError
@@ -38,22 +37,14 @@ class Refusal(Exception):
         return json.dumps({"errors": [error]}).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What was asked for, so that its absence has the right code."""
-
-    code: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-MANIFEST = Subject("MANIFEST_UNKNOWN")
-BLOB = Subject("BLOB_UNKNOWN")
-NAME = Subject("NAME_UNKNOWN")
+MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"
+BLOB_UNKNOWN = "BLOB_UNKNOWN"
+NAME_UNKNOWN = "NAME_UNKNOWN"
 
 
 def name_unknown(message: str) -> Refusal:
     """No such repository, or none that may be asked for here."""
-    return Refusal(404, "NAME_UNKNOWN", message)
+    return Refusal(404, NAME_UNKNOWN, message)
 
 
 def name_invalid(message: str) -> Refusal:
@@ -64,11 +55,6 @@ def name_invalid(message: str) -> Refusal:
 def digest_invalid(message: str) -> Refusal:
     """A digest that is none."""
     return Refusal(400, "DIGEST_INVALID", message)
-
-
-def tag_invalid(message: str) -> Refusal:
-    """A tag that is none."""
-    return Refusal(400, "MANIFEST_INVALID", message)
 
 
 def unsupported(message: str, status: int = 405) -> Refusal:
@@ -101,10 +87,11 @@ def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> Refusal:
     return Refusal(503, "UNAVAILABLE", message, _retry(seconds))
 
 
-def refusal_of(error: SquashproxyError, subject: Subject, *, challenges: bool) -> Refusal:
+def refusal_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> Refusal:
     """The answer for an error of upstream's or of the store.
 
-    With `challenges`, credentials that upstream wants are those of whoever is asking.
+    `unknown` is the code where what was asked for is not there. With `challenges`, credentials that
+    upstream wants are those of whoever is asking.
     """
     message = str(error)
     if isinstance(error, errors.Unauthorized):
@@ -115,7 +102,7 @@ def refusal_of(error: SquashproxyError, subject: Subject, *, challenges: bool) -
         return unavailable(message)
     for kind, status, code in _STATUSES:
         if isinstance(error, kind):
-            return Refusal(status, code or subject.code, message)
+            return Refusal(status, code or unknown, message)
     return Refusal(500, "UNKNOWN", message)
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.askers import Asker
 from squashproxy.server.bounded import Bounded
 
 _SECONDS = 60.0
 _MOST = 50_000
-
-Question = Callable[[], Awaitable[Descriptor | int | None]]
 
 
 class Rights:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import IO
 
@@ -14,8 +13,6 @@ from squashproxy.server.bodies import Body
 from squashproxy.server.ranges import Part
 from squashproxy.server.workers import Workers
 
-_PIECE = 256 << 10
-
 
 async def send_body(
     request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Workers
@@ -24,7 +21,7 @@ async def send_body(
 
     Then the connection is cut, so that what was sent is not taken for the whole.
     """
-    if body.path is not None:
+    if body.path is not None and not request.secure:
         await _send_file(request, response, body.path, part, files)
         return None
     await response.prepare(request)
@@ -42,30 +39,16 @@ async def send_body(
 async def _send_file(
     request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Workers
 ) -> None:
-    """Let the system send it: no byte passes through this process, unless TLS wants to see it."""
+    """Let the system send it: no byte passes through this process."""
     file: IO[bytes] = await files.run(path.open, "rb")
     try:
         await response.prepare(request)
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client left")
-        if transport.get_extra_info("sslcontext") is not None:
-            await _write_file(response, file.fileno(), part, files)
-        elif part.length:
+        if part.length:
             loop = asyncio.get_running_loop()
             await loop.sendfile(transport, file, part.start, part.length)
         await response.write_eof()
     finally:
         await files.run(file.close)
-
-
-async def _write_file(
-    response: web.StreamResponse, descriptor: int, part: Part, files: Workers
-) -> None:
-    position, end = part.start, part.start + part.length
-    while position < end:
-        data = await files.run(os.pread, descriptor, min(_PIECE, end - position), position)
-        if not data:
-            raise ConnectionAbortedError("the file was cut while it was sent")
-        position += len(data)
-        await response.write(data)

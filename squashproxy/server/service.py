@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 from squashproxy.config.configuration import Configuration
@@ -40,7 +39,7 @@ from squashproxy.server.squashing import Squasher
 from squashproxy.server.status import Status
 from squashproxy.server.tagbook import Freshness, TagBook
 from squashproxy.server.tools import Tools
-from squashproxy.server.upstreams import Upstreams
+from squashproxy.server.upstreams import Upstreams, quick_options
 from squashproxy.server.warming import Warming
 from squashproxy.server.workers import Workers
 from squashproxy.store.base import SquashRecord, Store
@@ -50,7 +49,6 @@ from squashproxy.store.registry import RegistryStore
 _LOG = logging.getLogger("squashproxy.server")
 _TRIM_SECONDS = 5.0
 _REMEMBERED = 1000
-_QUICK_SECONDS = 10.0
 
 
 class Service:
@@ -252,10 +250,9 @@ def open_store(
     if store.registry.host in settings.upstreams:
         below = f"{store.registry} is below the upstream {store.registry.host}"
         raise UsageError(f"{below}; what is squashed would be squashed again")
-    quick = replace(options, retries=1, longest_wait=1.0, timeout=_QUICK_SECONDS)
     return RegistryStore(
         RegistryClient(options, environ=environ),
-        RegistryClient(quick, environ=environ),
+        RegistryClient(quick_options(options), environ=environ),
         store.registry,
     )
 

@@ -13,10 +13,7 @@ _MOST_RESULTS = 100_000
 
 
 class Shelf:
-    """Manifests by repository, and what sources were squashed to; emptied where the store changed.
-
-    Manifests of originals stay: they do not depend on the store.
-    """
+    """Manifests by repository, and what sources were squashed to; emptied as the store changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 from squashproxy.digest import Digest
 from squashproxy.errors import Denied, SquashproxyError
@@ -48,8 +49,8 @@ class Squasher:
                 source,
                 sink,
                 options,
-                open_source=lambda at: self._open(self._upstreams.client(asker), at),
-                peek_source=lambda at: self._open(self._upstreams.quick_client(asker), at),
+                open_source=partial(self._open, self._upstreams.client(asker)),
+                peek_source=partial(self._open, self._upstreams.quick_client(asker)),
                 observer=observer,
                 clock=time.monotonic,
             )
@@ -63,8 +64,8 @@ class Squasher:
             self._source(asker, key),
             None,
             options,
-            open_source=lambda at: self._open(self._upstreams.client(asker), at),
-            peek_source=lambda at: self._open(self._upstreams.quick_client(asker), at),
+            open_source=partial(self._open, self._upstreams.client(asker)),
+            peek_source=partial(self._open, self._upstreams.quick_client(asker)),
             observer=SilentObserver(),
         )
 

@@ -9,11 +9,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
+from squashproxy.digest import Digest
 from squashproxy.errors import (
     ServerFault,
     SquashproxyError,
@@ -60,8 +60,7 @@ FailureListener = Callable[[str, SquashproxyError], None]
 class Upstreams:
     """The allow-list, with a client for each asker.
 
-    `common` is what all clients share; hosts outside of `urls` are not asked by anything here.
-    `on_failure` hears of every failed call, `on_bytes` of bytes that were fetched.
+    `common` is what all clients share; `on_failure` hears of every failed call.
     """
 
     def __init__(
@@ -88,23 +87,19 @@ class Upstreams:
 
     def find_manifest(self, asker: Asker, name: Repository, selector: str) -> Descriptor | None:
         """What a tag or digest points to, soon or not at all: one HEAD, with short time-outs."""
-        remote = self._clients_of(asker).quick.repository(name)
-        return self._ask(asker, name.host, lambda: remote.find_manifest(selector))
+        return self._ask(asker, name, lambda remote: remote.find_manifest(selector))
 
     def get_manifest(self, asker: Asker, name: Repository, selector: str) -> RawManifest:
         """A manifest, soon or not at all."""
-        remote = self._clients_of(asker).quick.repository(name)
-        return self._ask(asker, name.host, lambda: remote.get_manifest(selector))
+        return self._ask(asker, name, lambda remote: remote.get_manifest(selector))
 
-    def find_blob(self, asker: Asker, name: Repository, digest: str) -> int | None:
+    def find_blob(self, asker: Asker, name: Repository, digest: Digest) -> int | None:
         """The size of a blob in bytes, soon or not at all."""
-        remote = self._clients_of(asker).quick.repository(name)
-        return self._ask(asker, name.host, lambda: remote.find_blob(digest))  # type: ignore[arg-type]
+        return self._ask(asker, name, lambda remote: remote.find_blob(digest))
 
     def list_tags(self, asker: Asker, name: Repository) -> list[str]:
         """All tags of a repository."""
-        remote = self._clients_of(asker).quick.repository(name)
-        return self._ask(asker, name.host, lambda: list(remote.iter_tags()))
+        return self._ask(asker, name, lambda remote: list(remote.iter_tags()))
 
     def remote(self, asker: Asker, name: Repository) -> RemoteRepository:
         """The repository for work that takes its time, with retries."""
@@ -126,14 +121,14 @@ class Upstreams:
         for both in clients:
             both.close()
 
-    def _ask(self, asker: Asker, host: str, call: Callable[[], T]) -> T:
-        self._check_pause(asker, host)
+    def _ask(self, asker: Asker, name: Repository, call: Callable[[RemoteRepository], T]) -> T:
+        self._check_pause(asker, name.host)
         try:
-            answer = call()
+            answer = call(self._clients_of(asker).quick.repository(name))
         except SquashproxyError as error:
-            self._note_failure(asker, host, error)
+            self._note_failure(asker, name.host, error)
             raise
-        self._note(host, health=Health.UP, until=None)
+        self._note(name.host, health=Health.UP, until=None)
         return answer
 
     def _check_pause(self, asker: Asker, host: str) -> None:
@@ -191,10 +186,9 @@ class Upstreams:
             logins = {host: login for host in self.hosts if (login := _login_for(asker, host))}
             options = replace(options, authfile=None, logins=logins)
             environ = _network_of(environ)
-        quick = replace(options, retries=1, longest_wait=1.0, timeout=_QUICK_SECONDS)
         return _Clients(
             RegistryClient(options, environ=environ, listener=self._hear),
-            RegistryClient(quick, environ=environ, listener=self._hear),
+            RegistryClient(quick_options(options), environ=environ, listener=self._hear),
         )
 
 
@@ -204,8 +198,13 @@ class _Clients:
     quick: RegistryClient
 
     def close(self) -> None:
-        with closing(self.patient), closing(self.quick):
-            pass
+        self.patient.close()
+        self.quick.close()
+
+
+def quick_options(options: ClientOptions) -> ClientOptions:
+    """The same for questions that somebody waits for: answered soon, or not at all."""
+    return replace(options, retries=1, longest_wait=1.0, timeout=_QUICK_SECONDS)
 
 
 def _login_for(asker: Asker, host: str) -> tuple[str, str] | None:

@@ -50,18 +50,14 @@ class Warming:
 
     async def warm(self, asker: Asker, image: Reference) -> Warmed:
         """Begin to squash an image, if that was not done before. Raises SquashproxyError."""
-        if image.tag is None:
-            raise UsageError(f"{image} names no tag; digests are handed out as they are")
-        begun = await self._manifests.begin(asker, image.repository, image.tag)
+        begun = await self._manifests.begin(asker, image.repository, _tag_of(image))
         if isinstance(begun, Job):
             return Warmed(str(image), job=begun)
         return Warmed(str(image), digest=begun)
 
     async def estimate(self, asker: Asker, image: Reference) -> Json:
         """What squashing an image would save, in bytes; reads all layers, keeps nothing."""
-        if image.tag is None:
-            raise UsageError(f"{image} names no tag; digests are handed out as they are")
-        key, options = await self._manifests.key_of(asker, image.repository, image.tag)
+        key, options = await self._manifests.key_of(asker, image.repository, _tag_of(image))
         plan = await self._estimates.run(self._tools.squasher.estimate, asker, key, options)
         return _estimate(str(image), plan)
 
@@ -86,6 +82,12 @@ class Warming:
                 await asyncio.shield(warmed.job.result)
         except SquashproxyError as error:
             self._on_warning(str(image), f"could not be warmed: {error}")
+
+
+def _tag_of(image: Reference) -> str:
+    if image.tag is None:
+        raise UsageError(f"{image} names no tag; digests are handed out as they are")
+    return image.tag
 
 
 def _estimate(image: str, plan: PlanResult) -> Json:

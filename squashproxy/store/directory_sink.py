@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError
+from squashproxy.digest import Chunk, Digest, Hasher, check_written
+from squashproxy.errors import ArchiveError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
@@ -77,11 +77,7 @@ class DirectorySink:
             for chunk in chunks:
                 hasher.update(chunk)
                 append(file.stream, chunk, "the store")
-            if digest not in (None, hasher.digest):
-                raise IntegrityError(
-                    f"a blob for {self.name} has the digest {hasher.digest} instead of {digest}; "
-                    "it was changed on its way"
-                )
+            check_written(hasher, digest, self.name)
             self._hold(hasher.digest)
             self._store.keep_file(file, self._key.repository, hasher.digest, hasher.size)
         return WrittenBlob(hasher.digest, hasher.size)

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from squashproxy.digest import Chunk, Digest, parse_digest
-from squashproxy.errors import FormatError, NotFound, SquashproxyError
+from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import OPTIONS, SOURCE
@@ -221,6 +221,6 @@ def _key_of(repository: Repository, raw: RawManifest) -> SquashKey | None:
     try:
         annotations = parse_manifest(raw, "a manifest in the store").annotations
         source = parse_digest(annotations.get(SOURCE, ""))
-    except (FormatError, SquashproxyError):
+    except SquashproxyError:
         return None
     return SquashKey(repository, source, annotations.get(OPTIONS, ""))

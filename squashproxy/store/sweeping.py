@@ -8,6 +8,7 @@ from pathlib import Path
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
 from squashproxy.store.ledger import Entry, Ledger
+from squashproxy.transports.layout import blob_path
 
 
 def sweep(root: Path, ledger: Ledger, now: float) -> None:
@@ -32,7 +33,7 @@ def sweep(root: Path, ledger: Ledger, now: float) -> None:
     for digest, entry in known.items():
         if digest in found and found[digest] != entry.size:
             with suppress(OSError):
-                _path(root, digest).unlink()
+                (root / blob_path(digest)).unlink()
 
 
 def _files(root: Path) -> dict[Digest, int]:
@@ -47,8 +48,3 @@ def _files(root: Path) -> dict[Digest, int]:
             continue
         found[digest] = path.stat().st_size
     return found
-
-
-def _path(root: Path, digest: Digest) -> Path:
-    algorithm, _, digits = digest.partition(":")
-    return root / "blobs" / algorithm / digits

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError, SquashproxyError, reason_of
+from squashproxy.digest import Chunk, Digest, Hasher, check_written
+from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
@@ -84,11 +84,7 @@ class LayoutSink(FiledSink):
             for chunk in chunks:
                 hasher.update(chunk)
                 self._write(file, chunk)
-            if digest not in (None, hasher.digest):
-                raise IntegrityError(
-                    f"a blob for {self.name} has the digest {hasher.digest} instead of {digest}; "
-                    "it was changed on its way"
-                )
+            check_written(hasher, digest, self.name)
             self._settle(file, self._root / blob_path(hasher.digest))
         return WrittenBlob(hasher.digest, hasher.size)
 

@@ -80,6 +80,20 @@ def test_bad_warms(served: Served, upstream: FakeRegistry, body: bytes, status: 
     assert answer.json()["errors"][0]["message"]
 
 
+def test_a_host_that_is_no_upstream_is_not_asked_by_any_name(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
+    section = settings(upstream, tmp_path)
+    section["serve"]["upstreams"] = {"docker.io": {"url": upstream.url}}
+    app().push(upstream, "team/app", "1")
+    with run_serve(section) as served:
+        old = served.post("/api/v1/warm", json={"image": "registry.hub.docker.com/team/app:1"})
+        assert (old.status_code, old.json()["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
+        known = served.post("/api/v1/warm", json={"image": "index.docker.io/team/app:1"})
+        assert known.status_code == 202
+        wait_until_idle(served)
+
+
 def test_other_sites_pages_may_not_warm(served: Served, upstream: FakeRegistry) -> None:
     app().push(upstream, "app", "1")
     evil = {"Origin": "http://evil.example"}
