@@ -10,7 +10,7 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
 from squashproxy.server.workers import Workers
-from squashproxy.store.base import KeptBlob, SquashKey, Store, Vouch
+from squashproxy.store.base import KeptBlob, KnownTag, SquashKey, Store, Vouch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,43 +23,51 @@ class Keeper:
     """
 
     def __init__(self, store: Store, on_trouble: Callable[[str], None]) -> None:
-        self.store = store
+        self._store = store
         self.workers = Workers(16, "squashproxy-store")
         self._on_trouble = on_trouble
 
     async def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
         """A manifest of the repository."""
-        return await self._ask(self.store.find_manifest, repository, digest)
+        return await self._ask(self._store.find_manifest, repository, digest)
 
     async def find_blob(self, repository: Repository, digest: Digest) -> KeptBlob | None:
         """A blob of the repository."""
-        return await self._ask(self.store.find_blob, repository, digest)
+        return await self._ask(self._store.find_blob, repository, digest)
 
     async def adopt_blob(
         self, repository: Repository, digest: Digest, is_upstream: Vouch
     ) -> KeptBlob | None:
         """A blob that another repository of the same host brought."""
-        return await self._ask(self.store.adopt_blob, repository, digest, is_upstream)
+        return await self._ask(self._store.adopt_blob, repository, digest, is_upstream)
+
+    async def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
+        """What a tag was last known to point to."""
+        return await self._ask(self._store.find_tag, repository, tag)
+
+    async def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
+        """Remember what a tag points to."""
+        await self._ask(self._store.keep_tag, repository, tag, known)
 
     async def find_squashed(self, key: SquashKey) -> Digest | None:
         """The squashed image of a source."""
-        return await self._ask(self.store.find_squashed, key)
+        return await self._ask(self._store.find_squashed, key)
 
     async def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
         """From what a squashed image was made."""
-        return await self._ask(self.store.find_key, repository, result)
+        return await self._ask(self._store.find_key, repository, result)
 
     async def find_source(self, repository: Repository) -> Digest | None:
         """Any source that was squashed from the repository."""
-        return await self._ask(self.store.find_source, repository)
+        return await self._ask(self._store.find_source, repository)
 
     async def keep_manifest(self, repository: Repository, raw: RawManifest) -> None:
         """Keep an original."""
-        await self._ask(self.store.keep_manifest, repository, raw)
+        await self._ask(self._store.keep_manifest, repository, raw)
 
     async def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
         """Let the store's own names follow a tag."""
-        await self._ask(self.store.name_image, repository, tag, result)
+        await self._ask(self._store.name_image, repository, tag, result)
 
     def close(self) -> None:
         """Take nothing more."""

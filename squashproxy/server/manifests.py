@@ -16,12 +16,16 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Repository
 from squashproxy.server.accepting import accepts
 from squashproxy.server.askers import Asker
+from squashproxy.server.bounded import Bounded
 from squashproxy.server.flights import Flights
 from squashproxy.server.jobs import Job, TooManyJobs
 from squashproxy.server.outcome import Found, Origin
 from squashproxy.server.refusals import unavailable
+from squashproxy.server.rules import Recipe
 from squashproxy.server.tools import Tools
 from squashproxy.store.base import KnownTag, SquashKey
+
+_MOST_NAMED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +54,16 @@ class Manifests:
         self._first_pull = first_pull
         self._on_warning = on_warning
         self._flights: Flights[tuple[Asker, Repository, Digest], RawManifest] = Flights()
-        self._named: set[tuple[Repository, str, Digest]] = set()
+        self._named: Bounded[tuple[Repository, str], Digest] = Bounded(_MOST_NAMED)
 
     def find_now(self, wanted: Wanted, tag: str) -> Found | None:
         """The squashed image of a tag where all is known, without waiting for anything."""
         tools = self._tools
-        options = tools.rules.find(wanted.repository)
+        recipe = tools.rules.find(wanted.repository)
         known = tools.tags.find_fresh(wanted.asker, wanted.repository, tag)
-        if options is None or known is None:
+        if recipe is None or known is None:
             return None
-        key = self._key(wanted.repository, known.source.digest, options)
+        key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         result = tools.shelf.find_result(key)
         raw = None if result is None else tools.shelf.find_manifest(wanted.repository, result)
         if raw is None or not accepts(wanted.accept, raw.media_type):
@@ -77,10 +81,10 @@ class Manifests:
         """
         deadline = time.monotonic() + self._first_pull.wait
         known = await self._tools.tags.resolve(wanted.asker, wanted.repository, tag)
-        options = self._tools.rules.find(wanted.repository)
-        if options is None:
+        recipe = self._tools.rules.find(wanted.repository)
+        if recipe is None:
             return await self.by_digest(wanted, known.source.digest)
-        found = await self._squashed(wanted, tag, known, options, deadline)
+        found = await self._squashed(wanted, tag, known, recipe, deadline)
         if found is not None and accepts(wanted.accept, found.descriptor.media_type):
             return found
         if self._first_pull.then is Fallback.ERROR and found is None:
@@ -111,33 +115,34 @@ class Manifests:
         None where no rule squashes it. Raises SquashproxyError.
         """
         known = await self._tools.tags.resolve(asker, repository, tag)
-        options = self._tools.rules.find(repository)
-        if options is None:
+        recipe = self._tools.rules.find(repository)
+        if recipe is None:
             return None
-        key = self._key(repository, known.source.digest, options)
+        key = SquashKey(repository, known.source.digest, recipe.hash)
         result = await self._find_result(key)
-        return result or self._join(asker, key, options, f"{repository}:{tag}")
+        return result or self._join(asker, key, recipe.options, f"{repository}:{tag}")
 
     async def key_of(
         self, asker: Asker, repository: Repository, tag: str
     ) -> tuple[SquashKey, CopyOptions]:
         """What a tag would be squashed from, and how; without a rule, with the usual options."""
         known = await self._tools.tags.resolve(asker, repository, tag)
-        options = self._tools.rules.find(repository) or CopyOptions()
+        recipe = self._tools.rules.find(repository)
+        options = CopyOptions() if recipe is None else recipe.options
         return SquashKey(repository, known.source.digest, ""), options
 
     async def _squashed(
-        self, wanted: Wanted, tag: str, known: KnownTag, options: CopyOptions, deadline: float
+        self, wanted: Wanted, tag: str, known: KnownTag, recipe: Recipe, deadline: float
     ) -> Found | None:
         """The squashed image, None where it cannot be had in time."""
-        key = self._key(wanted.repository, known.source.digest, options)
+        key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         image = f"{wanted.repository}:{tag}"
         origin = Origin.CACHED
         try:
-            result = await self._find_result(key) or self._tools.shelf.find_result(key)
+            result = await self._find_result(key)
             if result is None:
                 origin = Origin.SQUASHED
-                job = self._join(wanted.asker, key, options, image)
+                job = self._join(wanted.asker, key, recipe.options, image)
                 result = await job.wait(self._patience(job, deadline))
         except TooManyJobs as error:
             self._on_warning(image, str(error))
@@ -160,10 +165,9 @@ class Manifests:
         return min(by_job, deadline - time.monotonic())
 
     async def _find_result(self, key: SquashKey) -> Digest | None:
-        found = self._tools.shelf.find_result(key)
-        if found is None:
-            found = await self._tools.keeper.find_squashed(key)
-        return found
+        """The result as the shelf or the store know it; a job may end while the store is asked."""
+        shelf, keeper = self._tools.shelf, self._tools.keeper
+        return shelf.find_result(key) or await keeper.find_squashed(key) or shelf.find_result(key)
 
     def _join(self, asker: Asker, key: SquashKey, options: CopyOptions, image: str) -> Job:
         squasher = self._tools.squasher
@@ -176,12 +180,9 @@ class Manifests:
 
     async def _name(self, repository: Repository, tag: str, result: Digest) -> None:
         """Let the store's own names follow the tag; that this fails, spoils no pull."""
-        if (repository, tag, result) in self._named:
-            return
-        if len(self._named) > 100_000:
-            self._named.clear()
-        await self._tools.keeper.name_image(repository, tag, result)
-        self._named.add((repository, tag, result))
+        if self._named.find((repository, tag)) != result:
+            await self._tools.keeper.name_image(repository, tag, result)
+            self._named[repository, tag] = result
 
     async def _kept(self, repository: Repository, digest: Digest) -> RawManifest | None:
         shelf = self._tools.shelf
@@ -194,12 +195,12 @@ class Manifests:
 
     async def _made_again(self, wanted: Wanted, digest: Digest) -> Found | None:
         """A squashed image that is known but not kept."""
-        options = self._tools.rules.find(wanted.repository)
+        recipe = self._tools.rules.find(wanted.repository)
         key = await self._tools.keeper.find_key(wanted.repository, digest)
-        if options is None or key is None or key.options != self._tools.rules.hash_of(options):
+        if recipe is None or key is None or key.options != recipe.hash:
             return None
         try:
-            job = self._join(wanted.asker, key, options, f"{wanted.repository}@{digest}")
+            job = self._join(wanted.asker, key, recipe.options, f"{wanted.repository}@{digest}")
             result = await job.wait(self._first_pull.wait)
         except SquashproxyError as error:
             self._on_warning(f"{wanted.repository}@{digest}", f"could not be made again: {error}")
@@ -226,9 +227,6 @@ class Manifests:
         tools.shelf.put_manifest(repository, digest, raw)
         await tools.keeper.keep_manifest(repository, raw)
         return raw
-
-    def _key(self, repository: Repository, source: Digest, options: CopyOptions) -> SquashKey:
-        return SquashKey(repository, source, self._tools.rules.hash_of(options))
 
 
 def _found(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from squashproxy.digest import Digest, parse_digest
@@ -27,6 +29,7 @@ from squashproxy.server.tools import Tools
 _SOURCE = "X-Squashproxy-Source"
 _MADE_FROM = "X-Squashproxy-Source-Digest"
 _VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+_JSON = {"Content-Type": "application/json"}
 _UNKNOWN = {Kind.MANIFEST: refusals.MANIFEST_UNKNOWN, Kind.BLOB: refusals.BLOB_UNKNOWN}
 
 
@@ -63,20 +66,14 @@ class PullApi:
         facts.user = asker.name
         if route.kind is Kind.BASE:
             self._gate.check_login(asker)
-            return web.Response(
-                body=b"{}", headers={**_VERSION, "Content-Type": "application/json"}
-            )
-        namespace = request.query.get("ns") if "?" in request.raw_path else None
-        repository = self._names.find(route.name, namespace)
+            return web.Response(body=b"{}", headers={**_VERSION, **_JSON})
+        repository = self._names.find(route.name, _namespace(request))
         check_read(self._gate, asker, repository)
         try:
-            response = await self._answer(request, route, asker, repository, facts)
+            return await self._answer(request, route, asker, repository, facts)
         except SquashproxyError as error:
             unknown = _UNKNOWN.get(route.kind, refusals.NAME_UNKNOWN)
             raise refusal_of(error, unknown, challenges=self._gate.challenges) from error
-        if namespace is not None and not response.prepared:
-            response.headers["OCI-Namespace"] = namespace
-        return response
 
     async def _answer(
         self,
@@ -94,7 +91,8 @@ class PullApi:
             return await self._tags(request, route.name, asker, repository)
         _digest(route.selector)
         await self._admission.check(asker, repository)
-        return web.Response(body=empty_referrers(), headers={**_VERSION, "Content-Type": OCI_INDEX})
+        headers = {**_common(request), "Content-Type": OCI_INDEX}
+        return web.Response(body=empty_referrers(), headers=headers)
 
     async def _manifest(
         self,
@@ -116,7 +114,7 @@ class PullApi:
             found = known or await self._manifests.by_tag(wanted, selector)
         facts.outcome = found.origin.value
         self._note_use(found)
-        return _manifest_response(found)
+        return _manifest_response(found, _common(request))
 
     def _note_use(self, found: Found) -> None:
         self._tools.uses[found.descriptor.digest] = self._tools.clock()
@@ -147,16 +145,13 @@ class PullApi:
         self, request: web.BaseRequest, digest: Digest, found: Sized, facts: Facts
     ) -> web.StreamResponse:
         headers = {
-            **_VERSION,
+            **_common(request),
             "Content-Type": "application/octet-stream",
             "Docker-Content-Digest": digest,
             "ETag": f'"{digest}"',
             "Accept-Ranges": "bytes",
             _SOURCE: found.origin.value,
         }
-        namespace = request.query.get("ns")
-        if namespace is not None:
-            headers["OCI-Namespace"] = namespace
         if request.method == "HEAD" or found.body is None:
             headers["Content-Length"] = str(found.size)
             return web.Response(headers=headers)
@@ -185,18 +180,29 @@ class PullApi:
         tags = await tools.asked.run(tools.upstreams.list_tags, asker, repository)
         tools.rights.grant(asker, repository)
         page = page_of(name, tags, request.query.get("n"), request.query.get("last"))
-        headers = {**_VERSION, "Content-Type": "application/json"}
+        headers = {**_common(request), **_JSON}
         if page.next_path is not None:
-            namespace = request.query.get("ns")
+            namespace = _namespace(request)
             more = f"&ns={namespace}" if namespace is not None else ""
             headers["Link"] = f'<{page.next_path}{more}>; rel="next"'
         return web.Response(body=page.body, headers=headers)
 
 
-def _manifest_response(found: Found) -> web.Response:
+def _namespace(request: web.BaseRequest) -> str | None:
+    """The upstream that a mirror is told."""
+    return request.query.get("ns") if "?" in request.raw_path else None
+
+
+def _common(request: web.BaseRequest) -> dict[str, str]:
+    """The headers of every answer about a repository."""
+    namespace = _namespace(request)
+    return dict(_VERSION) if namespace is None else {**_VERSION, "OCI-Namespace": namespace}
+
+
+def _manifest_response(found: Found, common: Mapping[str, str]) -> web.Response:
     descriptor = found.descriptor
     headers = {
-        **_VERSION,
+        **common,
         "Content-Type": descriptor.media_type,
         "Docker-Content-Digest": descriptor.digest,
         "ETag": f'"{descriptor.digest}"',

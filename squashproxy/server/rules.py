@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from squashproxy.config.serve import Rule, ServeLimits
@@ -11,39 +12,34 @@ from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How images are squashed; `hash` is that of the options, made once."""
+
+    options: CopyOptions
+    hash: str
+
+
 class Rules:
     """The first rule that matches decides; where none does, images are handed out as they are."""
 
     def __init__(self, rules: Sequence[Rule], limits: ServeLimits) -> None:
-        self._rules = [(rule.match, _options_of(rule, limits)) for rule in rules]
-        self._hashes = {id(options): options_hash(options) for _, options in self._rules if options}
-        self._found: dict[Repository, CopyOptions | None] = {}
+        self._rules = [(rule.match, _recipe_of(rule, limits)) for rule in rules]
 
-    def find(self, repository: Repository) -> CopyOptions | None:
+    def find(self, repository: Repository) -> Recipe | None:
         """How the images of a repository are squashed, None where they are not."""
-        if repository not in self._found:
-            if len(self._found) > 10_000:
-                self._found.clear()
-            self._found[repository] = self._look_up(repository)
-        return self._found[repository]
-
-    def hash_of(self, options: CopyOptions) -> str:
-        """The hash of the options of a rule; see `options_hash`."""
-        return self._hashes[id(options)]
-
-    def _look_up(self, repository: Repository) -> CopyOptions | None:
         name = str(repository)
-        for glob, options in self._rules:
+        for glob, recipe in self._rules:
             if fnmatchcase(name, glob):
-                return options
+                return recipe
         return None
 
 
-def _options_of(rule: Rule, limits: ServeLimits) -> CopyOptions | None:
+def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
     if not rule.squash:
         return None
     usual = Limits()
-    return CopyOptions(
+    options = CopyOptions(
         base=rule.base,
         platforms=rule.platforms,
         compression=rule.compression,
@@ -54,3 +50,4 @@ def _options_of(rule: Rule, limits: ServeLimits) -> CopyOptions | None:
             ratio=limits.max_ratio,
         ),
     )
+    return Recipe(options, options_hash(options))

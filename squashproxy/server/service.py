@@ -128,16 +128,17 @@ class Service:
         rights = Rights()
         stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
+        keeper = Keeper(self._store, lambda sentence: self._warn("the store", sentence))
         return Tools(
             upstreams=self._upstreams,
             store=self._store,
             shelf=Shelf(self._store),
-            tags=TagBook(self._upstreams, self._store, rights, freshness, self.metrics.count_stale),
+            tags=TagBook(self._upstreams, keeper, rights, freshness, self.metrics.count_stale),
             rights=rights,
             rules=Rules(settings.rules, settings.limits),
             jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
-            keeper=Keeper(self._store, lambda sentence: self._warn("the store", sentence)),
+            keeper=keeper,
             asked=Workers(64, "squashproxy-ask"),
             uses={},
         )

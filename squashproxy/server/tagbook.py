@@ -13,10 +13,11 @@ from squashproxy.reference import Repository
 from squashproxy.server.askers import Asker
 from squashproxy.server.bounded import Bounded
 from squashproxy.server.flights import Flights
+from squashproxy.server.keeper import Keeper
 from squashproxy.server.rights import Rights
 from squashproxy.server.upstreams import Upstreams
 from squashproxy.server.workers import Workers
-from squashproxy.store.base import KnownTag, Store
+from squashproxy.store.base import KnownTag
 
 _MOST = 100_000
 PATIENCE = 10.0
@@ -49,7 +50,7 @@ class TagBook:
     def __init__(
         self,
         upstreams: Upstreams,
-        store: Store,
+        keeper: Keeper,
         rights: Rights,
         freshness: Freshness,
         on_stale: Callable[[str], None],
@@ -57,7 +58,7 @@ class TagBook:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._upstreams = upstreams
-        self._store = store
+        self._keeper = keeper
         self._rights = rights
         self._freshness = freshness
         self._on_stale = on_stale
@@ -65,7 +66,6 @@ class TagBook:
         self._entries: Bounded[Key, _Entry] = Bounded(_MOST)
         self._flights: Flights[tuple[Key, Asker], KnownTag] = Flights()
         self._workers = Workers(64, "squashproxy-tags")
-        self._notes = Workers(4, "squashproxy-notes")
 
     def find_fresh(self, asker: Asker, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag points to, where nobody need be asked. Raises what was answered lately."""
@@ -92,7 +92,6 @@ class TagBook:
     def close(self) -> None:
         """Take nothing more."""
         self._workers.close()
-        self._notes.close()
 
     async def _ask(self, asker: Asker, key: Key) -> KnownTag:
         repository, tag = key
@@ -103,7 +102,7 @@ class TagBook:
         self._rights.grant(asker, repository)
         known = KnownTag(found, self._clock())
         self._entries[key] = _Entry(self._clock() + self._freshness.tag_ttl, known)
-        await self._notes.run(self._note, key, known)
+        await self._keeper.keep_tag(*key, known)
         return known
 
     async def _head(self, asker: Asker, repository: Repository, tag: str) -> Descriptor:
@@ -121,12 +120,6 @@ class TagBook:
         if found is None:
             raise NotFound(f"{repository} has no tag {tag}", status=404)
         return found
-
-    def _note(self, key: Key, known: KnownTag) -> None:
-        try:
-            self._store.keep_tag(*key, known)
-        except SquashproxyError:
-            return
 
     async def _fall_back(self, asker: Asker, key: Key, error: SquashproxyError) -> KnownTag:
         """The last known image, where there is one that this asker may have.
@@ -150,7 +143,4 @@ class TagBook:
         entry = self._entries.find(key)
         if entry is not None and entry.known is not None:
             return entry.known
-        try:
-            return await self._notes.run(self._store.find_tag, *key)
-        except SquashproxyError:
-            return None
+        return await self._keeper.find_tag(*key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_a_tag_that_moved_is_squashed_anew_and_the_old_digest_stays(
         assert kept.headers["X-Squashproxy-Source"] == "cached"
         for layer in kept.json()["layers"]:
             assert served.blob("app", layer["digest"]).status_code == 200
+
+
+def test_the_store_s_names_follow_a_tag_that_moves_back(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
+    def named() -> str:
+        [entry] = json.loads((tmp_path / "store" / "index.json").read_text())["manifests"]
+        return str(entry["digest"])
+
+    with run_serve(settings(upstream, tmp_path, tag_ttl="50ms")) as served:
+        for seed in ("one", "two", "one"):
+            app(seed).push(upstream, "app", "1")
+            time.sleep(0.1)
+            digest = served.manifest("app", "1").headers["Docker-Content-Digest"]
+            assert named() == digest
 
 
 SILENCE = {

@@ -39,7 +39,7 @@ def render_page(result: PlanResult) -> str:
     return _template().render(
         result=result,
         charts=chart_data(result),
-        style=_read("page.css"),
+        style=_read("colors.css") + _read("page.css"),
         scripts=scripts,
         policy=_policy(scripts),
         version=__version__,

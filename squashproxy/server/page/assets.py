@@ -8,18 +8,20 @@ from functools import cache
 from importlib.resources import files
 
 _SELF = "squashproxy.server.page"
-_ECHARTS = "squashproxy.report.page"
+_REPORT = "squashproxy.report.page"
 _SCRIPT = "text/javascript; charset=utf-8"
+_STYLE = "text/css; charset=utf-8"
 _PLACES = {
     "/": (_SELF, "index.html", "text/html; charset=utf-8"),
-    "/assets/page.css": (_SELF, "page.css", "text/css; charset=utf-8"),
+    "/assets/colors.css": (_REPORT, "colors.css", _STYLE),
+    "/assets/page.css": (_SELF, "page.css", _STYLE),
     "/assets/page.js": (_SELF, "script/page.js", _SCRIPT),
     "/assets/status.js": (_SELF, "script/status.js", _SCRIPT),
     "/assets/words.js": (_SELF, "script/words.js", _SCRIPT),
     "/assets/parts.js": (_SELF, "script/parts.js", _SCRIPT),
     "/assets/images.js": (_SELF, "script/images.js", _SCRIPT),
     "/assets/charts.js": (_SELF, "script/charts.js", _SCRIPT),
-    "/assets/echarts.js": (_ECHARTS, "echarts/echarts.min.js", _SCRIPT),
+    "/assets/echarts.js": (_REPORT, "echarts/echarts.min.js", _SCRIPT),
 }
 
 POLICY = (
