@@ -24,6 +24,9 @@
     ├── BaseMismatch                 the base asked for is no prefix of the image's layers
     ├── LimitExceeded                a limit the user set (or the default) was passed
     ├── Ambiguous                    `--strict`: unpackers disagree about this layer
+    ├── PlanRefused                  a cleanup that would take away more than its rule allows
+    ├── PartlyFailed                 exit code 3: some of many failed, the report says which
+    ├── AllFailed                    all of them did
     ├── ReportLost                   the work is done, but its report could not be written
     └── StreamConsumed               a stream was read a second time: a bug in the caller
 
@@ -182,6 +185,20 @@ class LimitExceeded(SquashproxyError):
 
 class Ambiguous(SquashproxyError):
     """Unpackers disagree about a layer, and `--strict` was given."""
+
+
+class PlanRefused(SquashproxyError):
+    """A cleanup that would take away more than its rule allows; nothing was touched."""
+
+
+class PartlyFailed(SquashproxyError):
+    """Some of many failed; what failed was told."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class AllFailed(SquashproxyError):
+    """All of many failed; what failed was told."""
 
 
 class ReportLost(SquashproxyError):

@@ -36,6 +36,11 @@ from squashproxy.report.copying import show_copy
     help="Unpack source and result and compare them before the tag moves; exit code 4 if they "
     "differ.",
 )
+@click.option(
+    "--provenance",
+    is_flag=True,
+    help="Push an in-toto statement of where the image came from, as its referrer.",
+)
 @click.option("--force", is_flag=True, help="Squash even if the target is up to date.")
 @click.option("--no-clobber", is_flag=True, help="Leave a tag that exists alone.")
 @click.option(

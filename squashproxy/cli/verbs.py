@@ -21,6 +21,8 @@ VERBS = {
     "copy": Verb("squashproxy.cli.copy:copy", "Squash an image on its way to another place."),
     "plan": Verb("squashproxy.cli.plan:plan", "Show what a copy would do; move nothing."),
     "verify": Verb("squashproxy.cli.verify:verify", "Compare what two images unpack to."),
+    "promote": Verb("squashproxy.cli.promote:promote", "Promote images by rule."),
+    "cleanup": Verb("squashproxy.cli.cleanup:cleanup", "Delete or squash old images by rule."),
     "serve": Verb("squashproxy.cli.serve:serve", "Serve squashed images, squashed on pull."),
     "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),
     "inspect": Verb("squashproxy.cli.inspect:inspect", "Show an image's platforms and layers."),

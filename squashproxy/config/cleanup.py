@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated
 
 from pydantic import Field
 
-from squashproxy.config.forms import Cron, Duration, FileName
+from squashproxy.config.forms import (
+    Base,
+    Compressing,
+    Cron,
+    Duration,
+    Expression,
+    FileName,
+    Interval,
+    NamePattern,
+    Range,
+    Zone,
+)
 from squashproxy.config.promote import Count, Name
 from squashproxy.config.section import Section
+from squashproxy.config.timing import timetable_of
+from squashproxy.pipeline.options import BaseChoice, CompressionChoice
+from squashproxy.schedule.times import Timetable
+from squashproxy.selection.patterns import parse_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates(Section):
+    """The tags that a rule is about; all others stay."""
+
+    include: tuple[NamePattern, ...] = (parse_pattern("*"),)
+    exclude: tuple[NamePattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Keep(Section):
-    """What stays, whatever else is said."""
+    """What stays, whatever else is said: a tag that passes any one of these."""
 
-    tags: tuple[str, ...] = ()
+    tags: tuple[NamePattern, ...] = ()
+    semver: Range | None = None
     newest: Count | None = None
+    """So many by the date of the image; in each group, where there is `group`."""
+    group: Expression | None = None
+    """A regular expression with a group, whose text sorts tags: `^(.*)-[0-9]+$`."""
     younger_than: Duration | None = None
+    """By the date of the image."""
+    pushed_within: Duration | None = None
+    """Where the registry tells when it came: Google's and Harbor do."""
+    pulled_within: Duration | None = None
+    """Where the registry tells: Harbor does."""
     in_use: tuple[FileName, ...] = ()
-    """Files that name images, such as what `kubectl get pods -o json` writes."""
+    """Files that name images: one a line, or what `kubectl get pods -A -o json` writes."""
+
+    @property
+    def keeps_anything(self) -> bool:
+        """Whether any tag can pass."""
+        return self != Keep(group=self.group)
 
 
 @dataclass(frozen=True, slots=True)
 class Untagged(Section):
-    """Manifests without a tag."""
+    """Manifests that lost their tag; they go so long after that was seen first."""
 
     older_than: Duration
 
@@ -45,9 +82,21 @@ class CleanupRule(Section):
     name: Name
     repositories: Annotated[tuple[Name, ...], Field(min_length=1)]
     action: Action
+    tags: Candidates = Candidates()
     keep: Keep = Keep()
     untagged: Untagged | None = None
+    base: Base = field(default_factory=BaseChoice)
+    """For squash: as `copy --base`."""
+    compression: Compressing = field(default_factory=CompressionChoice)
+    """For squash: as `copy --compression`."""
     schedule: Cron | None = None
-    every: Duration | None = None
+    every: Interval | None = None
+    timezone: Zone | None = None
+    jitter: Duration = 0.0
     max_deletions: Count | None = None
-    """A plan above it is refused."""
+    """A plan that takes more tags and manifests away is refused."""
+
+    @property
+    def timetable(self) -> Timetable | None:
+        """When it runs by itself."""
+        return timetable_of(self.schedule, self.every, self.timezone, self.jitter)

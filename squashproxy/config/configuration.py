@@ -64,3 +64,5 @@ class Configuration(Section):
     """Which old images are squashed or deleted."""
     serve: ServeSettings | None = None
     """The pull-through registry."""
+    state: FileName | None = None
+    """A folder for what runs remember: manifests, history, audit logs."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
 
-from squashproxy.errors import UsageError
+from squashproxy.errors import UsageError, reason_of
 
 Path = tuple[str | int, ...]
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?:file:([^}]+)\}|([A-Za-z_][A-Za-z0-9_]*)\})?")
+_MOST_SECRET = 64 << 10
 _MOST_DEPTH = 32
 _NO_ALIASES = "aliases (*NAME) are not read here; write it out again"
 _TOO_DEEP = "this is nested too deeply; nothing here needs that"
@@ -25,21 +27,70 @@ _PLAIN_TAGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The data of a file; `lines` are those of keys and items, from 1."""
+    """The data of a file, or of several; `places` are those of keys and items, as `FILE:LINE`."""
 
     name: str
     data: Any
-    lines: Mapping[Path, int]
+    places: Mapping[Path, str]
 
     def at(self, path: Path) -> str:
         """`FILE:LINE` of a part, or of the nearest part around it."""
-        while path and path not in self.lines:
+        while path and path not in self.places:
             path = path[:-1]
-        return f"{self.name}:{self.lines.get(path, 1)}"
+        return self.places.get(path, f"{self.name}:1")
 
 
-def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
+def merge_documents(name: str, documents: Sequence[Document]) -> Document:
+    """One document of several: mappings are joined, lists follow each other.
+
+    Raises UsageError for a value that stands in two of them.
+    """
+    merged = documents[0]
+    for other in documents[1:]:
+        merger = _Merger(merged, other)
+        data = merger.merge(merged.data, other.data, ())
+        merged = Document(name, data, {**merger.places, **merged.places})
+    return merged
+
+
+class _Merger:
+    def __init__(self, first: Document, second: Document) -> None:
+        self._first = first
+        self._second = second
+        self.places: dict[Path, str] = dict(second.places)
+
+    def merge(self, one: Any, other: Any, path: Path) -> Any:
+        if isinstance(one, dict) and isinstance(other, dict):
+            both = {
+                key: self.merge(one[key], other[key], (*path, key)) for key in one if key in other
+            }
+            return {**one, **other, **both}
+        if isinstance(one, list) and isinstance(other, list):
+            self._move(path, len(one))
+            return [*one, *other]
+        where = ".".join(map(str, path)) or "a value"
+        raise UsageError(
+            f"{self._second.at(path)}: {where} stands in {self._first.at(path)} too; leave one of "
+            "them out"
+        )
+
+    def _move(self, path: Path, offset: int) -> None:
+        """The items of a list stand behind those of the first file."""
+        depth = len(path)
+        items = [place for place in self.places if len(place) > depth and place[:depth] == path]
+        moved = {place: self.places.pop(place) for place in items}
+        for place, at in moved.items():
+            number = place[depth]
+            assert isinstance(number, int), "items of a list have numbers"
+            self.places[(*path, number + offset, *place[depth + 1 :])] = at
+
+
+def read_document(
+    text: str, name: str, environ: Mapping[str, str], folder: FilePath = FilePath()
+) -> Document:
     """Read YAML; `${NAME}` in a value comes from `environ`, `$${` is `${`.
+
+    `${file:PATH}` is what stands in a file, without the line's end; `folder` is where paths begin.
 
     Raises UsageError, with file and line, for what is no YAML, for keys that stand twice, for
     aliases, which make a little file large, and for variables that are not set.
@@ -50,7 +101,7 @@ def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
         node = loader.get_single_node()
         if node is None:
             raise UsageError(f"{name}:1: the file is empty; write a section such as `serve:`")
-        reader = _Reader(loader, name, environ)
+        reader = _Reader(loader, name, environ, folder)
         data = reader.read(node, ())
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the file, where a password may stand.
@@ -68,14 +119,18 @@ def read_document(text: str, name: str, environ: Mapping[str, str]) -> Document:
     finally:
         if loader is not None:
             loader.dispose()
-    return Document(name, data, reader.lines)
+    places = {path: f"{name}:{line}" for path, line in reader.lines.items()}
+    return Document(name, data, places)
 
 
 class _Reader:
-    def __init__(self, loader: yaml.SafeLoader, name: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, loader: yaml.SafeLoader, name: str, environ: Mapping[str, str], folder: FilePath
+    ) -> None:
         self._loader = loader
         self._name = name
         self._environ = environ
+        self._folder = folder
         self._seen: set[int] = set()
         self.lines: dict[Path, int] = {}
 
@@ -128,9 +183,11 @@ class _Reader:
 
     def _expand(self, text: str, line: int) -> str:
         def replaced(match: re.Match[str]) -> str:
-            name = match[1]
+            file, name = match.groups()
             if match[0] == "$${":
                 return "${"
+            if file is not None:
+                return self._content(file, line)
             if name is None:
                 raise self._wrong(line, "${ begins no ${NAME} here; write $${ for a plain ${")
             if name not in self._environ:
@@ -138,6 +195,20 @@ class _Reader:
             return self._environ[name]
 
         return _VARIABLE.sub(replaced, text)
+
+    def _content(self, file: str, line: int) -> str:
+        path = self._folder / file
+        try:
+            with path.open("rb") as opened:
+                data = opened.read(_MOST_SECRET + 1)
+            text = data.decode("utf-8")
+        except OSError as error:
+            raise self._wrong(line, f"{path} cannot be read: {reason_of(error)}") from error
+        except ValueError:
+            raise self._wrong(line, f"{path} cannot be read: it is no text in UTF-8") from None
+        if len(data) > _MOST_SECRET:
+            raise self._wrong(line, f"{path} has more than {_MOST_SECRET} bytes; that is no value")
+        return text.rstrip("\r\n")
 
     def _wrong(self, line: int, sentence: str) -> UsageError:
         return UsageError(f"{self._name}:{line}: {sentence}")

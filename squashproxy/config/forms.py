@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
@@ -19,11 +20,18 @@ from squashproxy.pipeline.options import (
     parse_base,
     parse_compression,
 )
-from squashproxy.reference import Reference, Repository, parse_reference, parse_repository
+from squashproxy.reference import (
+    Reference,
+    Repository,
+    check_tag,
+    parse_reference,
+    parse_repository,
+)
+from squashproxy.schedule.times import parse_cron, parse_zone
+from squashproxy.selection.patterns import Pattern, parse_expression, parse_pattern
+from squashproxy.selection.versions import VersionRange, parse_range
 
 T = TypeVar("T")
-_CRON = re.compile(r"[0-9A-Za-z*/,-]+")
-_CRON_FIELDS = 5
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:/\s]*):(?P<port>[0-9]{1,5})")
 _URL = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _FLAG = re.compile(r"^--[a-z]+ ")
@@ -107,11 +115,30 @@ def _parse_url(text: str) -> str:
     return match[0]
 
 
-def _parse_cron(text: str) -> str:
-    fields = text.split()
-    if len(fields) != _CRON_FIELDS or not all(_CRON.fullmatch(field) for field in fields):
-        raise ValueError(f"{text!r} is no schedule; write five fields as cron has them: 0 3 * * *")
-    return " ".join(fields)
+def _parse_pin(text: str) -> Reference:
+    found = parse_reference(text)
+    if found.digest is None or found.tag is not None:
+        raise ValueError(f"{text!r} is not pinned; write HOST/REPO@sha256:DIGEST")
+    return found
+
+
+def _parse_tag(text: str) -> str:
+    check_tag(text)
+    return text
+
+
+def _parse_group(text: str) -> re.Pattern[str]:
+    found = parse_expression(text)
+    if not found.groups:
+        raise ValueError(f"{text!r} has no group; put what sorts the tags in parentheses")
+    return found
+
+
+def _parse_web_address(text: str) -> str:
+    """The text is never told again, as it may hold a token."""
+    if _URL.match(text) is None or not text.isprintable() or " " in text:
+        raise ValueError("this is no address; write https://HOST/PATH")
+    return text
 
 
 def _in_folder(value: Any, info: ValidationInfo) -> Path:
@@ -150,7 +177,20 @@ Size = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "examples": ["500M", "50GiB"]}),
 ]
 Rate = Annotated[float, reads(parse_rate, int, float), _text(r"^[0-9.]+/(s|m|h)$", "50/s", "100/m")]
-Cron = Annotated[str, reads(_parse_cron), _text(r"^\S+( \S+){4}$", "*/15 * * * *")]
+Cron = Annotated[
+    str, reads(parse_cron), _text(r"^(@[a-z]+|\S+( +\S+){4})$", "*/15 * * * *", "0 3 * * mon-fri")
+]
+Zone = Annotated[ZoneInfo, reads(parse_zone), _text(".", "Europe/Berlin", "UTC")]
+NamePattern = Annotated[Pattern, reads(parse_pattern), _text(".", "v*", "/v[0-9]+/")]
+Expression = Annotated[re.Pattern[str], reads(_parse_group), _text(r"\(", "^(.*)-[0-9]+$")]
+Range = Annotated[VersionRange, reads(parse_range), _text(".", ">=1.2", "^1", ">=1.2 <2")]
+Tag = Annotated[str, reads(_parse_tag, int, float), _text(r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", "1.0")]
+PinnedImage = Annotated[
+    Reference, reads(_parse_pin), _text("@sha256:", "registry.example.com/app@sha256:...")
+]
+WebAddress = Annotated[
+    str, reads(_parse_web_address), _text("^https?://", "https://hooks.example.com/promoted")
+]
 Base = Annotated[
     BaseChoice,
     reads(_parse_base, int),

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated
 
 from pydantic import Field
 
-from squashproxy.config.forms import Base, Compressing, Cron, Duration, OnePlatform
+from squashproxy.config.forms import (
+    Base,
+    Compressing,
+    Cron,
+    Duration,
+    Interval,
+    NamePattern,
+    OnePlatform,
+    PinnedImage,
+    Range,
+    Tag,
+    Zone,
+)
+from squashproxy.config.hooks import Hooks
 from squashproxy.config.section import Section
+from squashproxy.config.timing import timetable_of
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
+from squashproxy.schedule.times import Timetable
+from squashproxy.selection.patterns import parse_pattern
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -18,37 +35,80 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, slots=True)
 class TagSelection(Section):
-    """Which tags: those that pass every condition."""
+    """Which tags: those that pass every condition. Patterns are globs, or /expressions/."""
 
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
-    semver: str | None = None
-    """As in `>=1.2`."""
+    include: tuple[NamePattern, ...] = (parse_pattern("*"),)
+    exclude: tuple[NamePattern, ...] = ()
+    semver: Range | None = None
+    """A range as npm writes them: `>=1.2`, `^1`, `>=1.2 <2`."""
     newest: Count | None = None
+    """Of the rest only so many, by the date of the image."""
     younger_than: Duration | None = None
+    older_than: Duration | None = None
 
 
 class OnExisting(Enum):
-    """What happens to a tag that is there."""
+    """What happens to a tag that is there and points to something else."""
 
     REPLACE = "replace"
     KEEP = "keep"
     BACKUP = "backup"
 
 
+class Signed(Enum):
+    """What happens to an image with signatures or attestations, which squashing makes invalid."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+    COPY = "copy"
+    """Copy the original and what refers to it, too, under a tag of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorDeletions(Section):
+    """Delete at the target what the source lost, of what this rule promoted; see cleanup."""
+
+    max_deletions: Count = 10
+
+
 @dataclass(frozen=True, slots=True)
 class PromoteRule(Section):
-    """From one repository, or a glob over some, to another."""
+    """From one repository, or a glob over some, to another; or a list of digests and tags."""
 
     name: Name
-    source: Annotated[Name, Field(validation_alias="from")]
     target: Annotated[Name, Field(validation_alias="to")]
-    """May hold `{repo}`."""
+    """May hold `{repo}`, `{path}`, `{name}`, and behind a colon `{tag}`."""
+    source: Annotated[Name | None, Field(validation_alias="from")] = None
+    """HOST/REPO, or HOST/GLOB where the registry lists its repositories."""
+    pins: Mapping[PinnedImage, Annotated[tuple[Tag, ...], Field(min_length=1)]] = field(
+        default_factory=dict
+    )
+    """HOST/REPO@DIGEST to tags: what release managers approved, in place of `from`."""
     tags: TagSelection = TagSelection()
     platforms: tuple[OnePlatform, ...] = ()
     base: Base = field(default_factory=BaseChoice)
-    base_repos: tuple[str, ...] = ()
+    base_repos: tuple[Name, ...] = ()
+    """Repositories of the target registry that hold bases; HOST may be left out."""
     compression: Compressing = field(default_factory=CompressionChoice)
-    schedule: Cron | None = None
-    every: Duration | None = None
+    strict: bool = False
+    verify: bool = False
+    """Unpack source and result and compare them before the tag moves."""
+    provenance: bool = False
+    """Push an in-toto statement as a referrer."""
+    signed: Signed = Signed.WARN
+    originals: Name = "{tag}-original"
+    """Where `signed: copy` puts the original."""
     on_existing: OnExisting = OnExisting.REPLACE
+    backup: Name = "{tag}-{digest}"
+    """Where `on_existing: backup` puts what was there."""
+    mirror_deletions: MirrorDeletions | None = None
+    hooks: Hooks = field(default_factory=Hooks)
+    schedule: Cron | None = None
+    every: Interval | None = None
+    timezone: Zone | None = None
+    jitter: Duration = 0.0
+
+    @property
+    def timetable(self) -> Timetable | None:
+        """When it runs by itself."""
+        return timetable_of(self.schedule, self.every, self.timezone, self.jitter)

@@ -18,8 +18,18 @@ _GIB = 1 << 30
 
 
 def summary_of(configuration: Configuration) -> list[tuple[str, str]]:
-    """What is served, as pairs of a key and what it says; one key may have several lines."""
-    return [] if configuration.serve is None else list(_of_serve(configuration.serve))
+    """What is done, as pairs of a key and what it says; one key may have several lines."""
+    return list(_all(configuration))
+
+
+def _all(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    for rule in configuration.promote:
+        source = rule.source or f"{len(rule.pins)} pinned"
+        yield "promote", f"{rule.name}: {source} to {rule.target}"
+    for each in configuration.cleanup:
+        yield "cleanup", f"{each.name}: {each.action.value} in {', '.join(each.repositories)}"
+    if configuration.serve is not None:
+        yield from _of_serve(configuration.serve)
 
 
 def _of_serve(serve: ServeSettings) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from squashproxy.pipeline.fit import check_fit, warn_of_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.pipeline.selection import becomes_single, select
 from squashproxy.pipeline.stamp import Stamp, options_hash
@@ -59,6 +60,28 @@ def copy_image(
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How source and target stand to each other, before anything is moved."""
+
+    source_digest: Digest
+    existing: Digest | None
+    up_to_date: bool
+
+
+def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) -> Standing:
+    """Whether a copy would have anything to do: a HEAD on each side, seldom more.
+
+    Raises SquashproxyError.
+    """
+    source_digest = source.find_digest()
+    existing = sink.find_manifest()
+    if existing is None or options.force:
+        return Standing(source_digest, existing, up_to_date=False)
+    fresh = Freshness(source, sink, source_digest, options).is_up_to_date(existing)
+    return Standing(source_digest, existing, fresh)
+
+
+@dataclass(frozen=True, slots=True)
 class _Done:
     source_digest: Digest
     digest: Digest
@@ -84,6 +107,9 @@ class _Job:
         final, platforms = self._copy_all(self.source.read_manifest(source_digest))
         if self.options.verify:
             self._prove(final, platforms)
+        if self.options.provenance:
+            making = Making(self.source, source_digest, final, platforms, self.options)
+            write_provenance(making, self.sink)
         if existing is not None and spare is not None and existing != final.digest:
             self.sink.write_manifest(self.sink.read_manifest(existing), spare)
         self.sink.publish(final)

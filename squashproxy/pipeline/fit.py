@@ -5,7 +5,7 @@ from __future__ import annotations
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer
-from squashproxy.transports.base import ImageSink
+from squashproxy.transports.base import ImageSink, ReferrerSink
 
 
 def check_fit(sink: ImageSink, options: CopyOptions) -> None:
@@ -19,6 +19,11 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
         raise UsageError(
             f"--verify reads the result before it is published, and {sink.name} cannot be read; "
             "write to a file, and pass that on"
+        )
+    if options.provenance and not isinstance(sink, ReferrerSink):
+        raise UsageError(
+            f"--provenance pushes a statement beside the image, and {sink.name} is in no registry; "
+            "leave it out"
         )
     if options.backup is not None and sink.tag is None:
         raise UsageError(

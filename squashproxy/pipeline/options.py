@@ -110,6 +110,7 @@ class CopyOptions:
     no_clobber: bool = False
     backup: str | None = None
     verify: bool = False
+    provenance: bool = False
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)

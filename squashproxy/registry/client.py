@@ -11,10 +11,20 @@ from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.registry import blobs, manifests, sessions, tags
+from squashproxy.registry import (
+    blobs,
+    catalog,
+    deletions,
+    harbor,
+    manifests,
+    referrers,
+    sessions,
+    tags,
+)
 from squashproxy.registry.calls import Caller
 from squashproxy.registry.credentials import CredentialStore
 from squashproxy.registry.hosts import Hosts
+from squashproxy.registry.memory import Memory, NoMemory
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.pace import Pace
 from squashproxy.registry.retry import Retry
@@ -31,7 +41,8 @@ class RegistryClient:
 
     Usable from several threads, and as a context manager. `environ` stands in for the process's
     environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of
-    every answer.
+    every answer. What `memory` knows of a manifest is not asked again by its digest; who has to
+    know whether a repository still holds it, asks `find_manifest`.
     """
 
     def __init__(
@@ -42,9 +53,11 @@ class RegistryClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         listener: AnswerListener | None = None,
+        memory: Memory | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._options = options
+        self._memory = memory or NoMemory()
         self._retry = Retry(options.retries, sleep, options.longest_wait)
         self._hosts = Hosts(options)
         self._wire = Wire(
@@ -68,6 +81,10 @@ class RegistryClient:
     def repository(self, name: Repository) -> RemoteRepository:
         """A repository; nothing is asked of its registry yet."""
         return RemoteRepository(self, name)
+
+    def iter_repositories(self, host: str) -> Iterator[str]:
+        """The path of every repository of a registry, where it lists them."""
+        return catalog.iter_repositories(self._caller(Repository(host, "_catalog")))
 
     def close(self) -> None:
         """Close the connections."""
@@ -109,11 +126,22 @@ class RemoteRepository:
         Raises NotFound, IntegrityError, and FormatError above MAX_MANIFEST bytes. What the
         registry has comes, even schema 1: `parse_manifest` refuses that.
         """
-        return manifests.get_manifest(self._caller, selector)
+        memory = self._client._memory  # noqa: SLF001 client and repository are one unit
+        known = memory.find(Digest(selector)) if ":" in selector else None
+        if known is not None:
+            return known
+        found = manifests.get_manifest(self._caller, selector)
+        memory.add(found.digest, found)
+        return found
 
     def put_manifest(self, raw: RawManifest, selector: str) -> None:
         """Write a manifest under a tag or its digest; all that it names must be there."""
         manifests.put_manifest(self._caller, raw, selector)
+        self._client._memory.add(raw.digest, raw)  # noqa: SLF001 client and repository are one unit
+
+    def put_referrer(self, raw: RawManifest) -> None:
+        """Write a manifest that has a subject, and list it where the registry does not itself."""
+        referrers.put_referrer(self._caller, raw)
 
     def find_blob(self, digest: Digest) -> int | None:
         """The size of a blob in bytes, None where the repository does not hold it."""
@@ -149,6 +177,30 @@ class RemoteRepository:
     def iter_tags(self) -> Iterator[str]:
         """Every tag once, in the registry's order."""
         return tags.iter_tags(self._caller)
+
+    def list_tags(self) -> tags.TagList:
+        """Every tag once, and the manifests that some registries list beside them."""
+        return tags.list_tags(self._caller)
+
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
+        """The manifests whose subject is `digest`, None where the registry does not list them."""
+        return referrers.list_referrers(self._caller, digest)
+
+    def delete_manifest(self, selector: str) -> deletions.Deletion:
+        """Delete a tag alone, or a manifest by its digest with every tag that points to it."""
+        return deletions.delete_manifest(self._caller, selector)
+
+    def is_harbor(self) -> bool:
+        """Whether its registry is a Harbor."""
+        return harbor.is_harbor(self._caller)
+
+    def delete_harbor_tag(self, tag: str) -> deletions.Deletion:
+        """Delete a tag through Harbor's own API."""
+        return harbor.delete_tag(self._caller, tag)
+
+    def iter_harbor_artifacts(self) -> Iterator[harbor.Artifact]:
+        """What Harbor tells of the repository's manifests."""
+        return harbor.iter_artifacts(self._caller)
 
     @property
     def _caller(self) -> Caller:

@@ -43,8 +43,11 @@ def get_manifest(caller: Caller, selector: str) -> RawManifest:
     return _checked(answer, caller.repository, selector)
 
 
-def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> None:
-    """Write a manifest under a tag or its digest."""
+def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
+    """Write a manifest under a tag or its digest.
+
+    Returns whether the registry says that it lists it among the referrers of its subject.
+    """
     if ":" in selector and _digest_like(selector, raw.data) != selector:
         raise IntegrityError(
             f"the manifest for {caller.repository} does not have the digest {selector}"
@@ -67,6 +70,7 @@ def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> None:
             f"{name.host} stored {selector} of {name.path} as {stored} instead of {raw.digest}; "
             "it changes manifests, so what it holds now must not be used"
         )
+    return "OCI-Subject" in answer.headers
 
 
 def _call(method: str, caller: Caller, selector: str, expected: frozenset[int]) -> Call:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 Scopes = frozenset[tuple[str, str]]
-"""Pairs of a repository's path and an action on it."""
+"""Pairs of a repository's path and an action on it; `registry:catalog` stands for its catalogue."""
 
 _ORDER = ("pull", "push", "delete")
+_CATALOG = "registry:catalog"
 
 
 def pull(path: str) -> Scopes:
@@ -20,10 +21,22 @@ def push(path: str) -> Scopes:
     return frozenset({(path, "pull"), (path, "push")})
 
 
+def delete(path: str) -> Scopes:
+    """Deleting from a repository, and reading from it."""
+    return frozenset({(path, "pull"), (path, "delete")})
+
+
+def catalog() -> Scopes:
+    """Listing the repositories of a registry (distribution's token specification)."""
+    return frozenset({(_CATALOG, "*")})
+
+
 def parse_scopes(text: str) -> Scopes:
     """Read `repository:PATH:ACTION[,ACTION]`, several separated by spaces; skip other kinds."""
     pairs: set[tuple[str, str]] = set()
     for word in text.split():
+        if word == f"{_CATALOG}:*":
+            pairs |= catalog()
         kind, _, rest = word.partition(":")
         path, _, actions = rest.rpartition(":")
         if kind == "repository" and path:
@@ -35,9 +48,13 @@ def render_scopes(scopes: Scopes) -> list[str]:
     """One `repository:PATH:ACTION[,ACTION]` per repository, in an order that does not vary."""
     paths = sorted({path for path, _ in scopes})
     return [
-        f"repository:{path}:{','.join(_ordered(action for name, action in scopes if name == path))}"
+        f"{_kinded(path)}:{','.join(_ordered(action for name, action in scopes if name == path))}"
         for path in paths
     ]
+
+
+def _kinded(path: str) -> str:
+    return path if path == _CATALOG else f"repository:{path}"
 
 
 def _ordered(actions: Iterable[str]) -> list[str]:

@@ -1,63 +1,77 @@
-"""The tags of a repository, page by page (distribution specification, listing tags)."""
+"""The tags of a repository (distribution specification, listing tags)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from requests.utils import parse_header_links
-
+from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
-from squashproxy.oci.manifest import parse_json_object
-from squashproxy.reference import Repository
-from squashproxy.registry.calls import Answer, Call, Caller
-from squashproxy.registry.faults import Action
+from squashproxy.oci.descriptor import Json
+from squashproxy.registry.calls import Caller
+from squashproxy.registry.pages import Listing, iter_names, iter_pages
 from squashproxy.registry.scopes import pull
 
-_PAGE = 1000
-_MAX_PAGE_BYTES = 64 << 20
+
+@dataclass(frozen=True, slots=True)
+class ListedManifest:
+    """What a list of tags says of a manifest, as Google's do; `uploaded` in unix seconds."""
+
+    digest: Digest
+    tags: tuple[str, ...]
+    uploaded: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TagList:
+    """The tags, and the manifests that some registries list beside them, tagged or not."""
+
+    tags: tuple[str, ...]
+    manifests: tuple[ListedManifest, ...]
 
 
 def iter_tags(caller: Caller) -> Iterator[str]:
-    """Every tag once, in the registry's order.
-
-    The next page is where Link says; after a full page without Link, `last` is tried, since some
-    registries know only that.
-    """
-    name = caller.repository
-    path = f"/v2/{name.path}/tags/list?n={_PAGE}"
-    url: str | None = caller.endpoint.url(path)
-    seen: set[str] = set()
-    while url is not None:
-        answer = caller.ask(_call(url, name), _MAX_PAGE_BYTES)
-        tags = _read(answer, name)
-        new = [tag for tag in dict.fromkeys(tags) if tag not in seen]
-        seen.update(new)
-        yield from new
-        url = _next_link(caller, answer)
-        if url is None and len(tags) == _PAGE:
-            url = caller.endpoint.url(f"{path}&last={quote(tags[-1], safe='')}")
-        if not new:
-            return
+    """Every tag once, in the registry's order."""
+    return iter_names(caller, _listing(caller))
 
 
-def _call(url: str, name: Repository) -> Call:
-    action = Action(name, f"the list of tags of {name.path}")
-    return Call("GET", url, action, pull(name.path), frozenset({200}))
+def list_tags(caller: Caller) -> TagList:
+    """Every tag once, and what the registry says of manifests beside them."""
+    listing = _listing(caller)
+    tags: dict[str, None] = {}
+    manifests: dict[Digest, ListedManifest] = {}
+    for document in iter_pages(caller, listing):
+        tags.update(dict.fromkeys(map(str, listing.read(document))))
+        manifests.update((each.digest, each) for each in _manifests(document))
+    return TagList(tuple(tags), tuple(manifests.values()))
 
 
-def _read(answer: Answer, name: Repository) -> list[str]:
-    where = f"the list of tags of {name}"
-    if len(answer.body) > _MAX_PAGE_BYTES:
-        raise FormatError(f"{where} is longer than {_MAX_PAGE_BYTES} bytes a page")
-    tags = parse_json_object(answer.body, where).get("tags") or []
-    if not isinstance(tags, list):
-        raise FormatError(f"{where} holds no list")
-    return [str(tag) for tag in tags]
+def _listing(caller: Caller) -> Listing:
+    path = caller.repository.path
+    return Listing(
+        f"/v2/{path}/tags/list",
+        "tags",
+        f"the list of tags of {path}",
+        f"the list of tags of {caller.repository}",
+        pull(path),
+    )
 
 
-def _next_link(caller: Caller, answer: Answer) -> str | None:
-    for link in parse_header_links(answer.headers.get("Link", "")):
-        if link.get("rel") == "next" and link.get("url"):
-            return caller.endpoint.resolve(answer.url, link["url"])
-    return None
+def _manifests(document: Json) -> Iterator[ListedManifest]:
+    listed = document.get("manifest")
+    if not isinstance(listed, dict):
+        return
+    for name, fields in listed.items():
+        if not isinstance(fields, Mapping):
+            continue
+        try:
+            digest = parse_digest(str(name))
+        except FormatError:
+            continue
+        tags = fields.get("tag")
+        uploaded = str(fields.get("timeUploadedMs") or "")
+        yield ListedManifest(
+            digest,
+            tuple(map(str, tags)) if isinstance(tags, list) else (),
+            int(uploaded) / 1000 if uploaded.isdecimal() else None,
+        )

@@ -29,6 +29,26 @@ class LoggingObserver:
             self._warned.add(sentence)
             _LOGGER.warning("%s", sentence)
 
+    def note(self, line: str) -> None:
+        """Log that something of many is done."""
+        _LOGGER.info("%s", line)
+
+
+class LabelledObserver:
+    """Passes on to another observer what happens to one image of many, with its name."""
+
+    def __init__(self, observer: Observer, image: str) -> None:
+        self._observer = observer
+        self._image = image
+
+    def start(self, label: str, total: int | None) -> Task:
+        """A piece of work begins."""
+        return self._observer.start(f"{self._image.rpartition('/')[2]} {label}", total)
+
+    def warn(self, sentence: str) -> None:
+        """Something that the user should know of this image."""
+        self._observer.warn(f"{self._image}: {sentence}")
+
 
 @dataclass(slots=True)
 class _LoggedTask:

@@ -62,7 +62,9 @@ class Screen:
             self._console.print(table)
             return
         with self._console.capture() as captured:
-            self._console.print(table, width=_ANY_WIDTH)
+            narrow, self._console.width = self._console.width, _ANY_WIDTH
+            self._console.print(table)
+            self._console.width = narrow
         for line in captured.get().splitlines():
             self.line(line.rstrip())
 

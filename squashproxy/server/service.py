@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import (
     DirectoryStoreSettings,
@@ -211,34 +212,6 @@ class Service:
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
         self._history.add_trouble(Trouble(time.time(), image, sentence))
-
-
-def client_options(configuration: Configuration, common: ClientOptions) -> ClientOptions:
-    """What clients of upstreams and of the store's registry have in common."""
-    assert configuration.serve is not None, "there is something to serve"
-    upstreams = configuration.serve.upstreams
-    registries = configuration.registries
-    urls = {host: each.url for host, each in upstreams.items() if each.url is not None}
-    authorities = {
-        urlsplit(urls.get(host, f"//{host}")).netloc: each.ca
-        for host, each in registries.items()
-        if each.ca is not None
-    }
-    return ClientOptions(
-        authfile=common.authfile,
-        ca=common.ca,
-        plain_http=common.plain_http | {host for host, at in registries.items() if at.plain_http},
-        insecure=common.insecure | {host for host, at in registries.items() if at.insecure},
-        upload={host: at.upload for host, at in registries.items()},
-        urls=urls,
-        rates={host: each.rate for host, each in registries.items() if each.rate is not None},
-        authorities=authorities,
-        logins={
-            host: (each.username, each.password)
-            for host, each in upstreams.items()
-            if each.username is not None and each.password is not None
-        },
-    )
 
 
 def open_store(

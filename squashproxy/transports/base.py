@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
@@ -144,6 +144,15 @@ class ImageSink(Protocol):
 
     def close(self) -> None:
         """Let go; what was begun and not published does not stay."""
+        ...
+
+
+@runtime_checkable
+class ReferrerSink(Protocol):
+    """A sink that can hold what refers to an image, beside it."""
+
+    def write_referrer(self, manifest: RawManifest) -> None:
+        """Store a manifest with a subject, so that who asks for its referrers finds it."""
         ...
 
 

@@ -116,6 +116,10 @@ class RegistrySink(_RegistryPlace):
         """Store a manifest, by its digest alone or under `tag`."""
         self._remote.put_manifest(manifest, tag or manifest.digest)
 
+    def write_referrer(self, manifest: RawManifest) -> None:
+        """Store a manifest with a subject, so that who asks for its referrers finds it."""
+        self._remote.put_referrer(manifest)
+
     def publish(self, manifest: RawManifest) -> None:
         """Store the image's own manifest under the sink's tag: the last step."""
         self._remote.put_manifest(manifest, self._tag)

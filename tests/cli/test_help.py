@@ -17,9 +17,19 @@ SHAPING = (
     "--max-unpacked", "--max-entries", "--max-ratio",
 )  # fmt: skip
 VERBS = {
-    "copy": (*COMMON, *SHAPING, "--verify", "--force", "--no-clobber", "--backup"),
+    "copy": (
+        *COMMON,
+        *SHAPING,
+        "--verify",
+        "--provenance",
+        "--force",
+        "--no-clobber",
+        "--backup",
+    ),
     "plan": (*COMMON, *SHAPING, "--fail-over", "--html"),
     "verify": (*COMMON, "--platform"),
+    "promote": (*COMMON, "--rule", "--dry-run", "--junit"),
+    "cleanup": (*COMMON, "--rule", "--plan", "--apply", "--undo"),
     "serve": (*COMMON, "--listen", "--upstream", "--store"),
     "tags": COMMON,
     "inspect": COMMON,
@@ -43,7 +53,7 @@ def test_help_of_a_verb(squashproxy: InProcess, verb: str, flag: str) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "later"),
-    [("copy", "--provenance"), ("plan", "--provenance"), ("plan", "--verify")],
+    [("plan", "--provenance"), ("plan", "--verify")],
 )
 def test_what_a_verb_does_not_do_it_does_not_offer(
     squashproxy: InProcess, verb: str, later: str

@@ -11,10 +11,20 @@ import pytest
 
 from squashproxy.cli.main import squashproxy
 from squashproxy.cli.verbs import VERBS
+from squashproxy.config.reading import parse_configuration
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
 LINES = re.findall(r"(?:^|/|\()(squashproxy [a-z](?:'[^'\n]*'|[^\n)#>'])*)", SHELL, re.MULTILINE)
+
+
+YAML = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", YAML)
+def test_a_configuration_of_the_readme_is_valid(text: str, tmp_path: Path) -> None:
+    found = parse_configuration(text, "README.md", tmp_path, {})
+    assert found.promote or found.cleanup or found.serve
 
 
 def options_of(verb: str) -> set[str]:

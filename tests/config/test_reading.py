@@ -315,7 +315,7 @@ PROBLEMS = {
         "promote: [{name: a, form: b, to: c}]",
         "unknown key 'form' in promote[1]; did you mean 'from'?",
     ),
-    "a promotion from nowhere": ("promote: [{name: a, to: c}]", "promote[1] needs 'from'"),
+    "a promotion from nowhere": ("promote: [{name: a, to: c}]", "a needs one of 'from' and 'pins'"),
     "a cleanup without an action": (
         "cleanup: [{name: a, repositories: [b]}]",
         "cleanup[1] needs 'action'; write it",
@@ -515,9 +515,52 @@ def test_bad_files(tmp_path: Path, data: bytes | None, sentence: str) -> None:
         read_configuration(path, {})
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is a directory"):
+def test_a_folder_is_all_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "1.yml").write_text(f"{LEAST}promote: [{{name: a, from: h.example/a, to: b}}]")
+    (tmp_path / "2.yaml").write_text("promote: [{name: b, from: h.example/b, to: c}]")
+    (tmp_path / "notes.txt").write_text("no YAML: [")
+    found = read_configuration(tmp_path, {})
+    assert [rule.name for rule in found.promote] == ["a", "b"]
+    assert found.serve is not None
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    {
+        "a problem of the second file": (
+            "promote: [{name: b, form: x, to: y}]",
+            "2.yml:1: un",
+        ),
+        "a value that stands twice": ("state: other", "2.yml:1: state stands in "),
+        "a list in place of a mapping": ("- a", "2.yml:1: this is no mapping"),
+    }.values(),
+)
+def test_files_of_a_folder_that_do_not_go_together(
+    tmp_path: Path, second: str, sentence: str
+) -> None:
+    (tmp_path / "1.yml").write_text("state: here\npromote: [{name: a, from: h.example/a, to: b}]")
+    (tmp_path / "2.yml").write_text(second)
+    with pytest.raises(UsageError) as raised:
         read_configuration(tmp_path, {})
+    assert sentence in str(raised.value)
+
+
+def test_a_folder_without_a_file_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a folder without any"):
+        read_configuration(tmp_path, {})
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a secret\n")
+    path = tmp_path / "sp.yml"
+    path.write_text(f"{LEAST}  hook: {{token: '${{file:token}}'}}")
+    found = read_configuration(path, {}).serve
+    assert found is not None
+    assert found.hook is not None
+    assert found.hook.token == "a secret"
+    path.write_text(f"{LEAST}  hook: {{token: '${{file:nowhere}}'}}")
+    with pytest.raises(UsageError, match="nowhere cannot be read: no such file"):
+        read_configuration(path, {})
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:

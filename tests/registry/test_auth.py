@@ -104,4 +104,4 @@ def test_scopes_survive_being_written_and_read() -> None:
 
 
 def test_other_kinds_of_scopes_are_left_out() -> None:
-    assert parse_scopes("registry:catalog:* repository:a:*") == {("a", "*")}
+    assert parse_scopes("registry:other:* repository:a:*") == {("a", "*")}

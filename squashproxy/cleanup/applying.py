@@ -1,0 +1,222 @@
+"""Doing what a plan says, and nothing else: each tag is looked at again right before it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from squashproxy.cleanup.audit import AuditLog, Entry
+from squashproxy.cleanup.deleting import Deleter
+from squashproxy.cleanup.gathering import Gatherer
+from squashproxy.cleanup.graph import node_of
+from squashproxy.cleanup.plans import Removal, RepositoryPlan, Squash, Untag
+from squashproxy.cleanup.results import RepositoryResult, Step
+from squashproxy.cleanup.squashing import InPlaceSquasher, TagMoved
+from squashproxy.digest import Digest
+from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.stamp import SOURCE
+from squashproxy.reference import Repository, parse_repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.state.tags import TagMemory
+
+_CANNOT_UNTAG = (
+    "this registry deletes no tag alone, and what it points to is needed; it stays until that goes"
+)
+
+
+class Moved(SquashproxyError):
+    """A repository is not what it was when the plan was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies the plan of one repository after another; `now` gives unix seconds.
+
+    `is_stopped` is asked between steps, so that a shutdown leaves nothing half-done; `on_step`
+    hears of each, with its repository.
+    """
+
+    client: RegistryClient
+    gatherer: Gatherer
+    tags: TagMemory
+    squasher: InPlaceSquasher
+    log: AuditLog
+    now: Callable[[], float]
+    is_stopped: Callable[[], bool]
+    on_step: Callable[[str, Step], None]
+
+    def apply(self, rule: str, plan: RepositoryPlan, options: CopyOptions) -> RepositoryResult:
+        """What became of a repository; its own errors are in the result."""
+        work = _Work(self, rule, plan, options, parse_repository(plan.repository))
+        steps: list[Step] = []
+        problem: str | None = None
+        try:
+            for step in work.steps():
+                steps.append(step)
+                self.on_step(plan.repository, step)
+        except SquashproxyError as error:
+            problem = str(error)
+        done = {step.digest for step in steps if step.outcome in ("deleted", "gone")}
+        planned = {each.digest for each in plan.remove}
+        return RepositoryResult(
+            rule=rule,
+            repository=plan.repository,
+            steps=tuple(steps),
+            freed_bytes=plan.freed_bytes if done >= planned else 0,
+            saved_bytes=work.saved_bytes,
+            problem=problem,
+        )
+
+
+@dataclass(slots=True)
+class _Work:
+    applier: Applier
+    rule: str
+    plan: RepositoryPlan
+    options: CopyOptions
+    repository: Repository
+    saved_bytes: int = 0
+    _seen: set[str] = field(default_factory=set)
+    _guarded: set[Digest] = field(default_factory=set)
+
+    def steps(self) -> Iterator[Step]:
+        """Everything that is done, in its order. Raises Moved before anything is."""
+        if self.plan.problem is not None:
+            raise Moved(self.plan.problem)
+        if not self.plan.deletions:
+            return
+        current = self.applier.gatherer.tags(self.repository)[1]
+        self._check(current)
+        self._seen = set(self.plan.tags) | set(current)
+        deleter = Deleter(self._remote)
+        for untag in self.plan.untag:
+            yield self._untag(untag, deleter)
+        for removal in self.plan.remove:
+            yield self._remove(removal, deleter)
+        for squash in self.plan.squash:
+            yield from self._squash(squash)
+
+    @property
+    def _remote(self) -> RemoteRepository:
+        return self.applier.client.repository(self.repository)
+
+    def _check(self, current: dict[str, Digest]) -> None:
+        """Compare with the plan: only what it takes away may have gone, or been squashed."""
+        going = {tag for each in self.plan.remove for tag in each.tags}
+        going |= {each.tag for each in self.plan.untag}
+        squashed = {tag for each in self.plan.squash for tag in each.tags}
+        for tag, digest in self.plan.tags.items():
+            found = current.get(tag)
+            if found == digest or (found is None and tag in going):
+                continue
+            if found is not None and tag in squashed and self._was_squashed(found, digest):
+                continue
+            what = "is gone" if found is None else "points to something else"
+            raise Moved(f"{self.repository} moved since it was planned: {tag} {what}; plan again")
+        new = sorted(current.keys() - self.plan.tags.keys())
+        if new:
+            raise Moved(
+                f"{self.repository} moved since it was planned: {new[0]} is new; plan again"
+            )
+
+    def _was_squashed(self, found: Digest, source: Digest) -> bool:
+        """Whether a run that broke off has put this in place of what was planned."""
+        raw = self._remote.get_manifest(found)
+        return f'"{SOURCE}":"{source}"'.encode() in raw.data
+
+    def _untag(self, untag: Untag, deleter: Deleter) -> Step:
+        self._look_around()
+        found = self._remote.find_manifest(untag.tag)
+        tags = (untag.tag,)
+        if found is None:
+            return Step("untag", untag.digest, tags, "gone", untag.why)
+        if found.digest != untag.digest:
+            return Step("untag", untag.digest, tags, "left", "it was pushed to meanwhile")
+        self._note("untag", untag.digest, tags, untag.why)
+        if not deleter.untag(untag.tag):
+            return Step("untag", untag.digest, tags, "left", _CANNOT_UNTAG)
+        return Step("untag", untag.digest, tags, "untagged", untag.why)
+
+    def _remove(self, removal: Removal, deleter: Deleter) -> Step:
+        self._look_around()
+        digest, tags = removal.digest, removal.tags
+        if digest in self._guarded:
+            return Step("delete", digest, tags, "left", "something that was left needs it")
+        if self._is_moved(removal):
+            self._guard(digest)
+            return Step("delete", digest, tags, "left", "a tag of it was pushed to meanwhile")
+        if self._remote.find_manifest(digest) is None:
+            self.applier.tags.forget_untagged(self.repository, digest)
+            return Step("delete", digest, tags, "gone", removal.why)
+        self._note("delete", digest, tags, removal.why)
+        deleter.delete(digest, tags)
+        self.applier.tags.forget_untagged(self.repository, digest)
+        return Step("delete", digest, tags, "deleted", removal.why)
+
+    def _is_moved(self, removal: Removal) -> bool:
+        found = [self._remote.find_manifest(tag) for tag in removal.tags]
+        return any(each is not None and each.digest != removal.digest for each in found)
+
+    def _guard(self, digest: Digest) -> None:
+        """What is left keeps what it holds: its children are in the plan after it."""
+        waiting = [digest]
+        while waiting:
+            each = waiting.pop()
+            self._guarded.add(each)
+            raw = self._remote.get_manifest(each)
+            waiting += node_of(each, raw, f"the manifest {each} of {self.repository}").children
+
+    def _look_around(self) -> None:
+        """Stop where the repository has a tag that nobody planned with: it may need anything."""
+        if self.applier.is_stopped():
+            raise Moved(f"{self.repository}: stopped between two steps; apply again to go on")
+        new = [tag for tag in self._remote.iter_tags() if tag not in self._seen]
+        if new:
+            raise Moved(
+                f"{new[0]} was pushed to {self.repository} meanwhile, so nothing more was deleted "
+                "there; plan again"
+            )
+
+    def _squash(self, squash: Squash) -> Iterator[Step]:
+        if self.applier.is_stopped():
+            raise Moved(f"{self.repository}: stopped between two steps; apply again to go on")
+        became: Digest | None = None
+        for tag in squash.tags:
+            try:
+                step = self._squash_tag(squash, tag, became)
+            except (TagMoved, NotFound) as error:
+                yield Step("squash", squash.digest, (tag,), "left", str(error))
+                continue
+            became = became or (None if step.became is None else Digest(step.became))
+            yield step
+        if became is not None and became != squash.digest:
+            now = self.applier.now()
+            self.applier.tags.note_untagged(self.repository, squash.digest, now)
+
+    def _squash_tag(self, squash: Squash, tag: str, became: Digest | None) -> Step:
+        found = self._remote.find_manifest(tag)
+        if found is None:
+            raise TagMoved("the tag has gone meanwhile")
+        if found.digest != squash.digest:
+            done = self._was_squashed(found.digest, squash.digest)
+            why = "it was squashed before" if done else "it was pushed to meanwhile"
+            outcome = "gone" if done else "left"
+            return Step("squash", squash.digest, (tag,), outcome, why, found.digest)
+        self._note("squash", squash.digest, (tag,), "the rule squashes it")
+        if became is not None:
+            self.applier.squasher.retag(self.repository, tag, squash.digest, became)
+            return Step("squash", squash.digest, (tag,), "squashed", "", became)
+        result = self.applier.squasher.squash(self.repository, tag, squash.digest, self.options)
+        if result.digest == squash.digest:
+            why = "there is nothing to squash"
+            return Step("squash", squash.digest, (tag,), "left", why, result.digest)
+        self.saved_bytes += sum(
+            each.compressed_before - each.compressed_after for each in result.platforms
+        )
+        return Step("squash", squash.digest, (tag,), "squashed", "", result.digest)
+
+    def _note(self, action: str, digest: Digest, tags: tuple[str, ...], why: str) -> None:
+        raw: RawManifest = self._remote.get_manifest(digest)
+        self.applier.log.note(Entry(action, self.rule, self.repository, digest, tags, why, raw))

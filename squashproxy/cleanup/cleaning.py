@@ -1,0 +1,133 @@
+"""A cleanup rule as a whole: planned, and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from squashproxy.cleanup.applying import Applier
+from squashproxy.cleanup.gathering import Gatherer, wanted_by
+from squashproxy.cleanup.in_use import InUseLists
+from squashproxy.cleanup.keeping import decide
+from squashproxy.cleanup.planning import make_plan, removable
+from squashproxy.cleanup.plans import RepositoryPlan, RulePlan
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.selection.patterns import Pattern, near_misses
+from squashproxy.survey.repositories import find_repositories, parse_repository_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans rules; `now` gives unix seconds, `on_repository` hears which one is next."""
+
+    client: RegistryClient
+    gatherer: Gatherer
+    now: Callable[[], float]
+    on_repository: Callable[[str], None]
+
+    def plan(self, rule: CleanupRule) -> RulePlan:
+        """The plan of a rule. A repository that cannot be looked at whole has a problem in it.
+
+        Raises UsageError for lists of images in use that cannot be read, and RegistryError where
+        the repositories cannot be listed.
+        """
+        now = self.now()
+        patterns = [parse_repository_pattern(text) for text in rule.repositories]
+        lists = InUseLists(rule.keep.in_use)
+        found = find_repositories(self.client, patterns)
+        plans: list[RepositoryPlan] = []
+        for repository in found.repositories:
+            self.on_repository(str(repository))
+            plans.append(self._of_repository(repository, rule, lists, now))
+        plan = RulePlan(
+            rule.name,
+            rule.action.value,
+            round(now, 3),
+            tuple(plans),
+            (*found.warnings, *_vain_patterns(rule, plans)),
+        )
+        return replace(plan, refusal=_refusal(plan, rule))
+
+    def _of_repository(
+        self, repository: Repository, rule: CleanupRule, lists: InUseLists, now: float
+    ) -> RepositoryPlan:
+        in_use = lists.of(repository)
+        try:
+            graph = self.gatherer.graph(repository, wanted_by(rule.keep), now)
+            decision = decide(graph, rule, in_use, now)
+            touched = removable(graph, decision, rule, now)
+            touched |= {graph.tags[tag] for tag in decision.candidates}
+            graph = self.gatherer.with_referrers(graph, graph.below(touched))
+        except UsageError:
+            raise
+        except SquashproxyError as error:
+            return RepositoryPlan(str(repository), {}, problem=str(error))
+        return make_plan(graph, decision, rule, in_use, now)
+
+
+def apply_saved(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
+    """Apply the plan of a rule, one repository after another.
+
+    Raises PlanRefused where the plan is refused as a whole.
+    """
+    if plan.refusal is not None:
+        raise PlanRefused(plan.refusal)
+    return [applier.apply(plan.rule, each, options) for each in plan.repositories]
+
+
+def check_saved(plan: RulePlan, rules: Sequence[CleanupRule]) -> CleanupRule:
+    """The rule that a saved plan was made by. Raises UsageError where it does not fit any more."""
+    for rule in rules:
+        if rule.name == plan.rule:
+            break
+    else:
+        there = ", ".join(rule.name for rule in rules) or "none"
+        raise UsageError(f"the plan is of the rule {plan.rule}, but the file has {there}")
+    if rule.action.value != plan.action:
+        raise UsageError(
+            f"the plan of {plan.rule} says {plan.action}, but the rule says {rule.action.value} "
+            "now; plan again"
+        )
+    patterns = [parse_repository_pattern(text) for text in rule.repositories]
+    for each in plan.repositories:
+        host, _, path = each.repository.partition("/")
+        if not any(at.host == host and at.path.matches(path) for at in patterns):
+            raise UsageError(
+                f"the plan is about {each.repository}, which {rule.name} is not about; plan again"
+            )
+    refusal = _refusal(plan, rule)
+    if refusal is not None:
+        raise PlanRefused(refusal)
+    return rule
+
+
+def _refusal(plan: RulePlan, rule: CleanupRule) -> str | None:
+    if rule.max_deletions is None or plan.deletions <= rule.max_deletions:
+        return None
+    return (
+        f"{rule.name} would take {plan.deletions} tags and manifests away, more than its "
+        f"max_deletions of {rule.max_deletions}; look at the plan, then raise that or keep more"
+    )
+
+
+def _vain_patterns(rule: CleanupRule, plans: Sequence[RepositoryPlan]) -> list[str]:
+    """A sentence for each pattern that no tag matched, which is often a slip of the pen."""
+    tags = sorted({tag for plan in plans for tag in plan.tags})
+    if not tags:
+        return []
+    return [
+        _vain(rule.name, pattern, tags)
+        for pattern in (*rule.keep.tags, *rule.tags.include, *rule.tags.exclude)
+        if not any(pattern.matches(tag) for tag in tags)
+    ]
+
+
+def _vain(rule: str, pattern: Pattern, tags: Sequence[str]) -> str:
+    near = near_misses([pattern], tags)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {len(tags)} tags"
+    return f"{rule}: {pattern} matches no tag; {advice}"

@@ -1,0 +1,160 @@
+"""A repository's graph, asked of its registry.
+
+Any error stops it, since what is not known may be needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from squashproxy.cleanup.graph import Graph, Node, node_of
+from squashproxy.cleanup.harbor import harbor_dates
+from squashproxy.config.cleanup import Keep
+from squashproxy.digest import Digest
+from squashproxy.errors import NotFound, UsageError
+from squashproxy.reference import Repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.tags import TagList
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.tags import TagMemory
+from squashproxy.survey.dates import created_at
+from squashproxy.survey.tags import resolve_tags, side_by_side
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the graph a rule asks for, as each costs requests."""
+
+    created: bool
+    pushed: bool
+    pulled: bool
+
+
+def wanted_by(keep: Keep) -> Wanted:
+    """What a rule asks for."""
+    return Wanted(
+        created=keep.newest is not None or keep.younger_than is not None,
+        pushed=keep.pushed_within is not None,
+        pulled=keep.pulled_within is not None,
+    )
+
+
+class Gatherer:
+    """Asks side by side. What was read once is not read again, in this run or the next."""
+
+    def __init__(self, client: RegistryClient, manifests: ManifestMemory, tags: TagMemory) -> None:
+        self._client = client
+        self._manifests = manifests
+        self._tags = tags
+
+    def tags(self, repository: Repository) -> tuple[TagList, dict[str, Digest]]:
+        """The list of tags, and what each points to. Raises RegistryError."""
+        remote = self._client.repository(repository)
+        listed = remote.list_tags()
+        before = self._tags.tags(repository)
+        return listed, resolve_tags(remote, listed.tags, self._manifests, before)
+
+    def graph(self, repository: Repository, wanted: Wanted, now: float) -> Graph:
+        """The graph, but for referrers that only the registry's API knows.
+
+        What has lost its tag is remembered from run to run. Raises RegistryError and FormatError.
+        """
+        remote = self._client.repository(repository)
+        listed, tags = self.tags(repository)
+        self._tags.note(repository, tags, now)
+        pushed = {
+            each.digest: each.uploaded for each in listed.manifests if each.uploaded is not None
+        }
+        pulled: dict[Digest, float] = {}
+        if wanted.pulled or (wanted.pushed and not pushed):
+            pushed, pulled = self._told_dates(remote, wanted)
+        for each in listed.manifests:
+            if not each.tags:
+                self._tags.note_untagged(repository, each.digest, each.uploaded or now)
+        untagged = self._still_there(remote)
+        nodes = self._nodes(remote, [*tags.values(), *untagged])
+        graph = Graph(repository, tags, nodes, untagged, {}, pushed, pulled)
+        if not wanted.created:
+            return graph
+        return Graph(
+            repository, tags, nodes, untagged, self._created(remote, graph), pushed, pulled
+        )
+
+    def with_referrers(self, graph: Graph, digests: Iterable[Digest]) -> Graph:
+        """The same, with all that the registry says refers to these manifests, and to that."""
+        remote = self._client.repository(graph.repository)
+        waiting = sorted(set(digests) & graph.nodes.keys())
+        asked: set[Digest] = set()
+        if waiting and remote.list_referrers(waiting[0]) is None:
+            return graph
+        while waiting:
+            asked.update(waiting)
+            lists = side_by_side(remote.list_referrers, waiting)
+            found = {each.digest for listed in lists for each in listed or ()}
+            graph = graph.with_nodes(self._nodes(remote, found).values())
+            waiting = sorted(found - asked)
+        return graph
+
+    def _nodes(self, remote: RemoteRepository, roots: Iterable[Digest]) -> dict[Digest, Node]:
+        """The manifests and all that they hold; what an index names and is absent is left out."""
+        nodes: dict[Digest, Node] = {}
+        missing: set[Digest] = set()
+        waiting = list(dict.fromkeys(roots))
+        top = set(waiting)
+
+        def read(digest: Digest) -> Node | None:
+            try:
+                raw = remote.get_manifest(digest)
+            except NotFound:
+                if digest in top:
+                    raise
+                return None
+            return node_of(digest, raw, f"the manifest {digest} of {remote.name}")
+
+        while waiting:
+            for digest, node in zip(waiting, side_by_side(read, waiting), strict=True):
+                if node is None:
+                    missing.add(digest)
+                else:
+                    nodes[digest] = node
+            held = [nodes[digest].children for digest in waiting if digest in nodes]
+            known = nodes.keys() | missing
+            waiting = [child for child in dict.fromkeys(chain(*held)) if child not in known]
+        return nodes
+
+    def _still_there(self, remote: RemoteRepository) -> dict[Digest, float]:
+        """The manifests without a tag that the repository still holds; a HEAD each."""
+        known = self._tags.untagged(remote.name)
+        found = side_by_side(remote.find_manifest, known)
+        for digest, descriptor in zip(known, found, strict=True):
+            if descriptor is None:
+                self._tags.forget_untagged(remote.name, digest)
+        return {
+            digest: since
+            for (digest, since), descriptor in zip(known.items(), found, strict=True)
+            if descriptor is not None
+        }
+
+    def _created(self, remote: RemoteRepository, graph: Graph) -> Mapping[Digest, float | None]:
+        companions = graph.companions
+        digests = list(
+            dict.fromkeys(digest for tag, digest in graph.tags.items() if tag not in companions)
+        )
+
+        def look(digest: Digest) -> float | None:
+            return created_at(remote, digest, self._manifests)
+
+        return dict(zip(digests, side_by_side(look, digests), strict=True))
+
+    def _told_dates(
+        self, remote: RemoteRepository, wanted: Wanted
+    ) -> tuple[dict[Digest, float], dict[Digest, float]]:
+        if remote.is_harbor():
+            return harbor_dates(remote)
+        word = "pulled" if wanted.pulled else "pushed"
+        raise UsageError(
+            f"{remote.name.host} does not tell when an image was {word}; write younger_than, which "
+            "goes by the image's own date"
+        )

@@ -1,0 +1,136 @@
+"""A repository as a graph: tags point to manifests, which need others. No I/O, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from squashproxy.digest import Digest, parse_digest
+from squashproxy.errors import FormatError
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.pipeline.stamp import SOURCE
+from squashproxy.reference import Repository
+
+_COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A manifest: its kind, what it needs, and the blobs that it names with their sizes in bytes.
+
+    `layers` is None for an index; `is_squashed` says that squashproxy made it.
+    """
+
+    digest: Digest
+    media_type: str
+    size: int
+    kind: str
+    children: tuple[Digest, ...] = ()
+    subject: Digest | None = None
+    layers: int | None = None
+    is_squashed: bool = False
+    blobs: tuple[tuple[Digest, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All that is known of a repository. Times are unix seconds.
+
+    `untagged` are manifests without a tag, and since when that is known; `created` is when images
+    were made, None where they do not say; `pushed` and `pulled` hold what the registry tells.
+    """
+
+    repository: Repository
+    tags: Mapping[str, Digest]
+    nodes: Mapping[Digest, Node]
+    untagged: Mapping[Digest, float] = field(default_factory=dict)
+    created: Mapping[Digest, float | None] = field(default_factory=dict)
+    pushed: Mapping[Digest, float] = field(default_factory=dict)
+    pulled: Mapping[Digest, float] = field(default_factory=dict)
+
+    @property
+    def companions(self) -> dict[str, Digest]:
+        """Tags that belong to another manifest, and to which: cosign's, and lists of referrers."""
+        found = ((tag, subject_of_tag(tag)) for tag in self.tags)
+        return {tag: subject for tag, subject in found if subject is not None}
+
+    def with_nodes(self, nodes: Iterable[Node]) -> Graph:
+        """The same with further manifests."""
+        return replace(self, nodes={**self.nodes, **{node.digest: node for node in nodes}})
+
+    def referrers(self) -> dict[Digest, set[Digest]]:
+        """What refers to each manifest: by its subject, or by the name of its tag."""
+        found: defaultdict[Digest, set[Digest]] = defaultdict(set)
+        for node in self.nodes.values():
+            if node.subject is not None:
+                found[node.subject].add(node.digest)
+        for tag, subject in self.companions.items():
+            found[subject].add(self.tags[tag])
+        return dict(found)
+
+    def below(self, roots: Iterable[Digest]) -> set[Digest]:
+        """The roots, what they hold, and what refers to any of that."""
+        return self._closure(roots, with_subjects=False)
+
+    def needed_by(self, roots: Iterable[Digest]) -> set[Digest]:
+        """The roots, what they need, and what refers to any of that."""
+        return self._closure(roots, with_subjects=True)
+
+    def _closure(self, roots: Iterable[Digest], *, with_subjects: bool) -> set[Digest]:
+        referrers = self.referrers()
+        found: set[Digest] = set()
+        waiting = list(roots)
+        while waiting:
+            digest = waiting.pop()
+            if digest in found:
+                continue
+            found.add(digest)
+            waiting += referrers.get(digest, ())
+            node = self.nodes.get(digest)
+            if node is None:
+                continue
+            waiting += node.children
+            if with_subjects and node.subject is not None:
+                waiting.append(node.subject)
+        return found
+
+
+def subject_of_tag(tag: str) -> Digest | None:
+    """What a tag such as `sha256-HEX` or `sha256-HEX.sig` belongs to, None for other tags."""
+    match = _COMPANION.fullmatch(tag)
+    return None if match is None else Digest(f"sha256:{match[1]}")
+
+
+def node_of(digest: Digest, raw: RawManifest, where: str) -> Node:
+    """What a manifest is and needs. Raises FormatError, since what is not understood may need."""
+    parsed = parse_manifest(raw, where)
+    stated = parsed.document.get("subject")
+    subject = None
+    if isinstance(stated, Mapping):
+        try:
+            subject = parse_digest(str(stated.get("digest")))
+        except FormatError as error:
+            raise FormatError(f"{where}: its subject: {error}") from error
+    children: tuple[Digest, ...] = ()
+    blobs: tuple[tuple[Digest, int], ...] = ()
+    layers = None
+    kind = "index"
+    if isinstance(parsed, ImageIndex):
+        children = tuple(child.descriptor.digest for child in parsed.children)
+    else:
+        blobs = tuple((blob.digest, blob.size) for blob in (parsed.config, *parsed.layers))
+        layers = len(parsed.layers)
+        kind = "image" if parsed.is_image else parsed.kind
+    return Node(
+        digest,
+        parsed.raw.media_type,
+        len(raw.data),
+        kind,
+        children,
+        subject,
+        layers,
+        is_squashed=SOURCE in parsed.annotations,
+        blobs=blobs,
+    )

@@ -1,0 +1,106 @@
+"""Lists of images that run somewhere, which are never cleaned up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from squashproxy.cleanup.keeping import InUse
+from squashproxy.digest import Digest
+from squashproxy.errors import BadReference, UsageError, reason_of
+from squashproxy.reference import Reference, Repository, parse_reference
+
+_KEYS = frozenset({"image", "imageID"})
+_PREFIXES = ("docker-pullable://", "docker://")
+_MOST_BYTES = 1 << 30
+
+
+class InUseLists:
+    """What the files name, by repository. Raises UsageError for what cannot be read or is empty.
+
+    A list that names nothing would protect nothing, which nobody means.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._tags: dict[Repository, dict[str, str]] = {}
+        self._digests: dict[Repository, dict[Digest, str]] = {}
+        for file in files:
+            self._read(file)
+
+    def of(self, repository: Repository) -> InUse:
+        """What of a repository is in use."""
+        return InUse(self._tags.get(repository, {}), self._digests.get(repository, {}))
+
+    def _read(self, file: Path) -> None:
+        count = 0
+        for reference in _references(file):
+            count += 1
+            repository = reference.repository
+            if reference.tag is not None:
+                self._tags.setdefault(repository, {})[reference.tag] = file.name
+            if reference.digest is not None:
+                self._digests.setdefault(repository, {})[reference.digest] = file.name
+        if not count:
+            raise UsageError(f"{file} names no image, so it would protect none; write it again")
+
+
+def _references(file: Path) -> Iterator[Reference]:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{file} has more than {_MOST_BYTES} bytes; that is no list of images")
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {reason_of(error)}; nothing is deleted without it"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not written in UTF-8; save it so") from error
+    if text.lstrip().startswith(("{", "[")):
+        yield from _in_json(text, file)
+    else:
+        yield from _in_lines(text, file)
+
+
+def _in_lines(text: str, file: Path) -> Iterator[Reference]:
+    for number, line in enumerate(text.splitlines(), 1):
+        name = line.partition("#")[0].strip()
+        if not name:
+            continue
+        try:
+            yield parse_reference(name)
+        except BadReference as error:
+            raise UsageError(f"{file}:{number}: {error}") from error
+
+
+def _in_json(text: str, file: Path) -> Iterator[Reference]:
+    """The images of pods; an ID without a repository, which is local to a node, names nothing."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not valid JSON; write it again") from error
+    for key, name in _named(document):
+        plain = name
+        for prefix in _PREFIXES:
+            plain = plain.removeprefix(prefix)
+        if key == "imageID" and "@" not in plain:
+            continue
+        try:
+            yield parse_reference(plain)
+        except BadReference as error:
+            raise UsageError(f"{file}: {error}") from error
+
+
+def _named(root: Any) -> Iterator[tuple[str, str]]:
+    waiting = [root]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key in _KEYS and isinstance(inner, str) and inner:
+                    yield key, inner
+                elif isinstance(inner, (dict, list)):
+                    waiting.append(inner)
+        elif isinstance(value, list):
+            waiting += value

@@ -1,0 +1,68 @@
+"""Putting back what a cleanup took away, while the registry still has the blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.cleanup.audit import Entry
+from squashproxy.cleanup.results import Step
+from squashproxy.errors import RegistryError
+from squashproxy.pipeline.stamp import SOURCE
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """What came back; `failures` counts what could not."""
+
+    steps: tuple[Step, ...]
+    failures: int
+
+
+def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
+    """Put manifests back, what they hold first, then their tags where nobody took these since."""
+    steps: list[Step] = []
+    failures = 0
+    for entry in reversed(entries):
+        remote = client.repository(entry.repository)
+        try:
+            steps += _put_back(remote, entry)
+        except RegistryError as error:
+            failures += 1
+            reason = _reason(error)
+            steps.append(Step("undo", entry.digest, entry.tags, "failed", reason))
+    return UndoResult(tuple(steps), failures)
+
+
+def _put_back(remote: RemoteRepository, entry: Entry) -> list[Step]:
+    name = f"{remote.name}"
+    if remote.find_manifest(entry.digest) is None:
+        remote.put_manifest(entry.manifest, entry.digest)
+    free: list[str] = []
+    steps: list[Step] = []
+    for tag in entry.tags:
+        found = remote.find_manifest(tag)
+        if found is None or _is_ours(remote, entry, found.digest):
+            remote.put_manifest(entry.manifest, tag)
+            free.append(tag)
+        elif found.digest != entry.digest:
+            why = f"{name}:{tag} points to something newer, which was left"
+            steps.append(Step("undo", entry.digest, (tag,), "left", why))
+    return [Step("undo", entry.digest, tuple(free), "restored", entry.why), *steps]
+
+
+def _is_ours(remote: RemoteRepository, entry: Entry, digest: str) -> bool:
+    """Whether a tag points to what the cleanup itself made of this manifest."""
+    if entry.action != "squash" or digest == entry.digest:
+        return False
+    found = remote.find_manifest(digest)
+    if found is None:
+        return False
+    return f'"{SOURCE}":"{entry.digest}"'.encode() in remote.get_manifest(found.digest).data
+
+
+def _reason(error: RegistryError) -> str:
+    if error.status in (400, 404):
+        return f"{error}; its blobs are gone, most likely to the registry's garbage collection"
+    return str(error)

@@ -1,0 +1,129 @@
+"""What `squashproxy cleanup` does once its options are read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from squashproxy.cleanup.applying import Applier
+from squashproxy.cleanup.audit import AuditLog, log_name, read_log
+from squashproxy.cleanup.cleaning import Planner, apply_saved, check_saved
+from squashproxy.cleanup.plan_file import read_plan, write_plan
+from squashproxy.cleanup.plans import CleanupPlan, RepositoryPlan, RulePlan
+from squashproxy.cleanup.results import CleanupResult, RepositoryResult
+from squashproxy.cleanup.undoing import undo
+from squashproxy.cli.options import CommonOptions
+from squashproxy.cli.promoting import check_failures
+from squashproxy.cli.reports import write_report
+from squashproxy.cli.rules import Workshop, chosen_rules, now, open_workshop
+from squashproxy.cli.steps import in_place_squasher, never, tell_step
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.errors import PlanRefused
+from squashproxy.report.cleaning import show_cleanup, show_plan, show_undo
+
+
+def run_plan(common: CommonOptions, path: Path, name: str | None, file: Path | None) -> None:
+    """Plan, and write the plan where it is wanted."""
+    with open_workshop(path, common) as shop:
+        rules = chosen_rules(shop.configuration.cleanup, name, "cleanup", path)
+        plan = make_plans(shop, rules)
+    if file is not None:
+        write_plan(plan, file)
+    write_report(common, plan, show_plan)
+    _check_plan(plan)
+
+
+def run_apply(common: CommonOptions, path: Path, name: str | None, file: Path | None) -> None:
+    """Apply the plan of a file, or one that is made now."""
+    started = time.monotonic()
+    with open_workshop(path, common) as shop:
+        rules = chosen_rules(shop.configuration.cleanup, name, "cleanup", path)
+        plan = make_plans(shop, rules) if file is None else _saved(file, rules, name)
+        result = apply_plans(shop, plan, rules, started)
+    write_report(common, result, show_cleanup)
+    check_failures(result.failures, len(result.repositories))
+
+
+def run_undo(common: CommonOptions, path: Path, log: Path) -> None:
+    """Put back what a log says."""
+    entries = read_log(log)
+    with open_workshop(path, common) as shop:
+        result = undo(shop.client, entries)
+    write_report(common, result, show_undo)
+    check_failures(result.failures, len(entries))
+
+
+def make_plans(shop: Workshop, rules: list[CleanupRule]) -> CleanupPlan:
+    """The plans of some rules, with their warnings told."""
+    planner = Planner(shop.client, shop.gatherer, now, lambda _: None)
+    plans = tuple(planner.plan(rule) for rule in rules)
+    for plan in plans:
+        for sentence in plan.warnings:
+            shop.observer.warn(sentence)
+    return CleanupPlan(plans)
+
+
+def apply_plans(
+    shop: Workshop, plan: CleanupPlan, rules: list[CleanupRule], started: float
+) -> CleanupResult:
+    """Apply what the rules' bounds allow; nothing of any rule where one is refused."""
+    refusals = [each.refusal for each in plan.rules if each.refusal is not None]
+    if refusals:
+        raise PlanRefused("; ".join(refusals))
+    by_name = {rule.name: rule for rule in rules}
+    results: list[RepositoryResult] = []
+    where: str | None = None
+    if any(each.deletions for each in plan.rules):
+        with AuditLog(shop.audit_folder, log_name(now())) as log:
+            where = str(log.path)
+            for each in plan.rules:
+                results += _apply(shop, each, by_name[each.rule], log)
+    else:
+        results = [_untouched(each, rule.rule) for rule in plan.rules for each in rule.repositories]
+    warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)
+    seconds = round(time.monotonic() - started, 3)
+    return CleanupResult(
+        applied=True,
+        repositories=tuple(results),
+        warnings=warnings,
+        log=where,
+        seconds=seconds,
+    )
+
+
+def _apply(
+    shop: Workshop, plan: RulePlan, rule: CleanupRule, log: AuditLog
+) -> list[RepositoryResult]:
+    applier = Applier(
+        shop.client,
+        shop.gatherer,
+        shop.tags,
+        in_place_squasher(shop),
+        log,
+        now,
+        never,
+        tell_step(shop.observer),
+    )
+    options = replace(shop.options, base=rule.base, compression=rule.compression)
+    return apply_saved(plan, applier, options)
+
+
+def _untouched(plan: RepositoryPlan, rule: str) -> RepositoryResult:
+    return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)
+
+
+def _saved(file: Path, rules: list[CleanupRule], name: str | None) -> CleanupPlan:
+    plan = read_plan(file)
+    chosen = [each for each in plan.rules if name is None or each.rule == name]
+    for each in chosen:
+        check_saved(each, rules)
+    return CleanupPlan(tuple(chosen))
+
+
+def _check_plan(plan: CleanupPlan) -> None:
+    refusals = [each.refusal for each in plan.rules if each.refusal is not None]
+    if refusals:
+        raise PlanRefused("; ".join(refusals))
+    repositories = [each for rule in plan.rules for each in rule.repositories]
+    check_failures(sum(each.problem is not None for each in repositories), len(repositories))

@@ -1,0 +1,132 @@
+"""What `squashproxy promote` does once its options are read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from squashproxy.cleanup.applying import Applier
+from squashproxy.cleanup.audit import AuditLog, log_name
+from squashproxy.cleanup.cleaning import apply_saved
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cli.options import CommonOptions
+from squashproxy.cli.reports import write_report
+from squashproxy.cli.rules import Workshop, chosen_rules, now, open_workshop
+from squashproxy.cli.session import watching
+from squashproxy.cli.steps import in_place_squasher, never, tell_step
+from squashproxy.config.promote import PromoteRule
+from squashproxy.errors import AllFailed, PartlyFailed, SquashproxyError
+from squashproxy.promotion.mirroring import plan_mirroring
+from squashproxy.promotion.planning import Planner, RuleSteps
+from squashproxy.promotion.promoting import Promoter, planned
+from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.report.junit import write_junit
+from squashproxy.report.observer import LabelledObserver, LoggingObserver
+from squashproxy.report.promoting import image_line, show_promotion
+
+
+def run_promotion(
+    common: CommonOptions, path: Path, name: str | None, junit: Path | None, *, dry_run: bool
+) -> None:
+    """Plan, promote, report. Raises SquashproxyError where something did not do what it should."""
+    started = time.monotonic()
+    with open_workshop(path, common) as shop, watching(common) as observer:
+        rules = chosen_rules(shop.configuration.promote, name, "promote", path)
+        result = promote_rules(shop, rules, observer, dry_run=dry_run)
+    result = replace(result, seconds=round(time.monotonic() - started, 3))
+    write_report(common, result, show_promotion)
+    if junit is not None:
+        write_junit(result, junit)
+    check_failures(result.failures, len(result.images) + len(result.mirrored))
+
+
+def promote_rules(
+    shop: Workshop,
+    rules: list[PromoteRule],
+    observer: LoggingObserver,
+    *,
+    dry_run: bool,
+) -> PromoteResult:
+    """Run some rules; a rule that cannot be planned stops no other."""
+    images: list[ImageResult] = []
+    mirrored: list[RepositoryResult] = []
+    warnings: list[str] = []
+    problems: list[str] = []
+    log: str | None = None
+    planner = Planner(shop.client, shop.manifests, shop.options, now)
+    for rule in rules:
+        try:
+            found = planner.plan(rule)
+        except SquashproxyError as error:
+            problems.append(f"{rule.name}: {error}")
+            continue
+        warnings += found.warnings
+        problems += found.problems
+        if dry_run:
+            images += map(planned, found.steps)
+            continue
+        images += _promoter(shop, observer).promote(found.steps)
+        done, where = _mirror(shop, found)
+        mirrored += done
+        log = where or log
+    for sentence in warnings:
+        observer.warn(sentence)
+    for problem in problems:
+        observer.warn(problem)
+    return PromoteResult(
+        dry_run, tuple(images), tuple(mirrored), tuple(warnings), tuple(problems), log, 0.0
+    )
+
+
+def check_failures(failures: int, count: int) -> None:
+    """Raise what gives the exit code: 3 where some of many failed, 1 where all did."""
+    if not failures:
+        return
+    if failures >= count:
+        raise AllFailed("nothing of it could be done; the report says why")
+    raise PartlyFailed(f"{failures} of {count} failed; the report says why")
+
+
+def _promoter(shop: Workshop, observer: LoggingObserver) -> Promoter:
+    return Promoter(
+        client=shop.client,
+        memory=shop.promotions,
+        open_source=shop.open_source,
+        peek_source=shop.peek_source,
+        watch=lambda image: LabelledObserver(observer, image),
+        on_result=lambda result: observer.note(image_line(result)),
+        is_stopped=never,
+        at_once=shop.configuration.engine.jobs,
+    )
+
+
+def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
+    """Delete what the source lost, if the rule says so."""
+    plan = plan_mirroring(found, shop.gatherer, shop.promotions, now)
+    if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
+        return [], None
+    with AuditLog(shop.audit_folder, log_name(now())) as log:
+        applier = Applier(
+            shop.client,
+            shop.gatherer,
+            shop.tags,
+            in_place_squasher(shop),
+            log,
+            now,
+            never,
+            tell_step(shop.observer),
+        )
+        results = apply_saved(plan, applier, shop.options)
+        for result in results:
+            for step in result.steps:
+                if step.outcome in ("deleted", "untagged", "gone"):
+                    _forget(shop, found.rule.name, result.repository, step.tags)
+        return results, str(log.path)
+
+
+def _forget(shop: Workshop, rule: str, repository: str, tags: tuple[str, ...]) -> None:
+    for promoted in shop.promotions.all_of(rule):
+        target = promoted.target
+        if str(target.repository) == repository and target.tag in tags:
+            shop.promotions.forget(rule, target)

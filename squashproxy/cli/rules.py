@@ -1,0 +1,141 @@
+"""What verbs that run rules work with: the configuration, its client, and what runs remember."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from squashproxy.cleanup.gathering import Gatherer
+from squashproxy.cli.options import CommonOptions
+from squashproxy.config.clients import client_options
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.reading import read_configuration
+from squashproxy.errors import UsageError
+from squashproxy.location import Location
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import Reference
+from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.options import ClientOptions
+from squashproxy.report.observer import LoggingObserver
+from squashproxy.state.database import Database
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.promotions import PromotionMemory
+from squashproxy.state.tags import TagMemory
+from squashproxy.transports.registry import RegistrySource
+
+_SOON = 5.0
+_AUDIT = "audit"
+
+
+class Named(Protocol):
+    """A rule."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+_Rule = TypeVar("_Rule", bound=Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Everything that rules run with; `folder` is where the state is."""
+
+    configuration: Configuration
+    folder: Path
+    client: RegistryClient
+    hasty: RegistryClient
+    manifests: ManifestMemory
+    tags: TagMemory
+    promotions: PromotionMemory
+    options: CopyOptions
+    observer: LoggingObserver
+
+    @property
+    def gatherer(self) -> Gatherer:
+        """What asks for graphs."""
+        return Gatherer(self.client, self.manifests, self.tags)
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the logs of deletions are."""
+        return self.folder / _AUDIT
+
+    def open_source(self, location: Location) -> RegistrySource:
+        """A base image."""
+        return _source(self.client, location)
+
+    def peek_source(self, location: Location) -> RegistrySource:
+        """A base image, if its registry answers soon."""
+        return _source(self.hasty, location)
+
+
+@contextmanager
+def open_workshop(path: Path, common: CommonOptions) -> Iterator[Workshop]:
+    """Read the configuration, and open what it names. Raises UsageError."""
+    configuration = read_configuration(path, os.environ)
+    folder = configuration.state or default_state(os.environ)
+    options = client_options(
+        configuration,
+        ClientOptions(
+            authfile=common.authfile,
+            ca=common.ca,
+            plain_http=common.plain_http,
+            insecure=common.insecure,
+        ),
+    )
+    with Database(folder) as database:
+        manifests = ManifestMemory(database)
+        with (
+            RegistryClient(options, memory=manifests) as client,
+            RegistryClient(replace(options, retries=0, timeout=_SOON)) as hasty,
+        ):
+            yield Workshop(
+                configuration,
+                folder,
+                client,
+                hasty,
+                manifests,
+                TagMemory(database),
+                PromotionMemory(database),
+                CopyOptions(jobs=common.jobs),
+                LoggingObserver(),
+            )
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Where state is kept that no configuration says (XDG base directory specification)."""
+    stated = environ.get("XDG_STATE_HOME", "")
+    home = Path(stated) if stated.startswith("/") else Path("~/.local/state").expanduser()
+    return home / "squashproxy"
+
+
+def chosen_rules(rules: Sequence[_Rule], name: str | None, section: str, path: Path) -> list[_Rule]:
+    """All rules of a section, or the one of that name. Raises UsageError where there is none."""
+    if not rules:
+        raise UsageError(f"{path} has no rule in its section {section!r}; write one")
+    if name is None:
+        return list(rules)
+    found = [rule for rule in rules if rule.name == name]
+    if not found:
+        there = ", ".join(rule.name for rule in rules)
+        raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
+    return found
+
+
+def now() -> float:
+    """Unix seconds."""
+    return time.time()
+
+
+def _source(client: RegistryClient, location: Location) -> RegistrySource:
+    if not isinstance(location, Reference):
+        raise UsageError(f"{location}: a base is an image in a registry here")
+    return RegistrySource(client, location)

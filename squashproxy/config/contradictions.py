@@ -1,0 +1,95 @@
+"""What only shows when several values of a configuration are looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from squashproxy.config.cleanup import Action, CleanupRule
+from squashproxy.config.configuration import Configuration, EngineKind
+from squashproxy.config.document import Document
+from squashproxy.config.forms import parse_host
+from squashproxy.config.promote import PromoteRule
+from squashproxy.config.serve import ServeSettings
+
+Rules = Sequence[PromoteRule | CleanupRule]
+
+
+def contradictions_of(found: Configuration, document: Document) -> Iterator[str]:
+    """A sentence for each, with file and line."""
+    yield from _twice(("registries",), document)
+    yield from _twice(("serve", "upstreams"), document)
+    yield from _strange_rules("promote", found.promote, document)
+    yield from _strange_rules("cleanup", found.cleanup, document)
+    yield from _strange_promotions(found.promote, document)
+    yield from _strange_cleanups(found.cleanup, document)
+    if found.engine.kind is EngineKind.CELERY and found.engine.broker is None:
+        yield f"{document.at(('engine',))}: engine.kind is celery, which needs 'broker'; write it"
+    serve = found.serve
+    if serve is None:
+        return
+    there = " or ".join(sorted(serve.upstreams))
+    for host, upstream in serve.upstreams.items():
+        if (upstream.username is None) != (upstream.password is None):
+            at = document.at(("serve", "upstreams", host))
+            yield f"{at}: {host} has one of username and password; write both, or none"
+    for number, listener in enumerate(serve.listen):
+        if listener.upstream is not None and listener.upstream not in serve.upstreams:
+            at = document.at(("serve", "listen", number))
+            yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
+    yield from _strange_images(serve, document, there)
+
+
+def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:
+    """Docker Hub has several names, of which the last would win."""
+    hosts: Any = document.data
+    for part in path:
+        hosts = (hosts or {}).get(part)
+    seen: dict[str, str] = {}
+    for key in hosts or {}:
+        other = seen.setdefault(parse_host(key), key)
+        if other != key:
+            yield f"{document.at((*path, key))}: {key} is {other} again; leave one of them out"
+
+
+def _strange_rules(section: str, rules: Rules, document: Document) -> Iterator[str]:
+    names = Counter(rule.name for rule in rules)
+    for number, rule in enumerate(rules):
+        at = document.at((section, number))
+        if rule.schedule is not None and rule.every is not None:
+            yield f"{at}: {rule.name} has both schedule and every; write one of them"
+        if rule.timetable is None and (rule.jitter or rule.timezone is not None):
+            yield f"{at}: {rule.name} has a timezone or jitter, but no schedule; write one"
+        if rule.every is not None and rule.timezone is not None:
+            yield f"{at}: {rule.name} runs every so often, in any timezone; leave that out"
+        if names[rule.name] > 1:
+            yield f"{at}: {rule.name} is the name of {names[rule.name]} rules; give each its own"
+
+
+def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Iterator[str]:
+    for number, rule in enumerate(rules):
+        at = document.at(("promote", number))
+        if (rule.source is None) == (not rule.pins):
+            yield f"{at}: {rule.name} needs one of 'from' and 'pins'; write that one"
+        if rule.pins and rule.tags != type(rule.tags)():
+            yield f"{at}: {rule.name} has pins, which name their tags; leave 'tags' out"
+        if rule.pins and rule.mirror_deletions is not None:
+            yield f"{at}: {rule.name} has pins, so nothing is mirrored; leave that out"
+
+
+def _strange_cleanups(rules: Sequence[CleanupRule], document: Document) -> Iterator[str]:
+    for number, rule in enumerate(rules):
+        at = document.at(("cleanup", number))
+        if rule.action is Action.DELETE and not rule.keep.keeps_anything:
+            yield f"{at}: {rule.name} deletes and keeps nothing; write what to keep"
+        if rule.keep.group is not None and rule.keep.newest is None:
+            yield f"{at}: {rule.name} has keep.group without keep.newest; write how many"
+
+
+def _strange_images(serve: ServeSettings, document: Document, there: str) -> Iterator[str]:
+    for number, image in enumerate(serve.warm.images):
+        if image.repository.host not in serve.upstreams:
+            at = document.at(("serve", "warm", "images", number))
+            host = image.repository.host
+            yield f"{at}: {image} is of {host}, which is not among the upstreams; write {there}"

@@ -1,0 +1,106 @@
+"""Where an image came from, as an in-toto statement that refers to it (`--provenance`).
+
+in-toto attestation framework (Statement v1) and SLSA provenance v1; the manifest is that of an
+artifact with a subject (OCI image specification 1.1, manifest.md). It holds no clock, so that the
+same copy gives the same statement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from squashproxy import __version__
+from squashproxy.digest import Digest, digest_of
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor, Json
+from squashproxy.oci.manifest import RawManifest, encode_json
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.results import PlatformCopy
+from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink
+
+ARTIFACT = "application/vnd.in-toto+json"
+_EMPTY = "application/vnd.oci.empty.v1+json"
+_STATEMENT = "https://in-toto.io/Statement/v1"
+_PREDICATE = "https://slsa.dev/provenance/v1"
+_BUILD = "https://squashproxy.dev/squash/v1"
+_BUILDER = "https://squashproxy.dev/squashproxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What was copied: from where, as what, and each of its platforms."""
+
+    source: ImageSource
+    source_digest: Digest
+    final: RawManifest
+    platforms: tuple[PlatformCopy, ...]
+    options: CopyOptions
+
+
+def write_provenance(making: Making, sink: ImageSink) -> None:
+    """Push the statement; the image's manifest goes before it, by its digest.
+
+    Raises RegistryError.
+    """
+    assert isinstance(sink, ReferrerSink), "check_fit lets no other sink through"
+    statement = _statement(making, sink)
+    final = making.final
+    empty = encode_json({})
+    layer = sink.write_blob((statement,), digest_of(statement), len(statement))
+    config = sink.write_blob((empty,), digest_of(empty), len(empty))
+    predicate = {"in-toto.io/predicate-type": _PREDICATE}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": mediatypes.OCI_MANIFEST,
+        "artifactType": ARTIFACT,
+        "config": Descriptor(_EMPTY, config.digest, config.size).to_json(),
+        "layers": [
+            Descriptor(ARTIFACT, layer.digest, layer.size, {"annotations": predicate}).to_json()
+        ],
+        "subject": final.descriptor.to_json(),
+        "annotations": predicate,
+    }
+    sink.write_manifest(final)
+    sink.write_referrer(RawManifest(encode_json(document), mediatypes.OCI_MANIFEST))
+
+
+def _statement(making: Making, sink: ImageSink) -> bytes:
+    source, options = making.source, making.options
+    document: Json = {
+        "_type": _STATEMENT,
+        "subject": [{"name": str(sink.repository), "digest": _digests(making.final.digest)}],
+        "predicateType": _PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": _BUILD,
+                "externalParameters": {
+                    "source": source.name,
+                    "target": sink.name,
+                    "base": str(options.base),
+                    "compression": str(options.compression),
+                    "platforms": sorted(map(str, options.platforms)),
+                },
+                "internalParameters": {
+                    "platforms": [
+                        {
+                            "platform": each.platform,
+                            "source": each.source_digest,
+                            "result": each.digest,
+                            "base_layers": each.base_layers,
+                        }
+                        for each in making.platforms
+                    ]
+                },
+                "resolvedDependencies": [
+                    {"name": source.name, "digest": _digests(making.source_digest)}
+                ],
+            },
+            "runDetails": {"builder": {"id": _BUILDER, "version": {"squashproxy": __version__}}},
+        },
+    }
+    return encode_json(document)
+
+
+def _digests(digest: str) -> dict[str, str]:
+    algorithm, _, text = digest.partition(":")
+    return {algorithm: text}

@@ -1,0 +1,1 @@
+"""Promoting images by rule: planned first, then copied side by side."""

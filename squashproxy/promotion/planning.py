@@ -1,0 +1,234 @@
+"""What a rule would do: for each image one HEAD on each side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from squashproxy.config.promote import OnExisting, PromoteRule, Signed
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError
+from squashproxy.pipeline.copy import compare_image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.promotion.choosing import choose_tags
+from squashproxy.promotion.naming import TargetTemplate, base_repository
+from squashproxy.promotion.signatures import Attached, find_attached
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.selection.patterns import near_misses
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.survey.dates import created_at
+from squashproxy.survey.repositories import find_repositories, parse_repository_pattern
+from squashproxy.survey.tags import resolve_tags, side_by_side
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One image: from where to where, with which options, and what is to be done.
+
+    `outcome` is `copy`, or how it ended already: `current`, `kept`, `refused` or `failed`.
+    """
+
+    rule: PromoteRule
+    source: Reference
+    target: Reference
+    options: CopyOptions
+    outcome: str
+    source_digest: Digest | None = None
+    existing: Digest | None = None
+    attached: Attached = field(default_factory=Attached)
+    error: SquashproxyError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A repository of the source, and all its tags when it was looked at."""
+
+    repository: Repository
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSteps:
+    """What a rule would do; `seen` are the repositories that it looked through."""
+
+    rule: PromoteRule
+    steps: tuple[Step, ...]
+    seen: tuple[Sighting, ...]
+    warnings: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    source: Reference
+    target: Reference
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans rules; `now` gives unix seconds, `options` holds what no rule says."""
+
+    client: RegistryClient
+    manifests: ManifestMemory
+    options: CopyOptions
+    now: Callable[[], float]
+
+    def plan(self, rule: PromoteRule) -> RuleSteps:
+        """All that a rule is about. An image that cannot be looked at has failed already.
+
+        Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
+        listed.
+        """
+        warnings: list[str] = []
+        problems: list[str] = []
+        seen: list[Sighting] = []
+        if rule.pins:
+            pairs = list(_pinned(rule))
+        else:
+            seen, warnings, problems = self._look_through(rule)
+            pairs, more = self._choose(rule, seen, problems)
+            warnings += more
+        options = self._options_of(rule, pairs)
+        steps = side_by_side(lambda pair: self._step(rule, pair, options), pairs)
+        warnings += _clashes(steps)
+        return RuleSteps(rule, tuple(steps), tuple(seen), tuple(warnings), tuple(problems))
+
+    def _look_through(self, rule: PromoteRule) -> tuple[list[Sighting], list[str], list[str]]:
+        """The repositories with their tags; one that cannot be listed stops only itself."""
+        pattern = parse_repository_pattern(rule.source or "")
+        found = find_repositories(self.client, [pattern])
+        problems: list[str] = []
+
+        def look(repository: Repository) -> Sighting | None:
+            try:
+                tags = tuple(self.client.repository(repository).iter_tags())
+            except SquashproxyError as error:
+                problems.append(f"{rule.name}: {error}")
+                return None
+            return Sighting(repository, tags)
+
+        sightings = side_by_side(look, found.repositories)
+        seen = [each for each in sightings if each is not None]
+        return seen, [f"{rule.name}: {text}" for text in found.warnings], problems
+
+    def _choose(
+        self, rule: PromoteRule, seen: Sequence[Sighting], problems: list[str]
+    ) -> tuple[list[_Pair], list[str]]:
+        pattern = parse_repository_pattern(rule.source or "")
+        fixed = pattern.fixed
+        template = TargetTemplate(rule.target, fixed)
+        pairs: list[_Pair] = []
+        for sighting in seen:
+            try:
+                tags = self._tags(rule, sighting)
+            except SquashproxyError as error:
+                problems.append(f"{rule.name}: {error}")
+                continue
+            known = frozenset(sighting.tags)
+            pairs += [
+                _Pair(
+                    Reference(sighting.repository, tag),
+                    template.target(sighting.repository, tag),
+                    known,
+                )
+                for tag in tags
+            ]
+        return pairs, list(_vain(rule, seen, pairs))
+
+    def _tags(self, rule: PromoteRule, sighting: Sighting) -> list[str]:
+        remote = self.client.repository(sighting.repository)
+
+        def dates(tags: Sequence[str]) -> dict[str, float | None]:
+            digests = resolve_tags(remote, tags, self.manifests, {})
+            wanted = list(dict.fromkeys(digests.values()))
+            found = side_by_side(lambda each: created_at(remote, each, self.manifests), wanted)
+            by_digest = dict(zip(wanted, found, strict=True))
+            return {tag: by_digest[digest] for tag, digest in digests.items()}
+
+        return choose_tags(sighting.tags, rule.tags, dates, self.now())
+
+    def _options_of(self, rule: PromoteRule, pairs: Sequence[_Pair]) -> CopyOptions:
+        hosts = {pair.target.repository.host for pair in pairs}
+        host = min(hosts) if hosts else "registry.example.com"
+        return replace(
+            self.options,
+            base=rule.base,
+            base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
+            platforms=rule.platforms,
+            compression=rule.compression,
+            strict=rule.strict,
+            verify=rule.verify,
+            provenance=rule.provenance,
+            backup=rule.backup if rule.on_existing is OnExisting.BACKUP else None,
+        )
+
+    def _step(self, rule: PromoteRule, pair: _Pair, options: CopyOptions) -> Step:
+        step = Step(rule, pair.source, pair.target, options, "copy")
+        try:
+            return self._compared(step, pair.tags)
+        except SquashproxyError as error:
+            return replace(step, outcome="failed", error=error)
+
+    def _compared(self, step: Step, tags: frozenset[str]) -> Step:
+        source = RegistrySource(self.client, step.source)
+        sink = RegistrySink(self.client, step.target)
+        standing = compare_image(source, sink, step.options)
+        step = replace(step, source_digest=standing.source_digest, existing=standing.existing)
+        if standing.up_to_date:
+            return replace(step, outcome="current")
+        if standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
+            return replace(step, outcome="kept")
+        remote = self.client.repository(step.source.repository)
+        attached = find_attached(remote, standing.source_digest, tags)
+        step = replace(step, attached=attached)
+        if attached and step.rule.signed is Signed.REFUSE:
+            return replace(step, outcome="refused", error=SignedImage(step.source, attached))
+        return step
+
+
+class SignedImage(SquashproxyError):
+    """An image that squashing would take its signatures from, and the rule refuses that."""
+
+    def __init__(self, source: Reference, attached: Attached) -> None:
+        super().__init__(
+            f"{source} has {attached}, which would not be true of a squashed image; let the rule "
+            "say signed: copy or signed: warn"
+        )
+
+
+def _pinned(rule: PromoteRule) -> Iterator[_Pair]:
+    template = TargetTemplate(rule.target, "")
+    for source, tags in rule.pins.items():
+        for tag in tags:
+            yield _Pair(source, template.target(source.repository, tag), frozenset())
+
+
+def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[_Pair]) -> Iterator[str]:
+    """Rules and patterns that match nothing are often slips of the pen."""
+    names = sorted({tag for sighting in seen for tag in sighting.tags})
+    if not names:
+        if seen:
+            yield f"{rule.name}: there is no tag in {rule.source}"
+        return
+    for pattern in (*rule.tags.include, *rule.tags.exclude):
+        if not any(pattern.matches(name) for name in names):
+            near = near_misses([pattern], names)
+            advice = f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}"
+            yield f"{rule.name}: {pattern} matches no tag; {advice}"
+    if not pairs:
+        yield f"{rule.name}: none of {len(names)} tags in {rule.source} passes every condition"
+
+
+def _clashes(steps: Sequence[Step]) -> Iterator[str]:
+    """Two sources for one target: the last would win, and each run would copy both."""
+    seen: dict[Reference, Step] = {}
+    for step in steps:
+        other = seen.setdefault(step.target, step)
+        if other is not step:
+            yield (
+                f"{step.rule.name}: {other.source} and {step.source} both go to {step.target}; "
+                "write {path} or {tag} into `to`"
+            )

@@ -1,0 +1,176 @@
+"""Doing what was planned: images side by side, and one that fails stops no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from squashproxy.config.promote import Signed
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.original import ExactCopier
+from squashproxy.pipeline.results import CopyResult
+from squashproxy.progress import Observer
+from squashproxy.promotion.hooks import HookFailed, run_hook
+from squashproxy.promotion.planning import Step
+from squashproxy.promotion.results import ImageResult
+from squashproxy.reference import Reference, check_tag
+from squashproxy.registry.client import RegistryClient
+from squashproxy.state.promotions import Promoted, PromotionMemory
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+
+class Stopped(SquashproxyError):
+    """The process ends, so that no further image is begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoter:
+    """Copies what was planned, `at_once` images side by side.
+
+    `watch` gives an observer for an image; `on_result` hears of each as it ends, from any thread;
+    once `is_stopped`, no further image begins.
+    """
+
+    client: RegistryClient
+    memory: PromotionMemory
+    open_source: SourceOpener
+    peek_source: SourceOpener
+    watch: Callable[[str], Observer]
+    on_result: Callable[[ImageResult], None]
+    is_stopped: Callable[[], bool]
+    at_once: int
+
+    def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
+        """What became of each step, in their order."""
+        with ThreadPoolExecutor(self.at_once, "squashproxy-promote") as pool:
+            running = [pool.submit(self._finished, step) for step in steps]
+            try:
+                return [each.result() for each in running]
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finished(self, step: Step) -> ImageResult:
+        result = self._result(step)
+        self.on_result(result)
+        return result
+
+    def _result(self, step: Step) -> ImageResult:
+        if step.outcome != "copy":
+            self._remember(step, step.existing)
+            return planned(step)
+        started = time.monotonic()
+        try:
+            if self.is_stopped():
+                raise Stopped(f"{step.source} was not begun, since this process ends")
+            copied, warnings = self._copy(step)
+        except SquashproxyError as error:
+            failed = replace(step, outcome="failed", error=error)
+            return replace(planned(failed), seconds=round(time.monotonic() - started, 3))
+        self._remember(step, Digest(copied.digest))
+        platforms = copied.platforms
+        return replace(
+            planned(step),
+            digest=copied.digest,
+            outcome="current" if copied.skipped else "copied",
+            warnings=warnings,
+            seconds=round(time.monotonic() - started, 3),
+            compressed_before=sum(each.compressed_before for each in platforms),
+            compressed_after=sum(each.compressed_after for each in platforms),
+            uploaded_bytes=sum(each.uploaded_bytes for each in platforms),
+            reused_bytes=sum(each.reused_bytes for each in platforms),
+        )
+
+    def _copy(self, step: Step) -> tuple[CopyResult, tuple[str, ...]]:
+        assert step.source_digest is not None, "what is to be copied was looked at"
+        event = _event(step)
+        hooks = step.rule.hooks
+        if hooks.before is not None:
+            run_hook(hooks.before, {"event": "before", **event})
+        observer = self.watch(str(step.target))
+        source = RegistrySource(self.client, step.source.at(step.source_digest))
+        sink = RegistrySink(self.client, step.target)
+        warnings: list[str] = []
+        if step.attached and step.rule.signed is Signed.COPY:
+            self._copy_original(step, observer)
+        elif step.attached:
+            warnings.append(f"{step.source} has {step.attached}, which stay behind")
+        copied = copy_image(
+            source,
+            sink,
+            step.options,
+            open_source=self.open_source,
+            peek_source=self.peek_source,
+            observer=observer,
+            clock=time.monotonic,
+        )
+        warnings += copied.warnings
+        if hooks.after is not None:
+            try:
+                run_hook(hooks.after, {"event": "after", "digest": copied.digest, **event})
+            except HookFailed as error:
+                warnings.append(f"{step.target} is promoted, but {error}")
+        return copied, tuple(warnings)
+
+    def _copy_original(self, step: Step, observer: Observer) -> None:
+        """The original and what refers to it, beside the squashed one: its signatures hold."""
+        assert step.source_digest is not None, "what is to be copied was looked at"
+        target = _original(step)
+        source = RegistrySource(self.client, step.source.at(step.source_digest))
+        sink = RegistrySink(self.client, target)
+        copier = ExactCopier(source, sink, observer, step.options.jobs)
+        raw = copier.copy(step.source_digest)
+        for digest in step.attached.referrers:
+            sink.write_referrer(copier.copy(digest))
+        remote = self.client.repository(step.source.repository)
+        for tag in step.attached.tags:
+            belonging = copier.copy(remote.get_manifest(tag).digest)
+            sink.write_manifest(belonging, tag)
+        sink.publish(raw)
+
+    def _remember(self, step: Step, digest: Digest | None) -> None:
+        if digest is not None and step.outcome in ("copy", "current"):
+            source = replace(step.source, digest=None) if step.source.tag else step.source
+            self.memory.note(step.rule.name, Promoted(step.target, source, digest))
+
+
+def planned(step: Step) -> ImageResult:
+    """A step as it stands before anything is moved."""
+    return ImageResult(
+        rule=step.rule.name,
+        source=str(step.source),
+        source_digest=step.source_digest,
+        target=str(step.target),
+        digest=step.existing,
+        outcome=step.outcome,
+        error=None if step.error is None else str(step.error),
+    )
+
+
+def _event(step: Step) -> dict[str, Any]:
+    return {
+        "rule": step.rule.name,
+        "source": str(step.source),
+        "source_digest": step.source_digest,
+        "target": str(step.target),
+        "replaces": step.existing,
+    }
+
+
+def _original(step: Step) -> Reference:
+    template = step.rule.originals
+    try:
+        tag = template.format(tag=step.target.tag)
+        check_tag(tag)
+    except (KeyError, IndexError, ValueError, AttributeError, UsageError) as error:
+        raise UsageError(
+            f"originals: {template!r} makes no tag; write one that may hold {{tag}}"
+        ) from error
+    if tag == step.target.tag:
+        raise UsageError(f"originals: {template!r} is the tag of the squashed image; add to it")
+    return replace(step.target, tag=tag)

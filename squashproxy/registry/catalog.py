@@ -1,0 +1,28 @@
+"""The repositories of a registry (`_catalog`, which is distribution's own)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from squashproxy.errors import Denied, NotFound, RegistryError, Unauthorized
+from squashproxy.registry.calls import Caller
+from squashproxy.registry.pages import Listing, iter_names
+from squashproxy.registry.scopes import catalog
+
+
+def iter_repositories(caller: Caller) -> Iterator[str]:
+    """The path of every repository once, in the registry's order.
+
+    Raises RegistryError; many registries list nothing, and then names have to be written out.
+    """
+    what = "the list of repositories"
+    where = f"{what} of {caller.endpoint.name}"
+    listing = Listing("/v2/_catalog", "repositories", what, where, catalog())
+    try:
+        yield from iter_names(caller, listing)
+    except (NotFound, Denied, Unauthorized) as error:
+        raise RegistryError(
+            f"{caller.endpoint.name} does not list its repositories (HTTP {error.status}); write "
+            "their names in place of a glob",
+            status=error.status,
+        ) from error

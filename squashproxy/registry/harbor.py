@@ -1,0 +1,80 @@
+"""What Harbor tells and does through an API of its own (Harbor API v2.0)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from squashproxy.digest import Digest, parse_digest
+from squashproxy.errors import FormatError
+from squashproxy.registry.calls import Call, Caller
+from squashproxy.registry.deletions import Deletion
+from squashproxy.registry.faults import Action
+from squashproxy.registry.pages import next_page
+from squashproxy.registry.scopes import delete, pull
+
+_DONE = frozenset({200, 202, 204})
+_GONE = 404
+_PAGE = 100
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What Harbor knows of a manifest; the dates as it writes them."""
+
+    digest: Digest
+    pushed: str | None
+    pulled: str | None
+
+
+def is_harbor(caller: Caller) -> bool:
+    """Whether the registry is a Harbor."""
+    action = Action(caller.repository, "the question whether this is a Harbor")
+    url = caller.endpoint.url("/api/v2.0/ping")
+    expected = frozenset(range(200, 500)) - {401, 429}
+    answer = caller.ask(Call("GET", url, action, pull(caller.repository.path), expected))
+    return answer.status == 200 and answer.body.strip() == b"Pong"
+
+
+def delete_tag(caller: Caller, tag: str) -> Deletion:
+    """Delete a tag and leave its manifest."""
+    name = caller.repository
+    action = Action(name, f"the deletion of the tag {tag} from {name.path}", f"tag {tag}")
+    url = caller.endpoint.url(f"{_place(caller)}/artifacts/{tag}/tags/{tag}")
+    answer = caller.ask(Call("DELETE", url, action, delete(name.path), _DONE | {_GONE}))
+    return Deletion.GONE if answer.status == _GONE else Deletion.DONE
+
+
+def iter_artifacts(caller: Caller) -> Iterator[Artifact]:
+    """The manifests of a repository, with the dates of their push and their last pull."""
+    name = caller.repository
+    where = f"the list of artifacts of {name}"
+    url: str | None = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
+    while url is not None:
+        action = Action(name, f"the list of artifacts of {name.path}")
+        call = Call("GET", url, action, pull(name.path), frozenset({200}))
+        answer = caller.ask(call, _MOST_BYTES)
+        for fields in _entries(answer.body, where):
+            digest = parse_digest(str(fields.get("digest")))
+            yield Artifact(digest, fields.get("push_time"), fields.get("pull_time"))
+        url = next_page(caller, answer)
+
+
+def _entries(body: bytes, where: str) -> list[dict[str, Any]]:
+    try:
+        listed = json.loads(body)
+    except (ValueError, RecursionError):
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise FormatError(f"{where} is no list; its API is not the one that is known here")
+    return listed
+
+
+def _place(caller: Caller) -> str:
+    project, _, repository = caller.repository.path.partition("/")
+    inner = quote(quote(repository, safe=""), safe="")
+    return f"/api/v2.0/projects/{quote(project)}/repositories/{inner}"

@@ -1,0 +1,31 @@
+"""What a client need not ask again: a digest always means the same bytes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from squashproxy.digest import Digest
+from squashproxy.oci.manifest import RawManifest
+
+
+class Memory(Protocol):
+    """Manifests by digest; usable from several threads."""
+
+    def find(self, digest: Digest) -> RawManifest | None:
+        """The exact bytes of a manifest, None where it was never read."""
+        ...
+
+    def add(self, digest: Digest, raw: RawManifest) -> None:
+        """Remember a manifest, whose digest was checked."""
+        ...
+
+
+class NoMemory:
+    """Remembers nothing."""
+
+    def find(self, digest: Digest) -> None:  # noqa: ARG002 - the protocol's names
+        """Nothing."""
+        return
+
+    def add(self, digest: Digest, raw: RawManifest) -> None:
+        """Do nothing."""

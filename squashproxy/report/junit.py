@@ -1,0 +1,49 @@
+"""A promotion as JUnit XML, which pipelines show: a test case for each image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from squashproxy.errors import UsageError, reason_of
+from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.report.screen import printable
+
+
+def write_junit(result: PromoteResult, path: Path) -> None:
+    """Write the file. Raises UsageError where that cannot be."""
+    suites = Element("testsuites", name="squashproxy promote")
+    for rule in dict.fromkeys(image.rule for image in result.images):
+        images = [image for image in result.images if image.rule == rule]
+        bad = [image for image in images if image.outcome in ("failed", "refused")]
+        skipped = [image for image in images if image.outcome in ("current", "kept", "copy")]
+        suite = SubElement(
+            suites,
+            "testsuite",
+            name=rule,
+            tests=str(len(images)),
+            failures=str(len(bad)),
+            skipped=str(len(skipped)),
+            time=f"{sum(image.seconds for image in images):.3f}",
+        )
+        for image in images:
+            _add_case(suite, image)
+    for number, problem in enumerate(result.problems, 1):
+        suite = SubElement(suites, "testsuite", name="rules", tests="1", failures="1")
+        case = SubElement(suite, "testcase", name=f"rule {number}", classname="rules")
+        SubElement(case, "failure", message=printable(problem))
+    indent(suites)
+    try:
+        ElementTree(suites).write(path, "utf-8", xml_declaration=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {reason_of(error)}; name another") from error
+
+
+def _add_case(suite: Element, image: ImageResult) -> None:
+    case = SubElement(
+        suite, "testcase", name=image.target, classname=image.rule, time=f"{image.seconds:.3f}"
+    )
+    if image.outcome in ("failed", "refused"):
+        SubElement(case, "failure", message=printable(image.error or image.outcome))
+    elif image.outcome != "copied":
+        SubElement(case, "skipped", message=image.outcome)

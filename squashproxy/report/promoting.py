@@ -1,0 +1,62 @@
+"""The report of a promotion, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.report.screen import Screen
+from squashproxy.report.sizes import UNIT_NOTE, size_text
+
+_OUTCOMES = ("copy", "copied", "current", "kept", "refused", "failed")
+
+
+def show_promotion(screen: Screen, result: PromoteResult) -> None:
+    """Write each image that is not up to date, and a summary."""
+    told = [image for image in result.images if image.outcome != "current"]
+    if told:
+        table = screen.table("source", "target", "outcome", "before", "after", left=3)
+        for image in told:
+            sizes = ("", "")
+            if image.outcome == "copied":
+                sizes = size_text(image.compressed_before), size_text(image.compressed_after)
+            table.add_row(image.source, image.target, image.outcome, *sizes)
+        screen.show(table)
+    lines = list(_remarks(result))
+    for line in lines:
+        screen.line(f"  {line}")
+    if told or lines:
+        screen.line()
+    counts = [f"{result.count(word):,} {_word(word)}" for word in _OUTCOMES if result.count(word)]
+    screen.fact("images", ", ".join(counts) or "none")
+    if result.saved_bytes:
+        screen.fact("saved", f"{size_text(result.saved_bytes)}; {UNIT_NOTE}")
+    if result.log is not None:
+        screen.fact("log", result.log)
+    ending = "nothing was moved" if result.dry_run else f"{result.seconds:.1f} s"
+    screen.fact("took", ending)
+
+
+def _remarks(result: PromoteResult) -> Iterator[str]:
+    for image in result.images:
+        for sentence in (image.error, *image.warnings):
+            if sentence is not None:
+                yield f"{image.target}: {sentence}"
+    yield from result.problems
+    for each in result.mirrored:
+        yield f"{each.repository}: deleted {each.count('deleted')}, as the source did"
+        if each.problem is not None:
+            yield f"{each.repository} stopped: {each.problem}"
+
+
+def image_line(image: ImageResult) -> str:
+    """One image in a log."""
+    line = f"{image.source} to {image.target}: {_word(image.outcome)}"
+    if image.outcome == "copied":
+        saved = max(0, image.compressed_before - image.compressed_after)
+        line += f", saved {size_text(saved)}, {image.seconds:.1f} s"
+    return line if image.error is None else f"{line}: {image.error}"
+
+
+def _word(outcome: str) -> str:
+    return {"current": "up to date", "copy": "to copy"}.get(outcome, outcome)

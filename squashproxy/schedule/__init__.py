@@ -1,0 +1,1 @@
+"""When rules run. No I/O, no clock of its own: every moment is handed in."""

@@ -1,0 +1,1 @@
+"""Choosing among tags: by name, by version, by date. No I/O, no clock."""

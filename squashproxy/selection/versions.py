@@ -1,0 +1,59 @@
+"""Tags as versions, and ranges of them, as npm writes ranges (semver.org 2.0.0)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from semantic_version import NpmSpec, Version
+
+from squashproxy.errors import UsageError
+
+_VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRange:
+    """Such as `>=1.2`, `^1`, `~1.4`, `1.x` or `>=1.2 <2 || ^3`.
+
+    Pre-releases are in it only where it names one of the same version.
+    """
+
+    text: str
+
+    def holds(self, tag: str) -> bool:
+        """Whether a tag is a version within the range; `v1.2` counts as 1.2.0."""
+        version = version_of(tag)
+        return version is not None and version in _spec(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_range(text: str) -> VersionRange:
+    """Read a range; raise UsageError where it is none."""
+    try:
+        _spec(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no range of versions; write one as in '>=1.2', '^1', '~1.4' or '>=1.2 <2'"
+        ) from error
+    return VersionRange(text)
+
+
+def version_of(tag: str) -> Version | None:
+    """The version that a tag names, None where it is none."""
+    match = _VERSION.fullmatch(tag)
+    if match is None:
+        return None
+    numbers = ".".join(str(int(number or 0)) for number in match.group(1, 2, 3))
+    try:
+        return Version(f"{numbers}{match[4] or ''}")
+    except ValueError:
+        return None
+
+
+@cache
+def _spec(text: str) -> NpmSpec:
+    return NpmSpec(re.sub(r"\s*,\s*", " ", text.strip()))

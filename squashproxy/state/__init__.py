@@ -1,0 +1,1 @@
+"""What runs remember: manifests by digest, what tags pointed to, which runs there were."""

@@ -1,0 +1,49 @@
+"""What each rule promoted: nothing else is deleted where deletions are mirrored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from squashproxy.digest import Digest
+from squashproxy.reference import Reference, parse_reference
+from squashproxy.state.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """An image that a rule put at a target."""
+
+    target: Reference
+    source: Reference
+    digest: Digest
+
+
+class PromotionMemory:
+    """Usable from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all_of(self, rule: str) -> list[Promoted]:
+        """What a rule promoted, by target."""
+        rows = self._database.read(
+            "SELECT target, source, digest FROM promoted WHERE rule = ? ORDER BY target", (rule,)
+        )
+        return [
+            Promoted(parse_reference(target), parse_reference(source), Digest(digest))
+            for target, source, digest in rows
+        ]
+
+    def note(self, rule: str, promoted: Promoted) -> None:
+        """A rule promoted an image, or found it up to date."""
+        self._database.write(
+            "INSERT INTO promoted VALUES(?, ?, ?, ?) ON CONFLICT(rule, target) DO UPDATE SET "
+            "source = excluded.source, digest = excluded.digest",
+            (rule, str(promoted.target), str(promoted.source), promoted.digest),
+        )
+
+    def forget(self, rule: str, target: Reference) -> None:
+        """An image is no longer there."""
+        self._database.write(
+            "DELETE FROM promoted WHERE rule = ? AND target = ?", (rule, str(target))
+        )

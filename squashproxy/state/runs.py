@@ -1,0 +1,99 @@
+"""The history of scheduled runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from squashproxy.state.database import Database
+
+_MOST_KEPT = 1000
+_COLUMNS = "id, section, rule, due, started, ended, outcome, summary, document"
+
+
+class Outcome(Enum):
+    """How a run ended."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run; `ended` and `outcome` are None while it goes on, or where its process was killed.
+
+    `due` is when it should have begun, None where a person asked for it; `document` its result as
+    JSON. Times are unix seconds.
+    """
+
+    id: int
+    section: str
+    rule: str
+    due: float | None
+    started: float
+    ended: float | None
+    outcome: Outcome | None
+    summary: str
+    document: str
+
+
+class RunHistory:
+    """Usable from several threads; the last runs of each rule are kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, section: str, rule: str, due: float | None, now: float) -> int:
+        """A run begins; its number."""
+        return self._database.write(
+            "INSERT INTO runs(section, rule, due, started) VALUES(?, ?, ?, ?)",
+            (section, rule, due, now),
+        )
+
+    def end(self, number: int, now: float, outcome: Outcome, summary: str, document: str) -> None:
+        """A run has ended; `summary` is a line for people."""
+        with self._database.changes():
+            self._database.write(
+                "UPDATE runs SET ended = ?, outcome = ?, summary = ?, document = ? WHERE id = ?",
+                (now, outcome.value, summary, document, number),
+            )
+            self._database.write(
+                "DELETE FROM runs WHERE id IN (SELECT old.id FROM runs AS old JOIN runs AS this "
+                "ON this.id = ? AND old.section = this.section AND old.rule = this.rule "
+                "ORDER BY old.id DESC LIMIT -1 OFFSET ?)",
+                (number, _MOST_KEPT),
+            )
+
+    def last(self, section: str, rule: str) -> Run | None:
+        """The newest run of a rule."""
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM runs WHERE section = ? AND rule = ? "  # noqa: S608 - a constant
+            "ORDER BY id DESC LIMIT 1",
+            (section, rule),
+        )
+        return _run(rows[0]) if rows else None
+
+    def newest(self, count: int) -> list[Run]:
+        """The newest runs of all rules, the newest first."""
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?",  # noqa: S608 - a constant
+            (count,),
+        )
+        return list(map(_run, rows))
+
+
+def _run(row: tuple[object, ...]) -> Run:
+    number, section, rule, due, started, ended, outcome, summary, document = row
+    return Run(
+        int(str(number)),
+        str(section),
+        str(rule),
+        None if due is None else float(str(due)),
+        float(str(started)),
+        None if ended is None else float(str(ended)),
+        None if outcome is None else Outcome(outcome),
+        str(summary or ""),
+        str(document or ""),
+    )

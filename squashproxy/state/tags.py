@@ -1,0 +1,65 @@
+"""What tags pointed to when they were looked at last, and what lost its tag since.
+
+Registries do not list manifests without a tag, so that this memory is all that knows of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from squashproxy.digest import Digest
+from squashproxy.reference import Repository
+from squashproxy.state.database import Database
+
+
+class TagMemory:
+    """Usable from several threads. Times are unix seconds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def tags(self, repository: Repository) -> dict[str, Digest]:
+        """What each tag of a repository pointed to."""
+        rows = self._database.read(
+            "SELECT tag, digest FROM tags WHERE repository = ?", (str(repository),)
+        )
+        return {tag: Digest(digest) for tag, digest in rows}
+
+    def untagged(self, repository: Repository) -> dict[Digest, float]:
+        """The manifests without a tag, and since when that is known."""
+        rows = self._database.read(
+            "SELECT digest, since FROM untagged WHERE repository = ?", (str(repository),)
+        )
+        return {Digest(digest): since for digest, since in rows}
+
+    def note(self, repository: Repository, tags: Mapping[str, Digest], now: float) -> None:
+        """Remember all tags of a repository; what only old ones pointed to is untagged now."""
+        name = str(repository)
+        with self._database.changes():
+            known = set(self.tags(repository).values())
+            lost = known - set(tags.values())
+            self._database.write_many(
+                "INSERT OR IGNORE INTO untagged VALUES(?, ?, ?)",
+                [(name, digest, now) for digest in sorted(lost)],
+            )
+            self._database.write_many(
+                "DELETE FROM untagged WHERE repository = ? AND digest = ?",
+                [(name, digest) for digest in set(tags.values())],
+            )
+            self._database.write("DELETE FROM tags WHERE repository = ?", (name,))
+            self._database.write_many(
+                "INSERT INTO tags VALUES(?, ?, ?)",
+                [(name, tag, digest) for tag, digest in tags.items()],
+            )
+
+    def note_untagged(self, repository: Repository, digest: Digest, now: float) -> None:
+        """A manifest has lost its tags, or never had one."""
+        self._database.write(
+            "INSERT OR IGNORE INTO untagged VALUES(?, ?, ?)", (str(repository), digest, now)
+        )
+
+    def forget_untagged(self, repository: Repository, digest: Digest) -> None:
+        """A manifest is gone."""
+        self._database.write(
+            "DELETE FROM untagged WHERE repository = ? AND digest = ?", (str(repository), digest)
+        )

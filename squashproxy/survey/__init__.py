@@ -1,0 +1,1 @@
+"""What registries hold: repositories, tags, manifests, and when images were made."""

@@ -1,0 +1,81 @@
+"""The repositories that a rule names: one by its name, or those that a glob matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.errors import BadReference, UsageError
+from squashproxy.reference import Repository, parse_repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.selection.patterns import Pattern, near_misses, parse_pattern
+
+_PLAIN = "x"
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPattern:
+    """`HOST/REPO`, or `HOST/GLOB` where the registry lists its repositories."""
+
+    host: str
+    path: Pattern
+
+    @property
+    def fixed(self) -> str:
+        """The folders before the first one that is no plain name, with a slash at the end."""
+        folders = self.path.text.split("/")
+        plain = 0
+        while plain < len(folders) - 1 and not parse_pattern(folders[plain]).is_wild:
+            plain += 1
+        return "".join(f"{folder}/" for folder in folders[:plain])
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.path}"
+
+
+def parse_repository_pattern(text: str) -> RepositoryPattern:
+    """Read `HOST/REPO` or `HOST/GLOB`; raise UsageError."""
+    host, slash, glob = text.removeprefix("docker://").partition("/")
+    if slash and glob and ("." in host or ":" in host or host == "localhost"):
+        path = parse_pattern(glob)
+        if path.is_wild:
+            return RepositoryPattern(parse_repository(f"{host}/{_PLAIN}").host, path)
+    try:
+        name = parse_repository(text)
+    except BadReference as error:
+        raise UsageError(f"{error}; a glob needs a host before it, as in HOST/apps/*") from error
+    return RepositoryPattern(name.host, parse_pattern(name.path))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The repositories, and a sentence for each pattern that matched none."""
+
+    repositories: tuple[Repository, ...]
+    warnings: tuple[str, ...]
+
+
+def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPattern]) -> Found:
+    """Those that any of the patterns means, each once. Raises RegistryError."""
+    found: dict[Repository, None] = {}
+    warnings: list[str] = []
+    catalogs: dict[str, list[str]] = {}
+    for pattern in patterns:
+        if not pattern.path.is_wild:
+            found[Repository(pattern.host, pattern.path.text)] = None
+            continue
+        if pattern.host not in catalogs:
+            catalogs[pattern.host] = list(client.iter_repositories(pattern.host))
+        there = catalogs[pattern.host]
+        matching = [path for path in there if pattern.path.matches(path)]
+        found.update((Repository(pattern.host, path), None) for path in matching)
+        if not matching:
+            warnings.append(f"{pattern} matches no repository; {_near(pattern, there)}")
+    return Found(tuple(found), tuple(warnings))
+
+
+def _near(pattern: RepositoryPattern, there: list[str]) -> str:
+    near = near_misses([pattern.path], there)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"{pattern.host} lists {len(there)}" if there else f"{pattern.host} lists none"

@@ -1,0 +1,154 @@
+"""A registry to clean up, what is in it, and its garbage collector."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from squashproxy.cleanup.applying import Applier
+from squashproxy.cleanup.audit import AuditLog
+from squashproxy.cleanup.cleaning import Planner, apply_saved
+from squashproxy.cleanup.gathering import Gatherer
+from squashproxy.cleanup.plans import RulePlan
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.squashing import InPlaceSquasher
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.reading import parse_configuration
+from squashproxy.digest import Digest
+from squashproxy.location import Location
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import SilentObserver
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.state.database import Database
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.tags import TagMemory
+from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
+from squashproxy.testing.images import BuiltImage
+from squashproxy.transports.registry import RegistrySource
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+
+
+def image(seed: object, created: str = "2026-01-01T00:00:00Z") -> BuiltImage:
+    """A small image of three layers, the first shared by all."""
+    builder = ImageBuilder(fields={"created": created})
+    for number in range(3):
+        content = b"base" if number == 0 else f"{seed}-{number}".encode()
+        builder.layer(LayerBuilder().file(f"f{number}", content * 50))
+    return builder.build()
+
+
+def rule(text: str, host: str) -> CleanupRule:
+    """A rule, from the YAML of its keys but for the name."""
+    lines = "\n".join(f"    {line}" for line in text.strip().splitlines())
+    document = f"cleanup:\n  - name: old\n{lines}\n".replace("HOST", host)
+    (found,) = parse_configuration(document, "rule.yml", Path(), {}).cleanup
+    return found
+
+
+@dataclass(slots=True)
+class Room:
+    """A repository `app` and all that cleaning it up takes; `clock` is in unix seconds."""
+
+    registry: FakeRegistry
+    client: RegistryClient
+    database: Database
+    folder: Path
+    clock: float = NOW
+    on_step: Callable[[str], None] = lambda _: None
+    logs: list[Path] = field(default_factory=list)
+
+    @property
+    def gatherer(self) -> Gatherer:
+        return Gatherer(self.client, ManifestMemory(self.database), TagMemory(self.database))
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.registry.host, "app")
+
+    def rule(self, text: str) -> CleanupRule:
+        return rule(f'repositories: ["HOST/app"]\n{text}', self.registry.host)
+
+    def plan(self, text: str) -> RulePlan:
+        planner = Planner(self.client, self.gatherer, lambda: self.clock, lambda _: None)
+        return planner.plan(self.rule(text))
+
+    def apply(self, plan: RulePlan) -> RepositoryResult:
+        squasher = InPlaceSquasher(self.client, self._open, self._open, SilentObserver())
+        self.logs.append(self.folder / f"{len(self.logs)}.jsonl")
+        with AuditLog(self.folder, self.logs[-1].name) as log:
+            applier = Applier(
+                self.client,
+                self.gatherer,
+                TagMemory(self.database),
+                squasher,
+                log,
+                lambda: self.clock,
+                lambda: False,
+                lambda _, step: self.on_step(step.outcome),
+            )
+            (result,) = apply_saved(plan, applier, CopyOptions())
+        return result
+
+    def clean(self, text: str) -> RepositoryResult:
+        return self.apply(self.plan(text))
+
+    def _open(self, location: Location) -> RegistrySource:
+        assert isinstance(location, Reference)
+        return RegistrySource(self.client, location)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """All that a repository held at a moment."""
+
+    tags: dict[str, Digest]
+    manifests: dict[Digest, RawManifest]
+
+    def needs(self, digest: Digest) -> set[Digest]:
+        """A manifest, what it holds and what it refers to, as far as they are there."""
+        found: set[Digest] = set()
+        waiting = [digest]
+        while waiting:
+            each = waiting.pop()
+            if each in found or each not in self.manifests:
+                continue
+            found.add(each)
+            document = json.loads(self.manifests[each].data)
+            waiting += [Digest(child["digest"]) for child in document.get("manifests", [])]
+            if "subject" in document:
+                waiting.append(Digest(document["subject"]["digest"]))
+        return found
+
+    def referrers(self, digest: Digest) -> set[Digest]:
+        """What refers to a manifest: by its subject, or by the name of a tag."""
+        by_subject = {
+            each
+            for each, raw in self.manifests.items()
+            if json.loads(raw.data).get("subject", {}).get("digest") == digest
+        }
+        prefix = digest.replace(":", "-")
+        return by_subject | {at for tag, at in self.tags.items() if tag.startswith(prefix)}
+
+
+def held(registry: FakeRegistry, repo: str = "app") -> Held:
+    digests = registry.manifests(repo)
+    return Held(registry.tags(repo), {each: registry.manifest(repo, each) for each in digests})
+
+
+def pulls_whole(registry: FakeRegistry, digest: Digest, repo: str = "app") -> bool:
+    """Whether a manifest and all that it holds are there."""
+    try:
+        document = json.loads(registry.manifest(repo, digest).data)
+    except LookupError:
+        return False
+    children = [Digest(child["digest"]) for child in document.get("manifests", [])]
+    blobs = [*document.get("layers", []), *filter(None, [document.get("config")])]
+    return all(pulls_whole(registry, child, repo) for child in children) and all(
+        blob["digest"] in registry.blobs(repo) for blob in blobs
+    )
