@@ -12,7 +12,7 @@ from squashproxy.testing import artifact_manifest, index_of
 from squashproxy.testing.images import BuiltImage, BuiltIndex
 from tests.cleanup.room import DAY, Room, held, image, pulls_whole
 
-SEEDS = range(60)
+SEEDS = range(40)
 EMPTY = "application/vnd.oci.empty.v1+json"
 
 
