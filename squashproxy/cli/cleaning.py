@@ -17,7 +17,7 @@ from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.promoting import check_failures
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.rules import Workshop, chosen_rules, now, open_workshop
-from squashproxy.cli.steps import in_place_squasher, never, tell_step
+from squashproxy.cli.steps import in_place_squasher, tell_step
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused
 from squashproxy.report.cleaning import show_cleanup, show_plan, show_undo
@@ -102,7 +102,7 @@ def _apply(
         in_place_squasher(shop),
         log,
         now,
-        never,
+        lambda: shop.brake.is_stopped,
         tell_step(shop.observer),
     )
     options = replace(shop.options, base=rule.base, compression=rule.compression)

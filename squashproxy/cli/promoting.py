@@ -10,11 +10,12 @@ from squashproxy.cleanup.applying import Applier
 from squashproxy.cleanup.audit import AuditLog, log_name
 from squashproxy.cleanup.cleaning import apply_saved
 from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cli.brake import BrakedObserver
 from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.rules import Workshop, chosen_rules, now, open_workshop
 from squashproxy.cli.session import watching
-from squashproxy.cli.steps import in_place_squasher, never, tell_step
+from squashproxy.cli.steps import in_place_squasher, tell_step
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import AllFailed, PartlyFailed, SquashproxyError
 from squashproxy.promotion.mirroring import plan_mirroring
@@ -94,9 +95,9 @@ def _promoter(shop: Workshop, observer: LoggingObserver) -> Promoter:
         memory=shop.promotions,
         open_source=shop.open_source,
         peek_source=shop.peek_source,
-        watch=lambda image: LabelledObserver(observer, image),
+        watch=lambda image: BrakedObserver(LabelledObserver(observer, image), shop.brake),
         on_result=lambda result: observer.note(image_line(result)),
-        is_stopped=never,
+        is_stopped=lambda: shop.brake.is_stopped,
         at_once=shop.configuration.engine.jobs,
     )
 
@@ -114,7 +115,7 @@ def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], s
             in_place_squasher(shop),
             log,
             now,
-            never,
+            lambda: shop.brake.is_stopped,
             tell_step(shop.observer),
         )
         results = apply_saved(plan, applier, shop.options)

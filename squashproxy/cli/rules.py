@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from squashproxy.cleanup.gathering import Gatherer
+from squashproxy.cli.brake import Brake
 from squashproxy.cli.options import CommonOptions
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
@@ -57,6 +58,7 @@ class Workshop:
     promotions: PromotionMemory
     options: CopyOptions
     observer: LoggingObserver
+    brake: Brake
 
     @property
     def gatherer(self) -> Gatherer:
@@ -80,7 +82,15 @@ class Workshop:
 @contextmanager
 def open_workshop(path: Path, common: CommonOptions) -> Iterator[Workshop]:
     """Read the configuration, and open what it names. Raises UsageError."""
-    configuration = read_configuration(path, os.environ)
+    with open_configured(read_configuration(path, os.environ), common, Brake()) as shop:
+        yield shop
+
+
+@contextmanager
+def open_configured(
+    configuration: Configuration, common: CommonOptions, brake: Brake
+) -> Iterator[Workshop]:
+    """Open what a configuration names. Raises UsageError."""
     folder = configuration.state or default_state(os.environ)
     options = client_options(
         configuration,
@@ -107,6 +117,7 @@ def open_workshop(path: Path, common: CommonOptions) -> Iterator[Workshop]:
                 PromotionMemory(database),
                 CopyOptions(jobs=common.jobs),
                 LoggingObserver(),
+                brake,
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +18,7 @@ from squashproxy.errors import UsageError
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.running import serve, signalled
+from squashproxy.state.runs import RunHistory
 
 
 def find_configuration(
@@ -54,6 +55,19 @@ def run_server(
     observer = LoggingObserver()
     for sentence in warnings_of(configuration):
         observer.warn(sentence)
+    asyncio.run(serve_until(configuration, common, environ, output, signalled))
+
+
+async def serve_until(
+    configuration: Configuration,
+    common: CommonOptions,
+    environ: Mapping[str, str],
+    output: IO[str],
+    until: Callable[[], Awaitable[object]],
+    *,
+    runs: RunHistory | None = None,
+) -> None:
+    """Serve until `until` returns; the access log goes to `output`."""
     client = ClientOptions(
         authfile=common.authfile,
         ca=common.ca,
@@ -66,8 +80,8 @@ def run_server(
             click.echo(f"squashproxy: listening on {', '.join(addresses)}", err=True)
 
     log = None if common.quiet else output
-    asyncio.run(
-        serve(configuration, client, environ, access_log=log, on_ready=tell, until=signalled)
+    await serve(
+        configuration, client, environ, access_log=log, on_ready=tell, until=until, runs=runs
     )
 
 

@@ -24,6 +24,7 @@ VERBS = {
     "promote": Verb("squashproxy.cli.promote:promote", "Promote images by rule."),
     "cleanup": Verb("squashproxy.cli.cleanup:cleanup", "Delete or squash old images by rule."),
     "serve": Verb("squashproxy.cli.serve:serve", "Serve squashed images, squashed on pull."),
+    "run": Verb("squashproxy.cli.run:run", "Serve, promote and clean up on schedules."),
     "tags": Verb("squashproxy.cli.tags:tags", "List the tags of a repository."),
     "inspect": Verb("squashproxy.cli.inspect:inspect", "Show an image's platforms and layers."),
     "config": Verb("squashproxy.cli.config:config", "Check a configuration; print its schema."),

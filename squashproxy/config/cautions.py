@@ -18,13 +18,6 @@ def warnings_of(configuration: Configuration) -> list[str]:
 
 
 def _all(configuration: Configuration) -> Iterator[str]:
-    timed = [rule.name for rule in configuration.promote if rule.timetable is not None]
-    timed += [rule.name for rule in configuration.cleanup if rule.timetable is not None]
-    if timed:
-        yield (
-            f"the schedule of {', '.join(timed)} is valid, but this version has no verb yet that "
-            "runs it; let cron or systemd run promote and cleanup"
-        )
     if configuration.engine.kind is not EngineKind.LOCAL:
         yield "engine.kind is celery, but this version runs jobs in its own process only"
     if configuration.serve is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from squashproxy.server.upstreams import Health, UpstreamState
+from squashproxy.state.runs import RunHistory
 from squashproxy.store.base import Usage
 
 _SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 25, 30, 60, 300)
@@ -146,12 +149,39 @@ class Metrics:
                 lambda name=host: _or_nan(states()[name].remaining)  # type: ignore[misc]
             )
 
+    def watch_runs(self, runs: RunHistory) -> None:
+        """Tell of the runs of rules, too, as their history has them."""
+        self._registry.register(_RunCollector(runs))
+
     def render(self) -> bytes:
         """The figures in Prometheus's text format; may block for a moment."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
+
+
+class _RunCollector(Collector):
+    def __init__(self, runs: RunHistory) -> None:
+        self._runs = runs
+
+    def collect(self) -> Iterator[Metric]:
+        """How many runs of each rule the history holds, and when the last one ended."""
+        count = GaugeMetricFamily(
+            "squashproxy_rule_runs",
+            "Runs of a rule that its history holds.",
+            labels=("outcome", "rule", "section"),
+        )
+        ended = GaugeMetricFamily(
+            "squashproxy_rule_last_end_seconds",
+            "When a rule last ended so, in unix seconds.",
+            labels=("outcome", "rule", "section"),
+        )
+        for section, rule, outcome, number, last in self._runs.counts():
+            count.add_metric([outcome.value, rule, section], number)
+            ended.add_metric([outcome.value, rule, section], last)
+        yield count
+        yield ended
 
 
 def _or_nan(value: int | None) -> float:

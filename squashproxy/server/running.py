@@ -19,6 +19,7 @@ from squashproxy.registry.options import ClientOptions
 from squashproxy.server.access_log import AccessLogger, LogThread
 from squashproxy.server.http import HttpServer
 from squashproxy.server.service import Service
+from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
 _KEEP_ALIVE = 75.0
@@ -36,13 +37,15 @@ async def serve(
     access_log: IO[str] | None,
     on_ready: ReadyListener,
     until: Callable[[], Awaitable[object]],
+    runs: RunHistory | None = None,
 ) -> None:
     """Serve until `until` returns, then let requests end for `serve.drain` seconds.
 
-    `on_ready` hears the addresses, with the ports that the system chose. Raises UsageError where
+    `on_ready` hears the addresses, with the ports that the system chose; `runs` is shown on the
+    page and as metrics. Raises UsageError where
     an address cannot be listened on, and what Service raises.
     """
-    service = Service(configuration, common, environ)
+    service = Service(configuration, common, environ, runs)
     try:
         if access_log is None:
             await _run(service, until, None, on_ready)

@@ -43,6 +43,7 @@ from squashproxy.server.tools import Tools
 from squashproxy.server.upstreams import Upstreams, quick_options
 from squashproxy.server.warming import Warming
 from squashproxy.server.workers import Workers
+from squashproxy.state.runs import RunHistory
 from squashproxy.store.base import SquashRecord, Store
 from squashproxy.store.directory import DirectoryStore
 from squashproxy.store.registry import RegistryStore
@@ -59,11 +60,18 @@ class Service:
     """
 
     def __init__(
-        self, configuration: Configuration, common: ClientOptions, environ: Mapping[str, str]
+        self,
+        configuration: Configuration,
+        common: ClientOptions,
+        environ: Mapping[str, str],
+        runs: RunHistory | None = None,
     ) -> None:
         assert configuration.serve is not None, "there is something to serve"
         self.settings = configuration.serve
         self.metrics = Metrics()
+        self._runs = runs
+        if runs is not None:
+            self.metrics.watch_runs(runs)
         self.is_draining = False
         options = client_options(configuration, common)
         self._upstreams = Upstreams(
@@ -154,6 +162,7 @@ class Service:
             jobs=self._tools.jobs,
             metrics=self.metrics,
             history=self._history,
+            runs=self._runs,
         )
         by_host = {host: host for host in settings.upstreams}
         for host, upstream in settings.upstreams.items():

@@ -12,9 +12,11 @@ from squashproxy.server.history import History
 from squashproxy.server.jobs import Job, Jobs
 from squashproxy.server.metrics import Metrics
 from squashproxy.server.upstreams import Upstreams, UpstreamState
+from squashproxy.state.runs import Run, RunHistory
 from squashproxy.store.base import SquashRecord, Store
 
 _MOST_IMAGES = 200
+_MOST_RUNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Status:
     jobs: Jobs
     metrics: Metrics
     history: History
+    runs: RunHistory | None = None
 
     def document(self, is_visible: Callable[[str], bool]) -> Json:
         """All of it, of those images that may be seen; blocks while the store is asked.
@@ -60,6 +63,7 @@ class Status:
             "images": [self._image(record) for record in records[:_MOST_IMAGES]],
             "savings": _savings(records),
             "jobs": [_job(job) for job in self.jobs.current if is_visible(job.image)],
+            "runs": [] if self.runs is None else list(map(_run, self.runs.newest(_MOST_RUNS))),
             "errors": [
                 {"at": trouble.at, "image": trouble.image, "message": trouble.message}
                 for trouble in self.history.troubles
@@ -91,6 +95,18 @@ def _upstream(name: str, state: UpstreamState) -> Json:
         "state": state.health.value,
         "until": state.until,
         "ratelimit_remaining": state.remaining,
+    }
+
+
+def _run(run: Run) -> Json:
+    return {
+        "section": run.section,
+        "rule": run.rule,
+        "due": run.due,
+        "started": run.started,
+        "ended": run.ended,
+        "outcome": None if run.outcome is None else run.outcome.value,
+        "summary": run.summary,
     }
 
 

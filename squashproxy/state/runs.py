@@ -75,6 +75,16 @@ class RunHistory:
         )
         return _run(rows[0]) if rows else None
 
+    def counts(self) -> list[tuple[str, str, Outcome, int, float]]:
+        """Section, rule, outcome, how often it ended so, and when it last did."""
+        rows = self._database.read(
+            "SELECT section, rule, outcome, count(*), max(ended) FROM runs "
+            "WHERE outcome IS NOT NULL GROUP BY section, rule, outcome"
+        )
+        return [
+            (section, rule, Outcome(how), count, last) for section, rule, how, count, last in rows
+        ]
+
     def newest(self, count: int) -> list[Run]:
         """The newest runs of all rules, the newest first."""
         rows = self._database.read(

@@ -31,6 +31,7 @@ VERBS = {
     "promote": (*COMMON, "--rule", "--dry-run", "--junit"),
     "cleanup": (*COMMON, "--rule", "--plan", "--apply", "--undo"),
     "serve": (*COMMON, "--listen", "--upstream", "--store"),
+    "run": COMMON,
     "tags": COMMON,
     "inspect": COMMON,
     "config": (),

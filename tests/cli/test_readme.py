@@ -47,7 +47,7 @@ def test_the_readme_shows_every_verb() -> None:
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_line_of_the_readme_parses(line: str) -> None:
     verb, *arguments = shlex.split(line)[1:]
-    group = click.Context(squashproxy)
+    group = click.Context(squashproxy, help_option_names=["-h", "--help"])
     command = squashproxy.get_command(group, verb)
     if isinstance(command, click.Group):
         verb, *arguments = arguments

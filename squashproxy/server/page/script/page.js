@@ -2,7 +2,7 @@
 
 import { prepareCharts, showCharts } from "./charts.js";
 import { prepareImages, showImages } from "./images.js";
-import { showErrors, showFigures, showHealth, showJobs, showUpstreams } from "./parts.js";
+import { showErrors, showFigures, showHealth, showJobs, showRuns, showUpstreams } from "./parts.js";
 import { poll } from "./status.js";
 import { moment } from "./words.js";
 
@@ -13,7 +13,7 @@ function show(status) {
   last = status;
   banner.hidden = true;
   document.body.classList.remove("old");
-  for (const part of [showHealth, showFigures, showJobs, showErrors, showUpstreams, showImages, showCharts]) {
+  for (const part of [showHealth, showFigures, showJobs, showRuns, showErrors, showUpstreams, showImages, showCharts]) {
     part(status);
   }
 }

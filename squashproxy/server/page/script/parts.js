@@ -80,6 +80,18 @@ export function showJobs(status) {
   place.replaceChildren(make("ul", "jobs", ...lines));
 }
 
+export function showRuns(status) {
+  document.getElementById("runs-section").hidden = !status.runs.length;
+  const lines = status.runs.slice(0, 20).map((run) => {
+    const time = make("time", "quiet", ago(run.started, status.now));
+    time.title = moment(run.started);
+    const outcome = run.outcome ?? (run.ended ? "ended" : "runs");
+    const name = make("strong", "name", `${run.section} ${run.rule}`);
+    return make("li", run.outcome ?? "", time, name, make("span", "", `${outcome}: ${run.summary}`));
+  });
+  document.getElementById("runs").replaceChildren(make("ul", "errors", ...lines));
+}
+
 export function showErrors(status) {
   const place = document.getElementById("errors");
   if (!status.errors.length) {

@@ -1,0 +1,158 @@
+"""Running rules when they are due: never twice at once, and what was missed once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from squashproxy.schedule.times import Timetable
+from squashproxy.state.runs import Outcome, RunHistory
+
+_LOG = logging.getLogger("squashproxy.routine")
+_LONGEST_PAUSE = 30.0
+"""Seconds after which the clock is looked at again, since it may be set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended: a line for people, and its result as JSON."""
+
+    outcome: Outcome
+    summary: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routine:
+    """A rule with its times; `work` runs it and raises nothing."""
+
+    section: str
+    name: str
+    timetable: Timetable
+    work: Callable[[], Report]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others, also after a reload."""
+        return self.section, self.name
+
+
+_BROKE = Report(Outcome.FAILED, "it broke off: this is a bug in squashproxy", "{}")
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Begin work beside everything else."""
+    threading.Thread(target=work, name="squashproxy-routine", daemon=True).start()
+
+
+class Scheduler:
+    """Starts routines at their times; `now` gives unix seconds.
+
+    `begin` starts a run, beside others by default; `pause` waits for so many seconds, or until
+    `wake` is called. All methods but `run` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        history: RunHistory,
+        now: Callable[[], float],
+        *,
+        begin: Callable[[Callable[[], None]], None] = in_thread,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._history = history
+        self._now = now
+        self._begin = begin
+        self._event = threading.Event()
+        self._pause = pause or self._wait
+        self._lock = threading.Lock()
+        self._routines: dict[tuple[str, str], Routine] = {}
+        self._due: dict[tuple[str, str], float] = {}
+        self._running: set[tuple[str, str]] = set()
+        self._is_stopped = False
+
+    def load(self, routines: Sequence[Routine]) -> None:
+        """Take these in place of those before; what runs goes on to its end.
+
+        A time that passed since the last run, while no process was there, is due at once.
+        """
+        now = self._now()
+        with self._lock:
+            before = self._routines
+            self._routines = {routine.key: routine for routine in routines}
+            for key, routine in self._routines.items():
+                known = before.get(key)
+                if known is None or known.timetable != routine.timetable:
+                    self._due[key] = self._first_due(routine, now)
+        self.wake()
+
+    def run(self) -> None:
+        """Start what is due, until `stop` is called."""
+        while not self._is_stopped:
+            now = self._now()
+            for routine, due in self._take_due(now):
+                _LOG.info("%s %s begins", routine.section, routine.name)
+                number = self._history.begin(routine.section, routine.name, due, now)
+                self._begin(lambda routine=routine, number=number: self._work(routine, number))  # type: ignore[misc]
+            self._pause(self._until_next())
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._is_stopped = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at the times again."""
+        self._event.set()
+
+    @property
+    def running(self) -> list[str]:
+        """The rules that run now."""
+        with self._lock:
+            return sorted(name for _, name in self._running)
+
+    def _first_due(self, routine: Routine, now: float) -> float:
+        last = self._history.last(*routine.key)
+        since = now if last is None else min(now, last.started)
+        return routine.timetable.next_after(since, routine.name)
+
+    def _take_due(self, now: float) -> list[tuple[Routine, float]]:
+        with self._lock:
+            found = [
+                (routine, self._due[key])
+                for key, routine in self._routines.items()
+                if self._due[key] <= now and key not in self._running
+            ]
+            for routine, _ in found:
+                self._running.add(routine.key)
+                self._due[routine.key] = routine.timetable.next_after(now, routine.name)
+        return found
+
+    def _work(self, routine: Routine, number: int) -> None:
+        report = _BROKE
+        try:
+            report = routine.work()
+        finally:
+            self._end(routine, number, report)
+
+    def _end(self, routine: Routine, number: int, report: Report) -> None:
+        self._history.end(number, self._now(), report.outcome, report.summary, report.document)
+        _LOG.info("%s %s: %s", routine.section, routine.name, report.summary)
+        with self._lock:
+            self._running.discard(routine.key)
+            if routine.key in self._routines:
+                timetable = self._routines[routine.key].timetable
+                self._due[routine.key] = timetable.next_after(self._now(), routine.name)
+        self.wake()
+
+    def _until_next(self) -> float:
+        now = self._now()
+        with self._lock:
+            waiting = [self._due[key] - now for key in self._routines if key not in self._running]
+        return min([max(0.0, wait) for wait in waiting] + [_LONGEST_PAUSE])
+
+    def _wait(self, seconds: float) -> None:
+        self._event.wait(seconds)
+        self._event.clear()
