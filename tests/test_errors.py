@@ -7,7 +7,13 @@ import re
 import pytest
 
 from squashproxy import errors
-from squashproxy.errors import RegistryError, SquashproxyError, TreesDiffer, UsageError
+from squashproxy.errors import (
+    PartlyFailed,
+    RegistryError,
+    SquashproxyError,
+    TreesDiffer,
+    UsageError,
+)
 
 DRAWN = re.compile(r"^    ([│├└─ ]*)([A-Z]\w+)(?: {2,}(.*))?$", re.MULTILINE)
 TEMPORARY = {"Unreachable", "TooManyRequests", "ServerFault"}
@@ -60,7 +66,7 @@ def test_the_drawn_tree_says_the_exit_codes() -> None:
         for name, (_, words) in drawn().items()
         if (match := re.match(r"exit code (\d)", words))
     }
-    assert found == {"SquashproxyError": 1, "UsageError": 2, "TreesDiffer": 4}
+    assert found == {"SquashproxyError": 1, "UsageError": 2, "PartlyFailed": 3, "TreesDiffer": 4}
 
 
 @each_class
@@ -70,8 +76,9 @@ def test_each_has_a_docstring_of_its_own(cls: type[SquashproxyError]) -> None:
 
 @each_class
 def test_exit_codes(cls: type[SquashproxyError]) -> None:
-    own = 4 if issubclass(cls, TreesDiffer) else 1
-    assert cls.exit_code == (2 if issubclass(cls, UsageError) else own)
+    codes = {UsageError: 2, PartlyFailed: 3, TreesDiffer: 4}
+    own = [code for kind, code in codes.items() if issubclass(cls, kind)]
+    assert cls.exit_code == (own or [1])[0]
 
 
 @each_class

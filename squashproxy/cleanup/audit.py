@@ -24,7 +24,7 @@ _FORMAT = "squashproxy audit"
 class Entry:
     """What was there: a manifest and the tags that pointed to it.
 
-    `action` is `delete`, `untag` or `squash`; `became` is what the tags point to after a squash.
+    `action` is `delete`, `untag` or `squash`.
     """
 
     action: str
@@ -34,7 +34,6 @@ class Entry:
     tags: tuple[str, ...]
     why: str
     manifest: RawManifest
-    became: Digest | None = None
 
 
 class AuditLog:
@@ -73,7 +72,6 @@ class AuditLog:
             "digest": entry.digest,
             "tags": list(entry.tags),
             "why": entry.why,
-            "became": entry.became,
             "media_type": entry.manifest.media_type,
             "manifest": base64.b64encode(entry.manifest.data).decode(),
         }
@@ -119,7 +117,6 @@ def _entry(fields: dict[str, Any]) -> Entry:
     digest = Digest(fields["digest"])
     if digest.startswith("sha256:") and digest_of(raw.data) != digest:
         raise FormatError("another manifest")
-    became = fields["became"]
     return Entry(
         fields["action"],
         fields["rule"],
@@ -128,5 +125,4 @@ def _entry(fields: dict[str, Any]) -> Entry:
         tuple(fields["tags"]),
         fields["why"],
         raw,
-        None if became is None else Digest(became),
     )

@@ -13,7 +13,7 @@ from squashproxy.cleanup.planning import make_plan, removable
 from squashproxy.cleanup.plans import RepositoryPlan, RulePlan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.config.cleanup import CleanupRule
-from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
+from squashproxy.errors import PlanRefused, RegistryError, SquashproxyError, UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
@@ -31,17 +31,25 @@ class Planner:
     on_repository: Callable[[str], None]
 
     def plan(self, rule: CleanupRule) -> RulePlan:
-        """The plan of a rule. A repository that cannot be looked at whole has a problem in it.
+        """The plan of a rule. What cannot be listed or looked at whole has a problem in it.
 
-        Raises UsageError for lists of images in use that cannot be read, and RegistryError where
-        the repositories cannot be listed.
+        Raises UsageError for lists of images in use that cannot be read.
         """
         now = self.now()
         patterns = [parse_repository_pattern(text) for text in rule.repositories]
         lists = InUseLists(rule.keep.in_use)
-        found = find_repositories(self.client, patterns)
         plans: list[RepositoryPlan] = []
-        for repository in found.repositories:
+        warnings: list[str] = []
+        repositories: dict[Repository, None] = {}
+        for pattern in patterns:
+            try:
+                found = find_repositories(self.client, [pattern])
+            except RegistryError as error:
+                plans.append(RepositoryPlan(str(pattern), {}, problem=str(error)))
+                continue
+            repositories.update(dict.fromkeys(found.repositories))
+            warnings += found.warnings
+        for repository in repositories:
             self.on_repository(str(repository))
             plans.append(self._of_repository(repository, rule, lists, now))
         plan = RulePlan(
@@ -49,7 +57,7 @@ class Planner:
             rule.action.value,
             round(now, 3),
             tuple(plans),
-            (*found.warnings, *_vain_patterns(rule, plans)),
+            (*warnings, *_vain_patterns(rule, plans)),
         )
         return replace(plan, refusal=_refusal(plan, rule))
 

@@ -39,7 +39,8 @@ def run_promotion(
     write_report(common, result, show_promotion)
     if junit is not None:
         write_junit(result, junit)
-    check_failures(result.failures, len(result.images) + len(result.mirrored))
+    count = len(result.images) + len(result.mirrored) + len(result.problems)
+    check_failures(result.failures, count)
 
 
 def promote_rules(

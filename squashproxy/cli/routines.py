@@ -57,7 +57,7 @@ def _run(
 
 def _promote(rule: PromoteRule, shop: Workshop) -> Report:
     result = promote_rules(shop, [rule], shop.observer, dry_run=False)
-    count = len(result.images) + len(result.mirrored)
+    count = len(result.images) + len(result.mirrored) + len(result.problems)
     return Report(_outcome(result.failures, count), _of_promotion(result), to_json(result))
 
 

@@ -122,10 +122,19 @@ def open_configured(
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where state is kept that no configuration says (XDG base directory specification)."""
+    """Where state is kept that no configuration says (XDG base directory specification).
+
+    Raises UsageError where that would be in a home directory, and there is none.
+    """
     stated = environ.get("XDG_STATE_HOME", "")
-    home = Path(stated) if stated.startswith("/") else Path("~/.local/state").expanduser()
-    return home / "squashproxy"
+    if stated.startswith("/"):
+        return Path(stated) / "squashproxy"
+    try:
+        return Path("~/.local/state/squashproxy").expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            "there is no home directory for what runs remember; name a folder as `state`"
+        ) from error
 
 
 def chosen_rules(rules: Sequence[_Rule], name: str | None, section: str, path: Path) -> list[_Rule]:

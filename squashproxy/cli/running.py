@@ -53,7 +53,7 @@ def run_rules(common: CommonOptions, path: Path) -> None:
         scheduler.load(routines)
         thread = threading.Thread(target=scheduler.run, name="squashproxy-scheduler", daemon=True)
         thread.start()
-        _LOG.info("%d rules have a schedule", len(routines))
+        _LOG.info("rules with a schedule: %d", len(routines))
         reload = partial(_reload, path, configuration, scheduler, common, brake)
         try:
             asyncio.run(_until_signalled(configuration, common, reload, history))
@@ -96,7 +96,7 @@ def _reload(
         _LOG.error("%s is not valid, so the rules stay as they were", path)
         return
     scheduler.load(routines)
-    _LOG.warning("%s was read again: %d rules have a schedule", path, len(routines))
+    _LOG.info("%s was read again; rules with a schedule: %d", path, len(routines))
     if configuration.serve != before.serve or configuration.state != before.state:
         _LOG.warning("serve and state stay as they were until this process starts again")
 

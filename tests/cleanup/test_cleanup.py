@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from squashproxy.cleanup.audit import read_log
+from squashproxy.cleanup.cleaning import Planner
 from squashproxy.cleanup.undoing import undo
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.testing import Fault, FaultKind, artifact_manifest, index_of
-from tests.cleanup.room import DAY, Room, image, pulls_whole
+from tests.cleanup.room import DAY, Room, image, pulls_whole, rule
 
 DELETE = "action: delete\nkeep: {tags: [keep]}"
 
@@ -292,3 +293,15 @@ def test_a_registry_that_deletes_nothing_says_so(rooms: Callable[..., Room]) -> 
     image("old").push(room.registry, "app", "old")
     result = room.clean(DELETE)
     assert "deletes nothing (HTTP 405)" in (result.problem or "")
+
+
+def test_a_registry_that_is_down_stops_no_other(room: Room) -> None:
+    image("old").push(room.registry, "app", "old")
+    text = rule(
+        'repositories: ["127.0.0.1:9/*", "HOST/app"]\naction: delete\nkeep: {tags: [keep]}',
+        room.registry.host,
+    )
+    planner = Planner(room.client, room.gatherer, lambda: room.clock, lambda _: None)
+    down, up = planner.plan(text).repositories
+    assert "cannot reach 127.0.0.1:9" in (down.problem or "")
+    assert (up.problem, up.deletions) == (None, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.real.judges import run
 
 CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
+REGSYNC = "github.com/regclient/regclient/cmd/regsync@v0.11.7"
 CONFORMANCE = (
     "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111"
 )
@@ -17,7 +18,7 @@ _PULLER = Path(__file__).parent / "puller"
 
 @cache
 def find_program(name: str, folder: Path) -> Path:
-    """Build `crane`, `conformance` or `puller` into `folder`, unless it is there.
+    """Build `crane`, `conformance`, `regsync` or `puller` into `folder`, unless it is there.
 
     Test processes that want the same program wait for the first of them.
     """
@@ -34,5 +35,5 @@ def _build(name: str, folder: Path) -> None:
     if name == "puller":
         run(["go", "build", "-C", _PULLER, "-o", folder / name, "."], {"GOFLAGS": "-mod=mod"})
     else:
-        source = {"crane": CRANE, "conformance": CONFORMANCE}[name]
+        source = {"crane": CRANE, "conformance": CONFORMANCE, "regsync": REGSYNC}[name]
         run(["go", "install", source], {"GOBIN": str(folder)})
