@@ -76,7 +76,7 @@ def test_each_has_a_docstring_of_its_own(cls: type[SquashproxyError]) -> None:
 
 @each_class
 def test_exit_codes(cls: type[SquashproxyError]) -> None:
-    codes = {UsageError: 2, PartlyFailed: 3, TreesDiffer: 4}
+    codes: dict[type[SquashproxyError], int] = {UsageError: 2, PartlyFailed: 3, TreesDiffer: 4}
     own = [code for kind, code in codes.items() if issubclass(cls, kind)]
     assert cls.exit_code == (own or [1])[0]
 
