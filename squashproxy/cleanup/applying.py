@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from squashproxy.cleanup.audit import AuditLog, Entry
 from squashproxy.cleanup.deleting import Deleter
 from squashproxy.cleanup.gathering import Gatherer
-from squashproxy.cleanup.graph import node_of
+from squashproxy.cleanup.graph import Node, node_of, subject_of_tag
+from squashproxy.cleanup.origin import is_made_from
 from squashproxy.cleanup.plans import Removal, RepositoryPlan, Squash, Untag
 from squashproxy.cleanup.results import RepositoryResult, Step
 from squashproxy.cleanup.squashing import InPlaceSquasher, TagMoved
@@ -16,7 +17,6 @@ from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.stamp import SOURCE
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.state.tags import TagMemory
@@ -49,6 +49,8 @@ class Applier:
 
     def apply(self, rule: str, plan: RepositoryPlan, options: CopyOptions) -> RepositoryResult:
         """What became of a repository; its own errors are in the result."""
+        if plan.problem is not None or not plan.deletions:
+            return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)
         work = _Work(self, rule, plan, options, parse_repository(plan.repository))
         steps: list[Step] = []
         problem: str | None = None
@@ -83,10 +85,6 @@ class _Work:
 
     def steps(self) -> Iterator[Step]:
         """Everything that is done, in its order. Raises Moved before anything is."""
-        if self.plan.problem is not None:
-            raise Moved(self.plan.problem)
-        if not self.plan.deletions:
-            return
         current = self.applier.gatherer.tags(self.repository)[1]
         self._check(current)
         self._seen = set(self.plan.tags) | set(current)
@@ -111,7 +109,7 @@ class _Work:
             found = current.get(tag)
             if found == digest or (found is None and tag in going):
                 continue
-            if found is not None and tag in squashed and self._was_squashed(found, digest):
+            if found is not None and tag in squashed and self._is_made_from(found, digest):
                 continue
             what = "is gone" if found is None else "points to something else"
             raise Moved(f"{self.repository} moved since it was planned: {tag} {what}; plan again")
@@ -121,10 +119,9 @@ class _Work:
                 f"{self.repository} moved since it was planned: {new[0]} is new; plan again"
             )
 
-    def _was_squashed(self, found: Digest, source: Digest) -> bool:
+    def _is_made_from(self, found: Digest, source: Digest) -> bool:
         """Whether a run that broke off has put this in place of what was planned."""
-        raw = self._remote.get_manifest(found)
-        return f'"{SOURCE}":"{source}"'.encode() in raw.data
+        return is_made_from(self.applier.client, self.repository, found, source)
 
     def _untag(self, untag: Untag, deleter: Deleter) -> Step:
         self._look_around()
@@ -142,7 +139,8 @@ class _Work:
     def _remove(self, removal: Removal, deleter: Deleter) -> Step:
         self._look_around()
         digest, tags = removal.digest, removal.tags
-        if digest in self._guarded:
+        if self._is_guarded(removal):
+            self._guard(digest)
             return Step("delete", digest, tags, "left", "something that was left needs it")
         if self._is_moved(removal):
             self._guard(digest)
@@ -159,14 +157,25 @@ class _Work:
         found = [self._remote.find_manifest(tag) for tag in removal.tags]
         return any(each is not None and each.digest != removal.digest for each in found)
 
+    def _is_guarded(self, removal: Removal) -> bool:
+        """Whether something that was left holds it, or it refers to that."""
+        if not self._guarded:
+            return False
+        subjects = {subject_of_tag(tag) for tag in removal.tags}
+        subjects |= {removal.digest, self._node(removal.digest).subject}
+        return not self._guarded.isdisjoint(subjects)
+
+    def _node(self, digest: Digest) -> Node:
+        raw = self._remote.get_manifest(digest)
+        return node_of(digest, raw, f"the manifest {digest} of {self.repository}")
+
     def _guard(self, digest: Digest) -> None:
-        """What is left keeps what it holds: its children are in the plan after it."""
+        """What is left keeps what it holds, which is in the plan after it."""
         waiting = [digest]
         while waiting:
             each = waiting.pop()
             self._guarded.add(each)
-            raw = self._remote.get_manifest(each)
-            waiting += node_of(each, raw, f"the manifest {each} of {self.repository}").children
+            waiting += self._node(each).children
 
     def _look_around(self) -> None:
         """Stop where the repository has a tag that nobody planned with: it may need anything."""
@@ -189,9 +198,10 @@ class _Work:
             except (TagMoved, NotFound) as error:
                 yield Step("squash", squash.digest, (tag,), "left", str(error))
                 continue
-            became = became or (None if step.became is None else Digest(step.became))
+            if step.outcome in ("squashed", "gone") and step.became is not None:
+                became = Digest(step.became)
             yield step
-        if became is not None and became != squash.digest:
+        if became is not None:
             now = self.applier.now()
             self.applier.tags.note_untagged(self.repository, squash.digest, now)
 
@@ -200,10 +210,10 @@ class _Work:
         if found is None:
             raise TagMoved("the tag has gone meanwhile")
         if found.digest != squash.digest:
-            done = self._was_squashed(found.digest, squash.digest)
-            why = "it was squashed before" if done else "it was pushed to meanwhile"
-            outcome = "gone" if done else "left"
-            return Step("squash", squash.digest, (tag,), outcome, why, found.digest)
+            if not self._is_made_from(found.digest, squash.digest):
+                raise TagMoved("it was pushed to meanwhile")
+            why = "it was squashed before"
+            return Step("squash", squash.digest, (tag,), "gone", why, found.digest)
         self._note("squash", squash.digest, (tag,), "the rule squashes it")
         if became is not None:
             self.applier.squasher.retag(self.repository, tag, squash.digest, became)

@@ -60,11 +60,7 @@ class _Planner:
             left=left,
             manifests=len(graph.nodes),
             bytes=sum(blobs.values()),
-            freed_bytes=sum(
-                size for blob, size in _sizes(gone).items() if blob not in _sizes(staying)
-            )
-            if gone
-            else 0,
+            freed_bytes=sum(blobs[blob] for blob in _sizes(gone).keys() - _sizes(staying).keys()),
         )
 
     @property
@@ -182,7 +178,10 @@ def _is_flat(node: Node, base: BaseChoice) -> bool:
 
 
 def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
-    """What goes, so that nothing ever names what is gone: holders and referrers come first."""
+    """What goes: an image before what it holds and what refers to it.
+
+    Where it is left in the end, since somebody pushed, all of that is still there to be left too.
+    """
     found: dict[Digest, Node] = {}
 
     def add(digest: Digest, above: frozenset[Digest]) -> None:
@@ -194,10 +193,12 @@ def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
         found[digest] = node
 
     parents: dict[Digest, list[Digest]] = {}
+    referrers = graph.referrers()
     for digest in sorted(going):
         node = graph.nodes.get(digest)
-        for child in node.children if node is not None else ():
-            parents.setdefault(child, []).append(digest)
+        held = () if node is None else node.children
+        for below in (*held, *sorted(referrers.get(digest, ()))):
+            parents.setdefault(below, []).append(digest)
     for digest in sorted(going):
         add(digest, frozenset())
     return list(found.values())

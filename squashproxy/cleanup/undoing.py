@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squashproxy.cleanup.audit import Entry
+from squashproxy.cleanup.origin import is_made_from
 from squashproxy.cleanup.results import Step
+from squashproxy.digest import Digest
 from squashproxy.errors import RegistryError
-from squashproxy.pipeline.stamp import SOURCE
-from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.client import RegistryClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,8 @@ def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
     steps: list[Step] = []
     failures = 0
     for entry in reversed(entries):
-        remote = client.repository(entry.repository)
         try:
-            steps += _put_back(remote, entry)
+            steps += _put_back(client, entry)
         except RegistryError as error:
             failures += 1
             reason = _reason(error)
@@ -35,31 +35,26 @@ def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
     return UndoResult(tuple(steps), failures)
 
 
-def _put_back(remote: RemoteRepository, entry: Entry) -> list[Step]:
-    name = f"{remote.name}"
+def _put_back(client: RegistryClient, entry: Entry) -> list[Step]:
+    remote = client.repository(entry.repository)
     if remote.find_manifest(entry.digest) is None:
         remote.put_manifest(entry.manifest, entry.digest)
     free: list[str] = []
     steps: list[Step] = []
     for tag in entry.tags:
         found = remote.find_manifest(tag)
-        if found is None or _is_ours(remote, entry, found.digest):
+        if found is None or _is_ours(client, entry, found.digest):
             remote.put_manifest(entry.manifest, tag)
             free.append(tag)
         elif found.digest != entry.digest:
-            why = f"{name}:{tag} points to something newer, which was left"
+            why = f"{remote.name}:{tag} points to something newer, which was left"
             steps.append(Step("undo", entry.digest, (tag,), "left", why))
     return [Step("undo", entry.digest, tuple(free), "restored", entry.why), *steps]
 
 
-def _is_ours(remote: RemoteRepository, entry: Entry, digest: str) -> bool:
+def _is_ours(client: RegistryClient, entry: Entry, digest: Digest) -> bool:
     """Whether a tag points to what the cleanup itself made of this manifest."""
-    if entry.action != "squash" or digest == entry.digest:
-        return False
-    found = remote.find_manifest(digest)
-    if found is None:
-        return False
-    return f'"{SOURCE}":"{entry.digest}"'.encode() in remote.get_manifest(found.digest).data
+    return entry.action == "squash" and is_made_from(client, entry.repository, digest, entry.digest)
 
 
 def _reason(error: RegistryError) -> str:

@@ -69,7 +69,11 @@ def promote_rules(
             images += map(planned, found.steps)
             continue
         images += _promoter(shop, observer).promote(found.steps)
-        done, where = _mirror(shop, found)
+        try:
+            done, where = _mirror(shop, found)
+        except SquashproxyError as error:
+            problems.append(f"{rule.name}: {error}")
+            continue
         mirrored += done
         log = where or log
     for sentence in warnings:

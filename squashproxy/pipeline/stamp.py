@@ -53,6 +53,13 @@ class Stamp:
         return bool(config.history) and config.history[-1].get("comment") == comment
 
 
+def source_in(config: ImageConfig) -> str | None:
+    """The source that the stamp in a config names, None where there is no stamp."""
+    comment = str(config.history[-1].get("comment") or "") if config.history else ""
+    name, _, rest = comment.partition("=")
+    return rest.partition(" ")[0] if name == SOURCE else None
+
+
 def options_hash(options: CopyOptions) -> str:
     """The engine's version and a short hash of the options that shape a result's bytes."""
     shaping: Json = {

@@ -19,6 +19,7 @@ from squashproxy.config.reading import parse_configuration
 from squashproxy.digest import Digest
 from squashproxy.location import Location
 from squashproxy.oci.manifest import RawManifest
+from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
 from squashproxy.reference import Reference, Repository
@@ -34,9 +35,11 @@ NOW = 1_800_000_000.0
 DAY = 86400.0
 
 
-def image(seed: object, created: str = "2026-01-01T00:00:00Z") -> BuiltImage:
+def image(
+    seed: object, created: str = "2026-01-01T00:00:00Z", family: Family = Family.OCI
+) -> BuiltImage:
     """A small image of three layers, the first shared by all."""
-    builder = ImageBuilder(fields={"created": created})
+    builder = ImageBuilder(family, fields={"created": created})
     for number in range(3):
         content = b"base" if number == 0 else f"{seed}-{number}".encode()
         builder.layer(LayerBuilder().file(f"f{number}", content * 50))
@@ -79,6 +82,10 @@ class Room:
         return planner.plan(self.rule(text))
 
     def apply(self, plan: RulePlan) -> RepositoryResult:
+        (result,) = self.apply_all(plan)
+        return result
+
+    def apply_all(self, plan: RulePlan) -> list[RepositoryResult]:
         squasher = InPlaceSquasher(self.client, self._open, self._open, SilentObserver())
         self.logs.append(self.folder / f"{len(self.logs)}.jsonl")
         with AuditLog(self.folder, self.logs[-1].name) as log:
@@ -92,8 +99,7 @@ class Room:
                 lambda: False,
                 lambda _, step: self.on_step(step.outcome),
             )
-            (result,) = apply_saved(plan, applier, CopyOptions())
-        return result
+            return apply_saved(plan, applier, CopyOptions())
 
     def clean(self, text: str) -> RepositoryResult:
         return self.apply(self.plan(text))

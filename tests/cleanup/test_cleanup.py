@@ -11,6 +11,7 @@ from squashproxy.cleanup.cleaning import Planner
 from squashproxy.cleanup.undoing import undo
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.mediatypes import Family
 from squashproxy.testing import Fault, FaultKind, artifact_manifest, index_of
 from tests.cleanup.room import DAY, Room, image, pulls_whole, rule
 
@@ -305,3 +306,69 @@ def test_a_registry_that_is_down_stops_no_other(room: Room) -> None:
     down, up = planner.plan(text).repositories
     assert "cannot reach 127.0.0.1:9" in (down.problem or "")
     assert (up.problem, up.deletions) == (None, 1)
+
+
+def test_a_push_to_one_tag_of_an_image_moves_no_other(room: Room) -> None:
+    image("old").push(room.registry, "app", "one")
+    image("old").push(room.registry, "app", "two")
+    image("first").push(room.registry, "app", "a")
+    plan = room.plan("action: squash")
+    pushed = image("pushed")
+    order = [squash.tags for squash in plan.repositories[0].squash]
+    assert order[0] == ("a",)
+    room.on_step = lambda _: pushed.push(room.registry, "app", "one")  # type: ignore[assignment]
+    room.apply(plan)
+    tags = room.registry.tags("app")
+    assert tags["one"] == pushed.digest
+    assert tags["two"] not in (pushed.digest, image("old").digest)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_left_after_a_push_keeps_its_signatures(room: Room, seed: int) -> None:
+    built = image(f"signed {seed}")
+    built.push(room.registry, "app", "one")
+    built.push(room.registry, "app", "two")
+    tag = built.digest.replace(":", "-") + ".sig"
+    signatures = {
+        sign(room, built.manifest.descriptor),
+        sign(room, built.manifest.descriptor, tag),
+    }
+    plan = room.plan(DELETE)
+    shift = image("pushed")
+    remote = room.client.repository(room.repository)
+    looked = remote.iter_tags
+
+    def push_then_look() -> list[str]:
+        shift.push(room.registry, "app", "one")
+        return list(looked())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(remote), "iter_tags", lambda _: iter(push_then_look()))
+        result = room.apply(plan)
+    assert result.count("deleted") == 0
+    assert room.registry.tags("app")["two"] == built.digest
+    assert signatures <= room.registry.manifests("app")
+    assert tag in room.registry.tags("app")
+
+
+def test_a_problem_of_the_plan_stops_no_other_repository(room: Room) -> None:
+    image("old").push(room.registry, "app", "old")
+    text = rule(
+        'repositories: ["127.0.0.1:9/*", "HOST/app"]\naction: delete\nkeep: {tags: [keep]}',
+        room.registry.host,
+    )
+    planner = Planner(room.client, room.gatherer, lambda: room.clock, lambda _: None)
+    down, up = room.apply_all(planner.plan(text))
+    assert "cannot reach" in (down.problem or "")
+    assert (up.problem, up.count("deleted")) == (None, 1)
+
+
+@pytest.mark.parametrize("family", Family)
+def test_a_squash_that_broke_off_is_taken_up_again(room: Room, family: Family) -> None:
+    for number in range(2):
+        image(number, family=family).push(room.registry, "app", f"v{number}")
+    plan = room.plan("action: squash")
+    room.registry.arm(Fault("PUT", "/manifests/v1", FaultKind.ANSWER, status=500, times=5))
+    assert room.apply(plan).problem is not None
+    result = room.apply(plan)
+    assert (result.problem, [step.outcome for step in result.steps]) == (None, ["gone", "squashed"])

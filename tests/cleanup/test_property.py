@@ -94,4 +94,5 @@ def test_keep_wins_over_everything(rooms: Callable[..., Room], seed: int) -> Non
     for digest in after.tags.values():
         if digest in whole:
             assert pulls_whole(room.registry, digest), "what has a tag pulls whole"
+        assert before.referrers(digest) <= after.manifests.keys(), "its signatures are there"
     assert result.problem is None or pushed is not None

@@ -292,3 +292,16 @@ def test_a_bad_rule_is_a_sentence(pair: Pair, rule: str, words: str) -> None:
     assert code in (1, 2)
     assert words in said
     assert "Traceback" not in said
+
+
+def test_too_many_lost_tags_are_a_problem_and_what_was_promoted_stays_told(pair: Pair) -> None:
+    pair.push("apps/web", "1", "2", "3")
+    rule = f"{SIMPLE}\nmirror_deletions: {{max_deletions: 1}}"
+    pair.promote(rule)
+    for tag in ("2", "3"):
+        pair.old._store.delete_manifest("apps/web", tag)
+    code, document, _ = pair.promote(rule)
+    assert code == 3
+    assert outcomes(document) == {"prod/web:1": "current"}
+    assert "more than its max_deletions of 1" in document["problems"][0]
+    assert set(pair.new.tags("prod/web")) == {"1", "2", "3"}

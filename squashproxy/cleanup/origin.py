@@ -1,0 +1,37 @@
+"""Whether squashproxy made an image from another one, whatever the options were."""
+
+from __future__ import annotations
+
+from squashproxy.digest import Digest
+from squashproxy.oci.manifest import ImageIndex, parse_manifest
+from squashproxy.oci.mediatypes import Family, family_of
+from squashproxy.pipeline.stamp import SOURCE, source_in
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.transports.documents import read_config
+from squashproxy.transports.registry import RegistrySource
+
+
+def is_made_from(
+    client: RegistryClient, repository: Repository, digest: Digest, source: Digest
+) -> bool:
+    """Whether the stamp on a manifest of a repository names `source`, which is there too.
+
+    Docker's images carry it in their config, and its lists not at all: there each image has to be
+    made from the one in its place. Raises RegistryError and FormatError.
+    """
+    place = RegistrySource(client, Reference(repository, None, digest))
+    parsed = parse_manifest(place.read_manifest(), f"the manifest of {place.name}")
+    if family_of(parsed.raw.media_type) is Family.OCI:
+        return parsed.annotations.get(SOURCE) == source
+    if not isinstance(parsed, ImageIndex):
+        return parsed.is_image and source_in(read_config(place, parsed)) == source
+    before = parse_manifest(place.read_manifest(source), f"the manifest {source} of {repository}")
+    if not isinstance(before, ImageIndex) or len(before.children) != len(parsed.children):
+        return False
+    pairs = zip(parsed.children, before.children, strict=True)
+    return digest != source and all(
+        new.descriptor.digest == old.descriptor.digest
+        or is_made_from(client, repository, new.descriptor.digest, old.descriptor.digest)
+        for new, old in pairs
+    )
