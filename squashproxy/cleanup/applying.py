@@ -50,7 +50,7 @@ class Applier:
     def apply(self, rule: str, plan: RepositoryPlan, options: CopyOptions) -> RepositoryResult:
         """What became of a repository; its own errors are in the result."""
         if plan.problem is not None or not plan.deletions:
-            return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)
+            return untouched(rule, plan)
         work = _Work(self, rule, plan, options, parse_repository(plan.repository))
         steps: list[Step] = []
         problem: str | None = None
@@ -70,6 +70,11 @@ class Applier:
             saved_bytes=work.saved_bytes,
             problem=problem,
         )
+
+
+def untouched(rule: str, plan: RepositoryPlan) -> RepositoryResult:
+    """The result for a repository where nothing was to be done, or could be planned."""
+    return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)
 
 
 @dataclass(slots=True)

@@ -17,18 +17,17 @@ from squashproxy.errors import PlanRefused, RegistryError, SquashproxyError, Usa
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.selection.patterns import Pattern, near_misses
+from squashproxy.selection.patterns import unmatched
 from squashproxy.survey.repositories import find_repositories, parse_repository_pattern
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans rules; `now` gives unix seconds, `on_repository` hears which one is next."""
+    """Plans rules; `now` gives unix seconds."""
 
     client: RegistryClient
     gatherer: Gatherer
     now: Callable[[], float]
-    on_repository: Callable[[str], None]
 
     def plan(self, rule: CleanupRule) -> RulePlan:
         """The plan of a rule. What cannot be listed or looked at whole has a problem in it.
@@ -49,9 +48,7 @@ class Planner:
                 continue
             repositories.update(dict.fromkeys(found.repositories))
             warnings += found.warnings
-        for repository in repositories:
-            self.on_repository(str(repository))
-            plans.append(self._of_repository(repository, rule, lists, now))
+        plans += [self._of_repository(each, rule, lists, now) for each in repositories]
         plan = RulePlan(
             rule.name,
             rule.action.value,
@@ -126,16 +123,5 @@ def _refusal(plan: RulePlan, rule: CleanupRule) -> str | None:
 def _vain_patterns(rule: CleanupRule, plans: Sequence[RepositoryPlan]) -> list[str]:
     """A sentence for each pattern that no tag matched, which is often a slip of the pen."""
     tags = sorted({tag for plan in plans for tag in plan.tags})
-    if not tags:
-        return []
-    return [
-        _vain(rule.name, pattern, tags)
-        for pattern in (*rule.keep.tags, *rule.tags.include, *rule.tags.exclude)
-        if not any(pattern.matches(tag) for tag in tags)
-    ]
-
-
-def _vain(rule: str, pattern: Pattern, tags: Sequence[str]) -> str:
-    near = near_misses([pattern], tags)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"there are {len(tags)} tags"
-    return f"{rule}: {pattern} matches no tag; {advice}"
+    patterns = (*rule.keep.tags, *rule.tags.include, *rule.tags.exclude)
+    return [f"{rule.name}: {sentence}" for sentence in unmatched(patterns, tags)]

@@ -6,7 +6,7 @@ Any error stops it, since what is not known may be needed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from squashproxy.cleanup.graph import Graph, Node, node_of
@@ -78,9 +78,7 @@ class Gatherer:
         graph = Graph(repository, tags, nodes, untagged, {}, pushed, pulled)
         if not wanted.created:
             return graph
-        return Graph(
-            repository, tags, nodes, untagged, self._created(remote, graph), pushed, pulled
-        )
+        return replace(graph, created=self._created(remote, graph))
 
     def with_referrers(self, graph: Graph, digests: Iterable[Digest]) -> Graph:
         """The same, with all that the registry says refers to these manifests, and to that."""

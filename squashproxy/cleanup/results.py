@@ -50,6 +50,11 @@ class CleanupResult:
     seconds: float
 
     @property
+    def attempts(self) -> int:
+        """What `failures` are among."""
+        return len(self.repositories)
+
+    @property
     def failures(self) -> int:
         """Repositories that stopped."""
         return sum(each.problem is not None for each in self.repositories)

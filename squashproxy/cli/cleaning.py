@@ -6,18 +6,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from squashproxy.cleanup.applying import Applier
-from squashproxy.cleanup.audit import AuditLog, log_name, read_log
+from squashproxy.cleanup.applying import untouched
+from squashproxy.cleanup.audit import read_log
 from squashproxy.cleanup.cleaning import Planner, apply_saved, check_saved
 from squashproxy.cleanup.plan_file import read_plan, write_plan
-from squashproxy.cleanup.plans import CleanupPlan, RepositoryPlan, RulePlan
+from squashproxy.cleanup.plans import CleanupPlan
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult
 from squashproxy.cleanup.undoing import undo
 from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.promoting import check_failures
 from squashproxy.cli.reports import write_report
-from squashproxy.cli.rules import Workshop, chosen_rules, now, open_workshop
-from squashproxy.cli.steps import in_place_squasher, tell_step
+from squashproxy.cli.rules import Workshop, chosen_rules, open_workshop
+from squashproxy.cli.steps import open_applier
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused
 from squashproxy.report.cleaning import show_cleanup, show_plan, show_undo
@@ -42,7 +42,7 @@ def run_apply(common: CommonOptions, path: Path, name: str | None, file: Path | 
         plan = make_plans(shop, rules) if file is None else _saved(file, rules, name)
         result = apply_plans(shop, plan, rules, started)
     write_report(common, result, show_cleanup)
-    check_failures(result.failures, len(result.repositories))
+    check_failures(result.failures, result.attempts)
 
 
 def run_undo(common: CommonOptions, path: Path, log: Path) -> None:
@@ -56,7 +56,7 @@ def run_undo(common: CommonOptions, path: Path, log: Path) -> None:
 
 def make_plans(shop: Workshop, rules: list[CleanupRule]) -> CleanupPlan:
     """The plans of some rules, with their warnings told."""
-    planner = Planner(shop.client, shop.gatherer, now, lambda _: None)
+    planner = Planner(shop.client, shop.gatherer, time.time)
     plans = tuple(planner.plan(rule) for rule in rules)
     for plan in plans:
         for sentence in plan.warnings:
@@ -68,19 +68,19 @@ def apply_plans(
     shop: Workshop, plan: CleanupPlan, rules: list[CleanupRule], started: float
 ) -> CleanupResult:
     """Apply what the rules' bounds allow; nothing of any rule where one is refused."""
-    refusals = [each.refusal for each in plan.rules if each.refusal is not None]
-    if refusals:
-        raise PlanRefused("; ".join(refusals))
+    _check_bounds(plan)
     by_name = {rule.name: rule for rule in rules}
     results: list[RepositoryResult] = []
     where: str | None = None
     if any(each.deletions for each in plan.rules):
-        with AuditLog(shop.audit_folder, log_name(now())) as log:
-            where = str(log.path)
+        with open_applier(shop) as applier:
+            where = str(applier.log.path)
             for each in plan.rules:
-                results += _apply(shop, each, by_name[each.rule], log)
+                rule = by_name[each.rule]
+                options = replace(shop.options, base=rule.base, compression=rule.compression)
+                results += apply_saved(each, applier, options)
     else:
-        results = [_untouched(each, rule.rule) for rule in plan.rules for each in rule.repositories]
+        results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]
     warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)
     seconds = round(time.monotonic() - started, 3)
     return CleanupResult(
@@ -92,27 +92,6 @@ def apply_plans(
     )
 
 
-def _apply(
-    shop: Workshop, plan: RulePlan, rule: CleanupRule, log: AuditLog
-) -> list[RepositoryResult]:
-    applier = Applier(
-        shop.client,
-        shop.gatherer,
-        shop.tags,
-        in_place_squasher(shop),
-        log,
-        now,
-        lambda: shop.brake.is_stopped,
-        tell_step(shop.observer),
-    )
-    options = replace(shop.options, base=rule.base, compression=rule.compression)
-    return apply_saved(plan, applier, options)
-
-
-def _untouched(plan: RepositoryPlan, rule: str) -> RepositoryResult:
-    return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)
-
-
 def _saved(file: Path, rules: list[CleanupRule], name: str | None) -> CleanupPlan:
     plan = read_plan(file)
     chosen = [each for each in plan.rules if name is None or each.rule == name]
@@ -121,9 +100,13 @@ def _saved(file: Path, rules: list[CleanupRule], name: str | None) -> CleanupPla
     return CleanupPlan(tuple(chosen))
 
 
-def _check_plan(plan: CleanupPlan) -> None:
+def _check_bounds(plan: CleanupPlan) -> None:
     refusals = [each.refusal for each in plan.rules if each.refusal is not None]
     if refusals:
         raise PlanRefused("; ".join(refusals))
+
+
+def _check_plan(plan: CleanupPlan) -> None:
+    _check_bounds(plan)
     repositories = [each for rule in plan.rules for each in rule.repositories]
     check_failures(sum(each.problem is not None for each in repositories), len(repositories))

@@ -16,6 +16,7 @@ import click
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.registry.options import ClientOptions
 
 _P = ParamSpec("_P")
 _MAX_JOBS = 64
@@ -32,6 +33,13 @@ class CommonOptions:
     plain_http: frozenset[str] = frozenset()
     insecure: frozenset[str] = frozenset()
     jobs: int = CopyOptions().jobs
+
+    @property
+    def client(self) -> ClientOptions:
+        """What is said of registries."""
+        return ClientOptions(
+            authfile=self.authfile, ca=self.ca, plain_http=self.plain_http, insecure=self.insecure
+        )
 
 
 def parse_host(text: str) -> str:

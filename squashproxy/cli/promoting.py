@@ -6,16 +6,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from squashproxy.cleanup.applying import Applier
-from squashproxy.cleanup.audit import AuditLog, log_name
 from squashproxy.cleanup.cleaning import apply_saved
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cli.brake import BrakedObserver
 from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.reports import write_report
-from squashproxy.cli.rules import Workshop, chosen_rules, now, open_workshop
+from squashproxy.cli.rules import Workshop, chosen_rules, open_workshop
 from squashproxy.cli.session import watching
-from squashproxy.cli.steps import in_place_squasher, tell_step
+from squashproxy.cli.steps import open_applier
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import AllFailed, PartlyFailed, SquashproxyError
 from squashproxy.promotion.mirroring import plan_mirroring
@@ -39,8 +37,7 @@ def run_promotion(
     write_report(common, result, show_promotion)
     if junit is not None:
         write_junit(result, junit)
-    count = len(result.images) + len(result.mirrored) + len(result.problems)
-    check_failures(result.failures, count)
+    check_failures(result.failures, result.attempts)
 
 
 def promote_rules(
@@ -56,7 +53,7 @@ def promote_rules(
     warnings: list[str] = []
     problems: list[str] = []
     log: str | None = None
-    planner = Planner(shop.client, shop.manifests, shop.options, now)
+    planner = Planner(shop.client, shop.manifests, shop.options, time.time)
     for rule in rules:
         try:
             found = planner.plan(rule)
@@ -109,26 +106,16 @@ def _promoter(shop: Workshop, observer: LoggingObserver) -> Promoter:
 
 def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
     """Delete what the source lost, if the rule says so."""
-    plan = plan_mirroring(found, shop.gatherer, shop.promotions, now)
+    plan = plan_mirroring(found, shop.gatherer, shop.promotions, time.time)
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
-    with AuditLog(shop.audit_folder, log_name(now())) as log:
-        applier = Applier(
-            shop.client,
-            shop.gatherer,
-            shop.tags,
-            in_place_squasher(shop),
-            log,
-            now,
-            lambda: shop.brake.is_stopped,
-            tell_step(shop.observer),
-        )
+    with open_applier(shop) as applier:
         results = apply_saved(plan, applier, shop.options)
         for result in results:
             for step in result.steps:
                 if step.outcome in ("deleted", "untagged", "gone"):
                     _forget(shop, found.rule.name, result.repository, step.tags)
-        return results, str(log.path)
+        return results, str(applier.log.path)
 
 
 def _forget(shop: Workshop, rule: str, repository: str, tags: tuple[str, ...]) -> None:

@@ -57,15 +57,15 @@ def _run(
 
 def _promote(rule: PromoteRule, shop: Workshop) -> Report:
     result = promote_rules(shop, [rule], shop.observer, dry_run=False)
-    count = len(result.images) + len(result.mirrored) + len(result.problems)
-    return Report(_outcome(result.failures, count), _of_promotion(result), to_json(result))
+    outcome = _outcome(result.failures, result.attempts)
+    return Report(outcome, _of_promotion(result), to_json(result))
 
 
 def _clean(rule: CleanupRule, shop: Workshop) -> Report:
     started = time.monotonic()
     result = apply_plans(shop, make_plans(shop, [rule]), [rule], started)
-    count = len(result.repositories)
-    return Report(_outcome(result.failures, count), _of_cleanup(result), to_json(result))
+    outcome = _outcome(result.failures, result.attempts)
+    return Report(outcome, _of_cleanup(result), to_json(result))
 
 
 def _outcome(failures: int, count: int) -> Outcome:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cli.brake import Brake
 from squashproxy.cli.options import CommonOptions
+from squashproxy.cli.session import hasty_options
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.reading import read_configuration
@@ -21,15 +21,13 @@ from squashproxy.location import Location
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
-from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
-from squashproxy.state.database import Database
+from squashproxy.state.database import open_state
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.promotions import PromotionMemory
 from squashproxy.state.tags import TagMemory
 from squashproxy.transports.registry import RegistrySource
 
-_SOON = 5.0
 _AUDIT = "audit"
 
 
@@ -92,20 +90,12 @@ def open_configured(
 ) -> Iterator[Workshop]:
     """Open what a configuration names. Raises UsageError."""
     folder = configuration.state or default_state(os.environ)
-    options = client_options(
-        configuration,
-        ClientOptions(
-            authfile=common.authfile,
-            ca=common.ca,
-            plain_http=common.plain_http,
-            insecure=common.insecure,
-        ),
-    )
-    with Database(folder) as database:
+    options = client_options(configuration, common.client)
+    with open_state(folder) as database:
         manifests = ManifestMemory(database)
         with (
             RegistryClient(options, memory=manifests) as client,
-            RegistryClient(replace(options, retries=0, timeout=_SOON)) as hasty,
+            RegistryClient(hasty_options(options)) as hasty,
         ):
             yield Workshop(
                 configuration,
@@ -148,11 +138,6 @@ def chosen_rules(rules: Sequence[_Rule], name: str | None, section: str, path: P
         there = ", ".join(rule.name for rule in rules)
         raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
     return found
-
-
-def now() -> float:
-    """Unix seconds."""
-    return time.time()
 
 
 def _source(client: RegistryClient, location: Location) -> RegistrySource:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +24,12 @@ from squashproxy.config.reading import read_configuration
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.routine.scheduling import Scheduler
 from squashproxy.server.running import signalled
-from squashproxy.state.database import Database
+from squashproxy.state.database import open_state
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.routine")
 _GRACE_SECONDS = 30.0
 _CANCEL_SECONDS = 10.0
-_POLL_SECONDS = 0.1
 
 
 def run_rules(common: CommonOptions, path: Path) -> None:
@@ -47,7 +46,7 @@ def run_rules(common: CommonOptions, path: Path) -> None:
         raise UsageError(
             f"{path} has neither a rule with a schedule nor a section `serve`; write one"
         )
-    with Database(configuration.state or default_state(os.environ)) as database:
+    with open_state(configuration.state or default_state(os.environ)) as database:
         history = RunHistory(database)
         scheduler = Scheduler(history, time.time)
         scheduler.load(routines)
@@ -72,11 +71,10 @@ async def _until_signalled(
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         await signalled()
 
-    waiting: Callable[[], Awaitable[object]] = until
     if configuration.serve is None:
         await until()
     else:
-        await serve_until(configuration, common, os.environ, sys.stdout, waiting, runs=history)
+        await serve_until(configuration, common, os.environ, sys.stdout, until, runs=history)
 
 
 def _reload(
@@ -104,14 +102,7 @@ def _reload(
 def _end(scheduler: Scheduler, brake: Brake) -> None:
     scheduler.stop()
     brake.is_stopped = True
-    if not _wait(scheduler, _GRACE_SECONDS):
+    if not scheduler.wait(_GRACE_SECONDS):
         _LOG.warning("cancelling %s, which did not end in time", ", ".join(scheduler.running))
         brake.is_cancelled = True
-        _wait(scheduler, _CANCEL_SECONDS)
-
-
-def _wait(scheduler: Scheduler, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while scheduler.running and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return not scheduler.running
+        scheduler.wait(_CANCEL_SECONDS)

@@ -15,7 +15,6 @@ from squashproxy.config.cautions import warnings_of
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.reading import parse_configuration, read_configuration
 from squashproxy.errors import UsageError
-from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.running import serve, signalled
 from squashproxy.state.runs import RunHistory
@@ -68,12 +67,6 @@ async def serve_until(
     runs: RunHistory | None = None,
 ) -> None:
     """Serve until `until` returns; the access log goes to `output`."""
-    client = ClientOptions(
-        authfile=common.authfile,
-        ca=common.ca,
-        plain_http=common.plain_http,
-        insecure=common.insecure,
-    )
 
     def tell(addresses: list[str]) -> None:
         if not common.quiet:
@@ -81,7 +74,7 @@ async def serve_until(
 
     log = None if common.quiet else output
     await serve(
-        configuration, client, environ, access_log=log, on_ready=tell, until=until, runs=runs
+        configuration, common.client, environ, access_log=log, on_ready=tell, until=until, runs=runs
     )
 
 

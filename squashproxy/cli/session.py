@@ -63,16 +63,16 @@ class Session:
         return source
 
 
+def hasty_options(options: ClientOptions) -> ClientOptions:
+    """The same for what can be done without: answered soon, or not at all."""
+    return replace(options, retries=0, timeout=_SOON)
+
+
 @contextmanager
 def open_session(common: CommonOptions) -> Iterator[Session]:
     """Open the session that the common options describe, and close all that it opened."""
-    options = ClientOptions(
-        authfile=common.authfile,
-        ca=common.ca,
-        plain_http=common.plain_http,
-        insecure=common.insecure,
-    )
-    hasty = replace(options, retries=0, timeout=_SOON)
+    options = common.client
+    hasty = hasty_options(options)
     with (
         RegistryClient(options) as client,
         RegistryClient(hasty) as peeker,

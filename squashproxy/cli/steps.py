@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.applying import Applier
+from squashproxy.cleanup.audit import AuditLog, log_name
 from squashproxy.cleanup.squashing import InPlaceSquasher
 from squashproxy.cli.brake import BrakedObserver
 from squashproxy.cli.rules import Workshop
 from squashproxy.report.cleaning import step_line
-from squashproxy.report.observer import LoggingObserver
 
 
-def in_place_squasher(shop: Workshop) -> InPlaceSquasher:
-    """What squashes images where they are."""
+@contextmanager
+def open_applier(shop: Workshop) -> Iterator[Applier]:
+    """What applies plans, with an audit log of its own and a line for each step."""
     observer = BrakedObserver(shop.observer, shop.brake)
-    return InPlaceSquasher(shop.client, shop.open_source, shop.peek_source, observer)
-
-
-def tell_step(observer: LoggingObserver) -> Callable[[str, Step], None]:
-    """Who hears of each step writes a line in the log."""
-    return lambda repository, step: observer.note(step_line(repository, step))
+    squasher = InPlaceSquasher(shop.client, shop.open_source, shop.peek_source, observer)
+    with AuditLog(shop.audit_folder, log_name(time.time())) as log:
+        yield Applier(
+            client=shop.client,
+            gatherer=shop.gatherer,
+            tags=shop.tags,
+            squasher=squasher,
+            log=log,
+            now=time.time,
+            is_stopped=lambda: shop.brake.is_stopped,
+            on_step=lambda repository, step: shop.observer.note(step_line(repository, step)),
+        )

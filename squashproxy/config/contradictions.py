@@ -10,7 +10,7 @@ from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.document import Document
 from squashproxy.config.forms import parse_host
-from squashproxy.config.promote import PromoteRule
+from squashproxy.config.promote import PromoteRule, TagSelection
 from squashproxy.config.serve import ServeSettings
 
 Rules = Sequence[PromoteRule | CleanupRule]
@@ -72,7 +72,7 @@ def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Ite
         at = document.at(("promote", number))
         if (rule.source is None) == (not rule.pins):
             yield f"{at}: {rule.name} needs one of 'from' and 'pins'; write that one"
-        if rule.pins and rule.tags != type(rule.tags)():
+        if rule.pins and rule.tags != TagSelection():
             yield f"{at}: {rule.name} has pins, which name their tags; leave 'tags' out"
         if rule.pins and rule.mirror_deletions is not None:
             yield f"{at}: {rule.name} has pins, so nothing is mirrored; leave that out"

@@ -18,14 +18,15 @@ class TargetTemplate:
     """`HOST/REPO[:TAG]`, where a part may be named.
 
     `{path}` is the whole path of the source's repository, `{name}` its last part, `{repo}` what is
-    left of it without the fixed folders of the rule's glob, `{tag}` the source's tag. Raises
-    UsageError for what cannot be filled in.
+    left of it without the fixed folders of the rule's glob, `{tag}` the source's tag. `host` is the
+    target registry. Raises UsageError for what cannot be filled in.
     """
 
     def __init__(self, text: str, fixed: str) -> None:
         self._text = text
         self._fixed = fixed
-        self.target(Repository("registry.example.com", f"{fixed}app"), "tag")
+        sample = self.target(Repository("registry.example.com", f"{fixed}app"), "tag")
+        self.host = sample.repository.host
 
     def target(self, source: Repository, tag: str) -> Reference:
         """Where an image with a tag goes."""
@@ -51,12 +52,6 @@ class TargetTemplate:
             raise UsageError(
                 f"to: {self._text!r} is no target for {source}:{tag}: {error}"
             ) from error
-
-    @property
-    def has_tag(self) -> bool:
-        """Whether it gives the tag, too."""
-        _, colon, tail = self._text.rpartition(":")
-        return bool(colon) and "/" not in tail
 
 
 def base_repository(text: str, host: str) -> Repository:

@@ -15,11 +15,15 @@ from squashproxy.promotion.naming import TargetTemplate, base_repository
 from squashproxy.promotion.signatures import Attached, find_attached
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.selection.patterns import near_misses
+from squashproxy.selection.patterns import unmatched
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.survey.dates import created_at
-from squashproxy.survey.repositories import find_repositories, parse_repository_pattern
-from squashproxy.survey.tags import resolve_tags, side_by_side
+from squashproxy.survey.repositories import (
+    RepositoryPattern,
+    find_repositories,
+    parse_repository_pattern,
+)
+from squashproxy.survey.tags import side_by_side
 from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 
@@ -85,20 +89,23 @@ class Planner:
         warnings: list[str] = []
         problems: list[str] = []
         seen: list[Sighting] = []
-        if rule.pins:
-            pairs = list(_pinned(rule))
+        pattern = None if rule.source is None else parse_repository_pattern(rule.source)
+        template = TargetTemplate(rule.target, "" if pattern is None else pattern.fixed)
+        if pattern is None:
+            pairs = list(_pinned(rule, template))
         else:
-            seen, warnings, problems = self._look_through(rule)
-            pairs, more = self._choose(rule, seen, problems)
-            warnings += more
-        options = self._options_of(rule, pairs)
+            seen, warnings, problems = self._look_through(rule, pattern)
+            pairs = self._choose(rule, template, seen, problems)
+            warnings += _vain(rule, seen, pairs)
+        options = self._options_of(rule, template.host)
         steps = side_by_side(lambda pair: self._step(rule, pair, options), pairs)
         warnings += _clashes(steps)
         return RuleSteps(rule, tuple(steps), tuple(seen), tuple(warnings), tuple(problems))
 
-    def _look_through(self, rule: PromoteRule) -> tuple[list[Sighting], list[str], list[str]]:
+    def _look_through(
+        self, rule: PromoteRule, pattern: RepositoryPattern
+    ) -> tuple[list[Sighting], list[str], list[str]]:
         """The repositories with their tags; one that cannot be listed stops only itself."""
-        pattern = parse_repository_pattern(rule.source or "")
         found = find_repositories(self.client, [pattern])
         problems: list[str] = []
 
@@ -115,11 +122,12 @@ class Planner:
         return seen, [f"{rule.name}: {text}" for text in found.warnings], problems
 
     def _choose(
-        self, rule: PromoteRule, seen: Sequence[Sighting], problems: list[str]
-    ) -> tuple[list[_Pair], list[str]]:
-        pattern = parse_repository_pattern(rule.source or "")
-        fixed = pattern.fixed
-        template = TargetTemplate(rule.target, fixed)
+        self,
+        rule: PromoteRule,
+        template: TargetTemplate,
+        seen: Sequence[Sighting],
+        problems: list[str],
+    ) -> list[_Pair]:
         pairs: list[_Pair] = []
         for sighting in seen:
             try:
@@ -136,13 +144,14 @@ class Planner:
                 )
                 for tag in tags
             ]
-        return pairs, list(_vain(rule, seen, pairs))
+        return pairs
 
     def _tags(self, rule: PromoteRule, sighting: Sighting) -> list[str]:
         remote = self.client.repository(sighting.repository)
 
         def dates(tags: Sequence[str]) -> dict[str, float | None]:
-            digests = resolve_tags(remote, tags, self.manifests, {})
+            there = zip(tags, side_by_side(remote.find_manifest, tags), strict=True)
+            digests = {tag: each.digest for tag, each in there if each is not None}
             wanted = list(dict.fromkeys(digests.values()))
             found = side_by_side(lambda each: created_at(remote, each, self.manifests), wanted)
             by_digest = dict(zip(wanted, found, strict=True))
@@ -150,9 +159,7 @@ class Planner:
 
         return choose_tags(sighting.tags, rule.tags, dates, self.now())
 
-    def _options_of(self, rule: PromoteRule, pairs: Sequence[_Pair]) -> CopyOptions:
-        hosts = {pair.target.repository.host for pair in pairs}
-        host = min(hosts) if hosts else "registry.example.com"
+    def _options_of(self, rule: PromoteRule, host: str) -> CopyOptions:
         return replace(
             self.options,
             base=rule.base,
@@ -199,8 +206,7 @@ class SignedImage(SquashproxyError):
         )
 
 
-def _pinned(rule: PromoteRule) -> Iterator[_Pair]:
-    template = TargetTemplate(rule.target, "")
+def _pinned(rule: PromoteRule, template: TargetTemplate) -> Iterator[_Pair]:
     for source, tags in rule.pins.items():
         for tag in tags:
             yield _Pair(source, template.target(source.repository, tag), frozenset())
@@ -213,11 +219,8 @@ def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[_Pair]) -
         if seen:
             yield f"{rule.name}: there is no tag in {rule.source}"
         return
-    for pattern in (*rule.tags.include, *rule.tags.exclude):
-        if not any(pattern.matches(name) for name in names):
-            near = near_misses([pattern], names)
-            advice = f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)}"
-            yield f"{rule.name}: {pattern} matches no tag; {advice}"
+    for sentence in unmatched((*rule.tags.include, *rule.tags.exclude), names):
+        yield f"{rule.name}: {sentence}"
     if not pairs:
         yield f"{rule.name}: none of {len(names)} tags in {rule.source} passes every condition"
 

@@ -135,8 +135,7 @@ class Promoter:
 
     def _remember(self, step: Step, digest: Digest | None) -> None:
         if digest is not None and step.outcome in ("copy", "current"):
-            source = replace(step.source, digest=None) if step.source.tag else step.source
-            self.memory.note(step.rule.name, Promoted(step.target, source, digest))
+            self.memory.note(step.rule.name, Promoted(step.target, step.source, digest))
 
 
 def planned(step: Step) -> ImageResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squashproxy.cleanup.results import RepositoryResult
@@ -57,15 +56,15 @@ class PromoteResult:
         return self.count("failed") + self.count("refused") + len(self.problems) + stopped
 
     @property
+    def attempts(self) -> int:
+        """What `failures` are among."""
+        return len(self.images) + len(self.mirrored) + len(self.problems)
+
+    @property
     def saved_bytes(self) -> int:
-        """What squashing left out, compressed."""
-        return saved(self.images)
-
-
-def saved(images: Sequence[ImageResult]) -> int:
-    """What squashing left out of images that were copied, compressed, in bytes."""
-    return sum(
-        max(0, image.compressed_before - image.compressed_after)
-        for image in images
-        if image.outcome == "copied"
-    )
+        """What squashing left out of images that were copied, compressed, in bytes."""
+        return sum(
+            max(0, image.compressed_before - image.compressed_after)
+            for image in self.images
+            if image.outcome == "copied"
+        )

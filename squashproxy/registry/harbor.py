@@ -13,7 +13,7 @@ from squashproxy.errors import FormatError
 from squashproxy.registry.calls import Call, Caller
 from squashproxy.registry.deletions import Deletion
 from squashproxy.registry.faults import Action
-from squashproxy.registry.pages import next_page
+from squashproxy.registry.pages import iter_linked
 from squashproxy.registry.scopes import delete, pull
 
 _DONE = frozenset({200, 202, 204})
@@ -53,15 +53,13 @@ def iter_artifacts(caller: Caller) -> Iterator[Artifact]:
     """The manifests of a repository, with the dates of their push and their last pull."""
     name = caller.repository
     where = f"the list of artifacts of {name}"
-    url: str | None = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
-    while url is not None:
-        action = Action(name, f"the list of artifacts of {name.path}")
-        call = Call("GET", url, action, pull(name.path), frozenset({200}))
-        answer = caller.ask(call, _MOST_BYTES)
+    url = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
+    action = Action(name, f"the list of artifacts of {name.path}")
+    call = Call("GET", url, action, pull(name.path), frozenset({200}))
+    for answer in iter_linked(caller, call, _MOST_BYTES):
         for fields in _entries(answer.body, where):
             digest = parse_digest(str(fields.get("digest")))
             yield Artifact(digest, fields.get("push_time"), fields.get("pull_time"))
-        url = next_page(caller, answer)
 
 
 def _entries(body: bytes, where: str) -> list[dict[str, Any]]:

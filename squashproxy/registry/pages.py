@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -52,7 +52,7 @@ def iter_pages(caller: Caller, listing: Listing) -> Iterator[Json]:
         document = _document(answer, listing)
         names = [str(name) for name in listing.read(document)]
         yield document
-        url = next_page(caller, answer)
+        url = _next_page(caller, answer)
         if url is None and len(names) == _PAGE:
             url = caller.endpoint.url(f"{path}&last={quote(names[-1], safe='')}")
         if seen.issuperset(names):
@@ -70,7 +70,19 @@ def iter_names(caller: Caller, listing: Listing) -> Iterator[str]:
         yield from new
 
 
-def next_page(caller: Caller, answer: Answer) -> str | None:
+def iter_linked(caller: Caller, first: Call, limit: int) -> Iterator[Answer]:
+    """The answer to a call, and to the same for each further page that Link names.
+
+    Of each, one byte more than `limit` is kept.
+    """
+    url: str | None = first.url
+    while url is not None:
+        answer = caller.ask(replace(first, url=url), limit)
+        yield answer
+        url = _next_page(caller, answer)
+
+
+def _next_page(caller: Caller, answer: Answer) -> str | None:
     """Where the next page is, None after the last."""
     for link in parse_header_links(answer.headers.get("Link", "")):
         if link.get("rel") == "next" and link.get("url"):

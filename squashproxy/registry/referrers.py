@@ -14,7 +14,7 @@ from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest, encode_json, par
 from squashproxy.registry.calls import Call, Caller
 from squashproxy.registry.faults import Action
 from squashproxy.registry.manifests import find_manifest, get_manifest, put_manifest
-from squashproxy.registry.pages import next_page
+from squashproxy.registry.pages import iter_linked
 from squashproxy.registry.scopes import pull
 
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
@@ -32,16 +32,14 @@ def list_referrers(caller: Caller, digest: Digest) -> tuple[Descriptor, ...] | N
     It answers with an empty list where there is no such manifest.
     """
     name = caller.repository
-    url: str | None = caller.endpoint.url(f"/v2/{name.path}/referrers/{digest}")
+    url = caller.endpoint.url(f"/v2/{name.path}/referrers/{digest}")
+    action = Action(name, f"the list of referrers of {digest} in {name.path}")
+    call = Call("GET", url, action, pull(name.path), _NOT_OFFERED | {200})
     found: list[Descriptor] = []
-    while url is not None:
-        action = Action(name, f"the list of referrers of {digest} in {name.path}")
-        call = Call("GET", url, action, pull(name.path), _NOT_OFFERED | {200})
-        answer = caller.ask(call, MAX_MANIFEST)
+    for answer in iter_linked(caller, call, MAX_MANIFEST):
         if answer.status != 200:
             return None
         found += _entries(answer.body, f"the list of referrers of {digest} in {name}")
-        url = next_page(caller, answer)
     return tuple(found)
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from squashproxy.schedule.times import Timetable
 from squashproxy.state.runs import Outcome, RunHistory
@@ -67,7 +68,7 @@ class Scheduler:
         self._begin = begin
         self._event = threading.Event()
         self._pause = pause or self._wait
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._routines: dict[tuple[str, str], Routine] = {}
         self._due: dict[tuple[str, str], float] = {}
         self._running: set[tuple[str, str]] = set()
@@ -95,7 +96,7 @@ class Scheduler:
             for routine, due in self._take_due(now):
                 _LOG.info("%s %s begins", routine.section, routine.name)
                 number = self._history.begin(routine.section, routine.name, due, now)
-                self._begin(lambda routine=routine, number=number: self._work(routine, number))  # type: ignore[misc]
+                self._begin(partial(self._work, routine, number))
             self._pause(self._until_next())
 
     def stop(self) -> None:
@@ -112,6 +113,11 @@ class Scheduler:
         """The rules that run now."""
         with self._lock:
             return sorted(name for _, name in self._running)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing runs, but no longer; whether that is so."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._running, seconds)
 
     def _first_due(self, routine: Routine, now: float) -> float:
         last = self._history.last(*routine.key)
@@ -142,6 +148,7 @@ class Scheduler:
         _LOG.info("%s %s: %s", routine.section, routine.name, report.summary)
         with self._lock:
             self._running.discard(routine.key)
+            self._lock.notify_all()
             if routine.key in self._routines:
                 timetable = self._routines[routine.key].timetable
                 self._due[routine.key] = timetable.next_after(self._now(), routine.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import translate
@@ -65,6 +65,21 @@ def near_misses(patterns: Iterable[Pattern], names: Iterable[str]) -> list[str]:
         plain = pattern.text.strip("/*?^$")
         found.update(dict.fromkeys(get_close_matches(plain, there, _MOST_NEAR, 0.4)))
     return list(found)[:_MOST_NEAR]
+
+
+def unmatched(patterns: Iterable[Pattern], tags: Collection[str]) -> list[str]:
+    """A sentence for each pattern that matches none of the tags; none where there are no tags."""
+    return [
+        f"{pattern} matches no tag; {meant(pattern, tags, f'there are {len(tags)}')}"
+        for pattern in patterns
+        if tags and not any(pattern.matches(tag) for tag in tags)
+    ]
+
+
+def meant(pattern: Pattern, names: Iterable[str], otherwise: str) -> str:
+    """Advice for a pattern that matches nothing: names that are near, or what to say without."""
+    near = near_misses([pattern], names)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
 
 
 def _is_expression(text: str) -> bool:

@@ -1,14 +1,11 @@
-"""The file in which everything is remembered: SQLite, since a process may be killed at any time."""
+"""The file in which everything is remembered. Times in it are unix seconds."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
+from squashproxy.database import Database
 from squashproxy.errors import UsageError, reason_of
 
 _NAME = "state.db"
@@ -37,77 +34,21 @@ CREATE INDEX runs_by_rule ON runs(section, rule, started);
 """
 
 
-class Database:
-    """Usable from several threads, and by several processes at once. Times are unix seconds.
+def open_state(folder: Path | None) -> Database:
+    """What runs remember, in a folder; without one, everything is forgotten at the end.
 
-    Without a folder, everything is forgotten at the end.
+    Raises UsageError where that cannot be.
     """
-
-    def __init__(self, folder: Path | None) -> None:
-        self._lock = threading.RLock()
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            place = ":memory:" if folder is None else str(folder / _NAME)
-            self._db = sqlite3.connect(
-                place, check_same_thread=False, isolation_level=None, timeout=_BUSY_SECONDS
-            )
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise UsageError(
-                f"{folder} cannot hold the state: {error}; name another folder as `state`"
-            ) from error
-        except OSError as error:
-            raise UsageError(
-                f"{folder} cannot be made: {reason_of(error)}; name another folder as `state`"
-            ) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def changes(self) -> Iterator[None]:
-        """All changes in the block, or none."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a question."""
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
-
-    def write(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Run one change; the number of the row that it made."""
-        with self._lock:
-            return self._db.execute(statement, values).lastrowid or 0
-
-    def write_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one change for each row."""
-        with self._lock:
-            self._db.executemany(statement, rows)
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        with self.changes():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
-                raise sqlite3.DatabaseError(f"it is of version {version}, which is not read here")
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {_VERSION}")
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = None if folder is None else folder / _NAME
+        return Database(place, _SCHEMA, _VERSION, patience=_BUSY_SECONDS)
+    except sqlite3.DatabaseError as error:
+        raise UsageError(
+            f"{folder} cannot hold the state: {error}; name another folder as `state`"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {reason_of(error)}; name another folder as `state`"
+        ) from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
-from squashproxy.state.database import Database
 
 
 class ManifestMemory:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.reference import Reference, parse_reference
-from squashproxy.state.database import Database
 
 
 @dataclass(frozen=True, slots=True)

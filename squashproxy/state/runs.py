@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from squashproxy.state.database import Database
+from squashproxy.database import Database
 
 _MOST_KEPT = 1000
 _COLUMNS = "id, section, rule, due, started, ended, outcome, summary, document"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.reference import Repository
-from squashproxy.state.database import Database
 
 
 class TagMemory:

@@ -6,14 +6,12 @@ SQLite, since a process that is killed must not leave half a sentence in it.
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
@@ -65,38 +63,23 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        try:
-            self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
+        self._db = Database(path, _SCHEMA, _VERSION)
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._db.close()
 
-    @contextmanager
-    def changes(self) -> Iterator[None]:
+    def changes(self) -> AbstractContextManager[None]:
         """All changes in the block, or none."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        return self._db.changes()
 
     def entries(self) -> list[Entry]:
         """Everything that is kept."""
-        return [Entry(*row) for row in self._all("SELECT digest, size, media_type FROM blobs")]
+        return [Entry(*row) for row in self._db.read("SELECT digest, size, media_type FROM blobs")]
 
     def find(self, repository: Repository, digest: Digest) -> Entry | None:
         """What a repository may see under a digest."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT digest, size, media_type FROM blobs JOIN links USING(digest) "
             "WHERE digest = ? AND host = ? AND path = ?",
             (digest, repository.host, repository.path),
@@ -105,7 +88,7 @@ class Ledger:
 
     def find_on_host(self, host: str, digest: Digest) -> Entry | None:
         """What any repository of a host may see under a digest."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT digest, size, media_type FROM blobs JOIN links USING(digest) "
             "WHERE digest = ? AND host = ? LIMIT 1",
             (digest, host),
@@ -114,7 +97,7 @@ class Ledger:
 
     def add(self, entry: Entry, used: float) -> None:
         """Note what is kept now."""
-        self._run(
+        self._db.write(
             "INSERT INTO blobs VALUES(?, ?, ?, ?) ON CONFLICT(digest) DO UPDATE SET "
             "size = excluded.size, media_type = coalesce(excluded.media_type, media_type), "
             "used = max(used, excluded.used)",
@@ -123,32 +106,31 @@ class Ledger:
 
     def link(self, repository: Repository, digest: Digest) -> None:
         """Let a repository see it."""
-        self._run(
+        self._db.write(
             "INSERT OR IGNORE INTO links VALUES(?, ?, ?)",
             (repository.host, repository.path, digest),
         )
 
     def link_tree(self, repository: Repository, root: Digest) -> None:
         """Let a repository see a manifest and everything that it needs."""
-        self._run(
+        self._db.write(
             _LINK_TREE,
             (root, repository.host, repository.path),
         )
 
     def need(self, parent: Digest, children: Iterable[Digest]) -> None:
         """Note what a manifest names."""
-        with self._lock:
-            self._db.executemany(
-                "INSERT OR IGNORE INTO needs VALUES(?, ?)", [(parent, child) for child in children]
-            )
+        self._db.write_many(
+            "INSERT OR IGNORE INTO needs VALUES(?, ?)", [(parent, child) for child in children]
+        )
 
     def tree(self, root: Digest) -> set[Digest]:
         """A manifest and everything that it needs, whether it is kept or not."""
-        return {row[0] for row in self._all(_READ_TREE, (root,))}
+        return {row[0] for row in self._db.read(_READ_TREE, (root,))}
 
     def is_whole(self, root: Digest) -> bool:
         """Whether everything that a manifest needs is kept."""
-        [[missing]] = self._all(
+        [[missing]] = self._db.read(
             _COUNT_MISSING,
             (root,),
         )
@@ -156,7 +138,7 @@ class Ledger:
 
     def children(self, parent: Digest) -> list[Entry]:
         """What a manifest names and is kept."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT digest, size, media_type FROM needs JOIN blobs ON child = digest "
             "WHERE parent = ?",
             (parent,),
@@ -165,7 +147,7 @@ class Ledger:
 
     def is_needed(self, digest: Digest) -> bool:
         """Whether a manifest that is kept names it."""
-        return bool(self._all("SELECT 1 FROM needs WHERE child = ? LIMIT 1", (digest,)))
+        return bool(self._db.read("SELECT 1 FROM needs WHERE child = ? LIMIT 1", (digest,)))
 
     def remove(self, digest: Digest) -> None:
         """Forget something that is kept no longer, and who may see it and what it needs."""
@@ -175,24 +157,24 @@ class Ledger:
             ("needs", "parent"),
             ("names", "digest"),
         ):
-            self._run(f"DELETE FROM {table} WHERE {column} = ?", (digest,))  # noqa: S608 - two lines above
+            self._db.write(f"DELETE FROM {table} WHERE {column} = ?", (digest,))  # noqa: S608 - two lines above
 
     def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
         """Note when things were last used."""
         with self.changes():
-            self._db.executemany(
+            self._db.write_many(
                 "UPDATE blobs SET used = max(used, ?) WHERE digest = ?",
                 [(when, digest) for digest, when in uses],
             )
 
     def used_bytes(self) -> int:
         """The size of everything that is kept."""
-        [[size]] = self._all("SELECT coalesce(sum(size), 0) FROM blobs")
+        [[size]] = self._db.read("SELECT coalesce(sum(size), 0) FROM blobs")
         return int(size)
 
     def idle_roots(self, before: float) -> list[Entry]:
         """What nothing else needs and nobody used since `before`; the oldest first."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT digest, size, media_type FROM blobs WHERE used < ? AND NOT EXISTS "
             "(SELECT 1 FROM needs WHERE child = blobs.digest) ORDER BY used",
             (before,),
@@ -201,7 +183,7 @@ class Ledger:
 
     def is_idle(self, root: Digest, before: float) -> bool:
         """Whether nobody used a manifest, nor any part of it, since `before`."""
-        [[busy]] = self._all(
+        [[busy]] = self._db.read(
             _COUNT_USED,
             (root, before),
         )
@@ -209,7 +191,7 @@ class Ledger:
 
     def find_result(self, key: SquashKey) -> Digest | None:
         """What a source was squashed to on this host."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT result FROM results WHERE host = ? AND source = ? AND options = ?",
             (key.repository.host, key.source, key.options),
         )
@@ -217,7 +199,7 @@ class Ledger:
 
     def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
         """What a squashed image was made from in this repository."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT source, options FROM results WHERE result = ? AND host = ? AND path = ?",
             (result, repository.host, repository.path),
         )
@@ -225,7 +207,7 @@ class Ledger:
 
     def find_source(self, repository: Repository) -> Digest | None:
         """The source in this repository that was squashed last."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT source FROM results WHERE host = ? AND path = ? ORDER BY made DESC LIMIT 1",
             (repository.host, repository.path),
         )
@@ -234,7 +216,7 @@ class Ledger:
     def keep_result(self, key: SquashKey, record: SquashRecord) -> None:
         """Note what a source was squashed to."""
         repository = key.repository
-        self._run(
+        self._db.write(
             "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?, ?, ?, ?)",
             (
                 *(repository.host, key.source, key.options, repository.path),
@@ -244,12 +226,12 @@ class Ledger:
 
     def records(self, most: int) -> list[SquashRecord]:
         """What was squashed, the latest first."""
-        rows = self._all("SELECT record FROM results ORDER BY made DESC LIMIT ?", (most,))
+        rows = self._db.read("SELECT record FROM results ORDER BY made DESC LIMIT ?", (most,))
         return [_decode(row[0]) for row in rows]
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag was last known to point to."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT media_type, digest, size, checked FROM tags "
             "WHERE host = ? AND path = ? AND tag = ?",
             (repository.host, repository.path, tag),
@@ -262,7 +244,7 @@ class Ledger:
     def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
         """Remember what a tag points to."""
         source = known.source
-        self._run(
+        self._db.write(
             "INSERT OR REPLACE INTO tags VALUES(?, ?, ?, ?, ?, ?, ?)",
             (
                 *(repository.host, repository.path, tag),
@@ -272,35 +254,18 @@ class Ledger:
 
     def name(self, name: str, digest: Digest) -> bool:
         """Let a name mean a manifest; whether that is news."""
-        if self._all("SELECT 1 FROM names WHERE name = ? AND digest = ?", (name, digest)):
+        if self._db.read("SELECT 1 FROM names WHERE name = ? AND digest = ?", (name, digest)):
             return False
-        self._run("INSERT OR REPLACE INTO names VALUES(?, ?)", (name, digest))
+        self._db.write("INSERT OR REPLACE INTO names VALUES(?, ?)", (name, digest))
         return True
 
     def named(self) -> list[tuple[str, Descriptor]]:
         """The names, and what they mean."""
-        rows = self._all(
+        rows = self._db.read(
             "SELECT name, media_type, digest, size FROM names JOIN blobs USING(digest) "
             "WHERE media_type IS NOT NULL ORDER BY name"
         )
         return [(name, Descriptor(kind, digest, size)) for name, kind, digest, size in rows]
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        [[version]] = self._all("PRAGMA user_version")
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError(f"it was written by another version ({version})")
-
-    def _all(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
-
-    def _run(self, statement: str, values: Sequence[object] = ()) -> None:
-        with self._lock:
-            self._db.execute(statement, values)
 
 
 def _encode(record: SquashRecord) -> str:

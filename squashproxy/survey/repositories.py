@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from squashproxy.errors import BadReference, UsageError
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.selection.patterns import Pattern, near_misses, parse_pattern
+from squashproxy.selection.patterns import Pattern, meant, parse_pattern
 
 _PLAIN = "x"
 
@@ -75,7 +75,4 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
 
 
 def _near(pattern: RepositoryPattern, there: list[str]) -> str:
-    near = near_misses([pattern.path], there)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"{pattern.host} lists {len(there)}" if there else f"{pattern.host} lists none"
+    return meant(pattern.path, there, f"{pattern.host} lists {len(there) or 'none'}")

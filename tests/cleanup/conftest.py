@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from squashproxy.registry.client import RegistryClient
-from squashproxy.state.database import Database
+from squashproxy.state.database import open_state
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.testing import FakeRegistry, RegistryOptions
 from tests.cleanup.room import Room
@@ -21,7 +21,7 @@ def rooms(tmp_path: Path) -> Iterator[Callable[..., Room]]:
 
         def make(**options: Any) -> Room:
             registry = stack.enter_context(FakeRegistry(RegistryOptions(**options)))
-            database = stack.enter_context(Database(None))
+            database = stack.enter_context(open_state(None))
             client = RegistryClient(
                 environ={}, sleep=lambda _: None, memory=ManifestMemory(database)
             )

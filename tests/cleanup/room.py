@@ -16,6 +16,7 @@ from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.squashing import InPlaceSquasher
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.config.reading import parse_configuration
+from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.location import Location
 from squashproxy.oci.manifest import RawManifest
@@ -24,7 +25,6 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.state.database import Database
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.tags import TagMemory
 from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
@@ -78,7 +78,7 @@ class Room:
         return rule(f'repositories: ["HOST/app"]\n{text}', self.registry.host)
 
     def plan(self, text: str) -> RulePlan:
-        planner = Planner(self.client, self.gatherer, lambda: self.clock, lambda _: None)
+        planner = Planner(self.client, self.gatherer, lambda: self.clock)
         return planner.plan(self.rule(text))
 
     def apply(self, plan: RulePlan) -> RepositoryResult:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from squashproxy.state.database import Database
+from squashproxy.state.database import open_state
 from squashproxy.state.runs import Outcome, RunHistory
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.cleanup.room import image
@@ -89,7 +89,7 @@ def test_it_promotes_reloads_and_ends(tmp_path: Path) -> None:
             assert running.end() == 0
             assert "Traceback" not in running.said
         assert registry.open_uploads == 0
-    with Database(tmp_path / "state") as database:
+    with open_state(tmp_path / "state") as database:
         runs = RunHistory(database).newest(100)
     assert {run.rule for run in runs} == {"prod", "other"}
     assert {run.outcome for run in runs} == {Outcome.DONE}

@@ -305,3 +305,14 @@ def test_too_many_lost_tags_are_a_problem_and_what_was_promoted_stays_told(pair:
     assert outcomes(document) == {"prod/web:1": "current"}
     assert "more than its max_deletions of 1" in document["problems"][0]
     assert set(pair.new.tags("prod/web")) == {"1", "2", "3"}
+
+
+def test_dates_that_are_known_cost_no_pull(pair: Pair) -> None:
+    pair.push("apps/web", "1", "2", "3")
+    rule = f"{SIMPLE}\ntags: {{newest: 2}}"
+    pair.promote(rule)
+    pair.old.forget_requests()
+    _, document, _ = pair.promote(rule)
+    assert set(outcomes(document).values()) == {"current"}
+    asked = [each.method for each in pair.old.requests if "/tags/list" not in each.path]
+    assert set(asked[1:]) == {"HEAD"}, "the first lists the repositories"

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from squashproxy.routine.scheduling import Report, Routine, Scheduler
 from squashproxy.schedule.times import Timetable
-from squashproxy.state.database import Database
+from squashproxy.state.database import open_state
 from squashproxy.state.runs import Outcome, RunHistory
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -59,7 +59,7 @@ class Night:
 
 
 def test_a_night() -> None:
-    with Database(None) as database:
+    with open_state(None) as database:
         night = Night(RunHistory(database))
         night.pass_until(
             12.5,
@@ -73,7 +73,7 @@ def test_a_night() -> None:
 
 
 def test_a_rule_never_overlaps_itself() -> None:
-    with Database(None) as database:
+    with open_state(None) as database:
         night = Night(RunHistory(database))
         night.pass_until(6.0, night.routine("slow", "0 * * * *"), takes=1.5 * HOUR)
         starts = [run.started for run in night.history.newest(9)]
@@ -81,7 +81,7 @@ def test_a_rule_never_overlaps_itself() -> None:
 
 
 def test_what_was_missed_is_caught_up_once() -> None:
-    with Database(None) as database:
+    with open_state(None) as database:
         night = Night(RunHistory(database))
         hourly = night.routine("hourly", "0 * * * *")
         night.pass_until(1.1, hourly)
@@ -91,14 +91,14 @@ def test_what_was_missed_is_caught_up_once() -> None:
 
 
 def test_a_new_rule_waits_for_its_first_time() -> None:
-    with Database(None) as database:
+    with open_state(None) as database:
         night = Night(RunHistory(database))
         night.pass_until(2.0, night.routine("nightly", "0 3 * * *"))
     assert night.ran == []
 
 
 def test_the_history_tells_what_each_run_did() -> None:
-    with Database(None) as database:
+    with open_state(None) as database:
         night = Night(RunHistory(database))
         night.pass_until(1.1, night.routine("hourly", "0 * * * *"))
         (run,) = night.history.newest(10)
