@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -28,6 +29,16 @@ def _missing() -> list[str]:
 
 def _is_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+@pytest.fixture(autouse=True)
+def _restored_logging() -> Iterator[None]:
+    """Each command sets up the package's log; other tests get it back as it was."""
+    logger = logging.getLogger("squashproxy")
+    before = (logger.handlers[:], logger.propagate, logger.level)
+    yield
+    logger.handlers[:], logger.propagate = before[:2]
+    logger.setLevel(before[2])
 
 
 def pytest_configure() -> None:

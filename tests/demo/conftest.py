@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.cli.conftest import _restored_logging, squashproxy
+from tests.cli.conftest import squashproxy
 
-__all__ = ["_restored_logging", "squashproxy"]
+__all__ = ["squashproxy"]

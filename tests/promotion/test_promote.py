@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,12 +47,8 @@ class Pair:
 
 @pytest.fixture
 def pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Pair]:
-    logger = logging.getLogger("squashproxy")
-    before = (logger.handlers[:], logger.propagate, logger.level)
     with FakeRegistry() as old, FakeRegistry() as new:
         yield Pair(old, new, tmp_path, capsys)
-    logger.handlers[:], logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 SIMPLE = "from: OLD/apps/*\nto: NEW/prod/{repo}"
