@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,11 +93,10 @@ class Judges:
 
     def trees(self, registry: RealRegistry, image: str) -> dict[str, dict[bytes, Node]]:
         """The tree of each judge by name, with one pull."""
-        with self._layout(registry, image) as layout:
-            return {
-                "umoci": self._umoci_unpacked(layout),
-                "overlay": self._overlay_unpacked(layout),
-            }
+        judges = {"umoci": self._umoci_unpacked, "overlay": self._overlay_unpacked}
+        with self._layout(registry, image) as layout, ThreadPoolExecutor(len(judges)) as pool:
+            trees = {name: pool.submit(judge, layout) for name, judge in judges.items()}
+            return {name: tree.result() for name, tree in trees.items()}
 
     @contextmanager
     def _layout(self, registry: RealRegistry, image: str) -> Iterator[Path]:

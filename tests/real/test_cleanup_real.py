@@ -7,7 +7,9 @@ import random
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,13 @@ class Put:
 
     client: RegistryClient
     host: str
+    there: dict[tuple[str, bytes], Digest] = field(default_factory=dict)
 
     def put_blob(self, repo: str, data: bytes) -> Digest:
-        return self.client.repository(Repository(self.host, repo)).upload_blob([data])[0]
+        if (repo, data) not in self.there:
+            remote = self.client.repository(Repository(self.host, repo))
+            self.there[repo, data] = remote.upload_blob([data])[0]
+        return self.there[repo, data]
 
     def put_manifest(self, repo: str, tag: str | None, data: bytes, media_type: str) -> Digest:
         raw = RawManifest(data, media_type)
@@ -60,9 +66,14 @@ def picture(repo: int, number: int, arch: str = "") -> BuiltImage:
 
 
 def fill(put: Put) -> None:
-    for number in range(TAGS):
-        repo = f"apps/r{number % REPOSITORIES:02}"
-        at = number // REPOSITORIES
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(partial(fill_repository, put), range(REPOSITORIES)):
+            pass
+
+
+def fill_repository(put: Put, repository: int) -> None:
+    for at, number in enumerate(range(repository, TAGS, REPOSITORIES)):
+        repo = f"apps/r{repository:02}"
         if number % 10 == 0:
             built = index_of([picture(number, at), picture(number, at, "arm64")])
             built.push(put, repo, f"v{at}")
