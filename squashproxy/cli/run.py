@@ -22,7 +22,8 @@ def run(common: CommonOptions, configuration: Path) -> None:
     """Serve, promote and clean up on the schedules of CONFIG, until SIGTERM.
 
     A rule never overlaps itself; a time that passed while nothing ran is caught up once. SIGHUP
-    reads CONFIG again and keeps the old one where the new one is not valid.
+    reads CONFIG again and keeps the old one where the new one is not valid. Standard error gets a
+    line when a run begins and one when it ends; -v adds one for each image and deletion.
     """
     from squashproxy.cli.running import run_rules  # noqa: PLC0415 - loads pydantic and aiohttp
 

@@ -51,6 +51,8 @@ def run_rules(common: CommonOptions, path: Path) -> None:
         scheduler = Scheduler(history, time.time)
         scheduler.load(routines)
         thread = threading.Thread(target=scheduler.run, name="squashproxy-scheduler", daemon=True)
+        if not common.quiet:
+            _LOG.setLevel(min(_LOG.getEffectiveLevel(), logging.INFO))
         thread.start()
         _LOG.info("rules with a schedule: %d", len(routines))
         reload = partial(_reload, path, configuration, scheduler, common, brake)
@@ -102,6 +104,7 @@ def _reload(
 def _end(scheduler: Scheduler, brake: Brake) -> None:
     scheduler.stop()
     brake.is_stopped = True
+    _LOG.info("ends; still running: %s", ", ".join(scheduler.running) or "nothing")
     if not scheduler.wait(_GRACE_SECONDS):
         _LOG.warning("cancelling %s, which did not end in time", ", ".join(scheduler.running))
         brake.is_cancelled = True

@@ -145,7 +145,9 @@ class Scheduler:
 
     def _end(self, routine: Routine, number: int, report: Report) -> None:
         self._history.end(number, self._now(), report.outcome, report.summary, report.document)
-        _LOG.info("%s %s: %s", routine.section, routine.name, report.summary)
+        level = logging.INFO if report.outcome is Outcome.DONE else logging.WARNING
+        said = f"{report.outcome.value}: {report.summary}"
+        _LOG.log(level, "%s %s %s", routine.section, routine.name, said)
         with self._lock:
             self._running.discard(routine.key)
             self._lock.notify_all()

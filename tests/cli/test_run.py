@@ -58,10 +58,10 @@ def wait_for(condition: Callable[[], object], running: Running) -> None:
 
 
 @contextmanager
-def started(folder: Path, text: str) -> Iterator[Running]:
+def started(folder: Path, text: str, *options: str) -> Iterator[Running]:
     config, log = folder / "sp.yml", folder / "log"
     config.write_text(text)
-    command = [sys.executable, "-m", "squashproxy", "run", "-v", str(config)]
+    command = [sys.executable, "-m", "squashproxy", "run", *options, str(config)]
     environ = {**os.environ, "HOME": str(folder)}
     with (
         log.open("wb") as said,
@@ -94,6 +94,34 @@ def test_it_promotes_reloads_and_ends(tmp_path: Path) -> None:
     assert {run.rule for run in runs} == {"prod", "other"}
     assert {run.outcome for run in runs} == {Outcome.DONE}
     assert any("copied" in run.summary for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "untold"),
+    [
+        ((), ("promote prod begins", "promote prod done: 1 copied"), "apps/web:1"),
+        (("-v",), ("promote prod done: 1 copied", "apps/web:1"), "Traceback"),
+        (("-q",), (), "promote prod"),
+    ],
+    ids=["by default", "verbose", "quiet"],
+)
+def test_what_it_says(
+    options: tuple[str, ...], told: tuple[str, ...], untold: str, tmp_path: Path
+) -> None:
+    with FakeRegistry() as registry:
+        image("one").push(registry, "apps/web", "1")
+        text = RULE.format(host=registry.host, name="prod")
+        with started(tmp_path, text, *options) as running:
+            wait_for(lambda: registry.tags("prod/web"), running)
+            wait_for(lambda: all(words in running.said for words in told), running)
+            assert running.end() == 0
+        assert untold not in running.said
+
+
+def test_a_run_that_fails_is_told_also_by_default(tmp_path: Path) -> None:
+    with started(tmp_path, RULE.format(host="127.0.0.1:1", name="prod")) as running:
+        wait_for(lambda: "warning: promote prod failed: " in running.said, running)
+        assert running.end() == 0
 
 
 def test_an_image_under_way_ends_before_the_process_does(tmp_path: Path) -> None:
