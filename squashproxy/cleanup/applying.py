@@ -30,6 +30,21 @@ class Moved(SquashproxyError):
     """A repository is not what it was when the plan was made."""
 
 
+class Stopped(SquashproxyError):
+    """The work was ended from outside, between two steps."""
+
+    def __init__(self, repository: Repository) -> None:
+        super().__init__(f"{repository}: stopped between two steps; apply again to go on")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of a repository, and whether it ended since that had moved."""
+
+    result: RepositoryResult
+    moved: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Applier:
     """Applies the plan of one repository after another; `now` gives unix seconds.
@@ -47,29 +62,30 @@ class Applier:
     is_stopped: Callable[[], bool]
     on_step: Callable[[str, Step], None]
 
-    def apply(self, rule: str, plan: RepositoryPlan, options: CopyOptions) -> RepositoryResult:
-        """What became of a repository; its own errors are in the result."""
+    def apply(self, rule: str, plan: RepositoryPlan, options: CopyOptions) -> Attempt:
+        """Do what the plan of a repository says; its own errors are in the result."""
         if plan.problem is not None or not plan.deletions:
-            return untouched(rule, plan)
+            return Attempt(untouched(rule, plan))
         work = _Work(self, rule, plan, options, parse_repository(plan.repository))
         steps: list[Step] = []
-        problem: str | None = None
+        problem: SquashproxyError | None = None
         try:
             for step in work.steps():
                 steps.append(step)
                 self.on_step(plan.repository, step)
         except SquashproxyError as error:
-            problem = str(error)
+            problem = error
         done = {step.digest for step in steps if step.outcome in ("deleted", "gone")}
         planned = {each.digest for each in plan.remove}
-        return RepositoryResult(
+        result = RepositoryResult(
             rule=rule,
             repository=plan.repository,
             steps=tuple(steps),
             freed_bytes=plan.freed_bytes if done >= planned else 0,
             saved_bytes=work.saved_bytes,
-            problem=problem,
+            problem=None if problem is None else str(problem),
         )
+        return Attempt(result, isinstance(problem, Moved))
 
 
 def untouched(rule: str, plan: RepositoryPlan) -> RepositoryResult:
@@ -185,7 +201,7 @@ class _Work:
     def _look_around(self) -> None:
         """Stop where the repository has a tag that nobody planned with: it may need anything."""
         if self.applier.is_stopped():
-            raise Moved(f"{self.repository}: stopped between two steps; apply again to go on")
+            raise Stopped(self.repository)
         new = [tag for tag in self._remote.iter_tags() if tag not in self._seen]
         if new:
             raise Moved(
@@ -195,7 +211,7 @@ class _Work:
 
     def _squash(self, squash: Squash) -> Iterator[Step]:
         if self.applier.is_stopped():
-            raise Moved(f"{self.repository}: stopped between two steps; apply again to go on")
+            raise Stopped(self.repository)
         became: Digest | None = None
         for tag in squash.tags:
             try:

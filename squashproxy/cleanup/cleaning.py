@@ -58,6 +58,13 @@ class Planner:
         )
         return replace(plan, refusal=_refusal(plan, rule))
 
+    def plan_again(self, repository: Repository, rule: CleanupRule) -> RepositoryPlan:
+        """The plan of one repository as it is now.
+
+        Raises UsageError for lists of images in use that cannot be read.
+        """
+        return self._of_repository(repository, rule, InUseLists(rule.keep.in_use), self.now())
+
     def _of_repository(
         self, repository: Repository, rule: CleanupRule, lists: InUseLists, now: float
     ) -> RepositoryPlan:
@@ -82,7 +89,7 @@ def apply_saved(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[
     """
     if plan.refusal is not None:
         raise PlanRefused(plan.refusal)
-    return [applier.apply(plan.rule, each, options) for each in plan.repositories]
+    return [applier.apply(plan.rule, each, options).result for each in plan.repositories]
 
 
 def check_saved(plan: RulePlan, rules: Sequence[CleanupRule]) -> CleanupRule:

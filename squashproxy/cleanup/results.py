@@ -34,6 +34,11 @@ class RepositoryResult:
     saved_bytes: int
     problem: str | None
 
+    @property
+    def changes(self) -> int:
+        """How many steps changed something: what counts against `max_deletions`."""
+        return sum(self.count(outcome) for outcome in ("deleted", "untagged", "squashed"))
+
     def count(self, outcome: str) -> int:
         """How many steps ended so."""
         return sum(step.outcome == outcome for step in self.steps)

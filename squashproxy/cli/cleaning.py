@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from squashproxy.cleanup.applying import untouched
+from squashproxy.cleanup.applying import Applier, untouched
 from squashproxy.cleanup.audit import read_log
 from squashproxy.cleanup.cleaning import Planner, apply_saved, check_saved
+from squashproxy.cleanup.fresh import FreshApplier
 from squashproxy.cleanup.plan_file import read_plan, write_plan
-from squashproxy.cleanup.plans import CleanupPlan
+from squashproxy.cleanup.plans import CleanupPlan, RulePlan
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult
 from squashproxy.cleanup.undoing import undo
 from squashproxy.cli.options import CommonOptions
@@ -20,6 +22,7 @@ from squashproxy.cli.rules import Workshop, chosen_rules, open_workshop
 from squashproxy.cli.steps import open_applier
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused
+from squashproxy.pipeline.options import CopyOptions
 from squashproxy.report.cleaning import show_cleanup, show_plan, show_undo
 
 
@@ -39,8 +42,11 @@ def run_apply(common: CommonOptions, path: Path, name: str | None, file: Path | 
     started = time.monotonic()
     with open_workshop(path, common) as shop:
         rules = chosen_rules(shop.configuration.cleanup, name, "cleanup", path)
-        plan = make_plans(shop, rules) if file is None else _saved(file, rules, name)
-        result = apply_plans(shop, plan, rules, started)
+        if file is None:
+            result = clean_up(shop, rules, started)
+        else:
+            plan = _saved(file, rules, name)
+            result = _apply(shop, plan, rules, started, _exactly)
     write_report(common, result, show_cleanup)
     check_failures(result.failures, result.attempts)
 
@@ -56,7 +62,7 @@ def run_undo(common: CommonOptions, path: Path, log: Path) -> None:
 
 def make_plans(shop: Workshop, rules: list[CleanupRule]) -> CleanupPlan:
     """The plans of some rules, with their warnings told."""
-    planner = Planner(shop.client, shop.gatherer, time.time)
+    planner = _planner(shop)
     plans = tuple(planner.plan(rule) for rule in rules)
     for plan in plans:
         for sentence in plan.warnings:
@@ -64,8 +70,33 @@ def make_plans(shop: Workshop, rules: list[CleanupRule]) -> CleanupPlan:
     return CleanupPlan(plans)
 
 
-def apply_plans(
-    shop: Workshop, plan: CleanupPlan, rules: list[CleanupRule], started: float
+def clean_up(shop: Workshop, rules: list[CleanupRule], started: float) -> CleanupResult:
+    """Plan some rules and apply that; `started` is when, by the monotonic clock."""
+
+    def apply(
+        plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions
+    ) -> list[RepositoryResult]:
+        return FreshApplier(applier, _planner(shop), options).apply(plan, rule)
+
+    return _apply(shop, make_plans(shop, rules), rules, started, apply)
+
+
+def _exactly(
+    plan: RulePlan, _rule: CleanupRule, applier: Applier, options: CopyOptions
+) -> list[RepositoryResult]:
+    return apply_saved(plan, applier, options)
+
+
+def _planner(shop: Workshop) -> Planner:
+    return Planner(shop.client, shop.gatherer, time.time)
+
+
+def _apply(
+    shop: Workshop,
+    plan: CleanupPlan,
+    rules: list[CleanupRule],
+    started: float,
+    apply: Callable[[RulePlan, CleanupRule, Applier, CopyOptions], list[RepositoryResult]],
 ) -> CleanupResult:
     """Apply what the rules' bounds allow; nothing of any rule where one is refused."""
     _check_bounds(plan)
@@ -78,7 +109,7 @@ def apply_plans(
             for each in plan.rules:
                 rule = by_name[each.rule]
                 options = replace(shop.options, base=rule.base, compression=rule.compression)
-                results += apply_saved(each, applier, options)
+                results += apply(each, rule, applier, options)
     else:
         results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]
     warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)

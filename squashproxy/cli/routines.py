@@ -8,7 +8,7 @@ from functools import partial
 
 from squashproxy.cleanup.results import CleanupResult
 from squashproxy.cli.brake import Brake
-from squashproxy.cli.cleaning import apply_plans, make_plans
+from squashproxy.cli.cleaning import clean_up
 from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.promoting import promote_rules
 from squashproxy.cli.rules import Workshop, open_configured
@@ -63,7 +63,7 @@ def _promote(rule: PromoteRule, shop: Workshop) -> Report:
 
 def _clean(rule: CleanupRule, shop: Workshop) -> Report:
     started = time.monotonic()
-    result = apply_plans(shop, make_plans(shop, [rule]), [rule], started)
+    result = clean_up(shop, [rule], started)
     outcome = _outcome(result.failures, result.attempts)
     return Report(outcome, _of_cleanup(result), to_json(result))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from squashproxy.cleanup.applying import Applier
 from squashproxy.cleanup.audit import AuditLog
 from squashproxy.cleanup.cleaning import Planner, apply_saved
+from squashproxy.cleanup.fresh import FreshApplier
 from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cleanup.plans import RulePlan
 from squashproxy.cleanup.results import RepositoryResult
@@ -86,10 +88,23 @@ class Room:
         return result
 
     def apply_all(self, plan: RulePlan) -> list[RepositoryResult]:
+        with self._applier() as applier:
+            return apply_saved(plan, applier, CopyOptions())
+
+    def apply_fresh(self, plan: RulePlan, text: str) -> RepositoryResult:
+        """Apply a plan as the command does that has just made it."""
+        planner = Planner(self.client, self.gatherer, lambda: self.clock)
+        with self._applier() as applier:
+            fresh = FreshApplier(applier, planner, CopyOptions())
+            (result,) = fresh.apply(plan, self.rule(text))
+        return result
+
+    @contextmanager
+    def _applier(self) -> Iterator[Applier]:
         squasher = InPlaceSquasher(self.client, self._open, self._open, SilentObserver())
         self.logs.append(self.folder / f"{len(self.logs)}.jsonl")
         with AuditLog(self.folder, self.logs[-1].name) as log:
-            applier = Applier(
+            yield Applier(
                 self.client,
                 self.gatherer,
                 TagMemory(self.database),
@@ -99,7 +114,6 @@ class Room:
                 lambda: False,
                 lambda _, step: self.on_step(step.outcome),
             )
-            return apply_saved(plan, applier, CopyOptions())
 
     def clean(self, text: str) -> RepositoryResult:
         return self.apply(self.plan(text))
