@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, cast
 
-import requests
-
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import RegistryError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.registry.calls import Call, Caller
 from squashproxy.registry.faults import Action
 from squashproxy.registry.scopes import pull
-from squashproxy.registry.wire import iter_body
+from squashproxy.registry.wire import Response, iter_body
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
 _SENT = frozenset({200, 206})
@@ -70,7 +68,7 @@ def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Itera
     headers = {"Range": f"bytes={start}-"} if start else {}
     response = caller.open(_call("GET", caller, blob.digest, _SENT, headers))
     skip = start
-    if response.status_code == 206:
+    if response.status == 206:
         skip -= _first_byte(response, start, caller.endpoint.name, what)
     for piece in iter_body(response, caller.endpoint.name, what):
         if skip >= len(piece):
@@ -80,7 +78,7 @@ def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Itera
         skip = 0
 
 
-def _first_byte(response: requests.Response, start: int, host: str, what: str) -> int:
+def _first_byte(response: Response, start: int, host: str, what: str) -> int:
     """Where a partial answer starts, which must not be after what was asked for."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None or int(match[1]) > start:
@@ -94,7 +92,7 @@ def _first_byte(response: requests.Response, start: int, host: str, what: str) -
 
 def _size_by_get(caller: Caller, digest: Digest) -> int | None:
     with closing(caller.open(_call("GET", caller, digest, frozenset({200, 404})))) as response:
-        if response.status_code == 404:
+        if response.status == 404:
             return None
         size = response.headers.get("Content-Length", "")
         if size.isdecimal():

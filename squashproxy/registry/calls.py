@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import requests
-
 from squashproxy.errors import RegistryError
 from squashproxy.reference import Repository
 from squashproxy.registry.faults import (
@@ -20,7 +18,7 @@ from squashproxy.registry.hosts import Endpoint, origin_of
 from squashproxy.registry.retry import Retry
 from squashproxy.registry.scopes import Scopes
 from squashproxy.registry.tokens import Authorizer
-from squashproxy.registry.wire import Body, Message, Wire, read_body
+from squashproxy.registry.wire import Body, Message, Response, Wire, read_body
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -75,9 +73,9 @@ class Caller:
         """Make a call and read its answer, of which one byte more than `limit` is kept."""
         response = self.open(call)
         body = read_body(response, limit, self.endpoint.name, call.action.text)
-        return Answer(response.status_code, response.headers, body, str(response.url))
+        return Answer(response.status, response.headers, body, str(response.url))
 
-    def open(self, call: Call) -> requests.Response:
+    def open(self, call: Call) -> Response:
         """Make a call and return its expected answer, the body unread.
 
         Raises the RegistryError that the answer, or its lack, stands for.
@@ -87,10 +85,10 @@ class Caller:
         )
         for _ in range(_MAX_REDIRECTS):
             response = self._proven(call, message)
-            if response.status_code in call.expected:
+            if response.status in call.expected:
                 return response
             location = response.headers.get("Location")
-            if location is None or not _may_follow(message, response.status_code):
+            if location is None or not _may_follow(message, response.status):
                 raise fault_of(self._refusal(response, call), call.action)
             self._refusal(response, call)
             message = replace(message, url=self.endpoint.resolve(message.url, location))
@@ -99,7 +97,7 @@ class Caller:
             "it is set up wrong"
         )
 
-    def _proven(self, call: Call, message: Message) -> requests.Response:
+    def _proven(self, call: Call, message: Message) -> Response:
         """Send with the registry's proof; to other hosts without one."""
         if origin_of(message.url) != self.endpoint.origin:
             return self.wire.send(message, self._other_host(message.url))
@@ -107,7 +105,7 @@ class Caller:
         proofs = 0
         while True:
             response = self.wire.send(_with_proof(message, header), self.endpoint.name)
-            if response.status_code != 401:
+            if response.status != 401:
                 return response
             refusal = self._refusal(response, call)
             if proofs == _MAX_PROOFS or not _is_replayable(message.body):
@@ -117,10 +115,10 @@ class Caller:
             )
             proofs += 1
 
-    def _refusal(self, response: requests.Response, call: Call) -> Refusal:
+    def _refusal(self, response: Response, call: Call) -> Refusal:
         """Read an unexpected answer, so that its connection can be used again."""
         body = read_body(response, MAX_ERROR_BODY, self.endpoint.name, call.action.text)
-        return read_refusal(response.status_code, response.headers, body)
+        return read_refusal(response.status, response.headers, body)
 
     def _other_host(self, url: str) -> str:
         return f"{origin_of(url)[1]} (where {self.endpoint.name} sent us)"

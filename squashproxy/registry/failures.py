@@ -6,30 +6,26 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import requests
-import urllib3
+from urllib3.exceptions import (
+    HTTPError,
+    ProxyError,
+    ProxySchemeUnknown,
+)
+from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
 from squashproxy.errors import RegistryError, TlsError, Unreachable
 from squashproxy.registry.hosts import shown
 
-NETWORK_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-"""What `requests`, its connection pool and sockets raise."""
+NETWORK_ERRORS = (HTTPError, OSError, ValueError)
+"""What pools and sockets raise; ValueError stands for a URL or a header that cannot be sent."""
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
-_BAD_URL = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidHeader,
-)
 _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((requests.exceptions.ProxyError,), "the proxy does not connect"),
+    ((ProxySchemeUnknown,), "the proxy of the environment is none of HTTP"),
+    ((ProxyError,), "the proxy does not connect"),
     ((socket.gaierror,), "the name is not known"),
     ((ConnectionRefusedError,), "connection refused"),
-    (
-        (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError),
-        "no answer in time",
-    ),
+    ((TimeoutError, PoolTimeoutError), "no answer in time"),
 )
 """From the most telling to the least: urllib3 counts an unknown name as a time-out, too."""
 
@@ -48,7 +44,7 @@ def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
                 f"{host} does not speak TLS; if it is meant to be plain HTTP, "
                 f"give --plain-http {host}"
             )
-    if isinstance(error, _BAD_URL):
+    if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
         return RegistryError(f"{host} named {shown(url)!r}, which cannot be asked")
     return Unreachable(f"cannot reach {host}: {_reason(causes)}; is it up, and is the name right?")
 
@@ -64,13 +60,13 @@ def _reason(causes: list[BaseException]) -> str:
         if any(isinstance(cause, kinds) for cause in causes):
             return reason
     for cause in causes:
-        if isinstance(cause, OSError) and not isinstance(cause, requests.RequestException):
+        if isinstance(cause, OSError):
             return (cause.strerror or "the connection was closed").lower()
     return "the connection was closed"
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and everything that led to it: requests and urllib3 wrap in arguments, too."""
+    """An error and everything that led to it: urllib3 wraps in arguments, too."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

@@ -190,7 +190,7 @@ class Authorizer:
         host = f"the token service of {action.host}"
         response = self._wire.send(message, host)
         answer = read_body(response, _MAX_TOKEN_BODY, host, "its answer")
-        status = response.status_code
+        status = response.status
         if status == 429 or status >= 500:
             refusal = read_refusal(status, response.headers, answer)
             raise fault_of(refusal, _for_token(action, request.url))

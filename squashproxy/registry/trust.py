@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+import certifi
 
 from squashproxy.errors import UsageError
 from squashproxy.registry.options import ClientOptions
@@ -52,7 +52,7 @@ class Trust:
     def _make(self, netloc: str, files: tuple[Path, ...]) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if not context.cert_store_stats()["x509_ca"]:
-            context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+            context.load_verify_locations(certifi.where())
         if self._options.ca is not None:
             _load_authority(context, self._options.ca, "the file given with --ca")
         for file in files:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
+from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.failures import NETWORK_ERRORS, broken_off, failure_of
 from squashproxy.registry.hosts import is_loopback
@@ -25,6 +24,10 @@ CHUNK = 256 << 10
 """Bytes that are read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
+_NO_RETRIES = Retry(False)
+
+Response: TypeAlias = BaseHTTPResponse
+"""An answer, its body unread."""
 
 AnswerListener = Callable[[str, int, Mapping[str, str]], None]
 """Hears of an answer: the host as people know it, the status and the headers; from any thread."""
@@ -64,9 +67,8 @@ class Message:
 class Wire:
     """Sends messages; usable from several threads.
 
-    It stands on the adapter of `requests` alone, without a Session: the adapter's connection pools
-    are made for threads, and what a Session would add (cookies, netrc, redirects that keep
-    credentials) is what registries must not get.
+    It stands on urllib3's connection pools alone, one for each origin: what a session of `requests`
+    would add (cookies, netrc, redirects that keep credentials) is what registries must not get.
     """
 
     def __init__(
@@ -79,82 +81,83 @@ class Wire:
         self._options = options
         self._listener = listener
         self._pace = pace
-        self._adapter = _Adapter(trust)
-        self._proxies: dict[str, dict[str, str]] = {}
+        self._trust = trust
+        self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
+        self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
         if options.insecure:
-            warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
+            warnings.filterwarnings("ignore", category=InsecureRequestWarning)
 
-    def send(self, message: Message, host: str) -> requests.Response:
-        """Send a message and return the answer, its body unread; `host` is for people.
+    def send(self, message: Message, host: str) -> Response:
+        """Send a message and return the answer, with its whole URL; `host` is for people.
 
         Raises Unreachable, TlsError, or the error of the body's source.
         """
         self._pace.wait(host)
-        prepared = requests.Request(
-            message.method,
-            message.url,
-            headers={
-                "User-Agent": self._options.user_agent,
-                "Accept-Encoding": "identity",
-                **message.headers,
-            },
-            data=cast("Any", message.body),
-        )
+        body = message.body
+        headers = {**self._headers, **message.headers}
+        if isinstance(body, Sized):
+            headers["Content-Length"] = str(len(body))
+        connect = min(message.timeout, self._options.timeout)
         try:
-            response = self._adapter.send(
-                prepared.prepare(),
-                stream=True,
-                timeout=(min(message.timeout, self._options.timeout), message.timeout),
-                proxies=self._proxies_for(message.url),
+            response = self._pool(message.url).urlopen(
+                message.method,
+                message.url,
+                body=cast("Any", body),
+                headers=headers,
+                timeout=Timeout(connect=connect, read=message.timeout),
+                retries=_NO_RETRIES,
+                redirect=False,
+                preload_content=False,
             )
         except NETWORK_ERRORS as error:
-            if isinstance(message.body, bytes) or message.body is None:
+            if body is None or isinstance(body, bytes) or body.failure is None:
                 raise failure_of(error, message.url, host) from error
-            if message.body.failure is not None:
-                raise message.body.failure from None
-            raise failure_of(error, message.url, host) from error
+            raise body.failure from None
+        response.url = message.url
         if self._listener is not None:
-            self._listener(host, response.status_code, response.headers)
+            self._listener(host, response.status, response.headers)
         return response
 
     def close(self) -> None:
         """Close all idle connections."""
-        self._adapter.close()
-
-    def _proxies_for(self, url: str) -> dict[str, str]:
-        """The proxies of the environment; none on loopback, as in docker."""
-        parts = urlsplit(url)
-        key = f"{parts.scheme}://{parts.netloc}"
         with self._lock:
-            if key not in self._proxies:
-                loopback = is_loopback(parts.hostname or "")
-                self._proxies[key] = {} if loopback else get_environ_proxies(key)
-            return self._proxies[key]
+            for pool in self._pools.values():
+                pool.clear()
+
+    def _pool(self, url: str) -> PoolManager:
+        scheme, _, rest = url.partition("://")
+        netloc = rest.partition("/")[0].partition("?")[0]
+        key = f"{scheme}://{netloc}"
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._open_pool(key, scheme, netloc)
+            return self._pools[key]
+
+    def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
+        """Connections to an origin, through the proxy of the environment if there is one.
+
+        None is taken to loopback, as in docker.
+        """
+        settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
+        if scheme == "https":
+            settings["ssl_context"] = self._trust.context_for(netloc)
+        if is_loopback(urlsplit(origin).hostname or ""):
+            return PoolManager(**settings)
+        proxy = select_proxy(origin, get_environ_proxies(origin))
+        if not proxy:
+            return PoolManager(**settings)
+        return _through(proxy, settings)
 
 
-class _Adapter(HTTPAdapter):
-    """The adapter of requests, with a TLS context per host."""
-
-    def __init__(self, trust: Trust) -> None:
-        self._trust = trust
-        super().__init__(pool_connections=_IDLE_CONNECTIONS, pool_maxsize=_IDLE_CONNECTIONS)
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        """Let the context decide about certificates."""
-        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] != "https":
-            return host, pool
-        netloc = urlsplit(str(request.url)).netloc
-        return host, {"ssl_context": self._trust.context_for(netloc)}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: the context holds the authorities already."""
+def _through(proxy: str, settings: dict[str, Any]) -> ProxyManager:
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    user, password = get_auth_from_url(url)
+    headers = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+    return ProxyManager(url, proxy_headers=headers, **settings)
 
 
-def iter_body(response: requests.Response, host: str, what: str) -> Iterator[bytes]:
+def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
     """The body's bytes as they were sent, never decoded; closes the response.
 
     Raises Unreachable where the connection breaks before the end.
@@ -162,7 +165,7 @@ def iter_body(response: requests.Response, host: str, what: str) -> Iterator[byt
     with closing(response):
         while True:
             try:
-                data = response.raw.read(CHUNK, decode_content=False)
+                data = response.read(CHUNK, decode_content=False)
             except NETWORK_ERRORS as error:
                 raise broken_off(error, host, what) from error
             if not data:
@@ -170,7 +173,7 @@ def iter_body(response: requests.Response, host: str, what: str) -> Iterator[byt
             yield data
 
 
-def read_body(response: requests.Response, limit: int, host: str, what: str) -> bytes:
+def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
     """The body, read to its end so that the connection can be used again.
 
     A body above `limit` bytes is cut to one byte more than that.

@@ -1,13 +1,16 @@
-"""Answers that real registries give and friendly ones do not, made up with `responses`."""
+"""Answers that real registries give and friendly ones do not, made up in place of a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+import socket
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import requests
-import responses
+from urllib3 import HTTPResponse, PoolManager
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import NameResolutionError
 
 from squashproxy.digest import digest_of
 from squashproxy.errors import (
@@ -30,13 +33,47 @@ BLOB = bytes(range(256)) * 64
 DIGEST = digest_of(BLOB)
 DESCRIPTOR = Descriptor(mediatypes.OCI_LAYER, DIGEST, len(BLOB))
 Answer = tuple[int, dict[str, str], bytes]
-Handler = Callable[[requests.PreparedRequest], Answer]
+Asked = tuple[str, dict[str, str], Any]
+"""The URL, the headers and the body of a request."""
+
+
+@dataclass(slots=True)
+class Web:
+    """What stands behind the connection pools: answers by method and URL without its query."""
+
+    answers: dict[tuple[str, str], list[Answer | Exception]] = field(default_factory=dict)
+    asked: dict[tuple[str, str], list[Asked]] = field(default_factory=dict)
+
+    def send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> HTTPResponse:
+        key = method, url.partition("?")[0]
+        sent = body if body is None or isinstance(body, bytes) else b"".join(body)
+        self.asked[key].append((url, headers, sent))
+        answer = self.answers[key].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        status, fields, data = answer
+        return HTTPResponse(
+            io.BytesIO(data), fields, status, preload_content=False, request_method=method
+        )
 
 
 @pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as web:
-        yield web
+def web(monkeypatch: pytest.MonkeyPatch) -> Web:
+    web = Web()
+
+    def urlopen(
+        _: PoolManager,
+        method: str,
+        url: str,
+        *,
+        body: Any,
+        headers: dict[str, str],
+        **_options: Any,
+    ) -> HTTPResponse:
+        return web.send(method, url, body, headers)
+
+    monkeypatch.setattr(PoolManager, "urlopen", urlopen)
+    return web
 
 
 @pytest.fixture
@@ -44,24 +81,13 @@ def remote(client: RegistryClient) -> RemoteRepository:
     return client.repository(parse_repository(f"{HOST}/app"))
 
 
-def script(web: responses.RequestsMock, method: str, url: str, *answers: Answer) -> list[Any]:
+def script(web: Web, method: str, url: str, *answers: Answer | Exception) -> list[Asked]:
     """Give these answers in turn; returns what was asked, bodies read as a server reads them."""
-    asked: list[Any] = []
-    waiting = list(answers)
-
-    def answer(request: requests.PreparedRequest) -> Answer:
-        body: Any = request.body
-        sent = body if body is None or isinstance(body, bytes) else b"".join(body)
-        asked.append((request.url, dict(request.headers), sent))
-        return waiting.pop(0)
-
-    web.add_callback(method, url, callback=answer)
-    return asked
+    web.answers[method, url] = list(answers)
+    return web.asked.setdefault((method, url), [])
 
 
-def test_who_we_are_and_how_we_want_bytes(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_who_we_are_and_how_we_want_bytes(web: Web, remote: RemoteRepository) -> None:
     asked = script(web, "GET", f"{API}/manifests/v1", (200, {"Content-Type": "x/y"}, b"{}"))
     remote.get_manifest("v1")
     headers = asked[0][1]
@@ -72,17 +98,13 @@ def test_who_we_are_and_how_we_want_bytes(
     assert "Authorization" not in headers
 
 
-def test_parameters_of_a_media_type_are_left_out(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_parameters_of_a_media_type_are_left_out(web: Web, remote: RemoteRepository) -> None:
     kind = {"Content-Type": f"{mediatypes.OCI_INDEX}; charset=utf-8"}
     script(web, "GET", f"{API}/manifests/v1", (200, kind, b"{}"))
     assert remote.get_manifest("v1").media_type == mediatypes.OCI_INDEX
 
 
-def test_a_docker_hub_image_is_asked_for_at_its_api(
-    web: responses.RequestsMock, client: RegistryClient
-) -> None:
+def test_a_docker_hub_image_is_asked_for_at_its_api(web: Web, client: RegistryClient) -> None:
     asked = script(
         web, "GET", "https://registry-1.docker.io/v2/library/debian/manifests/12", (200, {}, b"{}")
     )
@@ -90,9 +112,7 @@ def test_a_docker_hub_image_is_asked_for_at_its_api(
     assert len(asked) == 1
 
 
-def test_a_body_that_says_it_is_packed_is_not_unpacked(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_a_body_that_says_it_is_packed_is_not_unpacked(web: Web, remote: RemoteRepository) -> None:
     """Some stores mark layers with Content-Encoding; the digest is that of the packed bytes."""
     url = f"{API}/blobs/{DIGEST}"
     script(web, "GET", url, (200, {"Content-Encoding": "gzip"}, BLOB))
@@ -115,7 +135,7 @@ def test_a_body_that_says_it_is_packed_is_not_unpacked(
     ],
 )
 def test_the_next_page_is_where_link_says(
-    web: responses.RequestsMock, remote: RemoteRepository, link: str, second: str
+    web: Web, remote: RemoteRepository, link: str, second: str
 ) -> None:
     asked = script(
         web,
@@ -131,14 +151,14 @@ def test_the_next_page_is_where_link_says(
     ]
 
 
-def test_pages_that_go_round_end(web: responses.RequestsMock, remote: RemoteRepository) -> None:
+def test_pages_that_go_round_end(web: Web, remote: RemoteRepository) -> None:
     page = (200, {"Link": "</v2/app/tags/list?n=1>; rel=next"}, b'{"tags": ["a"]}')
     script(web, "GET", f"{API}/tags/list", page, page, page)
     assert list(remote.iter_tags()) == ["a"]
 
 
 def test_a_full_page_without_link_is_gone_on_from_its_last_tag(
-    web: responses.RequestsMock, remote: RemoteRepository
+    web: Web, remote: RemoteRepository
 ) -> None:
     names = ", ".join(f'"t{number}"' for number in range(1000))
     asked = script(
@@ -153,29 +173,25 @@ def test_a_full_page_without_link_is_gone_on_from_its_last_tag(
 
 
 @pytest.mark.parametrize("body", [b'{"tags": null}', b"{}", b'{"tags": []}'])
-def test_a_repository_may_have_no_tags(
-    web: responses.RequestsMock, remote: RemoteRepository, body: bytes
-) -> None:
+def test_a_repository_may_have_no_tags(web: Web, remote: RemoteRepository, body: bytes) -> None:
     script(web, "GET", f"{API}/tags/list", (200, {}, body))
     assert list(remote.iter_tags()) == []
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"tags": "a"}'])
 def test_a_list_of_tags_that_is_none_is_told(
-    web: responses.RequestsMock, remote: RemoteRepository, body: bytes
+    web: Web, remote: RemoteRepository, body: bytes
 ) -> None:
     script(web, "GET", f"{API}/tags/list", (200, {}, body))
     with pytest.raises(FormatError, match=rf"the list of tags of {HOST}/app"):
         list(remote.iter_tags())
 
 
-def begin(web: responses.RequestsMock, location: str = "/up/1?s=a%2Fb") -> list[Any]:
+def begin(web: Web, location: str = "/up/1?s=a%2Fb") -> list[Asked]:
     return script(web, "POST", f"{API}/blobs/uploads/", (202, {"Location": location}, b""))
 
 
-def test_locations_are_followed_with_their_queries(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_locations_are_followed_with_their_queries(web: Web, remote: RemoteRepository) -> None:
     begin(web)
     patched = script(
         web, "PATCH", f"https://{HOST}/up/1", (202, {"Location": "2?t=c", "Range": "0-16383"}, b"")
@@ -188,12 +204,9 @@ def test_locations_are_followed_with_their_queries(
     assert headers["Content-Length"] == "16384"
     assert body == BLOB
     assert put[0][0] == f"https://{HOST}/up/2?t=c&digest=sha256%3A{DIGEST[7:]}"
-    assert put[0][1]["Content-Length"] == "0"
 
 
-def test_the_odd_answers_of_ecr_are_taken(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_the_odd_answers_of_ecr_are_taken(web: Web, remote: RemoteRepository) -> None:
     """201 to a PATCH, with a Range that counts the chunk alone."""
     begin(web)
     answer = (201, {"Location": "/up/1", "Range": "0-4194303"}, b"")
@@ -204,9 +217,7 @@ def test_the_odd_answers_of_ecr_are_taken(
     assert b"".join(body for _, _, body in patched) == data
 
 
-def test_a_chunk_that_was_taken_in_part_is_gone_on_with(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_a_chunk_that_was_taken_in_part_is_gone_on_with(web: Web, remote: RemoteRepository) -> None:
     begin(web)
     patched = script(
         web,
@@ -221,9 +232,7 @@ def test_a_chunk_that_was_taken_in_part_is_gone_on_with(
     assert patched[1][2] == BLOB[10_000:]
 
 
-def test_a_registry_out_of_step_is_asked_where_it_is(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_a_registry_out_of_step_is_asked_where_it_is(web: Web, remote: RemoteRepository) -> None:
     begin(web)
     script(web, "GET", f"https://{HOST}/up/1", (204, {"Range": "0-9999", "Location": "/up/1"}, b""))
     patched = script(
@@ -234,9 +243,7 @@ def test_a_registry_out_of_step_is_asked_where_it_is(
     assert patched[1][1]["Content-Range"] == "10000-16383"
 
 
-def test_a_session_without_location_is_told(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_a_session_without_location_is_told(web: Web, remote: RemoteRepository) -> None:
     script(web, "POST", f"{API}/blobs/uploads/", (202, {}, b""))
     with pytest.raises(RegistryError, match=r"without saying where to send it"):
         remote.upload_blob([BLOB])
@@ -244,7 +251,7 @@ def test_a_session_without_location_is_told(
 
 @pytest.mark.parametrize("location", ["http://169.254.169.254/x", "https://10.0.0.1/x"])
 def test_an_upload_is_not_led_into_our_own_network(
-    web: responses.RequestsMock,
+    web: Web,
     remote: RemoteRepository,
     location: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,7 +263,7 @@ def test_an_upload_is_not_led_into_our_own_network(
 
 
 def test_uploads_to_another_host_go_without_proof(
-    web: responses.RequestsMock, remote: RemoteRepository, environ: dict[str, str]
+    web: Web, remote: RemoteRepository, environ: dict[str, str]
 ) -> None:
     environ[variable_for(HOST)] = "ann:s3cret"
     posted = script(
@@ -283,7 +290,7 @@ def challenge(text: str) -> Answer:
     ["http://auth.example.com/t", "https://127.0.0.1/t", "https://[::1]/t", "file:///etc/passwd"],
 )
 def test_credentials_are_not_brought_just_anywhere(
-    web: responses.RequestsMock,
+    web: Web,
     remote: RemoteRepository,
     environ: dict[str, str],
     realm: str,
@@ -297,7 +304,7 @@ def test_credentials_are_not_brought_just_anywhere(
 
 
 def test_a_token_with_too_little_is_widened_by_what_the_registry_names(
-    web: responses.RequestsMock, remote: RemoteRepository
+    web: Web, remote: RemoteRepository
 ) -> None:
     """Registries behind a rewriting proxy know the repository by another name."""
     text = 'Bearer realm="https://auth.example.com/t",service="s",scope="repository:x/app:pull"'
@@ -326,7 +333,7 @@ def test_a_token_with_too_little_is_widened_by_what_the_registry_names(
     ],
 )
 def test_a_token_service_that_gives_none_is_told(
-    web: responses.RequestsMock, remote: RemoteRepository, answer: Answer, sentence: str
+    web: Web, remote: RemoteRepository, answer: Answer, sentence: str
 ) -> None:
     script(
         web, "GET", f"{API}/manifests/v1", challenge('Bearer realm="https://auth.example.com/t"')
@@ -339,14 +346,14 @@ def test_a_token_service_that_gives_none_is_told(
 
 @pytest.mark.parametrize("text", ["", "Negotiate", "Digest realm=x"])
 def test_a_401_without_a_usable_challenge_is_told(
-    web: responses.RequestsMock, remote: RemoteRepository, text: str
+    web: Web, remote: RemoteRepository, text: str
 ) -> None:
     script(web, "GET", f"{API}/manifests/v1", challenge(text))
     with pytest.raises(Unauthorized, match=r"docker login registry\.example\.com"):
         remote.get_manifest("v1")
 
 
-def test_redirects_that_go_round_end(web: responses.RequestsMock, remote: RemoteRepository) -> None:
+def test_redirects_that_go_round_end(web: Web, remote: RemoteRepository) -> None:
     again = (302, {"Location": f"/v2/app/blobs/{DIGEST}"}, b"")
     script(web, "GET", f"{API}/blobs/{DIGEST}", *[again] * 20)
     with pytest.raises(RegistryError, match=r"in circles of redirects"):
@@ -371,7 +378,7 @@ def resumed(second: Answer) -> list[Answer]:
     ],
 )
 def test_a_download_is_joined_from_what_comes(
-    web: responses.RequestsMock, remote: RemoteRepository, second: Answer
+    web: Web, remote: RemoteRepository, second: Answer
 ) -> None:
     asked = script(web, "GET", f"{API}/blobs/{DIGEST}", *resumed(second))
     assert b"".join(remote.iter_blob(DESCRIPTOR)) == BLOB
@@ -380,7 +387,7 @@ def test_a_download_is_joined_from_what_comes(
 
 @pytest.mark.parametrize("content_range", ["", "bytes 6000-16383/16384", "pages 1-2/3"])
 def test_another_part_than_was_asked_for_is_refused(
-    web: responses.RequestsMock, remote: RemoteRepository, content_range: str
+    web: Web, remote: RemoteRepository, content_range: str
 ) -> None:
     answers = resumed((206, {"Content-Range": content_range}, BLOB[6000:]))
     script(web, "GET", f"{API}/blobs/{DIGEST}", *answers)
@@ -388,21 +395,17 @@ def test_another_part_than_was_asked_for_is_refused(
         list(remote.iter_blob(DESCRIPTOR))
 
 
-def test_another_blob_in_the_second_half_is_noticed(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
+def test_another_blob_in_the_second_half_is_noticed(web: Web, remote: RemoteRepository) -> None:
     answers = resumed((200, {}, bytes(len(BLOB))))
     script(web, "GET", f"{API}/blobs/{DIGEST}", *answers)
     with pytest.raises(IntegrityError):
         list(remote.iter_blob(DESCRIPTOR))
 
 
-def test_a_name_that_nobody_knows_is_told(
-    web: responses.RequestsMock, remote: RemoteRepository
-) -> None:
-    import socket  # noqa: PLC0415 - this test alone needs it
-
-    error = requests.ConnectionError(socket.gaierror(-2, "Name or service not known"))
-    web.add("GET", f"{API}/manifests/v1", body=error)
+def test_a_name_that_nobody_knows_is_told(web: Web, remote: RemoteRepository) -> None:
+    unknown = socket.gaierror(-2, "Name or service not known")
+    error = NameResolutionError(HOST, HTTPSConnection(HOST), unknown)
+    error.__cause__ = unknown
+    script(web, "GET", f"{API}/manifests/v1", *[error] * 9)
     with pytest.raises(Unreachable, match=rf"cannot reach {HOST}: the name is not known"):
         remote.get_manifest("v1")

@@ -8,7 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from squashproxy.digest import digest_of
-from squashproxy.errors import FormatError, IntegrityError, NotFound, ServerFault, Unreachable
+from squashproxy.errors import (
+    FormatError,
+    IntegrityError,
+    NotFound,
+    RegistryError,
+    ServerFault,
+    Unreachable,
+)
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
@@ -228,6 +235,15 @@ def test_tags_come_page_by_page(client: RegistryClient) -> None:
         assert len(registry.requests) == 4
 
 
+def test_a_header_that_cannot_be_sent_is_told(
+    registry: FakeRegistry, connect: Callable[..., RegistryClient]
+) -> None:
+    client = connect(ClientOptions(user_agent="two\nlines"))
+    app = client.repository(parse_repository(f"{registry.host}/app"))
+    with pytest.raises(RegistryError, match="which cannot be asked"):
+        app.get_manifest("v1")
+
+
 def test_connections_are_used_again(full: RemoteRepository) -> None:
     """Errors are read to their end, too; a new connection for each would be slow."""
     connections: set[int] = set()
@@ -240,10 +256,7 @@ def test_connections_are_used_again(full: RemoteRepository) -> None:
 
 
 def _idle(app: RemoteRepository) -> list[object]:
-    pools = app._client._wire._adapter.poolmanager.pools
-    return [
-        connection
-        for key in pools.keys()  # noqa: SIM118 - this container cannot be iterated
-        for connection in pools[key].pool.queue
-        if connection is not None
-    ]
+    ((origin, pool),) = app._client._wire._pools.items()
+    connections = pool.connection_from_url(origin).pool
+    assert connections is not None
+    return [connection for connection in connections.queue if connection is not None]
