@@ -30,7 +30,8 @@ _MAX_PROOFS = 2
 class Call:
     """A request with its meaning; statuses other than `expected` become errors.
 
-    `timeout` is in seconds, None for the client's own.
+    `timeout` is in seconds, None for the client's own. `by_password` is for what takes none of the
+    registry's tokens.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body | None = None
     timeout: float | None = None
+    by_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class Caller:
         """Send with the registry's proof; to other hosts without one."""
         if origin_of(message.url) != self.endpoint.origin:
             return self.wire.send(message, self._other_host(message.url))
+        if call.by_password:
+            return self._by_password(call, message)
         header = self.authorizer.header(self.endpoint, call.action, call.scopes)
         proofs = 0
         while True:
@@ -114,6 +118,13 @@ class Caller:
                 self.endpoint, call.action, call.scopes, refusal, header, again=proofs > 0
             )
             proofs += 1
+
+    def _by_password(self, call: Call, message: Message) -> Response:
+        header = self.authorizer.password(call.action)
+        response = self.wire.send(_with_proof(message, header), self.endpoint.name)
+        if response.status != 401:
+            return response
+        raise self.authorizer.hopeless(self._refusal(response, call), call.action)
 
     def _refusal(self, response: Response, call: Call) -> Refusal:
         """Read an unexpected answer, so that its connection can be used again."""

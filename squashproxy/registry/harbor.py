@@ -1,4 +1,8 @@
-"""What Harbor tells and does through an API of its own (Harbor API v2.0)."""
+"""What Harbor tells and does through an API of its own (Harbor API v2.0).
+
+That API takes passwords; a token of the registry's service counts as nobody there (harbor:
+src/server/middleware/security/v2_token.go).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,9 @@ def delete_tag(caller: Caller, tag: str) -> Deletion:
     name = caller.repository
     action = Action(name, f"the deletion of the tag {tag} from {name.path}", f"tag {tag}")
     url = caller.endpoint.url(f"{_place(caller)}/artifacts/{tag}/tags/{tag}")
-    answer = caller.ask(Call("DELETE", url, action, delete(name.path), _DONE | {_GONE}))
+    expected = _DONE | {_GONE}
+    call = Call("DELETE", url, action, delete(name.path), expected, by_password=True)
+    answer = caller.ask(call)
     return Deletion.GONE if answer.status == _GONE else Deletion.DONE
 
 
@@ -55,7 +61,7 @@ def iter_artifacts(caller: Caller) -> Iterator[Artifact]:
     where = f"the list of artifacts of {name}"
     url = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
     action = Action(name, f"the list of artifacts of {name.path}")
-    call = Call("GET", url, action, pull(name.path), frozenset({200}))
+    call = Call("GET", url, action, pull(name.path), frozenset({200}), by_password=True)
     for answer in iter_linked(caller, call, _MOST_BYTES):
         for fields in _entries(answer.body, where):
             digest = parse_digest(str(fields.get("digest")))

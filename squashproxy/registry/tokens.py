@@ -78,6 +78,11 @@ class Authorizer:
                 return None if credentials is None else _basic(credentials)
             return self._bearer(endpoint, action, scheme, scopes, credentials)
 
+    def password(self, action: Action) -> str | None:
+        """The credentials themselves, None without any."""
+        credentials = self._credentials.find(action.repository)
+        return None if credentials is None else _basic(credentials)
+
     def answer(
         self,
         endpoint: Endpoint,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from squashproxy.testing.answers import Answer, Code, Refusal, json_answer
 from squashproxy.testing.body import Request
+from squashproxy.testing.harbor import PREFIX, Harbor
 from squashproxy.testing.names import check_repository
 from squashproxy.testing.options import RegistryOptions
 from squashproxy.testing.pull import Pull
@@ -35,8 +36,16 @@ _ACTIONS = {
 class Handlers:
     """The whole API of one registry."""
 
-    def __init__(self, options: RegistryOptions, gate: Gate, pull: Pull, push: Push) -> None:
+    def __init__(
+        self,
+        options: RegistryOptions,
+        gate: Gate,
+        pull: Pull,
+        push: Push,
+        harbor: Harbor | None,
+    ) -> None:
         self._options = options
+        self._harbor = harbor
         self._gate = gate
         self._pull = pull
         self._routes: dict[tuple[str, str], _Handler] = {
@@ -64,6 +73,8 @@ class Handlers:
     def _answer(self, request: Request) -> Answer:
         if request.path == "/token":
             return self._gate.answer_token(request)
+        if self._harbor is not None and request.path.startswith(PREFIX):
+            return self._harbor.answer(request)
         if request.method not in _ACTIONS:
             raise Refusal(Code.UNSUPPORTED)
         if request.path in ("/v2", "/v2/", "/v2/_catalog"):

@@ -68,6 +68,7 @@ class RegistryOptions:
         chunk_min_length: bytes; sent as OCI-Chunk-Min-Length, and held to.
         head_manifests: False answers 404 to HEAD of a manifest, as Nexus does.
         digest_headers: False sends no Docker-Content-Digest.
+        harbor: be a Harbor: tags go only through its own API, which also tells dates.
         referrers: False answers 404 to the referrers API and sends no OCI-Subject.
         page_size: the most tags or repositories in one answer.
         capacity: bytes of blobs; above it uploads fail with 507, no space left on device.
@@ -90,6 +91,7 @@ class RegistryOptions:
     chunk_min_length: int = 0
     head_manifests: bool = True
     digest_headers: bool = True
+    harbor: bool = False
     referrers: bool = True
     page_size: int = 1000
     capacity: int | None = None

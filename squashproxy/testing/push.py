@@ -96,6 +96,8 @@ class Push:
     def delete_manifest(self, _: Request, repo: str, selector: str) -> Answer:
         """DELETE of a tag, or of a manifest with all its tags."""
         self._check_deletes()
+        if self._options.harbor and ":" not in selector:
+            raise Refusal(Code.UNSUPPORTED, f"unsupported digest {selector}", status=400)
         self._store.delete_manifest(repo, selector)
         return Answer(202)
 

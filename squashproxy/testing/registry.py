@@ -13,6 +13,7 @@ from squashproxy.testing.connection import Server
 from squashproxy.testing.content import Contents
 from squashproxy.testing.faults import ArmedFault, Fault, Faults
 from squashproxy.testing.handlers import Handlers
+from squashproxy.testing.harbor import Harbor
 from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import RegistryOptions
 from squashproxy.testing.pull import Pull
@@ -46,7 +47,10 @@ class FakeRegistry:
         self._uploads = Uploads(self._store)
         self._gate = Gate(options.auth, self.url)
         push = Push(options, self._store, self._uploads, self.url)
-        self._server.start(Handlers(options, self._gate, Pull(options, self._store), push))
+        self._harbor = Harbor(self._store, self._gate)
+        harbor = self._harbor if options.harbor else None
+        pull = Pull(options, self._store)
+        self._server.start(Handlers(options, self._gate, pull, push, harbor))
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +110,10 @@ class FakeRegistry:
     def manifests(self, repo: str) -> frozenset[Digest]:
         """The manifests that a repository holds, tagged or not."""
         return frozenset(self._store.manifests(repo))
+
+    def note_times(self, digest: Digest, pushed: str, pulled: str = "") -> None:
+        """When a manifest was pushed and last pulled, in RFC 3339, as a Harbor tells it."""
+        self._harbor.note(digest, pushed, pulled)
 
     @property
     def open_uploads(self) -> int:

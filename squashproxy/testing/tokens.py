@@ -58,6 +58,19 @@ class Gate:
         elif isinstance(self._auth, Bearer):
             self._check_bearer(self._auth, request, needs)
 
+    def check_password(self, request: Request, need: Access) -> None:
+        """The same where tokens are not taken; refusals tell no way in."""
+        auth = self._auth
+        if auth is None:
+            return
+        if _basic_credentials(request) == (auth.user, auth.password):
+            if need.actions - auth.actions:
+                raise Refusal(Code.DENIED)
+            return
+        is_open = isinstance(auth, Bearer) and auth.anonymous_pull
+        if not is_open or need.actions != {"pull"}:
+            raise Refusal(Code.UNAUTHORIZED)
+
     def answer_token(self, request: Request) -> Answer:
         """The token endpoint: GET with Basic credentials, or POST with a form (OAuth2)."""
         auth = self._auth

@@ -23,14 +23,13 @@ from statistics import median
 from tests.bench.bench import Bench
 from tests.bench.chart import draw
 from tests.bench.images import IMAGES
+from tests.bench.readme import write_table
 from tests.bench.results import Results, Row, to_markdown
 from tests.bench.tools import PROGRAM, find_tools
 from tests.real.real_image import cache_folder
 from tests.real.registries import run_registry
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
-_BEGIN, _END = "<!-- benchmark begins -->\n", "<!-- benchmark ends -->\n"
 _STARTS = 11
 
 
@@ -52,7 +51,7 @@ def main() -> None:
     results = Results(_machine(), arguments.scale, rows, figures, missing)
     _write(results, arguments.into)
     if arguments.readme:
-        _write_readme(results)
+        write_table("benchmark", f"\n{to_markdown(results)}\n")
     sys.stdout.write(to_markdown(results))
 
 
@@ -93,12 +92,6 @@ def _write(results: Results, folder: Path) -> None:
     (folder / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
     (folder / "results.md").write_text(to_markdown(results))
     draw(results, folder / "chart.svg")
-
-
-def _write_readme(results: Results) -> None:
-    before, _, rest = README.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    README.write_text(f"{before}{_BEGIN}\n{to_markdown(results)}\n{_END}{after}")
 
 
 if __name__ == "__main__":

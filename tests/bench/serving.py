@@ -32,13 +32,12 @@ from squashproxy.oci.manifest import ImageManifest, parse_manifest
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from tests.bench.images import IMAGES, REPOSITORY, put
+from tests.bench.readme import write_table
 from tests.real.real_image import cache_folder
 from tests.real.registries import RealRegistry, run_registry
 from tests.real.serving import RealServer, configuration_for, run_server
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
-_BEGIN, _END = "<!-- serve benchmark begins -->\n", "<!-- serve benchmark ends -->\n"
 _BLOB = 500 << 20
 _SILENT_SECONDS = 24
 UP = "up.example"
@@ -276,9 +275,7 @@ def main() -> None:
     table = _to_markdown(figures)
     (arguments.into / "serve.md").write_text(table)
     if arguments.readme:
-        before, _, rest = README.read_text().partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        README.write_text(f"{before}{_BEGIN}{table}{_END}{after}")
+        write_table("serve benchmark", table)
     sys.stdout.write(table)
 
 

@@ -58,13 +58,14 @@ def rule(text: str, host: str) -> CleanupRule:
 
 @dataclass(slots=True)
 class Room:
-    """A repository `app` and all that cleaning it up takes; `clock` is in unix seconds."""
+    """A repository and all that cleaning it up takes; `clock` is in unix seconds."""
 
     registry: FakeRegistry
     client: RegistryClient
     database: Database
     folder: Path
     clock: float = NOW
+    path: str = "app"
     on_step: Callable[[str], None] = lambda _: None
     logs: list[Path] = field(default_factory=list)
 
@@ -74,10 +75,10 @@ class Room:
 
     @property
     def repository(self) -> Repository:
-        return Repository(self.registry.host, "app")
+        return Repository(self.registry.host, self.path)
 
     def rule(self, text: str) -> CleanupRule:
-        return rule(f'repositories: ["HOST/app"]\n{text}', self.registry.host)
+        return rule(f'repositories: ["HOST/{self.path}"]\n{text}', self.registry.host)
 
     def plan(self, text: str) -> RulePlan:
         planner = Planner(self.client, self.gatherer, lambda: self.clock)

@@ -1,0 +1,15 @@
+"""The tables that benchmarks write into the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def write_table(name: str, table: str) -> None:
+    """Put a table between the comments `<name> begins` and `<name> ends`."""
+    begin, end = f"<!-- {name} begins -->\n", f"<!-- {name} ends -->\n"
+    before, _, rest = README.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    README.write_text(f"{before}{begin}{table}{end}{after}")
