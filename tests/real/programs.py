@@ -13,12 +13,13 @@ REGSYNC = "github.com/regclient/regclient/cmd/regsync@v0.11.7"
 CONFORMANCE = (
     "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111"
 )
-_PULLER = Path(__file__).parent / "puller"
+_OWN = ("puller", "referrers")
+"""Those whose source is here, in a folder of the same name."""
 
 
 @cache
 def find_program(name: str, folder: Path) -> Path:
-    """Build `crane`, `conformance`, `regsync` or `puller` into `folder`, unless it is there.
+    """Build `crane`, `conformance`, `regsync` or one of our own into `folder`, unless it is there.
 
     Test processes that want the same program wait for the first of them.
     """
@@ -32,8 +33,9 @@ def find_program(name: str, folder: Path) -> Path:
 
 
 def _build(name: str, folder: Path) -> None:
-    if name == "puller":
-        run(["go", "build", "-C", _PULLER, "-o", folder / name, "."], {"GOFLAGS": "-mod=mod"})
+    if name in _OWN:
+        source = Path(__file__).parent / name
+        run(["go", "build", "-C", source, "-o", folder / name, "."], {"GOFLAGS": "-mod=mod"})
     else:
-        source = {"crane": CRANE, "conformance": CONFORMANCE, "regsync": REGSYNC}[name]
-        run(["go", "install", source], {"GOBIN": str(folder)})
+        module = {"crane": CRANE, "conformance": CONFORMANCE, "regsync": REGSYNC}[name]
+        run(["go", "install", module], {"GOBIN": str(folder)})

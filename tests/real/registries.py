@@ -1,4 +1,4 @@
-"""The reference registry (`docker-registry serve`) on a free loopback port."""
+"""Real registries on free loopback ports: the reference one, and that of go-containerregistry."""
 
 from __future__ import annotations
 
@@ -67,15 +67,29 @@ def run_registry(
     registry = RealRegistry(
         f"127.0.0.1:{port}", folder / "storage", folder / "registry.log", ca, secured
     )
+    with _running(["docker-registry", "serve", str(path)], registry):
+        yield registry
+
+
+@contextmanager
+def run_referrers(folder: Path, program: Path) -> Iterator[RealRegistry]:
+    """Start the other one, which has the referrers API and keeps everything in memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    host = f"127.0.0.1:{_free_port()}"
+    registry = RealRegistry(host, folder / "storage", folder / "registry.log")
+    with _running([str(program), host], registry):
+        yield registry
+
+
+@contextmanager
+def _running(command: list[str], registry: RealRegistry) -> Iterator[None]:
     with (
         registry.log.open("wb") as log,
-        subprocess.Popen(
-            ["docker-registry", "serve", str(path)], stdout=log, stderr=subprocess.STDOUT
-        ) as process,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process,
     ):
         try:
-            _wait_until_open(process, port, registry)
-            yield registry
+            _wait_until_open(process, registry)
+            yield
         finally:
             process.kill()
 
@@ -114,13 +128,14 @@ def _write_certificates(folder: Path, config: dict[str, Any]) -> Path:
     return ca
 
 
-def _wait_until_open(process: subprocess.Popen[bytes], port: int, registry: RealRegistry) -> None:
+def _wait_until_open(process: subprocess.Popen[bytes], registry: RealRegistry) -> None:
+    port = int(registry.host.rpartition(":")[2])
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"docker-registry stopped: {registry.log_tail()}")
+            raise RuntimeError(f"the registry stopped: {registry.log_tail()}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(_POLL_SECONDS)
-    raise RuntimeError(f"docker-registry does not listen: {registry.log_tail()}")
+    raise RuntimeError(f"the registry does not listen: {registry.log_tail()}")
