@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sized
+from typing import Protocol, TypeAlias, TypeVar
 
 from squashproxy.streams import closed_after
 
@@ -11,10 +11,10 @@ T = TypeVar("T", bound=Sized)
 
 
 class Task(Protocol):
-    """One running piece of work, measured in bytes."""
+    """One running piece of work, measured in bytes, or in things that are counted."""
 
     def advance(self, count: int) -> None:
-        """Another `count` bytes are done. Called from any thread."""
+        """Another `count` are done. Called from any thread."""
         ...
 
     def finish(self, outcome: str = "") -> None:
@@ -48,6 +48,10 @@ def watched(
         task.finish(outcome)
 
 
+Tally: TypeAlias = Callable[[str, int], Task]
+"""Begins to count: what, and how many there are."""
+
+
 class SilentTask:
     """A task that nobody watches."""
 
@@ -56,6 +60,11 @@ class SilentTask:
 
     def finish(self, outcome: str = "") -> None:
         """Do nothing."""
+
+
+def untold(label: str, total: int) -> Task:  # noqa: ARG001 - a Tally
+    """Count for nobody."""
+    return SilentTask()
 
 
 class SilentObserver:

@@ -15,6 +15,7 @@ from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused, RegistryError, SquashproxyError, UsageError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Tally, untold
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.selection.patterns import unmatched
@@ -23,11 +24,12 @@ from squashproxy.survey.repositories import find_repositories, parse_repository_
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans rules; `now` gives unix seconds."""
+    """Plans rules; `now` gives unix seconds, `tally` counts repositories."""
 
     client: RegistryClient
     gatherer: Gatherer
     now: Callable[[], float]
+    tally: Tally = untold
 
     def plan(self, rule: CleanupRule) -> RulePlan:
         """The plan of a rule. What cannot be listed or looked at whole has a problem in it.
@@ -48,7 +50,11 @@ class Planner:
                 continue
             repositories.update(dict.fromkeys(found.repositories))
             warnings += found.warnings
-        plans += [self._of_repository(each, rule, lists, now) for each in repositories]
+        task = self.tally(f"{rule.name}: repositories", len(repositories))
+        for each in repositories:
+            plans.append(self._of_repository(each, rule, lists, now))
+            task.advance(1)
+        task.finish()
         plan = RulePlan(
             rule.name,
             rule.action.value,

@@ -14,6 +14,7 @@ from squashproxy.cleanup.harbor import harbor_dates
 from squashproxy.config.cleanup import Keep
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, UsageError
+from squashproxy.progress import Tally, untold
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.tags import TagList
@@ -44,7 +45,14 @@ def wanted_by(keep: Keep) -> Wanted:
 class Gatherer:
     """Asks side by side. What was read once is not read again, in this run or the next."""
 
-    def __init__(self, client: RegistryClient, manifests: ManifestMemory, tags: TagMemory) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        manifests: ManifestMemory,
+        tags: TagMemory,
+        tally: Tally = untold,
+    ) -> None:
+        self._tally = tally
         self._client = client
         self._manifests = manifests
         self._tags = tags
@@ -54,7 +62,7 @@ class Gatherer:
         remote = self._client.repository(repository)
         listed = remote.list_tags()
         before = self._tags.tags(repository)
-        return listed, resolve_tags(remote, listed.tags, self._manifests, before)
+        return listed, resolve_tags(remote, listed.tags, self._manifests, before, self._tally)
 
     def graph(self, repository: Repository, wanted: Wanted, now: float) -> Graph:
         """The graph, but for referrers that only the registry's API knows.
@@ -89,7 +97,8 @@ class Gatherer:
             return graph
         while waiting:
             asked.update(waiting)
-            lists = side_by_side(remote.list_referrers, waiting)
+            label = f"{graph.repository.path}: referrers"
+            lists = side_by_side(remote.list_referrers, waiting, tally=self._tally, label=label)
             found = {each.digest for listed in lists for each in listed or ()}
             graph = graph.with_nodes(self._nodes(remote, found).values())
             waiting = sorted(found - asked)
@@ -144,7 +153,9 @@ class Gatherer:
         def look(digest: Digest) -> float | None:
             return created_at(remote, digest, self._manifests)
 
-        return dict(zip(digests, side_by_side(look, digests), strict=True))
+        label = f"{graph.repository.path}: dates"
+        dates = side_by_side(look, digests, tally=self._tally, label=label)
+        return dict(zip(digests, dates, strict=True))
 
     def _told_dates(
         self, remote: RemoteRepository, wanted: Wanted

@@ -88,7 +88,7 @@ def _exactly(
 
 
 def _planner(shop: Workshop) -> Planner:
-    return Planner(shop.client, shop.gatherer, time.time)
+    return Planner(shop.client, shop.gatherer, time.time, shop.observer.tally)
 
 
 def _apply(
@@ -103,8 +103,9 @@ def _apply(
     by_name = {rule.name: rule for rule in rules}
     results: list[RepositoryResult] = []
     where: str | None = None
-    if any(each.deletions for each in plan.rules):
-        with open_applier(shop) as applier:
+    count = sum(each.deletions for each in plan.rules)
+    if count:
+        with open_applier(shop, count) as applier:
             where = str(applier.log.path)
             for each in plan.rules:
                 rule = by_name[each.rule]

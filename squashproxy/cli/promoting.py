@@ -12,7 +12,6 @@ from squashproxy.cli.brake import BrakedObserver
 from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.rules import Workshop, chosen_rules, open_workshop
-from squashproxy.cli.session import watching
 from squashproxy.cli.steps import open_applier
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import AllFailed, PartlyFailed, SquashproxyError
@@ -21,7 +20,7 @@ from squashproxy.promotion.planning import Planner, RuleSteps
 from squashproxy.promotion.promoting import Promoter, planned
 from squashproxy.promotion.results import ImageResult, PromoteResult
 from squashproxy.report.junit import write_junit
-from squashproxy.report.observer import LabelledObserver, LoggingObserver
+from squashproxy.report.observer import LabelledObserver
 from squashproxy.report.promoting import image_line, show_promotion
 
 
@@ -30,9 +29,9 @@ def run_promotion(
 ) -> None:
     """Plan, promote, report. Raises SquashproxyError where something did not do what it should."""
     started = time.monotonic()
-    with open_workshop(path, common) as shop, watching(common) as observer:
+    with open_workshop(path, common) as shop:
         rules = chosen_rules(shop.configuration.promote, name, "promote", path)
-        result = promote_rules(shop, rules, observer, dry_run=dry_run)
+        result = promote_rules(shop, rules, dry_run=dry_run)
     result = replace(result, seconds=round(time.monotonic() - started, 3))
     write_report(common, result, show_promotion)
     if junit is not None:
@@ -40,20 +39,14 @@ def run_promotion(
     check_failures(result.failures, result.attempts)
 
 
-def promote_rules(
-    shop: Workshop,
-    rules: list[PromoteRule],
-    observer: LoggingObserver,
-    *,
-    dry_run: bool,
-) -> PromoteResult:
+def promote_rules(shop: Workshop, rules: list[PromoteRule], *, dry_run: bool) -> PromoteResult:
     """Run some rules; a rule that cannot be planned stops no other."""
     images: list[ImageResult] = []
     mirrored: list[RepositoryResult] = []
     warnings: list[str] = []
     problems: list[str] = []
     log: str | None = None
-    planner = Planner(shop.client, shop.manifests, shop.options, time.time)
+    planner = Planner(shop.client, shop.manifests, shop.options, time.time, shop.observer.tally)
     for rule in rules:
         try:
             found = planner.plan(rule)
@@ -65,7 +58,7 @@ def promote_rules(
         if dry_run:
             images += map(planned, found.steps)
             continue
-        images += _promoter(shop, observer).promote(found.steps)
+        images += _promote(shop, found)
         try:
             done, where = _mirror(shop, found)
         except SquashproxyError as error:
@@ -74,9 +67,9 @@ def promote_rules(
         mirrored += done
         log = where or log
     for sentence in warnings:
-        observer.warn(sentence)
+        shop.observer.warn(sentence)
     for problem in problems:
-        observer.warn(problem)
+        shop.observer.warn(problem)
     return PromoteResult(
         dry_run, tuple(images), tuple(mirrored), tuple(warnings), tuple(problems), log, 0.0
     )
@@ -91,17 +84,31 @@ def check_failures(failures: int, count: int) -> None:
     raise PartlyFailed(f"{failures} of {count} failed; the report says why")
 
 
-def _promoter(shop: Workshop, observer: LoggingObserver) -> Promoter:
-    return Promoter(
+def _promote(shop: Workshop, found: RuleSteps) -> list[ImageResult]:
+    observer = shop.observer
+    task = observer.tally(f"{found.rule.name}: images", len(found.steps))
+
+    def tell(result: ImageResult) -> None:
+        task.advance(1)
+        if result.error is None:
+            observer.note(image_line(result))
+        else:
+            observer.warn(image_line(result))
+
+    promoter = Promoter(
         client=shop.client,
         memory=shop.promotions,
         open_source=shop.open_source,
         peek_source=shop.peek_source,
         watch=lambda image: BrakedObserver(LabelledObserver(observer, image), shop.brake),
-        on_result=lambda result: observer.note(image_line(result)),
+        on_result=tell,
         is_stopped=lambda: shop.brake.is_stopped,
         at_once=shop.configuration.engine.jobs,
     )
+    try:
+        return promoter.promote(found.steps)
+    finally:
+        task.finish()
 
 
 def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
@@ -109,7 +116,7 @@ def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], s
     plan = plan_mirroring(found, shop.gatherer, shop.promotions, time.time)
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
-    with open_applier(shop) as applier:
+    with open_applier(shop, plan.deletions) as applier:
         results = apply_saved(plan, applier, shop.options)
         for result in results:
             for step in result.steps:

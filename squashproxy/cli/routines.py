@@ -18,6 +18,7 @@ from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import SquashproxyError
 from squashproxy.promotion.results import PromoteResult
 from squashproxy.report.documents import to_json
+from squashproxy.report.observer import LoggingObserver
 from squashproxy.report.sizes import size_text
 from squashproxy.routine.scheduling import Report, Routine
 from squashproxy.state.runs import Outcome
@@ -46,7 +47,7 @@ def _run(
     work: Callable[[Workshop], Report],
 ) -> Report:
     try:
-        with open_configured(configuration, common, brake) as shop:
+        with open_configured(configuration, common, brake, LoggingObserver()) as shop:
             report = work(shop)
     except SquashproxyError as error:
         return Report(Outcome.FAILED, str(error), "{}")
@@ -56,7 +57,7 @@ def _run(
 
 
 def _promote(rule: PromoteRule, shop: Workshop) -> Report:
-    result = promote_rules(shop, [rule], shop.observer, dry_run=False)
+    result = promote_rules(shop, [rule], dry_run=False)
     outcome = _outcome(result.failures, result.attempts)
     return Report(outcome, _of_promotion(result), to_json(result))
 

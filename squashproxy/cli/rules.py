@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cli.brake import Brake
 from squashproxy.cli.options import CommonOptions
-from squashproxy.cli.session import hasty_options
+from squashproxy.cli.session import hasty_options, watching
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.reading import read_configuration
@@ -61,7 +61,7 @@ class Workshop:
     @property
     def gatherer(self) -> Gatherer:
         """What asks for graphs."""
-        return Gatherer(self.client, self.manifests, self.tags)
+        return Gatherer(self.client, self.manifests, self.tags, self.observer.tally)
 
     @property
     def audit_folder(self) -> Path:
@@ -80,13 +80,17 @@ class Workshop:
 @contextmanager
 def open_workshop(path: Path, common: CommonOptions) -> Iterator[Workshop]:
     """Read the configuration, and open what it names. Raises UsageError."""
-    with open_configured(read_configuration(path, os.environ), common, Brake()) as shop:
+    configuration = read_configuration(path, os.environ)
+    with (
+        watching(common) as observer,
+        open_configured(configuration, common, Brake(), observer) as shop,
+    ):
         yield shop
 
 
 @contextmanager
 def open_configured(
-    configuration: Configuration, common: CommonOptions, brake: Brake
+    configuration: Configuration, common: CommonOptions, brake: Brake, observer: LoggingObserver
 ) -> Iterator[Workshop]:
     """Open what a configuration names. Raises UsageError."""
     folder = configuration.state or default_state(os.environ)
@@ -106,7 +110,7 @@ def open_configured(
                 TagMemory(database),
                 PromotionMemory(database),
                 CopyOptions(jobs=common.jobs),
-                LoggingObserver(),
+                observer,
                 brake,
             )
 

@@ -10,6 +10,7 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Tally, untold
 from squashproxy.promotion.choosing import choose_tags
 from squashproxy.promotion.naming import TargetTemplate, base_repository
 from squashproxy.promotion.signatures import Attached, find_attached
@@ -73,12 +74,13 @@ class _Pair:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans rules; `now` gives unix seconds, `options` holds what no rule says."""
+    """Plans rules; `now` gives unix seconds, `options` holds what no rule says, `tally` counts."""
 
     client: RegistryClient
     manifests: ManifestMemory
     options: CopyOptions
     now: Callable[[], float]
+    tally: Tally = untold
 
     def plan(self, rule: PromoteRule) -> RuleSteps:
         """All that a rule is about. An image that cannot be looked at has failed already.
@@ -98,7 +100,12 @@ class Planner:
             pairs = self._choose(rule, template, seen, problems)
             warnings += _vain(rule, seen, pairs)
         options = self._options_of(rule, template.host)
-        steps = side_by_side(lambda pair: self._step(rule, pair, options), pairs)
+        steps = side_by_side(
+            lambda pair: self._step(rule, pair, options),
+            pairs,
+            tally=self.tally,
+            label=f"{rule.name}: compared",
+        )
         warnings += _clashes(steps)
         return RuleSteps(rule, tuple(steps), tuple(seen), tuple(warnings), tuple(problems))
 

@@ -4,24 +4,45 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from squashproxy.progress import Observer, SilentObserver, Task
+from squashproxy.progress import Observer, SilentObserver, Task, untold
 from squashproxy.report.sizes import size_text
 
 _LOGGER = logging.getLogger(__name__)
 
 
+class Display(Observer, Protocol):
+    """What shows work to people while it goes on."""
+
+    def tally(self, label: str, total: int) -> Task:
+        """Begin to count things."""
+        ...
+
+
+class SilentDisplay(SilentObserver):
+    """A display that shows nothing."""
+
+    def tally(self, label: str, total: int) -> Task:
+        """Count for nobody."""
+        return untold(label, total)
+
+
 class LoggingObserver:
     """Watches a copy or plan for the log: tasks as they end, warnings once each."""
 
-    def __init__(self, display: Observer | None = None) -> None:
-        self._display = display or SilentObserver()
+    def __init__(self, display: Display | None = None) -> None:
+        self._display = display or SilentDisplay()
         self._warned: set[str] = set()
 
     def start(self, label: str, total: int | None) -> Task:
         """A piece of work begins; `total` in bytes, None where unknown."""
         _LOGGER.debug("%s: begins (%s)", label, size_text(total))
         return _LoggedTask(label, self._display.start(label, total))
+
+    def tally(self, label: str, total: int) -> Task:
+        """Count things on the display; the log has a line for each of them."""
+        return self._display.tally(label, total)
 
     def warn(self, sentence: str) -> None:
         """Log a warning, unless it was logged before: results repeat those of the run."""

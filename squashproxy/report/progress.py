@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.progress import Task as Shown
+from rich.text import Text
 
 from squashproxy.progress import Task
 
@@ -28,7 +30,7 @@ class ProgressObserver:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            DownloadColumn(),
+            _DoneColumn(),
             TextColumn("{task.fields[outcome]}", markup=False),
             console=console or Console(stderr=True),
             transient=True,
@@ -51,8 +53,13 @@ class ProgressObserver:
     def start(self, label: str, total: int | None) -> Task:
         """Show another bar; `total` in bytes, None for a bar without an end."""
         short = label if len(label) <= _LABEL_WIDTH else label[: _LABEL_WIDTH - 3] + "..."
-        task = self._progress.add_task(short, total=total, outcome="")
-        return _Bar(self, self._progress, task)
+        task = self._progress.add_task(short, total=total, outcome="", counts=False)
+        return _Bar(self, self._progress, task, _REDRAW_BYTES)
+
+    def tally(self, label: str, total: int) -> Task:
+        """Show another bar, of things that are counted."""
+        task = self._progress.add_task(label, total=total, outcome="", counts=True)
+        return _Bar(self, self._progress, task, 1)
 
     def warn(self, sentence: str) -> None:
         """Warnings are log lines; the display holds none."""
@@ -66,8 +73,25 @@ class ProgressObserver:
             self._progress.remove_task(old)
 
 
+class _DoneColumn(ProgressColumn):
+    """How much is done of how much: bytes, or things that are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = DownloadColumn()
+
+    def render(self, task: Shown) -> Text:
+        """The figures of a task."""
+        if not task.fields["counts"]:
+            return self._bytes.render(task)
+        return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f}", style="progress.download")
+
+
 class _Bar:
-    def __init__(self, owner: ProgressObserver, progress: Progress, task: TaskID) -> None:
+    def __init__(
+        self, owner: ProgressObserver, progress: Progress, task: TaskID, step: int
+    ) -> None:
+        self._step = step
         self._owner = owner
         self._progress = progress
         self._task = task
@@ -75,10 +99,10 @@ class _Bar:
         self._pending = 0
 
     def advance(self, count: int) -> None:
-        """Add bytes; the display learns of them by the mebibyte."""
+        """Add to what is done; the display learns of it step by step."""
         with self._lock:
             self._pending += count
-            if self._pending < _REDRAW_BYTES:
+            if self._pending < self._step:
                 return
             due, self._pending = self._pending, 0
         self._progress.advance(self._task, due)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound
+from squashproxy.progress import Tally, untold
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.state.manifests import ManifestMemory
 
@@ -19,18 +20,34 @@ AT_ONCE = 16
 
 
 def side_by_side(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], at_once: int = AT_ONCE
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    at_once: int = AT_ONCE,
+    *,
+    tally: Tally = untold,
+    label: str = "",
 ) -> list[_Result]:
-    """The result for each item, in their order; the first error ends the rest and is raised."""
+    """The result for each item, in their order; the first error ends the rest and is raised.
+
+    They are counted by `tally`, under that label.
+    """
     wanted = list(items)
     if len(wanted) < 2:
         return [function(item) for item in wanted]
+    task = tally(label, len(wanted))
+
+    def counted(item: _Item) -> _Result:
+        result = function(item)
+        task.advance(1)
+        return result
+
     with ThreadPoolExecutor(min(at_once, len(wanted)), "squashproxy-survey") as pool:
-        running = [pool.submit(function, item) for item in wanted]
+        running = [pool.submit(counted, item) for item in wanted]
         try:
             return [each.result() for each in running]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            task.finish()
 
 
 def resolve_tags(
@@ -38,6 +55,7 @@ def resolve_tags(
     tags: Iterable[str],
     memory: ManifestMemory,
     before: Mapping[str, Digest],
+    tally: Tally = untold,
 ) -> dict[str, Digest]:
     """What each tag points to; those that vanish meanwhile are left out. One request a tag.
 
@@ -56,5 +74,5 @@ def resolve_tags(
         except NotFound:
             return tag, None
 
-    resolved = side_by_side(resolve, tags)
+    resolved = side_by_side(resolve, tags, tally=tally, label=f"{remote.name.path}: tags")
     return {tag: digest for tag, digest in resolved if digest is not None}

@@ -31,6 +31,17 @@ def test_a_bar_shows_label_bytes_and_outcome() -> None:
     assert "mounted" in text
 
 
+def test_what_is_counted_shows_how_many_of_how_many() -> None:
+    console, stream = terminal()
+    with ProgressObserver(console) as display:
+        task = LoggingObserver(display).tally("apps: images", 1_200)
+        for _ in range(1_200):
+            task.advance(1)
+        task.finish()
+    assert "apps: images" in stream.getvalue()
+    assert "1,200/1,200" in stream.getvalue()
+
+
 def test_many_threads_many_tasks_and_only_the_last_finished_stay() -> None:
     console, _ = terminal()
     with ProgressObserver(console) as observer:
