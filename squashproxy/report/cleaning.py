@@ -15,7 +15,9 @@ def show_plan(screen: Screen, plan: CleanupPlan) -> None:
     """Write what would be done, repository by repository, and why."""
     for rule in plan.rules:
         screen.line(f"Rule {rule.rule}: {rule.action}", "bold")
-        table = screen.table("repository", "tags", "kept", "remove", "untag", "squash", "frees")
+        table = screen.table(
+            "repository", "tags", "kept", "remove", "untag", "squash", "frees", names=1
+        )
         for each in rule.repositories:
             table.add_row(
                 each.repository,
@@ -57,7 +59,9 @@ def _show_repository(screen: Screen, plan: RepositoryPlan) -> None:
 
 def show_cleanup(screen: Screen, result: CleanupResult) -> None:
     """Write what was done."""
-    table = screen.table("repository", "deleted", "untagged", "squashed", "gone", "left", "saved")
+    table = screen.table(
+        "repository", "deleted", "untagged", "squashed", "gone", "left", "saved", names=1
+    )
     for each in result.repositories:
         table.add_row(
             each.repository,

@@ -15,7 +15,7 @@ def show_promotion(screen: Screen, result: PromoteResult) -> None:
     """Write each image that is not up to date, and a summary."""
     told = [image for image in result.images if image.outcome != "current"]
     if told:
-        table = screen.table("source", "target", "outcome", "before", "after", left=3)
+        table = screen.table("source", "target", "outcome", "before", "after", left=3, names=2)
         for image in told:
             sizes = ("", "")
             if image.outcome == "copied":

@@ -43,8 +43,12 @@ class Screen:
         """Write one line that begins with what it is about."""
         self.line(f"{label:<11} {text}")
 
-    def table(self, *columns: str, left: int = 1) -> Table:
-        """An empty table whose first `left` columns are text, and whose others are figures."""
+    def table(self, *columns: str, left: int = 1, names: int = 0) -> Table:
+        """An empty table whose first `left` columns are text, and whose others are figures.
+
+        The first `names` hold what somebody copies out: where a terminal is narrow, they go on in
+        the next line instead of being cut.
+        """
         from rich import box  # noqa: PLC0415 - see the class
         from rich.table import Table  # noqa: PLC0415
 
@@ -53,7 +57,12 @@ class Screen:
         table = Table(box=drawn, padding=(0, padding, 0, 0), pad_edge=False, show_edge=False)
         for number, name in enumerate(columns):
             justify = "left" if number < left else "right"
-            table.add_column(printable(name), justify=justify, no_wrap=True)  # type: ignore[arg-type]  # rich wants a literal
+            table.add_column(
+                printable(name),
+                justify=justify,  # type: ignore[arg-type]  # rich wants a literal
+                no_wrap=number >= names,
+                overflow="fold" if number < names else "ellipsis",
+            )
         return table
 
     def show(self, table: Table) -> None:

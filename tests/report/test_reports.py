@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 
 from squashproxy.pipeline.inspect import ImageDetails, Inspection, LayerDetails
+from squashproxy.promotion.results import ImageResult, PromoteResult
 from squashproxy.report.copying import show_copy
 from squashproxy.report.inspection import show_inspection
 from squashproxy.report.planning import show_plan
+from squashproxy.report.promoting import show_promotion
 from squashproxy.report.screen import Screen
 from tests.report.results import COPY, DIGEST, PLAN, PLATFORM, SKIPPED, SOURCE_DIGEST
 
@@ -215,3 +217,21 @@ def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.Monkey
         "2", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
     ]  # fmt: skip
     assert max(map(len, plain.splitlines())) <= 80
+
+
+def test_on_a_narrow_terminal_names_go_on_in_the_next_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is copied out of a table must be whole; figures stay in their line."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    source = "registry.dev.example.com/apps/platform/web:2026-11-27-rc.1"
+    target = "registry.example.com/production/platform/web:2026-11-27-rc.1"
+    image = ImageResult("apps", source, DIGEST, target, DIGEST, "copied", None)
+    promoted = PromoteResult(False, (image,), (), (), (), None, 1.0)
+    text = re.sub(r"\x1b\[\d*m", "", rendered(lambda screen: show_promotion(screen, promoted)))
+    rows = [re.split(r"  +", line.strip()) for line in text.splitlines()]
+    assert "\u2026" not in text
+    assert "copied" in text
+    assert all(len(line) <= 60 for line in text.splitlines())
+    assert "".join(row[0] for row in rows[2:]).startswith(source)
