@@ -18,6 +18,7 @@ from squashproxy.errors import AllFailed, PartlyFailed, SquashproxyError
 from squashproxy.promotion.mirroring import plan_mirroring
 from squashproxy.promotion.planning import Planner, RuleSteps
 from squashproxy.promotion.promoting import Promoter, planned
+from squashproxy.promotion.recurring import recurring
 from squashproxy.promotion.results import ImageResult, PromoteResult
 from squashproxy.report.junit import write_junit
 from squashproxy.report.observer import LabelledObserver
@@ -54,6 +55,7 @@ def promote_rules(shop: Workshop, rules: list[PromoteRule], *, dry_run: bool) ->
             problems.append(f"{rule.name}: {error}")
             continue
         warnings += found.warnings
+        warnings += recurring(found, shop.promotions)
         problems += found.problems
         if dry_run:
             images += map(planned, found.steps)

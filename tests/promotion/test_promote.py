@@ -124,6 +124,23 @@ def test_pins_name_digests_and_tags(pair: Pair) -> None:
     assert len(set(pair.new.tags("prod/web").values())) == 1
 
 
+def test_what_another_rule_takes_away_each_time_is_told(pair: Pair) -> None:
+    pair.push("apps/web", "1", "2", "3")
+    code, document, err = pair.promote(SIMPLE)
+    assert document["warnings"] == []
+    cleanup = pair.folder / "cleanup.yml"
+    cleanup.write_text(
+        f"state: state\ncleanup:\n  - name: old\n    repositories: ['{pair.new.host}/prod/*']\n"
+        "    keep: {newest: 1}\n    action: delete\n"
+    )
+    assert run(["cleanup", "-q", "--apply", str(cleanup)]) == 0
+    code, document, err = pair.promote(SIMPLE)
+    assert code == 0
+    (warning,) = document["warnings"]
+    assert "prod/web:1 and 1 more were promoted before and are gone" in warning
+    assert warning in err
+
+
 def test_one_failing_image_stops_no_other(pair: Pair) -> None:
     pair.push("apps/web", "1", "2", "3")
     pair.old.arm(Fault("HEAD", "/manifests/2", FaultKind.ANSWER, status=403, times=99))
