@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.report.cleaning import show_cleanup, show_plan, show_undo
+from squashproxy.state.locks import held
 
 
 def run_plan(common: CommonOptions, path: Path, name: str | None, file: Path | None) -> None:
@@ -45,8 +47,9 @@ def run_apply(common: CommonOptions, path: Path, name: str | None, file: Path | 
         if file is None:
             result = clean_up(shop, rules, started)
         else:
-            plan = _saved(file, rules, name)
-            result = _apply(shop, plan, rules, started, _exactly)
+            with _held(shop, rules):
+                plan = _saved(file, rules, name)
+                result = _apply(shop, plan, rules, started, _exactly)
     write_report(common, result, show_cleanup)
     check_failures(result.failures, result.attempts)
 
@@ -71,14 +74,22 @@ def make_plans(shop: Workshop, rules: list[CleanupRule]) -> CleanupPlan:
 
 
 def clean_up(shop: Workshop, rules: list[CleanupRule], started: float) -> CleanupResult:
-    """Plan some rules and apply that; `started` is when, by the monotonic clock."""
+    """Plan some rules and apply that; `started` is when, by the monotonic clock.
+
+    Raises RuleBusy where another process runs one of them.
+    """
 
     def apply(
         plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions
     ) -> list[RepositoryResult]:
         return FreshApplier(applier, _planner(shop), options).apply(plan, rule)
 
-    return _apply(shop, make_plans(shop, rules), rules, started, apply)
+    with _held(shop, rules):
+        return _apply(shop, make_plans(shop, rules), rules, started, apply)
+
+
+def _held(shop: Workshop, rules: list[CleanupRule]) -> AbstractContextManager[None]:
+    return held(shop.folder, "cleanup", [rule.name for rule in rules])
 
 
 def _exactly(

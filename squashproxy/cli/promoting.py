@@ -23,6 +23,7 @@ from squashproxy.promotion.results import ImageResult, PromoteResult
 from squashproxy.report.junit import write_junit
 from squashproxy.report.observer import LabelledObserver
 from squashproxy.report.promoting import image_line, show_promotion
+from squashproxy.state.locks import held
 
 
 def run_promotion(
@@ -42,39 +43,53 @@ def run_promotion(
 
 def promote_rules(shop: Workshop, rules: list[PromoteRule], *, dry_run: bool) -> PromoteResult:
     """Run some rules; a rule that cannot be planned stops no other."""
-    images: list[ImageResult] = []
-    mirrored: list[RepositoryResult] = []
-    warnings: list[str] = []
-    problems: list[str] = []
-    log: str | None = None
-    planner = Planner(shop.client, shop.manifests, shop.options, time.time, shop.observer.tally)
+    result = PromoteResult(dry_run, (), (), (), (), None, 0.0)
     for rule in rules:
         try:
-            found = planner.plan(rule)
+            result = _joined(result, _dry(shop, rule) if dry_run else _run(shop, rule))
         except SquashproxyError as error:
-            problems.append(f"{rule.name}: {error}")
-            continue
-        warnings += found.warnings
-        warnings += recurring(found, shop.promotions)
-        problems += found.problems
-        if dry_run:
-            images += map(planned, found.steps)
-            continue
-        images += _promote(shop, found)
-        try:
-            done, where = _mirror(shop, found)
-        except SquashproxyError as error:
-            problems.append(f"{rule.name}: {error}")
-            continue
-        mirrored += done
-        log = where or log
-    for sentence in warnings:
+            result = replace(result, problems=(*result.problems, f"{rule.name}: {error}"))
+    for sentence in (*result.warnings, *result.problems):
         shop.observer.warn(sentence)
-    for problem in problems:
-        shop.observer.warn(problem)
-    return PromoteResult(
-        dry_run, tuple(images), tuple(mirrored), tuple(warnings), tuple(problems), log, 0.0
+    return result
+
+
+def _dry(shop: Workshop, rule: PromoteRule) -> PromoteResult:
+    found = _planner(shop).plan(rule)
+    return replace(_noticed(shop, found), images=tuple(map(planned, found.steps)))
+
+
+def _run(shop: Workshop, rule: PromoteRule) -> PromoteResult:
+    with held(shop.folder, "promote", [rule.name]):
+        found = _planner(shop).plan(rule)
+        noticed = _noticed(shop, found)
+        result = replace(noticed, images=tuple(_promote(shop, found)))
+        try:
+            mirrored, log = _mirror(shop, found)
+        except SquashproxyError as error:
+            return replace(result, problems=(*result.problems, f"{rule.name}: {error}"))
+        return replace(result, mirrored=tuple(mirrored), log=log)
+
+
+def _noticed(shop: Workshop, found: RuleSteps) -> PromoteResult:
+    """What is known of a rule before anything is moved."""
+    warnings = (*found.warnings, *recurring(found, shop.promotions))
+    return PromoteResult(False, (), (), warnings, found.problems, None, 0.0)
+
+
+def _joined(first: PromoteResult, then: PromoteResult) -> PromoteResult:
+    return replace(
+        first,
+        images=(*first.images, *then.images),
+        mirrored=(*first.mirrored, *then.mirrored),
+        warnings=(*first.warnings, *then.warnings),
+        problems=(*first.problems, *then.problems),
+        log=then.log or first.log,
     )
+
+
+def _planner(shop: Workshop) -> Planner:
+    return Planner(shop.client, shop.manifests, shop.options, time.time, shop.observer.tally)
 
 
 def check_failures(failures: int, count: int) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from squashproxy.cli.main import run
 from squashproxy.oci.descriptor import Descriptor
+from squashproxy.state.locks import held
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions, artifact_manifest
 from tests.cleanup.room import image, pulls_whole
 
@@ -139,6 +140,18 @@ def test_what_another_rule_takes_away_each_time_is_told(pair: Pair) -> None:
     (warning,) = document["warnings"]
     assert "prod/web:1 and 1 more were promoted before and are gone" in warning
     assert warning in err
+
+
+def test_a_rule_that_another_process_runs_is_left_alone(pair: Pair) -> None:
+    pair.push("apps/web", "1")
+    with held(pair.folder / "state", "promote", ["apps"]):
+        code, document, err = pair.promote(SIMPLE)
+        assert code == 1
+        assert "the promote rule apps runs already" in document["problems"][0]
+        assert "Traceback" not in err
+        assert pair.promote(SIMPLE, "--dry-run")[0] == 0
+    assert pair.new.tags("prod/web") == {}
+    assert pair.promote(SIMPLE)[0] == 0
 
 
 def test_one_failing_image_stops_no_other(pair: Pair) -> None:
