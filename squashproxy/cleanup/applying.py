@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from squashproxy.cleanup.audit import AuditLog, Entry
@@ -24,6 +24,11 @@ from squashproxy.state.tags import TagMemory
 _CANNOT_UNTAG = (
     "this registry deletes no tag alone, and what it points to is needed; it stays until that goes"
 )
+
+
+_LOOK_SECONDS = 2.0
+_LOOK_SHARE = 4.0
+"""Where every tag points to is asked again after so long, or so many times what it took."""
 
 
 class Moved(SquashproxyError):
@@ -102,12 +107,14 @@ class _Work:
     repository: Repository
     saved_bytes: int = 0
     _seen: set[str] = field(default_factory=set)
+    _look_again: float = 0.0
     _guarded: set[Digest] = field(default_factory=set)
 
     def steps(self) -> Iterator[Step]:
         """Everything that is done, in its order. Raises Moved before anything is."""
         current = self.applier.gatherer.tags(self.repository)[1]
         self._check(current)
+        self._look_again = self.applier.now() + _LOOK_SECONDS
         self._seen = set(self.plan.tags) | set(current)
         deleter = Deleter(self._remote)
         for untag in self.plan.untag:
@@ -202,12 +209,29 @@ class _Work:
         """Stop where the repository has a tag that nobody planned with: it may need anything."""
         if self.applier.is_stopped():
             raise Stopped(self.repository)
-        new = [tag for tag in self._remote.iter_tags() if tag not in self._seen]
+        new = [tag for tag in self._tags() if tag not in self._seen]
         if new:
             raise Moved(
                 f"{new[0]} was pushed to {self.repository} meanwhile, so nothing more was deleted "
                 "there; plan again"
             )
+
+    def _tags(self) -> Iterable[str]:
+        """The tags that are there now. Every few seconds it is asked where all of them point to.
+
+        A tag that stays may be moved back to an image that is about to go, as in a rollback.
+        """
+        started = self.applier.now()
+        if started < self._look_again:
+            return self._remote.iter_tags()
+        current = self.applier.gatherer.tags(self.repository)[1]
+        ended = self.applier.now()
+        self._look_again = ended + max(_LOOK_SECONDS, _LOOK_SHARE * (ended - started))
+        planned = {each.digest for each in self.plan.remove}
+        for tag, digest in current.items():
+            if digest in planned and self.plan.tags.get(tag) != digest:
+                self._guard(digest)
+        return current
 
     def _squash(self, squash: Squash) -> Iterator[Step]:
         if self.applier.is_stopped():

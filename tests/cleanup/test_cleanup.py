@@ -186,6 +186,26 @@ def test_a_repository_that_moved_since_the_plan_is_left(room: Room, change: str)
     assert room.registry.tags("app") == before
 
 
+def test_a_kept_tag_that_is_moved_back_to_an_image_keeps_it(room: Room) -> None:
+    """A rollback while a cleanup runs; it is seen within seconds, not at once."""
+    image("kept").push(room.registry, "app", "keep")
+    for number in range(3):
+        image(number).push(room.registry, "app", f"old{number}")
+    plan = room.plan(DELETE)
+    last = plan.repositories[0].remove[-1]
+
+    def roll_back(_: str) -> None:
+        raw = room.registry.manifest("app", last.digest)
+        room.registry.put_manifest("app", "keep", raw.data, raw.media_type)
+        room.clock += 5
+
+    room.on_step = roll_back
+    result = room.apply(plan)
+    assert room.registry.tags("app") == {"keep": last.digest, last.tags[0]: last.digest}
+    assert [step.outcome for step in result.steps] == ["deleted", "deleted", "left"]
+    assert pulls_whole(room.registry, last.digest)
+
+
 def test_a_push_between_two_deletions_wins(room: Room) -> None:
     for number in range(3):
         image(number).push(room.registry, "app", f"old{number}")
