@@ -14,11 +14,12 @@ class Database:
     """Usable from several threads, and by several processes at once.
 
     `place` None is in memory, and forgotten at the end; `patience` in seconds is how long another
-    process is waited for. Raises sqlite3.DatabaseError where the file is none of this `version`.
+    process is waited for. `schemas` make the tables, each from what those before it made: a file of
+    an earlier version gets the rest. Raises sqlite3.DatabaseError for a file of a later one.
     """
 
     def __init__(
-        self, place: Path | None, schema: str, version: int, *, patience: float = 5.0
+        self, place: Path | None, schemas: Sequence[str], *, patience: float = 5.0
     ) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(
@@ -28,7 +29,7 @@ class Database:
             timeout=patience,
         )
         try:
-            self._prepare(schema, version)
+            self._prepare(schemas)
         except BaseException:
             self._db.close()
             raise
@@ -71,15 +72,14 @@ class Database:
         with self._lock:
             self._db.executemany(statement, rows)
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(self, schemas: Sequence[str]) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         with self.changes():
             found = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found == version:
-                return
-            if found:
-                raise sqlite3.DatabaseError(f"it was written by another version ({found})")
-            for statement in schema.split(";"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {version}")
+            if found > len(schemas):
+                raise sqlite3.DatabaseError(f"it was written by a later version ({found})")
+            for schema in schemas[found:]:
+                for statement in schema.split(";"):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {len(schemas)}")

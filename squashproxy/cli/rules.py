@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def open_configured(
     folder = configuration.state or default_state(os.environ)
     options = client_options(configuration, common.client)
     with open_state(folder) as database:
-        manifests = ManifestMemory(database)
+        manifests = ManifestMemory(database, time.time)
+        manifests.forget_unused()
         with (
             RegistryClient(options, memory=manifests) as client,
             RegistryClient(hasty_options(options)) as hasty,

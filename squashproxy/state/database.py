@@ -9,9 +9,8 @@ from squashproxy.database import Database
 from squashproxy.errors import UsageError, reason_of
 
 _NAME = "state.db"
-_VERSION = 1
 _BUSY_SECONDS = 30.0
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE manifests(
     digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, data BLOB NOT NULL, created REAL,
     has_created INTEGER NOT NULL DEFAULT 0
@@ -32,6 +31,11 @@ CREATE TABLE runs(
 );
 CREATE INDEX runs_by_rule ON runs(section, rule, started);
 """
+_USED = """
+ALTER TABLE manifests ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
+UPDATE manifests SET used = strftime('%s', 'now') / 86400;
+CREATE INDEX manifests_by_use ON manifests(used);
+"""
 
 
 def open_state(folder: Path | None) -> Database:
@@ -43,7 +47,7 @@ def open_state(folder: Path | None) -> Database:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = None if folder is None else folder / _NAME
-        return Database(place, _SCHEMA, _VERSION, patience=_BUSY_SECONDS)
+        return Database(place, (_FIRST, _USED), patience=_BUSY_SECONDS)
     except sqlite3.DatabaseError as error:
         raise UsageError(
             f"{folder} cannot hold the state: {error}; name another folder as `state`"

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 
+_DAY = 86400
+_KEPT_DAYS = 90
+_NOTED_DAYS = 7
+"""A use is written down after so many days, so that reading seldom writes."""
+
 
 class ManifestMemory:
-    """Usable from several threads."""
+    """Usable from several threads; `now` gives unix seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
+        self._now = now
+
+    def forget_unused(self) -> None:
+        """Drop what nobody has asked for in 90 days."""
+        self._database.write("DELETE FROM manifests WHERE used < ?", (self._today - _KEPT_DAYS,))
 
     def find(self, digest: Digest) -> RawManifest | None:
         """The exact bytes of a manifest, None where it was never read, or the file is damaged."""
         rows = self._database.read(
-            "SELECT data, media_type FROM manifests WHERE digest = ?", (digest,)
+            "SELECT data, media_type, used FROM manifests WHERE digest = ?", (digest,)
         )
-        raw = RawManifest(*rows[0]) if rows else None
-        return raw if raw is not None and raw.digest == digest else None
+        if not rows:
+            return None
+        data, media_type, used = rows[0]
+        if used <= self._today - _NOTED_DAYS:
+            self._database.write(
+                "UPDATE manifests SET used = ? WHERE digest = ?", (self._today, digest)
+            )
+        raw = RawManifest(data, media_type)
+        return raw if raw.digest == digest else None
 
     def add(self, digest: Digest, raw: RawManifest) -> None:
         """Remember a manifest, whose digest was checked."""
         self._database.write(
-            "INSERT OR IGNORE INTO manifests(digest, media_type, data) VALUES(?, ?, ?)",
-            (digest, raw.media_type, raw.data),
+            "INSERT OR IGNORE INTO manifests(digest, media_type, data, used) VALUES(?, ?, ?, ?)",
+            (digest, raw.media_type, raw.data, self._today),
         )
 
     def created(self, digest: Digest) -> tuple[float | None] | None:
@@ -41,3 +60,7 @@ class ManifestMemory:
             "UPDATE manifests SET created = ?, has_created = 1 WHERE digest = ?",
             (created, digest),
         )
+
+    @property
+    def _today(self) -> int:
+        return int(self._now() // _DAY)

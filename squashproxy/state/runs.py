@@ -8,6 +8,8 @@ from enum import Enum
 from squashproxy.database import Database
 
 _MOST_KEPT = 1000
+_DOCUMENTS_KEPT = 20
+"""Results of large rules are long, and only the newest are looked at."""
 _COLUMNS = "id, section, rule, due, started, ended, outcome, summary, document"
 
 
@@ -25,7 +27,7 @@ class Run:
     """A run; `ended` and `outcome` are None while it goes on, or where its process was killed.
 
     `due` is when it should have begun, None where a person asked for it; `document` its result as
-    JSON. Times are unix seconds.
+    JSON, empty for older runs. Times are unix seconds.
     """
 
     id: int
@@ -59,11 +61,15 @@ class RunHistory:
                 "UPDATE runs SET ended = ?, outcome = ?, summary = ?, document = ? WHERE id = ?",
                 (now, outcome.value, summary, document, number),
             )
-            self._database.write(
-                "DELETE FROM runs WHERE id IN (SELECT old.id FROM runs AS old JOIN runs AS this "
+            older = (
+                "WHERE id IN (SELECT old.id FROM runs AS old JOIN runs AS this "
                 "ON this.id = ? AND old.section = this.section AND old.rule = this.rule "
-                "ORDER BY old.id DESC LIMIT -1 OFFSET ?)",
-                (number, _MOST_KEPT),
+                "ORDER BY old.id DESC LIMIT -1 OFFSET ?)"
+            )
+            self._database.write(f"DELETE FROM runs {older}", (number, _MOST_KEPT))  # noqa: S608 - a constant
+            self._database.write(
+                f"UPDATE runs SET document = '' {older} AND document <> ''",  # noqa: S608 - a constant
+                (number, _DOCUMENTS_KEPT),
             )
 
     def last(self, section: str, rule: str) -> Run | None:

@@ -17,7 +17,6 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.store.base import KnownTag, SquashKey, SquashRecord
 
-_VERSION = 1
 _SCHEMA = """
 CREATE TABLE blobs(digest TEXT PRIMARY KEY, size INTEGER NOT NULL, media_type TEXT, used REAL);
 CREATE INDEX blobs_by_use ON blobs(used);
@@ -63,7 +62,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = Database(path, _SCHEMA, _VERSION)
+        self._db = Database(path, (_SCHEMA,))
 
     def close(self) -> None:
         """Close the file."""

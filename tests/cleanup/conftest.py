@@ -11,7 +11,7 @@ from squashproxy.registry.client import RegistryClient
 from squashproxy.state.database import open_state
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.testing import FakeRegistry, RegistryOptions
-from tests.cleanup.room import Room
+from tests.cleanup.room import NOW, Room
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def rooms(tmp_path: Path) -> Iterator[Callable[..., Room]]:
             registry = stack.enter_context(FakeRegistry(RegistryOptions(**options)))
             database = stack.enter_context(open_state(None))
             client = RegistryClient(
-                environ={}, sleep=lambda _: None, memory=ManifestMemory(database)
+                environ={}, sleep=lambda _: None, memory=ManifestMemory(database, lambda: NOW)
             )
             stack.enter_context(client)
             return Room(registry, client, database, tmp_path)

@@ -71,7 +71,9 @@ class Room:
 
     @property
     def gatherer(self) -> Gatherer:
-        return Gatherer(self.client, ManifestMemory(self.database), TagMemory(self.database))
+        return Gatherer(
+            self.client, ManifestMemory(self.database, lambda: self.clock), TagMemory(self.database)
+        )
 
     @property
     def repository(self) -> Repository:

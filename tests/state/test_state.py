@@ -1,0 +1,82 @@
+"""What runs remember: it comes back as it was, grows no further than useful, and is upgraded."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from squashproxy.database import Database
+from squashproxy.errors import UsageError
+from squashproxy.oci import mediatypes
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.state import database as state
+from squashproxy.state.database import open_state
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.runs import Outcome, RunHistory
+
+DAY = 86400.0
+MANIFEST = RawManifest(b'{"schemaVersion": 2}', mediatypes.OCI_MANIFEST)
+OTHER = RawManifest(b'{"schemaVersion": 2, "manifests": []}', mediatypes.OCI_INDEX)
+
+
+def test_a_manifest_that_is_asked_for_stays_and_others_go_after_90_days() -> None:
+    now = 1_800_000_000.0
+    with open_state(None) as database:
+        memory = ManifestMemory(database, lambda: now)
+        for raw in (MANIFEST, OTHER):
+            memory.add(raw.digest, raw)
+        for _ in range(12):
+            now += 10 * DAY
+            memory.forget_unused()
+            assert memory.find(MANIFEST.digest) == MANIFEST
+        assert memory.find(OTHER.digest) is None
+
+
+def test_asking_every_day_writes_once_a_week(tmp_path: Path) -> None:
+    now = 1_800_000_000.0
+    with open_state(tmp_path) as database:
+        memory = ManifestMemory(database, lambda: now)
+        memory.add(MANIFEST.digest, MANIFEST)
+        changes = database._db.total_changes
+        for _ in range(28):
+            now += DAY
+            memory.find(MANIFEST.digest)
+        assert database._db.total_changes - changes == 4
+
+
+def test_the_newest_runs_keep_their_results_and_older_ones_their_line() -> None:
+    with open_state(None) as database:
+        history = RunHistory(database)
+        for number in range(30):
+            for rule in ("apps", "other"):
+                run = history.begin("promote", rule, None, float(number))
+                history.end(run, number + 0.5, Outcome.DONE, f"{number} copied", "{}")
+        runs = [run for run in history.newest(100) if run.rule == "apps"]
+    assert [run.document for run in runs] == ["{}"] * 20 + [""] * 10
+    assert [run.summary for run in runs] == [f"{number} copied" for number in range(29, -1, -1)]
+
+
+def test_the_state_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    with Database(tmp_path / "state.db", (state._FIRST,)) as database:
+        database.write(
+            "INSERT INTO manifests(digest, media_type, data) VALUES(?, ?, ?)",
+            (MANIFEST.digest, MANIFEST.media_type, MANIFEST.data),
+        )
+        database.write("INSERT INTO untagged VALUES('r', 'd', 5.0)")
+    with open_state(tmp_path) as database:
+        memory = ManifestMemory(database, time.time)
+        memory.forget_unused()
+        assert memory.find(MANIFEST.digest) == MANIFEST
+        assert database.read("SELECT since FROM untagged") == [(5.0,)]
+
+
+def test_the_state_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    open_state(tmp_path).close()
+    with sqlite3.connect(tmp_path / "state.db") as file:
+        file.execute("PRAGMA user_version = 99")
+    file.close()
+    with pytest.raises(UsageError, match=r"written by a later version \(99\)"):
+        open_state(tmp_path)
