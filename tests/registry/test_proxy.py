@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -98,10 +99,14 @@ def test_no_proxy_names_hosts_and_domains(
     connect: Callable[[ClientOptions], RegistryClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def unknown(*_: object, **_options: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
     with running() as proxy:
         monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
         monkeypatch.setenv("no_proxy", name)
-        with pytest.raises(Unreachable):
+        monkeypatch.setattr("socket.getaddrinfo", unknown)
+        with pytest.raises(Unreachable, match="the name is not known"):
             connect(PLAIN).repository(parse_repository(f"{HOST}/app")).get_manifest("v1")
     assert proxy.asked == []
 
