@@ -11,33 +11,51 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Block(NamedTuple):
-    """One deflate block of a layer's blob (RFC 1951, section 3.2.3).
+class Start(NamedTuple):
+    """Where a deflate block begins (RFC 1951, section 3.2.3).
 
-    `start`, `end` and `window` are offsets in the layer's tar, in bytes; `window` is where the
-    block's gzip member begins, before which nothing can be referred to. `first_bit` and `end_bit`
-    are offsets in the blob, in bits.
+    `offset` and `window` are offsets in the layer's tar, in bytes; `window` is where the block's
+    gzip member begins, before which nothing can be referred to. `bit` is an offset in the blob, in
+    bits. `history` is what stands before the block in the tar, as far as it can refer back; it is
+    empty where nobody will inflate the block by itself.
     """
 
-    start: int
+    offset: int
+    bit: int
+    window: int
+    history: tuple[memoryview, ...] = ()
+
+
+class Chain(NamedTuple):
+    """Deflate blocks in a row, of one gzip member; or, where `is_block`, just one.
+
+    Where the inner ones begin is found by inflating it once more, which is only worth it near a
+    cut. `end` is an offset in the layer's tar, in bytes, `end_bit` one in the blob, in bits;
+    `is_final` says that the last block is its member's. `end_bit` is the next whole byte where it
+    is final and no block.
+    """
+
+    start: Start
     end: int
-    first_bit: int
     end_bit: int
     is_final: bool
-    window: int
+    is_block: bool
 
 
 class Inflated(NamedTuple):
-    """A chunk of a layer's tar, the code that was read for it and the blocks that ended in it.
+    """A chunk of a layer's tar, and the compressed code that it came of.
 
-    `code` holds pieces of the blob with their offsets, in bytes; both are empty where blocks of the
-    blob's packing cannot be copied. A piece that was read for several chunks stands in each.
-    `read` is how much of the blob was read up to the chunk's end, in bytes; 0 where nobody counted.
+    `chains` are those that end in the chunk, `begun` is where the one under way at its end starts;
+    `code` holds pieces of the blob with their offsets, in bytes: all that these chains are made of,
+    as far as it was read for the chunk. All are empty where blocks of the blob's packing cannot be
+    copied. A piece that several chunks need stands in each. `read` is how much of the blob was read
+    up to the chunk's end, in bytes; 0 where nobody counted.
     """
 
     content: bytes
     code: Sequence[tuple[int, bytes]] = ()
-    blocks: Sequence[Block] = ()
+    chains: Sequence[Chain] = ()
+    begun: Start | None = None
     read: int = 0
 
 

@@ -1,4 +1,9 @@
-"""gzip (RFC 1952), inflated with its block boundaries: what a splicer copies from."""
+"""gzip (RFC 1952), inflated with boundaries between its blocks: what a splicer copies from.
+
+A boundary is where `inflate()` is told to stop, and every stop costs: the thread has to ask for the
+interpreter again. So one is looked for every 256 KiB only, and between two of them lies a chain of
+blocks; boundaries.py finds the others where they matter.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +11,35 @@ import ctypes
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 
+from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.frames import CHUNK, cut_short, damaged
-from squashproxy.codec.library import Library
-from squashproxy.span import Block, Inflated
+from squashproxy.codec.library import BLOCK, NO_FLUSH, OK, STREAM_END, Library, Stop, is_error
+from squashproxy.span import Chain, Inflated, Start
+
+MAX_CHAIN = 4 << 20
+"""A chain with more bytes of content, or of code, is never copied: memory stays bounded."""
 
 MANY = 1024
-"""A chunk with so many blocks goes out before it is full: empty ones would fill the memory."""
+"""A chunk with so many chains goes out before it is full: empty ones would fill the memory."""
 
-_Z_BLOCK = 5
-_OK = 0
-_STREAM_END = 1
-_BUFFER_ERROR = -5
-_UNUSED_BITS = 7
-_LAST_BLOCK = 64
-_BOUNDARY = 128
+_CHAIN = 256 << 10
+"""A chain ends at the first boundary behind so many bytes of content."""
+
+_MOST_CODE = 1 << 20
+"""Or behind so many bytes of code, where that holds little: a chunk with more goes out early."""
+
+_TRAILER = 8
 
 
 def iter_inflated(
     blob: Iterable[bytes], where: str, library: Library
 ) -> Generator[Inflated, None, None]:
-    """The content of all members, in chunks of 256 KiB, with code and blocks.
+    """The content of all members, in chunks of 256 KiB, with code and chains of blocks.
 
-    Only the last chunk is shorter, and one with a thousand blocks. Where the chunks of content end
-    does not depend on the pieces of the blob, nor does which chunk a block belongs to. Every
-    member's CRC-32 and length are checked; zero bytes after a member are padding. Raises
-    BadCompression.
+    Only the last chunk is shorter, and one with a thousand chains, or of more than a MiB of code.
+    Where the chunks of content end does not depend on the pieces of the blob, nor do the chains.
+    Those of all members but the first are single blocks. Every member's CRC-32 and length are
+    checked; zero bytes after a member are padding. Raises BadCompression.
     """
     reader = _Reader(where, library)
     for piece in blob:
@@ -39,30 +48,46 @@ def iter_inflated(
 
 
 class _Member:
-    """One gzip member under way; `at` is its first byte in the blob."""
+    """One gzip member under way; `at` is its first byte in the blob, `window` in the content.
 
-    def __init__(self, library: Library, at: int) -> None:
-        self.at = at
+    Only the `first` member's chains are long: of each member the last block is needed by itself,
+    and those of blobs with several are mostly small.
+    """
+
+    def __init__(self, library: Library, at: int, window: int, *, is_first: bool) -> None:
+        self._at = at
+        self.window = window
+        self.is_first = is_first
         self.stream = library.stream()
         self.reference = ctypes.byref(self.stream)
-        if library.begin(self.reference) != _OK:
+        if library.begin(self.reference) != OK:
             raise MemoryError(f"{library.name} could not begin a stream")
         self.close = weakref.finalize(self, library.end, self.stream)
 
+    @property
+    def read(self) -> int:
+        """How much of the blob was read, in bytes."""
+        return int(self._at + self.stream.total_in)
+
 
 class _Reader:
+    """`_content` and `_blob` are where the chunk and the piece under way begin."""
+
     def __init__(self, where: str, library: Library) -> None:
         self._where = where
         self._library = library
         self._chunk = _Chunk()
         self._room = CHUNK
         self._content = 0
+        self._before = b""
         self._blob = 0
         self._code: list[tuple[int, bytes]] = []
-        self._blocks: list[Block] = []
+        self._code_bit = 0
+        self._chains: list[Chain] = []
         self._member: _Member | None = None
-        self._window = 0
-        self._boundary: tuple[int, int] | None = None
+        self._is_first = True
+        self._begun: Start | None = None
+        self._seeks = True
         self._latest = 0
 
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
@@ -89,15 +114,15 @@ class _Reader:
             self._run(member)
             left, self._room = stream.avail_in, stream.avail_out
             is_full = left and not self._room and self._member is not None
-            if is_full or len(self._blocks) >= MANY:
-                yield from self._take(self._code[-1:])
-        if self._boundary is None and self._latest <= 8 * self._blob:
+            if is_full or self._is_overladen:
+                yield from self._take()
+        if self._begun is None and self._latest <= 8 * self._blob:
             self._code.pop()
         self._blob += len(piece)
 
     def finish(self) -> Generator[Inflated, None, None]:
         """The blob is over: the last chunk."""
-        yield from self._take([])
+        yield from self._take()
         if self._member is not None:
             raise cut_short(self._where)
 
@@ -107,55 +132,137 @@ class _Reader:
         return len(piece[-left:].lstrip(b"\0"))
 
     def _begin(self, at: int) -> _Member:
-        self._member = _Member(self._library, at)
-        self._window = self._content + CHUNK - self._room
-        self._boundary = None
+        window = self._content + CHUNK - self._room
+        self._member = _Member(self._library, at, window, is_first=self._is_first)
+        self._is_first = False
+        self._begun = None
+        self._seeks = True
         return self._member
+
+    def _end(self, member: _Member) -> None:
+        member.close()
+        self._member = self._begun = None
 
     def _run(self, member: _Member) -> None:
         """Inflate until the piece is used up, the chunk should go, or the member ends."""
-        inflate, stream, reference = self._library.inflate, member.stream, member.reference
         while True:
-            code = inflate(reference, _Z_BLOCK)
-            if code == _STREAM_END:
-                member.close()
-                self._member = self._boundary = None
-                return
-            if code not in (_OK, _BUFFER_ERROR):
-                reason: bytes = stream.msg or b"no reason given"
-                raise damaged(self._where, reason.decode("ascii", "replace"))
-            state: int = stream.data_type
-            if not state & _BOUNDARY:
-                return
-            bit = 8 * (member.at + stream.total_in) - (state & _UNUSED_BITS)
-            content = self._content + CHUNK - stream.avail_out
-            is_news = self._note(content, bit, is_final=bool(state & _LAST_BLOCK))
-            if not is_news or len(self._blocks) >= MANY:
+            begun = self._begun
+            if begun is None or self._seeks:
+                goes_on = self._seek(member, begun)
+            else:
+                goes_on = self._run_on(member, begun)
+            if not goes_on:
                 return
 
-    def _note(self, content: int, bit: int, *, is_final: bool) -> bool:
-        """A block, or the member's header, ends at `bit` of the blob; False if that was known."""
-        boundary, self._boundary = self._boundary, (content, bit)
-        self._latest = bit
-        if boundary is None:
-            return True
-        start, first_bit = boundary
-        if bit == first_bit:
+    def _run_on(self, member: _Member, begun: Start) -> bool:
+        """Inflate until a boundary is to be looked for; False where something else comes first.
+
+        That time has come when the next symbol needs room, and not before: whether a boundary right
+        there is passed must not depend on where the piece ends.
+        """
+        stream = member.stream
+        room, left = stream.avail_out, stream.avail_in
+        wanted = max(0, begun.offset + _CHAIN - self._content_end(member))
+        budget = (begun.bit >> 3) + _MOST_CODE - member.read
+        stream.avail_out, stream.avail_in = min(room, wanted), min(left, budget)
+        code = self._inflate(member, NO_FLUSH)
+        needs_room = stream.avail_in and not stream.avail_out
+        is_spent = left >= budget and not stream.avail_in
+        stream.avail_out += room - min(room, wanted)
+        stream.avail_in += left - min(left, budget)
+        if code == STREAM_END:
+            bit = 8 * (member.read - _TRAILER)
+            self._end_chain(member, begun, bit, is_final=True, is_block=False)
+            self._end(member)
             return False
-        self._blocks.append(Block(start, content, first_bit, bit, is_final, self._window))
-        return True
+        self._seeks = bool(is_spent or (needs_room and wanted <= room))
+        return self._seeks and bool(stream.avail_out)
 
-    def _take(self, still_read: list[tuple[int, bytes]]) -> Iterator[Inflated]:
-        """The chunk, unless there is no content; then its blocks are good for nothing."""
+    def _seek(self, member: _Member, begun: Start | None) -> bool:
+        """Inflate up to the next boundary; False where something else comes first."""
+        if self._inflate(member, BLOCK) == STREAM_END:
+            self._end(member)
+            return False
+        stop = Stop.of(member.stream)
+        if not stop.is_boundary:
+            return False
+        bit = 8 * member.read - stop.unused_bits
+        if begun is not None:
+            if bit == begun.bit:
+                return False
+            is_block = not member.is_first
+            self._end_chain(member, begun, bit, is_final=stop.is_final, is_block=is_block)
+        if stop.is_final:
+            self._begun = None
+        else:
+            self._begin_chain(member, bit)
+        return not self._is_overladen
+
+    def _inflate(self, member: _Member, flush: int) -> int:
+        code = self._library.inflate(member.reference, flush)
+        if is_error(code):
+            reason: bytes = member.stream.msg or b"no reason given"
+            raise damaged(self._where, reason.decode("ascii", "replace"))
+        return code
+
+    def _content_end(self, member: _Member) -> int:
+        """Up to where there is content."""
+        return int(self._content + CHUNK - member.stream.avail_out)
+
+    def _begin_chain(self, member: _Member, bit: int) -> None:
+        offset = self._content_end(member)
+        history = self._history(offset, member.window) if member.is_first else ()
+        self._begun = Start(offset, bit, member.window, history)
+        self._seeks = not member.is_first
+
+    def _end_chain(
+        self, member: _Member, begun: Start, bit: int, *, is_final: bool, is_block: bool
+    ) -> None:
+        self._latest = bit
+        self._chains.append(Chain(begun, self._content_end(member), bit, is_final, is_block))
+
+    def _history(self, offset: int, window: int) -> tuple[memoryview, ...]:
+        """What blocks at `offset` may refer to."""
+        at = offset - self._content
+        first = at - min(WINDOW, offset - window)
+        view = memoryview(self._chunk.content)
+        if first >= 0:
+            return (view[first:at],)
+        return (memoryview(self._before)[first:], view[:at])
+
+    @property
+    def _is_overladen(self) -> bool:
+        return len(self._chains) >= MANY or self._latest - self._code_bit > 8 * _MOST_CODE
+
+    def _take(self) -> Iterator[Inflated]:
+        """The chunk, unless there is no content; then its chains are good for nothing."""
         filled = CHUNK - self._room
         content = self._chunk.content if not self._room else self._chunk.content[:filled]
-        inflated = Inflated(content, self._code, self._blocks)
-        self._code, self._blocks = still_read, []
+        begun = self._begun if self._may_be_copied(self._begun, filled) else None
+        inflated = Inflated(content, self._code, self._chains, begun)
+        self._code_bit = self._latest if begun is None else begun.bit
+        self._code = self._still_needed(begun)
+        self._chains = []
         if filled:
             self._content += filled
+            self._before = content if filled >= WINDOW else (self._before + content)[-WINDOW:]
             self._chunk = _Chunk()
             self._room = CHUNK
             yield inflated
+
+    def _may_be_copied(self, begun: Start | None, filled: int) -> bool:
+        """Whether the chain that is under way is not too long yet."""
+        if begun is None or self._member is None:
+            return False
+        length = self._content + filled - begun.offset
+        return max(length, self._member.read - (begun.bit >> 3)) <= MAX_CHAIN
+
+    def _still_needed(self, begun: Start | None) -> list[tuple[int, bytes]]:
+        """The pieces that the next chunk may need as well: the last one, and the chain's."""
+        first = len(self._code) - 1
+        while begun is not None and first > 0 and self._code[first][0] > begun.bit >> 3:
+            first -= 1
+        return self._code[max(0, first) :]
 
 
 _new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize

@@ -46,7 +46,7 @@ def encoder_for(
     With `keeps_share`, zstd's level is the lowest that packs as well as the sources (share.py).
     """
     if packing is Compression.GZIP and library is not None:
-        return Splicer()
+        return Splicer(library)
     return Recompressor(packing, level, keeps_share=keeps_share, workers=workers)
 
 

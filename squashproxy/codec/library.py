@@ -12,11 +12,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from zlib_ng import zlib_ng
 
+OK = 0
+STREAM_END = 1
+_BUFFER_ERROR = -5
+NO_FLUSH = 0
+BLOCK = 5
+"""`inflate` is to return at the next boundary (Z_BLOCK)."""
+
 _GZIP = 31
+_RAW = -15
 _SYSTEM_ZLIB = "libz.dylib" if sys.platform == "darwin" else "libz.so.1"
 
 _COMMON_FIELDS = (
@@ -49,13 +57,40 @@ class _ZlibStream(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Functions of zlib.h; `begin` makes ready for gzip and, as the others, returns zlib's code."""
+    """Functions of zlib.h; all return zlib's code.
+
+    `begin` makes ready for gzip, `begin_raw` for deflate blocks alone. `set_history` says what
+    stands before the first block, and its length; `prime` puts so many bits, of such a value, in
+    front of the input.
+    """
 
     name: str
     stream: type[Any]
     begin: Callable[[Any], int]
+    begin_raw: Callable[[Any], int]
+    set_history: Callable[[Any, bytes, int], int]
+    prime: Callable[[Any, int, int], int]
     inflate: Callable[[Any, int], int]
     end: Callable[[Any], int]
+
+
+class Stop(NamedTuple):
+    """What `data_type` says of the place at which `inflate` returned."""
+
+    is_boundary: bool
+    is_final: bool
+    unused_bits: int
+
+    @classmethod
+    def of(cls, stream: Any) -> Stop:
+        """The place where `stream` stands; `unused_bits` are those of the last byte it read."""
+        state: int = stream.data_type
+        return cls(bool(state & 128), bool(state & 64), state & 7)
+
+
+def is_error(code: int) -> bool:
+    """Whether a code is one that more input, or more room, does not mend."""
+    return code not in (OK, STREAM_END, _BUFFER_ERROR)
 
 
 @cache
@@ -69,12 +104,9 @@ def try_zlib_ng() -> Library | None:
     module = _try_load(zlib_ng.__file__)
     if module is None or not hasattr(module, "zng_inflateInit2"):
         return None
-    begin, inflate, end = module.zng_inflateInit2, module.zng_inflate, module.zng_inflateEnd
-    pointer = ctypes.POINTER(_ZngStream)
-    begin.argtypes = (pointer, ctypes.c_int)
-    inflate.argtypes = (pointer, ctypes.c_int)
-    end.argtypes = (pointer,)
-    return Library("zlib-ng", _ZngStream, lambda stream: int(begin(stream, _GZIP)), inflate, end)
+    begin = module.zng_inflateInit2
+    begin.argtypes = (ctypes.POINTER(_ZngStream), ctypes.c_int)
+    return _library("zlib-ng", _ZngStream, module, "zng_", lambda bits: lambda s: begin(s, bits))
 
 
 def try_zlib() -> Library | None:
@@ -84,16 +116,38 @@ def try_zlib() -> Library | None:
         return None
     module.zlibVersion.restype = ctypes.c_char_p
     version, size = module.zlibVersion(), ctypes.sizeof(_ZlibStream)
-    begin, inflate, end = module.inflateInit2_, module.inflate, module.inflateEnd
-    pointer = ctypes.POINTER(_ZlibStream)
-    begin.argtypes = (pointer, ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
-    inflate.argtypes = (pointer, ctypes.c_int)
-    end.argtypes = (pointer,)
+    begin = module.inflateInit2_
+    begin.argtypes = (ctypes.POINTER(_ZlibStream), ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
+    return _library(
+        "zlib", _ZlibStream, module, "", lambda bits: lambda s: begin(s, bits, version, size)
+    )
 
-    def begin_gzip(stream: Any) -> int:
-        return int(begin(stream, _GZIP, version, size))
 
-    return Library("zlib", _ZlibStream, begin_gzip, inflate, end)
+def _library(
+    name: str,
+    stream: type[Any],
+    module: ctypes.CDLL,
+    prefix: str,
+    beginning: Callable[[int], Callable[[Any], int]],
+) -> Library:
+    """What both have in common; `beginning` gives the function that begins with a window's bits."""
+    pointer = ctypes.POINTER(stream)
+
+    def function(name: str, *arguments: Any) -> Callable[..., int]:
+        found: Callable[..., int] = getattr(module, prefix + name)
+        found.argtypes = (pointer, *arguments)  # type: ignore[attr-defined]  # ctypes' own
+        return found
+
+    return Library(
+        name,
+        stream,
+        begin=beginning(_GZIP),
+        begin_raw=beginning(_RAW),
+        set_history=function("inflateSetDictionary", ctypes.c_char_p, ctypes.c_uint32),
+        prime=function("inflatePrime", ctypes.c_int32, ctypes.c_int32),
+        inflate=function("inflate", ctypes.c_int32),
+        end=function("inflateEnd"),
+    )
 
 
 def _try_load(path: str) -> ctypes.CDLL | None:

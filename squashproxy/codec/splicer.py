@@ -3,6 +3,9 @@
 A block may be copied when the 32 KiB before it are the same in the output as in its source, since
 that is as far back as it can refer (RFC 1951, section 2). It has to land on the same bit of a byte;
 empty blocks shift what follows. Everything else is compressed anew. DESIGN.md, section 5.
+
+Blocks come in chains. One that is whole is copied without a look inside; only around a cut are its
+blocks told apart.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ from collections.abc import Iterable, Iterator
 from zlib_ng import zlib_ng
 
 from squashproxy.codec.bits import BitWriter
+from squashproxy.codec.blocks import MAX_CHAIN
+from squashproxy.codec.boundaries import iter_blocks
 from squashproxy.codec.deflater import WINDOW, Data, Deflater
 from squashproxy.codec.gzip import LEVEL
+from squashproxy.codec.library import Library
 from squashproxy.codec.tape import Tape
-from squashproxy.span import Block, Kept, Span
-
-MAX_BLOCK = 4 << 20
-"""A block with more bytes of content, or of code, is compressed anew: memory stays bounded."""
+from squashproxy.span import Chain, Kept, Span, Start
 
 _NOWHERE = -1
 
@@ -32,7 +35,8 @@ _HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF))
 class Splicer:
     """Turns spans into one gzip member, once; an Encoder."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._crc = 0
         self._size = 0
         self._bits = BitWriter()
@@ -87,8 +91,8 @@ class Splicer:
         self._tape.add(span.sources)
         self._held.append(span.data)
         self._held_size += len(span.data)
-        self._settle_blocks()
-        if self._held_size > MAX_BLOCK:
+        self._settle_chains()
+        if self._held_size > MAX_CHAIN:
             self._encode_held(self._held_size)
 
     def _begin_run(self, span: Kept) -> None:
@@ -102,65 +106,113 @@ class Splicer:
     def _end_run(self) -> None:
         """What follows does not stand behind this in its source; the block under way is cut."""
         if self._held_size:
+            self._settle_last()
+        if self._held_size:
             self._encode_held(self._held_size)
         self._end = _NOWHERE
 
-    def _settle_blocks(self) -> None:
-        """Copy or encode the blocks that end within what was kept so far."""
-        blocks = self._tape.blocks
+    def _settle_chains(self) -> None:
+        """Copy or encode the chains that end within what was kept so far."""
+        chains = self._tape.chains
         settled = 0
-        while blocks and blocks[0].end <= self._end:
-            block = blocks.popleft()
-            settled = block.end_bit
-            size = block.end - (self._end - self._held_size)
-            if block.start == block.end:
-                self._pass_empty(block)
-            elif size <= 0:
-                continue
-            elif self._may_copy(block, size):
-                self._copy_block(block, size)
-            else:
-                self._encode_held(size)
+        while chains and chains[0].end <= self._end:
+            chain = chains.popleft()
+            settled = chain.end_bit
+            self._settle(chain)
         copy = self._copy
         if copy is not None and (copy[1] - copy[0] > _COPY_BITS or self._tape.is_full):
             self._write_copy(copy)
         self._tape.forget(self._copy[0] if self._copy is not None else settled)
 
-    def _may_copy(self, block: Block, size: int) -> bool:
-        """Whether all of a block, whose last `size` bytes are held, can go out as it is."""
-        length = block.end - block.start
-        if size != length or length > MAX_BLOCK or block.start < self._run:
-            return False
-        if block.end_bit - block.first_bit > 8 * MAX_BLOCK or not self._tape.holds(block.first_bit):
-            return False
-        return block.start - self._run >= WINDOW or self._run <= block.window
+    def _settle(self, chain: Chain) -> None:
+        """Copy or encode a chain that ends within what was kept so far."""
+        size = chain.end - self._held_from
+        if chain.start.offset == chain.end:
+            self._pass_empty(chain)
+        elif size <= 0:
+            return
+        elif self._may_copy(chain):
+            self._copy_chain(chain, size)
+        elif self._may_hold_copies(chain.start, chain.end):
+            self._settle_blocks(chain)
+        else:
+            self._encode_held(size)
 
-    def _pass_empty(self, block: Block) -> None:
-        """A block without content is only good for going on with a copy without a seam."""
-        if self._copy is not None and self._copy[1] == block.first_bit and not block.is_final:
-            self._extend_copy(self._copy, block)
+    def _settle_blocks(self, chain: Chain) -> None:
+        """Tell the blocks apart of a chain that a run begins in, or a member ends with."""
+        code = self._tape.cut(chain.start.bit >> 3, (chain.end_bit + 7) >> 3)
+        for block in iter_blocks(chain.start, b"".join(code), self._library):
+            rest = chain._replace(start=block.start)
+            if self._may_copy(rest):
+                self._copy_chain(rest, rest.end - self._held_from)
+                return
+            self._settle(block)
 
-    def _copy_block(self, block: Block, size: int) -> None:
+    def _settle_last(self) -> None:
+        """Tell the blocks apart of the chain that the run ends in."""
+        start = self._tape.under_way
+        if start is None or not self._may_hold_copies(start, self._end):
+            return
+        code = self._tape.cut(start.bit >> 3)
+        for block in iter_blocks(start, b"".join(code), self._library):
+            if block.end > self._end:
+                return
+            self._settle(block)
+
+    @property
+    def _held_from(self) -> int:
+        return self._end - self._held_size
+
+    def _may_copy(self, chain: Chain) -> bool:
+        """Whether a chain that begins what is held can go out as it is, to its end."""
+        start = chain.start
+        if start.offset != self._held_from or start.offset < self._first_copy(start):
+            return False
+        if chain.is_final and not chain.is_block:
+            return False
+        is_short = chain.end - start.offset <= MAX_CHAIN
+        fits = is_short and chain.end_bit - start.bit <= 8 * MAX_CHAIN
+        return fits and self._tape.holds(start.bit)
+
+    def _may_hold_copies(self, start: Start, end: int) -> bool:
+        """Whether blocks from `start` up to `end` could be copied, and can be told apart."""
+        first = max(start.offset, self._held_from, self._first_copy(start))
+        is_known = bool(start.history) and self._tape.holds(start.bit)
+        return is_known and first < end and end - start.offset <= MAX_CHAIN
+
+    def _first_copy(self, start: Start) -> int:
+        """The first place where a block of the run may be copied, of the member of `start`."""
+        return self._run if self._run <= start.window else self._run + WINDOW
+
+    def _pass_empty(self, chain: Chain) -> None:
+        """Blocks without content are only good for going on with a copy without a seam."""
+        copy = self._copy
+        if copy is not None and copy[1] == chain.start.bit and not chain.is_final:
+            self._extend_copy(copy, chain)
+
+    def _copy_chain(self, chain: Chain, size: int) -> None:
         self._deflater.end_stretch()
         for data in self._take_held(size):
             self._deflater.remember(data)
+        first = chain.start.bit
         copy = self._copy
-        if copy is None or copy[1] != block.first_bit:
+        if copy is None or copy[1] != first:
             self._end_copy()
-            copy = (block.first_bit, block.first_bit)
-        self._extend_copy(copy, block)
+            copy = (first, first)
+        self._extend_copy(copy, chain)
 
-    def _extend_copy(self, copy: tuple[int, int], block: Block) -> None:
-        """The block goes out behind those of `copy`; a final one by itself, its first bit cleared.
+    def _extend_copy(self, copy: tuple[int, int], chain: Chain) -> None:
+        """The chain goes out behind what `copy` holds; a final block by itself, its bit cleared.
 
         What follows a member's final block is another member's header, or nothing.
         """
-        self._spliced_bits += block.end_bit - block.first_bit
-        if not block.is_final:
-            self._copy = (copy[0], block.end_bit)
+        first = chain.start.bit
+        self._spliced_bits += chain.end_bit - first
+        if not chain.is_final:
+            self._copy = (copy[0], chain.end_bit)
             return
         self._write_copy(copy)
-        self._write_copy((block.first_bit, block.end_bit), clears_final=True)
+        self._write_copy((first, chain.end_bit), clears_final=True)
         self._copy = None
 
     def _write_copy(self, copy: tuple[int, int], *, clears_final: bool = False) -> None:

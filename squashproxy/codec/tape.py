@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from squashproxy.span import Block, Inflated
+from squashproxy.span import Chain, Inflated, Start
 
 _MOST = 6 << 20
 """Code of so many bytes is enough for the largest block that a splicer copies, and some more."""
@@ -15,8 +15,9 @@ class Tape:
     """Fed with chunks, in their order; what was settled is forgotten."""
 
     def __init__(self) -> None:
-        self.blocks: deque[Block] = deque()
-        """Blocks whose end is known, in order; the reader takes them off."""
+        self.chains: deque[Chain] = deque()
+        """Chains whose end is known, in order; the reader takes them off."""
+        self._begun: Start | None = None
         self._pieces: deque[tuple[int, bytes]] = deque()
         self._size = 0
         self._latest: Inflated | None = None
@@ -32,7 +33,13 @@ class Tape:
                 if piece[0] > known:
                     self._pieces.append(piece)
                     self._size += len(piece[1])
-            self.blocks += source.blocks
+            self.chains += source.chains
+            self._begun = source.begun
+
+    @property
+    def under_way(self) -> Start | None:
+        """Where the next chain begins, in the reader's eyes; its end may not be known yet."""
+        return self.chains[0].start if self.chains else self._begun
 
     @property
     def is_full(self) -> bool:
@@ -59,13 +66,14 @@ class Tape:
     def _drop_oldest(self) -> None:
         self._size -= len(self._pieces.popleft()[1])
 
-    def cut(self, first: int, end: int) -> list[memoryview]:
-        """The blob's bytes from `first` to `end`, excluded."""
+    def cut(self, first: int, end: int | None = None) -> list[memoryview]:
+        """The blob's bytes from `first` to `end`, excluded; None is as far as there are any."""
         views = []
         for at, data in self._pieces:
-            if at >= end:
+            if end is not None and at >= end:
                 break
-            low, high = max(first - at, 0), min(end - at, len(data))
+            low = max(first - at, 0)
+            high = len(data) if end is None else min(end - at, len(data))
             if low < high:
                 views.append(memoryview(data)[low:high])
         return views

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.codec.blocks import iter_inflated
+from squashproxy.codec.boundaries import iter_blocks
 from squashproxy.codec.library import Library
 from squashproxy.codec.splicer import Splicer
-from squashproxy.span import Kept, New, Span
+from squashproxy.span import Chain, Kept, New, Span
 from tests.codec.blobs import WHERE, iter_pieces
 
 Stretch = tuple[int, int]
@@ -57,7 +58,7 @@ def whole(blob: bytes, content: bytes) -> Part:
 
 def splice(parts: Sequence[Part], library: Library, size: int = 256 << 10) -> Spliced:
     """The parts in one blob, a span of our own behind every second; read in pieces of `size`."""
-    splicer = Splicer()
+    splicer = Splicer(library)
     blob = b"".join(splicer.iter_blob(_iter_spans(parts, library, size)))
     return Spliced(blob, splicer.spliced, splicer.reencoded)
 
@@ -82,6 +83,14 @@ def _iter_spans(parts: Sequence[Part], library: Library, size: int) -> Iterator[
             offset = end
         if number % 2:
             yield New(BETWEEN)
+
+
+def told_apart(blob: bytes, chain: Chain, library: Library) -> list[Chain]:
+    """The blocks of a chain of `blob`."""
+    if chain.is_block:
+        return [chain]
+    code = blob[chain.start.bit >> 3 : (chain.end_bit + 7) >> 3]
+    return list(iter_blocks(chain.start, code, library))
 
 
 def some_content(seed: int, size: int) -> bytes:

@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from squashproxy.codec.bits import _ODD_EMPTY, BitWriter
 from squashproxy.testing import Packing, pack
-from tests.codec.test_blocks import inflated
+from tests.codec.test_splicer import blocks_of
 
 TEXT = b"to be or not to be, that is the question; " * 5
 Inflate = Callable[..., bytes]
@@ -22,9 +22,9 @@ each_inflate = pytest.mark.parametrize(
 def code() -> tuple[int, int]:
     """A block that inflates to TEXT: its bits as a number, the first one lowest; their count."""
     blob = pack(TEXT, Packing.GZIP_FIXED)
-    [block] = inflated(blob)[0].blocks
-    count = block.end_bit - block.first_bit
-    return int.from_bytes(blob, "little") >> block.first_bit & (1 << count) - 1, count
+    [block] = blocks_of(blob)
+    count = block.end_bit - block.start.bit
+    return int.from_bytes(blob, "little") >> block.start.bit & (1 << count) - 1, count
 
 
 def copy(writer: BitWriter, first: int) -> None:

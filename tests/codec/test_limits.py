@@ -12,10 +12,10 @@ from itertools import accumulate
 import pytest
 from isal import igzip
 
-from squashproxy.codec.blocks import iter_inflated
+from squashproxy.codec.blocks import MAX_CHAIN, iter_inflated
 from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.library import Library
-from squashproxy.codec.splicer import MAX_BLOCK, Splicer
+from squashproxy.codec.splicer import Splicer
 from squashproxy.span import Inflated, Kept, New, Span
 from squashproxy.testing import Packing, pack
 from tests.codec.blobs import WHERE, iter_pieces
@@ -146,10 +146,10 @@ def test_what_is_no_code_is_not_held(blob: bytes) -> None:
 @pytest.mark.parametrize(
     ("blob", "is_copied"),
     [
-        pytest.param(igzip.compress(bytes(MAX_BLOCK), 0), True, id="the most content"),
-        pytest.param(igzip.compress(bytes(MAX_BLOCK + 1), 0), False, id="a byte too much content"),
-        pytest.param(giant_block(MAX_BLOCK - 2), True, id="the most code"),
-        pytest.param(giant_block(MAX_BLOCK - 1), False, id="a literal too much code"),
+        pytest.param(igzip.compress(bytes(MAX_CHAIN), 0), True, id="the most content"),
+        pytest.param(igzip.compress(bytes(MAX_CHAIN + 1), 0), False, id="a byte too much content"),
+        pytest.param(giant_block(MAX_CHAIN - 2), True, id="the most code"),
+        pytest.param(giant_block(MAX_CHAIN - 1), False, id="a literal too much code"),
     ],
 )
 def test_a_block_is_copied_up_to_a_limit_of_content_and_of_code(
@@ -194,7 +194,7 @@ def test_what_is_compressed_anew_refers_to_what_was_copied() -> None:
             yield Kept(0, at, memoryview(noise)[at : at + 10_000], (chunk,))
         yield New(noise[-30_000:-10_000])
 
-    blob = b"".join(Splicer().iter_blob(spans()))
+    blob = b"".join(Splicer(FASTEST).iter_blob(spans()))
     assert unpacked(blob) == noise + noise[-30_000:-10_000]
     assert len(blob) < len(noise) + 1000
 
@@ -207,7 +207,7 @@ def test_small_stretches_of_many_chunks_do_not_keep_the_chunks() -> None:
             chunk = Inflated(bytes(256 << 10))
             yield Kept(0, number << 18, memoryview(chunk.content)[:512], (chunk,))
 
-    assert peak_of(lambda: list(Splicer().iter_blob(spans()))) < 24 * MIB
+    assert peak_of(lambda: list(Splicer(FASTEST).iter_blob(spans()))) < 24 * MIB
 
 
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
@@ -240,7 +240,7 @@ def test_a_span_that_is_cut_from_two_chunks_shapes_nothing(name: str, joined: in
     blob = ENCODERS[name](CONTENT * 2)
     joined = min(joined, *(len(chunk.content) // 2 for chunk in _chunks(blob)))
     assert joined
-    spliced = b"".join(Splicer().iter_blob(iter_straddling(blob, joined)))
+    spliced = b"".join(Splicer(FASTEST).iter_blob(iter_straddling(blob, joined)))
     assert spliced == splice([whole(blob, CONTENT * 2)], FASTEST).blob
 
 
@@ -259,7 +259,7 @@ def test_layers_without_code_stand_between_those_with_code() -> None:
                 yield Kept(stream, offset, memoryview(chunk.content), (source,))
                 offset += len(chunk.content)
 
-    splicer = Splicer()
+    splicer = Splicer(FASTEST)
     assert unpacked(b"".join(splicer.iter_blob(spans()))) == CONTENT * 5
     assert splicer.reencoded == 3 * len(CONTENT)
 
@@ -291,8 +291,12 @@ def test_a_cut_costs_the_blocks_that_it_touches_and_those_that_may_refer_across_
     blocks = blocks_of(blob)
     start, end = cut([block.end for block in blocks])
     assert start < end
-    before = sum(start - block.start for block in blocks if block.start < start < block.end)
-    behind = [block.end for block in blocks if block.end > end and block.start < end + WINDOW]
+    before = sum(
+        start - block.start.offset for block in blocks if block.start.offset < start < block.end
+    )
+    behind = [
+        block.end for block in blocks if block.end > end and block.start.offset < end + WINDOW
+    ]
     part = Part(
         blob, CONTENT, [kept for kept in ((0, start), (end, len(CONTENT))) if kept[0] < kept[1]]
     )

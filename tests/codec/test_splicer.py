@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from isal import igzip
 from zlib_ng import gzip_ng
 
-from squashproxy.codec.blocks import iter_inflated
+from squashproxy.codec.blocks import MAX_CHAIN, iter_inflated
 from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.library import Library, try_zlib, try_zlib_ng
-from squashproxy.codec.splicer import MAX_BLOCK, Splicer
-from squashproxy.span import Block, Kept
+from squashproxy.codec.splicer import Splicer
+from squashproxy.span import Chain, Kept
 from squashproxy.testing import Packing, pack
 from tests.codec.blobs import WHERE, iter_pieces
 from tests.codec.encoders import (
@@ -43,6 +43,7 @@ from tests.codec.splicing import (
     some_content,
     some_stretches,
     splice,
+    told_apart,
     whole,
 )
 
@@ -77,9 +78,15 @@ def unpacked(blob: bytes) -> bytes:
     return content
 
 
-def blocks_of(blob: bytes) -> list[Block]:
+def blocks_of(blob: bytes) -> list[Chain]:
+    """All blocks, told apart."""
     chunks = iter_inflated(iter_pieces(blob, 256 << 10), WHERE, FASTEST)
-    return [block for chunk in chunks for block in chunk.blocks]
+    return [
+        block
+        for chunk in chunks
+        for chain in chunk.chains
+        for block in told_apart(blob, chain, FASTEST)
+    ]
 
 
 @settings(deadline=None, max_examples=60)
@@ -135,7 +142,7 @@ def test_with_cuts_what_stays_is_right_for_every_encoder(encoder: Encoder) -> No
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
 def test_a_cut_costs_no_more_than_the_blocks_around_it(encoder: Encoder) -> None:
     blob = packed(encoder, CONTENT)
-    largest = max(block.end - block.start for block in blocks_of(blob))
+    largest = max(block.end - block.start.offset for block in blocks_of(blob))
     middle = len(CONTENT) // 2
     part = Part(blob, CONTENT, [(0, middle), (middle + 1, len(CONTENT))])
     result = splice([part], FASTEST)
@@ -177,16 +184,16 @@ def test_the_same_layer_a_second_time_is_another_stream() -> None:
 
 
 def test_a_block_that_grows_too_large_is_compressed_anew_in_bounded_memory() -> None:
-    content = bytes(MAX_BLOCK + 300_000)
+    content = bytes(MAX_CHAIN + 300_000)
     blob = giant_block(len(content))
-    assert [(block.start, block.end) for block in blocks_of(blob)] == [(0, len(content))]
+    assert [(block.start.offset, block.end) for block in blocks_of(blob)] == [(0, len(content))]
     results: list[Spliced] = []
     for size in (100, 1 << 20):
         tracemalloc.start()
         results.append(splice([whole(blob, content)], FASTEST, size))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert peak < 4 * MAX_BLOCK
+        assert peak < 4 * MAX_CHAIN
     assert unpacked(results[0].blob) == content
     assert results[0] == results[1]
     assert results[0].spliced == 0
@@ -195,12 +202,12 @@ def test_a_block_that_grows_too_large_is_compressed_anew_in_bounded_memory() -> 
 def test_small_stretches_of_one_giant_block_do_not_pile_up_its_code() -> None:
     content = some_content(3, 40_000) * 700
     blob = pack(content, Packing.GZIP, 0)
-    splicer = Splicer()
+    splicer = Splicer(FASTEST)
 
     def spans() -> Iterator[Kept]:
         offset = 0
         for chunk in iter_inflated(iter_pieces(blob, 256 << 10), WHERE, FASTEST):
-            yield Kept(0, offset, memoryview(chunk.content)[:10], (chunk._replace(blocks=()),))
+            yield Kept(0, offset, memoryview(chunk.content)[:10], (chunk._replace(chains=()),))
             offset += len(chunk.content)
 
     tracemalloc.start()

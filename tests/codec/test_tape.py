@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from squashproxy.codec.tape import Tape
-from squashproxy.span import Block, Inflated
+from squashproxy.span import Chain, Inflated, Start
 
 
 def joined(tape: Tape, first: int, end: int) -> bytes:
@@ -18,12 +18,12 @@ def test_a_piece_that_stands_in_two_chunks_is_taken_once() -> None:
 
 
 def test_the_same_chunk_again_adds_nothing() -> None:
-    block = Block(0, 1, 0, 8, is_final=False, window=0)
-    chunk = Inflated(b"", ((0, b"abcd"),), (block,))
+    chain = Chain(Start(0, 0, 0), 1, 8, is_final=False, is_block=True)
+    chunk = Inflated(b"", ((0, b"abcd"),), (chain,))
     tape = Tape()
     tape.add((chunk,))
     tape.add((chunk,))
-    assert list(tape.blocks) == [block]
+    assert list(tape.chains) == [chain]
     assert joined(tape, 0, 4) == b"abcd"
 
 

@@ -15,9 +15,9 @@ from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.testing import LayerBuilder
-from tests.codec.blobs import WHERE
 from tests.codec.encoders import Encoder, each_encoder
 from tests.codec.splicing import some_content
+from tests.codec.test_splicer import blocks_of
 from tests.model.squashing import MemoryStream
 from tests.model.stacks import random_stack
 from tests.squash.trap import squash
@@ -57,7 +57,9 @@ def spliced(blobs: Sequence[bytes], options: MergeOptions) -> Result:
 
 
 def _run(merge: Merge) -> Result:
-    splicer = Splicer()
+    library = find_library()
+    assert library is not None
+    splicer = Splicer(library)
     blob = b"".join(splicer.iter_blob(merge.iter_spans()))
     member = zlib.decompressobj(31)
     tar = member.decompress(blob)
@@ -96,8 +98,7 @@ def test_random_stacks_give_the_same_tar_of_copied_code(encoder: Encoder) -> Non
     for seed in range(STACKS):
         tars = filled(random_stack(seed).build().tars)
         blobs = [encoder(tar) for tar in tars]
-        chunks = iter_unpacked((blobs[0],), WHERE, find_library())
-        most = max(most, *(len(chunk.blocks) for chunk in chunks))
+        most = max(most, len(blocks_of(blobs[0])))
         for kept in range(len(tars)):
             options = MergeOptions(kept=kept)
             result = spliced(blobs, options)
@@ -139,5 +140,4 @@ def test_links_that_take_over_hidden_files_copy_their_code(story: str, encoder: 
     expected = squash(tars)
     assert expected.report.fallbacks == 0
     assert result.tar == expected.tar
-    blocks = max(len(chunk.blocks) for chunk in iter_unpacked((blobs[0],), WHERE, find_library()))
-    assert result.spliced > 0 or blocks < MANY_BLOCKS
+    assert result.spliced > 0 or len(blocks_of(blobs[0])) < MANY_BLOCKS

@@ -1,0 +1,61 @@
+"""The blocks of a chain, found by inflating it once more."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from squashproxy.codec.library import BLOCK, OK, Library, Stop
+from squashproxy.span import Chain, Start
+
+_ROOM = 64 << 10
+
+
+def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
+    """The blocks from `start` on that are whole in `code`, up to the member's last.
+
+    `code` is the blob from the byte that holds the start's bit on. It was inflated before, so it is
+    sound.
+    """
+    used = bool(start.bit & 7)
+    first = (start.bit >> 3) + used
+    room = ctypes.create_string_buffer(_ROOM)
+    with _begun(start, code[0], library) as stream:
+        reference = ctypes.byref(stream)
+        address = ctypes.cast(ctypes.c_char_p(code), ctypes.c_void_p).value or 0
+        stream.next_in, stream.avail_in = address + used, len(code) - used
+        start = start._replace(history=())
+        offset = start.offset
+        while True:
+            stream.next_out, stream.avail_out = ctypes.addressof(room), _ROOM
+            if library.inflate(reference, BLOCK) != OK:
+                return
+            offset += _ROOM - stream.avail_out
+            stop = Stop.of(stream)
+            if not stop.is_boundary:
+                continue
+            bit = 8 * (first + stream.total_in) - stop.unused_bits
+            yield Chain(start, offset, bit, stop.is_final, is_block=True)
+            start = Start(offset, bit, start.window)
+            if stop.is_final:
+                return
+
+
+@contextmanager
+def _begun(start: Start, first_byte: int, library: Library) -> Iterator[Any]:
+    """A stream that has read all up to `start`, whose bit may be any of `first_byte`."""
+    stream = library.stream()
+    reference = ctypes.byref(stream)
+    history = b"".join(start.history)
+    used = start.bit & 7
+    if library.begin_raw(reference) != OK:
+        raise MemoryError(f"{library.name} could not begin a stream")
+    try:
+        library.set_history(reference, history, len(history))
+        if used:
+            library.prime(reference, 8 - used, first_byte >> used)
+        yield stream
+    finally:
+        library.end(reference)
