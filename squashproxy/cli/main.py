@@ -13,6 +13,7 @@ import click
 from click.shell_completion import shell_complete
 
 from squashproxy import __version__
+from squashproxy.cli.allocator import share_freed_memory
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
 from squashproxy.cli.standard_streams import secure_standard_streams
 from squashproxy.cli.verbs import VerbGroup, examples
@@ -57,6 +58,7 @@ def squashproxy(context: click.Context, *, show_version: bool, verbose: int) -> 
 def main() -> None:
     """Run the process's command line and exit."""
     secure_standard_streams()
+    share_freed_memory()
     diagnostics = Diagnostics(json_lines=wants_json_lines(sys.argv[1:]))
     sys.excepthook = lambda kind, error, trace: _tell_bug(diagnostics, kind, error, trace)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

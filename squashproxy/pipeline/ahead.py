@@ -17,8 +17,8 @@ from squashproxy.streams import closed_after
 
 T = TypeVar("T")
 
-_BATCH = 128 << 10
-_BATCHES = 4
+_BATCH = 256 << 10
+_BATCHES = 2
 
 WAKING_SECONDS = 0.25
 """A signal that comes right before its thread begins to wait for a lock is not noticed while that
@@ -37,8 +37,8 @@ class _End:
 class Ahead(Generic[T]):
     """Reads `stream` ahead from now on, and closes it at the end, in its own thread.
 
-    `weigh` gives an item's bytes. Items cross over in batches of 128 KiB or one item, of which at
-    most four wait. An error of the stream comes out where it stood. Iterate once; `stop` ends the
+    `weigh` gives an item's bytes. Items cross over in batches of 256 KiB or one item, of which at
+    most two wait. An error of the stream comes out where it stood. Iterate once; `stop` ends the
     stream and its reader, whatever either waits for.
     """
 

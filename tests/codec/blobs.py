@@ -19,7 +19,6 @@ else:
     from backports import zstd
 
 WHERE = "layer 3"
-CHUNK = 256 << 10
 
 
 def _some_content() -> bytes:

@@ -11,10 +11,11 @@ import pytest
 from squashproxy.codec.bits import BitWriter
 from squashproxy.codec.blocks import MANY, iter_inflated
 from squashproxy.codec.deflater import WINDOW
+from squashproxy.codec.frames import CHUNK
 from squashproxy.codec.library import Library
 from squashproxy.span import Chain, Inflated
 from squashproxy.testing import Packing, pack
-from tests.codec.blobs import CHUNK, WHERE, iter_pieces
+from tests.codec.blobs import WHERE, iter_pieces
 from tests.codec.encoders import Encoder, each_encoder, packed
 from tests.codec.splicing import told_apart
 from tests.codec.test_splicer import FASTEST, LIBRARIES, blocks_of, content_for
