@@ -40,14 +40,14 @@ def test_only_so_much_is_read_ahead() -> None:
         nonlocal taken
         while True:
             taken += 1
-            if taken == 5:
+            if taken == 3:
                 full.set()
-            yield bytes(128 << 10)
+            yield bytes(256 << 10)
 
     ahead = Ahead(endless(), len, "endless")
     assert full.wait(PATIENCE)
     ahead.join(0.2)
-    assert taken == 5
+    assert taken == 3
     ahead.stop()
     ahead.join(PATIENCE)
     assert not ahead.is_running
