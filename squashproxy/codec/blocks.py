@@ -25,8 +25,11 @@ MANY = 1024
 _CHAIN = 256 << 10
 """A chain ends at the first boundary behind so many bytes of content."""
 
-_MOST_CODE = 1 << 20
-"""Or behind so many bytes of code, where that holds little: a chunk with more goes out early."""
+_CHAIN_CODE = 320 << 10
+"""Or behind so many bytes of code, where that holds little."""
+
+_CHUNK_CODE = 1 << 20
+"""A chunk of more code than that goes out before it is full, too."""
 
 _TRAILER = 8
 
@@ -163,7 +166,7 @@ class _Reader:
         stream = member.stream
         room, left = stream.avail_out, stream.avail_in
         wanted = max(0, begun.offset + _CHAIN - self._content_end(member))
-        budget = (begun.bit >> 3) + _MOST_CODE - member.read
+        budget = (begun.bit >> 3) + _CHAIN_CODE - member.read
         stream.avail_out, stream.avail_in = min(room, wanted), min(left, budget)
         code = self._inflate(member, NO_FLUSH)
         needs_room = stream.avail_in and not stream.avail_out
@@ -232,7 +235,7 @@ class _Reader:
 
     @property
     def _is_overladen(self) -> bool:
-        return len(self._chains) >= MANY or self._latest - self._code_bit > 8 * _MOST_CODE
+        return len(self._chains) >= MANY or self._latest - self._code_bit > 8 * _CHUNK_CODE
 
     def _take(self) -> Iterator[Inflated]:
         """The chunk, unless there is no content; then its chains are good for nothing."""
