@@ -16,14 +16,12 @@ class Start(NamedTuple):
 
     `offset` and `window` are offsets in the layer's tar, in bytes; `window` is where the block's
     gzip member begins, before which nothing can be referred to. `bit` is an offset in the blob, in
-    bits. `history` is what stands before the block in the tar, as far as it can refer back; it is
-    empty where nobody will inflate the block by itself.
+    bits.
     """
 
     offset: int
     bit: int
     window: int
-    history: tuple[memoryview, ...] = ()
 
 
 class Chain(NamedTuple):
@@ -45,7 +43,8 @@ class Chain(NamedTuple):
 class Inflated(NamedTuple):
     """A chunk of a layer's tar, and the compressed code that it came of.
 
-    `chains` are those that end in the chunk, `begun` is where the one under way at its end starts;
+    `chains` are those that end in the chunk, `begun` is where the one under way at its end starts,
+    unless that is a single block;
     `code` holds pieces of the blob with their offsets, in bytes: all that these chains are made of,
     as far as it was read for the chunk. All are empty where blocks of the blob's packing cannot be
     copied. A piece that several chunks need stands in each. `read` is how much of the blob was read

@@ -13,7 +13,6 @@ import click
 from click.shell_completion import shell_complete
 
 from squashproxy import __version__
-from squashproxy.cli.allocator import share_freed_memory
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
 from squashproxy.cli.standard_streams import secure_standard_streams
 from squashproxy.cli.verbs import VerbGroup, examples
@@ -53,12 +52,13 @@ def squashproxy(context: click.Context, *, show_version: bool, verbose: int) -> 
     elif context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(_USAGE)
+    else:
+        import_module("squashproxy.cli.allocator").share_freed_memory()
 
 
 def main() -> None:
     """Run the process's command line and exit."""
     secure_standard_streams()
-    share_freed_memory()
     diagnostics = Diagnostics(json_lines=wants_json_lines(sys.argv[1:]))
     sys.excepthook = lambda kind, error, trace: _tell_bug(diagnostics, kind, error, trace)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

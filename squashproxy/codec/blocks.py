@@ -11,9 +11,17 @@ import ctypes
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 
-from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.frames import CHUNK, cut_short, damaged
-from squashproxy.codec.library import BLOCK, NO_FLUSH, OK, STREAM_END, Library, Stop, is_error
+from squashproxy.codec.library import (
+    BLOCK,
+    NO_FLUSH,
+    OK,
+    STREAM_END,
+    Library,
+    Stop,
+    address_of,
+    is_error,
+)
 from squashproxy.span import Chain, Inflated, Start
 
 MAX_CHAIN = 4 << 20
@@ -82,7 +90,6 @@ class _Reader:
         self._chunk = _Chunk()
         self._room = CHUNK
         self._content = 0
-        self._before = b""
         self._blob = 0
         self._code: list[tuple[int, bytes]] = []
         self._code_bit = 0
@@ -90,7 +97,7 @@ class _Reader:
         self._member: _Member | None = None
         self._is_first = True
         self._begun: Start | None = None
-        self._seeks = True
+        self._seeks = False
         self._latest = 0
 
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
@@ -102,7 +109,7 @@ class _Reader:
         if not piece:
             return
         self._code.append((self._blob, piece))
-        start = _address_of(piece)
+        start = address_of(piece)
         left = len(piece)
         while left:
             member = self._member
@@ -138,8 +145,6 @@ class _Reader:
         window = self._content + CHUNK - self._room
         self._member = _Member(self._library, at, window, is_first=self._is_first)
         self._is_first = False
-        self._begun = None
-        self._seeks = True
         return self._member
 
     def _end(self, member: _Member) -> None:
@@ -213,9 +218,7 @@ class _Reader:
         return int(self._content + CHUNK - member.stream.avail_out)
 
     def _begin_chain(self, member: _Member, bit: int) -> None:
-        offset = self._content_end(member)
-        history = self._history(offset, member.window) if member.is_first else ()
-        self._begun = Start(offset, bit, member.window, history)
+        self._begun = Start(self._content_end(member), bit, member.window)
         self._seeks = not member.is_first
 
     def _end_chain(
@@ -223,15 +226,6 @@ class _Reader:
     ) -> None:
         self._latest = bit
         self._chains.append(Chain(begun, self._content_end(member), bit, is_final, is_block))
-
-    def _history(self, offset: int, window: int) -> tuple[memoryview, ...]:
-        """What blocks at `offset` may refer to."""
-        at = offset - self._content
-        first = at - min(WINDOW, offset - window)
-        view = memoryview(self._chunk.content)
-        if first >= 0:
-            return (view[first:at],)
-        return (memoryview(self._before)[first:], view[:at])
 
     @property
     def _is_overladen(self) -> bool:
@@ -248,14 +242,13 @@ class _Reader:
         self._chains = []
         if filled:
             self._content += filled
-            self._before = content if filled >= WINDOW else (self._before + content)[-WINDOW:]
             self._chunk = _Chunk()
             self._room = CHUNK
             yield inflated
 
     def _may_be_copied(self, begun: Start | None, filled: int) -> bool:
-        """Whether the chain that is under way is not too long yet."""
-        if begun is None or self._member is None:
+        """Whether the chain that is under way has several blocks, and is not too long yet."""
+        if begun is None or self._member is None or not self._member.is_first:
             return False
         length = self._content + filled - begun.offset
         return max(length, self._member.read - (begun.bit >> 3)) <= MAX_CHAIN
@@ -278,8 +271,4 @@ class _Chunk:
 
     def __init__(self) -> None:
         self.content: bytes = _new_bytes(None, CHUNK)
-        self.address = _address_of(self.content)
-
-
-def _address_of(data: bytes) -> int:
-    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
+        self.address = address_of(self.content)

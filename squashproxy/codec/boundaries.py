@@ -1,4 +1,8 @@
-"""The blocks of a chain, found by inflating it once more."""
+"""The blocks of a chain, found by inflating it once more.
+
+Where a block ends depends on its code alone. So it does not matter what stands before the chain,
+only that there is enough of it to refer to.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from squashproxy.codec.library import BLOCK, OK, Library, Stop
+from squashproxy.codec.deflater import WINDOW
+from squashproxy.codec.library import BLOCK, OK, Library, Stop, address_of
 from squashproxy.span import Chain, Start
 
 _ROOM = 64 << 10
+_HISTORY = bytes(WINDOW)
 
 
 def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
@@ -24,9 +30,7 @@ def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
     room = ctypes.create_string_buffer(_ROOM)
     with _begun(start, code[0], library) as stream:
         reference = ctypes.byref(stream)
-        address = ctypes.cast(ctypes.c_char_p(code), ctypes.c_void_p).value or 0
-        stream.next_in, stream.avail_in = address + used, len(code) - used
-        start = start._replace(history=())
+        stream.next_in, stream.avail_in = address_of(code) + used, len(code) - used
         offset = start.offset
         while True:
             stream.next_out, stream.avail_out = ctypes.addressof(room), _ROOM
@@ -48,12 +52,11 @@ def _begun(start: Start, first_byte: int, library: Library) -> Iterator[Any]:
     """A stream that has read all up to `start`, whose bit may be any of `first_byte`."""
     stream = library.stream()
     reference = ctypes.byref(stream)
-    history = b"".join(start.history)
     used = start.bit & 7
     if library.begin_raw(reference) != OK:
         raise MemoryError(f"{library.name} could not begin a stream")
     try:
-        library.set_history(reference, history, len(history))
+        library.set_history(reference, _HISTORY, WINDOW)
         if used:
             library.prime(reference, 8 - used, first_byte >> used)
         yield stream

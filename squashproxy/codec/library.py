@@ -88,6 +88,11 @@ class Stop(NamedTuple):
         return cls(bool(state & 128), bool(state & 64), state & 7)
 
 
+def address_of(data: bytes) -> int:
+    """Where the bytes of `data` are; good as long as somebody holds it."""
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
+
+
 def is_error(code: int) -> bool:
     """Whether a code is one that more input, or more room, does not mend."""
     return code not in (OK, STREAM_END, _BUFFER_ERROR)

@@ -133,7 +133,7 @@ class Splicer:
             return
         elif self._may_copy(chain):
             self._copy_chain(chain, size)
-        elif self._may_hold_copies(chain.start, chain.end):
+        elif not chain.is_block and self._may_hold_copies(chain.start, chain.end):
             self._settle_blocks(chain)
         else:
             self._encode_held(size)
@@ -177,8 +177,7 @@ class Splicer:
     def _may_hold_copies(self, start: Start, end: int) -> bool:
         """Whether blocks from `start` up to `end` could be copied, and can be told apart."""
         first = max(start.offset, self._held_from, self._first_copy(start))
-        is_known = bool(start.history) and self._tape.holds(start.bit)
-        return is_known and first < end and end - start.offset <= MAX_CHAIN
+        return first < end and end - start.offset <= MAX_CHAIN and self._tape.holds(start.bit)
 
     def _first_copy(self, start: Start) -> int:
         """The first place where a block of the run may be copied, of the member of `start`."""

@@ -38,8 +38,10 @@ class Tape:
 
     @property
     def under_way(self) -> Start | None:
-        """Where the next chain begins, in the reader's eyes; its end may not be known yet."""
-        return self.chains[0].start if self.chains else self._begun
+        """Where the next chain begins, whose end may not be known yet; None for a single block."""
+        if not self.chains:
+            return self._begun
+        return None if self.chains[0].is_block else self.chains[0].start
 
     @property
     def is_full(self) -> bool:
