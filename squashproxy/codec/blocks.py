@@ -1,7 +1,7 @@
 """gzip (RFC 1952), inflated with boundaries between its blocks: what a splicer copies from.
 
 A boundary is where `inflate()` is told to stop, and every stop costs: the thread has to ask for the
-interpreter again. So one is looked for every 256 KiB only, and between two of them lies a chain of
+interpreter again. So one is looked for every 512 KiB only, and between two of them lies a chain of
 blocks; boundaries.py finds the others where they matter.
 """
 
@@ -30,7 +30,7 @@ MAX_CHAIN = 4 << 20
 MANY = 1024
 """A chunk with so many chains goes out before it is full: empty ones would fill the memory."""
 
-_CHAIN = 256 << 10
+_CHAIN = 512 << 10
 """A chain ends at the first boundary behind so many bytes of content."""
 
 _CHAIN_CODE = 320 << 10

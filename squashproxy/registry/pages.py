@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from requests.utils import parse_header_links
-
 from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Json
 from squashproxy.oci.manifest import parse_json_object
@@ -84,7 +82,12 @@ def iter_linked(caller: Caller, first: Call, limit: int) -> Iterator[Answer]:
 
 def _next_page(caller: Caller, answer: Answer) -> str | None:
     """Where the next page is, None after the last."""
-    for link in parse_header_links(answer.headers.get("Link", "")):
+    header = answer.headers.get("Link")
+    if not header:
+        return None
+    from requests.utils import parse_header_links  # noqa: PLC0415 - most lists have one page
+
+    for link in parse_header_links(header):
         if link.get("rel") == "next" and link.get("url"):
             return caller.endpoint.resolve(answer.url, link["url"])
     return None

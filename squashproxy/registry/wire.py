@@ -8,20 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, cast
-from urllib.parse import urlsplit
 
-from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.failures import NETWORK_ERRORS, broken_off, failure_of
-from squashproxy.registry.hosts import is_loopback
 from squashproxy.registry.options import ClientOptions
 from squashproxy.registry.pace import Pace
+from squashproxy.registry.proxies import Proxy, find_proxy
 from squashproxy.registry.trust import Trust
 
-CHUNK = 256 << 10
-"""Bytes that are read from a connection at a time."""
+CHUNK = 512 << 10
+"""Bytes that are read from a connection at a time: fewer wake-ups, as with inflated chunks."""
 
 _IDLE_CONNECTIONS = 32
 _NO_RETRIES = Retry(False)
@@ -135,26 +133,17 @@ class Wire:
             return self._pools[key]
 
     def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
-        """Connections to an origin, through the proxy of the environment if there is one.
-
-        None is taken to loopback, as in docker.
-        """
+        """Connections to an origin, through the proxy of the environment if there is one."""
         settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
         if scheme == "https":
             settings["ssl_context"] = self._trust.context_for(netloc)
-        if is_loopback(urlsplit(origin).hostname or ""):
-            return PoolManager(**settings)
-        proxy = select_proxy(origin, get_environ_proxies(origin))
-        if not proxy:
-            return PoolManager(**settings)
-        return _through(proxy, settings)
+        proxy = find_proxy(origin)
+        return PoolManager(**settings) if proxy is None else _through(proxy, settings)
 
 
-def _through(proxy: str, settings: dict[str, Any]) -> ProxyManager:
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    user, password = get_auth_from_url(url)
-    headers = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
-    return ProxyManager(url, proxy_headers=headers, **settings)
+def _through(proxy: Proxy, settings: dict[str, Any]) -> ProxyManager:
+    headers = make_headers(proxy_basic_auth=proxy.login) if proxy.login else None
+    return ProxyManager(proxy.url, proxy_headers=headers, **settings)
 
 
 def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ import squashproxy.cli.plan as plan_module
 from squashproxy import __version__
 from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer
+from squashproxy.testing import FakeRegistry, ImageBuilder
 from tests.cli.command_line import InProcess, run_process
 from tests.disk import files_of_at_most
 from tests.report.results import COPY, PLAN, SKIPPED
@@ -264,6 +265,19 @@ def test_the_version_needs_none_of_the_heavy_modules() -> None:
         "print(sorted({'requests', 'rich', 'zlib_ng', 'logging.config'} & set(sys.modules)))"
     )
     assert run_process([], code=code).out == f"squashproxy {__version__}\n[]\n"
+
+
+def test_a_copy_needs_neither_the_library_for_proxies_nor_that_for_configurations() -> None:
+    with FakeRegistry() as registry:
+        ImageBuilder().push(registry, "app", "v1")
+        name = f"docker://{registry.host}/app"
+        code = (
+            "import sys; from squashproxy.cli.main import run; "
+            f"print(run(['copy', '--quiet', '{name}:v1', '{name}:v2'])); "
+            "print(sorted({'requests', 'pydantic', 'rich'} & set(sys.modules)))"
+        )
+        outcome = run_process([], code=code)
+    assert outcome.out.splitlines()[-2:] == ["0", "[]"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
