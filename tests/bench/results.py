@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 PEER = "skopeo copy"
+THROUGH_DAEMON = "docker-squash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ def to_markdown(results: Results) -> str:
         for name, value in results.figures.items()
         if _OF_IMAGE not in name
     ]
+    if any(row.tool == THROUGH_DAEMON for row in results.rows):
+        lines.append(
+            f"- {THROUGH_DAEMON}: with pull and push; CPU, memory without docker's"
+        )
     lines += [f"- not measured: {sentence}" for sentence in results.missing]
     return "\n".join(lines) + "\n"
 

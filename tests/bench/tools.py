@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.bench.images import REPOSITORY
+from tests.bench.results import THROUGH_DAEMON
 
 CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 PROGRAM = "squashproxy"
@@ -65,17 +67,25 @@ def find_tools(cache: Path) -> tuple[list[Tool], list[str]]:
         )
     why_not = _why_no_docker_squash()
     if why_not is None:
-        tools.append(Tool("docker-squash", _docker_squash, is_quick=False))
+        tools.append(Tool(THROUGH_DAEMON, _docker_squash, is_quick=False))
     else:
-        missing.append(f"docker-squash: {why_not}")
+        missing.append(f"{THROUGH_DAEMON}: {why_not}")
     return tools, missing
 
 
 def forget_blobs() -> None:
-    """Clear what skopeo remembers of where blobs are, which would save it uploads."""
+    """Clear what skopeo remembers of where blobs are, and the benchmark's images in docker.
+
+    Either would save a tool work that it has when it sees an image for the first time.
+    """
     homes = (Path("/var/lib/containers/cache"), Path.home() / ".local/share/containers/cache")
     for home in homes:
         shutil.rmtree(home, ignore_errors=True)
+    if _why_no_docker_squash() is None:
+        listed = ["docker", "images", "-q", "--filter", f"reference=*/{REPOSITORY}"]
+        images = subprocess.run(listed, check=True, stdout=subprocess.PIPE, text=True).stdout
+        for image in set(images.split()):
+            subprocess.run(["docker", "rmi", "-f", image], check=True, stdout=subprocess.DEVNULL)
 
 
 def _squashproxy(route: Route) -> Sequence[str]:
@@ -105,11 +115,10 @@ def _crane_flatten(crane: str, route: Route) -> Sequence[str]:
 
 def _docker_squash(route: Route) -> Sequence[str]:
     source, target = route.ends
-    program = str(Path(sys.executable).with_name("docker-squash"))
+    program = str(Path(sys.executable).with_name(THROUGH_DAEMON))
     script = (
-        f"docker pull -q {source} && "
-        f"{program} --from-layer $(docker history -q {source} | tail -{KEPT}) -t {target} {source} "
-        f"&& docker push -q {target}"
+        f"docker pull -q {source} && above=$(($(docker history -q {source} | wc -l) - {KEPT})) && "
+        f"{program} --from-layer $above -t {target} {source} && docker push -q {target}"
     )
     return ["sh", "-c", script]
 
@@ -127,11 +136,12 @@ def find_crane(cache: Path) -> str | None:
     return str(built)
 
 
+@cache
 def _why_no_docker_squash() -> str | None:
     if shutil.which("docker") is None:
         return "docker is not installed"
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         return "no docker daemon runs"
-    if not Path(sys.executable).with_name("docker-squash").exists():
-        return "not installed; pip install docker-squash"
+    if not Path(sys.executable).with_name(THROUGH_DAEMON).exists():
+        return "not installed; tests/bench/run does that where a docker daemon runs"
     return None
