@@ -69,9 +69,7 @@ def to_markdown(results: Results) -> str:
         if _OF_IMAGE not in name
     ]
     if any(row.tool == THROUGH_DAEMON for row in results.rows):
-        lines.append(
-            f"- {THROUGH_DAEMON}: with pull and push; CPU, memory without docker's"
-        )
+        lines.append(f"- {THROUGH_DAEMON}: with pull and push; CPU, memory without docker's")
     lines += [f"- not measured: {sentence}" for sentence in results.missing]
     return "\n".join(lines) + "\n"
 
