@@ -45,7 +45,7 @@ _TRAILER = 8
 def iter_inflated(
     blob: Iterable[bytes], where: str, library: Library
 ) -> Generator[Inflated, None, None]:
-    """The content of all members, in chunks of 512 KiB, with code and chains of blocks.
+    """The content of all members, in chunks of 256 KiB, with code and chains of blocks.
 
     Only the last chunk is shorter, and one with a thousand chains, or of more than a MiB of code.
     Where the chunks of content end does not depend on the pieces of the blob, nor do the chains.

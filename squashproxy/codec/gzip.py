@@ -41,7 +41,7 @@ class _Member:
 
 
 def iter_inflated(blob: Iterable[bytes], where: str) -> Generator[bytes, None, None]:
-    """The content of all members, in chunks of at most 512 KiB.
+    """The content of all members, in chunks of at most 256 KiB.
 
     Every member's CRC-32 and length are checked. Zero bytes after the last member are padding.
     Raises BadCompression for anything else that is no gzip, and where the stream is cut short.

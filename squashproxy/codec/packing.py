@@ -28,7 +28,7 @@ def sniff(start: bytes) -> Compression:
 def iter_unpacked(
     blob: Iterable[bytes], where: str, library: Library | None
 ) -> Generator[Inflated, None, None]:
-    """The tar in a blob, in chunks of at most 512 KiB; those of gzip with their code.
+    """The tar in a blob, in chunks of at most 256 KiB; those of gzip with their code.
 
     `where` names the blob in errors; without a `library` there is no code. Raises BadCompression.
     The blob is read to its end.

@@ -44,7 +44,7 @@ class _Frame:
 
 
 def iter_inflated(blob: Iterable[bytes], where: str) -> Generator[bytes, None, None]:
-    """The content of all frames, in chunks of at most 512 KiB; skippable frames are skipped.
+    """The content of all frames, in chunks of at most 256 KiB; skippable frames are skipped.
 
     Frames that need a window of more than 128 MiB are refused, as the zstd program does. Raises
     BadCompression for a damaged stream and for one that is cut short.

@@ -17,7 +17,9 @@ from squashproxy.streams import closed_after
 
 T = TypeVar("T")
 
-_BATCH = 256 << 10
+_BATCH = 512 << 10
+"""Bytes that cross over at once: every batch costs a wake-up, and there are seven threads."""
+
 _BATCHES = 2
 
 WAKING_SECONDS = 0.25
@@ -37,7 +39,7 @@ class _End:
 class Ahead(Generic[T]):
     """Reads `stream` ahead from now on, and closes it at the end, in its own thread.
 
-    `weigh` gives an item's bytes. Items cross over in batches of 256 KiB or one item, of which at
+    `weigh` gives an item's bytes. Items cross over in batches of 512 KiB or one item, of which at
     most two wait. An error of the stream comes out where it stood. Iterate once; `stop` ends the
     stream and its reader, whatever either waits for.
     """

@@ -34,7 +34,7 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
 
 
 def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
-    """A blob's bytes in chunks of 512 KiB; nothing is asked for before the first is wanted.
+    """A blob's bytes in chunks of 256 KiB; nothing is asked for before the first is wanted.
 
     A connection that breaks is taken up again where it broke. Raises IntegrityError, at the end at
     the latest, where size or digest is wrong.

@@ -148,7 +148,7 @@ class RemoteRepository:
         return blobs.find_blob(self._caller, digest)
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob in chunks of 512 KiB; asked for when the first is wanted.
+        """The bytes of a blob in chunks of 256 KiB; asked for when the first is wanted.
 
         What breaks off is taken up again. Raises IntegrityError, at the end at the latest, where
         size or digest is wrong.

@@ -18,8 +18,8 @@ from squashproxy.registry.pace import Pace
 from squashproxy.registry.proxies import Proxy, find_proxy
 from squashproxy.registry.trust import Trust
 
-CHUNK = 512 << 10
-"""Bytes that are read from a connection at a time: fewer wake-ups, as with inflated chunks."""
+CHUNK = 256 << 10
+"""Bytes that are read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
 _NO_RETRIES = Retry(False)

@@ -9,7 +9,7 @@ from collections import deque
 
 from squashproxy.archive.scanner import Aside
 
-CELL = 512 << 10
+CELL = 256 << 10
 """A tar arrives in chunks of about so many bytes; one byte of a hidden file keeps a whole one."""
 
 MOST = 4096

@@ -11,7 +11,7 @@ from squashproxy.squash.facts import Facts
 
 
 class LayerStream(Protocol):
-    """The inflated tar of a layer from its start, in chunks of 64 to 512 KiB, once."""
+    """The inflated tar of a layer from its start, in chunks of 64 to 256 KiB, once."""
 
     def __iter__(self) -> Iterator[Inflated]: ...
 

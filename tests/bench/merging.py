@@ -17,7 +17,7 @@ from squashproxy.squash.merge import Merge
 from tests.bench.content import Pool, iter_file, iter_tar
 from tests.model.squashing import MemoryLayer
 
-_CHUNK = 512 << 10
+_CHUNK = 256 << 10
 
 
 def measure(entries: int) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -14,24 +13,19 @@ from squashproxy.codec.library import find_library, try_zlib, try_zlib_ng
 from squashproxy.codec.splicer import Splicer
 from squashproxy.oci.mediatypes import Compression
 
-
-@pytest.fixture(autouse=True)
-def forget() -> Iterator[None]:
-    """Look for the library anew, before and after."""
-    find_library.cache_clear()
-    yield
-    find_library.cache_clear()
+look = find_library.__wrapped__
+"""Looks for the library anew; what is remembered is compared by other tests."""
 
 
 def test_the_wheels_own_comes_first() -> None:
-    found = find_library()
+    found = look()
     assert found is not None
     assert found.name == "zlib-ng"
 
 
 def test_the_systems_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "try_zlib_ng", lambda: None)
-    found = find_library()
+    found = look()
     assert found is not None
     assert found.name == "zlib"
 
@@ -40,7 +34,7 @@ def test_without_either_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "_try_load", lambda _: None)
     assert try_zlib_ng() is None
     assert try_zlib() is None
-    assert find_library() is None
+    assert look() is None
 
 
 def test_what_cannot_be_loaded_is_not_there() -> None:
@@ -61,7 +55,7 @@ def test_a_zlib_whose_numbers_have_other_sizes_is_left_alone(
 
 
 def test_gzip_is_spliced_where_blocks_are_seen_and_all_else_compressed_anew() -> None:
-    found = find_library()
+    found = look()
     encode = partial(encoder_for, keeps_share=True, workers=1)
     assert isinstance(encode(Compression.GZIP, None, found), Splicer)
     for packing, seen in ((Compression.GZIP, None), (Compression.ZSTD, found)):

@@ -147,7 +147,7 @@ def test_empty_blocks_do_not_fill_the_memory(library: Library) -> None:
     ],
 )
 def test_what_is_no_code_is_not_held(blob: bytes) -> None:
-    assert peak_of(lambda: inflate_all(blob)) < 3 * MIB
+    assert peak_of(lambda: inflate_all(blob)) < 2 * MIB
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_only_so_much_is_read_ahead() -> None:
             taken += 1
             if taken == 3:
                 full.set()
-            yield bytes(256 << 10)
+            yield bytes(512 << 10)
 
     ahead = Ahead(endless(), len, "endless")
     assert full.wait(PATIENCE)
