@@ -39,6 +39,9 @@ _CHAIN_CODE = 320 << 10
 _CHUNK_CODE = 1 << 20
 """A chunk of more code than that goes out before it is full, too."""
 
+_SINGLE = 4096
+"""So many blocks of a later member are chains by themselves; a member may have far too many."""
+
 _TRAILER = 8
 
 
@@ -49,8 +52,8 @@ def iter_inflated(
 
     Only the last chunk is shorter, and one with a thousand chains, or of more than a MiB of code.
     Where the chunks of content end does not depend on the pieces of the blob, nor do the chains.
-    Those of all members but the first are single blocks. Every member's CRC-32 and length are
-    checked; zero bytes after a member are padding. Raises BadCompression.
+    Those of all members but the first are single blocks, a few thousand of each. Every member's
+    CRC-32 and length are checked; zero bytes after a member are padding. Raises BadCompression.
     """
     reader = _Reader(where, library)
     for piece in blob:
@@ -61,14 +64,15 @@ def iter_inflated(
 class _Member:
     """One gzip member under way; `at` is its first byte in the blob, `window` in the content.
 
-    Only the `first` member's chains are long: of each member the last block is needed by itself,
-    and those of blobs with several are mostly small.
+    Chains begin long in the first member only: of each the last block is needed by itself, and the
+    members of blobs with several are mostly small. `singles` are the blocks still to be chains by
+    themselves.
     """
 
-    def __init__(self, library: Library, at: int, window: int, *, is_first: bool) -> None:
+    def __init__(self, library: Library, at: int, window: int, singles: int) -> None:
         self._at = at
         self.window = window
-        self.is_first = is_first
+        self.singles = singles
         self.stream = library.stream()
         self.reference = ctypes.byref(self.stream)
         if library.begin(self.reference) != OK:
@@ -95,8 +99,9 @@ class _Reader:
         self._code_bit = 0
         self._chains: list[Chain] = []
         self._member: _Member | None = None
-        self._is_first = True
+        self._singles = 0
         self._begun: Start | None = None
+        self._is_block = False
         self._seeks = False
         self._latest = 0
 
@@ -143,8 +148,8 @@ class _Reader:
 
     def _begin(self, at: int) -> _Member:
         window = self._content + CHUNK - self._room
-        self._member = _Member(self._library, at, window, is_first=self._is_first)
-        self._is_first = False
+        self._member = _Member(self._library, at, window, self._singles)
+        self._singles = _SINGLE
         return self._member
 
     def _end(self, member: _Member) -> None:
@@ -180,7 +185,7 @@ class _Reader:
         stream.avail_in += left - min(left, budget)
         if code == STREAM_END:
             bit = 8 * (member.read - _TRAILER)
-            self._end_chain(member, begun, bit, is_final=True, is_block=False)
+            self._end_chain(member, begun, bit, is_final=True)
             self._end(member)
             return False
         self._seeks = bool(is_spent or (needs_room and wanted <= room))
@@ -198,8 +203,7 @@ class _Reader:
         if begun is not None:
             if bit == begun.bit:
                 return False
-            is_block = not member.is_first
-            self._end_chain(member, begun, bit, is_final=stop.is_final, is_block=is_block)
+            self._end_chain(member, begun, bit, is_final=stop.is_final)
         if stop.is_final:
             self._begun = None
         else:
@@ -219,13 +223,13 @@ class _Reader:
 
     def _begin_chain(self, member: _Member, bit: int) -> None:
         self._begun = Start(self._content_end(member), bit, member.window)
-        self._seeks = not member.is_first
+        self._is_block = self._seeks = member.singles > 0
+        member.singles -= self._is_block
 
-    def _end_chain(
-        self, member: _Member, begun: Start, bit: int, *, is_final: bool, is_block: bool
-    ) -> None:
+    def _end_chain(self, member: _Member, begun: Start, bit: int, *, is_final: bool) -> None:
         self._latest = bit
-        self._chains.append(Chain(begun, self._content_end(member), bit, is_final, is_block))
+        end = self._content_end(member)
+        self._chains.append(Chain(begun, end, bit, is_final, self._is_block))
 
     @property
     def _is_overladen(self) -> bool:
@@ -248,7 +252,7 @@ class _Reader:
 
     def _may_be_copied(self, begun: Start | None, filled: int) -> bool:
         """Whether the chain that is under way has several blocks, and is not too long yet."""
-        if begun is None or self._member is None or not self._member.is_first:
+        if begun is None or self._member is None or self._is_block:
             return False
         length = self._content + filled - begun.offset
         return max(length, self._member.read - (begun.bit >> 3)) <= MAX_CHAIN

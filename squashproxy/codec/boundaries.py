@@ -15,12 +15,18 @@ from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.library import BLOCK, OK, Library, Stop, address_of
 from squashproxy.span import Chain, Start
 
+MOST = 4096
+"""So many blocks are told apart in one chain, 80 bytes of code for each: encoders make larger ones.
+
+Streams that were made to hurt have a quarter of a million in a chain.
+"""
+
 _ROOM = 64 << 10
 _HISTORY = bytes(WINDOW)
 
 
 def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
-    """The blocks from `start` on that are whole in `code`, up to the member's last.
+    """The blocks from `start` on that are whole in `code`: up to the member's last, or `MOST`.
 
     `code` is the blob from the byte that holds the start's bit on. It was inflated before, so it is
     sound.
@@ -32,7 +38,8 @@ def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
         reference = ctypes.byref(stream)
         stream.next_in, stream.avail_in = address_of(code) + used, len(code) - used
         offset = start.offset
-        while True:
+        left = MOST
+        while left:
             stream.next_out, stream.avail_out = ctypes.addressof(room), _ROOM
             if library.inflate(reference, BLOCK) != OK:
                 return
@@ -43,6 +50,7 @@ def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
             bit = 8 * (first + stream.total_in) - stop.unused_bits
             yield Chain(start, offset, bit, stop.is_final, is_block=True)
             start = Start(offset, bit, start.window)
+            left -= 1
             if stop.is_final:
                 return
 
