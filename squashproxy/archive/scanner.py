@@ -8,8 +8,7 @@ to the one that `advance()` found last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from squashproxy.archive.aside import Aside
 from squashproxy.archive.extension import Extended
 from squashproxy.archive.fields import Sizes, Sums, sum_of
 from squashproxy.archive.header import (
@@ -50,22 +49,6 @@ _SIZE_AT, _SIZE_END = SIZE.start, SIZE.stop
 _SUM_AT, _SUM_END = CHECKSUM.start, CHECKSUM.stop
 _STRANGE = frozenset({b"", b".", b".."})
 _PLAIN = {REGULAR[0]: REGULAR, DIRECTORY[0]: DIRECTORY}
-
-
-@dataclass(frozen=True, slots=True)
-class Aside:
-    """An entry that was put aside: the stretches of its payload, and what it was.
-
-    `offset` and `span_size` are those of the entry in its stream, in bytes; `size` is its payload.
-    """
-
-    ordinal: int
-    offset: int
-    path: bytes
-    header: bytes
-    size: int
-    span_size: int
-    payload: list[Kept]
 
 
 class TarScanner:

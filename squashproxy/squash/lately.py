@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from squashproxy.archive.scanner import Aside
+from squashproxy.archive.aside import Aside
 
 CELL = 256 << 10
 """A tar arrives in chunks of about so many bytes; one byte of a hidden file keeps a whole one."""

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squashproxy.archive.aside import Aside
 from squashproxy.archive.rewrite import empty_file_header, with_path
-from squashproxy.archive.scanner import Aside, TarScanner
+from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import StreamConsumed
 from squashproxy.span import Inflated, Kept, New
 from squashproxy.testing import LayerBuilder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squashproxy.archive.scanner import Aside
+from squashproxy.archive.aside import Aside
 from squashproxy.squash.lately import CELL, MOST, Lately
 
 
