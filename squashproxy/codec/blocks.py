@@ -69,10 +69,10 @@ class _Member:
     themselves.
     """
 
-    def __init__(self, library: Library, at: int, window: int, singles: int) -> None:
+    def __init__(self, library: Library, at: int, window: int) -> None:
         self._at = at
         self.window = window
-        self.singles = singles
+        self.singles = _SINGLE if at else 0
         self.stream = library.stream()
         self.reference = ctypes.byref(self.stream)
         if library.begin(self.reference) != OK:
@@ -99,7 +99,6 @@ class _Reader:
         self._code_bit = 0
         self._chains: list[Chain] = []
         self._member: _Member | None = None
-        self._singles = 0
         self._begun: Start | None = None
         self._is_block = False
         self._seeks = False
@@ -148,8 +147,7 @@ class _Reader:
 
     def _begin(self, at: int) -> _Member:
         window = self._content + CHUNK - self._room
-        self._member = _Member(self._library, at, window, self._singles)
-        self._singles = _SINGLE
+        self._member = _Member(self._library, at, window)
         return self._member
 
     def _end(self, member: _Member) -> None:

@@ -82,10 +82,11 @@ def forget_blobs() -> None:
     for home in homes:
         shutil.rmtree(home, ignore_errors=True)
     if _why_no_docker_squash() is None:
-        listed = ["docker", "images", "-q", "--filter", f"reference=127.0.0.1:*/{REPOSITORY}"]
-        images = subprocess.run(listed, check=True, stdout=subprocess.PIPE, text=True).stdout
-        for image in set(images.split()):
-            subprocess.run(["docker", "rmi", "-f", image], check=True, stdout=subprocess.DEVNULL)
+        listed = ["docker", "images", "--filter", f"reference=127.0.0.1:*/{REPOSITORY}"]
+        listed += ["--format", "{{.Repository}}:{{.Tag}}"]
+        names = subprocess.run(listed, check=True, stdout=subprocess.PIPE, text=True).stdout
+        for name in names.split():
+            subprocess.run(["docker", "rmi", name], check=True, stdout=subprocess.DEVNULL)
 
 
 def _squashproxy(route: Route) -> Sequence[str]:
