@@ -73,9 +73,14 @@ def parse_reference(text: str) -> Reference:
     return Reference(_parse_name(text, name), tag, digest)
 
 
+def is_tag(text: str) -> bool:
+    """Whether a text can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
 def check_tag(tag: str) -> None:
     """Raise BadReference where `tag` is none."""
-    if not _TAG.fullmatch(tag):
+    if not is_tag(tag):
         raise BadReference(
             f"{tag!r} is not a tag; one has 1 to 128 letters, digits, '_', '.' or '-', and does "
             "not start with '.' or '-'"
@@ -92,8 +97,9 @@ def parse_repository(text: str) -> Repository:
 
 
 def canonical_host(host: str) -> str:
-    """A host as references name it: Docker Hub has several names."""
-    return DOCKER_HUB if host in _HUB_ALIASES else host
+    """A host as references name it: in lower case, and Docker Hub by one of its names."""
+    lower = host.lower()
+    return DOCKER_HUB if lower in _HUB_ALIASES else lower
 
 
 def _without_transport(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The log of deletions: a line each, written before it happens, with all that undoing it takes."""
+"""The log of deletions: a line before each, with all that undoing it takes, and one after it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
-from squashproxy.digest import Digest, digest_of
+from squashproxy.digest import Digest, Hasher, parse_digest
 from squashproxy.errors import FormatError, UsageError, reason_of
 from squashproxy.oci.manifest import RawManifest
-from squashproxy.reference import Repository, parse_repository
+from squashproxy.reference import Repository, check_tag, parse_repository
 
 _FORMAT = "squashproxy audit"
+_NOT_DONE = frozenset({"left", "gone"})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What was there: a manifest and the tags that pointed to it.
 
-    `action` is `delete`, `untag` or `squash`.
+    `action` is `delete`, `untag` or `squash`. `is_done` says whether it came to that; None where
+    the process ended before it knew.
     """
 
     action: str
@@ -33,20 +36,21 @@ class Entry:
     tags: tuple[str, ...]
     why: str
     manifest: RawManifest
+    is_done: bool | None = None
 
 
 class AuditLog:
     """Appends to a file, which is on the disk before anything is deleted. For one thread."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.path = folder / name
+        self._count = 0
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = self.path.open("ab", buffering=0)
+            self.path, self._file = _open_new(folder / name)
         except OSError as error:
             raise UsageError(
-                f"{self.path} cannot be written: {reason_of(error)}; nothing is deleted without a "
-                "log, so name another folder as `state`"
+                f"{folder / name} cannot be written: {reason_of(error)}; nothing is deleted "
+                "without a log, so name another folder as `state`"
             ) from error
 
     def __enter__(self) -> Self:
@@ -55,10 +59,12 @@ class AuditLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def note(self, entry: Entry) -> None:
-        """Write what is about to go. Raises UsageError where that fails, so that it does not go."""
+    def begin(self, entry: Entry) -> int:
+        """Write what is about to go; its number. Raises UsageError where that fails."""
+        self._count += 1
         document = {
             "format": _FORMAT,
+            "number": self._count,
             "at": round(time.time(), 3),
             "action": entry.action,
             "rule": entry.rule,
@@ -69,13 +75,41 @@ class AuditLog:
             "media_type": entry.manifest.media_type,
             "manifest": base64.b64encode(entry.manifest.data).decode(),
         }
+        self._write(document)
+        self._sync()
+        return self._count
+
+    def end(self, number: int, outcome: str, tags: tuple[str, ...]) -> None:
+        """Write how it ended, and which tags it took away. Raises UsageError where that fails."""
+        self._write({"format": _FORMAT, "ended": number, "outcome": outcome, "tags": list(tags)})
+
+    def _write(self, document: dict[str, Any]) -> None:
         try:
             self._file.write(json.dumps(document).encode() + b"\n")
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _sync(self) -> None:
+        try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise UsageError(
-                f"{self.path} cannot be written: {reason_of(error)}; nothing more was deleted"
-            ) from error
+            raise self._lost(error) from error
+
+    def _lost(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"{self.path} cannot be written: {reason_of(error)}; nothing more was deleted"
+        )
+
+
+def _open_new(wanted: Path) -> tuple[Path, IO[bytes]]:
+    """A file that was not there; its name gets a number where another run took the wanted one."""
+    path = wanted
+    for number in count(2):
+        try:
+            return path, path.open("xb", buffering=0)
+        except FileExistsError:
+            path = wanted.with_stem(f"{wanted.stem}-{number}")
+    raise AssertionError("there is always a next number")
 
 
 def log_name(moment: float) -> str:
@@ -86,37 +120,89 @@ def log_name(moment: float) -> str:
 def read_log(path: Path) -> list[Entry]:
     """The entries, oldest first; a last line that was cut short is left out, as nothing went then.
 
-    Raises UsageError for what is no log.
+    Raises UsageError for what is no log, naming the line.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
-    return list(_entries(data, path))
+    entries: dict[int, Entry] = {}
+    for number, fields in enumerate(_documents(data, path), 1):
+        try:
+            _take(fields, entries)
+        except (ValueError, KeyError, TypeError, FormatError, UsageError) as error:
+            raise _no_entry(path, number) from error
+    return list(entries.values())
 
 
-def _entries(data: bytes, path: Path) -> Iterator[Entry]:
+def _documents(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
     whole, _, _ = data.rpartition(b"\n")
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            yield _entry(json.loads(line))
-        except (ValueError, KeyError, TypeError, FormatError, UsageError) as error:
-            raise UsageError(f"{path}:{number}: this is no entry of an audit log") from error
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _no_entry(path, number) from error
+        if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
+            raise _no_entry(path, number)
+        yield fields
 
 
-def _entry(fields: dict[str, Any]) -> Entry:
-    if fields["format"] != _FORMAT:
-        raise FormatError("another format")
-    raw = RawManifest(base64.b64decode(fields["manifest"], validate=True), fields["media_type"])
-    digest = Digest(fields["digest"])
-    if digest.startswith("sha256:") and digest_of(raw.data) != digest:
+def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
+    """Read a line: an entry, or how one ended."""
+    if "ended" not in fields:
+        # Logs of earlier versions have no numbers; all that they name was done.
+        number = fields.get("number", len(entries) + 1)
+        entries[_int(number)] = _entry(fields, is_done=None if "number" in fields else True)
+        return
+    entry = entries[_int(fields["ended"])]
+    is_done = _text(fields["outcome"]) not in _NOT_DONE
+    tags = _tags(fields["tags"])
+    if not set(tags) <= set(entry.tags):
+        raise FormatError("other tags")
+    entries[_int(fields["ended"])] = replace(entry, is_done=is_done, tags=tags)
+
+
+def _entry(fields: dict[str, Any], *, is_done: bool | None) -> Entry:
+    data = base64.b64decode(_text(fields["manifest"]), validate=True)
+    digest = parse_digest(_text(fields["digest"]))
+    hasher = Hasher(digest)
+    hasher.update(data)
+    if hasher.digest != digest:
         raise FormatError("another manifest")
     return Entry(
-        fields["action"],
-        fields["rule"],
-        parse_repository(fields["repository"]),
+        _text(fields["action"]),
+        _text(fields["rule"]),
+        parse_repository(_text(fields["repository"])),
         digest,
-        tuple(fields["tags"]),
-        fields["why"],
-        raw,
+        _tags(fields["tags"]),
+        _text(fields["why"]),
+        RawManifest(data, _text(fields["media_type"])),
+        is_done,
+    )
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise FormatError("no list of tags")
+    for tag in value:
+        check_tag(_text(tag))
+    return tuple(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise FormatError("no text")
+    return value
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise FormatError("no number")
+    return value
+
+
+def _no_entry(path: Path, number: int) -> UsageError:
+    return UsageError(
+        f"{path}:{number}: this is no entry of an audit log, or it was edited; take the file that "
+        "the cleanup wrote"
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from squashproxy.cleanup.applying import Applier
 from squashproxy.cleanup.gathering import Gatherer, wanted_by
+from squashproxy.cleanup.graph import Graph
 from squashproxy.cleanup.in_use import InUseLists
-from squashproxy.cleanup.keeping import decide
-from squashproxy.cleanup.planning import make_plan, removable
+from squashproxy.cleanup.keeping import dated_ahead, decide
+from squashproxy.cleanup.planning import find_heads, make_plan
 from squashproxy.cleanup.plans import RepositoryPlan, RulePlan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.config.cleanup import CleanupRule
-from squashproxy.errors import PlanRefused, RegistryError, SquashproxyError, UsageError
+from squashproxy.digest import Digest
+from squashproxy.errors import PlanRefused, SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, untold
 from squashproxy.reference import Repository
@@ -40,12 +43,12 @@ class Planner:
         patterns = [parse_repository_pattern(text) for text in rule.repositories]
         lists = InUseLists(rule.keep.in_use)
         plans: list[RepositoryPlan] = []
-        warnings: list[str] = []
+        warnings = [f"{rule.name}: {text}" for text in lists.strangers(at.host for at in patterns)]
         repositories: dict[Repository, None] = {}
         for pattern in patterns:
             try:
                 found = find_repositories(self.client, [pattern])
-            except RegistryError as error:
+            except SquashproxyError as error:
                 plans.append(RepositoryPlan(str(pattern), {}, problem=str(error)))
                 continue
             repositories.update(dict.fromkeys(found.repositories))
@@ -60,36 +63,61 @@ class Planner:
             rule.action.value,
             round(now, 3),
             tuple(plans),
-            (*warnings, *_vain_patterns(rule, plans)),
+            (*warnings, *chain(*(each.warnings for each in plans)), *_vain_patterns(rule, plans)),
         )
-        return replace(plan, refusal=_refusal(plan, rule))
+        return replace(plan, refusal=refusal_of(plan, rule))
 
-    def plan_again(self, repository: Repository, rule: CleanupRule) -> RepositoryPlan:
+    def plan_again(
+        self,
+        repository: Repository,
+        rule: CleanupRule,
+        orphans: frozenset[Digest] = frozenset(),
+    ) -> RepositoryPlan:
         """The plan of one repository as it is now.
+
+        `orphans` go, too, if they are known to have lost their tag or their index, and nothing that
+        stays needs them: a run that broke off may have left them.
 
         Raises UsageError for lists of images in use that cannot be read.
         """
-        return self._of_repository(repository, rule, InUseLists(rule.keep.in_use), self.now())
+        lists = InUseLists(rule.keep.in_use)
+        return self._of_repository(repository, rule, lists, self.now(), orphans)
 
     def _of_repository(
-        self, repository: Repository, rule: CleanupRule, lists: InUseLists, now: float
+        self,
+        repository: Repository,
+        rule: CleanupRule,
+        lists: InUseLists,
+        now: float,
+        orphans: frozenset[Digest] = frozenset(),
     ) -> RepositoryPlan:
         in_use = lists.of(repository)
         try:
-            graph = self.gatherer.graph(repository, wanted_by(rule.keep), now)
+            graph = self.gatherer.graph(repository, wanted_by(rule.keep), now, in_use)
             decision = decide(graph, rule, in_use, now)
-            touched = removable(graph, decision, rule, now)
-            touched |= {graph.tags[tag] for tag in decision.candidates}
+            heads = find_heads(graph, decision, rule, now) | (orphans & graph.untagged.keys())
+            touched = heads | {graph.tags[tag] for tag in decision.candidates}
             graph = self.gatherer.with_referrers(graph, graph.below(touched))
-        except UsageError:
-            raise
         except SquashproxyError as error:
             return RepositoryPlan(str(repository), {}, problem=str(error))
-        return make_plan(graph, decision, rule, in_use, now)
+        plan = make_plan(graph, decision, rule, in_use, heads)
+        return replace(plan, warnings=_warnings(graph, now))
 
 
-def apply_saved(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
-    """Apply the plan of a rule, one repository after another.
+def _warnings(graph: Graph, now: float) -> tuple[str, ...]:
+    ahead = dated_ahead(graph, now)
+    if not ahead:
+        return ()
+    more = f" and {len(ahead) - 1:,} more" if len(ahead) > 1 else ""
+    sentence = (
+        f"{graph.repository}:{ahead[0]}{more}: the date lies in the future, so it counts as "
+        "unknown; set the clock of the machine that builds it"
+    )
+    return (sentence,)
+
+
+def apply_exactly(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
+    """Apply a plan that was just made, one repository after another.
 
     Raises PlanRefused where the plan is refused as a whole.
     """
@@ -98,33 +126,8 @@ def apply_saved(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[
     return [applier.apply(plan.rule, each, options).result for each in plan.repositories]
 
 
-def check_saved(plan: RulePlan, rules: Sequence[CleanupRule]) -> CleanupRule:
-    """The rule that a saved plan was made by. Raises UsageError where it does not fit any more."""
-    for rule in rules:
-        if rule.name == plan.rule:
-            break
-    else:
-        there = ", ".join(rule.name for rule in rules) or "none"
-        raise UsageError(f"the plan is of the rule {plan.rule}, but the file has {there}")
-    if rule.action.value != plan.action:
-        raise UsageError(
-            f"the plan of {plan.rule} says {plan.action}, but the rule says {rule.action.value} "
-            "now; plan again"
-        )
-    patterns = [parse_repository_pattern(text) for text in rule.repositories]
-    for each in plan.repositories:
-        host, _, path = each.repository.partition("/")
-        if not any(at.host == host and at.path.matches(path) for at in patterns):
-            raise UsageError(
-                f"the plan is about {each.repository}, which {rule.name} is not about; plan again"
-            )
-    refusal = _refusal(plan, rule)
-    if refusal is not None:
-        raise PlanRefused(refusal)
-    return rule
-
-
-def _refusal(plan: RulePlan, rule: CleanupRule) -> str | None:
+def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:
+    """Why a plan may not be applied, None where it may."""
     if rule.max_deletions is None or plan.deletions <= rule.max_deletions:
         return None
     return (

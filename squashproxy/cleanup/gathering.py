@@ -5,23 +5,25 @@ Any error stops it, since what is not known may be needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from squashproxy.cleanup.graph import Graph, Node, node_of
 from squashproxy.cleanup.harbor import harbor_dates
+from squashproxy.cleanup.keeping import NOTHING_IN_USE, InUse
 from squashproxy.config.cleanup import Keep
 from squashproxy.digest import Digest
-from squashproxy.errors import NotFound, UsageError
+from squashproxy.errors import FormatError, NotFound, UsageError
 from squashproxy.progress import Tally, untold
-from squashproxy.reference import Repository
+from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.tags import TagList
+from squashproxy.selection.patterns import Pattern
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.tags import TagMemory
 from squashproxy.survey.dates import created_at
-from squashproxy.survey.tags import resolve_tags, side_by_side
+from squashproxy.survey.tags import check_listed, resolve_tags, side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,22 @@ class Wanted:
     created: bool
     pushed: bool
     pulled: bool
+    names: frozenset[str] = frozenset()
+    """Tags that are asked for by name, so that a list is caught that lacks them."""
 
 
 def wanted_by(keep: Keep) -> Wanted:
     """What a rule asks for."""
     return Wanted(
+        names=frozenset(each.text for each in keep.tags if _is_tag(each)),
         created=keep.newest is not None or keep.younger_than is not None,
         pushed=keep.pushed_within is not None,
         pulled=keep.pulled_within is not None,
     )
+
+
+def _is_tag(pattern: Pattern) -> bool:
+    return not pattern.is_wild and is_tag(pattern.text)
 
 
 class Gatherer:
@@ -58,19 +67,30 @@ class Gatherer:
         self._tags = tags
 
     def tags(self, repository: Repository) -> tuple[TagList, dict[str, Digest]]:
-        """The list of tags, and what each points to. Raises RegistryError."""
+        """The list of tags, and what each points to. Raises RegistryError and FormatError."""
         remote = self._client.repository(repository)
         listed = remote.list_tags()
+        for tag in listed.tags:
+            check_listed(tag, repository)
         before = self._tags.tags(repository)
         return listed, resolve_tags(remote, listed.tags, self._manifests, before, self._tally)
 
-    def graph(self, repository: Repository, wanted: Wanted, now: float) -> Graph:
+    def graph(
+        self,
+        repository: Repository,
+        wanted: Wanted,
+        now: float,
+        in_use: InUse = NOTHING_IN_USE,
+    ) -> Graph:
         """The graph, but for referrers that only the registry's API knows.
 
-        What has lost its tag is remembered from run to run. Raises RegistryError and FormatError.
+        What has lost its tag is remembered from run to run. Raises RegistryError and FormatError,
+        also where a tag is there that is not listed, or an image in use is not there.
         """
         remote = self._client.repository(repository)
         listed, tags = self.tags(repository)
+        self._check_whole(remote, listed, sorted(wanted.names | in_use.tags.keys()))
+        self._check_in_use(remote, in_use)
         self._tags.note(repository, tags, now)
         pushed = {
             each.digest: each.uploaded for each in listed.manifests if each.uploaded is not None
@@ -82,27 +102,55 @@ class Gatherer:
             if not each.tags:
                 self._tags.note_untagged(repository, each.digest, each.uploaded or now)
         untagged = self._still_there(remote)
-        nodes = self._nodes(remote, [*tags.values(), *untagged])
-        graph = Graph(repository, tags, nodes, untagged, {}, pushed, pulled)
+        nodes = self._nodes(remote, [*tags.values(), *untagged, *in_use.digests])
+        names = frozenset(listed.tags)
+        graph = Graph(repository, tags, nodes, untagged, {}, pushed, pulled, names)
         if not wanted.created:
             return graph
         return replace(graph, created=self._created(remote, graph))
 
     def with_referrers(self, graph: Graph, digests: Iterable[Digest]) -> Graph:
-        """The same, with all that the registry says refers to these manifests, and to that."""
+        """The same, with all that the registry says refers to these manifests, and to that.
+
+        Each is asked for, also where the registry has no list for the first: what some registries
+        answer to one digest, they do not answer to another.
+        """
         remote = self._client.repository(graph.repository)
         waiting = sorted(set(digests) & graph.nodes.keys())
-        asked: set[Digest] = set()
-        if waiting and remote.list_referrers(waiting[0]) is None:
-            return graph
+        asked: dict[Digest, bool] = {}
         while waiting:
-            asked.update(waiting)
             label = f"{graph.repository.path}: referrers"
             lists = side_by_side(remote.list_referrers, waiting, tally=self._tally, label=label)
+            asked |= {digest: each is not None for digest, each in zip(waiting, lists, strict=True)}
             found = {each.digest for listed in lists for each in listed or ()}
             graph = graph.with_nodes(self._nodes(remote, found).values())
-            waiting = sorted(found - asked)
-        return graph
+            waiting = sorted(found - asked.keys())
+        if not any(asked.values()):
+            return graph
+        unclear = frozenset(digest for digest, is_listed in asked.items() if not is_listed)
+        return replace(graph, unclear=unclear)
+
+    def _check_whole(self, remote: RemoteRepository, listed: TagList, names: Sequence[str]) -> None:
+        """Raise FormatError where a tag is there that the list lacks: it may lack others, too."""
+        unlisted = [name for name in names if name not in set(listed.tags)]
+        for name, found in zip(unlisted, side_by_side(remote.find_manifest, unlisted), strict=True):
+            if found is not None:
+                raise FormatError(
+                    f"{remote.name.host} does not list the tag {name} of {remote.name.path}, "
+                    "although it is there, so its list is not whole; nothing can be planned by it"
+                )
+
+    def _check_in_use(self, remote: RemoteRepository, in_use: InUse) -> None:
+        """Raise NotFound where an image in use is not there: what it needs is not known then."""
+        digests = list(in_use.digests)
+        for digest, found in zip(digests, side_by_side(remote.find_manifest, digests), strict=True):
+            if found is None:
+                raise NotFound(
+                    f"{in_use.digests[digest]} says that {digest} of {remote.name} is in use, but "
+                    "it is not there, so nobody knows what it needs; take it out of that list, or "
+                    "push it again",
+                    status=404,
+                )
 
     def _nodes(self, remote: RemoteRepository, roots: Iterable[Digest]) -> dict[Digest, Node]:
         """The manifests and all that they hold; what an index names and is absent is left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from squashproxy.digest import Digest, parse_digest
@@ -12,6 +12,12 @@ from squashproxy.errors import FormatError
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import SOURCE
 from squashproxy.reference import Repository
+
+SIGNATURE_SUFFIXES = ("", ".sig", ".att", ".sbom")
+"""Ends of tags `sha256-HEX...` that belong to a manifest.
+
+The referrers tag schema of the distribution specification has no end, cosign has the others.
+"""
 
 _COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 
@@ -40,6 +46,8 @@ class Graph:
 
     `untagged` are manifests without a tag, and since when that is known; `created` is when images
     were made, None where they do not say; `pushed` and `pulled` hold what the registry tells.
+    `names` are all listed tags, also those that point to nothing. `unclear` are manifests of which
+    the registry does not say what refers to them, although it can.
     """
 
     repository: Repository
@@ -49,6 +57,8 @@ class Graph:
     created: Mapping[Digest, float | None] = field(default_factory=dict)
     pushed: Mapping[Digest, float] = field(default_factory=dict)
     pulled: Mapping[Digest, float] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    unclear: frozenset[Digest] = frozenset()
 
     @property
     def companions(self) -> dict[str, Digest]:
@@ -101,6 +111,30 @@ def subject_of_tag(tag: str) -> Digest | None:
     """What a tag such as `sha256-HEX` or `sha256-HEX.sig` belongs to, None for other tags."""
     match = _COMPANION.fullmatch(tag)
     return None if match is None else Digest(f"sha256:{match[1]}")
+
+
+def in_order(
+    digests: Iterable[Digest], before: Callable[[Digest], Iterable[Digest]]
+) -> list[Digest]:
+    """The digests, each behind those among them that `before` names for it.
+
+    Where these go in a circle, as names of tags can make them, it is cut somewhere.
+    """
+    wanted = dict.fromkeys(digests)
+    placed: dict[Digest, None] = {}
+    begun: set[Digest] = set()
+    waiting = list(reversed(wanted))
+    while waiting:
+        digest = waiting[-1]
+        first = [each for each in before(digest) if each in wanted and each not in begun]
+        if digest not in begun and first:
+            begun.add(digest)
+            waiting += first
+            continue
+        begun.add(digest)
+        placed[digest] = None
+        waiting.pop()
+    return list(placed)
 
 
 def node_of(digest: Digest, raw: RawManifest, where: str) -> Node:

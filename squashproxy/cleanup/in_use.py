@@ -2,48 +2,91 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from squashproxy.cleanup.keeping import InUse
 from squashproxy.digest import Digest
 from squashproxy.errors import BadReference, UsageError, reason_of
-from squashproxy.reference import Reference, Repository, parse_reference
+from squashproxy.reference import Reference, Repository, canonical_host, parse_reference
+from squashproxy.registry.hosts import is_loopback
 
 _KEYS = frozenset({"image", "imageID"})
 _PREFIXES = ("docker-pullable://", "docker://")
 _MOST_BYTES = 1 << 30
+_MOST_SHOWN = 3
+_DEFAULT_PORTS = ("80", "443")
 
 
 class InUseLists:
-    """What the files name, by repository. Raises UsageError for what cannot be read or is empty.
+    """Images that files name, by repository.
 
-    A list that names nothing would protect nothing, which nobody means.
+    One host may be written in several ways: `LOCALHOST`, or with the port 443 that is meant anyway.
+    What looks like the same host counts as the same, since too much protected does no harm.
+
+    Raises UsageError for a file that cannot be read, or is empty: it would protect nothing, which
+    nobody means.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._tags: dict[Repository, dict[str, str]] = {}
         self._digests: dict[Repository, dict[Digest, str]] = {}
+        self._named: dict[str, list[Reference]] = {}
         for file in files:
             self._read(file)
 
     def of(self, repository: Repository) -> InUse:
         """What of a repository is in use."""
-        return InUse(self._tags.get(repository, {}), self._digests.get(repository, {}))
+        place = _plain(repository)
+        return InUse(self._tags.get(place, {}), self._digests.get(place, {}))
+
+    def strangers(self, hosts: Iterable[str]) -> Iterator[str]:
+        """A sentence for each file that names images on other hosts: they protect nothing here."""
+        known = {plain_host(host) for host in hosts}
+        for file, named in self._named.items():
+            others = [each for each in named if plain_host(each.repository.host) not in known]
+            if others:
+                shown = ", ".join(map(str, others[:_MOST_SHOWN]))
+                more = "" if len(others) <= _MOST_SHOWN else f" and {len(others) - _MOST_SHOWN:,}"
+                yield (
+                    f"{file} names images that are on none of the rule's hosts, so they protect "
+                    f"nothing there: {shown}{more}{' more' if more else ''}"
+                )
 
     def _read(self, file: Path) -> None:
-        count = 0
+        named = self._named.setdefault(file.name, [])
         for reference in _references(file):
-            count += 1
-            repository = reference.repository
+            named.append(reference)
+            place = _plain(reference.repository)
             if reference.tag is not None:
-                self._tags.setdefault(repository, {})[reference.tag] = file.name
+                self._tags.setdefault(place, {})[reference.tag] = file.name
             if reference.digest is not None:
-                self._digests.setdefault(repository, {})[reference.digest] = file.name
-        if not count:
+                self._digests.setdefault(place, {})[reference.digest] = file.name
+        if not named:
             raise UsageError(f"{file} names no image, so it would protect none; write it again")
+
+
+def plain_host(host: str) -> str:
+    """One spelling for all that most likely mean the same host; never sent anywhere."""
+    name, colon, port = host.lower().rpartition(":")
+    if not colon or port.endswith("]"):
+        name, port = host.lower(), ""
+    address = name.strip("[]")
+    if is_loopback(address):
+        name = "localhost"
+    elif ":" in address:
+        try:
+            name = str(ipaddress.ip_address(address))
+        except ValueError:
+            name = address
+    return canonical_host(name) if port in ("", *_DEFAULT_PORTS) else f"{name}:{port}"
+
+
+def _plain(repository: Repository) -> Repository:
+    return Repository(plain_host(repository.host), repository.path)
 
 
 def _references(file: Path) -> Iterator[Reference]:

@@ -11,6 +11,8 @@ from squashproxy.config.cleanup import Candidates, CleanupRule, Keep
 from squashproxy.digest import Digest
 from squashproxy.selection.patterns import matches_any
 
+_DAY = 86400.0
+
 
 @dataclass(frozen=True, slots=True)
 class InUse:
@@ -18,6 +20,9 @@ class InUse:
 
     tags: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[Digest, str] = field(default_factory=dict)
+
+
+NOTHING_IN_USE = InUse()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class _Reasons:
         self._rule = rule
         self._in_use = in_use
         self._now = now
-        self._newest = _newest(graph, rule.tags, rule.keep)
+        self._newest = _newest(graph, rule.tags, rule.keep, now)
 
     def of(self, tag: str) -> Iterator[str]:
         """Why a tag stays, the simplest reason first."""
@@ -74,7 +79,7 @@ class _Reasons:
     def _ages(self, digest: Digest) -> Iterator[str]:
         keep, graph = self._rule.keep, self._graph
         looks: tuple[tuple[str, float | None, Callable[[Digest], float | None]], ...] = (
-            ("made", keep.younger_than, graph.created.get),
+            ("made", keep.younger_than, lambda each: made_at(graph, each, self._now)),
             ("pushed", keep.pushed_within, graph.pushed.get),
             ("pulled", keep.pulled_within, graph.pulled.get),
         )
@@ -88,12 +93,25 @@ class _Reasons:
                 yield f"it was {word} within {within:g} s"
 
 
+def made_at(graph: Graph, digest: Digest, now: float) -> float | None:
+    """When an image was made, None where nobody knows: a day from now is a wrong clock's date."""
+    moment = graph.created.get(digest)
+    return None if moment is None or moment > now + _DAY else moment
+
+
+def dated_ahead(graph: Graph, now: float) -> list[str]:
+    """The tags whose images have a date in the future."""
+    return sorted(
+        tag for tag, digest in graph.tags.items() if (graph.created.get(digest) or 0) > now + _DAY
+    )
+
+
 def is_about(candidates: Candidates, tag: str) -> bool:
     """Whether a rule is about a tag at all."""
     return matches_any(candidates.include, tag) and not matches_any(candidates.exclude, tag)
 
 
-def _newest(graph: Graph, candidates: Candidates, keep: Keep) -> dict[str, str]:
+def _newest(graph: Graph, candidates: Candidates, keep: Keep, now: float) -> dict[str, str]:
     """The newest tags of each group; those without a date stay besides them."""
     if keep.newest is None:
         return {}
@@ -103,7 +121,7 @@ def _newest(graph: Graph, candidates: Candidates, keep: Keep) -> dict[str, str]:
     for tag, digest in graph.tags.items():
         if tag in companions or not is_about(candidates, tag):
             continue
-        moment = graph.created.get(digest)
+        moment = made_at(graph, digest, now)
         if moment is None:
             found[tag] = "nobody knows when it was made"
             continue

@@ -1,24 +1,34 @@
-"""A plan as a file, to be read by people, kept, and applied."""
+"""A plan as a file, to be read by people, kept, and applied.
+
+It carries a checksum of itself, so that a slip of an editor is found. Whoever means harm can make
+a right one. So each name is checked, and a plan takes nothing away that its rule would not.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from squashproxy.cleanup.plans import CleanupPlan
-from squashproxy.errors import UsageError, reason_of
+from squashproxy.cleanup.plans import CleanupPlan, RepositoryPlan
+from squashproxy.digest import digest_of, parse_digest
+from squashproxy.errors import FormatError, UsageError, reason_of
+from squashproxy.reference import check_tag, parse_repository
 
 _FORMAT = "squashproxy cleanup plan"
-_VERSION = 1
+_VERSION = 2
 
 
 def plan_document(plan: CleanupPlan) -> dict[str, Any]:
     """The plan as JSON has it."""
-    return {"format": _FORMAT, "version": _VERSION, **asdict(plan)}
+    document = {"format": _FORMAT, "version": _VERSION, **asdict(plan)}
+    return {**document, "checksum": _checksum(document)}
 
 
 def write_plan(plan: CleanupPlan, path: Path) -> None:
@@ -32,19 +42,69 @@ def write_plan(plan: CleanupPlan, path: Path) -> None:
 
 
 def read_plan(path: Path) -> CleanupPlan:
-    """Read a plan. Raises UsageError where it is none, or was made by another version."""
+    """Read a plan. Raises UsageError where it is none, was edited, or is of another version."""
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no plan: it is not valid JSON; write one anew") from error
-    if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise UsageError(f"{path} is no plan; `squashproxy cleanup --plan {path}` writes one")
-    if document.pop("version", None) != _VERSION:
+    if document.get("version") != _VERSION:
         raise UsageError(f"{path} is of another version of squashproxy; write it anew")
+    checksum = document.pop("checksum", None)
+    if checksum != _checksum(document):
+        raise UsageError(
+            f"{path} was edited, or is not whole: its checksum is wrong; change the rule instead, "
+            "and write the plan anew"
+        )
+    del document["format"], document["version"]
+    return _plan(document, path)
+
+
+def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
     try:
-        return TypeAdapter(CleanupPlan).validate_python(document)
+        plan = TypeAdapter(CleanupPlan).validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise UsageError(f"{path} is no plan: {where} is wrong; write it anew") from error
+    try:
+        _check_names(plan)
+    except (UsageError, FormatError) as error:
+        raise UsageError(f"{path} is no plan: {error}; write it anew") from error
+    return plan
+
+
+def _check_names(plan: CleanupPlan) -> None:
+    """Raise UsageError or FormatError for names that would lead somewhere else in a URL."""
+    for rule in plan.rules:
+        if not math.isfinite(rule.made):
+            raise UsageError("`made` is no date")
+        for each in rule.repositories:
+            if each.problem is None:
+                parse_repository(each.repository)
+            for tag in _tags(each):
+                check_tag(tag)
+            for digest in _digests(each):
+                parse_digest(digest)
+
+
+def _tags(plan: RepositoryPlan) -> Iterator[str]:
+    yield from plan.tags
+    yield from (each.tag for each in (*plan.kept, *plan.left))
+    yield from (each.tag for each in plan.untag)
+    yield from chain(*(each.tags for each in plan.remove), *(each.tags for each in plan.squash))
+
+
+def _digests(plan: RepositoryPlan) -> Iterator[str]:
+    yield from plan.tags.values()
+    yield from (each.digest for each in (*plan.kept, *plan.left))
+    yield from (each.digest for each in plan.untag)
+    yield from (each.digest for each in plan.remove)
+    yield from (each.digest for each in plan.squash)
+
+
+def _checksum(document: dict[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return digest_of(text.encode())

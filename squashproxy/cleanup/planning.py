@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from squashproxy.cleanup.graph import Graph, Node
+from squashproxy.cleanup.graph import Graph, Node, in_order
 from squashproxy.cleanup.keeping import Decision, InUse
 from squashproxy.cleanup.plans import KeptTag, Removal, RepositoryPlan, Squash, Untag
 from squashproxy.config.cleanup import Action, CleanupRule
@@ -14,29 +14,30 @@ from squashproxy.pipeline.options import BaseChoice, BaseKind
 _EXPIRED = "it has had no tag for longer than the rule allows"
 
 
-def removable(graph: Graph, decision: Decision, rule: CleanupRule, now: float) -> set[Digest]:
-    """The manifests that no reason keeps at first sight, and what hangs on them.
-
-    What refers to these has to be known before a plan is made.
-    """
-    return graph.below(_heads(graph, decision, rule, now))
-
-
 def make_plan(
-    graph: Graph, decision: Decision, rule: CleanupRule, in_use: InUse, now: float
+    graph: Graph, decision: Decision, rule: CleanupRule, in_use: InUse, heads: Collection[Digest]
 ) -> RepositoryPlan:
-    """The plan for one repository: what is needed by anything that stays, stays."""
-    return _Planner(graph, decision, rule, in_use, now).plan()
+    """The plan for one repository: what is needed by anything that stays, stays.
+
+    `heads` are the manifests that no reason keeps by themselves (see `find_heads`); of all that
+    hangs on them, what refers to it has to be in the graph.
+    """
+    return _Planner(graph, decision, rule, in_use, heads).plan()
 
 
 class _Planner:
     def __init__(
-        self, graph: Graph, decision: Decision, rule: CleanupRule, in_use: InUse, now: float
+        self,
+        graph: Graph,
+        decision: Decision,
+        rule: CleanupRule,
+        in_use: InUse,
+        heads: Collection[Digest],
     ) -> None:
         self._graph = graph
         self._decision = decision
         self._rule = rule
-        self._heads = _heads(graph, decision, rule, now)
+        self._heads = set(heads) & graph.nodes.keys()
         below = graph.below(self._heads)
         self._needed = self._find_needed(below, in_use)
         self._going = below - self._needed
@@ -73,6 +74,8 @@ class _Planner:
         roots = {graph.tags[tag] for tag in self._decision.kept}
         roots |= graph.untagged.keys() - self._heads
         roots |= in_use.digests.keys()
+        roots |= {graph.tags[tag] for tag in in_use.tags if tag in graph.tags}
+        roots |= graph.unclear
         roots |= graph.nodes.keys() - below
         if self._squashing:
             roots |= {graph.tags[tag] for tag in self._decision.candidates}
@@ -136,8 +139,10 @@ class _Planner:
         return found
 
 
-def _heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) -> set[Digest]:
-    """What no tag keeps: images of candidates, where they are deleted, and what has expired."""
+def find_heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) -> set[Digest]:
+    """What no reason keeps by itself: images of candidates, where these are deleted, and what has
+    had no tag for long enough.
+    """
     kept = {graph.tags[tag] for tag in decision.kept}
     heads: set[Digest] = set()
     if rule.action is Action.DELETE:
@@ -160,6 +165,8 @@ def _why_not(
     images = [node, *(graph.nodes[child] for child in node.children if child in graph.nodes)]
     if any(image.digest in referrers for image in images):
         return "it is signed or attested, and squashing would leave that behind"
+    if any(image.digest in graph.unclear for image in images):
+        return "its registry does not say whether it is signed"
     if node.kind not in ("image", "index"):
         return f"it is no image but {node.kind}"
     if any(image.kind not in ("image", "index") for image in images):
@@ -182,16 +189,6 @@ def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
 
     Where it is left in the end, since somebody pushed, all of that is still there to be left too.
     """
-    found: dict[Digest, Node] = {}
-
-    def add(digest: Digest, above: frozenset[Digest]) -> None:
-        node = graph.nodes.get(digest)
-        if node is None or digest not in going or digest in found or digest in above:
-            return
-        for parent in parents.get(digest, ()):
-            add(parent, above | {digest})
-        found[digest] = node
-
     parents: dict[Digest, list[Digest]] = {}
     referrers = graph.referrers()
     for digest in sorted(going):
@@ -199,9 +196,8 @@ def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
         held = () if node is None else node.children
         for below in (*held, *sorted(referrers.get(digest, ()))):
             parents.setdefault(below, []).append(digest)
-    for digest in sorted(going):
-        add(digest, frozenset())
-    return list(found.values())
+    order = in_order(sorted(going & graph.nodes.keys()), lambda each: parents.get(each, ()))
+    return [graph.nodes[digest] for digest in order]
 
 
 def _sizes(nodes: Iterable[Node]) -> dict[Digest, int]:

@@ -37,6 +37,11 @@ class Removal:
     tags: tuple[str, ...]
     why: str
 
+    @property
+    def deletions(self) -> int:
+        """All tags that go with it, or the manifest alone."""
+        return max(1, len(self.tags))
+
 
 @dataclass(frozen=True, slots=True)
 class Squash:
@@ -67,12 +72,19 @@ class RepositoryPlan:
     manifests: int = 0
     bytes: int = 0
     freed_bytes: int = 0
+    warnings: tuple[str, ...] = ()
     problem: str | None = None
 
     @property
     def deletions(self) -> int:
-        """What counts against `max_deletions`: manifests and tags that go, images replaced."""
-        return len(self.untag) + len(self.remove) + len(self.squash)
+        """What counts against `max_deletions`: tags that go or are replaced, and manifests that
+        go without one.
+        """
+        return (
+            len(self.untag)
+            + sum(each.deletions for each in self.remove)
+            + sum(len(each.tags) for each in self.squash)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was to be done: `deleted`, `untagged`, `squashed`, `gone` or `left`, and why.
+    """One thing that was done: `deleted`, `untagged`, `squashed`, `gone`, `left` or `restored`.
 
-    `gone` was away before, as after a run that broke off; `left` is still there.
+    `gone` was away before, as after a run that broke off; `left` is still there; `restored` was put
+    back, since somebody began to need it in the moment in which it was deleted.
     """
 
     action: str
@@ -36,8 +37,12 @@ class RepositoryResult:
 
     @property
     def changes(self) -> int:
-        """How many steps changed something: what counts against `max_deletions`."""
-        return sum(self.count(outcome) for outcome in ("deleted", "untagged", "squashed"))
+        """Tags that went or were replaced, and manifests that went without one.
+
+        They count against `max_deletions`.
+        """
+        changed = ("deleted", "untagged", "squashed")
+        return sum(max(1, len(step.tags)) for step in self.steps if step.outcome in changed)
 
     def count(self, outcome: str) -> int:
         """How many steps ended so."""
@@ -58,6 +63,11 @@ class CleanupResult:
     def attempts(self) -> int:
         """What `failures` are among."""
         return len(self.repositories)
+
+    @property
+    def has_changed_anything(self) -> bool:
+        """Whether any repository is not as it was."""
+        return any(each.changes for each in self.repositories)
 
     @property
     def failures(self) -> int:

@@ -9,7 +9,7 @@ from squashproxy.cleanup.audit import Entry
 from squashproxy.cleanup.origin import is_made_from
 from squashproxy.cleanup.results import Step
 from squashproxy.digest import Digest
-from squashproxy.errors import RegistryError
+from squashproxy.errors import RegistryError, SquashproxyError
 from squashproxy.registry.client import RegistryClient
 
 
@@ -22,16 +22,20 @@ class UndoResult:
 
 
 def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
-    """Put manifests back, what they hold first, then their tags where nobody took these since."""
+    """Put manifests back, what they hold first, then their tags where nobody took these since.
+
+    What was logged and then not done needs nothing. An entry that fails stops no other.
+    """
     steps: list[Step] = []
     failures = 0
     for entry in reversed(entries):
+        if entry.is_done is False:
+            continue
         try:
             steps += _put_back(client, entry)
-        except RegistryError as error:
+        except SquashproxyError as error:
             failures += 1
-            reason = _reason(error)
-            steps.append(Step("undo", entry.digest, entry.tags, "failed", reason))
+            steps.append(Step("undo", entry.digest, entry.tags, "failed", _reason(error)))
     return UndoResult(tuple(steps), failures)
 
 
@@ -57,7 +61,7 @@ def _is_ours(client: RegistryClient, entry: Entry, digest: Digest) -> bool:
     return entry.action == "squash" and is_made_from(client, entry.repository, digest, entry.digest)
 
 
-def _reason(error: RegistryError) -> str:
-    if error.status in (400, 404):
+def _reason(error: SquashproxyError) -> str:
+    if isinstance(error, RegistryError) and error.status in (400, 404):
         return f"{error}; its blobs are gone, most likely to the registry's garbage collection"
     return str(error)

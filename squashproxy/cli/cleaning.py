@@ -10,13 +10,15 @@ from pathlib import Path
 
 from squashproxy.cleanup.applying import Applier, untouched
 from squashproxy.cleanup.audit import read_log
-from squashproxy.cleanup.cleaning import Planner, apply_saved, check_saved
+from squashproxy.cleanup.cleaning import Planner
 from squashproxy.cleanup.fresh import FreshApplier
 from squashproxy.cleanup.plan_file import read_plan, write_plan
 from squashproxy.cleanup.plans import CleanupPlan, RulePlan
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult
+from squashproxy.cleanup.saved import SavedApplier, check_saved
 from squashproxy.cleanup.undoing import undo
 from squashproxy.cli.options import CommonOptions
+from squashproxy.cli.places import check_places
 from squashproxy.cli.promoting import check_failures
 from squashproxy.cli.reports import write_report
 from squashproxy.cli.rules import Workshop, chosen_rules, open_workshop
@@ -26,6 +28,8 @@ from squashproxy.errors import PlanRefused
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.report.cleaning import show_cleanup, show_plan, show_undo
 from squashproxy.state.locks import held
+
+_Apply = Callable[[RulePlan, CleanupRule, Applier, CopyOptions, Workshop], list[RepositoryResult]]
 
 
 def run_plan(common: CommonOptions, path: Path, name: str | None, file: Path | None) -> None:
@@ -49,18 +53,19 @@ def run_apply(common: CommonOptions, path: Path, name: str | None, file: Path | 
         else:
             with _held(shop, rules):
                 plan = _saved(file, rules, name)
-                result = _apply(shop, plan, rules, started, _exactly)
+                result = _apply(shop, plan, rules, started, _apply_saved)
     write_report(common, result, show_cleanup)
-    check_failures(result.failures, result.attempts)
+    check_failures(result.failures, result.attempts, is_anything_done=result.has_changed_anything)
 
 
 def run_undo(common: CommonOptions, path: Path, log: Path) -> None:
     """Put back what a log says."""
     entries = read_log(log)
     with open_workshop(path, common) as shop:
+        check_places(entries, shop.configuration, log)
         result = undo(shop.client, entries)
     write_report(common, result, show_undo)
-    check_failures(result.failures, len(entries))
+    check_failures(result.failures, len(result.steps))
 
 
 def make_plans(shop: Workshop, rules: list[CleanupRule]) -> CleanupPlan:
@@ -78,24 +83,24 @@ def clean_up(shop: Workshop, rules: list[CleanupRule], started: float) -> Cleanu
 
     Raises RuleBusy where another process runs one of them.
     """
-
-    def apply(
-        plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions
-    ) -> list[RepositoryResult]:
-        return FreshApplier(applier, _planner(shop), options).apply(plan, rule)
-
     with _held(shop, rules):
-        return _apply(shop, make_plans(shop, rules), rules, started, apply)
+        return _apply(shop, make_plans(shop, rules), rules, started, _apply_fresh)
 
 
 def _held(shop: Workshop, rules: list[CleanupRule]) -> AbstractContextManager[None]:
     return held(shop.folder, "cleanup", [rule.name for rule in rules])
 
 
-def _exactly(
-    plan: RulePlan, _rule: CleanupRule, applier: Applier, options: CopyOptions
+def _apply_saved(
+    plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions, shop: Workshop
 ) -> list[RepositoryResult]:
-    return apply_saved(plan, applier, options)
+    return SavedApplier(applier, _planner(shop), options).apply(plan, rule)
+
+
+def _apply_fresh(
+    plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions, shop: Workshop
+) -> list[RepositoryResult]:
+    return FreshApplier(applier, _planner(shop), options).apply(plan, rule)
 
 
 def _planner(shop: Workshop) -> Planner:
@@ -107,7 +112,7 @@ def _apply(
     plan: CleanupPlan,
     rules: list[CleanupRule],
     started: float,
-    apply: Callable[[RulePlan, CleanupRule, Applier, CopyOptions], list[RepositoryResult]],
+    apply: _Apply,
 ) -> CleanupResult:
     """Apply what the rules' bounds allow; nothing of any rule where one is refused."""
     _check_bounds(plan)
@@ -121,7 +126,7 @@ def _apply(
             for each in plan.rules:
                 rule = by_name[each.rule]
                 options = replace(shop.options, base=rule.base, compression=rule.compression)
-                results += apply(each, rule, applier, options)
+                results += apply(each, rule, applier, options, shop)
     else:
         results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]
     warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)
@@ -139,7 +144,7 @@ def _saved(file: Path, rules: list[CleanupRule], name: str | None) -> CleanupPla
     plan = read_plan(file)
     chosen = [each for each in plan.rules if name is None or each.rule == name]
     for each in chosen:
-        check_saved(each, rules)
+        check_saved(each, rules, time.time())
     return CleanupPlan(tuple(chosen))
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from squashproxy.cleanup.cleaning import apply_saved
+from squashproxy.cleanup.cleaning import apply_exactly
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cli.brake import BrakedObserver
 from squashproxy.cli.options import CommonOptions
@@ -92,11 +92,14 @@ def _planner(shop: Workshop) -> Planner:
     return Planner(shop.client, shop.manifests, shop.options, time.time, shop.observer.tally)
 
 
-def check_failures(failures: int, count: int) -> None:
-    """Raise what gives the exit code: 3 where some of many failed, 1 where all did."""
+def check_failures(failures: int, count: int, *, is_anything_done: bool = False) -> None:
+    """Raise what gives the exit code: 3 where some of many failed, 1 where all did.
+
+    What failed may have been begun; then `is_anything_done`, and it is 3, too.
+    """
     if not failures:
         return
-    if failures >= count:
+    if failures >= count and not is_anything_done:
         raise AllFailed("nothing of it could be done; the report says why")
     raise PartlyFailed(f"{failures} of {count} failed; the report says why")
 
@@ -130,11 +133,11 @@ def _promote(shop: Workshop, found: RuleSteps) -> list[ImageResult]:
 
 def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
     """Delete what the source lost, if the rule says so."""
-    plan = plan_mirroring(found, shop.gatherer, shop.promotions, time.time)
+    plan = plan_mirroring(found, shop.client, shop.gatherer, shop.promotions, time.time)
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
     with open_applier(shop, plan.deletions) as applier:
-        results = apply_saved(plan, applier, shop.options)
+        results = apply_exactly(plan, applier, shop.options)
         for result in results:
             for step in result.steps:
                 if step.outcome in ("deleted", "untagged", "gone"):

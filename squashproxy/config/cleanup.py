@@ -95,6 +95,8 @@ class CleanupRule(Section):
     jitter: Duration = 0.0
     max_deletions: Count | None = None
     """A plan that takes more tags and manifests away is refused."""
+    max_plan_age: Duration = 86400.0
+    """A saved plan that is older is refused."""
 
     @property
     def timetable(self) -> Timetable | None:

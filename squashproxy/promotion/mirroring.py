@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from squashproxy.cleanup.gathering import Gatherer, Wanted
-from squashproxy.cleanup.keeping import Decision, InUse
-from squashproxy.cleanup.planning import make_plan, removable
+from squashproxy.cleanup.keeping import NOTHING_IN_USE, Decision
+from squashproxy.cleanup.planning import find_heads, make_plan
 from squashproxy.cleanup.plans import RepositoryPlan, RulePlan
 from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.config.promote import PromoteRule
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import FormatError, SquashproxyError
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.promotion.planning import RuleSteps
-from squashproxy.reference import Repository
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient
 from squashproxy.state.promotions import Promoted, PromotionMemory
+from squashproxy.survey.tags import side_by_side
 
 
 def plan_mirroring(
     found: RuleSteps,
+    client: RegistryClient,
     gatherer: Gatherer,
     memory: PromotionMemory,
     now: Callable[[], float],
 ) -> RulePlan | None:
     """What goes at the targets of a rule, None where the rule mirrors no deletions.
 
-    Only what this rule put there, what still is as it was put there, and whose source tag is gone
-    from a repository that was listed without an error and still has tags.
+    Only what this rule put there, what still is as it was put there, what no other rule put there,
+    and whose source tag is gone from a repository that was listed without an error and still has
+    tags. Each such tag is asked for by name, too. Raises FormatError where it is there: a list that
+    lacks one tag may lack others.
     """
     mirror = found.rule.mirror_deletions
     if mirror is None:
         return None
     cleanup = _as_cleanup(found.rule)
+    lost = _lost(found, memory)
+    _check_lost(client, [promoted.source for each in lost.values() for promoted in each])
     plans = [
-        _of_repository(repository, lost, cleanup, gatherer, now())
-        for repository, lost in _lost(found, memory).items()
+        _of_repository(repository, each, cleanup, gatherer, now())
+        for repository, each in lost.items()
     ]
     plan = RulePlan(found.rule.name, Action.DELETE.value, round(now(), 3), tuple(plans))
     if plan.deletions <= mirror.max_deletions:
@@ -55,8 +63,22 @@ def _lost(found: RuleSteps, memory: PromotionMemory) -> dict[Repository, list[Pr
         tags = there.get(promoted.source.repository)
         if tags is None or promoted.source.tag in tags or promoted.target in wanted:
             continue
+        if memory.owners(promoted.target) != [found.rule.name]:
+            continue
         lost.setdefault(promoted.target.repository, []).append(promoted)
     return lost
+
+
+def _check_lost(client: RegistryClient, sources: Sequence[Reference]) -> None:
+    def find(source: Reference) -> Descriptor | None:
+        return client.repository(source.repository).find_manifest(source.selector)
+
+    for source, there in zip(sources, side_by_side(find, sources), strict=True):
+        if there is not None:
+            raise FormatError(
+                f"{source.repository.host} does not list {source}, although it is there, so its "
+                "list is not whole; no deletion is mirrored by it"
+            )
 
 
 def _of_repository(
@@ -77,10 +99,11 @@ def _of_repository(
             if tag not in going and tag not in companions
         }
         decision = Decision(kept, tuple(going))
-        graph = gatherer.with_referrers(graph, removable(graph, decision, rule, now))
+        heads = find_heads(graph, decision, rule, now)
+        graph = gatherer.with_referrers(graph, graph.below(heads))
     except SquashproxyError as error:
         return RepositoryPlan(str(repository), {}, problem=str(error))
-    return make_plan(graph, decision, rule, InUse(), now)
+    return make_plan(graph, decision, rule, NOTHING_IN_USE, heads)
 
 
 def _as_cleanup(rule: PromoteRule) -> CleanupRule:

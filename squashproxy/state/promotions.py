@@ -34,6 +34,13 @@ class PromotionMemory:
             for target, source, digest in rows
         ]
 
+    def owners(self, target: Reference) -> list[str]:
+        """The rules that promoted to a target, by name."""
+        rows = self._database.read(
+            "SELECT rule FROM promoted WHERE target = ? ORDER BY rule", (str(target),)
+        )
+        return [rule for (rule,) in rows]
+
     def note(self, rule: str, promoted: Promoted) -> None:
         """A rule promoted an image, or found it up to date."""
         self._database.write(

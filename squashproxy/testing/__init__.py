@@ -30,7 +30,14 @@ from squashproxy.testing.images import (
 )
 from squashproxy.testing.journal import Exchange
 from squashproxy.testing.layers import MTIME, LayerBuilder
-from squashproxy.testing.options import ALL_ACTIONS, Basic, Bearer, RegistryOptions, Tls
+from squashproxy.testing.options import (
+    ALL_ACTIONS,
+    Basic,
+    Bearer,
+    RegistryOptions,
+    TagDeletion,
+    Tls,
+)
 from squashproxy.testing.packing import Packing, iter_packed, pack
 from squashproxy.testing.registry import FakeRegistry
 from squashproxy.testing.sparse import SparseForm
@@ -56,6 +63,7 @@ __all__ = [
     "PushTarget",
     "RegistryOptions",
     "SparseForm",
+    "TagDeletion",
     "TarFormat",
     "Tls",
     "artifact_manifest",

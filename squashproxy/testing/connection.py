@@ -6,7 +6,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from squashproxy.testing.faults import ArmedFault, Faults
 from squashproxy.testing.handlers import Handlers
 from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import Tls
+
+Act = Callable[[str, str], object]
+"""Takes the method of a request, and its path with the query."""
 
 _SMALL = 64 << 10
 _JOIN_SECONDS = 10.0
@@ -66,6 +69,8 @@ class Connection(BaseHTTPRequestHandler):
         self._send(answer)
 
     def _answer(self, request: Request, fault: ArmedFault | None) -> Answer:
+        for act in self.server.acts:
+            act(request.method, self.path)
         answer = fault.before() if fault else None
         if answer is None:
             answer = self.server.handlers.answer(request)
@@ -114,6 +119,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, Connection)
         self.journal = journal
         self.faults = faults
+        self.acts: tuple[Act, ...] = ()
         self.handlers: Handlers
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()

@@ -156,6 +156,13 @@ class Faults:
         with self._lock:
             return next((armed for armed in self._armed if armed.take(method, path)), None)
 
+    def clear(self) -> None:
+        """Forget all faults, and let every request that hangs go on."""
+        with self._lock:
+            armed, self._armed = self._armed, []
+        for each in armed:
+            each.release()
+
     def release(self) -> None:
         """Let every request that hangs go on."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 ALL_ACTIONS = frozenset({"pull", "push", "delete"})
@@ -48,6 +49,19 @@ class Tls:
     key: Path
 
 
+class TagDeletion(Enum):
+    """What a DELETE of a tag does.
+
+    - TAG: take the tag away alone (distribution 3, zot, Quay).
+    - MANIFEST: take its manifest away, with all tags of that (older registries).
+    - REFUSED: nothing, and answer 400 (distribution 2) or, as a Harbor, the same.
+    """
+
+    TAG = "tag"
+    MANIFEST = "manifest"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
     """What a FakeRegistry does; the default is a friendly registry that can do everything.
@@ -59,6 +73,9 @@ class RegistryOptions:
         directory: keep blobs in files there instead of in memory, for layers of gigabytes.
         read_only: answer 405 UNSUPPORTED to everything that writes.
         deletes: False answers 405 UNSUPPORTED to the deletion of manifests, tags and blobs.
+        tag_deletion: what the deletion of a tag does.
+        deletes_tagged: False answers 409 to the deletion of a digest that tags point to.
+        lists_dead_tags: go on listing tags whose manifest was deleted by its digest.
         mounts: False answers every mount with 202, an upload session.
         check_references: refuse manifests whose blobs or children are absent, as most do.
         relative_locations: write `Location` without scheme and host.
@@ -82,6 +99,9 @@ class RegistryOptions:
     directory: Path | None = None
     read_only: bool = False
     deletes: bool = True
+    tag_deletion: TagDeletion = TagDeletion.TAG
+    deletes_tagged: bool = True
+    lists_dead_tags: bool = False
     mounts: bool = True
     check_references: bool = True
     relative_locations: bool = False

@@ -12,7 +12,7 @@ from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest, parse_json_objec
 from squashproxy.testing.answers import Answer, Code, Headers, Refusal
 from squashproxy.testing.body import Request
 from squashproxy.testing.names import check_tag, checked_digest
-from squashproxy.testing.options import RegistryOptions
+from squashproxy.testing.options import RegistryOptions, TagDeletion
 from squashproxy.testing.ranges import parse_upload_range
 from squashproxy.testing.store import Store
 from squashproxy.testing.uploads import Upload, Uploads
@@ -96,9 +96,15 @@ class Push:
     def delete_manifest(self, _: Request, repo: str, selector: str) -> Answer:
         """DELETE of a tag, or of a manifest with all its tags."""
         self._check_deletes()
-        if self._options.harbor and ":" not in selector:
+        options = self._options
+        is_tag = ":" not in selector
+        if is_tag and (options.harbor or options.tag_deletion is TagDeletion.REFUSED):
             raise Refusal(Code.UNSUPPORTED, f"unsupported digest {selector}", status=400)
-        self._store.delete_manifest(repo, selector)
+        if is_tag and options.tag_deletion is TagDeletion.MANIFEST:
+            selector = self._store.manifest(repo, selector)[0]
+        elif not is_tag and not options.deletes_tagged and self._store.tags_of(repo, selector):
+            raise Refusal(Code.DENIED, f"{selector} is tagged", status=409)
+        self._store.delete_manifest(repo, selector, keeps_tags=options.lists_dead_tags)
         return Answer(202)
 
     def delete_blob(self, _: Request, repo: str, digest: str) -> Answer:

@@ -9,7 +9,7 @@ from typing import Self
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.testing.answers import Refusal
-from squashproxy.testing.connection import Server
+from squashproxy.testing.connection import Act, Server
 from squashproxy.testing.content import Contents
 from squashproxy.testing.faults import ArmedFault, Fault, Faults
 from squashproxy.testing.handlers import Handlers
@@ -132,6 +132,19 @@ class FakeRegistry:
     def arm(self, fault: Fault) -> ArmedFault:
         """Make a fault wait for its requests."""
         return self._faults.arm(fault)
+
+    def disarm(self) -> None:
+        """Take back all faults; requests that hang go on."""
+        self._faults.clear()
+
+    def before_each(self, act: Act) -> None:
+        """Call `act` with the method and the path of every request, before it is answered.
+
+        That is how others push, move tags and delete while a client is at work: what `act` does
+        has happened when the request is answered. It runs in the request's own thread; what it
+        does through the API of this registry comes back to it.
+        """
+        self._server.acts = (*self._server.acts, act)
 
     @property
     def token_scopes(self) -> tuple[tuple[str, ...], ...]:

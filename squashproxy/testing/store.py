@@ -101,8 +101,15 @@ class Store:
                 held.tags[tag] = name
         return name
 
-    def delete_manifest(self, repo: str, selector: str) -> None:
-        """Remove a tag alone, or a manifest by digest with every tag that points to it."""
+    def tags_of(self, repo: str, digest: str) -> list[str]:
+        """The tags that point to a manifest."""
+        return [tag for tag, at in self.tags(repo).items() if at == digest]
+
+    def delete_manifest(self, repo: str, selector: str, *, keeps_tags: bool = False) -> None:
+        """Remove a tag alone, or a manifest by digest with every tag that points to it.
+
+        With `keeps_tags` these tags stay, and point to nothing.
+        """
         with self._lock:
             digest, _ = self.manifest(repo, selector)
             held = self._repositories[repo]
@@ -110,6 +117,8 @@ class Store:
                 del held.tags[selector]
                 return
             del held.manifests[digest]
+            if keeps_tags:
+                return
             held.tags = {tag: at for tag, at in held.tags.items() if at != digest}
 
     def referrers(self, repo: str, subject: str) -> list[dict[str, object]]:

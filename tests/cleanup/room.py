@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,12 @@ from pathlib import Path
 
 from squashproxy.cleanup.applying import Applier
 from squashproxy.cleanup.audit import AuditLog
-from squashproxy.cleanup.cleaning import Planner, apply_saved
+from squashproxy.cleanup.cleaning import Planner, apply_exactly
 from squashproxy.cleanup.fresh import FreshApplier
 from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cleanup.plans import RulePlan
 from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.saved import SavedApplier, check_saved
 from squashproxy.cleanup.squashing import InPlaceSquasher
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.config.reading import parse_configuration
@@ -92,7 +94,15 @@ class Room:
 
     def apply_all(self, plan: RulePlan) -> list[RepositoryResult]:
         with self._applier() as applier:
-            return apply_saved(plan, applier, CopyOptions())
+            return apply_exactly(plan, applier, CopyOptions())
+
+    def apply_saved(self, plan: RulePlan, text: str) -> RepositoryResult:
+        """Apply a plan as the command does that reads it from a file."""
+        rule = check_saved(plan, [self.rule(text)], self.clock)
+        planner = Planner(self.client, self.gatherer, lambda: self.clock)
+        with self._applier() as applier:
+            (result,) = SavedApplier(applier, planner, CopyOptions()).apply(plan, rule)
+        return result
 
     def apply_fresh(self, plan: RulePlan, text: str) -> RepositoryResult:
         """Apply a plan as the command does that has just made it."""
@@ -117,6 +127,24 @@ class Room:
                 lambda: False,
                 lambda _, step: self.on_step(step.outcome),
             )
+
+    def intervene(self, act: Callable[[], object], method: str, path: str, skip: int = 0) -> None:
+        """Act once, right before a request is answered whose path matches the expression."""
+        left = skip
+
+        def watch(asked: str, where: str) -> None:
+            nonlocal left
+            if self.logs and asked == method and re.search(path, where):
+                left -= 1
+                if left == -1:
+                    act()
+
+        self.registry.before_each(watch)
+
+    def point(self, tag: str, digest: str) -> None:
+        """Let a tag point to a manifest that is there, as a rollback does."""
+        raw = self.registry.manifest(self.path, digest)
+        self.registry.put_manifest(self.path, tag, raw.data, raw.media_type)
 
     def clean(self, text: str) -> RepositoryResult:
         return self.apply(self.plan(text))

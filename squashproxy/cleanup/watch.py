@@ -1,0 +1,175 @@
+"""The tags of a repository while it is cleaned up: how often they are looked at, and what changed.
+
+1. A *glance* lists the names of all tags. A *look* also asks where each of them points.
+2. A repository of up to 32 tags is looked at before every step. A larger one is looked at after so
+   many steps that each step pays for 32 tags, and glanced at so that each pays for 1,000 names:
+   the work grows with the repository, not with its square.
+3. What others point a tag to between two looks may be deleted before the next look shows that.
+   It is put back then, so there is a look after the last deletion, too.
+4. A tag that vanished may have gone along with a manifest that was deleted since the tag was last
+   seen. Those manifests are its *suspects*.
+
+No I/O, no clock: steps are counted, since a clock can be set back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from squashproxy.digest import Digest
+
+_TAGS_A_STEP = 32
+_NAMES_A_STEP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A tag that is gone: where it pointed before, and what it may have gone along with."""
+
+    tag: str
+    before: Digest
+    suspects: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What others did since the tags were seen last; `moved` and `new` say where tags point now."""
+
+    moved: Mapping[str, Digest]
+    new: Mapping[str, Digest]
+    vanished: tuple[Vanished, ...]
+
+    @property
+    def wanted(self) -> list[Digest]:
+        """What somebody has just pointed a tag to, each once."""
+        return list(dict.fromkeys((*self.moved.values(), *self.new.values())))
+
+
+class Watch:
+    """Remembers where the tags pointed when they were seen last, and what was deleted since.
+
+    `names` are all that the registry lists. Some registries go on listing a tag whose manifest is
+    gone, so there may be more of them than of `tags`.
+    """
+
+    def __init__(self, tags: Mapping[str, Digest], names: Iterable[str]) -> None:
+        self._tags: dict[str, Digest] = {}
+        self._by_digest: defaultdict[Digest, set[str]] = defaultdict(set)
+        for tag, digest in tags.items():
+            self._point(tag, digest)
+        self._names = {*names, *tags}
+        self._steps_since_look = 0
+        self._steps_since_glance = 0
+        self._since_look: list[Digest] = []
+        self._since_glance: list[Digest] = []
+        self._deleted: dict[Digest, tuple[str, ...]] = {}
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether everything has to be looked at before the next step."""
+        return self._steps_since_look >= _interval(len(self._names), _TAGS_A_STEP)
+
+    @property
+    def needs_glance(self) -> bool:
+        """Whether the names have to be listed before the next step."""
+        return self._steps_since_glance >= _interval(len(self._names), _NAMES_A_STEP)
+
+    @property
+    def needs_last_look(self) -> bool:
+        """Whether something was deleted that no look came after."""
+        return bool(self._since_look)
+
+    def is_deleted(self, digest: Digest) -> bool:
+        """Whether a manifest was deleted here, and not put back."""
+        return digest in self._deleted
+
+    def deleted(self) -> list[tuple[Digest, tuple[str, ...]]]:
+        """What was deleted here and not put back, with the tags that went with each."""
+        return list(self._deleted.items())
+
+    def tags_with(self, digest: Digest) -> tuple[str, ...]:
+        """The tags that went with a manifest that was deleted."""
+        return self._deleted.get(digest, ())
+
+    def tags_of(self, digest: Digest) -> tuple[str, ...]:
+        """The tags that pointed to a manifest when they were seen last."""
+        return tuple(sorted(self._by_digest.get(digest, ())))
+
+    def note_step(self) -> None:
+        """A step is done, and others may have done anything meanwhile."""
+        self._steps_since_look += 1
+        self._steps_since_glance += 1
+
+    def note_deleted(self, digest: Digest, tags: tuple[str, ...]) -> None:
+        """A manifest was deleted, and with it all tags that pointed to it."""
+        self._deleted[digest] = tags
+        self._since_look.append(digest)
+        self._since_glance.append(digest)
+        for tag in self.tags_of(digest):
+            self._point(tag, None)
+
+    def note_untagged(self, tag: str) -> None:
+        """A tag was taken away."""
+        self._point(tag, None)
+
+    def note_restored(self, digest: Digest, tags: Iterable[str]) -> None:
+        """A manifest was put back, and these tags of it."""
+        self._deleted.pop(digest, None)
+        for tag in tags:
+            self._point(tag, digest)
+
+    def note_look(self) -> None:
+        """A look was taken, and what it showed was dealt with."""
+        self.note_glance()
+        self._steps_since_look = 0
+        self._since_look.clear()
+
+    def note_glance(self) -> None:
+        """A glance was taken, and what it showed was dealt with."""
+        self._steps_since_glance = 0
+        self._since_glance.clear()
+
+    def questions(self, listed: Collection[str]) -> list[str]:
+        """What has to be asked for after a glance: names that are new, and tags not listed."""
+        return sorted((set(listed) - self._names) | (self._tags.keys() - set(listed)))
+
+    def compare(
+        self, found: Mapping[str, Digest | None], listed: Collection[str] | None = None
+    ) -> Changes:
+        """Take in where tags point now, None for nowhere.
+
+        A tag that is not among the `listed` names was there at the last glance; of one that is
+        listed, or where nothing was listed, only the last look is known to have seen it.
+        """
+        moved: dict[str, Digest] = {}
+        new: dict[str, Digest] = {}
+        vanished: list[Vanished] = []
+        for tag, now in found.items():
+            before = self._tags.get(tag)
+            if now is not None and before is None and tag not in self._names:
+                new[tag] = now
+            elif now is not None and now != before:
+                moved[tag] = now
+            elif now is None and before is not None:
+                is_unlisted = listed is not None and tag not in listed
+                suspects = self._since_glance if is_unlisted else self._since_look
+                vanished.append(Vanished(tag, before, tuple(suspects)))
+        for tag, now in found.items():
+            self._point(tag, now)
+        self._names.update(found)
+        return Changes(moved, new, tuple(vanished))
+
+    def _point(self, tag: str, digest: Digest | None) -> None:
+        before = self._tags.pop(tag, None)
+        if before is not None:
+            self._by_digest[before].discard(tag)
+        if digest is not None:
+            self._tags[tag] = digest
+            self._by_digest[digest].add(tag)
+
+
+def _interval(count: int, a_step: int) -> int:
+    """Steps after which `count` things are asked for, so that each step pays for `a_step`."""
+    return -(-count // a_step)

@@ -1,0 +1,284 @@
+"""Others push, retag and delete while a cleanup deletes: what they need is there in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from squashproxy.cleanup.audit import read_log
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.undoing import undo
+from squashproxy.digest import Digest
+from squashproxy.oci import mediatypes
+from squashproxy.oci.manifest import RawManifest, encode_json
+from squashproxy.testing import Fault, FaultKind, TagDeletion, index_of
+from squashproxy.testing.images import BuiltImage, BuiltIndex
+from tests.cleanup.room import Room, image, pulls_whole
+
+RULE = "action: delete\nkeep: {tags: ['keep*']}"
+
+FEW, MANY = 6, 100
+"""Below and above the number of tags that are all looked at before every step."""
+
+
+def fill(room: Room, count: int) -> list[BuiltImage]:
+    """`keep`, and so many old images; in the order in which a plan deletes them."""
+    image("kept").push(room.registry, "app", "keep")
+    built = {}
+    for number in range(count):
+        each = image(number)
+        each.push(room.registry, "app", f"old{number}")
+        built[each.digest] = each
+    (plan,) = room.plan(RULE).repositories
+    return [built[each.digest] for each in plan.remove]
+
+
+def tag_of(room: Room, digest: Digest) -> str:
+    return next(tag for tag, at in room.registry.tags("app").items() if at == digest)
+
+
+def outer_index(inner: BuiltIndex) -> RawManifest:
+    document = {
+        "schemaVersion": 2,
+        "mediaType": mediatypes.OCI_INDEX,
+        "manifests": [inner.manifest.descriptor.to_json()],
+    }
+    return RawManifest(encode_json(document), mediatypes.OCI_INDEX)
+
+
+def outcomes(result: RepositoryResult) -> Mapping[str, int]:
+    names = ("deleted", "left", "restored", "untagged", "gone")
+    return {name: result.count(name) for name in names if result.count(name)}
+
+
+def test_a_tag_that_moves_to_an_index_of_old_images_brings_them_along(room: Room) -> None:
+    old = fill(room, FEW)
+    built = index_of(old[3:])
+    room.intervene(lambda: built.push(room.registry, "app", "keep"), "DELETE", "", skip=1)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep"] == built.digest
+    assert pulls_whole(room.registry, built.digest)
+    assert outcomes(result) == {"deleted": 3, "left": 3}
+
+
+def test_a_candidate_that_is_pushed_again_as_an_index_keeps_its_children(room: Room) -> None:
+    old = fill(room, FEW)
+    last = tag_of(room, old[-1].digest)
+    built = index_of(old[2:4])
+    room.intervene(lambda: built.push(room.registry, "app", last), "DELETE", "")
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")[last] == built.digest
+    assert pulls_whole(room.registry, built.digest)
+    assert result.problem is None
+
+
+def test_a_candidate_that_moves_to_another_ones_image_keeps_that(room: Room) -> None:
+    old = fill(room, FEW)
+    second, fifth = (tag_of(room, old[at].digest) for at in (1, 4))
+    room.intervene(lambda: room.point(second, old[4].digest), "DELETE", "")
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")[second] == old[4].digest
+    assert pulls_whole(room.registry, old[4].digest)
+    assert fifth in room.registry.tags("app")
+    assert result.problem is None
+
+
+def test_a_rollback_is_seen_though_the_wall_clock_is_set_back(room: Room) -> None:
+    old = fill(room, FEW)
+
+    def roll_back() -> None:
+        room.clock -= 3600
+        room.point("keep", old[-1].digest)
+
+    room.intervene(roll_back, "DELETE", "")
+    room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep"] == old[-1].digest
+    assert pulls_whole(room.registry, old[-1].digest)
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+def test_a_rollback_in_the_very_moment_of_the_deletion_is_put_back(room: Room, count: int) -> None:
+    """The registry answers the last question, then the tag moves, then the deletion arrives."""
+    old = fill(room, count)
+    target = old[count // 2].digest
+    room.intervene(lambda: room.point("keep", target), "DELETE", target)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep"] == target
+    assert pulls_whole(room.registry, target)
+    assert f"keep vanished while {target} was deleted" in (result.problem or "")
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+def test_an_index_in_the_very_moment_of_the_deletion_gets_its_children_back(
+    room: Room, count: int
+) -> None:
+    old = fill(room, count)
+    at = count // 2
+    built = index_of(old[at : at + 3])
+    room.intervene(lambda: built.push(room.registry, "app", "keep"), "DELETE", old[at].digest)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep"] == built.digest
+    assert pulls_whole(room.registry, built.digest)
+    assert result.count("restored") >= 1
+    assert result.problem is None
+
+
+def test_a_nested_index_comes_back_with_all_that_it_holds(room: Room) -> None:
+    image("kept").push(room.registry, "app", "keep")
+    inner = index_of([image("a"), image("b")])
+    inner.push(room.registry, "app", "old")
+    outer = outer_index(inner)
+    room.intervene(
+        lambda: room.registry.put_manifest("app", "keep", outer.data, outer.media_type),
+        "DELETE",
+        inner.digest,
+    )
+    result = room.apply(room.plan(RULE))
+    assert pulls_whole(room.registry, room.registry.tags("app")["keep"])
+    assert result.problem is None
+
+
+def test_where_only_a_look_shows_a_loss_all_that_was_deleted_since_is_put_back(
+    rooms: Callable[..., Room],
+) -> None:
+    """A registry that goes on listing dead tags: a glance shows nothing."""
+    room = rooms(lists_dead_tags=True)
+    old = fill(room, MANY)
+    target = old[5].digest
+    room.intervene(lambda: room.point("keep", target), "DELETE", target)
+    result = room.apply(room.plan(RULE))
+    assert pulls_whole(room.registry, target)
+    assert "keep vanished while 4 manifests were deleted" in (result.problem or "")
+    assert result.count("restored") == 4
+
+
+def test_where_the_manifest_cannot_be_put_back_the_log_is_named(room: Room) -> None:
+    old = fill(room, FEW)
+    target = old[2].digest
+    room.intervene(lambda: room.point("keep", target), "DELETE", target)
+    room.registry.arm(Fault("PUT", "/manifests/", FaultKind.ANSWER, status=403, times=9))
+    result = room.apply(room.plan(RULE))
+    assert "cannot be put back" in (result.problem or "")
+    assert str(room.logs[0]) in (result.problem or "")
+    room.registry.disarm()
+    undo(room.client, read_log(room.logs[0]))
+    assert pulls_whole(room.registry, target)
+
+
+def test_what_somebody_else_deletes_meanwhile_is_not_brought_back(room: Room) -> None:
+    old = fill(room, FEW)
+    kept = room.registry.tags("app")["keep"]
+    remote = room.client.repository(room.repository)
+    room.intervene(lambda: remote.delete_manifest(kept), "DELETE", old[2].digest)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app") == {}
+    assert outcomes(result) == {"deleted": 6}
+
+
+def test_after_a_failure_what_was_deleted_last_is_looked_after(room: Room) -> None:
+    old = fill(room, FEW)
+    target = old[2].digest
+
+    def break_down() -> None:
+        room.point("keep", target)
+        room.registry.arm(
+            Fault("DELETE", "/manifests/", FaultKind.ANSWER, status=500, times=99, skip=0)
+        )
+
+    room.intervene(break_down, "DELETE", target)
+    result = room.apply(room.plan(RULE))
+    assert result.problem is not None
+    assert room.registry.tags("app")["keep"] == target
+    assert pulls_whole(room.registry, target)
+
+
+def test_a_tag_that_moves_between_a_refusal_and_its_untagging_stays(
+    rooms: Callable[..., Room],
+) -> None:
+    """The registry answers 409 to the deletion of a digest that has tags."""
+    room = rooms(deletes_tagged=False)
+    old = fill(room, 2)
+    tag = tag_of(room, old[0].digest)
+    pushed = image("pushed")
+    before_untagging = 2
+    room.intervene(
+        lambda: pushed.push(room.registry, "app", tag), "HEAD", f"/{tag}$", skip=before_untagging
+    )
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")[tag] == pushed.digest
+    assert pulls_whole(room.registry, pushed.digest)
+    assert outcomes(result) == {"left": 1, "deleted": 1}
+
+
+def test_a_registry_that_deletes_no_tagged_digest_gets_its_tags_deleted_first(
+    rooms: Callable[..., Room],
+) -> None:
+    room = rooms(deletes_tagged=False)
+    fill(room, FEW)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app").keys() == {"keep"}
+    assert len(room.registry.manifests("app")) == 1
+    entries = read_log(room.logs[0])
+    assert [each.action for each in entries] == ["delete", "untag"] * FEW
+    assert outcomes(result) == {"deleted": FEW}
+
+
+def test_a_tag_that_moves_right_before_it_is_untagged_stays(room: Room) -> None:
+    image("shared").push(room.registry, "app", "keep")
+    image("shared").push(room.registry, "app", "old")
+    plan = room.plan(RULE)
+    pushed = image("pushed")
+    room.intervene(lambda: pushed.push(room.registry, "app", "old"), "HEAD", "/manifests/old")
+    room.logs.append(room.folder)
+    result = room.apply(plan)
+    assert room.registry.tags("app")["old"] == pushed.digest
+    assert pulls_whole(room.registry, pushed.digest)
+    assert result.count("untagged") == 0
+
+
+@pytest.mark.parametrize("kind", ["image", "index", "platform of a kept index"])
+def test_where_a_tag_takes_its_image_along_that_is_put_back(
+    rooms: Callable[..., Room], kind: str
+) -> None:
+    room = rooms(tag_deletion=TagDeletion.MANIFEST)
+    one = image("one")
+    both = index_of([one, image("two")])
+    kept = one if kind == "image" else both
+    kept.push(room.registry, "app", "keep")
+    (kept if kind == "index" else one).push(room.registry, "app", "old")
+    image("other").push(room.registry, "app", "old2")
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app").keys() == {"keep", "old2"}
+    assert pulls_whole(room.registry, kept.digest)
+    assert "deleting the tag old took its whole image away" in (result.problem or "")
+    assert outcomes(result) == {"untagged": 1, "restored": 1}
+
+
+def test_a_tag_that_is_listed_and_points_to_nothing_blocks_nothing(
+    rooms: Callable[..., Room],
+) -> None:
+    room = rooms(lists_dead_tags=True, tag_deletion=TagDeletion.REFUSED)
+    fill(room, 2)
+    assert room.clean(RULE).problem is None
+    image("new").push(room.registry, "app", "old7")
+    result = room.clean(RULE)
+    assert (result.problem, outcomes(result)) == (None, {"deleted": 1})
+    assert list(room.client.repository(room.repository).iter_tags()) == [
+        "keep",
+        "old0",
+        "old1",
+        "old7",
+    ]
+
+
+def test_a_dead_tag_that_comes_to_life_keeps_its_image(rooms: Callable[..., Room]) -> None:
+    room = rooms(lists_dead_tags=True, tag_deletion=TagDeletion.REFUSED)
+    old = fill(room, FEW)
+    plan = room.plan(RULE)
+    first = tag_of(room, old[0].digest)
+    room.intervene(lambda: room.point(first, old[4].digest), "DELETE", old[2].digest)
+    result = room.apply(plan)
+    assert room.registry.tags("app")[first] == old[4].digest
+    assert pulls_whole(room.registry, old[4].digest)
+    assert result.count("left") == 1
