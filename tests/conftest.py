@@ -41,6 +41,11 @@ def _restored_logging() -> Iterator[None]:
     logger.setLevel(before[2])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long` runs the tests marked `long`, and no others."""
+    parser.addoption("--long", action="store_true", help="run the longer proofs, and only these")
+
+
 def pytest_configure() -> None:
     """Take Ctrl-C even where a shell started the tests in the background, which ignores it.
 
@@ -57,7 +62,8 @@ def pytest_report_header() -> str:
     return f"REAL COMPONENTS MISSING: {', '.join(missing)}: tests marked `real` cannot run"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _select_length(config, items)
     missing = _missing()
     real = [item for item in items if item.get_closest_marker("real")]
     if not missing or not real:
@@ -67,6 +73,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"CI skips nothing, but {reason}")
     for item in real:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _select_length(config: pytest.Config, items: list[pytest.Item]) -> None:
+    is_long = bool(config.getoption("--long"))
+    other = [item for item in items if (item.get_closest_marker("long") is None) == is_long]
+    if other:
+        config.hook.pytest_deselected(items=other)
+        items[:] = [item for item in items if item not in set(other)]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,26 +27,28 @@ NOTHING_IN_USE = InUse()
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Tags that stay, with the reason, and those that need not; companions are in neither."""
+    """Tags that stay, with the reason, and those that need not."""
 
     kept: Mapping[str, str]
     candidates: tuple[str, ...]
 
 
 def decide(graph: Graph, rule: CleanupRule, in_use: InUse, now: float) -> Decision:
-    """Keep wins: one reason is enough. What has no date is never too old."""
+    """Keep wins: one reason is enough. What has no date is never too old.
+
+    Companions are kept where a pattern names them; else they go with what they belong to.
+    """
     companions = graph.companions
     reasons = _Reasons(graph, rule, in_use, now)
     kept: dict[str, str] = {}
     candidates: list[str] = []
     for tag in sorted(graph.tags):
-        if tag in companions:
-            continue
-        reason = next(reasons.of(tag), None)
-        if reason is None:
-            candidates.append(tag)
-        else:
+        of = reasons.by_name if tag in companions else reasons.of
+        reason = next(of(tag), None)
+        if reason is not None:
             kept[tag] = reason
+        elif tag not in companions:
+            candidates.append(tag)
     return Decision(kept, tuple(candidates))
 
 
@@ -63,18 +65,22 @@ class _Reasons:
         keep, digest = self._rule.keep, self._graph.tags[tag]
         if not is_about(self._rule.tags, tag):
             yield "the rule is not about it"
-        for pattern in keep.tags:
-            if pattern.matches(tag):
-                yield f"it matches {pattern}"
+        yield from self.by_name(tag)
         if keep.semver is not None and keep.semver.holds(tag):
             yield f"it is within {keep.semver}"
-        if tag in self._in_use.tags:
-            yield f"it is in use ({self._in_use.tags[tag]})"
         if digest in self._in_use.digests:
             yield f"its image is in use ({self._in_use.digests[digest]})"
         if tag in self._newest:
             yield self._newest[tag]
         yield from self._ages(digest)
+
+    def by_name(self, tag: str) -> Iterator[str]:
+        """Why a tag stays by its name alone."""
+        for pattern in self._rule.keep.tags:
+            if pattern.matches(tag):
+                yield f"it matches {pattern}"
+        if tag in self._in_use.tags:
+            yield f"it is in use ({self._in_use.tags[tag]})"
 
     def _ages(self, digest: Digest) -> Iterator[str]:
         keep, graph = self._rule.keep, self._graph

@@ -53,14 +53,16 @@ def read_plan(path: Path) -> CleanupPlan:
         raise UsageError(f"{path} is no plan; `squashproxy cleanup --plan {path}` writes one")
     if document.get("version") != _VERSION:
         raise UsageError(f"{path} is of another version of squashproxy; write it anew")
-    checksum = document.pop("checksum", None)
-    if checksum != _checksum(document):
+    stated = {key: value for key, value in document.items() if key != "checksum"}
+    if document.get("checksum") != _checksum(stated):
         raise UsageError(
             f"{path} was edited, or is not whole: its checksum is wrong; change the rule instead, "
             "and write the plan anew"
         )
-    del document["format"], document["version"]
-    return _plan(document, path)
+    plan = _plan(stated, path)
+    if plan_document(plan)["checksum"] != document["checksum"]:
+        raise UsageError(f"{path} is no plan: it holds more than one does; write it anew")
+    return plan
 
 
 def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:

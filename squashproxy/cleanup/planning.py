@@ -74,7 +74,6 @@ class _Planner:
         roots = {graph.tags[tag] for tag in self._decision.kept}
         roots |= graph.untagged.keys() - self._heads
         roots |= in_use.digests.keys()
-        roots |= {graph.tags[tag] for tag in in_use.tags if tag in graph.tags}
         roots |= graph.unclear
         roots |= graph.nodes.keys() - below
         if self._squashing:

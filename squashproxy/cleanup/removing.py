@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cleanup.guard import Guard
@@ -33,6 +34,15 @@ _NEEDED = "something that stays needs it"
 _STILL_TAGGED = "its registry says that something still points to it"
 _TAGS_FIRST = frozenset({400, 403, 409, 412})
 """Answers of registries that delete no digest while tags point to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the removal of a manifest ended, why, and which tags went with it."""
+
+    outcome: str
+    why: str
+    tags: tuple[str, ...] = ()
 
 
 class Remover:
@@ -104,35 +114,45 @@ class Remover:
         except NotFound:
             self._forget(removal, "gone")
             return
-        outcome, why, gone = self._delete(removal)
-        self._site.log.end(number, outcome, gone)
-        if outcome == "left":
-            self._leave(removal, why)
+        try:
+            there, why_left = self._ask_again(removal)
+        except SquashproxyError:
+            self._site.log.end(number, "left", ())
+            raise
+        end = self._delete(removal, there) if why_left is None else _End("left", why_left)
+        self._site.log.end(number, end.outcome, end.tags)
+        if end.outcome == "left":
+            self._leave(removal, end.why)
         else:
-            self._forget(removal, outcome)
+            self._forget(removal, end.outcome)
 
-    def _delete(self, removal: Removal) -> tuple[str, str, tuple[str, ...]]:
-        """How it ended, why, and the tags that went with it; what is asked last is the tags."""
+    def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], str | None]:
+        """Which of its tags still point to a manifest; why it is left, None where it is not."""
         digest = removal.digest
         at = self._ask(removal.tags)
+        if self._watch.needs_glance:
+            self._glance()
         if any(found not in (None, digest) for found in at.values()):
-            return "left", _TAG_PUSHED_TO, ()
+            return (), _TAG_PUSHED_TO
         if self._guard.holds(digest, removal.tags):
-            return "left", _NEEDED, ()
-        there = tuple(tag for tag in removal.tags if at[tag] == digest)
+            return (), _NEEDED
+        return tuple(tag for tag in removal.tags if at[tag] == digest), None
+
+    def _delete(self, removal: Removal, there: tuple[str, ...]) -> _End:
+        digest = removal.digest
         if not there and self._remote.find_manifest(digest) is None:
-            return "gone", removal.why, ()
+            return _End("gone", removal.why)
         try:
             self._remote.delete_manifest(digest)
         except RegistryError as error:
             if not there or error.status not in _TAGS_FIRST:
                 raise
-            why = self._delete_tags_first(removal, there, error)
-            if why is not None:
-                return "left", why, ()
+            why_left = self._delete_tags_first(removal, there, error)
+            if why_left is not None:
+                return _End("left", why_left)
         self._watch.note_deleted(digest, there)
         self._clear(there, digest)
-        return "deleted", removal.why, there
+        return _End("deleted", removal.why, there)
 
     def _delete_tags_first(
         self, removal: Removal, tags: Sequence[str], refusal: RegistryError
@@ -142,14 +162,21 @@ class Remover:
         for tag in tags:
             number = self._site.begin("untag", digest, (tag,), removal.why)
             found = self._ask([tag])[tag]
-            is_done = found == digest and self._untagger.untag(tag)
+            self._glance_again()
+            is_wanted = self._guard.holds(digest, removal.tags)
+            is_done = found == digest and not is_wanted and self._untagger.untag(tag)
             self._site.log.end(number, "untagged" if is_done else "left", (tag,))
             if is_done:
                 self._watch.note_untagged(tag)
+                if self._remote.find_manifest(digest) is None:
+                    return None
+            elif is_wanted:
+                return _NEEDED
             elif found == digest:
                 raise refusal
             elif found is not None:
                 return _TAG_PUSHED_TO
+        self._glance_again()
         if self._guard.holds(digest, removal.tags):
             return _NEEDED
         try:
@@ -192,12 +219,10 @@ class Remover:
         return at
 
     def _look_around(self) -> None:
-        """Look or glance, where it is time for it. Raises Stopped, Moved and TakenAlong."""
+        """Look, where it is time for it. Raises Stopped, Moved and TakenAlong."""
         self._site.check_stopped()
         if self._watch.needs_look:
             self._look(may_be_new=False)
-        elif self._watch.needs_glance:
-            self._glance()
 
     def _look_last(self) -> None:
         """Nothing is deleted after this, so that new tags need nothing more."""
@@ -210,6 +235,11 @@ class Remover:
         at = {tag: tags.get(tag) for tag in listed.tags} | self._find(missing)
         self._take_in(self._watch.compare(at, listed.tags), may_be_new=may_be_new)
         self._watch.note_look()
+
+    def _glance_again(self) -> None:
+        """Glance a second time within a step, where names are few enough for one each step."""
+        if self._watch.glances_every_step:
+            self._glance()
 
     def _glance(self) -> None:
         listed = set(self._remote.iter_tags())

@@ -62,10 +62,14 @@ class Restorer:
         self._watch = watch
 
     def put_back(self, digest: Digest, tags: Sequence[str], why: str) -> None:
-        """Put a manifest back under these tags, or without one. Raises NotRestored."""
+        """Put a manifest back, under those of these tags that nobody took since.
+
+        Raises NotRestored.
+        """
         remote = self._site.remote
         try:
             raw = remote.get_manifest(digest)
+            tags = [tag for tag in tags if remote.find_manifest(tag) is None]
             for selector in tags or (digest,):
                 remote.put_manifest(raw, selector)
         except SquashproxyError as error:

@@ -8,6 +8,8 @@
    It is put back then, so there is a look after the last deletion, too.
 4. A tag that vanished may have gone along with a manifest that was deleted since the tag was last
    seen. Those manifests are its *suspects*.
+5. A tag that is new and goes along before anybody has listed it leaves no trace. So the glance is
+   the last question before a deletion.
 
 No I/O, no clock: steps are counted, since a clock can be set back.
 """
@@ -61,7 +63,7 @@ class Watch:
             self._point(tag, digest)
         self._names = {*names, *tags}
         self._steps_since_look = 0
-        self._steps_since_glance = 0
+        self._steps_since_glance = len(self._names)
         self._since_look: list[Digest] = []
         self._since_glance: list[Digest] = []
         self._deleted: dict[Digest, tuple[str, ...]] = {}
@@ -73,8 +75,13 @@ class Watch:
 
     @property
     def needs_glance(self) -> bool:
-        """Whether the names have to be listed before the next step."""
+        """Whether the names have to be listed right before the next deletion."""
         return self._steps_since_glance >= _interval(len(self._names), _NAMES_A_STEP)
+
+    @property
+    def glances_every_step(self) -> bool:
+        """Whether the names are so few that they are listed for every step."""
+        return len(self._names) <= _NAMES_A_STEP
 
     @property
     def needs_last_look(self) -> bool:
@@ -122,9 +129,9 @@ class Watch:
 
     def note_look(self) -> None:
         """A look was taken, and what it showed was dealt with."""
-        self.note_glance()
         self._steps_since_look = 0
         self._since_look.clear()
+        self._since_glance.clear()
 
     def note_glance(self) -> None:
         """A glance was taken, and what it showed was dealt with."""

@@ -69,7 +69,7 @@ class Pull:
 
     def tags(self, request: Request, repo: str, _: str) -> Answer:
         """`tags/list`, in pages."""
-        names, headers = self._page(request, self._store.tags(repo), f"/v2/{repo}/tags/list")
+        names, headers = self._page(request, self._store.listed_tags(repo), f"/v2/{repo}/tags/list")
         return json_answer(200, {"name": repo, "tags": names}, headers)
 
     def catalog(self, request: Request) -> Answer:

@@ -103,6 +103,14 @@ class FakeRegistry:
         """The tags of a repository and what they point to; none for an unknown repository."""
         return self._store.tags(repo) if repo in self._store.names() else {}
 
+    def drop_tag(self, repo: str, tag: str) -> None:
+        """Take a tag away; its manifest stays."""
+        self._store.drop_tag(repo, tag)
+
+    def hide_tag(self, repo: str, tag: str) -> None:
+        """Leave a tag out of all lists, as a registry does that cuts them; it still answers."""
+        self._store.hide_tag(repo, tag)
+
     def blobs(self, repo: str) -> frozenset[Digest]:
         """The blobs that a repository holds."""
         return self._store.blobs(repo)

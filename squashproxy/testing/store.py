@@ -20,6 +20,7 @@ class HeldRepository:
     blobs: set[Digest] = field(default_factory=set)
     manifests: dict[Digest, RawManifest] = field(default_factory=dict)
     tags: dict[str, Digest] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
 
 
 class Store:
@@ -100,6 +101,22 @@ class Store:
             if tag is not None:
                 held.tags[tag] = name
         return name
+
+    def listed_tags(self, repo: str) -> list[str]:
+        """The tags that lists tell of."""
+        with self._lock:
+            held = self._known(repo)
+            return sorted(held.tags.keys() - held.hidden)
+
+    def drop_tag(self, repo: str, tag: str) -> None:
+        """Take a tag away alone."""
+        with self._lock:
+            self._known(repo).tags.pop(tag, None)
+
+    def hide_tag(self, repo: str, tag: str) -> None:
+        """Leave a tag out of lists."""
+        with self._lock:
+            self._known(repo).hidden.add(tag)
 
     def tags_of(self, repo: str, digest: str) -> list[str]:
         """The tags that point to a manifest."""

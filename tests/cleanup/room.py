@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from squashproxy.cleanup.applying import Applier
 from squashproxy.cleanup.audit import AuditLog
@@ -29,9 +30,10 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
+from squashproxy.state.database import open_state
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.tags import TagMemory
-from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
+from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder, RegistryOptions
 from squashproxy.testing.images import BuiltImage
 from squashproxy.transports.registry import RegistrySource
 
@@ -152,6 +154,23 @@ class Room:
     def _open(self, location: Location) -> RegistrySource:
         assert isinstance(location, Reference)
         return RegistrySource(self.client, location)
+
+
+@contextmanager
+def room_maker(folder: Path) -> Iterator[Callable[..., Room]]:
+    """Make registries with these options, and what cleans them up; all end with the block."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Room:
+            registry = stack.enter_context(FakeRegistry(RegistryOptions(**options)))
+            database = stack.enter_context(open_state(None))
+            client = RegistryClient(
+                environ={}, sleep=lambda _: None, memory=ManifestMemory(database, lambda: NOW)
+            )
+            stack.enter_context(client)
+            return Room(registry, client, database, folder)
+
+        yield make
 
 
 @dataclass(frozen=True, slots=True)
