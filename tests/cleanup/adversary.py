@@ -69,6 +69,8 @@ class Adversary:
             self._delete,
             self._turn_back_the_clock,
         ]
+        if ":" in self._untouchable:
+            moves += [self._want_what_goes] * 5
         move = self.dice.choice(moves)
         self.moves.append(move.__name__)
         move()
@@ -119,6 +121,16 @@ class Adversary:
             tag, digest = self.dice.choice(self._tags), self.dice.choice(whole)
             if self.room.registry.tags("app")[tag] == digest:
                 return
+            self.room.point(tag, digest)
+            self._want(tag, digest)
+
+    def _want_what_goes(self) -> None:
+        """A tag that points to something, to the very manifest whose deletion is on its way."""
+        digest = Digest(self._untouchable)
+        tags, there = self.room.registry.tags("app"), self.room.registry.manifests("app")
+        alive = [tag for tag, at in tags.items() if at in there - {digest}]
+        if alive and pulls_whole(self.room.registry, digest):
+            tag = self.dice.choice(alive)
             self.room.point(tag, digest)
             self._want(tag, digest)
 
