@@ -2,7 +2,7 @@
 
 1. A *glance* lists the names of all tags. A *look* also asks where each of them points.
 2. A repository of up to 32 tags is looked at before every step. A larger one is looked at after so
-   many steps that each step pays for 32 tags, and glanced at so that each pays for 1,000 names:
+   many steps that each step pays for 16 tags, and glanced at so that each pays for 1,000 names:
    the work grows with the repository, not with its square.
 3. What others point a tag to between two looks may be deleted before the next look shows that.
    It is put back then, so there is a look after the last deletion, too.
@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 
-_TAGS_A_STEP = 32
+_FEW_TAGS = 32
+_TAGS_A_STEP = 16
 _NAMES_A_STEP = 1000
 
 
@@ -71,7 +72,10 @@ class Watch:
     @property
     def needs_look(self) -> bool:
         """Whether everything has to be looked at before the next step."""
-        return self._steps_since_look >= _interval(len(self._names), _TAGS_A_STEP)
+        count = len(self._names)
+        if count <= _FEW_TAGS:
+            return self._steps_since_look > 0
+        return self._steps_since_look >= _interval(count, _TAGS_A_STEP)
 
     @property
     def needs_glance(self) -> bool:

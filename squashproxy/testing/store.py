@@ -143,6 +143,8 @@ class Store:
         found: list[dict[str, object]] = []
         for digest, manifest in self.manifests(repo).items():
             document = json.loads(manifest.data)
+            if not isinstance(document, dict):
+                continue
             if (document.get("subject") or {}).get("digest") != subject:
                 continue
             config = document.get("config") or {}

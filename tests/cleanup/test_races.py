@@ -11,9 +11,12 @@ from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.undoing import undo
 from squashproxy.digest import Digest
 from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
-from squashproxy.testing import Fault, FaultKind, TagDeletion, index_of
+from squashproxy.registry.referrers import fallback_tag
+from squashproxy.testing import Fault, FaultKind, TagDeletion, artifact_manifest, index_of
 from squashproxy.testing.images import BuiltImage, BuiltIndex
+from tests.cleanup.adversary import EMPTY
 from tests.cleanup.room import Room, image, pulls_whole
 
 RULE = "action: delete\nkeep: {tags: ['keep*']}"
@@ -45,6 +48,15 @@ def outer_index(inner: BuiltIndex) -> RawManifest:
         "manifests": [inner.manifest.descriptor.to_json()],
     }
     return RawManifest(encode_json(document), mediatypes.OCI_INDEX)
+
+
+def put_signature(room: Room, of: BuiltImage, tag: str | None) -> None:
+    """A signature of an image: under this tag, or by its subject."""
+    blob = Descriptor("text/plain", room.registry.put_blob("app", b"signed"), 6)
+    config = Descriptor(EMPTY, room.registry.put_blob("app", b"{}"), 2)
+    subject = of.manifest.descriptor if tag is None else None
+    raw = artifact_manifest("text/plain", [blob], config=config, subject=subject)
+    room.registry.put_manifest("app", tag, raw.data, raw.media_type)
 
 
 def outcomes(result: RepositoryResult) -> Mapping[str, int]:
@@ -149,8 +161,8 @@ def test_where_only_a_look_shows_a_loss_all_that_was_deleted_since_is_put_back(
     room.intervene(lambda: room.point("keep", target), "DELETE", target)
     result = room.apply(room.plan(RULE))
     assert pulls_whole(room.registry, target)
-    assert "keep vanished while 4 manifests were deleted" in (result.problem or "")
-    assert result.count("restored") == 4
+    assert "keep vanished while 7 manifests were deleted" in (result.problem or "")
+    assert result.count("restored") == 7
 
 
 def test_where_the_manifest_cannot_be_put_back_the_log_is_named(room: Room) -> None:
@@ -282,3 +294,46 @@ def test_a_dead_tag_that_comes_to_life_keeps_its_image(rooms: Callable[..., Room
     assert room.registry.tags("app")[first] == old[4].digest
     assert pulls_whole(room.registry, old[4].digest)
     assert result.count("left") == 1
+
+
+def test_a_new_tag_in_the_moment_before_a_deletion_stops_it(room: Room) -> None:
+    """The names are listed last, since a new tag that goes along leaves no trace."""
+    old = fill(room, FEW)
+    target = old[0].digest
+    room.intervene(lambda: room.point("new", target), "HEAD", f"/{tag_of(room, target)}$", skip=1)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["new"] == target
+    assert pulls_whole(room.registry, target)
+    assert "new was pushed to" in (result.problem or "")
+    assert read_log(room.logs[0])[0].is_done is False
+
+
+@pytest.mark.parametrize("way", ["subject", "cosign", "referrers list"])
+def test_an_image_that_is_signed_while_it_is_squashed_stays_as_it_is(room: Room, way: str) -> None:
+    built = image("plain")
+    built.push(room.registry, "app", "one")
+    plan = room.plan("action: squash")
+
+    def sign() -> None:
+        place = fallback_tag(built.digest)
+        tags = {"subject": None, "cosign": f"{place}.sig", "referrers list": place}
+        put_signature(room, built, tags[way])
+
+    room.intervene(sign, "PATCH", "/blobs/uploads/")
+    result = room.apply(plan)
+    assert room.registry.tags("app")["one"] == built.digest
+    assert outcomes(result) == {"left": 1}
+    assert "signed or attested meanwhile" in result.steps[0].why
+
+
+def test_requests_grow_with_the_number_of_deletions_alone(room: Room) -> None:
+    """Twice as many tags and deletions cost about twice as many requests."""
+    asked = []
+    for count in (100, 200):
+        fill(room, count)
+        plan = room.plan(RULE)
+        room.registry.forget_requests()
+        assert room.apply(plan).count("deleted") == count
+        asked.append(len(room.registry.requests) / count)
+    assert asked[1] < 1.1 * asked[0]
+    assert max(asked) < 25
