@@ -12,7 +12,11 @@ from squashproxy.registry.calls import Answer, Call, Caller
 from squashproxy.registry.faults import Action
 from squashproxy.registry.scopes import pull, push
 
-_ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1))
+_ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1, "*/*"))
+"""The last one, which containerd sends, too, makes strict registries show manifests of other types
+instead of saying that they are not there: who deletes has to know that they are.
+"""
+
 _FOUND = frozenset({200})
 _STORED = frozenset({200, 201, 202, 204})
 _NO_HEAD = frozenset({404, 405, 501})
