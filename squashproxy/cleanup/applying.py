@@ -11,7 +11,7 @@ from squashproxy.cleanup.origin import is_made_from
 from squashproxy.cleanup.plans import RepositoryPlan
 from squashproxy.cleanup.removing import Remover
 from squashproxy.cleanup.results import RepositoryResult, Step
-from squashproxy.cleanup.site import Moved, Site
+from squashproxy.cleanup.site import Site
 from squashproxy.cleanup.squashing import InPlaceSquasher, InPlaceSteps
 from squashproxy.cleanup.watch import Watch
 from squashproxy.digest import Digest
@@ -22,12 +22,8 @@ from squashproxy.registry.client import RegistryClient
 from squashproxy.state.tags import TagMemory
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What became of a repository, and whether it ended since that had moved."""
-
-    result: RepositoryResult
-    moved: bool = False
+class Moved(SquashproxyError):
+    """A repository is not what it was when the plan was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +43,16 @@ class Applier:
     is_stopped: Callable[[], bool]
     on_step: Callable[[str, Step], None]
 
-    def apply(self, rule: str, plan: RepositoryPlan, options: CopyOptions) -> Attempt:
-        """Do what the plan of a repository says; its own errors are in the result."""
+    def apply(
+        self, rule: str, plan: RepositoryPlan, options: CopyOptions, *, is_exact: bool = False
+    ) -> RepositoryResult:
+        """Do what the plan of a repository says; its own errors are in the result.
+
+        What others push, move or delete after the plan was made is left alone, with all that it
+        needs. `is_exact` does nothing at all in a repository where that was done before this began.
+        """
         if plan.problem is not None or not plan.deletions:
-            return Attempt(untouched(rule, plan))
+            return untouched(rule, plan)
         steps: list[Step] = []
 
         def tell(step: Step) -> None:
@@ -63,16 +65,16 @@ class Applier:
         squasher = InPlaceSteps(site, self.squasher, options)
         problem: SquashproxyError | None = None
         try:
-            listed, current = self.gatherer.tags(repository)
-            self._check(repository, plan, current)
-            Remover(site, self.gatherer, Watch(current, listed.tags)).run(plan)
+            if is_exact:
+                self._check(repository, plan, self.gatherer.tags(repository)[1])
+            Remover(site, self.gatherer, Watch(plan.tags)).run(plan)
             squasher.run(plan.squash)
         except SquashproxyError as error:
             problem = error
         done = {step.digest for step in steps if step.outcome in ("deleted", "gone")}
         done -= {Digest(step.digest) for step in steps if step.outcome == "restored"}
         planned = {each.digest for each in plan.remove}
-        result = RepositoryResult(
+        return RepositoryResult(
             rule=rule,
             repository=plan.repository,
             steps=tuple(steps),
@@ -80,7 +82,6 @@ class Applier:
             saved_bytes=squasher.saved_bytes,
             problem=None if problem is None else str(problem),
         )
-        return Attempt(result, isinstance(problem, Moved))
 
     def _check(
         self, repository: Repository, plan: RepositoryPlan, current: Mapping[str, Digest]

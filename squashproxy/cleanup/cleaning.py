@@ -116,14 +116,14 @@ def _warnings(graph: Graph, now: float) -> tuple[str, ...]:
     return (sentence,)
 
 
-def apply_exactly(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
+def apply_plan(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
     """Apply a plan that was just made, one repository after another.
 
     Raises PlanRefused where the plan is refused as a whole.
     """
     if plan.refusal is not None:
         raise PlanRefused(plan.refusal)
-    return [applier.apply(plan.rule, each, options).result for each in plan.repositories]
+    return [applier.apply(plan.rule, each, options) for each in plan.repositories]
 
 
 def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:

@@ -2,7 +2,8 @@
 
 1. A tag is asked for right before it goes, and right before the manifest goes that it points to.
    A push in between wins.
-2. A tag that others move, or push, protects what it points to from then on (see Guard).
+2. A tag that others move, or push, protects what it points to from then on (see Guard). What the
+   plan says of everything else is still right: a new tag gives no old one a reason to stay.
 3. All tags are looked at again and again (see Watch). What somebody needs, and what was deleted in
    the moment before that was seen, is put back.
 4. A tag that vanished together with a manifest is put back with it, and the repository is left.
@@ -18,7 +19,7 @@ from squashproxy.cleanup.guard import Guard
 from squashproxy.cleanup.plans import Removal, RepositoryPlan, Untag
 from squashproxy.cleanup.restoring import Restorer, TakenAlong, TookManifest
 from squashproxy.cleanup.results import Step
-from squashproxy.cleanup.site import Moved, Site
+from squashproxy.cleanup.site import Site
 from squashproxy.cleanup.untagging import Untagger
 from squashproxy.cleanup.watch import Changes, Vanished, Watch
 from squashproxy.digest import Digest
@@ -58,7 +59,7 @@ class Remover:
         self._restorer = Restorer(site, watch)
 
     def run(self, plan: RepositoryPlan) -> None:
-        """Do all of it. Raises Moved where a new tag shows, and SquashproxyError.
+        """Do all of it. Raises SquashproxyError.
 
         Whatever ends it, what was deleted last is looked after first.
         """
@@ -215,25 +216,24 @@ class Remover:
             tag: None if each is None else each.digest
             for tag, each in zip(tags, found, strict=True)
         }
-        self._take_in(self._watch.compare(at), may_be_new=True)
+        self._take_in(self._watch.compare(at))
         return at
 
     def _look_around(self) -> None:
-        """Look, where it is time for it. Raises Stopped, Moved and TakenAlong."""
+        """Look, where it is time for it. Raises Stopped and TakenAlong."""
         self._site.check_stopped()
         if self._watch.needs_look:
-            self._look(may_be_new=False)
+            self._look()
 
     def _look_last(self) -> None:
-        """Nothing is deleted after this, so that new tags need nothing more."""
         if self._watch.needs_last_look:
-            self._look(may_be_new=True)
+            self._look()
 
-    def _look(self, *, may_be_new: bool) -> None:
+    def _look(self) -> None:
         listed, tags = self._gatherer.tags(self._site.repository)
         missing = [tag for tag in self._watch.questions(listed.tags) if tag not in tags]
         at = {tag: tags.get(tag) for tag in listed.tags} | self._find(missing)
-        self._take_in(self._watch.compare(at, listed.tags), may_be_new=may_be_new)
+        self._take_in(self._watch.compare(at, listed.tags))
         self._watch.note_look()
 
     def _glance_again(self) -> None:
@@ -244,7 +244,7 @@ class Remover:
     def _glance(self) -> None:
         listed = set(self._remote.iter_tags())
         found = self._find(self._watch.questions(listed))
-        self._take_in(self._watch.compare(found, listed), may_be_new=False)
+        self._take_in(self._watch.compare(found, listed))
         self._watch.note_glance()
 
     def _find(self, tags: Sequence[str]) -> dict[str, Digest | None]:
@@ -254,7 +254,7 @@ class Remover:
             for tag, each in zip(tags, found, strict=True)
         }
 
-    def _take_in(self, changes: Changes, *, may_be_new: bool) -> None:
+    def _take_in(self, changes: Changes) -> None:
         """Protect what others want now, and put back what of it is gone already."""
         for digest in changes.wanted:
             needed = self._guard.protect(digest)
@@ -264,11 +264,6 @@ class Remover:
             self._restorer.put_back_suspects(each)
         if taken:
             raise TakenAlong(self._site.repository, taken)
-        if changes.new and not may_be_new:
-            raise Moved(
-                f"{min(changes.new)} was pushed to {self._site.repository} meanwhile, so nothing "
-                "more was deleted there; plan again"
-            )
 
     def _may_be_ours(self, vanished: Vanished) -> bool:
         """Whether a tag may have gone along with what this cleanup deleted.

@@ -94,7 +94,7 @@ class SavedApplier:
             agreed = self._agreed(saved, rule)
         except SquashproxyError as error:
             return untouched(rule.name, replace(saved, problem=str(error)))
-        return self.applier.apply(rule.name, agreed, self.options).result
+        return self.applier.apply(rule.name, agreed, self.options, is_exact=True)
 
     def _agreed(self, saved: RepositoryPlan, rule: CleanupRule) -> RepositoryPlan:
         repository = parse_repository(saved.repository)

@@ -22,10 +22,6 @@ class Stopped(SquashproxyError):
         super().__init__(f"{repository}: stopped between two steps; apply again to go on")
 
 
-class Moved(SquashproxyError):
-    """A repository is not what it was when the plan was made."""
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """Of one rule and one repository; `tell` hears of each step, `now` gives unix seconds."""

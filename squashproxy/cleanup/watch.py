@@ -38,33 +38,28 @@ class Vanished:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What others did since the tags were seen last; `moved` and `new` say where tags point now."""
+    """What others did since the tags were seen last.
 
-    moved: Mapping[str, Digest]
-    new: Mapping[str, Digest]
+    `wanted` is what somebody has pointed a tag to, a new one or one that pointed elsewhere.
+    """
+
+    wanted: tuple[Digest, ...]
     vanished: tuple[Vanished, ...]
-
-    @property
-    def wanted(self) -> list[Digest]:
-        """What somebody has just pointed a tag to, each once."""
-        return list(dict.fromkeys((*self.moved.values(), *self.new.values())))
 
 
 class Watch:
     """Remembers where the tags pointed when they were seen last, and what was deleted since.
 
-    `names` are all that the registry lists. Some registries go on listing a tag whose manifest is
-    gone, so there may be more of them than of `tags`.
+    It begins with the tags of a plan, so that everything is looked at before the first step.
     """
 
-    def __init__(self, tags: Mapping[str, Digest], names: Iterable[str]) -> None:
+    def __init__(self, tags: Mapping[str, Digest]) -> None:
         self._tags: dict[str, Digest] = {}
         self._by_digest: defaultdict[Digest, set[str]] = defaultdict(set)
         for tag, digest in tags.items():
             self._point(tag, digest)
-        self._names = {*names, *tags}
-        self._steps_since_look = 0
-        self._steps_since_glance = len(self._names)
+        self._names = set(tags)
+        self._steps_since_look = self._steps_since_glance = max(1, len(tags))
         self._since_look: list[Digest] = []
         self._since_glance: list[Digest] = []
         self._deleted: dict[Digest, tuple[str, ...]] = {}
@@ -154,23 +149,19 @@ class Watch:
         A tag that is not among the `listed` names was there at the last glance; of one that is
         listed, or where nothing was listed, only the last look is known to have seen it.
         """
-        moved: dict[str, Digest] = {}
-        new: dict[str, Digest] = {}
+        wanted: dict[Digest, None] = {}
         vanished: list[Vanished] = []
         for tag, now in found.items():
             before = self._tags.get(tag)
-            if now is not None and before is None and tag not in self._names:
-                new[tag] = now
-            elif now is not None and now != before:
-                moved[tag] = now
+            if now is not None and now != before:
+                wanted[now] = None
             elif now is None and before is not None:
                 is_unlisted = listed is not None and tag not in listed
                 suspects = self._since_glance if is_unlisted else self._since_look
                 vanished.append(Vanished(tag, before, tuple(suspects)))
-        for tag, now in found.items():
             self._point(tag, now)
         self._names.update(found)
-        return Changes(moved, new, tuple(vanished))
+        return Changes(tuple(wanted), tuple(vanished))
 
     def _point(self, tag: str, digest: Digest | None) -> None:
         before = self._tags.pop(tag, None)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from squashproxy.cleanup.applying import Applier, untouched
 from squashproxy.cleanup.audit import read_log
-from squashproxy.cleanup.cleaning import Planner
-from squashproxy.cleanup.fresh import FreshApplier
+from squashproxy.cleanup.cleaning import Planner, apply_plan
 from squashproxy.cleanup.plan_file import read_plan, write_plan
 from squashproxy.cleanup.plans import CleanupPlan, RulePlan
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult
@@ -98,9 +97,9 @@ def _apply_saved(
 
 
 def _apply_fresh(
-    plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions, shop: Workshop
+    plan: RulePlan, _rule: CleanupRule, applier: Applier, options: CopyOptions, _shop: Workshop
 ) -> list[RepositoryResult]:
-    return FreshApplier(applier, _planner(shop), options).apply(plan, rule)
+    return apply_plan(plan, applier, options)
 
 
 def _planner(shop: Workshop) -> Planner:

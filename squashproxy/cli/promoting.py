@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from squashproxy.cleanup.cleaning import apply_exactly
+from squashproxy.cleanup.cleaning import apply_plan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cli.brake import BrakedObserver
 from squashproxy.cli.options import CommonOptions
@@ -137,7 +137,7 @@ def _mirror(shop: Workshop, found: RuleSteps) -> tuple[list[RepositoryResult], s
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
     with open_applier(shop, plan.deletions) as applier:
-        results = apply_exactly(plan, applier, shop.options)
+        results = apply_plan(plan, applier, shop.options)
         for result in results:
             for step in result.steps:
                 if step.outcome in ("deleted", "untagged", "gone"):

@@ -12,8 +12,7 @@ from typing import Any
 
 from squashproxy.cleanup.applying import Applier
 from squashproxy.cleanup.audit import AuditLog
-from squashproxy.cleanup.cleaning import Planner, apply_exactly
-from squashproxy.cleanup.fresh import FreshApplier
+from squashproxy.cleanup.cleaning import Planner, apply_plan
 from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cleanup.plans import RulePlan
 from squashproxy.cleanup.results import RepositoryResult
@@ -96,7 +95,7 @@ class Room:
 
     def apply_all(self, plan: RulePlan) -> list[RepositoryResult]:
         with self._applier() as applier:
-            return apply_exactly(plan, applier, CopyOptions())
+            return apply_plan(plan, applier, CopyOptions())
 
     def apply_saved(self, plan: RulePlan, text: str) -> RepositoryResult:
         """Apply a plan as the command does that reads it from a file."""
@@ -104,14 +103,6 @@ class Room:
         planner = Planner(self.client, self.gatherer, lambda: self.clock)
         with self._applier() as applier:
             (result,) = SavedApplier(applier, planner, CopyOptions()).apply(plan, rule)
-        return result
-
-    def apply_fresh(self, plan: RulePlan, text: str) -> RepositoryResult:
-        """Apply a plan as the command does that has just made it."""
-        planner = Planner(self.client, self.gatherer, lambda: self.clock)
-        with self._applier() as applier:
-            fresh = FreshApplier(applier, planner, CopyOptions())
-            (result,) = fresh.apply(plan, self.rule(text))
         return result
 
     @contextmanager

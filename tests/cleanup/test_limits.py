@@ -32,15 +32,3 @@ def test_all_tags_of_an_image_that_is_squashed_count(room: Room) -> None:
     for number in range(5):
         image("one").push(room.registry, "app", f"v{number}")
     assert room.plan("action: squash").deletions == 5
-
-
-def test_what_went_counts_against_the_bound_of_a_second_plan(room: Room) -> None:
-    image("first").push(room.registry, "app", "old")
-    for number in range(3):
-        image("shared").push(room.registry, "app", f"older{number}")
-    text = f"{RULE}\nmax_deletions: 4"
-    plan = room.plan(text)
-    room.on_step = lambda _: image("new").push(room.registry, "app", "old9")  # type: ignore[assignment]
-    result = room.apply_fresh(plan, text)
-    assert result.changes <= 4
-    assert "max_deletions" in (result.problem or "")

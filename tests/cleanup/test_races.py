@@ -296,7 +296,7 @@ def test_a_dead_tag_that_comes_to_life_keeps_its_image(rooms: Callable[..., Room
     assert result.count("left") == 1
 
 
-def test_a_new_tag_in_the_moment_before_a_deletion_stops_it(room: Room) -> None:
+def test_a_new_tag_in_the_moment_before_a_deletion_prevents_it(room: Room) -> None:
     """The names are listed last, since a new tag that goes along leaves no trace."""
     old = fill(room, FEW)
     target = old[0].digest
@@ -304,8 +304,49 @@ def test_a_new_tag_in_the_moment_before_a_deletion_stops_it(room: Room) -> None:
     result = room.apply(room.plan(RULE))
     assert room.registry.tags("app")["new"] == target
     assert pulls_whole(room.registry, target)
-    assert "new was pushed to" in (result.problem or "")
+    assert (result.problem, result.count("left")) == (None, 1)
     assert read_log(room.logs[0])[0].is_done is False
+
+
+def test_what_others_do_between_a_plan_and_its_application_is_left_alone(room: Room) -> None:
+    """New tags, moved ones and deleted ones; the rest of the plan is carried out."""
+    old = fill(room, FEW)
+    plan = room.plan(RULE)
+    names = [tag_of(room, each.digest) for each in old]
+    pushed, built = image("pushed"), index_of(old[4:])
+    pushed.push(room.registry, "app", names[0])
+    room.point("new", old[1].digest)
+    built.push(room.registry, "app", "other")
+    room.registry.drop_tag("app", names[2])
+    result = room.apply(plan)
+    after = room.registry.tags("app")
+    assert after == {
+        "keep": image("kept").digest,
+        names[0]: pushed.digest,
+        "new": old[1].digest,
+        names[1]: old[1].digest,
+        "other": built.digest,
+        names[4]: old[4].digest,
+        names[5]: old[5].digest,
+    }
+    assert all(pulls_whole(room.registry, digest) for digest in after.values())
+    assert outcomes(result) == {"deleted": 2, "left": 4}
+
+
+def test_a_repository_that_never_rests_is_cleaned_all_the_same(room: Room) -> None:
+    fill(room, FEW)
+    plan = room.plan(RULE)
+    pushed = 0
+
+    def push(_: str) -> None:
+        nonlocal pushed
+        pushed += 1
+        image(f"new {pushed}").push(room.registry, "app", f"new{pushed}")
+
+    room.on_step = push
+    result = room.apply(plan)
+    assert (result.problem, outcomes(result)) == (None, {"deleted": FEW})
+    assert len(room.registry.tags("app")) == 1 + FEW
 
 
 @pytest.mark.parametrize("way", ["subject", "cosign", "referrers list"])
