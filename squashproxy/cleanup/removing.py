@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from squashproxy.cleanup.gathering import Gatherer
@@ -66,7 +67,8 @@ class Remover:
         try:
             self._run(plan)
         except SquashproxyError:
-            self._look_last()
+            with suppress(TakenAlong):  # what came back is told as a step
+                self._look_last()
             raise
         self._look_last()
 
@@ -102,6 +104,7 @@ class Remover:
         if self._remote.find_manifest(digest) is not None:
             return
         tags = self._watch.tags_of(digest)
+        self._watch.note_deleted(digest, tags)
         self._restorer.put_back(digest, tags, f"it went with its tag {tag}")
         raise TookManifest(self._site.repository, tag)
 

@@ -31,6 +31,7 @@ class Adversary:
     wants: dict[str, Digest] = field(default_factory=dict)
     signed: dict[str, Digest] = field(default_factory=dict)
     deleted: set[Digest] = field(default_factory=set)
+    abandoned: set[Digest] = field(default_factory=set)
     moves: list[str] = field(default_factory=list)
     is_awake: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -131,6 +132,7 @@ class Adversary:
         alive = [tag for tag, at in tags.items() if at in there - {digest}]
         if alive and pulls_whole(self.room.registry, digest):
             tag = self.dice.choice(alive)
+            self.abandoned.add(tags[tag])
             self.room.point(tag, digest)
             self._want(tag, digest)
 
@@ -169,8 +171,12 @@ class Adversary:
             self.signed.pop(tag, None)
 
     def _delete(self) -> None:
-        """A manifest, by its digest: everything above it is somebody's own fault from now on."""
-        there = sorted(self.room.registry.manifests("app"))
+        """A manifest, by its digest: everything above it is somebody's own fault from now on.
+
+        Not one that a tag has just left in the moment of a deletion: both at once look as if
+        somebody had deleted the tag.
+        """
+        there = sorted(self.room.registry.manifests("app") - self.abandoned)
         if there:
             digest = self.dice.choice(there)
             self.deleted.add(digest)
