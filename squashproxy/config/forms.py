@@ -28,7 +28,8 @@ from squashproxy.reference import (
     parse_repository,
 )
 from squashproxy.schedule.times import parse_cron, parse_zone
-from squashproxy.selection.patterns import Pattern, parse_expression, parse_pattern
+from squashproxy.selection.engine import Expression as Grouping
+from squashproxy.selection.patterns import Pattern, parse_glob, parse_grouping, parse_pattern
 from squashproxy.selection.versions import VersionRange, parse_range
 
 T = TypeVar("T")
@@ -127,11 +128,9 @@ def _parse_tag(text: str) -> str:
     return text
 
 
-def _parse_group(text: str) -> re.Pattern[str]:
-    found = parse_expression(text)
-    if not found.groups:
-        raise ValueError(f"{text!r} has no group; put what sorts the tags in parentheses")
-    return found
+def _parse_glob(text: str) -> str:
+    """The text itself, where it can be read as a glob."""
+    return parse_glob(text).text
 
 
 def _parse_web_address(text: str) -> str:
@@ -182,7 +181,8 @@ Cron = Annotated[
 ]
 Zone = Annotated[ZoneInfo, reads(parse_zone), _text(".", "Europe/Berlin", "UTC")]
 NamePattern = Annotated[Pattern, reads(parse_pattern), _text(".", "v*", "/v[0-9]+/")]
-Expression = Annotated[re.Pattern[str], reads(_parse_group), _text(r"\(", "^(.*)-[0-9]+$")]
+Glob = Annotated[str, reads(_parse_glob), _text(".", "docker.io/library/*", "*")]
+Expression = Annotated[Grouping, reads(parse_grouping), _text(r"\(", "^(.*)-[0-9]+$")]
 Range = Annotated[VersionRange, reads(parse_range), _text(".", ">=1.2", "^1", ">=1.2 <2")]
 Tag = Annotated[str, reads(_parse_tag, int, float), _text(r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", "1.0")]
 PinnedImage = Annotated[
