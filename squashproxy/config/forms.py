@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
@@ -40,6 +41,7 @@ _MOST_PORT = 65535
 _LONGEST_WAIT = 600.0
 _MOST_CHARACTERS = 1024
 _SOME_PATH = "some/path"
+_LONGEST_HOST = 253
 
 FOLDER = "folder"
 """The key of the validation context under which the file's own folder stands."""
@@ -137,6 +139,31 @@ def _parse_web_address(text: str) -> str:
     """The text is never told again, as it may hold a token."""
     if _URL.match(text) is None or not text.isprintable() or " " in text:
         raise ValueError("this is no address; write https://HOST/PATH")
+    if not text.isascii():
+        raise ValueError("this address is not written in ASCII; write %XX for what is not")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("this is no address; write https://HOST[:PORT]/PATH") from None
+    labels = host.removesuffix(".").split(".")
+    if port == 0 or len(host) > _LONGEST_HOST or not all(0 < len(each) < 64 for each in labels):
+        raise ValueError("this address has no host that there can be; write https://HOST/PATH")
+    return text
+
+
+def _check_token(text: str) -> str:
+    """The text is never told."""
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError(
+            "this cannot be sent in a header; write one line of ASCII, without blanks around it"
+        )
+    return text
+
+
+def _check_argument(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("this holds a NUL, which no argument of a command can; leave it out")
     return text
 
 
@@ -191,6 +218,8 @@ PinnedImage = Annotated[
 WebAddress = Annotated[
     str, reads(_parse_web_address), _text("^https?://", "https://hooks.example.com/promoted")
 ]
+Token = Annotated[str, AfterValidator(_check_token)]
+Argument = Annotated[str, AfterValidator(_check_argument)]
 Base = Annotated[
     BaseChoice,
     reads(_parse_base, int),
