@@ -96,6 +96,11 @@ def canonical_host(host: str) -> str:
     return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
+def host_key(host: str) -> str:
+    """A host for comparing: neither case nor the port of HTTPS, written out, makes another one."""
+    return canonical_host(host.lower().removesuffix(":443"))
+
+
 def _without_transport(text: str) -> str:
     if text.startswith("docker://"):
         return text.removeprefix("docker://")

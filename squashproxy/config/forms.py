@@ -15,6 +15,7 @@ from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.errors import SquashproxyError
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
+from squashproxy.pipeline.backup import fill_tag
 from squashproxy.pipeline.options import (
     BaseChoice,
     CompressionChoice,
@@ -41,6 +42,7 @@ _MOST_PORT = 65535
 _LONGEST_WAIT = 600.0
 _MOST_CHARACTERS = 1024
 _SOME_PATH = "some/path"
+_SOME_TAG = "some-tag"
 _LONGEST_HOST = 253
 
 FOLDER = "folder"
@@ -123,6 +125,34 @@ def _parse_pin(text: str) -> Reference:
     if found.digest is None or found.tag is not None:
         raise ValueError(f"{text!r} is not pinned; write HOST/REPO@sha256:DIGEST")
     return found
+
+
+def one_image_once(value: Any) -> Any:
+    """The tags of an image together, where a mapping names it in several ways (`docker.io`, none).
+
+    Each would be a key of its own, of which the last would win.
+    """
+    if not isinstance(value, dict):
+        return value
+    first: dict[object, str] = {}
+    merged: dict[str, Any] = {}
+    for key, listed in value.items():
+        tags = tuple(listed) if isinstance(listed, list) else listed
+        try:
+            image: object = _parse_pin(key)
+        except (SquashproxyError, ValueError):
+            image = key
+        known = first.setdefault(image, key)
+        if known in merged and isinstance(merged[known], tuple) and isinstance(tags, tuple):
+            merged[known] += tags
+        else:
+            merged[key] = tags
+    return merged
+
+
+def _parse_tag_template(text: str) -> str:
+    fill_tag(text, _SOME_TAG, None)
+    return text
 
 
 def _parse_tag(text: str) -> str:
@@ -212,6 +242,9 @@ Glob = Annotated[str, reads(_parse_glob), _text(".", "docker.io/library/*", "*")
 Expression = Annotated[Grouping, reads(parse_grouping), _text(r"\(", "^(.*)-[0-9]+$")]
 Range = Annotated[VersionRange, reads(parse_range), _text(".", ">=1.2", "^1", ">=1.2 <2")]
 Tag = Annotated[str, reads(_parse_tag, int, float), _text(r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", "1.0")]
+TagTemplate = Annotated[
+    str, reads(_parse_tag_template), _text(".", "{tag}-{digest}", "{tag}-original")
+]
 PinnedImage = Annotated[
     Reference, reads(_parse_pin), _text("@sha256:", "registry.example.com/app@sha256:...")
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from squashproxy.digest import Digest
 from squashproxy.errors import BadReference, SquashproxyError, UsageError
 from squashproxy.reference import check_tag
+from squashproxy.template import fill
 from squashproxy.transports.base import ImageSink
 from squashproxy.transports.documents import short
 
@@ -24,11 +25,11 @@ def fill_tag(template: str, tag: str, digest: Digest | None) -> str:
     """
     hexadecimal = (digest or _ANY_DIGEST).partition(":")[2][:_DIGITS]
     try:
-        name = template.format(tag=tag, digest=hexadecimal)
+        name = fill(template, {"tag": tag, "digest": hexadecimal})
         check_tag(name)
     except BadReference as error:
         raise UsageError(f"{template!r}: {error}") from error
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+    except ValueError as error:
         raise UsageError(
             f"{template!r}: a template may hold {{tag}} and {{digest}}, nothing else in braces"
         ) from error

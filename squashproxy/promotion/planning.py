@@ -12,11 +12,11 @@ from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, untold
 from squashproxy.promotion.choosing import choose_tags
-from squashproxy.promotion.naming import TargetTemplate, base_repository
 from squashproxy.promotion.signatures import Attached, find_attached
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.selection.patterns import unmatched
+from squashproxy.selection.targets import TargetTemplate, base_repository
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.survey.dates import created_at
 from squashproxy.survey.repositories import (

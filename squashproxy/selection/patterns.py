@@ -30,7 +30,12 @@ class Pattern:
     @property
     def is_wild(self) -> bool:
         """Whether more than one name may be meant."""
-        return _is_expression(self.text) or not WILD.isdisjoint(self.text)
+        return self.is_expression or not WILD.isdisjoint(self.text)
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether it is a regular expression, not a glob."""
+        return _is_expression(self.text)
 
     def __str__(self) -> str:
         return self.text
