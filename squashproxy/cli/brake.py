@@ -19,6 +19,11 @@ class Brake:
     is_stopped: bool = False
     is_cancelled: bool = False
 
+    def cancel(self) -> None:
+        """Let nothing new begin, and what runs end soon."""
+        self.is_stopped = True
+        self.is_cancelled = True
+
 
 class BrakedObserver:
     """Passes on to another observer, and ends the work it watches once that is cancelled."""

@@ -8,18 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from squashproxy.config.promote import Signed
+from squashproxy.config.hooks import CommandHook, WebHook
 from squashproxy.digest import Digest
-from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.base import SourceOpener
 from squashproxy.pipeline.copy import copy_image
-from squashproxy.pipeline.original import ExactCopier
 from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks import HookFailed, run_hook
-from squashproxy.promotion.planning import Step
+from squashproxy.promotion.originals import OriginalCopy
 from squashproxy.promotion.results import ImageResult
-from squashproxy.reference import Reference, check_tag
+from squashproxy.promotion.steps import Step
 from squashproxy.registry.client import RegistryClient
 from squashproxy.state.promotions import Promoted, PromotionMemory
 from squashproxy.transports.registry import RegistrySink, RegistrySource
@@ -33,8 +32,9 @@ class Stopped(SquashproxyError):
 class Promoter:
     """Copies what was planned, `at_once` images side by side.
 
-    `watch` gives an observer for an image; `on_result` hears of each as it ends, from any thread;
-    once `is_stopped`, no further image begins.
+    `watch` gives an observer for an image, which may end its work by raising; `cancel` makes them
+    all do so, where the caller is interrupted. `on_result` hears of each image as it ends, from any
+    thread; once `is_stopped`, no further image begins.
     """
 
     client: RegistryClient
@@ -44,6 +44,7 @@ class Promoter:
     watch: Callable[[str], Observer]
     on_result: Callable[[ImageResult], None]
     is_stopped: Callable[[], bool]
+    cancel: Callable[[], None]
     at_once: int
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
@@ -52,6 +53,9 @@ class Promoter:
             running = [pool.submit(self._finished, step) for step in steps]
             try:
                 return [each.result() for each in running]
+            except BaseException:
+                self.cancel()
+                raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -90,14 +94,14 @@ class Promoter:
         assert step.source_digest is not None, "what is to be copied was looked at"
         event = _event(step)
         hooks = step.rule.hooks
-        if hooks.before is not None:
-            run_hook(hooks.before, {"event": "before", **event})
         observer = self.watch(str(step.target))
+        if hooks.before is not None:
+            _run_hook(hooks.before, {"event": "before", **event}, observer)
         source = RegistrySource(self.client, step.source.at(step.source_digest))
         sink = RegistrySink(self.client, step.target)
         warnings: list[str] = []
-        if step.attached and step.rule.signed is Signed.COPY:
-            self._copy_original(step, observer)
+        if step.original is not None:
+            warnings += OriginalCopy(self.client, step, step.original, observer).copy()
         elif step.attached:
             warnings.append(f"{step.source} has {step.attached}, which stay behind")
         copied = copy_image(
@@ -112,26 +116,12 @@ class Promoter:
         warnings += copied.warnings
         if hooks.after is not None:
             try:
-                run_hook(hooks.after, {"event": "after", "digest": copied.digest, **event})
+                _run_hook(
+                    hooks.after, {"event": "after", "digest": copied.digest, **event}, observer
+                )
             except HookFailed as error:
                 warnings.append(f"{step.target} is promoted, but {error}")
         return copied, tuple(warnings)
-
-    def _copy_original(self, step: Step, observer: Observer) -> None:
-        """The original and what refers to it, beside the squashed one: its signatures hold."""
-        assert step.source_digest is not None, "what is to be copied was looked at"
-        target = _original(step)
-        source = RegistrySource(self.client, step.source.at(step.source_digest))
-        sink = RegistrySink(self.client, target)
-        copier = ExactCopier(source, sink, observer, step.options.jobs)
-        raw = copier.copy(step.source_digest)
-        for digest in step.attached.referrers:
-            sink.write_referrer(copier.copy(digest))
-        remote = self.client.repository(step.source.repository)
-        for tag in step.attached.tags:
-            belonging = copier.copy(remote.get_manifest(tag).digest)
-            sink.write_manifest(belonging, tag)
-        sink.publish(raw)
 
     def _remember(self, step: Step, digest: Digest | None) -> None:
         if digest is not None and step.outcome in ("copy", "current"):
@@ -161,15 +151,10 @@ def _event(step: Step) -> dict[str, Any]:
     }
 
 
-def _original(step: Step) -> Reference:
-    template = step.rule.originals
+def _run_hook(hook: CommandHook | WebHook, event: dict[str, Any], observer: Observer) -> None:
+    """Tell a hook of an event; the observer may give it up while it runs."""
+    task = observer.start(f"hook {event['event']}", None)
     try:
-        tag = template.format(tag=step.target.tag)
-        check_tag(tag)
-    except (KeyError, IndexError, ValueError, AttributeError, UsageError) as error:
-        raise UsageError(
-            f"originals: {template!r} makes no tag; write one that may hold {{tag}}"
-        ) from error
-    if tag == step.target.tag:
-        raise UsageError(f"originals: {template!r} is the tag of the squashed image; add to it")
-    return replace(step.target, tag=tag)
+        run_hook(hook, event, lambda: task.advance(0))
+    finally:
+        task.finish()
