@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from squashproxy.config.promote import Signed
+from squashproxy.config.promote import OnExisting, Signed
 from squashproxy.config.succession import Key, Use, key_of
 from squashproxy.digest import Digest
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.places import original_name
 from squashproxy.promotion.steps import Collision, Place, Step
+from squashproxy.transports.documents import short
 
 Claims = dict[Key, tuple[Step, Place]]
 """What rules that ran before need in this run."""
@@ -27,6 +28,9 @@ _ADVICE = {
     Use.BACKUP: "write another template into 'backup', as in '{tag}-{digest}'",
     Use.ORIGINAL: "write another template into 'originals', as in '{tag}-{digest}'",
 }
+
+_FREE_BACKUP = f"{_ADVICE[Use.BACKUP]}, or take that tag away"
+_FREE_ORIGINAL = f"{_ADVICE[Use.ORIGINAL]}, or take that tag away"
 
 
 def settle(steps: Sequence[Step], owners: Owners, earlier: Claims) -> list[Step]:
@@ -91,11 +95,17 @@ class _Judge:
         if other is not None and other is not step:
             yield _sentence(step, place, other, Place(Use.ORIGINAL, place.name, there, there))
         promoted = self._owners.of_this_rule(place.name, there)
-        if promoted is not None and place.use is not Use.TARGET:
+        ours = "" if promoted is None else f", which this rule promoted from {promoted.source}"
+        policy = step.rule.on_existing
+        if place.use is Use.BACKUP:
+            yield f"{_wish(step, place)}, but that points to {_other(there)}{ours}; {_FREE_BACKUP}"
+        elif place.use is Use.ORIGINAL and policy is OnExisting.KEEP:
             yield (
-                f"{_wish(step, place)}, which this rule promoted from {promoted.source}; "
-                f"{_ADVICE[place.use]}"
+                f"{_wish(step, place)}, but that points to {_other(there)}{ours}, and on_existing: "
+                f"keep leaves it; {_FREE_ORIGINAL}"
             )
+        elif place.use is Use.ORIGINAL and ours:
+            yield f"{_wish(step, place)}{ours}; {_ADVICE[place.use]}"
         theirs = self._owners.of_another(place.name, there)
         if theirs is not None:
             name, promoted = theirs
@@ -129,7 +139,7 @@ def _wish(step: Step, place: Place) -> str:
         return f"{step.source} goes to {place.name}"
     if place.use is Use.ORIGINAL:
         return f"the original of {step.source} would go to {place.name}"
-    return f"the old image of {step.target} would be kept as {place.name}"
+    return f"the old image of {place.of or step.target} would be kept as {place.name}"
 
 
 def _claim(step: Step, place: Place) -> str:
@@ -137,4 +147,8 @@ def _claim(step: Step, place: Place) -> str:
         return f"where {step.source} goes"
     if place.use is Use.ORIGINAL:
         return f"where the original of {step.source} is kept"
-    return f"where the old image of {step.target} would be kept"
+    return f"where the old image of {place.of or step.target} would be kept"
+
+
+def _other(digest: Digest) -> str:
+    return f"another image, {short(digest)}"

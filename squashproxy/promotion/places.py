@@ -1,4 +1,4 @@
-"""The tags that a copy needs beside its target, and whether they are free."""
+"""The tags that a copy needs beside its target, and what they point to now."""
 
 from __future__ import annotations
 
@@ -13,55 +13,34 @@ from squashproxy.pipeline.backup import fill_tag
 from squashproxy.promotion.steps import Collision, Place, Step
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
-from squashproxy.transports.documents import short
 
 
 def with_places(step: Step, client: RegistryClient) -> Step:
     """A step with the places that its copy needs: a HEAD for each of them.
 
-    Raises Collision where one of them is another image's, and RegistryError.
+    Raises Collision where there is no such tag, and RegistryError.
     """
     return replace(step, beside=tuple(_beside(step, client)))
 
 
 def _beside(step: Step, client: RegistryClient) -> Iterator[Place]:
     rule = step.rule
-    if step.existing is not None and rule.on_existing is OnExisting.BACKUP:
+    keeps_old = rule.on_existing is OnExisting.BACKUP
+    if keeps_old and step.existing is not None:
         yield _backup(step, step.target, step.existing, client)
     if not step.attached or rule.signed is not Signed.COPY:
         return
-    original = _original(step, client)
-    yield original
-    if original.there in (None, original.digest):
-        return
-    if rule.on_existing is OnExisting.KEEP:
-        raise Collision(
-            f"the original of {step.source}, {_short(step.source_digest)}, would go to "
-            f"{original.name}, but that points to another image, {_short(original.there)}, and "
-            "on_existing: keep leaves it; write another template into 'originals', as in "
-            "'{tag}-{digest}', or take that tag away"
-        )
-    if rule.on_existing is OnExisting.BACKUP:
-        assert original.there is not None, "that it is there was seen above"
-        yield _backup(step, original.name, original.there, client)
+    name = _beside_of(step.target, "originals", rule.originals, step.source_digest)
+    there = _there(name, client)
+    yield Place(Use.ORIGINAL, name, step.source_digest, there)
+    if keeps_old and there is not None and there != step.source_digest:
+        yield _backup(step, name, there, client)
 
 
 def _backup(step: Step, name: Reference, old: Digest, client: RegistryClient) -> Place:
     """Where what `name` points to is kept."""
     spare = _beside_of(name, "backup", step.rule.backup, old)
-    there = _there(spare, client)
-    if there not in (None, old):
-        raise Collision(
-            f"the old image of {name}, {short(old)}, would be kept as {spare}, but that points to "
-            f"another image, {_short(there)}; write another template into 'backup', as in "
-            "'{tag}-{digest}', or take that tag away"
-        )
-    return Place(Use.BACKUP, spare, old, there)
-
-
-def _original(step: Step, client: RegistryClient) -> Place:
-    name = _beside_of(step.target, "originals", step.rule.originals, step.source_digest)
-    return Place(Use.ORIGINAL, name, step.source_digest, _there(name, client))
+    return Place(Use.BACKUP, spare, old, _there(spare, client), name)
 
 
 def original_name(step: Step) -> Reference | None:
@@ -82,7 +61,3 @@ def _beside_of(name: Reference, key: str, template: str, digest: Digest | None) 
 def _there(name: Reference, client: RegistryClient) -> Digest | None:
     found = client.repository(name.repository).find_manifest(name.tag or "")
     return None if found is None else found.digest
-
-
-def _short(digest: Digest | None) -> str:
-    return "nothing" if digest is None else short(digest)

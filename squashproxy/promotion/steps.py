@@ -22,13 +22,14 @@ class Place:
     """A tag that an image needs at its target.
 
     `digest` is what it is to point to, None where squashing decides; `there` is what it points to
-    now, None for nothing.
+    now, None for nothing. A backup is `of` the tag that points to its image until then.
     """
 
     use: Use
     name: Reference
     digest: Digest | None
     there: Digest | None
+    of: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ from typing import Any
 import pytest
 
 from squashproxy.cli.main import run
+from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.testing import FakeRegistry, artifact_manifest
 from tests.cleanup.room import image
 
 SIMPLE = "from: OLD/apps/*\nto: NEW/prod/{repo}"
+
+
+def errors(document: dict[str, Any]) -> list[str]:
+    """Why images were refused or failed."""
+    return [each["error"] for each in document["images"] if each["error"] is not None]
 
 
 def outcomes(document: dict[str, Any]) -> dict[str, str]:
@@ -33,14 +40,31 @@ class Pair:
 
     def promote(self, rule: str, *options: str) -> tuple[int, dict[str, Any], str]:
         """Exit code, the JSON, and standard error."""
-        lines = "\n".join(f"    {line}" for line in rule.strip().splitlines())
-        text = f"state: state\npromote:\n  - name: apps\n{lines}\n"
-        text = text.replace("OLD", self.old.host).replace("NEW", self.new.host)
+        return self.promote_all({"apps": rule}, *options)
+
+    def promote_all(
+        self, rules: Mapping[str, str], *options: str
+    ) -> tuple[int, dict[str, Any], str]:
+        """The same for several rules of one file."""
+        text = "state: state\npromote:\n"
+        for name, rule in rules.items():
+            lines = "\n".join(f"    {line}" for line in rule.strip().splitlines())
+            text += f"  - name: {name}\n{lines}\n"
         path = self.folder / "sp.yml"
-        path.write_text(text)
+        path.write_text(text.replace("OLD", self.old.host).replace("NEW", self.new.host))
         code = run(["promote", "--json", *options, str(path)])
         streams = self.captured.readouterr()
         return code, json.loads(streams.out) if streams.out else {}, streams.err
+
+    @property
+    def tags(self) -> dict[str, Digest]:
+        """Every tag of both registries, as `old REPO:TAG` or `new REPO:TAG`, with its digest."""
+        return {
+            f"{side} {repo}:{tag}": digest
+            for side, registry in (("old", self.old), ("new", self.new))
+            for repo in registry._store.names()
+            for tag, digest in registry.tags(repo).items()
+        }
 
     def push(self, repo: str, *tags: str) -> None:
         for number, tag in enumerate(tags, 1):
