@@ -63,6 +63,7 @@ def find_attached(
     if isinstance(parsed, ImageIndex):
         digests += [child.descriptor.digest for child in parsed.children]
         attestations = sum(child.is_attestation for child in parsed.children)
+    digests = list(dict.fromkeys(digests))
     own = [fallback_tag(each) + suffix for each in digests for suffix in _SUFFIXES]
     lists = [remote.list_referrers(each) for each in digests]
     told = [listed for listed in lists if listed is not None]
