@@ -99,9 +99,7 @@ class Survey:
                 unnamed.append(error)
             else:
                 yield Pair(source, target, tags)
-        if unnamed:
-            more = f" (and {len(unnamed) - 1:,} more)" if len(unnamed) > 1 else ""
-            self._tell(f"{unnamed[0]}{more}")
+        self._tell_first(unnamed)
 
     def _dates_of(
         self, repository: Repository
@@ -133,6 +131,7 @@ class Survey:
 
         What a registry may do better a little later is raised: then no date is to be trusted.
         """
+        failures: list[str] = []
 
         def attempt(item: str) -> _Found | None:
             try:
@@ -140,10 +139,18 @@ class Survey:
             except SquashproxyError as error:
                 if error.temporary:
                     raise
-                self._tell(f"{remote.name}: {item} has no date: {error}")
+                failures.append(f"{remote.name}: {item} has no date: {error}")
                 return None
 
-        return side_by_side(attempt, items)
+        found = side_by_side(attempt, items)
+        self._tell_first(failures)
+        return found
+
+    def _tell_first(self, sentences: Sequence[object]) -> None:
+        """One problem for many of a kind: a registry may have thousands."""
+        more = f" (and {len(sentences) - 1:,} more)" if len(sentences) > 1 else ""
+        for sentence in sentences[:1]:
+            self._tell(f"{sentence}{more}")
 
     def _tell(self, problem: object) -> None:
         self.problems.append(f"{self.rule.name}: {problem}")
