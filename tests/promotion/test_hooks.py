@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import pytest
 
 from squashproxy.config.hooks import CommandHook
 from squashproxy.promotion.hooks import HookFailed, run_hook
+from tests.promotion.pair import Pair
 
 EVENT: dict[str, Any] = {"event": "before", "target": "registry.example.com/app:1"}
 SOON = 1.5
@@ -69,7 +72,7 @@ def test_a_program_gets_the_event_and_the_environment_as_they_are(
     )
     run_hook(python(script, str(note)), EVENT)
     heard = json.loads(note.read_text())
-    added = {"LC_CTYPE"}  # Python's own
+    added = {"LC_CTYPE", "COLUMNS", "LINES"}  # by Python, and by the readline of pytest
     env = {name: value for name, value in heard["env"].items() if name not in added}
     assert heard["event"] == EVENT
     assert heard["folder"] == str(Path.cwd())
@@ -187,3 +190,25 @@ def test_a_program_is_given_up_when_the_process_ends(tmp_path: Path) -> None:
         with pytest.raises(GivenUp):
             run_hook(python(f"{HOLDING}time.sleep(1000)", str(fifo)), EVENT, give_up)
         wait_for_all()
+
+
+def test_ctrl_c_ends_a_hook_and_the_promotion(pair: Pair, tmp_path: Path) -> None:
+    pair.push("apps/web", "1")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    hook = json.dumps([sys.executable, "-c", f"{HOLDING}time.sleep(1000)", str(fifo)])
+    path = tmp_path / "sp.yml"
+    path.write_text(
+        f"state: state\npromote:\n  - name: apps\n    from: {pair.old.host}/apps/web\n"
+        f"    to: {pair.new.host}/web\n    hooks: {{before: {{command: {hook}, timeout: 10m}}}}\n"
+    )
+    command = [sys.executable, "-m", "squashproxy", "promote", str(path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        with fifo.open("rb") as reader:
+            process.send_signal(signal.SIGINT)
+            assert reader.read() == b"", "the hook is gone"
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert b"interrupted" in err
+    assert b"Traceback" not in err
+    assert pair.new.tags("web") == {}
