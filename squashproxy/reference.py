@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError
@@ -96,6 +97,7 @@ def canonical_host(host: str) -> str:
     return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
+@lru_cache(1024)
 def host_key(host: str) -> str:
     """A host for comparing: neither case nor the port of HTTPS, written out, makes another one."""
     return canonical_host(host.lower().removesuffix(":443"))

@@ -12,6 +12,7 @@ from squashproxy.reference import (
     Reference,
     Repository,
     check_tag,
+    host_key,
     parse_reference,
     parse_repository,
 )
@@ -211,3 +212,19 @@ def test_any_text_is_a_reference_or_refused(text: str) -> None:
     except BadReference:
         return
     assert parse_reference(str(reference)) == reference
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("LOCALHOST:5000", "localhost:5000", True),
+        ("Registry.Example.com", "registry.example.com:443", True),
+        ("index.docker.io", "docker.io", True),
+        ("[::FF]:5000", "[::ff]:5000", True),
+        ("localhost:5000", "localhost:5001", False),
+        ("localhost:80", "localhost", False),
+        ("a.example.com", "b.example.com", False),
+    ],
+)
+def test_hosts_are_compared_however_they_are_written(one: str, other: str, same: bool) -> None:
+    assert (host_key(one) == host_key(other)) is same

@@ -131,6 +131,7 @@ def _promote(shop: Workshop, found: RuleSteps) -> list[ImageResult]:
         on_result=tell,
         is_stopped=lambda: shop.brake.is_stopped,
         cancel=shop.brake.cancel,
+        check=shop.brake.check,
         at_once=shop.configuration.engine.jobs,
     )
     try:

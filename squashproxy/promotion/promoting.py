@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from squashproxy.config.hooks import CommandHook, WebHook
+from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.base import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
-from squashproxy.promotion.hooks import HookFailed, run_hook
+from squashproxy.promotion.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
 from squashproxy.promotion.results import ImageResult
 from squashproxy.promotion.steps import Step
@@ -32,9 +32,9 @@ class Stopped(SquashproxyError):
 class Promoter:
     """Copies what was planned, `at_once` images side by side.
 
-    `watch` gives an observer for an image, which may end its work by raising; `cancel` makes them
-    all do so, where the caller is interrupted. `on_result` hears of each image as it ends, from any
-    thread; once `is_stopped`, no further image begins.
+    `watch` gives an observer for an image, which may end its work by raising, and `check` may end
+    a hook so; `cancel` makes all of them do that, where the caller is interrupted. `on_result`
+    hears of each image as it ends, from any thread; once `is_stopped`, no further image begins.
     """
 
     client: RegistryClient
@@ -45,6 +45,7 @@ class Promoter:
     on_result: Callable[[ImageResult], None]
     is_stopped: Callable[[], bool]
     cancel: Callable[[], None]
+    check: Callable[[], None]
     at_once: int
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
@@ -72,6 +73,8 @@ class Promoter:
         try:
             if self.is_stopped():
                 raise Stopped(f"{step.source} was not begun, since this process ends")
+            if (existing := self._pushed_meanwhile(step)) is not None:
+                return planned(replace(step, outcome="kept", existing=existing))
             copied, warnings = self._copy(step)
         except SquashproxyError as error:
             failed = replace(step, outcome="failed", error=error)
@@ -90,13 +93,19 @@ class Promoter:
             reused_bytes=sum(each.reused_bytes for each in platforms),
         )
 
+    def _pushed_meanwhile(self, step: Step) -> Digest | None:
+        """What somebody pushed to the target since it was planned, where the rule keeps that."""
+        if step.rule.on_existing is not OnExisting.KEEP:
+            return None
+        return RegistrySink(self.client, step.target).find_manifest()
+
     def _copy(self, step: Step) -> tuple[CopyResult, tuple[str, ...]]:
         assert step.source_digest is not None, "what is to be copied was looked at"
         event = _event(step)
         hooks = step.rule.hooks
         observer = self.watch(str(step.target))
         if hooks.before is not None:
-            _run_hook(hooks.before, {"event": "before", **event}, observer)
+            run_hook(hooks.before, {"event": "before", **event}, self.check)
         source = RegistrySource(self.client, step.source.at(step.source_digest))
         sink = RegistrySink(self.client, step.target)
         warnings: list[str] = []
@@ -115,11 +124,10 @@ class Promoter:
         )
         warnings += copied.warnings
         if hooks.after is not None:
+            done = {"event": "after", "digest": copied.digest, **event}
             try:
-                _run_hook(
-                    hooks.after, {"event": "after", "digest": copied.digest, **event}, observer
-                )
-            except HookFailed as error:
+                run_hook(hooks.after, done, self.check)
+            except SquashproxyError as error:
                 warnings.append(f"{step.target} is promoted, but {error}")
         return copied, tuple(warnings)
 
@@ -149,12 +157,3 @@ def _event(step: Step) -> dict[str, Any]:
         "target": str(step.target),
         "replaces": step.existing,
     }
-
-
-def _run_hook(hook: CommandHook | WebHook, event: dict[str, Any], observer: Observer) -> None:
-    """Tell a hook of an event; the observer may give it up while it runs."""
-    task = observer.start(f"hook {event['event']}", None)
-    try:
-        run_hook(hook, event, lambda: task.advance(0))
-    finally:
-        task.finish()

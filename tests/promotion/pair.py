@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,14 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.testing import FakeRegistry, artifact_manifest
 from tests.cleanup.room import image
 
+_PUSH = """
+import sys, urllib.request
+url, path, kind = sys.argv[1:]
+with open(path, "rb") as file:
+    body = file.read()
+request = urllib.request.Request(url, body, {"Content-Type": kind}, method="PUT")
+urllib.request.urlopen(request).close()
+"""
 SIMPLE = "from: OLD/apps/*\nto: NEW/prod/{repo}"
 
 
@@ -43,10 +52,10 @@ class Pair:
         return self.promote_all({"apps": rule}, *options)
 
     def promote_all(
-        self, rules: Mapping[str, str], *options: str
+        self, rules: Mapping[str, str], *options: str, jobs: int = 2
     ) -> tuple[int, dict[str, Any], str]:
         """The same for several rules of one file."""
-        text = "state: state\npromote:\n"
+        text = f"state: state\nengine: {{jobs: {jobs}}}\npromote:\n"
         for name, rule in rules.items():
             lines = "\n".join(f"    {line}" for line in rule.strip().splitlines())
             text += f"  - name: {name}\n{lines}\n"
@@ -65,6 +74,17 @@ class Pair:
             for repo in registry._store.names()
             for tag, digest in registry.tags(repo).items()
         }
+
+    def pushing(self, name: str) -> tuple[Digest, str]:
+        """A hook that pushes an image to the target before the first copy, and its digest."""
+        repo, _, tag = name.rpartition(":")
+        theirs = image("theirs")
+        theirs.push(self.new, repo, None)
+        data = self.folder / "theirs.json"
+        data.write_bytes(theirs.manifest.data)
+        url = f"{self.new.url}/v2/{repo}/manifests/{tag}"
+        command = [sys.executable, "-c", _PUSH, url, str(data), theirs.manifest.media_type]
+        return theirs.digest, f"hooks: {{before: {{command: {json.dumps(command)}}}}}"
 
     def push(self, repo: str, *tags: str) -> None:
         for number, tag in enumerate(tags, 1):

@@ -253,3 +253,23 @@ def test_a_template_that_is_too_long_for_one_tag_refuses_that_one_alone(pair: Pa
     code, found, said = runs(pair, f"{BACKUP}\nbackup: '{{tag}}-old'")
     assert (code, found) == (3, {"prod/web:1": "copied", f"prod/web:{long}": "refused"})
     assert "is not a tag" in said[0]
+
+
+def test_what_is_pushed_after_planning_is_kept_where_the_rule_keeps(pair: Pair) -> None:
+    """The images go one after the other; the first one's hook pushes to the second one's target."""
+    pair.push("apps/web", "1", "2")
+    theirs, hooks = pair.pushing("prod/web:2")
+    rule = f"{SIMPLE}\non_existing: keep\n{hooks}"
+    code, document, _ = pair.promote_all({"apps": rule}, jobs=1)
+    assert (code, outcomes(document)) == (0, {"prod/web:1": "copied", "prod/web:2": "kept"})
+    assert pair.new.tags("prod/web")["2"] == theirs
+
+
+def test_a_backup_whose_tag_is_taken_after_planning_is_not_written(pair: Pair) -> None:
+    pair.push("apps/web", "1")
+    before = there(pair, "prod/web:1")
+    theirs, hooks = pair.pushing("prod/web:1-old")
+    code, document, _ = pair.promote(f"{BACKUP}\nbackup: '{{tag}}-old'\n{hooks}")
+    assert (code, outcomes(document)) == (1, {"prod/web:1": "failed"})
+    assert "would be kept as 1-old, but that tag points to another image" in errors(document)[0]
+    assert pair.new.tags("prod/web") == {"1": before["prod/web:1"], "1-old": theirs}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -184,20 +183,8 @@ def test_an_original_that_is_pushed_over_meanwhile_is_left(pair: Pair) -> None:
     built = image("signed")
     built.push(pair.old, "apps/web", "1")
     sign(pair.old, "apps/web", built.manifest.descriptor)
-    push = (
-        "import sys, urllib.request\n"
-        "request = urllib.request.Request(sys.argv[1], data=open(sys.argv[2], 'rb').read(), "
-        "headers={'Content-Type': sys.argv[3]}, method='PUT')\n"
-        "urllib.request.urlopen(request)"
-    )
-    theirs = image("theirs")
-    theirs.push(pair.new, "prod/web", None)
-    data = pair.folder / "manifest"
-    data.write_bytes(theirs.manifest.data)
-    url = f"{pair.new.url}/v2/prod/web/manifests/1-original"
-    command = [sys.executable, "-c", push, url, str(data), theirs.manifest.media_type]
-    hooks = f"hooks: {{before: {{command: {json.dumps(command)}}}}}"
+    theirs, hooks = pair.pushing("prod/web:1-original")
     code, document, _ = pair.promote(f"{SIMPLE}\nsigned: copy\n{hooks}")
     assert (code, outcomes(document)) == (1, {"prod/web:1": "failed"})
     assert "was pushed to meanwhile; its push was left" in errors(document)[0]
-    assert pair.new.tags("prod/web") == {"1-original": theirs.digest}
+    assert pair.new.tags("prod/web") == {"1-original": theirs}
