@@ -157,7 +157,11 @@ def test_what_another_image_is_made_to_is_no_source_too(pair: Pair) -> None:
     for _ in range(2):
         code, document, _ = pair.promote(rule)
         assert (code, outcomes(document)) == (0, {"apps/small/web:1": "current"})
+        assert [each["source"] for each in document["images"]] == [f"{pair.old.host}/apps/web:1"]
         assert pair.tags == tags
+    image("newer").push(pair.old, "apps/web", "1")
+    code, document, _ = pair.promote(rule)
+    assert (code, outcomes(document)) == (0, {"apps/small/web:1": "copied"})
 
 
 def test_a_circle_of_hosts_that_are_written_differently_is_found(
