@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from string import ascii_lowercase, ascii_uppercase, digits
 
@@ -63,11 +63,14 @@ class Route:
         self.pattern: RepositoryPattern | None = None
         if rule.source is not None:
             self.pattern = parse_repository_pattern(rule.source)
-        self.template = TargetTemplate(rule.target, self.pattern.fixed if self.pattern else "")
+        self._fixed = self.pattern.fixed if self.pattern else ""
+        self.template = TargetTemplate(rule.target, self._fixed)
 
     def chooses(self, name: Reference) -> bool:
         """Whether the rule promotes an image by that name, whenever it was made; pins do not."""
         if self.pattern is None or name.tag is None:
+            return False
+        if not name.repository.path.startswith(self._fixed):
             return False
         return self.pattern.matches(name.repository) and self.rule.tags.names(name.tag)
 
@@ -119,12 +122,18 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """All rules of a file, and what comes of a name when they run again and again."""
+    """All rules of a file, and what comes of a name when they run again and again.
+
+    What came to rest once is not looked at again.
+    """
 
     routes: tuple[Route, ...]
+    _at_rest: set[Key] = field(default_factory=set)
 
     def trouble_with(self, name: Reference) -> Trouble | None:
         """Where a name leads to ever more names, or to endless replacing."""
+        if key_of(name) in self._at_rest:
+            return None
         path: list[Made] = []
         names = [name]
         seen = {key_of(name)}
@@ -136,6 +145,8 @@ class Succession:
                 del path[-1:], names[-1:]
                 continue
             key = key_of(made.name)
+            if key in self._at_rest:
+                continue
             if key in seen:
                 circle = _circle(names, path, made)
                 if circle is not None and _disagree(circle[1]):
@@ -149,6 +160,7 @@ class Succession:
             if sum(each.rule is made.rule for each in path) > _MOST_ROUNDS:
                 return _growing(name, path)
             waiting.append(self._following(made.name))
+        self._at_rest.update(seen)
         return None
 
     def _following(self, name: Reference) -> Iterator[Made]:
