@@ -97,9 +97,8 @@ def parse_repository(text: str) -> Repository:
 
 
 def canonical_host(host: str) -> str:
-    """A host as references name it: in lower case, and Docker Hub by one of its names."""
-    lower = host.lower()
-    return DOCKER_HUB if lower in _HUB_ALIASES else lower
+    """A host as references name it: Docker Hub has several names."""
+    return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
 def _without_transport(text: str) -> str:

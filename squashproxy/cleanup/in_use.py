@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 from squashproxy.cleanup.keeping import InUse
 from squashproxy.digest import Digest
 from squashproxy.errors import BadReference, UsageError, reason_of
-from squashproxy.reference import Reference, Repository, canonical_host, parse_reference
-from squashproxy.registry.hosts import is_loopback
+from squashproxy.host import host_key
+from squashproxy.reference import Reference, Repository, parse_reference
 
 _KEYS = frozenset({"image", "imageID"})
 _PREFIXES = ("docker-pullable://", "docker://")
 _MOST_BYTES = 1 << 30
 _MOST_SHOWN = 3
-_DEFAULT_PORTS = ("80", "443")
 
 
 class InUseLists:
@@ -45,9 +43,9 @@ class InUseLists:
 
     def strangers(self, hosts: Iterable[str]) -> Iterator[str]:
         """A sentence for each file that names images on other hosts: they protect nothing here."""
-        known = {plain_host(host) for host in hosts}
+        known = {host_key(host) for host in hosts}
         for file, named in self._named.items():
-            others = [each for each in named if plain_host(each.repository.host) not in known]
+            others = [each for each in named if host_key(each.repository.host) not in known]
             if others:
                 shown = ", ".join(map(str, others[:_MOST_SHOWN]))
                 more = "" if len(others) <= _MOST_SHOWN else f" and {len(others) - _MOST_SHOWN:,}"
@@ -69,24 +67,8 @@ class InUseLists:
             raise UsageError(f"{file} names no image, so it would protect none; write it again")
 
 
-def plain_host(host: str) -> str:
-    """One spelling for all that most likely mean the same host; never sent anywhere."""
-    name, colon, port = host.lower().rpartition(":")
-    if not colon or port.endswith("]"):
-        name, port = host.lower(), ""
-    address = name.strip("[]")
-    if is_loopback(address):
-        name = "localhost"
-    elif ":" in address:
-        try:
-            name = str(ipaddress.ip_address(address))
-        except ValueError:
-            name = address
-    return canonical_host(name) if port in ("", *_DEFAULT_PORTS) else f"{name}:{port}"
-
-
 def _plain(repository: Repository) -> Repository:
-    return Repository(plain_host(repository.host), repository.path)
+    return Repository(host_key(repository.host), repository.path)
 
 
 def _references(file: Path) -> Iterator[Reference]:

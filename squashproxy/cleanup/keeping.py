@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from squashproxy.cleanup.graph import Graph
 from squashproxy.config.cleanup import Candidates, CleanupRule, Keep
 from squashproxy.digest import Digest
+from squashproxy.selection.dates import believable, is_ahead
 from squashproxy.selection.patterns import matches_any
-
-_DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +99,14 @@ class _Reasons:
 
 
 def made_at(graph: Graph, digest: Digest, now: float) -> float | None:
-    """When an image was made, None where nobody knows: a day from now is a wrong clock's date."""
-    moment = graph.created.get(digest)
-    return None if moment is None or moment > now + _DAY else moment
+    """When an image was made, in unix seconds; None where nobody knows."""
+    return believable(graph.created.get(digest), now)
 
 
 def dated_ahead(graph: Graph, now: float) -> list[str]:
     """The tags whose images have a date in the future."""
     return sorted(
-        tag for tag, digest in graph.tags.items() if (graph.created.get(digest) or 0) > now + _DAY
+        tag for tag, digest in graph.tags.items() if is_ahead(graph.created.get(digest), now)
     )
 
 

@@ -37,8 +37,10 @@ def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> Cle
         )
     patterns = [parse_repository_pattern(text) for text in rule.repositories]
     for each in plan.repositories:
-        host, _, path = each.repository.partition("/")
-        if not any(at.host == host and at.path.matches(path) for at in patterns):
+        if each.problem is not None:
+            continue
+        repository = parse_repository(each.repository)
+        if not any(pattern.matches(repository) for pattern in patterns):
             raise UsageError(
                 f"the plan is about {each.repository}, which {rule.name} is not about; plan again"
             )

@@ -19,6 +19,16 @@ class Brake:
     is_stopped: bool = False
     is_cancelled: bool = False
 
+    def cancel(self) -> None:
+        """Let nothing new begin, and what runs end soon."""
+        self.is_stopped = True
+        self.is_cancelled = True
+
+    def check(self) -> None:
+        """Raise Cancelled where nobody waits for the rest of what runs."""
+        if self.is_cancelled:
+            raise Cancelled("it was cancelled, since the process ends; the next run does it")
+
 
 class BrakedObserver:
     """Passes on to another observer, and ends the work it watches once that is cancelled."""
@@ -43,8 +53,7 @@ class _BrakedTask:
 
     def advance(self, count: int) -> None:
         """More is done. Raises Cancelled where nobody waits for the rest."""
-        if self._brake.is_cancelled:
-            raise Cancelled("it was cancelled, since the process ends; the next run does it")
+        self._brake.check()
         self._task.advance(count)
 
     def finish(self, outcome: str = "") -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from squashproxy.cleanup.audit import Entry
 from squashproxy.config.configuration import Configuration
 from squashproxy.errors import UsageError
-from squashproxy.reference import Repository
 from squashproxy.survey.repositories import RepositoryPattern, parse_repository_pattern
 
 _WORD = re.compile(r"\{[a-z]*\}")
@@ -19,7 +18,7 @@ def check_places(entries: Sequence[Entry], configuration: Configuration, log: Pa
     """Raise UsageError where a log is about a repository that no rule is about."""
     patterns = list(_patterns(configuration))
     for repository in dict.fromkeys(entry.repository for entry in entries):
-        if not any(_is_about(pattern, repository) for pattern in patterns):
+        if not any(pattern.matches(repository) for pattern in patterns):
             raise UsageError(
                 f"{log} is about {repository}, which no rule of this configuration cleans up or "
                 "promotes to; name the configuration that the log was written with"
@@ -34,7 +33,3 @@ def _patterns(configuration: Configuration) -> Iterator[RepositoryPattern]:
         head, colon, tail = target.rpartition(":")
         name = head if colon and "/" not in tail else target
         yield parse_repository_pattern(_WORD.sub("*", name))
-
-
-def _is_about(pattern: RepositoryPattern, repository: Repository) -> bool:
-    return pattern.host == repository.host and pattern.path.matches(repository.path)

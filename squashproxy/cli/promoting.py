@@ -44,9 +44,11 @@ def run_promotion(
 def promote_rules(shop: Workshop, rules: list[PromoteRule], *, dry_run: bool) -> PromoteResult:
     """Run some rules; a rule that cannot be planned stops no other."""
     result = PromoteResult(dry_run, (), (), (), (), None, 0.0)
+    planner = _planner(shop)
+    run = _dry if dry_run else _run
     for rule in rules:
         try:
-            result = _joined(result, _dry(shop, rule) if dry_run else _run(shop, rule))
+            result = _joined(result, run(shop, planner, rule))
         except SquashproxyError as error:
             result = replace(result, problems=(*result.problems, f"{rule.name}: {error}"))
     for sentence in (*result.warnings, *result.problems):
@@ -54,14 +56,14 @@ def promote_rules(shop: Workshop, rules: list[PromoteRule], *, dry_run: bool) ->
     return result
 
 
-def _dry(shop: Workshop, rule: PromoteRule) -> PromoteResult:
-    found = _planner(shop).plan(rule)
+def _dry(shop: Workshop, planner: Planner, rule: PromoteRule) -> PromoteResult:
+    found = planner.plan(rule)
     return replace(_noticed(shop, found), images=tuple(map(planned, found.steps)))
 
 
-def _run(shop: Workshop, rule: PromoteRule) -> PromoteResult:
+def _run(shop: Workshop, planner: Planner, rule: PromoteRule) -> PromoteResult:
     with held(shop.folder, "promote", [rule.name]):
-        found = _planner(shop).plan(rule)
+        found = planner.plan(rule)
         noticed = _noticed(shop, found)
         result = replace(noticed, images=tuple(_promote(shop, found)))
         try:
@@ -89,7 +91,15 @@ def _joined(first: PromoteResult, then: PromoteResult) -> PromoteResult:
 
 
 def _planner(shop: Workshop) -> Planner:
-    return Planner(shop.client, shop.manifests, shop.options, time.time, shop.observer.tally)
+    return Planner(
+        shop.client,
+        shop.manifests,
+        shop.promotions,
+        shop.configuration.promote,
+        shop.options,
+        time.time,
+        shop.observer.tally,
+    )
 
 
 def check_failures(failures: int, count: int, *, is_anything_done: bool = False) -> None:
@@ -123,6 +133,8 @@ def _promote(shop: Workshop, found: RuleSteps) -> list[ImageResult]:
         watch=lambda image: BrakedObserver(LabelledObserver(observer, image), shop.brake),
         on_result=tell,
         is_stopped=lambda: shop.brake.is_stopped,
+        cancel=shop.brake.cancel,
+        check=shop.brake.check,
         at_once=shop.configuration.engine.jobs,
     )
     try:

@@ -23,6 +23,8 @@ from squashproxy.report.sizes import size_text
 from squashproxy.routine.scheduling import Report, Routine
 from squashproxy.state.runs import Outcome
 
+_MOST_TOLD = 3
+
 
 def routines_of(configuration: Configuration, common: CommonOptions, brake: Brake) -> list[Routine]:
     """Every rule that has times. Each run opens what it needs, and closes it."""
@@ -81,7 +83,9 @@ def _of_promotion(result: PromoteResult) -> str:
         for word in ("copied", "current", "kept", "refused", "failed")
         if result.count(word)
     ]
-    parts += result.problems
+    parts += result.problems[:_MOST_TOLD]
+    if len(result.problems) > _MOST_TOLD:
+        parts.append(f"{len(result.problems) - _MOST_TOLD:,} more problems")
     if result.saved_bytes:
         parts.append(f"saved {size_text(result.saved_bytes)}")
     return ", ".join(parts) or "no image"

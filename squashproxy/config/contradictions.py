@@ -10,8 +10,11 @@ from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.document import Document
 from squashproxy.config.forms import parse_host
-from squashproxy.config.promote import PromoteRule, TagSelection
+from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
 from squashproxy.config.serve import ServeSettings
+from squashproxy.config.succession import Route, Succession, samples_of
+from squashproxy.errors import UsageError
+from squashproxy.selection.targets import base_repository
 
 Rules = Sequence[PromoteRule | CleanupRule]
 
@@ -76,6 +79,40 @@ def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Ite
             yield f"{at}: {rule.name} has pins, which name their tags; leave 'tags' out"
         if rule.pins and rule.mirror_deletions is not None:
             yield f"{at}: {rule.name} has pins, so nothing is mirrored; leave that out"
+        if (
+            rule.signed is Signed.COPY
+            and rule.on_existing is OnExisting.BACKUP
+            and rule.originals == rule.backup
+        ):
+            yield (
+                f"{at}: {rule.name} has one template for originals and backups, {rule.backup!r}; "
+                "write another one for either"
+            )
+    yield from _strange_routes(rules, document)
+
+
+def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterator[str]:
+    """Targets that cannot be filled in, and rules that would never be done with their own work."""
+    routes: list[Route] = []
+    places: dict[str, str] = {}
+    for number, rule in enumerate(rules):
+        places[rule.name] = at = document.at(("promote", number))
+        try:
+            route = Route(rule)
+            for text in rule.base_repos:
+                base_repository(text, route.template.host)
+        except UsageError as error:
+            yield f"{at}: {rule.name}: {error}"
+        else:
+            routes.append(route)
+    succession = Succession(tuple(routes))
+    told: set[frozenset[str]] = set()
+    for route in routes:
+        for name in samples_of(route):
+            trouble = succession.trouble_with(name)
+            if trouble is not None and told.isdisjoint({trouble.rules}):
+                told.add(trouble.rules)
+                yield f"{places[route.rule.name]}: {trouble}"
 
 
 def _strange_cleanups(rules: Sequence[CleanupRule], document: Document) -> Iterator[str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
@@ -14,6 +15,7 @@ from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.errors import SquashproxyError
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
+from squashproxy.pipeline.backup import fill_tag
 from squashproxy.pipeline.options import (
     BaseChoice,
     CompressionChoice,
@@ -28,7 +30,8 @@ from squashproxy.reference import (
     parse_repository,
 )
 from squashproxy.schedule.times import parse_cron, parse_zone
-from squashproxy.selection.patterns import Pattern, parse_expression, parse_pattern
+from squashproxy.selection.engine import Expression as Grouping
+from squashproxy.selection.patterns import Pattern, parse_glob, parse_grouping, parse_pattern
 from squashproxy.selection.versions import VersionRange, parse_range
 
 T = TypeVar("T")
@@ -39,6 +42,8 @@ _MOST_PORT = 65535
 _LONGEST_WAIT = 600.0
 _MOST_CHARACTERS = 1024
 _SOME_PATH = "some/path"
+_SOME_TAG = "some-tag"
+_LONGEST_HOST = 253
 
 FOLDER = "folder"
 """The key of the validation context under which the file's own folder stands."""
@@ -122,22 +127,73 @@ def _parse_pin(text: str) -> Reference:
     return found
 
 
+def one_image_once(value: Any) -> Any:
+    """The tags of an image together, where a mapping names it in several ways (`docker.io`, none).
+
+    Each would be a key of its own, of which the last would win.
+    """
+    if not isinstance(value, dict):
+        return value
+    first: dict[object, str] = {}
+    merged: dict[str, Any] = {}
+    for key, listed in value.items():
+        tags = tuple(listed) if isinstance(listed, list) else listed
+        try:
+            image: object = _parse_pin(key)
+        except (SquashproxyError, ValueError):
+            image = key
+        known = first.setdefault(image, key)
+        if known in merged and isinstance(merged[known], tuple) and isinstance(tags, tuple):
+            merged[known] += tags
+        else:
+            merged[key] = tags
+    return merged
+
+
+def _parse_tag_template(text: str) -> str:
+    fill_tag(text, _SOME_TAG, None)
+    return text
+
+
 def _parse_tag(text: str) -> str:
     check_tag(text)
     return text
 
 
-def _parse_group(text: str) -> re.Pattern[str]:
-    found = parse_expression(text)
-    if not found.groups:
-        raise ValueError(f"{text!r} has no group; put what sorts the tags in parentheses")
-    return found
+def _parse_glob(text: str) -> str:
+    """The text itself, where it can be read as a glob."""
+    return parse_glob(text).text
 
 
 def _parse_web_address(text: str) -> str:
     """The text is never told again, as it may hold a token."""
     if _URL.match(text) is None or not text.isprintable() or " " in text:
         raise ValueError("this is no address; write https://HOST/PATH")
+    if not text.isascii():
+        raise ValueError("this address is not written in ASCII; write %XX for what is not")
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("this is no address; write https://HOST[:PORT]/PATH") from None
+    labels = host.removesuffix(".").split(".")
+    if port == 0 or len(host) > _LONGEST_HOST or not all(0 < len(each) < 64 for each in labels):
+        raise ValueError("this address has no host that there can be; write https://HOST/PATH")
+    return text
+
+
+def _check_token(text: str) -> str:
+    """The text is never told."""
+    if not text or not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError(
+            "this cannot be sent in a header; write one line of ASCII, without blanks around it"
+        )
+    return text
+
+
+def _check_argument(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("this holds a NUL, which no argument of a command can; leave it out")
     return text
 
 
@@ -182,15 +238,21 @@ Cron = Annotated[
 ]
 Zone = Annotated[ZoneInfo, reads(parse_zone), _text(".", "Europe/Berlin", "UTC")]
 NamePattern = Annotated[Pattern, reads(parse_pattern), _text(".", "v*", "/v[0-9]+/")]
-Expression = Annotated[re.Pattern[str], reads(_parse_group), _text(r"\(", "^(.*)-[0-9]+$")]
+Glob = Annotated[str, reads(_parse_glob), _text(".", "docker.io/library/*", "*")]
+Expression = Annotated[Grouping, reads(parse_grouping), _text(r"\(", "^(.*)-[0-9]+$")]
 Range = Annotated[VersionRange, reads(parse_range), _text(".", ">=1.2", "^1", ">=1.2 <2")]
 Tag = Annotated[str, reads(_parse_tag, int, float), _text(r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", "1.0")]
+TagTemplate = Annotated[
+    str, reads(_parse_tag_template), _text(".", "{tag}-{digest}", "{tag}-original")
+]
 PinnedImage = Annotated[
     Reference, reads(_parse_pin), _text("@sha256:", "registry.example.com/app@sha256:...")
 ]
 WebAddress = Annotated[
     str, reads(_parse_web_address), _text("^https?://", "https://hooks.example.com/promoted")
 ]
+Token = Annotated[str, AfterValidator(_check_token)]
+Argument = Annotated[str, AfterValidator(_check_argument)]
 Base = Annotated[
     BaseChoice,
     reads(_parse_base, int),

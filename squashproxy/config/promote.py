@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from squashproxy.config.forms import (
     Base,
@@ -20,14 +20,16 @@ from squashproxy.config.forms import (
     PinnedImage,
     Range,
     Tag,
+    TagTemplate,
     Zone,
+    one_image_once,
 )
 from squashproxy.config.hooks import Hooks
 from squashproxy.config.section import Section
 from squashproxy.config.timing import timetable_of
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
 from squashproxy.schedule.times import Timetable
-from squashproxy.selection.patterns import parse_pattern
+from squashproxy.selection.patterns import matches_any, parse_pattern
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -45,6 +47,12 @@ class TagSelection(Section):
     """Of the rest only so many, by the date of the image."""
     younger_than: Duration | None = None
     older_than: Duration | None = None
+
+    def names(self, tag: str) -> bool:
+        """Whether a tag passes the conditions on its name; dates are another matter."""
+        if not matches_any(self.include, tag) or matches_any(self.exclude, tag):
+            return False
+        return self.semver is None or self.semver.holds(tag)
 
 
 class OnExisting(Enum):
@@ -80,9 +88,10 @@ class PromoteRule(Section):
     """May hold `{repo}`, `{path}`, `{name}`, and behind a colon `{tag}`."""
     source: Annotated[Name | None, Field(validation_alias="from")] = None
     """HOST/REPO, or HOST/GLOB where the registry lists its repositories."""
-    pins: Mapping[PinnedImage, Annotated[tuple[Tag, ...], Field(min_length=1)]] = field(
-        default_factory=dict
-    )
+    pins: Annotated[
+        Mapping[PinnedImage, Annotated[tuple[Tag, ...], Field(min_length=1)]],
+        BeforeValidator(one_image_once),
+    ] = field(default_factory=dict)
     """HOST/REPO@DIGEST to tags: what release managers approved, in place of `from`."""
     tags: TagSelection = TagSelection()
     platforms: tuple[OnePlatform, ...] = ()
@@ -96,11 +105,11 @@ class PromoteRule(Section):
     provenance: bool = False
     """Push an in-toto statement as a referrer."""
     signed: Signed = Signed.WARN
-    originals: Name = "{tag}-original"
-    """Where `signed: copy` puts the original."""
+    originals: TagTemplate = "{tag}-original"
+    """Where `signed: copy` puts the original; `{digest}` is the original's."""
     on_existing: OnExisting = OnExisting.REPLACE
-    backup: Name = "{tag}-{digest}"
-    """Where `on_existing: backup` puts what was there."""
+    backup: TagTemplate = "{tag}-{digest}"
+    """Where `on_existing: backup` puts what was there; `{digest}` is the digest of that."""
     mirror_deletions: MirrorDeletions | None = None
     hooks: Hooks = field(default_factory=Hooks)
     schedule: Cron | None = None

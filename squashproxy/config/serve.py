@@ -15,6 +15,7 @@ from squashproxy.config.forms import (
     Compressing,
     Duration,
     FileName,
+    Glob,
     Host,
     Image,
     Interval,
@@ -81,7 +82,7 @@ class RegistryStoreSettings(Section):
 class Rule(Section):
     """How the repositories are squashed that match a glob over HOST/REPO; the first match wins."""
 
-    match: Annotated[str, Field(min_length=1)]
+    match: Glob
     squash: bool = True
     base: Base = field(default_factory=BaseChoice)
     """As `copy --base`: auto, none, a number of layers, or an image."""
@@ -118,7 +119,7 @@ class HtpasswdAuth(Section):
     """Users of a file with bcrypt passwords."""
 
     htpasswd: FileName
-    read: Mapping[str, tuple[str, ...]] | None = None
+    read: Mapping[str, tuple[Glob, ...]] | None = None
     """Users to globs over HOST/REPO; without it, every user reads everything."""
 
 

@@ -16,6 +16,7 @@ from squashproxy.oci.platform import Platform, platform_of
 MAX_MANIFEST = 4 << 20
 """Manifests above this many bytes are refused (distribution specification 1.1)."""
 
+_MOST_NESTED = 8
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 
 
@@ -153,6 +154,14 @@ def parse_json_object(data: bytes, where: str) -> Json:
     if not isinstance(document, dict):
         raise FormatError(f"{where} is not a JSON object; push or save the image again")
     return document
+
+
+def check_depth(depth: int, where: str) -> None:
+    """Raise FormatError for what stands in more indexes than anybody nests."""
+    if depth > _MOST_NESTED:
+        raise FormatError(
+            f"{where} stands in more than {_MOST_NESTED} indexes, one in the other; push it alone"
+        )
 
 
 def encode_json(document: Any) -> bytes:

@@ -1,35 +1,75 @@
-"""Where the old image of a tag goes (`--backup TEMPLATE`)."""
+"""Tags for what must not vanish: an image that a tag moves from (`--backup`), an original."""
 
 from __future__ import annotations
 
 from squashproxy.digest import Digest
-from squashproxy.errors import BadReference, UsageError
+from squashproxy.errors import BadReference, SquashproxyError, UsageError
 from squashproxy.reference import check_tag
+from squashproxy.template import fill
+from squashproxy.transports.base import ImageSink
+from squashproxy.transports.documents import short
 
 _DIGITS = 12
+_ANY_DIGEST = Digest("sha256:" + "0" * _DIGITS)
+
+
+class BackupTaken(SquashproxyError):
+    """The tag for the old image points to another image, which would lose that tag."""
+
+
+def fill_tag(template: str, tag: str, digest: Digest | None) -> str:
+    """The tag that a template gives for an image: it may hold `{tag}` and `{digest}` (12 digits).
+
+    Without a digest a made-up one stands in. Raises UsageError where that is no tag, or the very
+    tag of the image.
+    """
+    hexadecimal = (digest or _ANY_DIGEST).partition(":")[2][:_DIGITS]
+    try:
+        name = fill(template, {"tag": tag, "digest": hexadecimal})
+        check_tag(name)
+    except BadReference as error:
+        raise UsageError(f"{template!r}: {error}") from error
+    except ValueError as error:
+        raise UsageError(
+            f"{template!r}: a template may hold {{tag}} and {{digest}}, nothing else in braces"
+        ) from error
+    if name == tag:
+        raise UsageError(
+            f"{template!r} gives {name!r}, the very tag that is to be replaced; add something to "
+            "it, as in '{tag}-{digest}'"
+        )
+    return name
 
 
 def backup_tag(template: str | None, tag: str, existing: Digest | None) -> str | None:
     """The tag that `existing` gets before `tag` moves; None where nothing is to be kept.
 
-    A template may hold `{tag}` and `{digest}` (12 digits). Raises UsageError for a bad one.
+    Raises UsageError for a bad template.
     """
     if template is None:
         return None
-    digest = (existing or "sha256:" + "0" * _DIGITS).partition(":")[2][:_DIGITS]
     try:
-        name = template.format(tag=tag, digest=digest)
-        check_tag(name)
-    except BadReference as error:
-        raise UsageError(f"--backup {template!r}: {error}") from error
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"--backup {template!r}: a template may hold {{tag}} and {{digest}}, nothing else in "
-            "braces"
-        ) from error
-    if name == tag:
-        raise UsageError(
-            f"--backup {template!r} gives {name!r}, the very tag that is to be replaced; add "
-            "something to it, as in '{tag}-{digest}'"
+        return fill_tag(template, tag, existing)
+    except UsageError as error:
+        raise UsageError(f"--backup {error}") from error
+
+
+def check_backup(sink: ImageSink, existing: Digest, spare: str) -> bool:
+    """Whether the tag `spare` has to be written for the image `existing`: not where it is there.
+
+    Raises BackupTaken where it points to another image, whose only tag that may be.
+    """
+    found = sink.find_manifest(spare)
+    if found is not None and found != existing:
+        raise BackupTaken(
+            f"the old image of {sink.name}, {short(existing)}, would be kept as {spare}, but that "
+            f"tag points to another image, {short(found)}; let the template of backups give "
+            "another name, as in '{tag}-{digest}', or take that tag away"
         )
-    return name
+    return found is None
+
+
+def write_backup(sink: ImageSink, existing: Digest, spare: str) -> None:
+    """Give an image the tag `spare`. Raises BackupTaken where somebody took that meanwhile."""
+    if check_backup(sink, existing, spare):
+        sink.write_manifest(sink.read_manifest(existing), spare)

@@ -9,7 +9,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.pipeline.backup import backup_tag
+from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
 from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
 from squashproxy.pipeline.fit import check_fit, warn_of_fit
 from squashproxy.pipeline.freshness import Freshness
@@ -104,6 +104,8 @@ class _Job:
         if existing is not None and self._leaves_alone(source_digest, existing):
             return _Done(source_digest, existing, skipped=True)
         spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
+        if existing is not None and spare is not None:
+            check_backup(self.sink, existing, spare)
         final, platforms = self._copy_all(self.source.read_manifest(source_digest))
         if self.options.verify:
             self._prove(final, platforms)
@@ -111,7 +113,7 @@ class _Job:
             making = Making(self.source, source_digest, final, platforms, self.options)
             write_provenance(making, self.sink)
         if existing is not None and spare is not None and existing != final.digest:
-            self.sink.write_manifest(self.sink.read_manifest(existing), spare)
+            write_backup(self.sink, existing, spare)
         self.sink.publish(final)
         return _Done(source_digest, final.digest, skipped=False, platforms=platforms)
 

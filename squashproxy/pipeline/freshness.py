@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
-from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
+from squashproxy.oci.manifest import (
+    ImageIndex,
+    ImageManifest,
+    RawManifest,
+    check_depth,
+    parse_manifest,
+)
 from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.options import BaseKind, CopyOptions
@@ -77,16 +83,19 @@ class Freshness:
             return stamp.is_on(manifest.annotations)
         return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
 
-    def _has_nothing_to_squash(self, raw: RawManifest) -> bool:
+    def _has_nothing_to_squash(self, raw: RawManifest, depth: int = 0) -> bool:
         """Whether an untouched image is what a copy gives: one layer above its base, or none.
 
         With a base that takes more looking up than its number, another copy has to find out.
         """
+        check_depth(depth, f"{raw.digest} of {self._sink.name}")
         parsed = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(parsed, ImageIndex):
             images = [child for child in parsed.children if not child.is_attestation]
             return len(images) == len(parsed.children) and all(
-                self._has_nothing_to_squash(self._sink.read_manifest(child.descriptor.digest))
+                self._has_nothing_to_squash(
+                    self._sink.read_manifest(child.descriptor.digest), depth + 1
+                )
                 for child in images
             )
         if unsquashable(parsed) is not None:

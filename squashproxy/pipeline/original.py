@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from squashproxy.digest import Digest
-from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.oci.manifest import ImageIndex, RawManifest, check_depth, parse_manifest
 from squashproxy.pipeline.crew import Crew
 from squashproxy.pipeline.delivery import Delivery, Tally
 from squashproxy.progress import Observer
@@ -21,11 +21,12 @@ class ExactCopier:
         self._delivery = Delivery(source, sink, observer, own)
         self._done: dict[Digest, RawManifest] = {}
 
-    def copy(self, digest: Digest) -> RawManifest:
+    def copy(self, digest: Digest, depth: int = 0) -> RawManifest:
         """Bring a manifest, children first, since registries refuse what names what is absent.
 
-        No tag moves. Raises SquashproxyError.
+        No tag moves. `depth` says in how many indexes it stands. Raises SquashproxyError.
         """
+        check_depth(depth, f"{self._source.name}: {digest}")
         if digest in self._done:
             return self._done[digest]
         raw = self._source.read_manifest(digest)
@@ -33,7 +34,7 @@ class ExactCopier:
         parsed = parse_manifest(raw, f"the manifest {digest} of {self._source.name}")
         if isinstance(parsed, ImageIndex):
             for child in parsed.children:
-                self.copy(child.descriptor.digest)
+                self.copy(child.descriptor.digest, depth + 1)
         else:
             with Crew(self._jobs) as crew:
                 self._delivery.bring([*parsed.layers, parsed.config], crew, Tally())

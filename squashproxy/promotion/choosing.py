@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from squashproxy.cleanup.graph import subject_of_tag
 from squashproxy.config.promote import TagSelection
-from squashproxy.selection.patterns import matches_any
+from squashproxy.selection.dates import believable
 
 Dated = Callable[[Sequence[str]], dict[str, float | None]]
 """When the images of tags were made, in unix seconds; a tag that vanished is left out."""
@@ -18,13 +18,13 @@ def choose_tags(
     """The tags that pass every condition; dates are asked for only where one of them needs it.
 
     Tags that belong to another image, as cosign's do, are never promoted alone. An image without
-    a date is neither young nor among the newest.
+    a date, or with one in the future, is neither young nor among the newest.
     """
-    named = [tag for tag in tags if _is_named(tag, selection)]
+    named = [tag for tag in tags if is_named(tag, selection)]
     wants_dates = (selection.newest, selection.younger_than, selection.older_than)
     if wants_dates == (None, None, None) or not named:
         return named
-    known = dates(named)
+    known = {tag: believable(date, now) for tag, date in dates(named).items()}
     dated = [(date, tag) for tag, date in known.items() if date is not None]
     if selection.younger_than is not None:
         dated = [each for each in dated if now - each[0] < selection.younger_than]
@@ -35,9 +35,6 @@ def choose_tags(
     return [tag for tag in named if tag in chosen]
 
 
-def _is_named(tag: str, selection: TagSelection) -> bool:
-    if subject_of_tag(tag) is not None:
-        return False
-    if not matches_any(selection.include, tag) or matches_any(selection.exclude, tag):
-        return False
-    return selection.semver is None or selection.semver.holds(tag)
+def is_named(tag: str, selection: TagSelection) -> bool:
+    """Whether a tag passes all conditions but those on dates."""
+    return subject_of_tag(tag) is None and selection.names(tag)

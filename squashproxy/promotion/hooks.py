@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import signal
+from collections.abc import Callable
 from typing import Any
-
-import requests
 
 from squashproxy import __version__
 from squashproxy.config.hooks import CommandHook, WebHook
 from squashproxy.errors import SquashproxyError, reason_of
+from squashproxy.promotion.commands import Ended, OutOfTime, run_command
 
 _MOST_SHOWN = 200
 
@@ -19,50 +19,60 @@ class HookFailed(SquashproxyError):
     """A hook did not say that it is fine to go on."""
 
 
-def run_hook(hook: CommandHook | WebHook, event: dict[str, Any]) -> None:
-    """Tell a hook of an event. Raises HookFailed where it fails, or does not end in time."""
+def run_hook(
+    hook: CommandHook | WebHook, event: dict[str, Any], tick: Callable[[], None] = lambda: None
+) -> None:
+    """Tell a hook of an event.
+
+    `tick` is called a few times a second, and may raise to give the hook up. Raises HookFailed
+    where it fails, or does not end in time.
+    """
     if isinstance(hook, CommandHook):
-        _run_command(hook, json.dumps(event))
+        _run(hook, json.dumps(event), tick)
     else:
-        _post(hook, event)
+        _post(hook, event, tick)
 
 
-def _run_command(hook: CommandHook, text: str) -> None:
+def _run(hook: CommandHook, text: str, tick: Callable[[], None]) -> None:
     name = hook.command[0]
     try:
-        done = subprocess.run(  # noqa: S603 - what the operator's own file says
-            hook.command,
-            input=text + "\n",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=hook.timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HookFailed(f"the hook {name} did not end within {hook.timeout:g} s") from error
+        ended = run_command(hook.command, f"{text}\n".encode(), hook.timeout, tick)
+    except OutOfTime as error:
+        raise HookFailed(
+            f"the hook {name} did not end within {hook.timeout:g} s, or left something running "
+            "that holds its output open"
+        ) from error
     except OSError as error:
         raise HookFailed(f"the hook {name} cannot be run: {reason_of(error)}") from error
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())[-_MOST_SHOWN:]
-        end = f"ended with {done.returncode}"
-        raise HookFailed(f"the hook {name} {end}: {said}" if said else f"the hook {name} {end}")
+    if ended.code:
+        said = (ended.errors or ended.output)[-_MOST_SHOWN:]
+        raise HookFailed(f"the hook {name} {_end(ended)}{f': {said}' if said else ''}")
 
 
-def _post(hook: WebHook, event: dict[str, Any]) -> None:
+def _end(ended: Ended) -> str:
+    if ended.code > 0:
+        return f"ended with {ended.code}"
+    try:
+        return f"was ended by {signal.Signals(-ended.code).name}"
+    except ValueError:
+        return f"was ended by signal {-ended.code}"
+
+
+def _post(hook: WebHook, event: dict[str, Any], tick: Callable[[], None]) -> None:
     """The address is not told: it may hold a token."""
+    from squashproxy.promotion.webhooks import NotPosted, post  # noqa: PLC0415 - loads requests
+
     headers = {"User-Agent": f"squashproxy/{__version__}"}
     if hook.token is not None:
         headers["Authorization"] = f"Bearer {hook.token}"
     try:
-        answer = requests.post(
-            hook.webhook,
-            json=event,
-            headers=headers,
-            timeout=hook.timeout,
-            allow_redirects=False,
+        status = post(hook.webhook, event, headers, hook.timeout, tick)
+    except NotPosted as error:
+        raise HookFailed(str(error)) from error
+    if 300 <= status < 400:
+        raise HookFailed(
+            f"the webhook answered {status}, a redirect, which is not followed; write the address "
+            "that it leads to"
         )
-    except requests.RequestException as error:
-        raise HookFailed(f"the webhook could not be reached: {type(error).__name__}") from error
-    if answer.status_code >= 300:
-        raise HookFailed(f"the webhook answered {answer.status_code}")
+    if status >= 300:
+        raise HookFailed(f"the webhook answered {status}")

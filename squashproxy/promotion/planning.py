@@ -2,85 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
-from squashproxy.digest import Digest
+from squashproxy.config.succession import Route, Succession
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, untold
-from squashproxy.promotion.choosing import choose_tags
-from squashproxy.promotion.naming import TargetTemplate, base_repository
+from squashproxy.promotion.collisions import Claims, settle
+from squashproxy.promotion.owners import Owners
+from squashproxy.promotion.pairs import Pair, settled
+from squashproxy.promotion.places import with_places
 from squashproxy.promotion.signatures import Attached, find_attached
-from squashproxy.reference import Reference, Repository
+from squashproxy.promotion.steps import Collision, RuleSteps, Sighting, Step
+from squashproxy.promotion.survey import Survey
+from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
-from squashproxy.selection.patterns import unmatched
+from squashproxy.selection.targets import base_repository
 from squashproxy.state.manifests import ManifestMemory
-from squashproxy.survey.dates import created_at
-from squashproxy.survey.repositories import (
-    RepositoryPattern,
-    find_repositories,
-    parse_repository_pattern,
-)
+from squashproxy.state.promotions import PromotionMemory
 from squashproxy.survey.tags import side_by_side
 from squashproxy.transports.registry import RegistrySink, RegistrySource
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One image: from where to where, with which options, and what is to be done.
-
-    `outcome` is `copy`, or how it ended already: `current`, `kept`, `refused` or `failed`.
-    """
-
-    rule: PromoteRule
-    source: Reference
-    target: Reference
-    options: CopyOptions
-    outcome: str
-    source_digest: Digest | None = None
-    existing: Digest | None = None
-    attached: Attached = field(default_factory=Attached)
-    error: SquashproxyError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A repository of the source, and all its tags when it was looked at."""
-
-    repository: Repository
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSteps:
-    """What a rule would do; `seen` are the repositories that it looked through."""
-
-    rule: PromoteRule
-    steps: tuple[Step, ...]
-    seen: tuple[Sighting, ...]
-    warnings: tuple[str, ...]
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    source: Reference
-    target: Reference
-    tags: frozenset[str]
+__all__ = ["Planner", "RuleSteps", "Sighting", "SignedImage", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans rules; `now` gives unix seconds, `options` holds what no rule says, `tally` counts."""
+    """Plans rules, one after another.
+
+    `now` gives unix seconds, `options` holds what no rule says, `tally` counts. `rules` are all of
+    the file: what one of them makes may be what another one wants. `claims` grows with each plan.
+    """
 
     client: RegistryClient
     manifests: ManifestMemory
+    promotions: PromotionMemory
+    rules: Sequence[PromoteRule]
     options: CopyOptions
     now: Callable[[], float]
     tally: Tally = untold
+    claims: Claims = field(default_factory=dict)
 
     def plan(self, rule: PromoteRule) -> RuleSteps:
         """All that a rule is about. An image that cannot be looked at has failed already.
@@ -88,83 +52,30 @@ class Planner:
         Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
         listed.
         """
-        warnings: list[str] = []
-        problems: list[str] = []
+        routes = tuple(map(Route, self.rules))
+        route = Route(rule)
+        survey = Survey(rule, self.client, self.manifests, self.now)
         seen: list[Sighting] = []
-        pattern = None if rule.source is None else parse_repository_pattern(rule.source)
-        template = TargetTemplate(rule.target, "" if pattern is None else pattern.fixed)
-        if pattern is None:
-            pairs = list(_pinned(rule, template))
+        if route.pattern is None:
+            pairs = survey.pinned(route)
         else:
-            seen, warnings, problems = self._look_through(rule, pattern)
-            pairs = self._choose(rule, template, seen, problems)
-            warnings += _vain(rule, seen, pairs)
-        options = self._options_of(rule, template.host)
+            seen = survey.look(route.pattern)
+            pairs = survey.choose(route, seen)
+        options = self._options_of(rule, route.template.host)
         steps = side_by_side(
             lambda pair: self._step(rule, pair, options),
-            pairs,
+            settled(pairs, Succession(routes)),
             tally=self.tally,
             label=f"{rule.name}: compared",
         )
-        warnings += _clashes(steps)
-        return RuleSteps(rule, tuple(steps), tuple(seen), tuple(warnings), tuple(problems))
-
-    def _look_through(
-        self, rule: PromoteRule, pattern: RepositoryPattern
-    ) -> tuple[list[Sighting], list[str], list[str]]:
-        """The repositories with their tags; one that cannot be listed stops only itself."""
-        found = find_repositories(self.client, [pattern])
-        problems: list[str] = []
-
-        def look(repository: Repository) -> Sighting | None:
-            try:
-                tags = tuple(self.client.repository(repository).iter_tags())
-            except SquashproxyError as error:
-                problems.append(f"{rule.name}: {error}")
-                return None
-            return Sighting(repository, tags)
-
-        sightings = side_by_side(look, found.repositories)
-        seen = [each for each in sightings if each is not None]
-        return seen, [f"{rule.name}: {text}" for text in found.warnings], problems
-
-    def _choose(
-        self,
-        rule: PromoteRule,
-        template: TargetTemplate,
-        seen: Sequence[Sighting],
-        problems: list[str],
-    ) -> list[_Pair]:
-        pairs: list[_Pair] = []
-        for sighting in seen:
-            try:
-                tags = self._tags(rule, sighting)
-            except SquashproxyError as error:
-                problems.append(f"{rule.name}: {error}")
-                continue
-            known = frozenset(sighting.tags)
-            pairs += [
-                _Pair(
-                    Reference(sighting.repository, tag),
-                    template.target(sighting.repository, tag),
-                    known,
-                )
-                for tag in tags
-            ]
-        return pairs
-
-    def _tags(self, rule: PromoteRule, sighting: Sighting) -> list[str]:
-        remote = self.client.repository(sighting.repository)
-
-        def dates(tags: Sequence[str]) -> dict[str, float | None]:
-            there = zip(tags, side_by_side(remote.find_manifest, tags), strict=True)
-            digests = {tag: each.digest for tag, each in there if each is not None}
-            wanted = list(dict.fromkeys(digests.values()))
-            found = side_by_side(lambda each: created_at(remote, each, self.manifests), wanted)
-            by_digest = dict(zip(wanted, found, strict=True))
-            return {tag: by_digest[digest] for tag, digest in digests.items()}
-
-        return choose_tags(sighting.tags, rule.tags, dates, self.now())
+        owners = Owners(rule.name, routes, self.promotions)
+        return RuleSteps(
+            rule,
+            tuple(settle(steps, owners, self.claims)),
+            tuple(seen),
+            tuple(survey.warnings),
+            tuple(survey.problems),
+        )
 
     def _options_of(self, rule: PromoteRule, host: str) -> CopyOptions:
         return replace(
@@ -179,28 +90,44 @@ class Planner:
             backup=rule.backup if rule.on_existing is OnExisting.BACKUP else None,
         )
 
-    def _step(self, rule: PromoteRule, pair: _Pair, options: CopyOptions) -> Step:
-        step = Step(rule, pair.source, pair.target, options, "copy")
+    def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
+        step = Step(rule, pair.source, pair.target, options, "copy", error=pair.refusal)
+        if pair.refusal is not None:
+            return replace(step, outcome="refused")
         try:
-            return self._compared(step, pair.tags)
+            step = self._compared(step)
+            return step if step.outcome != "copy" else self._looked_at(step, pair)
         except SquashproxyError as error:
             return replace(step, outcome="failed", error=error)
 
-    def _compared(self, step: Step, tags: frozenset[str]) -> Step:
+    def _compared(self, step: Step) -> Step:
         source = RegistrySource(self.client, step.source)
         sink = RegistrySink(self.client, step.target)
         standing = compare_image(source, sink, step.options)
-        step = replace(step, source_digest=standing.source_digest, existing=standing.existing)
+        outcome = "copy"
         if standing.up_to_date:
-            return replace(step, outcome="current")
-        if standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
-            return replace(step, outcome="kept")
+            outcome = "current"
+        elif standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
+            outcome = "kept"
+        return replace(
+            step,
+            outcome=outcome,
+            source_digest=standing.source_digest,
+            existing=standing.existing,
+        )
+
+    def _looked_at(self, step: Step, pair: Pair) -> Step:
+        """A step that is to be copied, with what belongs to its source, and the tags it needs."""
+        assert step.source_digest is not None, "it was compared"
         remote = self.client.repository(step.source.repository)
-        attached = find_attached(remote, standing.source_digest, tags)
-        step = replace(step, attached=attached)
-        if attached and step.rule.signed is Signed.REFUSE:
-            return replace(step, outcome="refused", error=SignedImage(step.source, attached))
-        return step
+        step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
+        if step.attached and step.rule.signed is Signed.REFUSE:
+            error = SignedImage(step.source, step.attached)
+            return replace(step, outcome="refused", error=error)
+        try:
+            return with_places(step, self.client)
+        except Collision as error:
+            return replace(step, outcome="refused", error=error)
 
 
 class SignedImage(SquashproxyError):
@@ -211,34 +138,3 @@ class SignedImage(SquashproxyError):
             f"{source} has {attached}, which would not be true of a squashed image; let the rule "
             "say signed: copy or signed: warn"
         )
-
-
-def _pinned(rule: PromoteRule, template: TargetTemplate) -> Iterator[_Pair]:
-    for source, tags in rule.pins.items():
-        for tag in tags:
-            yield _Pair(source, template.target(source.repository, tag), frozenset())
-
-
-def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[_Pair]) -> Iterator[str]:
-    """Rules and patterns that match nothing are often slips of the pen."""
-    names = sorted({tag for sighting in seen for tag in sighting.tags})
-    if not names:
-        if seen:
-            yield f"{rule.name}: there is no tag in {rule.source}"
-        return
-    for sentence in unmatched((*rule.tags.include, *rule.tags.exclude), names):
-        yield f"{rule.name}: {sentence}"
-    if not pairs:
-        yield f"{rule.name}: none of {len(names)} tags in {rule.source} passes every condition"
-
-
-def _clashes(steps: Sequence[Step]) -> Iterator[str]:
-    """Two sources for one target: the last would win, and each run would copy both."""
-    seen: dict[Reference, Step] = {}
-    for step in steps:
-        other = seen.setdefault(step.target, step)
-        if other is not step:
-            yield (
-                f"{step.rule.name}: {other.source} and {step.source} both go to {step.target}; "
-                "write {path} or {tag} into `to`"
-            )

@@ -8,18 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from squashproxy.config.promote import Signed
+from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
-from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.base import SourceOpener
 from squashproxy.pipeline.copy import copy_image
-from squashproxy.pipeline.original import ExactCopier
 from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
-from squashproxy.promotion.hooks import HookFailed, run_hook
-from squashproxy.promotion.planning import Step
+from squashproxy.promotion.hooks import run_hook
+from squashproxy.promotion.originals import OriginalCopy
 from squashproxy.promotion.results import ImageResult
-from squashproxy.reference import Reference, check_tag
+from squashproxy.promotion.steps import Step
 from squashproxy.registry.client import RegistryClient
 from squashproxy.state.promotions import Promoted, PromotionMemory
 from squashproxy.transports.registry import RegistrySink, RegistrySource
@@ -33,8 +32,9 @@ class Stopped(SquashproxyError):
 class Promoter:
     """Copies what was planned, `at_once` images side by side.
 
-    `watch` gives an observer for an image; `on_result` hears of each as it ends, from any thread;
-    once `is_stopped`, no further image begins.
+    `watch` gives an observer for an image, which may end its work by raising, and `check` may end
+    a hook so; `cancel` makes all of them do that, where the caller is interrupted. `on_result`
+    hears of each image as it ends, from any thread; once `is_stopped`, no further image begins.
     """
 
     client: RegistryClient
@@ -44,6 +44,8 @@ class Promoter:
     watch: Callable[[str], Observer]
     on_result: Callable[[ImageResult], None]
     is_stopped: Callable[[], bool]
+    cancel: Callable[[], None]
+    check: Callable[[], None]
     at_once: int
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
@@ -52,6 +54,9 @@ class Promoter:
             running = [pool.submit(self._finished, step) for step in steps]
             try:
                 return [each.result() for each in running]
+            except BaseException:
+                self.cancel()
+                raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -68,6 +73,8 @@ class Promoter:
         try:
             if self.is_stopped():
                 raise Stopped(f"{step.source} was not begun, since this process ends")
+            if (existing := self._pushed_meanwhile(step)) is not None:
+                return planned(replace(step, outcome="kept", existing=existing))
             copied, warnings = self._copy(step)
         except SquashproxyError as error:
             failed = replace(step, outcome="failed", error=error)
@@ -86,18 +93,24 @@ class Promoter:
             reused_bytes=sum(each.reused_bytes for each in platforms),
         )
 
+    def _pushed_meanwhile(self, step: Step) -> Digest | None:
+        """What somebody pushed to the target since it was planned, where the rule keeps that."""
+        if step.rule.on_existing is not OnExisting.KEEP:
+            return None
+        return RegistrySink(self.client, step.target).find_manifest()
+
     def _copy(self, step: Step) -> tuple[CopyResult, tuple[str, ...]]:
         assert step.source_digest is not None, "what is to be copied was looked at"
         event = _event(step)
         hooks = step.rule.hooks
-        if hooks.before is not None:
-            run_hook(hooks.before, {"event": "before", **event})
         observer = self.watch(str(step.target))
+        if hooks.before is not None:
+            run_hook(hooks.before, {"event": "before", **event}, self.check)
         source = RegistrySource(self.client, step.source.at(step.source_digest))
         sink = RegistrySink(self.client, step.target)
         warnings: list[str] = []
-        if step.attached and step.rule.signed is Signed.COPY:
-            self._copy_original(step, observer)
+        if step.original is not None:
+            warnings += OriginalCopy(self.client, step, step.original, observer).copy()
         elif step.attached:
             warnings.append(f"{step.source} has {step.attached}, which stay behind")
         copied = copy_image(
@@ -111,27 +124,12 @@ class Promoter:
         )
         warnings += copied.warnings
         if hooks.after is not None:
+            done = {"event": "after", "digest": copied.digest, **event}
             try:
-                run_hook(hooks.after, {"event": "after", "digest": copied.digest, **event})
-            except HookFailed as error:
+                run_hook(hooks.after, done, self.check)
+            except SquashproxyError as error:
                 warnings.append(f"{step.target} is promoted, but {error}")
         return copied, tuple(warnings)
-
-    def _copy_original(self, step: Step, observer: Observer) -> None:
-        """The original and what refers to it, beside the squashed one: its signatures hold."""
-        assert step.source_digest is not None, "what is to be copied was looked at"
-        target = _original(step)
-        source = RegistrySource(self.client, step.source.at(step.source_digest))
-        sink = RegistrySink(self.client, target)
-        copier = ExactCopier(source, sink, observer, step.options.jobs)
-        raw = copier.copy(step.source_digest)
-        for digest in step.attached.referrers:
-            sink.write_referrer(copier.copy(digest))
-        remote = self.client.repository(step.source.repository)
-        for tag in step.attached.tags:
-            belonging = copier.copy(remote.get_manifest(tag).digest)
-            sink.write_manifest(belonging, tag)
-        sink.publish(raw)
 
     def _remember(self, step: Step, digest: Digest | None) -> None:
         if digest is not None and step.outcome in ("copy", "current"):
@@ -159,17 +157,3 @@ def _event(step: Step) -> dict[str, Any]:
         "target": str(step.target),
         "replaces": step.existing,
     }
-
-
-def _original(step: Step) -> Reference:
-    template = step.rule.originals
-    try:
-        tag = template.format(tag=step.target.tag)
-        check_tag(tag)
-    except (KeyError, IndexError, ValueError, AttributeError, UsageError) as error:
-        raise UsageError(
-            f"originals: {template!r} makes no tag; write one that may hold {{tag}}"
-        ) from error
-    if tag == step.target.tag:
-        raise UsageError(f"originals: {template!r} is the tag of the squashed image; add to it")
-    return replace(step.target, tag=tag)

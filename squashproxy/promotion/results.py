@@ -11,7 +11,8 @@ from squashproxy.cleanup.results import RepositoryResult
 class ImageResult:
     """One image. `outcome` is `copied`, `current`, `kept`, `refused` or `failed`; in a plan `copy`.
 
-    Sizes in bytes, of all platforms together; `error` says why it failed or was refused.
+    What is `refused` was not touched: it is signed, or would take a tag from another image. Sizes
+    in bytes, of all platforms together; `error` says why it failed or was refused.
     """
 
     rule: str
@@ -34,7 +35,7 @@ class PromoteResult:
     """All images of all rules; `dry_run` says that nothing was moved.
 
     `mirrored` is what was deleted at targets since the source lost it; `problems` are rules that
-    could not be planned.
+    could not be planned, repositories that could not be listed, and names that no image can have.
     """
 
     dry_run: bool

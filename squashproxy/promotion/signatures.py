@@ -15,33 +15,46 @@ _SUFFIXES = ("", ".sig", ".att", ".sbom")
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """Tags and manifests that belong to an image, and how many attestations its index holds."""
+    """Tags and manifests that belong to an image, and how many attestations its index holds.
+
+    `untold` is how many of its manifests the registry does not tell the referrers of, although it
+    does for others: they may be signed.
+    """
 
     tags: tuple[str, ...] = ()
     referrers: tuple[Digest, ...] = ()
     attestations: int = 0
+    untold: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.tags or self.referrers or self.attestations)
+        return bool(self.tags or self.referrers or self.attestations or self.untold)
 
     def __str__(self) -> str:
         parts = [
-            f"{count} {word}{'' if count == 1 else 's'}"
-            for count, word in (
-                (len(self.tags), "signature tag"),
-                (len(self.referrers), "referrer"),
-                (self.attestations, "attestation"),
+            f"{count} {one if count == 1 else many}"
+            for count, one, many in (
+                (len(self.tags), "signature tag", "signature tags"),
+                (len(self.referrers), "referrer", "referrers"),
+                (self.attestations, "attestation", "attestations"),
+                (
+                    self.untold,
+                    "manifest whose referrers its registry does not tell",
+                    "manifests whose referrers its registry does not tell",
+                ),
             )
             if count
         ]
         return " and ".join(parts)
 
 
-def find_attached(remote: RemoteRepository, digest: Digest, tags: Collection[str]) -> Attached:
-    """What belongs to an image or to one of its platforms; `tags` are all of the repository's.
+def find_attached(
+    remote: RemoteRepository, digest: Digest, tags: Collection[str] | None
+) -> Attached:
+    """What belongs to an image or to one of its platforms.
 
-    One request more for each, where the registry lists referrers. Raises RegistryError and
-    FormatError.
+    `tags` are all of the repository's; where they are not known (None), those that could belong to
+    it are asked for. Every manifest is asked for its referrers: that there are none for one says
+    nothing of the next. Raises RegistryError and FormatError.
     """
     raw = remote.get_manifest(digest)
     parsed = parse_manifest(raw, f"the manifest {digest} of {remote.name}")
@@ -50,11 +63,17 @@ def find_attached(remote: RemoteRepository, digest: Digest, tags: Collection[str
     if isinstance(parsed, ImageIndex):
         digests += [child.descriptor.digest for child in parsed.children]
         attestations = sum(child.is_attestation for child in parsed.children)
+    digests = list(dict.fromkeys(digests))
     own = [fallback_tag(each) + suffix for each in digests for suffix in _SUFFIXES]
-    referrers: list[Digest] = []
-    for each in digests:
-        listed = remote.list_referrers(each)
-        if listed is None:
-            break
-        referrers += [descriptor.digest for descriptor in listed]
-    return Attached(tuple(tag for tag in own if tag in tags), tuple(referrers), attestations)
+    lists = [remote.list_referrers(each) for each in digests]
+    told = [listed for listed in lists if listed is not None]
+    return Attached(
+        tags=tuple(tag for tag in own if _is_there(remote, tag, tags)),
+        referrers=tuple(dict.fromkeys(each.digest for listed in told for each in listed)),
+        attestations=attestations,
+        untold=len(lists) - len(told) if told else 0,
+    )
+
+
+def _is_there(remote: RemoteRepository, tag: str, tags: Collection[str] | None) -> bool:
+    return remote.find_manifest(tag) is not None if tags is None else tag in tags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
@@ -28,15 +29,23 @@ def write_junit(result: PromoteResult, path: Path) -> None:
         )
         for image in images:
             _add_case(suite, image)
-    for number, problem in enumerate(result.problems, 1):
-        suite = SubElement(suites, "testsuite", name="rules", tests="1", failures="1")
-        case = SubElement(suite, "testcase", name=f"rule {number}", classname="rules")
-        SubElement(case, "failure", message=printable(problem))
+    _add_problems(suites, result.problems)
     indent(suites)
     try:
         ElementTree(suites).write(path, "utf-8", xml_declaration=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {reason_of(error)}; name another") from error
+
+
+def _add_problems(suites: Element, problems: Sequence[str]) -> None:
+    """Rules, repositories and images that there was no coming to: a failed case for each."""
+    if not problems:
+        return
+    count = str(len(problems))
+    suite = SubElement(suites, "testsuite", name="problems", tests=count, failures=count)
+    for number, problem in enumerate(problems, 1):
+        case = SubElement(suite, "testcase", name=f"problem {number}", classname="problems")
+        SubElement(case, "failure", message=printable(problem))
 
 
 def _add_case(suite: Element, image: ImageResult) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from fnmatch import translate
+from itertools import islice
 
 from squashproxy.errors import UsageError
+from squashproxy.selection.engine import Expression, compile_expression
+from squashproxy.selection.globs import WILD, compile_glob
 
-_WILD = re.compile(r"[*?\[]")
 _MOST_NEAR = 3
+_MOST_COMPARED = 1000
+"""Names that may have been meant; telling how alike two names are takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,21 @@ class Pattern:
     """What names are compared with, whole; `*` matches slashes too, as in fnmatch."""
 
     text: str
-    expression: re.Pattern[str]
+    expression: Expression
 
     def matches(self, name: str) -> bool:
-        """Whether a name is meant."""
-        return self.expression.fullmatch(name) is not None
+        """Whether a name is meant; takes time in proportion to its length, whatever the pattern."""
+        return self.expression.matches(name)
 
     @property
     def is_wild(self) -> bool:
         """Whether more than one name may be meant."""
-        return _is_expression(self.text) or _WILD.search(self.text) is not None
+        return self.is_expression or not WILD.isdisjoint(self.text)
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether it is a regular expression, not a glob."""
+        return _is_expression(self.text)
 
     def __str__(self) -> str:
         return self.text
@@ -36,20 +43,22 @@ class Pattern:
 
 def parse_pattern(text: str) -> Pattern:
     """Read a glob, or `/EXPRESSION/`; raise UsageError where that is none."""
-    if not text:
-        raise UsageError("an empty pattern matches nothing; write * for every name")
-    source = text[1:-1] if _is_expression(text) else translate(text)
-    return Pattern(text, parse_expression(source, text))
+    if _is_expression(text):
+        return Pattern(text, compile_expression(text[1:-1], text))
+    return parse_glob(text)
 
 
-def parse_expression(source: str, text: str | None = None) -> re.Pattern[str]:
-    """Read a regular expression, written in a rule as `text`; raise UsageError."""
-    try:
-        return re.compile(source)
-    except re.error as error:
-        raise UsageError(
-            f"{text or source!r} is no regular expression: {error}; mend it"
-        ) from error
+def parse_glob(text: str) -> Pattern:
+    """Read a glob, also one between slashes; raise UsageError where it is empty or too long."""
+    return Pattern(text, compile_glob(text))
+
+
+def parse_grouping(text: str) -> Expression:
+    """Read an expression whose first group sorts names; raise UsageError."""
+    found = compile_expression(text, text, captures=True)
+    if not found.has_groups:
+        raise UsageError(f"{text!r} has no group; put what sorts the tags in parentheses")
+    return found
 
 
 def matches_any(patterns: Iterable[Pattern], name: str) -> bool:
@@ -59,7 +68,7 @@ def matches_any(patterns: Iterable[Pattern], name: str) -> bool:
 
 def near_misses(patterns: Iterable[Pattern], names: Iterable[str]) -> list[str]:
     """Names that the patterns may have been meant for."""
-    there = list(names)
+    there = list(islice(names, _MOST_COMPARED))
     found: dict[str, None] = {}
     for pattern in patterns:
         plain = pattern.text.strip("/*?^$")

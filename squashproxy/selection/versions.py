@@ -35,7 +35,7 @@ def parse_range(text: str) -> VersionRange:
     """Read a range; raise UsageError where it is none."""
     try:
         _spec(text)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:  # semantic_version trips over "a - b"
         raise UsageError(
             f"{text!r} is no range of versions; write one as in '>=1.2', '^1', '~1.4' or '>=1.2 <2'"
         ) from error

@@ -7,10 +7,10 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 from squashproxy.reference import Repository
+from squashproxy.selection.patterns import Pattern, matches_any, parse_glob
 from squashproxy.server.askers import ANYONE, Asker, read_basic
 from squashproxy.server.bounded import Bounded
 from squashproxy.server.htpasswd import UserFile
@@ -112,7 +112,7 @@ class PasswordGate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._users = users
-        self._read = read
+        self._read = None if read is None else _globs_of(read)
         self._clock = clock
         self._workers = Workers(2, "squashproxy-passwords")
         self._secret = secrets.token_bytes(32)
@@ -143,8 +143,7 @@ class PasswordGate:
         """Whether one of the user's globs fits."""
         if self._read is None:
             return True
-        globs = self._read.get(asker.name, ())
-        return any(fnmatchcase(str(repository), glob) for glob in globs)
+        return matches_any(self._read.get(asker.name, ()), str(repository))
 
     def _proof(self, user: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)
@@ -160,3 +159,7 @@ class PasswordGate:
         if until <= self._clock():
             count = 0
         self._failures[peer, user] = (count + 1, self._clock() + _FAILURE_SECONDS)
+
+
+def _globs_of(read: Mapping[str, Sequence[str]]) -> dict[str, list[Pattern]]:
+    return {user: [parse_glob(glob) for glob in globs] for user, globs in read.items()}

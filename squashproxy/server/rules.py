@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from squashproxy.config.serve import Rule, ServeLimits
 from squashproxy.pipeline.options import CopyOptions, Limits
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
+from squashproxy.selection.patterns import parse_glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,13 @@ class Rules:
     """The first rule that matches decides; where none does, images are handed out as they are."""
 
     def __init__(self, rules: Sequence[Rule], limits: ServeLimits) -> None:
-        self._rules = [(rule.match, _recipe_of(rule, limits)) for rule in rules]
+        self._rules = [(parse_glob(rule.match), _recipe_of(rule, limits)) for rule in rules]
 
     def find(self, repository: Repository) -> Recipe | None:
         """How the images of a repository are squashed, None where they are not."""
         name = str(repository)
         for glob, recipe in self._rules:
-            if fnmatchcase(name, glob):
+            if glob.matches(name):
                 return recipe
         return None
 

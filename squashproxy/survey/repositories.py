@@ -5,46 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import BadReference, UsageError
-from squashproxy.reference import Repository, parse_repository
+from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.selection.patterns import Pattern, meant, parse_pattern
+from squashproxy.selection.patterns import meant
+from squashproxy.selection.repositories import RepositoryPattern, parse_repository_pattern
 
-_PLAIN = "x"
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryPattern:
-    """`HOST/REPO`, or `HOST/GLOB` where the registry lists its repositories."""
-
-    host: str
-    path: Pattern
-
-    @property
-    def fixed(self) -> str:
-        """The folders before the first one that is no plain name, with a slash at the end."""
-        folders = self.path.text.split("/")
-        plain = 0
-        while plain < len(folders) - 1 and not parse_pattern(folders[plain]).is_wild:
-            plain += 1
-        return "".join(f"{folder}/" for folder in folders[:plain])
-
-    def __str__(self) -> str:
-        return f"{self.host}/{self.path}"
-
-
-def parse_repository_pattern(text: str) -> RepositoryPattern:
-    """Read `HOST/REPO` or `HOST/GLOB`; raise UsageError."""
-    host, slash, glob = text.removeprefix("docker://").partition("/")
-    if slash and glob and ("." in host or ":" in host or host == "localhost"):
-        path = parse_pattern(glob)
-        if path.is_wild:
-            return RepositoryPattern(parse_repository(f"{host}/{_PLAIN}").host, path)
-    try:
-        name = parse_repository(text)
-    except BadReference as error:
-        raise UsageError(f"{error}; a glob needs a host before it, as in HOST/apps/*") from error
-    return RepositoryPattern(name.host, parse_pattern(name.path))
+__all__ = ["Found", "RepositoryPattern", "find_repositories", "parse_repository_pattern"]
 
 
 @dataclass(frozen=True, slots=True)

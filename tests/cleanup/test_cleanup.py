@@ -391,3 +391,39 @@ def test_a_squash_that_broke_off_is_taken_up_again(room: Room, family: Family) -
     assert room.apply(plan).problem is not None
     result = room.apply(plan)
     assert (result.problem, [step.outcome for step in result.steps]) == (None, ["gone", "squashed"])
+
+
+def test_a_date_in_the_future_is_no_date_and_is_told(room: Room) -> None:
+    """Nobody knows when such an image was made: it stays, and holds no place among the newest."""
+    for tag, date in (("old", "2026-01-01"), ("new", "2026-02-01"), ("wrong", "2099-01-01")):
+        image(tag, f"{date}T00:00:00Z").push(room.registry, "app", tag)
+    plan = room.plan("action: delete\nkeep: {newest: 1}")
+    (repository,) = plan.repositories
+    assert {each.tag: each.why for each in repository.kept} == {
+        "new": "it is among the newest 1",
+        "wrong": "nobody knows when it was made",
+    }
+    (warning,) = (each for each in plan.warnings if "future" in each)
+    assert ":wrong: the date lies in the future" in warning
+
+
+def test_a_kept_tag_that_the_registry_does_not_list_stops_the_repository(room: Room) -> None:
+    image("kept").push(room.registry, "app", "keep")
+    image("old").push(room.registry, "app", "old")
+    room.registry.hide_tag("app", "keep")
+    (plan,) = room.plan(DELETE).repositories
+    assert plan.deletions == 0
+    assert "does not list the tag keep" in (plan.problem or "")
+    assert room.clean(DELETE).problem is not None
+    assert len(room.registry.tags("app")) == 2
+
+
+@pytest.mark.parametrize("tag", ["../../other/manifests/keep", "a b", "x" * 129, "\x1b[2J", "-a"])
+def test_a_list_with_what_is_no_tag_is_not_gone_by(room: Room, tag: str) -> None:
+    """In the path of a request it could mean anything."""
+    image("old").push(room.registry, "app", "old")
+    image("odd").push(room.registry, "app", tag)
+    (plan,) = room.plan(DELETE).repositories
+    assert plan.deletions == 0
+    assert "which is no tag" in (plan.problem or "")
+    assert (plan.problem or "").isprintable()

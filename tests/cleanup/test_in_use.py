@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from squashproxy.cleanup.in_use import plain_host
 from squashproxy.testing import index_of
 from tests.cleanup.room import Room, image, pulls_whole
 
@@ -14,37 +13,6 @@ RULE = "action: delete\nkeep: {tags: [keep], in_use: ['%s/list']}"
 def rule_with(room: Room, *lines: str) -> str:
     (room.folder / "list").write_text("\n".join(lines))
     return RULE % room.folder
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    {
-        "upper case": ("REGISTRY.example.com", "registry.example.com"),
-        "the port that is meant anyway": ("registry.example.com:443", "registry.example.com"),
-        "both": ("Registry.Example.com:443", "registry.example.com"),
-        "plain HTTP's port": ("registry.example.com:80", "registry.example.com"),
-        "loopback by name": ("LOCALHOST:5000", "127.0.0.1:5000"),
-        "loopback in the other family": ("[::1]:5000", "127.0.0.1:5000"),
-        "a long form of an address": ("[2001:DB8:0:0:0:0:0:1]:5000", "[2001:db8::1]:5000"),
-        "Docker Hub": ("index.docker.io", "docker.io"),
-        "Docker Hub in capitals": ("Docker.IO", "registry-1.docker.io"),
-    }.values(),
-)
-def test_spellings_of_one_host(one: str, other: str) -> None:
-    assert plain_host(one) == plain_host(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("a.example.com", "b.example.com"),
-        ("a:5000", "a:5001"),
-        ("a:4430", "a"),
-        ("127.0.0.1:1", "a:1"),
-    ],
-)
-def test_other_hosts_are_other_hosts(one: str, other: str) -> None:
-    assert plain_host(one) != plain_host(other)
 
 
 @pytest.mark.parametrize("spelling", ["LOCALHOST", "localhost", "127.0.0.1"])

@@ -6,9 +6,9 @@ import pytest
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import UsageError
-from squashproxy.pipeline.backup import backup_tag
-from tests.pipeline.images import app, other
-from tests.pipeline.lab import Lab, asked, fails
+from squashproxy.pipeline.backup import BackupTaken, backup_tag
+from tests.pipeline.images import app, base, other
+from tests.pipeline.lab import Lab, Listener, asked, fails, methods
 
 OLD = digest_of(b"old")
 
@@ -60,3 +60,39 @@ def test_it_is_found_out_before_anything_is_read_or_written(lab: Lab) -> None:
         "HEAD app/manifests/1 200",
         f"GET app/manifests/{lab.new.tags('app')['1']} 200",
     ]
+
+
+@pytest.mark.parametrize("template", ["previous", "{tag}-old"])
+def test_a_tag_of_another_image_is_not_taken_for_a_backup(lab: Lab, template: str) -> None:
+    """Nothing is uploaded then, and the sentence names both."""
+    spare = template.format(tag="1")
+    existing = other().push(lab.new, "app", "1")
+    kept = base().push(lab.new, "app", spare)
+    lab.put(app())
+    error = fails(lab, BackupTaken, f"would be kept as {spare}", kept[7:19], backup=template)
+    assert error.exit_code == 1
+    assert existing[7:19] in str(error)
+    assert methods(lab.new) <= {"HEAD", "GET"}
+
+
+def test_a_backup_that_is_there_already_is_left_as_it_is(lab: Lab) -> None:
+    existing = other().push(lab.new, "app", "1")
+    other().push(lab.new, "app", "previous")
+    lab.put(app())
+    assert not lab.copy(backup="previous").skipped
+    assert lab.new.tags("app")["previous"] == existing
+    assert "PUT app/manifests/previous" not in " ".join(asked(lab.new))
+
+
+def test_a_backup_that_somebody_took_meanwhile_is_left_and_the_tag_stays(lab: Lab) -> None:
+    existing = other().push(lab.new, "app", "1")
+    lab.put(app())
+    taken: list[Digest] = []
+
+    def take(_label: str, _count: int) -> None:
+        if not taken:
+            taken.append(base().push(lab.new, "app", "previous"))
+
+    with pytest.raises(BackupTaken, match="would be kept as previous"):
+        lab.copy(backup="previous", observer=Listener(on_advance=take))
+    assert lab.new.tags("app") == {"1": existing, "previous": taken[0]}

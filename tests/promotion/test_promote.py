@@ -4,60 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from squashproxy.cli.main import run
-from squashproxy.oci.descriptor import Descriptor
 from squashproxy.state.locks import held
-from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions, artifact_manifest
-from tests.cleanup.room import image, pulls_whole
+from squashproxy.testing import Fault, FaultKind
+from tests.cleanup.room import image
+from tests.promotion.pair import SIMPLE, Pair, outcomes
 
 SOURCE = "dev.squashproxy.source.digest"
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two registries, a configuration and the command line."""
-
-    old: FakeRegistry
-    new: FakeRegistry
-    folder: Path
-    captured: pytest.CaptureFixture[str]
-
-    def promote(self, rule: str, *options: str) -> tuple[int, dict[str, Any], str]:
-        """Exit code, the JSON, and standard error."""
-        lines = "\n".join(f"    {line}" for line in rule.strip().splitlines())
-        text = f"state: state\npromote:\n  - name: apps\n{lines}\n"
-        text = text.replace("OLD", self.old.host).replace("NEW", self.new.host)
-        path = self.folder / "sp.yml"
-        path.write_text(text)
-        code = run(["promote", "--json", *options, str(path)])
-        streams = self.captured.readouterr()
-        return code, json.loads(streams.out) if streams.out else {}, streams.err
-
-    def push(self, repo: str, *tags: str) -> None:
-        for number, tag in enumerate(tags, 1):
-            image(f"{repo}{tag}", f"2026-0{number}-01T00:00:00Z").push(self.old, repo, tag)
-
-
-@pytest.fixture
-def pair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Pair]:
-    with FakeRegistry() as old, FakeRegistry() as new:
-        yield Pair(old, new, tmp_path, capsys)
-
-
-SIMPLE = "from: OLD/apps/*\nto: NEW/prod/{repo}"
-
-
-def outcomes(document: dict[str, Any]) -> dict[str, str]:
-    """What became of each target, without its host."""
-    return {each["target"].partition("/")[2]: each["outcome"] for each in document["images"]}
 
 
 def test_all_that_a_glob_means_is_squashed_and_a_second_run_asks_twice_a_tag(pair: Pair) -> None:
@@ -201,56 +159,6 @@ def test_what_is_there(pair: Pair, choice: str, outcome: str, tags: set[str]) ->
         assert there in pair.new.tags("prod/web").values()
 
 
-def sign(registry: FakeRegistry, repo: str, subject: Descriptor) -> str:
-    blob = Descriptor("text/plain", registry.put_blob(repo, b"signature"), 9)
-    config = Descriptor("application/vnd.oci.empty.v1+json", registry.put_blob(repo, b"{}"), 2)
-    raw = artifact_manifest("text/plain", [blob], config=config, subject=subject)
-    registry.put_manifest(repo, subject.digest.replace(":", "-") + ".sig", raw.data, raw.media_type)
-    return registry.put_manifest(repo, None, raw.data, raw.media_type)
-
-
-@pytest.mark.parametrize("policy", ["warn", "refuse", "copy"])
-def test_a_signed_source(pair: Pair, policy: str) -> None:
-    built = image("signed")
-    built.push(pair.old, "apps/web", "1")
-    signature = sign(pair.old, "apps/web", built.manifest.descriptor)
-    code, document, _ = pair.promote(f"{SIMPLE}\nsigned: {policy}")
-    tags = pair.new.tags("prod/web")
-    (found,) = document["images"]
-    if policy == "refuse":
-        assert (code, found["outcome"], tags) == (1, "refused", {})
-        assert "signature tag" in found["error"]
-    elif policy == "warn":
-        assert (code, set(tags)) == (0, {"1"})
-        assert "stay behind" in found["warnings"][0]
-    else:
-        assert code == 0
-        assert tags["1-original"] == built.digest
-        assert signature in pair.new.manifests("prod/web")
-        assert built.digest.replace(":", "-") + ".sig" in tags
-        assert pulls_whole(pair.new, built.digest, "prod/web")
-
-
-@pytest.mark.parametrize("referrers", [True, False])
-def test_provenance_is_a_referrer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, referrers: bool
-) -> None:
-    options = RegistryOptions(referrers=referrers)
-    with FakeRegistry() as old, FakeRegistry(options) as new:
-        pair = Pair(old, new, tmp_path, capsys)
-        pair.push("apps/web", "1")
-        assert pair.promote(f"{SIMPLE}\nprovenance: true")[0] == 0
-        digest = new.tags("prod/web")["1"]
-        statements = [
-            json.loads(new.manifest("prod/web", each).data) for each in new.manifests("prod/web")
-        ]
-        (statement,) = [each for each in statements if "subject" in each]
-        assert statement["subject"]["digest"] == digest
-        payload = json.loads(new.blob("prod/web", statement["layers"][0]["digest"]))
-        assert payload["subject"][0]["digest"]["sha256"] == digest.removeprefix("sha256:")
-        assert (digest.replace(":", "-") in new.tags("prod/web")) != referrers
-
-
 def test_hooks_hear_of_each_image_and_may_stop_it(pair: Pair) -> None:
     pair.push("apps/web", "1", "2")
     script = (
@@ -288,7 +196,6 @@ def test_deletions_are_mirrored_for_what_the_rule_put_there_alone(pair: Pair) ->
     {
         "a glob that is a slip": ("from: OLD/aps/*\nto: NEW/p/{repo}", "did you mean apps/"),
         "a tag that is a slip": (f"{SIMPLE}\ntags: {{include: [lates]}}", "did you mean latest?"),
-        "two for one": ("from: OLD/apps/*\nto: NEW/p/one", "both go to"),
     }.values(),
 )
 def test_what_is_hardly_meant_is_a_warning(pair: Pair, rule: str, words: str) -> None:

@@ -1,33 +1,11 @@
-"""Patterns and ranges of versions."""
+"""Ranges of versions."""
 
 from __future__ import annotations
 
 import pytest
 
 from squashproxy.errors import UsageError
-from squashproxy.selection.patterns import near_misses, parse_pattern
 from squashproxy.selection.versions import parse_range, version_of
-
-MATCHES = [
-    ("v*", "v1", True),
-    ("v*", "av1", False),
-    ("*", "a/b", True),
-    ("v[12]", "v2", True),
-    ("/v[0-9]+/", "v12", True),
-    ("/v[0-9]+/", "v12-rc", False),
-]
-
-
-@pytest.mark.parametrize(("pattern", "name", "expected"), MATCHES)
-def test_patterns_match_whole_names(pattern: str, name: str, expected: bool) -> None:
-    assert parse_pattern(pattern).matches(name) is expected
-
-
-@pytest.mark.parametrize("text", ["", "/(/"])
-def test_what_is_no_pattern(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_pattern(text)
-
 
 HOLDS = [
     (">=1.2", "v1.2", True),
@@ -48,7 +26,7 @@ def test_ranges(text: str, tag: str, expected: bool) -> None:
     assert parse_range(text).holds(tag) is expected
 
 
-@pytest.mark.parametrize("text", ["one", "=>1", ">=1.2.3.4"])
+@pytest.mark.parametrize("text", ["one", "=>1", ">=1.2.3.4", "a - b", "1 - b", "a - 2"])
 def test_what_is_no_range(text: str) -> None:
     with pytest.raises(UsageError, match="no range of versions"):
         parse_range(text)
@@ -56,7 +34,3 @@ def test_what_is_no_range(text: str) -> None:
 
 def test_a_short_version_is_filled_up() -> None:
     assert str(version_of("v7")) == "7.0.0"
-
-
-def test_near_misses_are_names_that_are_there() -> None:
-    assert near_misses([parse_pattern("lates")], ["v1", "latest"]) == ["latest"]

@@ -10,6 +10,7 @@ from squashproxy.reference import (
     parse_reference,
     parse_repository,
 )
+from squashproxy.template import fill
 
 _WORDS = "{repo}, {path}, {name} and {tag}"
 
@@ -29,7 +30,26 @@ class TargetTemplate:
         self.host = sample.repository.host
 
     def target(self, source: Repository, tag: str) -> Reference:
-        """Where an image with a tag goes."""
+        """Where an image with a tag goes. Raises UsageError where there is no such name."""
+        name, written = self._filled(source, tag)
+        try:
+            check_tag(written)
+            return parse_reference(f"{name}:{written}")
+        except BadReference as error:
+            raise UsageError(
+                f"to: {self._text!r} is no target for {source}:{tag}: {error}"
+            ) from error
+
+    def guess(self, source: Repository, tag: str) -> Reference:
+        """Where an image would go if names were of any length: for looking ahead, never for use."""
+        try:
+            return self.target(source, tag)
+        except UsageError:
+            name, written = self._filled(source, tag)
+            path = name.removeprefix("docker://").removeprefix(f"{self.host}/")
+            return Reference(Repository(self.host, path), written)
+
+    def _filled(self, source: Repository, tag: str) -> tuple[str, str]:
         head, colon, tail = self._text.rpartition(":")
         has_tag = bool(colon) and "/" not in tail
         values = {
@@ -39,18 +59,11 @@ class TargetTemplate:
             "tag": tag,
         }
         try:
-            name = (head if has_tag else self._text).format(**values)
-            written = tail.format(**values) if has_tag else tag
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            name = fill(head if has_tag else self._text, values)
+            return name, fill(tail, values) if has_tag else tag
+        except ValueError as error:
             raise UsageError(
                 f"to: {self._text!r} may hold {_WORDS}, nothing else in braces"
-            ) from error
-        try:
-            check_tag(written)
-            return parse_reference(f"{name}:{written}")
-        except BadReference as error:
-            raise UsageError(
-                f"to: {self._text!r} is no target for {source}:{tag}: {error}"
             ) from error
 
 

@@ -1,0 +1,249 @@
+"""What promotion rules make of each other's results: looked ahead by name, without any registry.
+
+A rule whose targets lie in its own source promotes them too, in the next run. That comes to rest
+where the same name comes out again (squashing in place), or a name that no rule chooses. Otherwise
+there are more images after each run. Two rules of a file may do that to each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from string import ascii_lowercase, ascii_uppercase, digits
+
+from squashproxy.config.promote import OnExisting, PromoteRule, Signed
+from squashproxy.host import host_key
+from squashproxy.reference import Reference, Repository
+from squashproxy.selection.patterns import Pattern, parse_glob
+from squashproxy.selection.repositories import RepositoryPattern, parse_repository_pattern
+from squashproxy.selection.targets import TargetTemplate
+from squashproxy.template import fill
+
+_MOST_ROUNDS = 8
+"""Names that one rule makes in a row of names that all go back to it; nobody means so many."""
+_MOST_NAMES = 1000
+_ANY_DIGEST = "0" * 12
+_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
+_NAMED = "1" + ascii_lowercase + digits + ascii_uppercase + "._-"
+_FILLINGS = ("x", "1", "1.0.0")
+_COMMON_TAGS = ("latest", "1.0.0", "2.0.0", "9.9.9", "v9.9.9")
+
+Key = tuple[str, str, str | None]
+"""An image's name for comparing."""
+
+
+class Use(Enum):
+    """What a rule needs a tag at its target for."""
+
+    TARGET = "target"
+    BACKUP = "backup"
+    ORIGINAL = "original"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A name that a rule makes of another one."""
+
+    rule: PromoteRule
+    use: Use
+    name: Reference
+
+
+def key_of(name: Reference) -> Key:
+    """A name for comparing: hosts are written in several ways."""
+    return host_key(name.repository.host), name.repository.path, name.tag
+
+
+class Route:
+    """One rule's way from names to names. Raises UsageError where its `from` or `to` is none."""
+
+    def __init__(self, rule: PromoteRule) -> None:
+        self.rule = rule
+        self.pattern: RepositoryPattern | None = None
+        if rule.source is not None:
+            self.pattern = parse_repository_pattern(rule.source)
+        self._fixed = self.pattern.fixed if self.pattern else ""
+        self.template = TargetTemplate(rule.target, self._fixed)
+
+    def chooses(self, name: Reference) -> bool:
+        """Whether the rule promotes an image by that name, whenever it was made; pins do not."""
+        if self.pattern is None or name.tag is None:
+            return False
+        if not name.repository.path.startswith(self._fixed):
+            return False
+        return self.pattern.matches(name.repository) and self.rule.tags.names(name.tag)
+
+    def leads(self, source: Reference, target: Reference) -> bool:
+        """Whether the rule, as it is now, promotes this source to this target."""
+        if self.pattern is not None:
+            return self.chooses(source) and key_of(self._target(source)) == key_of(target)
+        return any(
+            (key_of(pin), pin.digest) == (key_of(source), source.digest)
+            and any(
+                key_of(self.template.guess(pin.repository, tag)) == key_of(target) for tag in tags
+            )
+            for pin, tags in self.rule.pins.items()
+        )
+
+    def makes(self, name: Reference) -> Iterator[Made]:
+        """What the rule makes of an image that it chooses, the target first.
+
+        A backup counts only where an image is squashed in place: elsewhere what it keeps does not
+        come back by itself.
+        """
+        rule, target = self.rule, self._target(name)
+        yield Made(rule, Use.TARGET, target)
+        if rule.signed is Signed.COPY:
+            yield Made(rule, Use.ORIGINAL, _beside(target, rule.originals))
+        if rule.on_existing is OnExisting.BACKUP and key_of(target) == key_of(name):
+            yield Made(rule, Use.BACKUP, _beside(target, rule.backup))
+
+    def _target(self, source: Reference) -> Reference:
+        return self.template.guess(source.repository, source.tag or "")
+
+
+def _beside(target: Reference, template: str) -> Reference:
+    """A name beside a target, of any length."""
+    tag = fill(template, {"tag": target.tag or "", "digest": _ANY_DIGEST})
+    return Reference(target.repository, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Rules that are never done, in a sentence."""
+
+    rules: frozenset[str]
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Succession:
+    """All rules of a file, and what comes of a name when they run again and again.
+
+    What came to rest once is not looked at again.
+    """
+
+    routes: tuple[Route, ...]
+    _at_rest: set[Key] = field(default_factory=set)
+
+    def trouble_with(self, name: Reference) -> Trouble | None:
+        """Where a name leads to ever more names, or to endless replacing."""
+        if key_of(name) in self._at_rest:
+            return None
+        path: list[Made] = []
+        names = [name]
+        seen = {key_of(name)}
+        waiting = [self._following(name)]
+        while waiting:
+            made = next(waiting[-1], None)
+            if made is None:
+                waiting.pop()
+                del path[-1:], names[-1:]
+                continue
+            key = key_of(made.name)
+            if key in self._at_rest:
+                continue
+            if key in seen:
+                circle = _circle(names, path, made)
+                if circle is not None and _disagree(circle[1]):
+                    return _replacing(*circle)
+                continue
+            if len(seen) > _MOST_NAMES:
+                return None
+            path.append(made)
+            names.append(made.name)
+            seen.add(key)
+            if sum(each.rule is made.rule for each in path) > _MOST_ROUNDS:
+                return _growing(name, path)
+            waiting.append(self._following(made.name))
+        self._at_rest.update(seen)
+        return None
+
+    def _following(self, name: Reference) -> Iterator[Made]:
+        """What all rules make of a name, but for the name itself."""
+        key = key_of(name)
+        for route in self.routes:
+            if route.chooses(name):
+                yield from (made for made in route.makes(name) if key_of(made.name) != key)
+
+
+def _circle(
+    names: Sequence[Reference], path: Sequence[Made], last: Made
+) -> tuple[Reference, list[Made]] | None:
+    """The name that `last` comes back to on its path, and all steps from there; None off it."""
+    keys = [key_of(name) for name in names]
+    key = key_of(last.name)
+    return (names[keys.index(key)], [*path[keys.index(key) :], last]) if key in keys else None
+
+
+def _disagree(loop: Sequence[Made]) -> bool:
+    """Whether rules that promote in a circle never agree on the image: each makes another one."""
+    if any(each.rule.on_existing is OnExisting.KEEP for each in loop):
+        return False
+    shapes = [(each.rule.base, each.rule.platforms, each.rule.compression) for each in loop]
+    return all(each.use is Use.TARGET for each in loop) and any(
+        shape != shapes[0] for shape in shapes
+    )
+
+
+def _growing(start: Reference, path: Sequence[Made]) -> Trouble:
+    names = list(dict.fromkeys(each.rule.name for each in path))
+    who = (
+        f"{names[0]} promotes what it made itself"
+        if len(names) == 1
+        else f"{' and '.join(names)} promote what the other made"
+    )
+    steps = ", that ".join(f"{_verb(each)} {each.name}" for each in path[: max(2, len(names))])
+    return Trouble(
+        frozenset(names),
+        f"{who}, and so more with each run: {start} {steps}, and so on; let 'to' lead out of "
+        "'from', or leave such names out in 'tags'",
+    )
+
+
+def _replacing(start: Reference, loop: Sequence[Made]) -> Trouble:
+    names = list(dict.fromkeys(each.rule.name for each in loop))
+    steps = ", that ".join(f"{_verb(each)} {each.name}" for each in loop)
+    return Trouble(
+        frozenset(names),
+        f"{' and '.join(names)} replace each other's images in every run: {start} {steps}; give "
+        "them the same base, platforms and compression, or write on_existing: keep",
+    )
+
+
+def _verb(made: Made) -> str:
+    return "becomes" if made.use is Use.TARGET else "is kept as"
+
+
+def samples_of(route: Route) -> Iterator[Reference]:
+    """Made-up images that a rule chooses; none where its patterns are not to be guessed."""
+    if route.pattern is None:
+        return
+    tags = [*_COMMON_TAGS]
+    for pattern in route.rule.tags.include:
+        tags += _matching(pattern)
+    for path in _matching(route.pattern.path):
+        for tag in dict.fromkeys(tags):
+            name = Reference(Repository(route.pattern.host, path), tag)
+            if route.chooses(name):
+                yield name
+
+
+def _matching(pattern: Pattern) -> list[str]:
+    """Some names that a glob matches."""
+    if pattern.is_expression:
+        return []
+    classes = _CLASS.sub(lambda match: _member(match[0]), pattern.text)
+    filled = [classes.replace("*", text).replace("?", "1") for text in _FILLINGS]
+    return [text for text in filled if pattern.matches(text)]
+
+
+def _member(characters: str) -> str:
+    """A character of a class, `1` where it holds none that names have."""
+    found = parse_glob(characters)
+    return next((each for each in _NAMED if found.matches(each)), "1")

@@ -1,0 +1,98 @@
+"""The original of a signed image, copied beside the squashed one with what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from squashproxy.config.promote import OnExisting
+from squashproxy.digest import Digest
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_json_object, parse_manifest
+from squashproxy.pipeline.backup import write_backup
+from squashproxy.pipeline.original import ExactCopier
+from squashproxy.progress import Observer
+from squashproxy.promotion.steps import Collision, Place, Step
+from squashproxy.registry.client import RegistryClient
+from squashproxy.transports.documents import short
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalCopy:
+    """Copies the original of a step to its place. Its signatures hold, since its digest does."""
+
+    client: RegistryClient
+    step: Step
+    place: Place
+    observer: Observer
+
+    def copy(self) -> list[str]:
+        """Bring the original and what refers to it; the tag moves last. Returns warnings.
+
+        Raises Collision where somebody took the place meanwhile, BackupTaken, and SquashproxyError.
+        """
+        step, digest = self.step, self.place.digest
+        assert digest is not None, "an original is known by its digest"
+        source = RegistrySource(self.client, step.source.at(digest))
+        sink = RegistrySink(self.client, self.place.name)
+        self._check_place(sink)
+        copier = ExactCopier(source, sink, self.observer, step.options.jobs)
+        raw = copier.copy(digest)
+        for referrer in step.attached.referrers:
+            sink.write_referrer(copier.copy(referrer))
+        warnings = list(self._bring_tags(copier, sink))
+        if step.attached.untold:
+            warnings.append(
+                f"{step.source} has {step.attached}: what refers to these may stay behind"
+            )
+        there = self._check_place(sink)
+        if there is not None and there != digest and step.rule.on_existing is OnExisting.BACKUP:
+            spare = next(each.name.tag for each in step.beside if each.digest == there)
+            write_backup(sink, there, spare or "")
+        sink.publish(raw)
+        return warnings
+
+    def _check_place(self, sink: RegistrySink) -> Digest | None:
+        """What the place points to: still what it was planned with."""
+        there = sink.find_manifest()
+        if there in (None, self.place.digest, self.place.there):
+            return there
+        raise Collision(
+            f"{self.place.name}, where the original of {self.step.source} would go, was pushed to "
+            "meanwhile; its push was left"
+        )
+
+    def _bring_tags(self, copier: ExactCopier, sink: RegistrySink) -> Iterator[str]:
+        """The tags that belong to the original: signatures, and lists of referrers.
+
+        A list is joined to the one at the target, which may know more.
+        """
+        remote = self.client.repository(self.step.source.repository)
+        for tag in self.step.attached.tags:
+            raw = copier.copy(remote.get_manifest(tag).digest)
+            if "." not in tag and self._join_list(raw, copier, sink):
+                continue
+            there = sink.find_manifest(tag)
+            policy = self.step.rule.on_existing
+            if there in (None, raw.digest) or policy is OnExisting.REPLACE:
+                sink.write_manifest(raw, tag)
+            else:
+                yield (
+                    f"{sink.repository}:{tag} points to something else than at the source, and was "
+                    f"left, because of on_existing: {policy.value}"
+                )
+
+    def _join_list(self, raw: RawManifest, copier: ExactCopier, sink: RegistrySink) -> bool:
+        """Write what a list names as referrers of what they name; False for anything else.
+
+        Such a list stands under a tag without a suffix (referrers tag schema).
+        """
+        parsed = parse_manifest(raw, f"the list of referrers {short(raw.digest)}")
+        if not isinstance(parsed, ImageIndex):
+            return False
+        found = [copier.copy(child.descriptor.digest) for child in parsed.children]
+        if any("subject" not in parse_json_object(each.data, "a referrer") for each in found):
+            return False
+        for each in found:
+            sink.write_referrer(each)
+        return True

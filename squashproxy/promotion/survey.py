@@ -1,0 +1,189 @@
+"""The images that a rule is about: what its source lists, less what the rule does not want.
+
+All of it comes from registries, which may answer anything. What is wrong with one repository, tag
+or image is a problem that is told, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from squashproxy.config.promote import PromoteRule
+from squashproxy.config.succession import Route
+from squashproxy.digest import Digest
+from squashproxy.errors import BadReference, SquashproxyError
+from squashproxy.promotion.choosing import choose_tags
+from squashproxy.promotion.pairs import Pair
+from squashproxy.promotion.steps import Sighting
+from squashproxy.reference import Reference, Repository, check_tag, parse_repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.selection.patterns import unmatched
+from squashproxy.selection.repositories import RepositoryPattern
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.survey.dates import created_at
+from squashproxy.survey.repositories import find_repositories
+from squashproxy.survey.tags import side_by_side
+
+_Found = TypeVar("_Found")
+_MOST_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Looks through the source of one rule; sentences gather in `warnings` and `problems`."""
+
+    rule: PromoteRule
+    client: RegistryClient
+    manifests: ManifestMemory
+    now: Callable[[], float]
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def look(self, pattern: RepositoryPattern) -> list[Sighting]:
+        """The repositories with their tags. Raises RegistryError where none can be listed."""
+        found = find_repositories(self.client, [pattern])
+        self.warnings.extend(f"{self.rule.name}: {text}" for text in found.warnings)
+        sightings = side_by_side(self._look_at, found.repositories)
+        return [each for each in sightings if each is not None]
+
+    def choose(self, route: Route, seen: Sequence[Sighting]) -> list[Pair]:
+        """The images that the rule wants, with their targets."""
+        pairs = [pair for sighting in seen for pair in self._chosen(route, sighting)]
+        self.warnings.extend(_vain(self.rule, seen, pairs))
+        return pairs
+
+    def pinned(self, route: Route) -> list[Pair]:
+        """The images that the rule pins, with their targets."""
+        pins = self.rule.pins.items()
+        sources = [(source, tag) for source, tags in pins for tag in tags]
+        return list(self._aimed(route, sources, None))
+
+    def _look_at(self, repository: Repository) -> Sighting | None:
+        try:
+            check_repository(repository)
+            tags = tuple(self.client.repository(repository).iter_tags())
+        except SquashproxyError as error:
+            self._tell(error)
+            return None
+        good = tuple(tag for tag in tags if is_tag(tag))
+        if len(good) < len(tags):
+            bad = next(tag for tag in tags if not is_tag(tag))
+            self._tell(
+                f"{repository} lists {len(tags) - len(good):,} names that are no tags, such as "
+                f"{bad[:_MOST_SHOWN]!r}; they are left out"
+            )
+        return Sighting(repository, good)
+
+    def _chosen(self, route: Route, sighting: Sighting) -> Iterator[Pair]:
+        try:
+            tags = choose_tags(
+                sighting.tags, self.rule.tags, self._dates_of(sighting.repository), self.now()
+            )
+        except SquashproxyError as error:
+            self._tell(error)
+            return
+        sources = [(Reference(sighting.repository, tag), tag) for tag in tags]
+        yield from self._aimed(route, sources, frozenset(sighting.tags))
+
+    def _aimed(
+        self, route: Route, sources: Iterable[tuple[Reference, str]], tags: frozenset[str] | None
+    ) -> Iterator[Pair]:
+        """Sources with their targets; those that have none, since it is too long, are told."""
+        unnamed: list[SquashproxyError] = []
+        for source, tag in sources:
+            try:
+                target = route.template.target(source.repository, tag)
+            except SquashproxyError as error:
+                unnamed.append(error)
+            else:
+                yield Pair(source, target, tags)
+        self._tell_first(unnamed)
+
+    def _dates_of(
+        self, repository: Repository
+    ) -> Callable[[Sequence[str]], dict[str, float | None]]:
+        remote = self.client.repository(repository)
+
+        def dates(tags: Sequence[str]) -> dict[str, float | None]:
+            there = zip(tags, self._each(remote, _find, tags), strict=True)
+            digests = {tag: digest for tag, digest in there if digest is not None}
+            wanted = list(dict.fromkeys(digests.values()))
+            found = self._each(remote, self._date_of, wanted)
+            by_digest = {
+                digest: date[0] for digest, date in zip(wanted, found, strict=True) if date
+            }
+            return {tag: by_digest[each] for tag, each in digests.items() if each in by_digest}
+
+        return dates
+
+    def _date_of(self, remote: RemoteRepository, digest: str) -> tuple[float | None]:
+        return (created_at(remote, Digest(digest), self.manifests),)
+
+    def _each(
+        self,
+        remote: RemoteRepository,
+        function: Callable[[RemoteRepository, str], _Found | None],
+        items: Iterable[str],
+    ) -> list[_Found | None]:
+        """What a function finds for each; an item that cannot be read is told, and is None.
+
+        What a registry may do better a little later is raised: then no date is to be trusted.
+        """
+        failures: list[str] = []
+
+        def attempt(item: str) -> _Found | None:
+            try:
+                return function(remote, item)
+            except SquashproxyError as error:
+                if error.temporary:
+                    raise
+                failures.append(f"{remote.name}: {item} has no date: {error}")
+                return None
+
+        found = side_by_side(attempt, items)
+        self._tell_first(failures)
+        return found
+
+    def _tell_first(self, sentences: Sequence[object]) -> None:
+        """One problem for many of a kind: a registry may have thousands."""
+        more = f" (and {len(sentences) - 1:,} more)" if len(sentences) > 1 else ""
+        for sentence in sentences[:1]:
+            self._tell(f"{sentence}{more}")
+
+    def _tell(self, problem: object) -> None:
+        self.problems.append(f"{self.rule.name}: {problem}")
+
+
+def _find(remote: RemoteRepository, tag: str) -> Digest | None:
+    found = remote.find_manifest(tag)
+    return None if found is None else found.digest
+
+
+def is_tag(name: str) -> bool:
+    """Whether a registry can have a tag of that name."""
+    try:
+        check_tag(name)
+    except BadReference:
+        return False
+    return True
+
+
+def check_repository(repository: Repository) -> None:
+    """Raise BadReference for a repository that a registry lists and that cannot be asked for."""
+    if parse_repository(str(repository)) != repository:
+        raise BadReference(f"{str(repository)!r} is not how a repository is named")
+
+
+def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[Pair]) -> Iterator[str]:
+    """Rules and patterns that match nothing are often slips of the pen."""
+    names = sorted({tag for sighting in seen for tag in sighting.tags})
+    if not names:
+        if seen:
+            yield f"{rule.name}: there is no tag in {rule.source}"
+        return
+    for sentence in unmatched((*rule.tags.include, *rule.tags.exclude), names):
+        yield f"{rule.name}: {sentence}"
+    if not pairs:
+        yield f"{rule.name}: none of {len(names)} tags in {rule.source} passes every condition"
