@@ -24,9 +24,10 @@ from squashproxy.registry.authfile import Credentials
 from squashproxy.registry.challenges import parse_challenges
 from squashproxy.registry.credentials import CredentialStore, variable_for
 from squashproxy.registry.faults import Action, Refusal, fault_of, read_refusal, unauthorized
-from squashproxy.registry.hosts import Endpoint, shown
+from squashproxy.registry.hosts import Endpoint
 from squashproxy.registry.retry import Retry
 from squashproxy.registry.scopes import Scopes, parse_scopes
+from squashproxy.registry.urls import shown
 from squashproxy.registry.wire import Message, Wire, read_body
 
 _MAX_TOKEN_BODY = 1 << 20
@@ -159,7 +160,7 @@ class Authorizer:
         for token in known.tokens:
             if token.scopes >= scopes:
                 return _BEARER + token.value
-        realm = endpoint.resolve(endpoint.url("/v2/"), scheme.realm)
+        realm = endpoint.resolve(endpoint.url("/v2/"), scheme.realm, "WWW-Authenticate")
         token = self._fetch(action, realm, scheme.service, scopes, credentials)
         known.tokens.append(token)
         return _BEARER + token.value
@@ -174,7 +175,9 @@ class Authorizer:
     ) -> Token:
         requests = token_requests(realm, service, scopes, credentials)
         for number, request in enumerate(requests, 1):
-            status, headers, body = self._retry.call(partial(self._ask, request, action))
+            status, headers, body = self._retry.call(
+                partial(self._ask, request, action), action.host
+            )
             if status == 200:
                 return self._read(body, scopes, realm)
             if status in _NOT_OFFERED and number < len(requests):

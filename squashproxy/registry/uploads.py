@@ -128,7 +128,7 @@ class Upload:
             except RegistryError as error:
                 failures += 1
                 if error.status not in (_SESSION_GONE, _OUT_OF_STEP):
-                    self._caller.retry.wait(error, failures)
+                    self._caller.retry.wait(error, failures, self._name.host)
                 elif failures > self._caller.retry.retries:
                     raise
                 self._resume(window, error)

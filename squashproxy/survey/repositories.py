@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squashproxy.errors import BadReference, UsageError
-from squashproxy.reference import Repository, parse_repository
+from squashproxy.printable import quoted
+from squashproxy.reference import Repository, is_repository_path, parse_repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.selection.patterns import Pattern, meant, parse_pattern
 
 _PLAIN = "x"
+_MOST_NAMED = 3
+_MOST_COMPARED = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,10 @@ class Found:
 
 
 def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPattern]) -> Found:
-    """Those that any of the patterns means, each once. Raises RegistryError."""
+    """Those that any of the patterns means, each once. Raises RegistryError and FormatError.
+
+    A listed name that no repository can have is left out, with a warning where it is meant.
+    """
     found: dict[Repository, None] = {}
     warnings: list[str] = []
     catalogs: dict[str, list[str]] = {}
@@ -68,11 +74,25 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
             catalogs[pattern.host] = list(client.iter_repositories(pattern.host))
         there = catalogs[pattern.host]
         matching = [path for path in there if pattern.path.matches(path)]
-        found.update((Repository(pattern.host, path), None) for path in matching)
+        sound = [path for path in matching if is_repository_path(path)]
+        found.update((Repository(pattern.host, path), None) for path in sound)
+        wrong = [path for path in matching if not is_repository_path(path)]
+        if wrong:
+            warnings.append(_unsound(pattern, wrong))
         if not matching:
             warnings.append(f"{pattern} matches no repository; {_near(pattern, there)}")
     return Found(tuple(found), tuple(warnings))
 
 
+def _unsound(pattern: RepositoryPattern, wrong: list[str]) -> str:
+    names = ", ".join(quoted(path) for path in wrong[:_MOST_NAMED])
+    more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
+    return (
+        f"{pattern.host} lists {names}{more}, which no repository can be called, so {pattern} "
+        "leaves that out; see what the registry, or a proxy before it, answers"
+    )
+
+
 def _near(pattern: RepositoryPattern, there: list[str]) -> str:
-    return meant(pattern.path, there, f"{pattern.host} lists {len(there) or 'none'}")
+    compared = [path for path in there[:_MOST_COMPARED] if is_repository_path(path)]
+    return meant(pattern.path, compared, f"{pattern.host} lists {len(there) or 'none'}")

@@ -133,6 +133,10 @@ class FakeRegistry:
         """Make a fault wait for its requests."""
         return self._faults.arm(fault)
 
+    def disarm(self) -> None:
+        """Forget every fault; requests that hang go on."""
+        self._faults.clear()
+
     @property
     def token_scopes(self) -> tuple[tuple[str, ...], ...]:
         """The scopes asked for, one tuple for each token that was issued."""
