@@ -101,7 +101,7 @@ class Caller:
 
     def _proven(self, call: Call, message: Message) -> Response:
         """Send with the registry's proof; to other hosts without one."""
-        if origin_of(message.url) != self.endpoint.origin:
+        if not self.endpoint.serves(message.url):
             return self.wire.send(message, self._other_host(message.url))
         if call.by_password:
             return self._by_password(call, message)

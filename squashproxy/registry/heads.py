@@ -7,8 +7,7 @@ that the end of the connection cut short, so that half a Location would be follo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 
@@ -25,6 +24,8 @@ _MOST_LINE = 65536
 class _Lines:
     """Stands in for a connection's file while lines are read from it."""
 
+    __slots__ = ("_count", "_file")
+
     def __init__(self, file: Any) -> None:
         self._file = file
         self._count = 0
@@ -38,10 +39,9 @@ class _Lines:
         self._count += 1
         if self._count > _MOST_LINES:
             raise HTTPException(f"more than {_MOST_LINES} lines")
-        is_first_end = not line and self._count == 1
-        if not line.endswith(b"\n") and len(line) <= _MOST_LINE and not is_first_end:
-            raise IncompleteRead(line)
-        return line
+        if line.endswith(b"\n") or len(line) > _MOST_LINE or (not line and self._count == 1):
+            return line
+        raise IncompleteRead(line)
 
     def close(self) -> None:
         """Close the file."""
@@ -52,8 +52,7 @@ class _Response(HTTPResponse):
     """An answer whose head and trailers are bounded and whole."""
 
     def begin(self) -> None:
-        with self._in_lines():
-            super().begin()
+        self._in_lines(super().begin)
         self._check_length()
 
     def _check_length(self) -> None:
@@ -61,20 +60,21 @@ class _Response(HTTPResponse):
 
         urllib3 refuses them too, but leaves the connection open.
         """
-        lengths = self.headers.get_all("Content-Length") or ()
+        lengths = self.headers.get_all("Content-Length") or []
+        if len(lengths) < 2 and not any("," in length for length in lengths):
+            return
         if len({length.strip() for each in lengths for length in each.split(",")}) > 1:
             raise HTTPException("several lengths")
 
     def _read_and_discard_trailer(self) -> None:
-        with self._in_lines():
-            super()._read_and_discard_trailer()  # type: ignore[misc]  # no part of typeshed
+        self._in_lines(super()._read_and_discard_trailer)  # type: ignore[misc]  # not in typeshed
 
-    @contextmanager
-    def _in_lines(self) -> Iterator[None]:
+    def _in_lines(self, read: Callable[[], None]) -> None:
+        """Read with bounds in place of the connection's file."""
         file = self.fp
         self.fp = _Lines(file)  # type: ignore[assignment]  # all that is called meanwhile
         try:
-            yield
+            read()
         finally:
             if self.fp is not None:  # http.client may have closed it
                 self.fp = file

@@ -39,6 +39,10 @@ class Endpoint:
         """What a URL must share to be given credentials."""
         return origin_of(self.url("/"))
 
+    def serves(self, url: str) -> bool:
+        """Whether an absolute URL has this origin; nearly all begin as the API does."""
+        return url.startswith(self.url("/")) or origin_of(url) == self.origin
+
     def url(self, path: str) -> str:
         """The URL of a path of the API."""
         return f"{self.scheme}://{self.netloc}{path}"
@@ -68,9 +72,10 @@ class Endpoint:
             and target.port in (None, WEB_PORTS["http"])
         ):
             target = target._replace(scheme="https", netloc=self.netloc)
-        if origin_of(target.geturl()) != self.origin:
+        url = target.geturl()
+        if not self.serves(url):
             self._check_foreign(target)
-        return target.geturl()
+        return url
 
     def _check_foreign(self, target: SplitResult) -> None:
         if target.scheme == "http" and self.scheme == "https" and not is_loopback(self.hostname):
