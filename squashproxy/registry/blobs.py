@@ -18,6 +18,8 @@ from squashproxy.registry.wire import Response, iter_body
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)")
 _SENT = frozenset({200, 206})
+_MOST_COUNTED = 10 << 30
+"""Bytes that are read of a blob only to learn its size."""
 
 
 def find_blob(caller: Caller, digest: Digest) -> int | None:
@@ -99,8 +101,20 @@ def _size_by_get(caller: Caller, digest: Digest) -> int | None:
         size = parse_decimal(response.headers.get("Content-Length", ""))
         if size is not None:
             return size
-        what = f"the blob {digest} of {caller.repository}"
-        return sum(len(piece) for piece in iter_body(response, caller.endpoint.name, what))
+        return _counted(response, caller.endpoint.name, f"the blob {digest} of {caller.repository}")
+
+
+def _counted(response: Response, host: str, what: str) -> int:
+    """The size of a body that comes without one; what has no end is not read to it."""
+    size = 0
+    for piece in iter_body(response, host, what):
+        size += len(piece)
+        if size > _MOST_COUNTED:
+            raise RegistryError(
+                f"{host} does not say how large {what} is, and sent more than {_MOST_COUNTED} "
+                "bytes; see what it, or a proxy before it, answers"
+            )
+    return size
 
 
 def _call(

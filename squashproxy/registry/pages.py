@@ -26,11 +26,11 @@ MOST_PAGES = 10_000
 MOST_PAGE_BYTES = 32 << 20
 """Bytes of memory for the text of one page; where pages are not known, one holds a whole list."""
 
-MOST_VALUES = 1_000_000
-"""JSON values and keys of one page: `[],[],...` takes twenty times the memory of its bytes."""
-
 MOST_NAMES = 1_000_000
 """Names of one list."""
+
+MOST_VALUES = MOST_NAMES + 10_000
+"""JSON values and keys of one page: `[],[],...` takes twenty times the memory of its bytes."""
 
 MOST_NAME = 1024
 """Characters of a name; those of tags and repositories end at 128 and 255."""

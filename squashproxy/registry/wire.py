@@ -24,6 +24,7 @@ CHUNK = 256 << 10
 """Bytes that are read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
+_MOST_ORIGINS = 256
 _NO_RETRIES = Retry(False)
 
 Response: TypeAlias = BaseHTTPResponse
@@ -131,8 +132,14 @@ class Wire:
         key = f"{scheme}://{netloc}"
         with self._lock:
             if key not in self._pools:
+                self._make_room()
                 self._pools[key] = self._open_pool(key, scheme, netloc)
             return self._pools[key]
+
+    def _make_room(self) -> None:
+        """Forget the oldest origin, as redirects may name ever more; its requests go on."""
+        if len(self._pools) >= _MOST_ORIGINS:
+            self._pools.pop(next(iter(self._pools))).clear()
 
     def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
         """Connections to an origin, through the proxy of the environment if there is one."""

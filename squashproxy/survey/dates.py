@@ -5,30 +5,42 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from squashproxy.digest import Digest
+from squashproxy.errors import FormatError
 from squashproxy.oci.manifest import ImageIndex, parse_json_object, parse_manifest
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.transports.documents import MAX_CONFIG
 
 _FIRST_DOCKER = datetime(2013, 3, 1, tzinfo=UTC).timestamp()
+_MOST_DEPTH = 8
 _ANNOTATION = "org.opencontainers.image.created"
 
 
-def created_at(remote: RemoteRepository, digest: Digest, memory: ManifestMemory) -> float | None:
+def created_at(
+    remote: RemoteRepository, digest: Digest, memory: ManifestMemory, depth: int = 0
+) -> float | None:
     """Unix seconds; of an index the date of its newest image.
 
     None where the image does not say, or names a time before there was Docker, as reproducible
-    builds do: such a date orders nothing. Raises RegistryError and FormatError.
+    builds do: such a date orders nothing. Raises RegistryError, and FormatError also for indexes
+    nested more than 8 deep; `depth` counts those around this one.
     """
     known = memory.created(digest)
     if known is not None:
         return known[0]
     raw = remote.get_manifest(digest)
     manifest = parse_manifest(raw, f"the manifest {digest} of {remote.name}")
+    if depth > _MOST_DEPTH:
+        raise FormatError(
+            f"the index {digest} of {remote.name} is nested more than {_MOST_DEPTH} deep; build "
+            "the image again"
+        )
     found: float | None
     if isinstance(manifest, ImageIndex):
         children = [child for child in manifest.children if not child.is_attestation]
-        dates = [created_at(remote, child.descriptor.digest, memory) for child in children]
+        dates = [
+            created_at(remote, child.descriptor.digest, memory, depth + 1) for child in children
+        ]
         found = max((date for date in dates if date is not None), default=None)
     elif manifest.is_image and manifest.config.size <= MAX_CONFIG:
         data = b"".join(remote.iter_blob(manifest.config))

@@ -24,6 +24,7 @@ from squashproxy.errors import (
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import parse_repository
+from squashproxy.registry import blobs
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.credentials import variable_for
 
@@ -519,3 +520,27 @@ def test_challenges_in_several_headers_all_count(
     fetched = script(web, "GET", f"https://{HOST}/t", (200, {}, b'{"token": "t"}'))
     remote.get_manifest("v1")
     assert len(fetched) == 1
+
+
+def test_a_registry_that_takes_a_byte_at_a_time_is_given_up(
+    web: Web, remote: RemoteRepository
+) -> None:
+    begin(web)
+    answers: list[Answer | Exception] = [
+        (202, {"Range": f"0-{last}"}, b"") for last in range(1, len(BLOB))
+    ]
+    patched = script(web, "PATCH", f"https://{HOST}/up/1", *answers)
+    script(web, "DELETE", f"https://{HOST}/up/1", (204, {}, b""))
+    with pytest.raises(RegistryError, match="in ever smaller parts"):
+        remote.upload_blob([BLOB])
+    assert len(patched) == 65
+
+
+def test_a_blob_without_end_is_not_read_to_learn_its_size(
+    web: Web, remote: RemoteRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "_MOST_COUNTED", 10_000)
+    script(web, "HEAD", f"{API}/blobs/{DIGEST}", (405, {}, b""))
+    script(web, "GET", f"{API}/blobs/{DIGEST}", (200, {}, BLOB))
+    with pytest.raises(RegistryError, match=rf"does not say how large the blob {DIGEST}"):
+        remote.find_blob(DIGEST)

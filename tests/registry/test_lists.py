@@ -545,9 +545,9 @@ LARGE: dict[str, tuple[bytes, str]] = {
         b'{"tags": ["\\ud83d\\ude00' + b"a" * (9 << 20) + b'"]}',
         "a page of more than 8388608 bytes",
     ),
-    "names": (b'{"tags": [' + b'"ab",' * 1_000_001 + b'"c"]}', "more than 1000000 values"),
-    "lists": (b'{"tags": [' + b"[]," * 500_001 + b"[]]}", "more than 1000000 values"),
-    "mappings": (b'{"x": [' + b"{}," * 500_001 + b"{}]}", "more than 1000000 values"),
+    "names": (b'{"tags": [' + b'"ab",' * 1_010_001 + b'"c"]}', "more than 1010000 values"),
+    "lists": (b'{"tags": [' + b"[]," * 505_001 + b"[]]}", "more than 1010000 values"),
+    "mappings": (b'{"x": [' + b"{}," * 505_001 + b"{}]}", "more than 1010000 values"),
 }
 
 
@@ -559,3 +559,10 @@ def test_a_page_that_would_take_too_much_memory_is_not_read(
         answer(registry, KINDS["tags"], body)
         with pytest.raises(FormatError, match=sentence):
             list(read_tags(client, registry.host))
+
+
+def test_a_million_names_may_stand_on_one_page(client: RegistryClient) -> None:
+    body = b'{"tags": [' + b",".join(b'"t%d"' % number for number in range(1_000_000)) + b"]}"
+    with FakeRegistry() as registry:
+        answer(registry, KINDS["tags"], body)
+        assert sum(1 for _ in read_tags(client, registry.host)) == 1_000_000
