@@ -96,8 +96,7 @@ class NameReader:
     def _iter_behind(self, last: str) -> Iterator[NamePage]:
         """The pages behind a name; none where the registry has none, or does not know `last`.
 
-        A registry that ignores `last` begins anew. Its pages are followed while they bring new
-        names, up to those that were asked for before.
+        A registry that ignores `last` begins anew; its pages end where one was asked for before.
         """
         url = self._url(last)
         found = None if self._pages.was_asked(url) else self._pages.ask(url, _LAST_REFUSED)
@@ -105,8 +104,6 @@ class NameReader:
             return
         first = self._read(found)
         yield first
-        if first.repeats and not first.new:
-            return
         for page in self._pages.following(found, stops_at_known=first.repeats):
             yield self._read(page)
 

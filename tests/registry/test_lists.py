@@ -366,6 +366,23 @@ def test_one_that_ignores_last_and_knows_pages_is_read_once(client: RegistryClie
         ]
 
 
+def test_pages_behind_the_last_name_are_followed_even_if_the_first_is_known(
+    client: RegistryClient,
+) -> None:
+    """This one begins with the last name itself, and has one name a page."""
+
+    def answer_page(path: str) -> Answer:
+        last = path.partition("last=")[2]
+        if not last:
+            return 200, {}, b'{"tags": ["a"]}'
+        following = chr(ord(last[0]) + 1) if "x=" in path else last
+        link = {"Link": f"</v2/app/tags/list?x=1&last={following}>; rel=next"}
+        return 200, link if following < "c" else {}, json.dumps({"tags": [following]}).encode()
+
+    with scripted(answer_page) as server:
+        assert list(read_tags(client, server.host)) == ["a", "b", "c"]
+
+
 def test_a_tag_that_came_meanwhile_does_not_lead_in_circles(client: RegistryClient) -> None:
     """It is on the first page again, whose next page was read already."""
     firsts = iter([["b"], ["a", "b"], ["a", "b"]])
