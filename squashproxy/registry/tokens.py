@@ -77,7 +77,14 @@ class Authorizer:
                 return None
             if scheme.proof is Proof.BASIC:
                 return None if credentials is None else _basic(credentials)
-            return self._bearer(endpoint, action, scheme, scopes, credentials)
+            try:
+                return self._bearer(endpoint, action, scheme, scopes, credentials)
+            except RegistryError as error:
+                refused = known.scheme is not None and isinstance(error, Unauthorized)
+                if refused or error.temporary:
+                    raise
+                known.scheme = None  # it was wrong, or another repository's; the registry says anew
+                return None
 
     def password(self, action: Action) -> str | None:
         """The credentials themselves, None without any."""
@@ -103,7 +110,7 @@ class Authorizer:
         credentials = self._credentials.find(action.repository)
         hopeless = self.hopeless(refusal, action)
         with known.lock:
-            scheme = self._learn(endpoint, known, refusal, used)
+            scheme = self._learn(known, refusal, used)
             if scheme is None:
                 raise hopeless
             if scheme.proof is Proof.BASIC:
@@ -116,6 +123,8 @@ class Authorizer:
                 header = self._bearer(endpoint, action, scheme, wider, credentials)
         if header is None or header == used:
             raise hopeless
+        # Only what led to a proof is tried for other repositories: one of them may be hostile.
+        self._schemes[endpoint.name] = scheme
         return header
 
     def hopeless(self, refusal: Refusal, action: Action) -> Unauthorized:
@@ -131,9 +140,8 @@ class Authorizer:
         with self._lock:
             return self._known[action.host, action.repository.path]
 
-    def _learn(
-        self, endpoint: Endpoint, known: _Known, refusal: Refusal, used: str | None
-    ) -> Scheme | None:
+    @staticmethod
+    def _learn(known: _Known, refusal: Refusal, used: str | None) -> Scheme | None:
         """The scheme to use: some registries challenge with Basic when a token has gone stale."""
         offered = choose_scheme(parse_challenges(refusal.headers.get("www-authenticate", "")))
         if offered is None:
@@ -141,7 +149,7 @@ class Authorizer:
         stale = used is not None and used.startswith(_BEARER)
         if offered.proof is Proof.BASIC and known.scheme is not None and stale:
             return known.scheme
-        known.scheme = self._schemes[endpoint.name] = offered
+        known.scheme = offered
         return offered
 
     def _bearer(

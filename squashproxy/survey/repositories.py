@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import BadReference, UsageError
+from squashproxy.errors import BadReference, FormatError, RegistryError, UsageError
 from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_repository_path, parse_repository
 from squashproxy.registry.client import RegistryClient
@@ -59,7 +59,7 @@ class Found:
 
 
 def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPattern]) -> Found:
-    """Those that any of the patterns means, each once. Raises RegistryError and FormatError.
+    """Those that any of the patterns means, each once. Raises RegistryError.
 
     A listed name that no repository can have is left out, with a warning where it is meant.
     """
@@ -71,7 +71,7 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
             found[Repository(pattern.host, pattern.path.text)] = None
             continue
         if pattern.host not in catalogs:
-            catalogs[pattern.host] = list(client.iter_repositories(pattern.host))
+            catalogs[pattern.host] = _listed(client, pattern.host)
         there = catalogs[pattern.host]
         matching = [path for path in there if pattern.path.matches(path)]
         sound = [path for path in matching if is_repository_path(path)]
@@ -82,6 +82,14 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
         if not matching:
             warnings.append(f"{pattern} matches no repository; {_near(pattern, there)}")
     return Found(tuple(found), tuple(warnings))
+
+
+def _listed(client: RegistryClient, host: str) -> list[str]:
+    """What a registry lists; a list that is none is its fault, as one that it refuses is."""
+    try:
+        return list(client.iter_repositories(host))
+    except FormatError as error:
+        raise RegistryError(str(error)) from error
 
 
 def _unsound(pattern: RepositoryPattern, wrong: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from squashproxy.errors import FormatError, RegistryError
+from squashproxy.errors import RegistryError
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.survey.repositories import Found, find_repositories, parse_repository_pattern
@@ -75,7 +75,7 @@ def test_a_long_catalogue_without_a_match_is_soon_told(registry: FakeRegistry) -
 
 @pytest.mark.parametrize("listed", [5, "abc", [5], {"a": 1}])
 def test_what_is_no_list_is_our_error(registry: FakeRegistry, listed: object) -> None:
-    with pytest.raises(FormatError, match=f"the list of repositories of {registry.host}"):
+    with pytest.raises(RegistryError, match=f"the list of repositories of {registry.host}"):
         find(registry, "apps/*", listed)
 
 
