@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NewType
 
 from squashproxy.errors import FormatError, IntegrityError, StreamConsumed
+from squashproxy.printable import quoted
 
 Digest = NewType("Digest", str)
 Chunk = bytes | memoryview
@@ -18,10 +19,15 @@ _DIGEST = re.compile(r"(sha256|sha512):([0-9a-f]+)")
 
 def parse_digest(text: str) -> Digest:
     """Return `text` as a digest; raise FormatError where it is none."""
-    match = _DIGEST.fullmatch(text)
-    if match is None or len(match[2]) != _HEX_LENGTHS[match[1]]:
-        raise FormatError(f"{text!r} is not a sha256 or sha512 digest")
+    if not is_digest(text):
+        raise FormatError(f"{quoted(text)} is not a sha256 or sha512 digest")
     return Digest(text)
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` is a digest."""
+    match = _DIGEST.fullmatch(text)
+    return match is not None and len(match[2]) == _HEX_LENGTHS[match[1]]
 
 
 def digest_of(data: Chunk) -> Digest:

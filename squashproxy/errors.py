@@ -6,6 +6,7 @@
     │   └── BadConfiguration         a sentence for each thing that is wrong in a file
     ├── RegistryError                a registry could not do what was asked
     │   ├── NotFound                 no such repository, manifest, tag or blob
+    │   ├── ReferrersUnknown         it lists referrers, but not those of this manifest
     │   ├── Unauthorized             no credentials, or wrong ones
     │   ├── Denied                   known, but not allowed (also: pushes are off)
     │   ├── Unreachable              temporary: no connection, or it broke
@@ -105,6 +106,13 @@ class RegistryError(SquashproxyError):
 
 class NotFound(RegistryError):
     """No such repository, manifest, tag or blob."""
+
+
+class ReferrersUnknown(RegistryError):
+    """A registry that lists referrers did not do so for one manifest.
+
+    So something may refer to it: who deletes or rewrites it must not take this for an empty list.
+    """
 
 
 class Unauthorized(RegistryError):

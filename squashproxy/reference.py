@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 
+from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError
+from squashproxy.printable import quoted
 
 DOCKER_HUB = "docker.io"
 _MAX_NAME = 255
 _SEPARATED = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_SEPARATED}(?:/{_SEPARATED})*")
-_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
@@ -74,16 +77,21 @@ def parse_reference(text: str) -> Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text can be a tag."""
+    """Whether `text` is a tag by the grammar; what a registry lists as one need not be."""
     return _TAG.fullmatch(text) is not None
+
+
+def is_repository_path(text: str) -> bool:
+    """Whether `text` is the path of a repository, such as `library/debian`."""
+    return len(text) <= _MAX_NAME and _PATH.fullmatch(text) is not None
 
 
 def check_tag(tag: str) -> None:
     """Raise BadReference where `tag` is none."""
     if not is_tag(tag):
         raise BadReference(
-            f"{tag!r} is not a tag; one has 1 to 128 letters, digits, '_', '.' or '-', and does "
-            "not start with '.' or '-'"
+            f"{quoted(tag)} is not a tag; one has 1 to 128 letters, digits, '_', '.' or '-', and "
+            "does not start with '.' or '-'"
         )
 
 
@@ -131,8 +139,9 @@ def _parse_name(text: str, name: str) -> Repository:
     if _IMAGE_ID.fullmatch(text):
         raise BadReference(f"{text!r} is an image ID, which registries do not know; give HOST/REPO")
     host, path = _split_host(name)
-    if not _HOST.fullmatch(host):
+    if not _HOST.fullmatch(host) or not _is_address_if_bracketed(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
+    _check_port(text, host)
     host = canonical_host(host)
     if host == DOCKER_HUB:
         path = path if "/" in path else f"library/{path}"
@@ -142,6 +151,26 @@ def _parse_name(text: str, name: str) -> Repository:
     if len(path) > _MAX_NAME:
         raise BadReference(f"{text!r} is not a reference: names end at {_MAX_NAME} characters")
     return Repository(host, path)
+
+
+def _is_address_if_bracketed(host: str) -> bool:
+    address, bracket, _ = host.removeprefix("[").partition("]")
+    if not bracket:
+        return True
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_port(text: str, host: str) -> None:
+    _, colon, port = host.rpartition("]")[2].partition(":")
+    if colon and parse_port(port) is None:
+        raise BadReference(
+            f"{text!r} is not a reference: {quoted(port)} is no port; write one from 1 to "
+            f"{MOST_PORT}"
+        )
 
 
 def _split_host(name: str) -> tuple[str, str]:

@@ -14,7 +14,8 @@ from squashproxy.cleanup.harbor import harbor_dates
 from squashproxy.cleanup.keeping import NOTHING_IN_USE, InUse
 from squashproxy.config.cleanup import Keep
 from squashproxy.digest import Digest
-from squashproxy.errors import FormatError, NotFound, UsageError
+from squashproxy.errors import FormatError, NotFound, ReferrersUnknown, UsageError
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.progress import Tally, untold
 from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
@@ -23,7 +24,7 @@ from squashproxy.selection.patterns import Pattern
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.tags import TagMemory
 from squashproxy.survey.dates import created_at
-from squashproxy.survey.tags import check_listed, resolve_tags, side_by_side
+from squashproxy.survey.tags import resolve_tags, side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,6 @@ class Gatherer:
         """The list of tags, and what each points to. Raises RegistryError and FormatError."""
         remote = self._client.repository(repository)
         listed = remote.list_tags()
-        for tag in listed.tags:
-            check_listed(tag, repository)
         before = self._tags.tags(repository)
         return listed, resolve_tags(remote, listed.tags, self._manifests, before, self._tally)
 
@@ -116,19 +115,27 @@ class Gatherer:
         answer to one digest, they do not answer to another.
         """
         remote = self._client.repository(graph.repository)
+
+        def referrers(digest: Digest) -> tuple[Descriptor, ...] | None:
+            try:
+                return remote.list_referrers(digest)
+            except ReferrersUnknown:
+                unclear.add(digest)
+                return None
+
+        unclear: set[Digest] = set()
         waiting = sorted(set(digests) & graph.nodes.keys())
         asked: dict[Digest, bool] = {}
         while waiting:
             label = f"{graph.repository.path}: referrers"
-            lists = side_by_side(remote.list_referrers, waiting, tally=self._tally, label=label)
+            lists = side_by_side(referrers, waiting, tally=self._tally, label=label)
             asked |= {digest: each is not None for digest, each in zip(waiting, lists, strict=True)}
             found = {each.digest for listed in lists for each in listed or ()}
             graph = graph.with_nodes(self._nodes(remote, found).values())
             waiting = sorted(found - asked.keys())
-        if not any(asked.values()):
-            return graph
-        unclear = frozenset(digest for digest, is_listed in asked.items() if not is_listed)
-        return replace(graph, unclear=unclear)
+        if any(asked.values()):
+            unclear |= {digest for digest, is_listed in asked.items() if not is_listed}
+        return replace(graph, unclear=frozenset(unclear))
 
     def _check_whole(self, remote: RemoteRepository, listed: TagList, names: Sequence[str]) -> None:
         """Raise FormatError where a tag is there that the list lacks: it may lack others, too."""

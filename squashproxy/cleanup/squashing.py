@@ -16,7 +16,7 @@ from squashproxy.cleanup.plans import Squash
 from squashproxy.cleanup.results import Step
 from squashproxy.cleanup.site import Site
 from squashproxy.digest import Digest
-from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.base import SourceOpener
 from squashproxy.pipeline.copy import copy_image
@@ -156,7 +156,11 @@ def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
     node = node_of(digest, remote.get_manifest(digest), where)
     for each in (digest, *node.children):
         tags = [fallback_tag(each) + suffix for suffix in SIGNATURE_SUFFIXES]
-        if remote.list_referrers(each) or any(side_by_side(remote.find_manifest, tags)):
+        try:
+            is_signed = remote.list_referrers(each) or any(side_by_side(remote.find_manifest, tags))
+        except ReferrersUnknown as error:
+            raise SignedMeanwhile(str(error)) from error
+        if is_signed:
             raise SignedMeanwhile(
                 "it was signed or attested meanwhile, and squashing would leave that behind"
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from squashproxy.report.screen import printable
+from squashproxy.printable import printable
 
 _LOGGER = logging.getLogger("squashproxy")
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)

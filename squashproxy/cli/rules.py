@@ -14,6 +14,7 @@ from squashproxy.cleanup.gathering import Gatherer
 from squashproxy.cli.brake import Brake
 from squashproxy.cli.options import CommonOptions
 from squashproxy.cli.session import hasty_options, watching
+from squashproxy.cli.waiting import WaitTeller
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.reading import read_configuration
@@ -99,9 +100,10 @@ def open_configured(
     with open_state(folder) as database:
         manifests = ManifestMemory(database, time.time)
         manifests.forget_unused()
+        teller = WaitTeller()
         with (
-            RegistryClient(options, memory=manifests) as client,
-            RegistryClient(hasty_options(options)) as hasty,
+            RegistryClient(options, on_wait=teller, memory=manifests) as client,
+            RegistryClient(hasty_options(options), on_wait=teller) as hasty,
         ):
             yield Workshop(
                 configuration,

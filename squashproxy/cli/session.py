@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from squashproxy.cli.options import CommonOptions
+from squashproxy.cli.waiting import WaitTeller
 from squashproxy.location import Location
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
@@ -48,8 +49,11 @@ class Session:
         return sink
 
     def iter_tags(self, repository: Repository) -> Iterator[str]:
-        """The tags of a repository, in the registry's order. Raises RegistryError."""
-        return self._client.repository(repository).iter_tags()
+        """What a registry lists as tags of a repository, in its order; whatever it is.
+
+        Raises RegistryError and FormatError.
+        """
+        return self._client.repository(repository).iter_listed_names()
 
     def _open_source(self, location: Location, client: RegistryClient) -> ImageSource:
         source: ImageSource
@@ -73,9 +77,10 @@ def open_session(common: CommonOptions) -> Iterator[Session]:
     """Open the session that the common options describe, and close all that it opened."""
     options = common.client
     hasty = hasty_options(options)
+    teller = WaitTeller()
     with (
-        RegistryClient(options) as client,
-        RegistryClient(hasty) as peeker,
+        RegistryClient(options, on_wait=teller) as client,
+        RegistryClient(hasty, on_wait=teller) as peeker,
         ExitStack() as opened,
     ):
         yield Session(client, peeker, opened)

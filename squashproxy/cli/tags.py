@@ -9,6 +9,7 @@ import click
 from squashproxy.cli.options import CommonOptions, common_options
 from squashproxy.cli.session import open_session
 from squashproxy.cli.verbs import examples
+from squashproxy.printable import printable
 from squashproxy.reference import Repository, parse_repository
 
 
@@ -24,7 +25,7 @@ def tags(common: CommonOptions, repository: Repository) -> None:
     with open_session(common) as session:
         if not common.as_json:
             for tag in session.iter_tags(repository):
-                click.echo(tag)
+                click.echo(printable(tag))
             return
         names = list(session.iter_tags(repository))
     click.echo(json.dumps({"repository": str(repository), "tags": names}, indent=2))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.serve import NoAuth, ServeSettings
-from squashproxy.registry.hosts import is_loopback
+from squashproxy.host import is_loopback
 
 _CONTAINERD_SECONDS = 30.0
 _MARGIN = 2.0

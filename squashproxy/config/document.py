@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
+from squashproxy.config.value_file import read_value
 from squashproxy.errors import UsageError, reason_of
 
 Path = tuple[str | int, ...]
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?:file:([^}]+)\}|([A-Za-z_][A-Za-z0-9_]*)\})?")
-_MOST_SECRET = 64 << 10
 _MOST_DEPTH = 32
 _NO_ALIASES = "aliases (*NAME) are not read here; write it out again"
 _TOO_DEEP = "this is nested too deeply; nothing here needs that"
@@ -199,16 +199,11 @@ class _Reader:
     def _content(self, file: str, line: int) -> str:
         path = self._folder / file
         try:
-            with path.open("rb") as opened:
-                data = opened.read(_MOST_SECRET + 1)
-            text = data.decode("utf-8")
+            return read_value(path)
         except OSError as error:
             raise self._wrong(line, f"{path} cannot be read: {reason_of(error)}") from error
-        except ValueError:
-            raise self._wrong(line, f"{path} cannot be read: it is no text in UTF-8") from None
-        if len(data) > _MOST_SECRET:
-            raise self._wrong(line, f"{path} has more than {_MOST_SECRET} bytes; that is no value")
-        return text.rstrip("\r\n")
+        except ValueError as error:
+            raise self._wrong(line, f"{path} cannot be read: {error}") from None
 
     def _wrong(self, line: int, sentence: str) -> UsageError:
         return UsageError(f"{self._name}:{line}: {sentence}")

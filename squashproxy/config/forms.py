@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
 
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
+from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.errors import SquashproxyError
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
@@ -29,6 +30,7 @@ from squashproxy.reference import (
     parse_reference,
     parse_repository,
 )
+from squashproxy.registry.urls import BadUrl, read_url
 from squashproxy.schedule.times import parse_cron, parse_zone
 from squashproxy.selection.engine import Expression as Grouping
 from squashproxy.selection.patterns import Pattern, parse_glob, parse_grouping, parse_pattern
@@ -38,7 +40,6 @@ T = TypeVar("T")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:/\s]*):(?P<port>[0-9]{1,5})")
 _URL = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _FLAG = re.compile(r"^--[a-z]+ ")
-_MOST_PORT = 65535
 _LONGEST_WAIT = 600.0
 _MOST_CHARACTERS = 1024
 _SOME_PATH = "some/path"
@@ -83,6 +84,7 @@ def _parse_base(text: str) -> BaseChoice:
 
 def parse_host(text: str) -> str:
     """Read a host as references name it; raise ValueError."""
+    _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")
     except SquashproxyError as error:
@@ -92,21 +94,22 @@ def parse_host(text: str) -> str:
             f"{text!r} is no host as references have them; write HOST or HOST:PORT, and a name "
             "without a dot with its port"
         )
-    _check_port(found.host.rpartition("]")[2].rpartition(":")[2])
     return found.host
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """Read `HOST:PORT`, where no host is every address of this machine; raise ValueError."""
     match = _ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > _MOST_PORT:
+    if match is None or int(match["port"]) > MOST_PORT:
         raise ValueError(f"{text!r} is no address; write HOST:PORT, as in 127.0.0.1:5000")
     return match["host"] or "0.0.0.0", int(match["port"])  # noqa: S104 - as `:5000` means everywhere
 
 
-def _check_port(port: str) -> None:
-    if port.isdecimal() and int(port) > _MOST_PORT:
-        raise ValueError(f"{port} is no port; write one of at most {_MOST_PORT}")
+def _check_port(text: str) -> None:
+    """Raise ValueError where the number after the last colon is no port."""
+    _, colon, port = text.rpartition("]")[2].rpartition(":")
+    if colon and port.isdecimal() and parse_port(port) is None:
+        raise ValueError(f"{port} is no port; write one from 1 to {MOST_PORT}")
 
 
 def _parse_url(text: str) -> str:
@@ -116,8 +119,16 @@ def _parse_url(text: str) -> str:
         raise ValueError("this is no URL; write https://HOST or http://HOST:PORT")
     if text[match.end() :] not in ("", "/"):
         raise ValueError("this holds more than scheme, host and port; write these alone")
-    _check_port(match["port"] or "")
+    _check_port(match[0])
+    _check_url(match[0])
     return match[0]
+
+
+def _check_url(text: str) -> None:
+    try:
+        read_url("", text)
+    except BadUrl as error:
+        raise ValueError(f"this is no URL that can be asked: {error}; mend it") from error
 
 
 def _parse_pin(text: str) -> Reference:

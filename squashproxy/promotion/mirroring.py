@@ -56,7 +56,7 @@ def plan_mirroring(
 
 
 def _lost(found: RuleSteps, memory: PromotionMemory) -> dict[Repository, list[Promoted]]:
-    there = {each.repository: set(each.tags) for each in found.seen if each.tags}
+    there = {each.repository: set(each.tags) for each in found.seen if each.tags and each.is_sound}
     wanted = {step.target for step in found.steps}
     lost: dict[Repository, list[Promoted]] = {}
     for promoted in memory.all_of(found.rule.name):

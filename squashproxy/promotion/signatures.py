@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
+from squashproxy.errors import ReferrersUnknown
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, parse_manifest
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.registry.referrers import fallback_tag
@@ -65,14 +67,31 @@ def find_attached(
         attestations = sum(child.is_attestation for child in parsed.children)
     digests = list(dict.fromkeys(digests))
     own = [fallback_tag(each) + suffix for each in digests for suffix in _SUFFIXES]
-    lists = [remote.list_referrers(each) for each in digests]
+    lists, unknown = _lists_of(remote, digests)
     told = [listed for listed in lists if listed is not None]
     return Attached(
         tags=tuple(tag for tag in own if _is_there(remote, tag, tags)),
         referrers=tuple(dict.fromkeys(each.digest for listed in told for each in listed)),
         attestations=attestations,
-        untold=len(lists) - len(told) if told else 0,
+        untold=unknown + (len(lists) - len(told) if told else 0),
     )
+
+
+def _lists_of(
+    remote: RemoteRepository, digests: Sequence[Digest]
+) -> tuple[list[tuple[Descriptor, ...] | None], int]:
+    """The lists of referrers, None where a registry says that it has none to tell.
+
+    Besides, of how many it does not tell although it has the API.
+    """
+    lists: list[tuple[Descriptor, ...] | None] = []
+    unknown = 0
+    for digest in digests:
+        try:
+            lists.append(remote.list_referrers(digest))
+        except ReferrersUnknown:
+            unknown += 1
+    return lists, unknown
 
 
 def _is_there(remote: RemoteRepository, tag: str, tags: Collection[str] | None) -> bool:

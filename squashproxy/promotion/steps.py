@@ -64,10 +64,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A repository of the source, and all its tags when it was looked at."""
+    """A repository of the source, and all its tags when it was looked at.
+
+    `is_sound` says that the list held nothing but tags.
+    """
 
     repository: Repository
     tags: tuple[str, ...]
+    is_sound: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from typing import TypeVar
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route
 from squashproxy.digest import Digest
-from squashproxy.errors import BadReference, SquashproxyError
+from squashproxy.errors import SquashproxyError
+from squashproxy.printable import quoted
 from squashproxy.promotion.choosing import choose_tags
 from squashproxy.promotion.pairs import Pair
 from squashproxy.promotion.steps import Sighting
-from squashproxy.reference import Reference, Repository, check_tag, parse_repository
+from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.selection.patterns import unmatched
 from squashproxy.selection.repositories import RepositoryPattern
@@ -62,8 +63,7 @@ class Survey:
 
     def _look_at(self, repository: Repository) -> Sighting | None:
         try:
-            check_repository(repository)
-            tags = tuple(self.client.repository(repository).iter_tags())
+            tags = tuple(self.client.repository(repository).iter_listed_names())
         except SquashproxyError as error:
             self._tell(error)
             return None
@@ -72,9 +72,9 @@ class Survey:
             bad = next(tag for tag in tags if not is_tag(tag))
             self._tell(
                 f"{repository} lists {len(tags) - len(good):,} names that are no tags, such as "
-                f"{bad[:_MOST_SHOWN]!r}; they are left out"
+                f"{quoted(bad, _MOST_SHOWN)}; they are left out"
             )
-        return Sighting(repository, good)
+        return Sighting(repository, good, is_sound=len(good) == len(tags))
 
     def _chosen(self, route: Route, sighting: Sighting) -> Iterator[Pair]:
         try:
@@ -159,21 +159,6 @@ class Survey:
 def _find(remote: RemoteRepository, tag: str) -> Digest | None:
     found = remote.find_manifest(tag)
     return None if found is None else found.digest
-
-
-def is_tag(name: str) -> bool:
-    """Whether a registry can have a tag of that name."""
-    try:
-        check_tag(name)
-    except BadReference:
-        return False
-    return True
-
-
-def check_repository(repository: Repository) -> None:
-    """Raise BadReference for a repository that a registry lists and that cannot be asked for."""
-    if parse_repository(str(repository)) != repository:
-        raise BadReference(f"{str(repository)!r} is not how a repository is named")
 
 
 def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[Pair]) -> Iterator[str]:

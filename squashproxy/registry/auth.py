@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlencode
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.errors import FormatError
 from squashproxy.registry.authfile import Credentials
 from squashproxy.registry.challenges import Challenge
 from squashproxy.registry.scopes import Scopes, render_scopes
 
 CLIENT_ID = "squashproxy"
+_ENCODING = ("utf-8", "surrogateescape")
+"""What the environment holds that is no UTF-8 is sent as the bytes that it was."""
+
 _DEFAULT_LIFETIME = 60.0
+_LONGEST_LIFETIME = 86400.0
 _MARGIN = 10.0
 _MARGIN_SHARE = 0.2
 
@@ -85,7 +90,7 @@ def basic_header(credentials: Credentials) -> str:
     """The value of Authorization for Basic; an identity token stands in for the password."""
     user = credentials.username or ("<token>" if credentials.identity_token else "")
     secret = credentials.password or credentials.identity_token
-    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
+    return "Basic " + base64.b64encode(f"{user}:{secret}".encode(*_ENCODING)).decode()
 
 
 def token_requests(
@@ -110,7 +115,7 @@ def token_requests(
     query += [("scope", scope) for scope in wanted]
     if credentials is not None and credentials.username:
         query.append(("account", credentials.username))
-    url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
+    url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query, errors=_ENCODING[1])}"
     headers = {} if credentials is None else {"Authorization": basic_header(credentials)}
     requests.append(TokenRequest(url, headers))
     return requests
@@ -126,7 +131,15 @@ def read_token(body: bytes, scopes: Scopes, received: float, where: str) -> Toke
     value = fields.get("token") or fields.get("access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise FormatError(f"the token service {where} answered without a token")
-    lifetime = fields.get("expires_in")
-    if not isinstance(lifetime, (int, float)) or lifetime <= 0:
-        lifetime = _DEFAULT_LIFETIME
-    return Token(value, scopes, received, float(lifetime))
+    return Token(value, scopes, received, _lifetime(fields.get("expires_in")))
+
+
+def _lifetime(value: object) -> float:
+    """Seconds that a token lasts: 60 where that is not said, and at most a day.
+
+    Some services write the number as a text. NaN, infinity and `true` are numbers to Python.
+    """
+    number = parse_decimal(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number > 0:
+        return _DEFAULT_LIFETIME
+    return float(min(number, _LONGEST_LIFETIME))

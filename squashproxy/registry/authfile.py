@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from squashproxy.errors import UsageError
+from squashproxy.printable import quoted
 from squashproxy.reference import Repository, canonical_host
 
 _IDENTITY_USER = "<token>"
 """With this user name, the password is an identity token (docker's credential helpers)."""
+
+_MOST_BYTES = 16 << 20
+_LINE_ENDS = re.compile(r"[\r\n]")
+_NO_PROGRAM = re.compile(r"[\0/\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,18 @@ class AuthFile:
 def read_authfile(path: Path) -> AuthFile | None:
     """Read a file; None where it does not exist. Raises UsageError where it is broken."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise UsageError(
             f"the credential file {path} cannot be read: {error.strerror or error}"
         ) from error
+    if len(data) > _MOST_BYTES:
+        raise UsageError(
+            f"the credential file {path} has more than {_MOST_BYTES} bytes; name the right one"
+        )
     return parse_authfile(data, str(path))
 
 
@@ -75,15 +86,15 @@ def parse_authfile(data: bytes, name: str) -> AuthFile:
         raise UsageError(f"the credential file {name} is not a JSON object; repair it")
     auths = {}
     for key, entry in _section(document, "auths", name).items():
-        found = _entry(entry, f"the entry {key!r} of the credential file {name}", name)
+        found = _entry(entry, f"the entry {quoted(key)} of the credential file {name}", name)
         if found is not None:
             auths[_normalised(key)] = found
     helpers = {
-        _normalised(key): str(value)
+        _normalised(key): _helper(value, name)
         for key, value in _section(document, "credHelpers", name).items()
         if value
     }
-    return AuthFile(name, auths, helpers, str(document.get("credsStore") or "") or None)
+    return AuthFile(name, auths, helpers, _helper(document.get("credsStore") or "", name) or None)
 
 
 def credentials_of(origin: str, username: str, secret: str) -> Credentials:
@@ -91,6 +102,26 @@ def credentials_of(origin: str, username: str, secret: str) -> Credentials:
     if username == _IDENTITY_USER:
         return Credentials(origin, identity_token=secret)
     return Credentials(origin, username, secret)
+
+
+def is_secret_text(value: object) -> bool:
+    """Whether a value is text that can be sent, or stands for none.
+
+    JSON can hold half a surrogate pair, which no encoding of text can.
+    """
+    if value is None or isinstance(value, int):
+        return True
+    return isinstance(value, str) and not _SURROGATE.search(value)
+
+
+def _helper(value: object, name: str) -> str:
+    """The name of a helper program, as a part of a file's name."""
+    if isinstance(value, str) and not _NO_PROGRAM.search(value):
+        return value
+    raise UsageError(
+        f"the credential file {name} names a credential helper that no program can be called; "
+        "repair it"
+    )
 
 
 def _section(document: dict[str, Any], key: str, name: str) -> dict[str, Any]:
@@ -103,11 +134,17 @@ def _section(document: dict[str, Any], key: str, name: str) -> dict[str, Any]:
 def _entry(entry: object, where: str, origin: str) -> Credentials | None:
     if not isinstance(entry, dict):
         raise UsageError(f"{where} is not a JSON object; repair it or log in again")
+    for key in ("username", "password", "auth", "registrytoken", "identitytoken"):
+        if not is_secret_text(entry.get(key)):
+            raise UsageError(f"{where} holds what is no text as {key!r}; log in again")
+    token = str(entry.get("registrytoken") or "")
+    if not token.isascii() or not token.isprintable():
+        raise UsageError(f"{where} holds a 'registrytoken' that cannot be sent; log in again")
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
         username, password = _decoded(str(entry["auth"]), where)
-    if entry.get("registrytoken"):
-        return Credentials(origin, username, registry_token=str(entry["registrytoken"]))
+    if token:
+        return Credentials(origin, username, registry_token=token)
     if entry.get("identitytoken"):
         return Credentials(origin, username, identity_token=str(entry["identitytoken"]))
     if not username and not password:
@@ -116,9 +153,10 @@ def _entry(entry: object, where: str, origin: str) -> Credentials | None:
 
 
 def _decoded(auth: str, where: str) -> tuple[str, str]:
+    """User and password; line feeds count for nothing, as in the decoder of docker and podman."""
     try:
-        text = base64.b64decode(auth, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+        text = base64.b64decode(_LINE_ENDS.sub("", auth), validate=True).decode()
+    except ValueError as error:
         raise UsageError(f"{where} holds no valid base64; log in again") from error
     username, colon, password = text.partition(":")
     if not colon:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, cast
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import RegistryError
 from squashproxy.oci.descriptor import Descriptor
@@ -15,8 +16,10 @@ from squashproxy.registry.faults import Action
 from squashproxy.registry.scopes import pull
 from squashproxy.registry.wire import Response, iter_body
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)")
 _SENT = frozenset({200, 206})
+_MOST_COUNTED = 10 << 30
+"""Bytes that are read of a blob only to learn its size."""
 
 
 def find_blob(caller: Caller, digest: Digest) -> int | None:
@@ -27,10 +30,10 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
     answer = caller.ask(_call("HEAD", caller, digest, frozenset({200, 404, 405, 501})))
     if answer.status == 404:
         return None
-    size = answer.headers.get("Content-Length", "")
-    if answer.status == 200 and size.isdecimal():
-        return int(size)
-    return caller.retry.call(lambda: _size_by_get(caller, digest))
+    size = parse_decimal(answer.headers.get("Content-Length", ""))
+    if answer.status == 200 and size is not None:
+        return size
+    return caller.retry.call(lambda: _size_by_get(caller, digest), caller.repository.host)
 
 
 def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
@@ -58,7 +61,7 @@ def _iter_resumed(caller: Caller, blob: Descriptor, what: str) -> Iterator[bytes
             if position >= blob.size > 0:
                 return
             failures += 1
-            caller.retry.wait(error, failures)
+            caller.retry.wait(error, failures, caller.repository.host)
             continue
         return
 
@@ -81,24 +84,37 @@ def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Itera
 def _first_byte(response: Response, start: int, host: str, what: str) -> int:
     """Where a partial answer starts, which must not be after what was asked for."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if match is None or int(match[1]) > start:
+    first = None if match is None else parse_decimal(match[1])
+    if first is None or first > start:
         response.close()
         raise RegistryError(
             f"{host} sent another part of {what} than was asked for; "
             "try again, and if it stays so, the registry is broken"
         )
-    return int(match[1])
+    return first
 
 
 def _size_by_get(caller: Caller, digest: Digest) -> int | None:
     with closing(caller.open(_call("GET", caller, digest, frozenset({200, 404})))) as response:
         if response.status == 404:
             return None
-        size = response.headers.get("Content-Length", "")
-        if size.isdecimal():
-            return int(size)
-        what = f"the blob {digest} of {caller.repository}"
-        return sum(len(piece) for piece in iter_body(response, caller.endpoint.name, what))
+        size = parse_decimal(response.headers.get("Content-Length", ""))
+        if size is not None:
+            return size
+        return _counted(response, caller.endpoint.name, f"the blob {digest} of {caller.repository}")
+
+
+def _counted(response: Response, host: str, what: str) -> int:
+    """The size of a body that comes without one; what has no end is not read to it."""
+    size = 0
+    for piece in iter_body(response, host, what):
+        size += len(piece)
+        if size > _MOST_COUNTED:
+            raise RegistryError(
+                f"{host} does not say how large {what} is, and sent more than {_MOST_COUNTED} "
+                "bytes; see what it, or a proxy before it, answers"
+            )
+    return size
 
 
 def _call(

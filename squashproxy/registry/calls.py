@@ -69,7 +69,7 @@ class Caller:
 
     def ask(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
         """Make a call that can be made twice, again while its errors are temporary."""
-        return self.retry.call(lambda: self.ask_once(call, limit))
+        return self.retry.call(lambda: self.ask_once(call, limit), self.repository.host)
 
     def ask_once(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
         """Make a call and read its answer, of which one byte more than `limit` is kept."""
@@ -93,7 +93,7 @@ class Caller:
             if location is None or not _may_follow(message, response.status):
                 raise fault_of(self._refusal(response, call), call.action)
             self._refusal(response, call)
-            message = replace(message, url=self.endpoint.resolve(message.url, location))
+            message = replace(message, url=self.endpoint.resolve(message.url, location, "Location"))
         raise RegistryError(
             f"{self.endpoint.name} sent {call.action.text} in circles of redirects; "
             "it is set up wrong"
@@ -101,7 +101,7 @@ class Caller:
 
     def _proven(self, call: Call, message: Message) -> Response:
         """Send with the registry's proof; to other hosts without one."""
-        if origin_of(message.url) != self.endpoint.origin:
+        if not self.endpoint.serves(message.url):
             return self.wire.send(message, self._other_host(message.url))
         if call.by_password:
             return self._by_password(call, message)

@@ -6,21 +6,24 @@ from collections.abc import Iterator
 
 from squashproxy.errors import Denied, NotFound, RegistryError, Unauthorized
 from squashproxy.registry.calls import Caller
-from squashproxy.registry.pages import Listing, iter_names
+from squashproxy.registry.names import Listing, NameReader
 from squashproxy.registry.scopes import catalog
 
 
 def iter_repositories(caller: Caller) -> Iterator[str]:
-    """The path of every repository once, in the registry's order.
+    """The path of every repository once, in the registry's order; what is listed need be none.
 
-    Raises RegistryError; many registries list nothing, and then names have to be written out.
+    Raises RegistryError and FormatError; many registries list nothing, and then names have to be
+    written out.
     """
     what = "the list of repositories"
     where = f"{what} of {caller.endpoint.name}"
     listing = Listing("/v2/_catalog", "repositories", what, where, catalog())
     try:
-        yield from iter_names(caller, listing)
+        yield from NameReader(caller, listing).iter_names()
     except (NotFound, Denied, Unauthorized) as error:
+        if error.status is None:
+            raise
         raise RegistryError(
             f"{caller.endpoint.name} does not list its repositories (HTTP {error.status}); write "
             "their names in place of a glob",

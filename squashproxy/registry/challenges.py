@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
-_SCHEME = re.compile(rf"({_WORD})(?=\s|,|$)")
-_SEPARATORS = re.compile(r"[\s,]+")
+from squashproxy.registry.scanner import MOST_HEADER, SPACES, TOKEN, Scanner
+
+_SEPARATORS = re.compile(r"[ \t\r\n,]*")
+_UNQUOTED = re.compile(r'[^ \t\r\n,"]*')
+_REST = re.compile(r"[^ \t\r\n,]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +23,26 @@ class Challenge:
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
     """Read the header, which may hold several challenges; what cannot be read is left out."""
+    scanner = Scanner(header[:MOST_HEADER])
     found: list[tuple[str, dict[str, str]]] = []
-    position = 0
-    while position < len(header):
-        if separator := _SEPARATORS.match(header, position):
-            position = separator.end()
-        elif found and (parameter := _PARAMETER.match(header, position)):
-            found[-1][1][parameter[1].lower()] = _value_of(parameter)
-            position = parameter.end()
-        elif scheme := _SCHEME.match(header, position):
-            found.append((scheme[1].lower(), {}))
-            position = scheme.end()
+    scanner.match(_SEPARATORS)
+    while not scanner.is_done():
+        word = scanner.match(TOKEN).lower()
+        if word:
+            scanner.match(SPACES)
+        if word and not scanner.stands("="):
+            found.append((word, {}))
+        elif word and found:
+            scanner.take("=")
+            value = _value(scanner)
+            if value is not None:
+                found[-1][1][word] = value
         else:
-            position += 1
+            scanner.match(_REST)
+        scanner.match(_SEPARATORS)
     return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
 
 
-def _value_of(parameter: re.Match[str]) -> str:
-    if parameter[2] is None:
-        return parameter[3]
-    return re.sub(r"\\(.)", r"\1", parameter[2])
+def _value(scanner: Scanner) -> str | None:
+    scanner.match(SPACES)
+    return scanner.quoted() if scanner.stands('"') else scanner.match(_UNQUOTED)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self
 
 from squashproxy.digest import Chunk, Digest
+from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
-from squashproxy.reference import Repository
+from squashproxy.printable import quoted
+from squashproxy.reference import Repository, is_repository_path
 from squashproxy.registry import (
     blobs,
     catalog,
@@ -27,7 +29,8 @@ from squashproxy.registry.hosts import Hosts
 from squashproxy.registry.memory import Memory, NoMemory
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.pace import Pace
-from squashproxy.registry.retry import Retry
+from squashproxy.registry.referrers import ReferrersSupport
+from squashproxy.registry.retry import Retry, WaitListener
 from squashproxy.registry.tokens import Authorizer
 from squashproxy.registry.trust import Trust
 from squashproxy.registry.uploads import Expected, Upload
@@ -40,9 +43,10 @@ class RegistryClient:
     """Connections, credentials and tokens for any number of registries.
 
     Usable from several threads, and as a context manager. `environ` stands in for the process's
-    environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of
-    every answer. What `memory` knows of a manifest is not asked again by its digest; who has to
-    know whether a repository still holds it, asks `find_manifest`.
+    environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of every
+    answer, `on_wait` of every wait before a call is made again. What `memory` knows of a manifest
+    is not asked again by its digest; who has to know whether a repository still holds it, asks
+    `find_manifest`.
     """
 
     def __init__(
@@ -53,12 +57,13 @@ class RegistryClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         listener: AnswerListener | None = None,
+        on_wait: WaitListener | None = None,
         memory: Memory | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._options = options
         self._memory = memory or NoMemory()
-        self._retry = Retry(options.retries, sleep, options.longest_wait)
+        self._retry = Retry(options.retries, sleep, options.longest_wait, on_wait)
         self._hosts = Hosts(options)
         self._wire = Wire(
             options, Trust(options, environ), Pace(options.rates, sleep, clock), listener
@@ -71,6 +76,7 @@ class RegistryClient:
             clock,
         )
         self._upload_modes = dict(options.upload)
+        self._referrers = ReferrersSupport()
 
     def __enter__(self) -> Self:
         return self
@@ -79,11 +85,23 @@ class RegistryClient:
         self.close()
 
     def repository(self, name: Repository) -> RemoteRepository:
-        """A repository; nothing is asked of its registry yet."""
+        """A repository; nothing is asked of its registry yet.
+
+        Raises FormatError where its path is none, as a name out of a registry's list may be.
+        """
+        if not is_repository_path(name.path):
+            raise FormatError(
+                f"{quoted(name.path)} is no name of a repository, so {name.host} is not asked for "
+                "it"
+            )
         return RemoteRepository(self, name)
 
     def iter_repositories(self, host: str) -> Iterator[str]:
-        """The path of every repository of a registry, where it lists them."""
+        """The name of every repository of a registry, where it lists them.
+
+        What is listed need be none: `is_repository_path` tells. Raises RegistryError and
+        FormatError.
+        """
         return catalog.iter_repositories(self._caller(Repository(host, "_catalog")))
 
     def close(self) -> None:
@@ -91,7 +109,7 @@ class RegistryClient:
         self._wire.close()
 
     def _caller(self, name: Repository) -> Caller:
-        endpoint = self._retry.call(lambda: self._hosts.find(name.host))
+        endpoint = self._retry.call(lambda: self._hosts.find(name.host), name.host)
         return Caller(
             name,
             endpoint,
@@ -119,6 +137,10 @@ class RemoteRepository:
     def find_manifest(self, selector: str) -> Descriptor | None:
         """What a tag or digest points to, None for nothing; costs a HEAD, seldom a GET."""
         return manifests.find_manifest(self._caller, selector)
+
+    def has_still(self, tag: str) -> Descriptor | None:
+        """What a tag points to that was found a moment ago, None for nothing; costs a HEAD."""
+        return manifests.find_manifest(self._caller, tag, trusts_head=True)
 
     def get_manifest(self, selector: str) -> RawManifest:
         """A manifest or index as exact bytes, its digest verified.
@@ -175,16 +197,33 @@ class RemoteRepository:
         )
 
     def iter_tags(self) -> Iterator[str]:
-        """Every tag once, in the registry's order."""
+        """Every tag once, in the registry's order.
+
+        Raises FormatError where what is listed is no tag: such a list cannot be right.
+        """
         return tags.iter_tags(self._caller)
 
+    def iter_listed_names(self) -> Iterator[str]:
+        """Every name that is listed as a tag, once, whatever it is: to be shown, not asked for."""
+        return tags.iter_listed_names(self._caller)
+
     def list_tags(self) -> tags.TagList:
-        """Every tag once, and the manifests that some registries list beside them."""
+        """Every tag once, and the manifests that some registries list beside them.
+
+        Raises FormatError where what is listed is no tag: such a list cannot be right.
+        """
         return tags.list_tags(self._caller)
 
+    def lists_referrers(self) -> bool:
+        """Whether the registry has the referrers API; asked once a client and registry."""
+        return referrers.lists_referrers(self._caller, self._client._referrers)  # noqa: SLF001 see above
+
     def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
-        """The manifests whose subject is `digest`, None where the registry does not list them."""
-        return referrers.list_referrers(self._caller, digest)
+        """The manifests whose subject is `digest`, None where the registry has no referrers API.
+
+        Raises ReferrersUnknown where it has the API and does not answer for this digest.
+        """
+        return referrers.list_referrers(self._caller, digest, self._client._referrers)  # noqa: SLF001 see above
 
     def delete_manifest(self, selector: str) -> deletions.Deletion:
         """Delete a tag alone, or a manifest by its digest with every tag that points to it."""

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 
 from squashproxy.errors import UsageError
-from squashproxy.registry.authfile import Credentials, credentials_of
+from squashproxy.registry.authfile import Credentials, credentials_of, is_secret_text
 
 _SECONDS = 60.0
 _NOT_FOUND = "credentials not found"
@@ -68,9 +68,13 @@ class CredentialHelpers:
 def _read(answer: bytes, name: str) -> Credentials | None:
     try:
         document = json.loads(answer)
-        username, secret = str(document["Username"]), str(document["Secret"])
-    except (ValueError, KeyError, TypeError) as error:
+        username, secret = document["Username"], document["Secret"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        username = secret = None
+    if not isinstance(username, str) or not isinstance(secret, str):
         raise UsageError(
             f"the credential helper {name} gave no user name and secret; see that it is current"
-        ) from error
+        )
+    if not is_secret_text(username) or not is_secret_text(secret):
+        raise UsageError(f"the credential helper {name} gave what is no text; log in again")
     return credentials_of(name, username, secret) if username or secret else None

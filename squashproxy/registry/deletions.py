@@ -7,6 +7,7 @@ from enum import Enum
 from squashproxy.errors import Denied
 from squashproxy.registry.calls import Answer, Call, Caller
 from squashproxy.registry.faults import Action, read_refusal
+from squashproxy.registry.manifests import manifest_url
 from squashproxy.registry.scopes import delete
 
 _DONE = frozenset({200, 202, 204})
@@ -28,12 +29,13 @@ class Deletion(Enum):
 def delete_manifest(caller: Caller, selector: str) -> Deletion:
     """Delete a tag alone, or a manifest by its digest, and with it every tag that points to it.
 
-    Raises Denied where a registry refuses to delete by digest, since nothing else is left then.
+    Raises Denied where a registry refuses to delete by digest, since nothing else is left then, and
+    FormatError for what is neither a tag nor a digest.
     """
     name = caller.repository
+    url = manifest_url(caller, selector)
     by_tag = ":" not in selector
     action = Action(name, f"the deletion of {selector} from {name.path}", selector, pushes=True)
-    url = caller.endpoint.url(f"/v2/{name.path}/manifests/{selector}")
     expected = _DONE | (_NO_TAGS if by_tag else {_GONE, 405})
     answer = caller.ask(Call("DELETE", url, action, delete(name.path), expected))
     if answer.status in _DONE:

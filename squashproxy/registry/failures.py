@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
 from urllib3.exceptions import (
     HTTPError,
+    InvalidHeader,
     ProxyError,
     ProxySchemeUnknown,
 )
 from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
 from squashproxy.errors import RegistryError, TlsError, Unreachable
-from squashproxy.registry.hosts import shown
+from squashproxy.registry.urls import shown
 
 NETWORK_ERRORS = (HTTPError, OSError, ValueError)
 """What pools and sockets raise; ValueError stands for a URL or a header that cannot be sent."""
@@ -26,6 +28,8 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((socket.gaierror,), "the name is not known"),
     ((ConnectionRefusedError,), "connection refused"),
     ((TimeoutError, PoolTimeoutError), "no answer in time"),
+    ((RemoteDisconnected, IncompleteRead), "the connection was closed"),
+    ((HTTPException, InvalidHeader), "its answer is not valid HTTP"),
 )
 """From the most telling to the least: urllib3 counts an unknown name as a time-out, too."""
 
@@ -45,7 +49,7 @@ def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
                 f"give --plain-http {host}"
             )
     if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
-        return RegistryError(f"{host} named {shown(url)!r}, which cannot be asked")
+        return RegistryError(f"{host} named '{shown(url)}', which cannot be asked")
     return Unreachable(f"cannot reach {host}: {_reason(causes)}; is it up, and is the name right?")
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from squashproxy.errors import (
     Denied,
@@ -18,14 +17,13 @@ from squashproxy.errors import (
     Unauthorized,
 )
 from squashproxy.reference import Repository
+from squashproxy.registry.retry_after import parse_retry_after, span_text
 
 MAX_ERROR_BODY = 64 << 10
 """Bytes of an error's body that are read."""
 
-_MAX_WAIT = 300.0
 _MAX_SHOWN = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _FULL = ("no space left", "insufficient storage", "quota")
 
 
@@ -59,7 +57,8 @@ class Refusal:
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """Read an error's body: the specification's JSON, other JSON, HTML or plain text."""
-    lower = {name.lower(): value for name, value in headers.items()}
+    # Fields that stand several times are joined by commas so; items() would lose all but one.
+    lower = {name.lower(): headers[name] for name in headers}
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -79,18 +78,20 @@ def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> R
             status=status,
         )
     if status == 429:
+        wait = retry_after_of(refusal.headers, now)
         return TooManyRequests(
-            f"{host} limits how often it may be asked{said} {suffix}; "
+            f"{host} limits how often it may be asked{said} {suffix}{_asked_for(wait)}; "
             "try again later, or log in for a higher limit",
             status=status,
-            retry_after=retry_after_of(refusal.headers, now),
+            retry_after=wait,
         )
     if status >= 500 and not _takes_no_pushes(refusal, action):
+        wait = retry_after_of(refusal.headers, now)
         return ServerFault(
-            f"{host} failed at {action.text}{said} {suffix}; "
+            f"{host} failed at {action.text}{said} {suffix}{_asked_for(wait)}; "
             "try again, and if it stays so, the registry's log says why",
             status=status,
-            retry_after=retry_after_of(refusal.headers, now),
+            retry_after=wait,
         )
     return _refused(refusal, action, said, suffix)
 
@@ -112,20 +113,12 @@ def unauthorized(
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that Retry-After asks to wait, at most 300 (RFC 9110, section 10.2.3)."""
-    text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
-    if text.isdecimal():
-        return min(float(text), _MAX_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), _MAX_WAIT)
+    """Seconds that Retry-After asks to wait, None where it says nothing that can be understood."""
+    return parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
+
+
+def _asked_for(wait: float | None) -> str:
+    return f" and wants to be left alone for {span_text(wait)}" if wait else ""
 
 
 def _refused(refusal: Refusal, action: Action, said: str, suffix: str) -> RegistryError:
@@ -166,23 +159,41 @@ def _is_full(refusal: Refusal, action: Action) -> bool:
     return action.pushes and refusal.status != 429 and any(mark in text for mark in _FULL)
 
 
+def text_of_errors(document: object) -> str:
+    """What a JSON document says in place of what was asked for, empty for nothing."""
+    return _read_document(0, {}, document).text
+
+
 def _read_document(status: int, headers: Mapping[str, str], document: object) -> Refusal:
     errors = document.get("errors") if isinstance(document, dict) else None
     if not isinstance(errors, list):
         return Refusal(status, headers, frozenset(), _clean(_other_text(document)))
     entries = [entry for entry in errors if isinstance(entry, dict)]
-    codes = frozenset(str(entry.get("code") or "").upper() for entry in entries) - {""}
+    codes = frozenset(_text_in(entry, "code").upper() for entry in entries) - {""}
     text = "; ".join(filter(None, (_entry_text(entry) for entry in entries)))
     return Refusal(status, headers, codes, _clean(text))
 
 
 def _entry_text(entry: Mapping[str, object]) -> str:
-    code = str(entry.get("code") or "").lower().replace("_", " ")
-    message = str(entry.get("message") or "")
+    code = _text_in(entry, "code").lower().replace("_", " ")
+    message = _text_in(entry, "message")
     detail = entry.get("detail")
     if code in ("unknown", "") and detail:
-        message = f"{message}: {detail if isinstance(detail, str) else json.dumps(detail)}"
+        message = f"{message}: {detail if isinstance(detail, str) else _json_text(detail)}"
     return f"{code}: {message}" if code and message else code or message
+
+
+def _text_in(entry: Mapping[str, object], key: str) -> str:
+    value = entry.get(key)
+    return str(value) if isinstance(value, (str, int)) else ""
+
+
+def _json_text(value: object) -> str:
+    """A value as JSON; empty where it is nested too deeply to be told."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return ""
 
 
 def _other_text(document: object) -> str:
@@ -198,10 +209,16 @@ def _other_text(document: object) -> str:
 
 def _plain_text(body: bytes) -> str:
     text = body.decode(errors="replace")
-    if "<html" in text.lower():
-        title = _TITLE.search(text)
-        text = title[1] if title else ""
-    return _clean(text)
+    return _clean(_title(text) if "<html" in text.lower() else text)
+
+
+def _title(page: str) -> str:
+    """The title of a web page; looked for without a pattern, which could take the square."""
+    lower = page.lower()
+    tag = lower.find("<title")
+    start = lower.find(">", tag) + 1 if tag >= 0 else 0
+    end = lower.find("</title", start)
+    return page[start:end] if start and end >= 0 else ""
 
 
 def _clean(text: str) -> str:

@@ -6,7 +6,6 @@ src/server/middleware/security/v2_token.go).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +13,18 @@ from urllib.parse import quote
 
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
+from squashproxy.oci.descriptor import Json
 from squashproxy.registry.calls import Call, Caller
 from squashproxy.registry.deletions import Deletion
 from squashproxy.registry.faults import Action
-from squashproxy.registry.pages import iter_linked
+from squashproxy.registry.manifests import check_selector
+from squashproxy.registry.pages import Page, Pages, iter_entries
 from squashproxy.registry.scopes import delete, pull
 
 _DONE = frozenset({200, 202, 204})
 _GONE = 404
 _PAGE = 100
-_MOST_BYTES = 64 << 20
+_MOST_DATE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ def is_harbor(caller: Caller) -> bool:
 
 
 def delete_tag(caller: Caller, tag: str) -> Deletion:
-    """Delete a tag and leave its manifest."""
+    """Delete a tag and leave its manifest. Raises FormatError for what is no tag."""
     name = caller.repository
+    check_selector(name, tag)
     action = Action(name, f"the deletion of the tag {tag} from {name.path}", f"tag {tag}")
     url = caller.endpoint.url(f"{_place(caller)}/artifacts/{tag}/tags/{tag}")
     expected = _DONE | {_GONE}
@@ -62,20 +64,32 @@ def iter_artifacts(caller: Caller) -> Iterator[Artifact]:
     url = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
     action = Action(name, f"the list of artifacts of {name.path}")
     call = Call("GET", url, action, pull(name.path), frozenset({200}), by_password=True)
-    for answer in iter_linked(caller, call, _MOST_BYTES):
-        for fields in _entries(answer.body, where):
-            digest = parse_digest(str(fields.get("digest")))
-            yield Artifact(digest, fields.get("push_time"), fields.get("pull_time"))
+    pages = Pages(caller, call, where)
+
+    def read(page: Page) -> list[Any]:
+        if isinstance(page.document, list):
+            return page.document
+        raise pages.wrong("is no list, so this is not the API that is known here", page.document)
+
+    first = pages.ask(url)
+    assert isinstance(first, Page), "every other answer is an error"
+    for fields in iter_entries(pages, first, read):
+        if not isinstance(fields, dict):
+            raise pages.wrong("holds what is no artifact")
+        yield _artifact(fields, where)
 
 
-def _entries(body: bytes, where: str) -> list[dict[str, Any]]:
+def _artifact(fields: Json, where: str) -> Artifact:
     try:
-        listed = json.loads(body)
-    except (ValueError, RecursionError):
-        listed = None
-    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise FormatError(f"{where} is no list; its API is not the one that is known here")
-    return listed
+        digest = parse_digest(str(fields.get("digest")))
+    except FormatError as error:
+        raise FormatError(f"{where}: {error}") from error
+    return Artifact(digest, _date(fields.get("push_time")), _date(fields.get("pull_time")))
+
+
+def _date(text: object) -> str | None:
+    """A date as it is written, None for what is too long to be one."""
+    return text if isinstance(text, str) and len(text) <= _MOST_DATE else None
 
 
 def _place(caller: Caller) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from squashproxy.errors import Denied, Unreachable
+from squashproxy.errors import Denied, RegistryError, Unreachable
+from squashproxy.host import address_of, is_loopback
 from squashproxy.reference import DOCKER_HUB
 from squashproxy.registry.options import ClientOptions
+from squashproxy.registry.urls import WEB_PORTS, BadUrl, read_url, shown
 
 _HUB_API = "registry-1.docker.io"
-_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
 """Scheme, host name and port: what two URLs share if credentials may go to both."""
@@ -39,42 +39,51 @@ class Endpoint:
         """What a URL must share to be given credentials."""
         return origin_of(self.url("/"))
 
+    def serves(self, url: str) -> bool:
+        """Whether an absolute URL has this origin; nearly all begin as the API does."""
+        return url.startswith(self.url("/")) or origin_of(url) == self.origin
+
     def url(self, path: str) -> str:
         """The URL of a path of the API."""
         return f"{self.scheme}://{self.netloc}{path}"
 
-    def resolve(self, base: str, location: str) -> str:
-        """The URL that a Location, Link or realm at `base` means, if it may be followed.
+    def resolve(self, base: str, location: str, header: str = "Location") -> str:
+        """The URL that `location` in a header means at `base`, if it may be followed.
 
         Proxies that end TLS make registries write `http://` for themselves; that is mended. Raises
-        Denied for plain HTTP and for private addresses, unless the registry itself is reached so:
-        a registry must not be able to point us into the network that we stand in.
+        RegistryError for what is no URL, and Denied for plain HTTP and for private addresses,
+        unless the registry itself is reached so: a registry must not be able to point us into the
+        network that we stand in.
         """
-        target = urlsplit(urljoin(base, location))
+        told = f"{self.name} points to '{shown(location)}' in its {header} header"
+        try:
+            target = read_url(base, location)
+        except BadUrl as error:
+            raise RegistryError(
+                f"{told}, which is no web address: {error}; it, or a proxy before it, is set up "
+                "wrong"
+            ) from error
+        if target.scheme not in WEB_PORTS:
+            raise Denied(f"{told}, which is no web address")
         if (
             target.scheme == "http"
             and self.scheme == "https"
             and target.hostname == self.hostname
-            and target.port in (None, 80)
+            and target.port in (None, WEB_PORTS["http"])
         ):
             target = target._replace(scheme="https", netloc=self.netloc)
-        target = target._replace(netloc=target.netloc.rpartition("@")[2], fragment="")
-        if origin_of(target.geturl()) != self.origin:
+        url = target.geturl()
+        if not self.serves(url):
             self._check_foreign(target)
-        return target.geturl()
+        return url
 
     def _check_foreign(self, target: SplitResult) -> None:
-        host = target.hostname or ""
-        if target.scheme not in _PORTS or not host:
-            raise Denied(
-                f"{self.name} points to {shown(target.geturl())!r}, which is no web address"
-            )
         if target.scheme == "http" and self.scheme == "https" and not is_loopback(self.hostname):
             raise Denied(
                 f"{self.name} points to http://{target.netloc}, which is not encrypted, so it was "
                 "not followed; the registry's address has to be set right in its configuration"
             )
-        if _is_private(host) and not self._is_private():
+        if _is_private(target.hostname or "") and not self._is_private():
             raise Denied(
                 f"{self.name} points to the private address {target.netloc}, so it was not "
                 "followed; a public registry has no business there"
@@ -133,7 +142,7 @@ class Hosts:
             except OSError as error:
                 failures.append(error)
                 continue
-            return "https" if tls and number != _PORTS["http"] else "http"
+            return "https" if tls and number != WEB_PORTS["http"] else "http"
         reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
             f"cannot reach {netloc}: {reason}; is it up, and is the name right?"
@@ -143,40 +152,15 @@ class Hosts:
 def origin_of(url: str) -> Origin:
     """The origin of an absolute URL."""
     parts = urlsplit(url)
-    port = parts.port or _PORTS.get(parts.scheme, 0)
+    port = parts.port or WEB_PORTS.get(parts.scheme, 0)
     return parts.scheme, parts.hostname or "", port
-
-
-def shown(url: str) -> str:
-    """A URL as errors may show it: queries hold signatures and tokens."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=netloc, query="", fragment="").geturl()
-
-
-def is_loopback(hostname: str) -> bool:
-    """Whether a host name or address means this machine."""
-    if hostname == "localhost" or hostname.endswith(".localhost"):
-        return True
-    address = _address(hostname)
-    return address is not None and address.is_loopback
 
 
 def _is_private(hostname: str) -> bool:
     if is_loopback(hostname):
         return True
-    address = _address(hostname)
+    address = address_of(hostname)
     return address is not None and not address.is_global
-
-
-def _address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(hostname.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def _hostname(netloc: str) -> str:

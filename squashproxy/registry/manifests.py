@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from squashproxy.digest import Digest, Hasher, digest_of, parse_digest
+from squashproxy.decimals import parse_decimal
+from squashproxy.digest import Digest, Hasher, digest_of, is_digest, parse_digest
 from squashproxy.errors import FormatError, IntegrityError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
-from squashproxy.reference import Repository
+from squashproxy.printable import quoted
+from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.calls import Answer, Call, Caller
 from squashproxy.registry.faults import Action
 from squashproxy.registry.scopes import pull, push
@@ -17,17 +19,19 @@ _ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCH
 instead of saying that they are not there: who deletes has to know that they are.
 """
 
+_MOST_TYPE = 255
 _FOUND = frozenset({200})
 _STORED = frozenset({200, 201, 202, 204})
 _NO_HEAD = frozenset({404, 405, 501})
 """Registries that answer HEAD so may still answer GET."""
 
 
-def find_manifest(caller: Caller, selector: str) -> Descriptor | None:
+def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -> Descriptor | None:
     """What a tag or digest points to, None for nothing.
 
     Costs a HEAD; a GET more where that is refused, says 404 (Nexus does so for what it has), or
-    leaves out the digest, as some proxies do.
+    leaves out the digest, as some proxies do. `trusts_head` believes a 404: for whoever has seen
+    the same question answered before.
     """
     call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD)
     answer = caller.ask(call)
@@ -35,6 +39,8 @@ def find_manifest(caller: Caller, selector: str) -> Descriptor | None:
         found = _described(answer, selector)
         if found is not None:
             return found
+    elif answer.status == 404 and trusts_head:
+        return None
     answer = caller.ask(_call("GET", caller, selector, _FOUND | {404}), MAX_MANIFEST)
     if answer.status == 404:
         return None
@@ -52,6 +58,7 @@ def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
 
     Returns whether the registry says that it lists it among the referrers of its subject.
     """
+    url = manifest_url(caller, selector)
     if ":" in selector and _digest_like(selector, raw.data) != selector:
         raise IntegrityError(
             f"the manifest for {caller.repository} does not have the digest {selector}"
@@ -59,7 +66,7 @@ def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
     name = caller.repository
     call = Call(
         "PUT",
-        _url(caller, selector),
+        url,
         Action(name, f"the push of {selector} to {name.path}", pushes=True),
         push(name.path),
         _STORED,
@@ -70,8 +77,9 @@ def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
     answer = caller.ask(call)
     stored = answer.headers.get("Docker-Content-Digest")
     if stored and stored.startswith("sha256:") and stored != raw.digest:
+        shown = stored if is_digest(stored) else quoted(stored)
         raise IntegrityError(
-            f"{name.host} stored {selector} of {name.path} as {stored} instead of {raw.digest}; "
+            f"{name.host} stored {selector} of {name.path} as {shown} instead of {raw.digest}; "
             "it changes manifests, so what it holds now must not be used"
         )
     return "OCI-Subject" in answer.headers
@@ -82,7 +90,7 @@ def _call(method: str, caller: Caller, selector: str, expected: frozenset[int]) 
     kind = "manifest" if ":" in selector else "tag"
     return Call(
         method,
-        _url(caller, selector),
+        manifest_url(caller, selector),
         Action(name, f"the pull of {selector} from {name.path}", f"{kind} {selector}"),
         pull(name.path),
         expected,
@@ -90,21 +98,35 @@ def _call(method: str, caller: Caller, selector: str, expected: frozenset[int]) 
     )
 
 
-def _url(caller: Caller, selector: str) -> str:
+def check_selector(name: Repository, selector: str) -> None:
+    """Raise FormatError for what is neither a tag nor a digest.
+
+    Names that a registry lists become parts of URLs; `../../other/manifests/keep` would leave the
+    repository.
+    """
+    if not is_tag(selector) and not is_digest(selector):
+        raise FormatError(
+            f"{quoted(selector)} is neither a tag nor a digest, so {name.host} is not asked for it"
+        )
+
+
+def manifest_url(caller: Caller, selector: str) -> str:
+    """The URL of a manifest. Raises FormatError for what is neither a tag nor a digest."""
+    check_selector(caller.repository, selector)
     return caller.endpoint.url(f"/v2/{caller.repository.path}/manifests/{selector}")
 
 
 def _described(answer: Answer, selector: str) -> Descriptor | None:
     """The descriptor that the headers of a HEAD give, None where they do not suffice."""
-    size = answer.headers.get("Content-Length", "")
+    size = parse_decimal(answer.headers.get("Content-Length", ""))
     stated = answer.headers.get("Docker-Content-Digest") or (selector if ":" in selector else "")
     try:
         digest = parse_digest(stated)
     except FormatError:
         return None
-    if not size.isdecimal() or (":" in selector and digest != selector):
+    if size is None or (":" in selector and digest != selector):
         return None
-    return Descriptor(_media_type(answer), digest, int(size))
+    return Descriptor(_media_type(answer), digest, size)
 
 
 def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
@@ -119,7 +141,7 @@ def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
     stated = answer.headers.get("Docker-Content-Digest")
     expected = parse_digest(selector) if ":" in selector else None
     if expected is None and stated and raw.media_type not in mediatypes.SCHEMA1:
-        expected = parse_digest(stated)
+        expected = _stated_digest(stated, where)
     if expected is not None and (found := _digest_like(expected, raw.data)) != expected:
         raise IntegrityError(
             f"{where} has the digest {found} instead of {expected}; "
@@ -136,5 +158,20 @@ def _digest_like(expected: str, data: bytes) -> Digest:
     return hasher.digest
 
 
+def _stated_digest(text: str, where: str) -> Digest:
+    try:
+        return parse_digest(text)
+    except FormatError as error:
+        raise FormatError(
+            f"{where} came with a Docker-Content-Digest that is none: {error}; the registry, or "
+            "something before it, is broken"
+        ) from error
+
+
 def _media_type(answer: Answer) -> str:
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip()
+    """Type and subtype, in at most 255 characters (RFC 6838, section 4.2); empty for what is not.
+
+    It is written into descriptors, and told in sentences.
+    """
+    text = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+    return text if len(text) <= _MOST_TYPE and text.isascii() and text.isprintable() else ""

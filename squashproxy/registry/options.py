@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,11 +31,11 @@ class ClientOptions:
     scheme, name and port, if not at the host itself; `logins` the user and password, before any
     other place is asked for them; `authorities`, by name and port of the API, which certificates
     (PEM) are trusted besides the usual ones; `rates` how many requests a second a host is sent at
-    most. `retries` counts further attempts after the first, for
-    temporary errors, but not where a registry wants to be left alone for more than `longest_wait`
-    seconds. `timeout` is in seconds, for connecting and for each read and write; `commit_timeout`
-    is in seconds, for the answer to the request that ends an upload, since registries move and hash
-    the whole blob before they answer.
+    most. `retries` counts further attempts after the first, for temporary errors. Where a registry
+    wants to be left alone (Retry-After) for more than `longest_wait` seconds, its error is raised
+    at once, and says how long. `timeout` is in seconds, for connecting and for each read and write;
+    `commit_timeout` is in seconds, for the answer to the request that ends an upload, since
+    registries move and hash the whole blob before they answer.
     """
 
     authfile: Path | None = None
@@ -49,7 +48,7 @@ class ClientOptions:
     logins: Mapping[str, tuple[str, str]] = field(default_factory=dict, repr=False)
     rates: Mapping[str, float] = field(default_factory=dict)
     retries: int = 4
-    longest_wait: float = math.inf
+    longest_wait: float = 60.0
     timeout: float = 30.0
     commit_timeout: float = 300.0
     user_agent: str = f"squashproxy/{__version__}"

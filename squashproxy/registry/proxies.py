@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from squashproxy.registry.hosts import is_loopback
+from squashproxy.host import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,19 +6,38 @@ without that.
 
 from __future__ import annotations
 
-from squashproxy.digest import Digest
-from squashproxy.errors import FormatError
+from typing import Any
+
+from squashproxy.digest import Digest, digest_of
+from squashproxy.errors import FormatError, ReferrersUnknown
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor, Json, parse_descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest, encode_json, parse_json_object
-from squashproxy.registry.calls import Call, Caller
-from squashproxy.registry.faults import Action
+from squashproxy.registry.calls import Answer, Call, Caller
+from squashproxy.registry.faults import Action, read_refusal
 from squashproxy.registry.manifests import find_manifest, get_manifest, put_manifest
-from squashproxy.registry.pages import iter_linked
+from squashproxy.registry.pages import MOST_ENTRY_BYTES, Page, Pages, iter_entries
 from squashproxy.registry.scopes import pull
 
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
 """Registries without the API answer so, whatever the digest."""
+
+_NOBODY = digest_of(b"This is no manifest, so no registry holds one with its digest.")
+
+
+class ReferrersSupport:
+    """Which registries list referrers, as far as it is known; usable from several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+
+    def find(self, host: str) -> bool | None:
+        """Whether a registry does, None where nobody asked yet."""
+        return self._known.get(host)
+
+    def note(self, host: str, *, lists: bool) -> None:
+        """Remember whether a registry does."""
+        self._known[host] = lists
 
 
 def fallback_tag(digest: Digest) -> str:
@@ -26,21 +45,85 @@ def fallback_tag(digest: Digest) -> str:
     return digest.replace(":", "-", 1)
 
 
-def list_referrers(caller: Caller, digest: Digest) -> tuple[Descriptor, ...] | None:
-    """The manifests whose subject is `digest`, None where the registry does not list them.
+def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:
+    """Whether the registry has the referrers API; asked once, then remembered in `support`.
 
-    It answers with an empty list where there is no such manifest.
+    It is asked for the referrers of a digest that no manifest has. Where the API is, the answer is
+    an empty list, never a 404 (distribution specification 1.1, listing referrers). Raises
+    RegistryError, and FormatError where the answer is neither.
     """
+    host = caller.repository.host
+    known = support.find(host)
+    if known is not None:
+        return known
+    listing = _Listing(caller, _NOBODY)
+    found = listing.ask()
+    if isinstance(found, Page):
+        listing.read(found)
+    elif "NAME_UNKNOWN" in read_refusal(found.status, found.headers, found.body).codes:
+        return False  # it may be that only the repository is not there
+    support.note(host, lists=isinstance(found, Page))
+    return isinstance(found, Page)
+
+
+def list_referrers(
+    caller: Caller, digest: Digest, support: ReferrersSupport
+) -> tuple[Descriptor, ...] | None:
+    """The manifests whose subject is `digest`, None where the registry has no referrers API.
+
+    It answers with an empty list where there is no such manifest. Raises ReferrersUnknown where
+    the registry has the API and still does not answer for this digest.
+    """
+    listing = _Listing(caller, digest)
+    found = listing.ask()
     name = caller.repository
-    url = caller.endpoint.url(f"/v2/{name.path}/referrers/{digest}")
-    action = Action(name, f"the list of referrers of {digest} in {name.path}")
-    call = Call("GET", url, action, pull(name.path), _NOT_OFFERED | {200})
-    found: list[Descriptor] = []
-    for answer in iter_linked(caller, call, MAX_MANIFEST):
-        if answer.status != 200:
-            return None
-        found += _entries(answer.body, f"the list of referrers of {digest} in {name}")
-    return tuple(found)
+    if isinstance(found, Page):
+        entries = listing.read(found)
+        support.note(name.host, lists=True)
+        return entries
+    if not lists_referrers(caller, support):
+        return None
+    raise ReferrersUnknown(
+        f"{name.host} lists referrers, but not those of {digest} in {name.path} (HTTP "
+        f"{found.status}), so it is not known what refers to it; try again, and if it stays so, "
+        "the registry is broken",
+        status=found.status,
+    )
+
+
+class _Listing:
+    """The list of referrers of one manifest."""
+
+    def __init__(self, caller: Caller, digest: Digest) -> None:
+        name = caller.repository
+        self._url = caller.endpoint.url(f"/v2/{name.path}/referrers/{digest}")
+        action = Action(name, f"the list of referrers of {digest} in {name.path}")
+        call = Call("GET", self._url, action, pull(name.path), frozenset({200}))
+        where = f"the list of referrers of {digest} in {name}"
+        self._pages = Pages(
+            caller, call, where, most_bytes=MAX_MANIFEST, most_in_all=MOST_ENTRY_BYTES
+        )
+
+    def ask(self) -> Page | Answer:
+        """The first page, or the answer in its place."""
+        return self._pages.ask(self._url, _NOT_OFFERED)
+
+    def read(self, first: Page) -> tuple[Descriptor, ...]:
+        """The entries of all pages."""
+        where = self._pages.where
+        entries = iter_entries(self._pages, first, self._entries)
+        return tuple(parse_descriptor(entry, where) for entry in entries)
+
+    def _entries(self, page: Page) -> list[Any]:
+        document = page.document
+        if not isinstance(document, dict) or "manifests" not in document:
+            raise self._pages.wrong("has a page without 'manifests'", document)
+        entries = document["manifests"]
+        if entries is None:
+            return []
+        if not isinstance(entries, list):
+            raise self._pages.wrong("has a page whose 'manifests' is no list")
+        return entries
 
 
 def put_referrer(caller: Caller, raw: RawManifest) -> None:

@@ -7,11 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from squashproxy.errors import RegistryError, SquashproxyError
+from squashproxy.errors import RegistryError, SquashproxyError, fact_of
 
 _T = TypeVar("_T")
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 30.0
+
+WaitListener = Callable[[float, str, str], None]
+"""Hears of a wait before it begins: seconds, the host that is waited for, and why; in any thread.
+
+The reason is the fact of the error that led to it, without its advice.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +25,28 @@ class Retry:
     """How often to try again, and how to wait (seconds); waits do not vary between runs.
 
     Where the registry asks for more than `longest_wait` seconds, its error is raised at once.
+    `listener` hears of every wait.
     """
 
     retries: int
     sleep: Callable[[float], None]
     longest_wait: float = math.inf
+    listener: WaitListener | None = None
 
-    def call(self, attempt: Callable[[], _T]) -> _T:
-        """The result of `attempt`, made again while its errors are temporary."""
+    def call(self, attempt: Callable[[], _T], host: str = "") -> _T:
+        """The result of `attempt`, made again while its errors are temporary.
+
+        `host` is who is asked, for the listener.
+        """
         failures = 0
         while True:
             try:
                 return attempt()
             except SquashproxyError as error:
                 failures += 1
-                self.wait(error, failures)
+                self.wait(error, failures, host)
 
-    def wait(self, error: SquashproxyError, failures: int) -> None:
+    def wait(self, error: SquashproxyError, failures: int, host: str = "") -> None:
         """Wait as the error asks, or twice as long as the last time; raise it where that is vain.
 
         `failures` counts from 1: the failures in a row, this one included.
@@ -47,4 +58,6 @@ class Retry:
         wait = doubled if asked is None else asked
         if wait > self.longest_wait:
             raise error
+        if self.listener is not None:
+            self.listener(wait, host, fact_of(error))
         self.sleep(wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 Scopes = frozenset[tuple[str, str]]
@@ -46,11 +47,10 @@ def parse_scopes(text: str) -> Scopes:
 
 def render_scopes(scopes: Scopes) -> list[str]:
     """One `repository:PATH:ACTION[,ACTION]` per repository, in an order that does not vary."""
-    paths = sorted({path for path, _ in scopes})
-    return [
-        f"{_kinded(path)}:{','.join(_ordered(action for name, action in scopes if name == path))}"
-        for path in paths
-    ]
+    actions: defaultdict[str, set[str]] = defaultdict(set)
+    for path, action in scopes:
+        actions[path].add(action)
+    return [f"{_kinded(path)}:{','.join(_ordered(actions[path]))}" for path in sorted(actions)]
 
 
 def _kinded(path: str) -> str:

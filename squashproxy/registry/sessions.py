@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
 from squashproxy.errors import RegistryError, SquashproxyError
 from squashproxy.reference import Repository
@@ -17,7 +18,7 @@ from squashproxy.registry.faults import Action
 from squashproxy.registry.scopes import Scopes, pull, push
 from squashproxy.registry.wire import Body
 
-_RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
 _BEGUN = frozenset({202})
 _TAKEN = frozenset({201, 202, 204})
 """ECR answers 201 where the specification has 202."""
@@ -36,7 +37,7 @@ class UploadSession:
         self._caller = caller
         self._action = replace(action, wanted="upload session any more")
         self._location = ""
-        self.least_chunk = _number(begun.headers.get("OCI-Chunk-Min-Length"))
+        self.least_chunk = parse_decimal(begun.headers.get("OCI-Chunk-Min-Length", "")) or 0
         self._follow(begun)
         if not self._location:
             raise RegistryError(
@@ -120,7 +121,7 @@ class UploadSession:
     def _follow(self, answer: Answer) -> None:
         location = answer.headers.get("Location")
         if location:
-            self._location = self._caller.endpoint.resolve(answer.url, location)
+            self._location = self._caller.endpoint.resolve(answer.url, location, "Location")
 
 
 def begin_upload(caller: Caller) -> UploadSession:
@@ -164,11 +165,7 @@ def _post(
 def _held(answer: Answer) -> int | None:
     """Bytes held, from a Range of `0-LAST`; `0-0` is what distribution writes for none."""
     match = _RANGE.fullmatch(answer.headers.get("Range", ""))
-    if match is None:
+    last = None if match is None else parse_decimal(match[1])
+    if last is None:
         return None
-    last = int(match[1])
     return last + 1 if last else 0
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0

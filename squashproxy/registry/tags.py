@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Json
+from squashproxy.printable import quoted
+from squashproxy.reference import is_tag
 from squashproxy.registry.calls import Caller
-from squashproxy.registry.pages import Listing, iter_names, iter_pages
+from squashproxy.registry.names import Listing, NameReader
 from squashproxy.registry.scopes import pull
+
+_MANIFEST_BYTES = 512
+"""Memory of one ListedManifest without its tags."""
+
+_LAST_SECOND = 253402300799
+"""The end of the year 9999, in unix seconds: later dates are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +40,45 @@ class TagList:
     manifests: tuple[ListedManifest, ...]
 
 
+def iter_listed_names(caller: Caller) -> Iterator[str]:
+    """Every name that the registry lists as a tag, once and in its order, whatever it is."""
+    return NameReader(caller, _listing(caller)).iter_names()
+
+
 def iter_tags(caller: Caller) -> Iterator[str]:
-    """Every tag once, in the registry's order."""
-    return iter_names(caller, _listing(caller))
+    """Every tag once, in the registry's order.
+
+    Raises FormatError where a listed name is no tag: a list that holds one cannot be right.
+    """
+    listing = _listing(caller)
+    for name in NameReader(caller, listing).iter_names():
+        _check_tags((name,), listing.where)
+        yield name
 
 
 def list_tags(caller: Caller) -> TagList:
-    """Every tag once, and what the registry says of manifests beside them."""
+    """Every tag once, and what the registry says of manifests beside them; raises as above."""
     listing = _listing(caller)
-    tags: dict[str, None] = {}
+    reader = NameReader(caller, listing)
+    tags: list[str] = []
     manifests: dict[Digest, ListedManifest] = {}
-    for document in iter_pages(caller, listing):
-        tags.update(dict.fromkeys(map(str, listing.read(document))))
-        manifests.update((each.digest, each) for each in _manifests(document))
+    for page in reader.iter_pages():
+        _check_tags(page.new, listing.where)
+        tags += page.new
+        for each in _manifests(page.document):
+            _check_tags(each.tags, listing.where)
+            reader.hold(_MANIFEST_BYTES + sum(map(sys.getsizeof, each.tags)))
+            manifests[each.digest] = each
     return TagList(tuple(tags), tuple(manifests.values()))
+
+
+def _check_tags(names: Iterable[str], where: str) -> None:
+    for name in names:
+        if not is_tag(name):
+            raise FormatError(
+                f"{where} holds {quoted(name)}, which is no tag, so nothing is done by it; see "
+                "what the registry, or a proxy before it, answers"
+            )
 
 
 def _listing(caller: Caller) -> Listing:
@@ -69,9 +104,20 @@ def _manifests(document: Json) -> Iterator[ListedManifest]:
         except FormatError:
             continue
         tags = fields.get("tag")
-        uploaded = str(fields.get("timeUploadedMs") or "")
         yield ListedManifest(
             digest,
-            tuple(map(str, tags)) if isinstance(tags, list) else (),
-            int(uploaded) / 1000 if uploaded.isdecimal() else None,
+            tuple(map(_name, tags)) if isinstance(tags, list) else (),
+            _seconds(fields.get("timeUploadedMs")),
         )
+
+
+def _name(tag: object) -> str:
+    """A tag as it is listed; what is no text becomes what is no tag."""
+    return tag if isinstance(tag, str) else ""
+
+
+def _seconds(milliseconds: object) -> float | None:
+    """Unix seconds, None for what is no date, or stands for none as 0 does."""
+    number = parse_decimal(str(milliseconds)) if isinstance(milliseconds, (str, int)) else None
+    seconds = (number or 0) / 1000
+    return seconds if 0 < seconds <= _LAST_SECOND else None

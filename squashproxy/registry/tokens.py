@@ -24,9 +24,10 @@ from squashproxy.registry.authfile import Credentials
 from squashproxy.registry.challenges import parse_challenges
 from squashproxy.registry.credentials import CredentialStore, variable_for
 from squashproxy.registry.faults import Action, Refusal, fault_of, read_refusal, unauthorized
-from squashproxy.registry.hosts import Endpoint, shown
+from squashproxy.registry.hosts import Endpoint
 from squashproxy.registry.retry import Retry
 from squashproxy.registry.scopes import Scopes, parse_scopes
+from squashproxy.registry.urls import shown
 from squashproxy.registry.wire import Message, Wire, read_body
 
 _MAX_TOKEN_BODY = 1 << 20
@@ -76,7 +77,14 @@ class Authorizer:
                 return None
             if scheme.proof is Proof.BASIC:
                 return None if credentials is None else _basic(credentials)
-            return self._bearer(endpoint, action, scheme, scopes, credentials)
+            try:
+                return self._bearer(endpoint, action, scheme, scopes, credentials)
+            except RegistryError as error:
+                refused = known.scheme is not None and isinstance(error, Unauthorized)
+                if refused or error.temporary:
+                    raise
+                known.scheme = None  # it was wrong, or another repository's; the registry says anew
+                return None
 
     def password(self, action: Action) -> str | None:
         """The credentials themselves, None without any."""
@@ -102,7 +110,7 @@ class Authorizer:
         credentials = self._credentials.find(action.repository)
         hopeless = self.hopeless(refusal, action)
         with known.lock:
-            scheme = self._learn(endpoint, known, refusal, used)
+            scheme = self._learn(known, refusal, used)
             if scheme is None:
                 raise hopeless
             if scheme.proof is Proof.BASIC:
@@ -115,6 +123,8 @@ class Authorizer:
                 header = self._bearer(endpoint, action, scheme, wider, credentials)
         if header is None or header == used:
             raise hopeless
+        # Only what led to a proof is tried for other repositories: one of them may be hostile.
+        self._schemes[endpoint.name] = scheme
         return header
 
     def hopeless(self, refusal: Refusal, action: Action) -> Unauthorized:
@@ -130,9 +140,8 @@ class Authorizer:
         with self._lock:
             return self._known[action.host, action.repository.path]
 
-    def _learn(
-        self, endpoint: Endpoint, known: _Known, refusal: Refusal, used: str | None
-    ) -> Scheme | None:
+    @staticmethod
+    def _learn(known: _Known, refusal: Refusal, used: str | None) -> Scheme | None:
         """The scheme to use: some registries challenge with Basic when a token has gone stale."""
         offered = choose_scheme(parse_challenges(refusal.headers.get("www-authenticate", "")))
         if offered is None:
@@ -140,7 +149,7 @@ class Authorizer:
         stale = used is not None and used.startswith(_BEARER)
         if offered.proof is Proof.BASIC and known.scheme is not None and stale:
             return known.scheme
-        known.scheme = self._schemes[endpoint.name] = offered
+        known.scheme = offered
         return offered
 
     def _bearer(
@@ -159,7 +168,7 @@ class Authorizer:
         for token in known.tokens:
             if token.scopes >= scopes:
                 return _BEARER + token.value
-        realm = endpoint.resolve(endpoint.url("/v2/"), scheme.realm)
+        realm = endpoint.resolve(endpoint.url("/v2/"), scheme.realm, "WWW-Authenticate")
         token = self._fetch(action, realm, scheme.service, scopes, credentials)
         known.tokens.append(token)
         return _BEARER + token.value
@@ -174,7 +183,9 @@ class Authorizer:
     ) -> Token:
         requests = token_requests(realm, service, scopes, credentials)
         for number, request in enumerate(requests, 1):
-            status, headers, body = self._retry.call(partial(self._ask, request, action))
+            status, headers, body = self._retry.call(
+                partial(self._ask, request, action), action.host
+            )
             if status == 200:
                 return self._read(body, scopes, realm)
             if status in _NOT_OFFERED and number < len(requests):

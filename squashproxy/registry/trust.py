@@ -9,6 +9,7 @@ from pathlib import Path
 
 import certifi
 
+from squashproxy.decimals import parse_port
 from squashproxy.errors import UsageError
 from squashproxy.registry.options import ClientOptions
 
@@ -36,7 +37,8 @@ class Trust:
 
     def is_insecure(self, netloc: str) -> bool:
         """Whether the certificate of `host:port` is to be taken unseen."""
-        host = netloc.rpartition(":")[0] if netloc.rpartition(":")[2].isdigit() else netloc
+        name, _, port = netloc.rpartition(":")
+        host = netloc if parse_port(port) is None else name
         return not self._options.insecure.isdisjoint({netloc, host})
 
     def _find(self, netloc: str) -> ssl.SSLContext:

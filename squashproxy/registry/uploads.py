@@ -23,6 +23,9 @@ _MAX_CHUNK = 64 << 20
 _RANGE_REFUSED = frozenset({400, 405, 411, 413, 415, 416, 422, 501})
 """Answers to a first ranged PATCH that may mean that only its form is not taken."""
 
+_MOST_PARTS = 64
+"""How often a registry may take only a part of what it was sent of one window."""
+
 _LANDING_SECONDS = 5.0
 _SESSION_GONE = 404
 _OUT_OF_STEP = 416
@@ -121,20 +124,26 @@ class Upload:
 
     def _send_window(self, window: Window, flight: Future[int | None]) -> None:
         """Wait until the registry has all of a window, however often that breaks off."""
-        failures = 0
+        failures = parts = 0
         while True:
             try:
                 held = flight.result()
             except RegistryError as error:
                 failures += 1
                 if error.status not in (_SESSION_GONE, _OUT_OF_STEP):
-                    self._caller.retry.wait(error, failures)
+                    self._caller.retry.wait(error, failures, self._name.host)
                 elif failures > self._caller.retry.retries:
                     raise
                 self._resume(window, error)
             else:
                 partial = held is not None and window.position < held < window.end
                 window.send_from(held if held is not None and partial else window.end)
+                parts += partial
+                if parts > _MOST_PARTS:
+                    raise RegistryError(
+                        f"{self._name.host} takes a blob for {self._name.path} in ever smaller "
+                        "parts; see what it, or a proxy before it, answers"
+                    )
             if not len(window):
                 return
             flight = self._launch(window)

@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import closing
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, Protocol, TypeAlias, cast
 
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.failures import NETWORK_ERRORS, broken_off, failure_of
+from squashproxy.registry.heads import POOLS
 from squashproxy.registry.options import ClientOptions
 from squashproxy.registry.pace import Pace
 from squashproxy.registry.proxies import Proxy, find_proxy
@@ -22,6 +24,7 @@ CHUNK = 256 << 10
 """Bytes that are read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
+_MOST_ORIGINS = 256
 _NO_RETRIES = Retry(False)
 
 Response: TypeAlias = BaseHTTPResponse
@@ -129,8 +132,14 @@ class Wire:
         key = f"{scheme}://{netloc}"
         with self._lock:
             if key not in self._pools:
+                self._make_room()
                 self._pools[key] = self._open_pool(key, scheme, netloc)
             return self._pools[key]
+
+    def _make_room(self) -> None:
+        """Forget the oldest origin, as redirects may name ever more; its requests go on."""
+        if len(self._pools) >= _MOST_ORIGINS:
+            self._pools.pop(next(iter(self._pools))).clear()
 
     def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
         """Connections to an origin, through the proxy of the environment if there is one."""
@@ -138,7 +147,9 @@ class Wire:
         if scheme == "https":
             settings["ssl_context"] = self._trust.context_for(netloc)
         proxy = find_proxy(origin)
-        return PoolManager(**settings) if proxy is None else _through(proxy, settings)
+        manager = PoolManager(**settings) if proxy is None else _through(proxy, settings)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
 
 def _through(proxy: Proxy, settings: dict[str, Any]) -> ProxyManager:
@@ -167,13 +178,11 @@ def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
 
     A body above `limit` bytes is cut to one byte more than that.
     """
-    pieces = []
-    size = 0
+    body = BytesIO()  # gives up its buffer without a copy, as joined pieces would be one
     stream = iter_body(response, host, what)
     with closing(cast("Any", stream)):
         for piece in stream:
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
+            body.write(piece[: limit + 1 - body.tell()])
+            if body.tell() > limit:
                 break
-    return b"".join(pieces)[: limit + 1]
+    return body.getvalue()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from squashproxy.pipeline.inspect import ImageDetails, Inspection
-from squashproxy.report.screen import Screen, printable, short_digest
+from squashproxy.printable import printable
+from squashproxy.report.screen import Screen, short_digest
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from squashproxy.errors import UsageError, reason_of
+from squashproxy.printable import printable
 from squashproxy.promotion.results import ImageResult, PromoteResult
-from squashproxy.report.screen import printable
 
 
 def write_junit(result: PromoteResult, path: Path) -> None:

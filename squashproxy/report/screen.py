@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from squashproxy.printable import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -76,13 +78,6 @@ class Screen:
             self._console.width = narrow
         for line in captured.get().splitlines():
             self.line(line.rstrip())
-
-
-def printable(text: str) -> str:
-    """`text` with what could move a terminal's cursor written as an escape."""
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
 
 
 def short_digest(digest: str) -> str:

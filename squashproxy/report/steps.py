@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squashproxy.report.screen import printable
+from squashproxy.printable import printable
 
 _SHELL_PREFIXES = ("/bin/sh -c #(nop)", "/bin/sh -c", "RUN /bin/sh -c")
 

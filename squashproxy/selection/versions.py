@@ -9,8 +9,13 @@ from functools import cache
 from semantic_version import NpmSpec, Version
 
 from squashproxy.errors import UsageError
+from squashproxy.printable import quoted
 
-_VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?")
+_VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?", re.ASCII)
+_HYPHEN = " - "
+_NUMBER = r"(?:[xX*]|0|[1-9][0-9]*)"
+_SIDE = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,2}}(?:-[a-zA-Z0-9.-]*)?(?:\+[a-zA-Z0-9.-]*)?")
+"""What may stand beside a hyphen, as in `1.2 - 2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ def parse_range(text: str) -> VersionRange:
         _spec(text)
     except (ValueError, AttributeError) as error:  # semantic_version trips over "a - b"
         raise UsageError(
-            f"{text!r} is no range of versions; write one as in '>=1.2', '^1', '~1.4' or '>=1.2 <2'"
+            f"{quoted(text)} is no range of versions; write one as in '>=1.2', '^1', '~1.4' or "
+            "'>=1.2 <2'"
         ) from error
     return VersionRange(text)
 
@@ -56,4 +62,13 @@ def version_of(tag: str) -> Version | None:
 
 @cache
 def _spec(text: str) -> NpmSpec:
-    return NpmSpec(re.sub(r"\s*,\s*", " ", text.strip()))
+    """The range as its library reads it; raises ValueError where it is none.
+
+    Of what stands beside a hyphen the library expects that it is a version.
+    """
+    plain = " ".join(text.replace(",", " ").split())
+    for alternative in plain.split("||"):
+        sides = alternative.strip().split(_HYPHEN)
+        if len(sides) > 1 and not all(map(_SIDE.fullmatch, sides)):
+            raise ValueError("no version beside a hyphen")
+    return NpmSpec(plain)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.oci.manifest import encode_json
 from squashproxy.oci.mediatypes import OCI_INDEX
+from squashproxy.printable import quoted
 from squashproxy.server.refusals import Refusal
 
 _MOST = 10_000
@@ -45,6 +47,7 @@ def empty_referrers() -> bytes:
 def _count(text: str | None) -> int:
     if text is None:
         return _MOST
-    if not text.isascii() or not text.isdigit():
-        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={text} is no number of tags")
-    return min(int(text), _MOST)
+    number = parse_decimal(text)
+    if number is None:
+        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={quoted(text)} is no number of tags")
+    return min(number, _MOST)

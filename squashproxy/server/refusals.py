@@ -10,6 +10,9 @@ from squashproxy import errors
 from squashproxy.errors import SquashproxyError
 
 _RETRY_SECONDS = 10
+LONGEST_PAUSE = 300.0
+"""Seconds that an upstream is left alone at most, and that clients are asked to wait."""
+
 _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.NotFound, 404, ""),
     (errors.Denied, 403, "DENIED"),
@@ -107,4 +110,4 @@ def refusal_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> Re
 
 
 def _retry(seconds: float) -> dict[str, str]:
-    return {"Retry-After": str(max(1, math.ceil(seconds)))}
+    return {"Retry-After": str(max(1, math.ceil(min(seconds, LONGEST_PAUSE))))}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
 from squashproxy.errors import (
     ServerFault,
@@ -27,6 +28,7 @@ from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.askers import ANYONE, Asker
+from squashproxy.server.refusals import LONGEST_PAUSE
 
 T = TypeVar("T")
 
@@ -147,7 +149,7 @@ class Upstreams:
     def _note_failure(self, asker: Asker, host: str, error: SquashproxyError) -> None:
         self._on_failure(host, error)
         if isinstance(error, TooManyRequests):
-            until = time.time() + (error.retry_after or _PAUSE)
+            until = time.time() + min(error.retry_after or _PAUSE, LONGEST_PAUSE)
             with self._lock:
                 self._paused[asker, host] = until
             self._note(host, health=Health.THROTTLED, until=until)
@@ -163,10 +165,10 @@ class Upstreams:
 
     def _hear(self, host: str, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a listener's names
         """Docker Hub says how many pulls are left, as in `RateLimit-Remaining: 76;w=21600`."""
-        text = headers.get("RateLimit-Remaining", "").partition(";")[0]
-        if text.isdecimal() and host in self._states:
+        left = parse_decimal(headers.get("RateLimit-Remaining", "").partition(";")[0].strip())
+        if left is not None and host in self._states:
             with self._lock:
-                self._states[host] = replace(self._states[host], remaining=int(text))
+                self._states[host] = replace(self._states[host], remaining=left)
 
     def _clients_of(self, asker: Asker) -> _Clients:
         key = ANYONE if asker.login is None else Asker(login=asker.login)

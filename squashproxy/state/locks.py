@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.errors import SquashproxyError, UsageError, reason_of
 
 _FOLDER = "running"
+_MOST_PID = 32
 
 
 class RuleBusy(SquashproxyError):
@@ -58,5 +60,5 @@ def _held(folder: Path, section: str, rule: str) -> Iterator[None]:
 
 def _by(file: IO[str]) -> str:
     file.seek(0)
-    number = file.read().strip()
-    return f" in process {number}" if number.isdecimal() else ""
+    number = parse_decimal(file.read(_MOST_PID).strip())
+    return "" if number is None else f" in process {number}"

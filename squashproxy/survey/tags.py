@@ -7,16 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from squashproxy.digest import Digest
-from squashproxy.errors import FormatError, NotFound
+from squashproxy.errors import NotFound
 from squashproxy.progress import Tally, untold
-from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.state.manifests import ManifestMemory
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-_MOST_SHOWN = 60
 
 AT_ONCE = 16
 """Small requests that a survey has under way; a registry's `rate` is kept besides."""
@@ -51,15 +48,6 @@ def side_by_side(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             task.finish()
-
-
-def check_listed(tag: str, repository: Repository) -> None:
-    """Raise FormatError where what a registry lists is no tag: in a URL it could mean anything."""
-    if not is_tag(tag):
-        raise FormatError(
-            f"{repository.host} lists {tag[:_MOST_SHOWN]!a} among the tags of {repository.path}, "
-            "which is no tag; nothing can be done by such a list"
-        )
 
 
 def resolve_tags(

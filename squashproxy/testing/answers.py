@@ -25,6 +25,7 @@ class Code(Enum):
     NAME_INVALID = (400, "invalid repository name")
     NAME_UNKNOWN = (404, "repository name not known to registry")
     NOT_FOUND = (404, "no such page")
+    PAGINATION_NUMBER_INVALID = (400, "invalid number of results requested")
     RANGE_INVALID = (416, "invalid content range")
     SIZE_INVALID = (400, "provided length did not match content length")
     TAG_INVALID = (400, "manifest tag did not match URI")

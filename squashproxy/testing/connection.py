@@ -25,6 +25,8 @@ Act = Callable[[str, str], object]
 _SMALL = 64 << 10
 _JOIN_SECONDS = 10.0
 _BODYLESS = (204, 304)
+_FRAMING = ("content-length", "transfer-encoding")
+"""With these, only a fault's answer says how long it is; it may lie, so the connection ends."""
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -60,6 +62,9 @@ class Connection(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = parse_qs(parts.query, keep_blank_values=True)
         request = Request(self.command, unquote(parts.path), query, headers, body)
+        if fault is not None and fault.raw is not None:
+            self._send_raw(request, fault)
+            return
         try:
             answer = self._answer(request, fault)
         except ConnectionError:
@@ -87,12 +92,21 @@ class Connection(BaseHTTPRequestHandler):
         )
         self.server.journal.write(exchange)
 
+    def _send_raw(self, request: Request, fault: ArmedFault) -> None:
+        request.body.drain()
+        fault.before()
+        self._record(request, None)
+        self.wfile.write(fault.raw or b"")
+        self.close_connection = True
+
     def _send(self, answer: Answer) -> None:
         self.send_response_only(answer.status)
         self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
         for name, value in answer.headers:
             self.send_header(name, value)
-        if answer.status not in _BODYLESS:
+        if any(name.lower() in _FRAMING for name, _ in answer.headers):
+            self.close_connection = True
+        elif answer.status not in _BODYLESS:
             self.send_header("Content-Length", str(answer.body.size))
         self.end_headers()
         if self.command != "HEAD" and answer.status not in _BODYLESS:

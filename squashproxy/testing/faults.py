@@ -8,13 +8,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from squashproxy.testing.answers import Answer, Body, Headers, code_of, error_answer
+from squashproxy.testing.answers import (
+    Answer,
+    Body,
+    Headers,
+    bytes_answer,
+    code_of,
+    error_answer,
+)
 
 
 class FaultKind(Enum):
     """What goes wrong.
 
-    - ANSWER: answer `status` with `headers`, without doing what was asked.
+    - ANSWER: answer `status` with `headers` and `body`, without doing what was asked; without a
+      `body` the answer is the specification's error document.
+    - ALTER: do what was asked, but put `headers` in place of the answer's own of the same names,
+      and `body`, if there is one, in place of its body.
+    - RAW: send the bytes of `body` in place of an answer, as they are, and close the connection.
     - DROP: close the connection, without an answer and without doing what was asked.
     - DROP_REQUEST: close it after `after_bytes` of the request's body; the bytes count.
     - LOSE_ANSWER: do what was asked, then close the connection without an answer.
@@ -25,6 +36,8 @@ class FaultKind(Enum):
     """
 
     ANSWER = "answer"
+    ALTER = "alter"
+    RAW = "raw"
     DROP = "drop"
     DROP_REQUEST = "drop request"
     LOSE_ANSWER = "lose answer"
@@ -40,7 +53,8 @@ class Fault:
 
     `method` is `*` for any, `path_pattern` a regular expression to search for. The first `skip`
     such requests pass unharmed, the next `times` meet the fault. `after_bytes` counts bytes of a
-    body, from 0.
+    body, from 0. A Content-Length or Transfer-Encoding in `headers` is sent in place of the true
+    length, and the connection is closed behind the answer.
     """
 
     method: str = "*"
@@ -49,6 +63,7 @@ class Fault:
     after_bytes: int | None = None
     status: int = 500
     headers: Headers = ()
+    body: bytes | None = None
     times: int = 1
     skip: int = 0
 
@@ -92,9 +107,16 @@ class ArmedFault:
             return self.fault.after_bytes or 0
         return None
 
+    @property
+    def raw(self) -> bytes | None:
+        """What is sent in place of an answer."""
+        return (self.fault.body or b"") if self.fault.kind is FaultKind.RAW else None
+
     def before(self) -> Answer | None:
         """What happens before the work: an answer instead of it, a broken connection, a wait."""
         self.reached.set()
+        if self.fault.kind is FaultKind.ANSWER and self.fault.body is not None:
+            return bytes_answer(self.fault.status, self.fault.body, self.fault.headers)
         if self.fault.kind is FaultKind.ANSWER:
             code = code_of(self.fault.status)
             return error_answer(code, "a fault was armed", self.fault.status, self.fault.headers)
@@ -110,6 +132,8 @@ class ArmedFault:
         body = answer.body
         if self.fault.kind is FaultKind.LOSE_ANSWER:
             raise ConnectionAbortedError("a fault lost the answer")
+        if self.fault.kind is FaultKind.ALTER:
+            return self._altered(answer)
         if self.fault.kind is FaultKind.CUT:
             size = min(body.size, position)
             body = Body(size, _first(body.chunks, size))
@@ -120,6 +144,13 @@ class ArmedFault:
         elif self.fault.kind is FaultKind.HANG and self.fault.after_bytes is not None:
             body = Body(body.size, self._hanging(body.chunks, position))
         return replace(answer, body=body)
+
+    def _altered(self, answer: Answer) -> Answer:
+        replaced = {name.lower() for name, _ in self.fault.headers}
+        kept = tuple(field for field in answer.headers if field[0].lower() not in replaced)
+        data = self.fault.body
+        body = answer.body if data is None else Body(len(data), (data,))
+        return Answer(answer.status, (*kept, *self.fault.headers), body)
 
     def _broken(self, chunks: Iterable[bytes], position: int) -> Iterator[bytes]:
         yield from _first(chunks, position)
@@ -157,11 +188,10 @@ class Faults:
             return next((armed for armed in self._armed if armed.take(method, path)), None)
 
     def clear(self) -> None:
-        """Forget all faults, and let every request that hangs go on."""
+        """Forget all faults; requests that hang go on."""
+        self.release()
         with self._lock:
-            armed, self._armed = self._armed, []
-        for each in armed:
-            each.release()
+            self._armed.clear()
 
     def release(self) -> None:
         """Let every request that hangs go on."""

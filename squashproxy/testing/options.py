@@ -88,6 +88,9 @@ class RegistryOptions:
         harbor: be a Harbor: tags go only through its own API, which also tells dates.
         referrers: False answers 404 to the referrers API and sends no OCI-Subject.
         page_size: the most tags or repositories in one answer.
+        links: False names no next page, so that lists end after `page_size` without a word.
+        last: False ignores `last` and knows no pages, as distribution 2 lists tags.
+        most_asked: an `n` above it is refused (400), as by distribution's `catalog.maxentries`.
         capacity: bytes of blobs; above it uploads fail with 507, no space left on device.
         redirect_blobs_to: `host:port` (plain HTTP) that a GET of a blob is sent on to by a 307.
 
@@ -114,5 +117,8 @@ class RegistryOptions:
     harbor: bool = False
     referrers: bool = True
     page_size: int = 1000
+    links: bool = True
+    last: bool = True
+    most_asked: int | None = None
     capacity: int | None = None
     redirect_blobs_to: str | None = None

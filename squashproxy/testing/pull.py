@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.oci import mediatypes
 from squashproxy.testing.answers import (
     Answer,
@@ -95,14 +96,21 @@ class Pull:
         return (("Docker-Content-Digest", digest),) if self._options.digest_headers else ()
 
     def _page(self, request: Request, names: Iterable[str], path: str) -> tuple[list[str], Headers]:
-        text = request.parameter("n") or str(self._options.page_size)
-        if not text.isdecimal():
+        options = self._options
+        text = request.parameter("n")
+        asked = options.page_size if text is None else parse_decimal(text)
+        most = options.most_asked
+        if asked is None:
             raise Refusal(Code.UNSUPPORTED, f"n={text} is no number", status=400)
-        size = min(int(text), self._options.page_size)
+        if text is not None and most is not None and asked > most:
+            raise Refusal(Code.PAGINATION_NUMBER_INVALID, f"n={text} is more than {most}")
+        if not options.last:
+            return list(names), ()
+        size = min(asked, options.page_size)
         last = request.parameter("last")
         left = [name for name in names if last is None or name > last]
         page = left[:size]
-        if not page or len(left) == len(page):
+        if not page or len(left) == len(page) or not options.links:
             return page, ()
         link = f'<{path}?n={size}&last={quote(page[-1])}>; rel="next"'
         return page, (("Link", link),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 
+from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import ArchiveError, BadReference, FormatError
 from squashproxy.oci.descriptor import Descriptor
@@ -92,8 +93,8 @@ class DockerArchiveSource(FiledSource):
         if name is None:
             return 0 if count == 1 else None
         if name.startswith("@"):
-            number = int(name[1:]) if name[1:].isdecimal() else count
-            return number if number < count else None
+            number = parse_decimal(name[1:])
+            return number if number is not None and number < count else None
         wanted = normal_name(name)
         return next((at for at, (names, _) in enumerate(self._listed) if wanted in names), None)
 

@@ -133,7 +133,7 @@ def test_connection_options(
 ) -> None:
     seen = []
 
-    def client(options: ClientOptions) -> RegistryClient:
+    def client(options: ClientOptions, **_: object) -> RegistryClient:
         seen.append(options)
         return RegistryClient()
 

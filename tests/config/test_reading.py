@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -561,6 +564,61 @@ def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     path.write_text(f"{LEAST}  hook: {{token: '${{file:nowhere}}'}}")
     with pytest.raises(UsageError, match="nowhere cannot be read: no such file"):
         read_configuration(path, {})
+
+
+NO_VALUES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "a pipe": ("x", os.mkfifo, "it is no regular file; name one"),
+    "a folder": ("x", Path.mkdir, "is a directory"),
+    "a device": ("/dev/null", lambda _: None, "it is no regular file; name one"),
+    "a device without end": ("/dev/zero", lambda _: None, "it is no regular file; name one"),
+    "a socket": ("x", lambda path: bound(path).close(), "no such device or address"),
+    "a link to a pipe": ("x", lambda path: linked(path, os.mkfifo), "it is no regular file"),
+    "a link to itself": ("x", lambda path: path.symlink_to(path), "too many levels"),
+    "nothing": ("x", lambda _: None, "no such file"),
+    "a file below a file": ("x/y", lambda path: path.parent.write_text(""), "not a directory"),
+    "NUL in its name": (r"a\0b", lambda _: None, "no file can be called that"),
+    "half a surrogate pair": (r"a\ud800b", lambda _: None, "no file can be called that"),
+    "a long name": ("x" * 300, lambda _: None, "file name too long"),
+    "too much": ("x", lambda path: path.write_bytes(bytes(65537)), "more than 65536 bytes"),
+    "no text": ("x", lambda path: path.write_bytes(b"\xff"), "it is no text in UTF-8"),
+}
+
+
+def bound(path: Path) -> socket.socket:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    return server
+
+
+def linked(path: Path, make: Callable[[Path], object]) -> None:
+    make(path.with_name("target"))
+    path.symlink_to("target")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("name", "make", "sentence"), NO_VALUES.values(), ids=NO_VALUES)
+def test_a_secret_is_read_from_a_regular_file_alone(
+    tmp_path: Path, name: str, make: Callable[[Path], object], sentence: str
+) -> None:
+    """A pipe that nobody writes to would hold the start up for ever (issue 23)."""
+    if len(name) < 300 and "\\" not in name:
+        make(tmp_path / name)
+    path = tmp_path / "sp.yml"
+    path.write_text(f'{LEAST}  hook: {{token: "${{file:{name}}}"}}')
+    with pytest.raises(UsageError, match=f"cannot be read: .*{sentence}") as raised:
+        read_configuration(path, {})
+    assert str(raised.value).startswith(f"{path}:5: ")
+
+
+def test_a_secret_may_be_a_link_to_a_file(tmp_path: Path) -> None:
+    """Kubernetes mounts secrets so."""
+    linked(tmp_path / "token", lambda path: path.write_text("a secret"))
+    path = tmp_path / "sp.yml"
+    path.write_text(f"{LEAST}  hook: {{token: '${{file:token}}'}}")
+    found = read_configuration(path, {}).serve
+    assert found is not None
+    assert found.hook is not None
+    assert found.hook.token == "a secret"
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:

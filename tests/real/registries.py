@@ -48,17 +48,21 @@ def run_registry(
     secured: bool = False,
     tls: bool = False,
     logs_access: bool = False,
+    max_entries: int | None = None,
     proxies: RealRegistry | None = None,
 ) -> Iterator[RealRegistry]:
     """Start a registry with its storage in `folder`, and stop it at the end.
 
     With `logs_access`, its log has a line for every request, in the common log format; with
-    `proxies`, it is a pull-through cache of another one.
+    `max_entries`, it lists no more repositories at once; with `proxies`, it is a pull-through cache
+    of another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     config = _config(folder, port, secured=secured)
     config["log"]["accesslog"]["disabled"] = not logs_access
+    if max_entries is not None:
+        config["catalog"] = {"maxentries": max_entries}
     if proxies is not None:
         config["proxy"] = {"remoteurl": f"http://{proxies.host}"}
     ca = _write_certificates(folder, config) if tls else None

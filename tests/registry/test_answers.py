@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from urllib3 import HTTPResponse, PoolManager
+from urllib3 import HTTPHeaderDict, HTTPResponse, PoolManager
 from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import NameResolutionError
 
@@ -24,6 +24,7 @@ from squashproxy.errors import (
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import parse_repository
+from squashproxy.registry import blobs
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.credentials import variable_for
 
@@ -32,7 +33,7 @@ API = f"https://{HOST}/v2/app"
 BLOB = bytes(range(256)) * 64
 DIGEST = digest_of(BLOB)
 DESCRIPTOR = Descriptor(mediatypes.OCI_LAYER, DIGEST, len(BLOB))
-Answer = tuple[int, dict[str, str], bytes]
+Answer = tuple[int, dict[str, str] | HTTPHeaderDict, bytes]
 Asked = tuple[str, dict[str, str], Any]
 """The URL, the headers and the body of a request."""
 
@@ -143,48 +144,14 @@ def test_the_next_page_is_where_link_says(
         f"{API}/tags/list",
         (200, {"Link": link}, b'{"tags": ["a", "b"]}'),
         (200, {}, b'{"tags": ["c"]}'),
+        (200, {}, b'{"tags": []}'),
     )
     assert list(remote.iter_tags()) == ["a", "b", "c"]
     assert [url for url, _, _ in asked] == [
         f"{API}/tags/list?n=1000",
         f"{API}/tags/list?{second}",
+        f"{API}/tags/list?n=1000&last=c",
     ]
-
-
-def test_pages_that_go_round_end(web: Web, remote: RemoteRepository) -> None:
-    page = (200, {"Link": "</v2/app/tags/list?n=1>; rel=next"}, b'{"tags": ["a"]}')
-    script(web, "GET", f"{API}/tags/list", page, page, page)
-    assert list(remote.iter_tags()) == ["a"]
-
-
-def test_a_full_page_without_link_is_gone_on_from_its_last_tag(
-    web: Web, remote: RemoteRepository
-) -> None:
-    names = ", ".join(f'"t{number}"' for number in range(1000))
-    asked = script(
-        web,
-        "GET",
-        f"{API}/tags/list",
-        (200, {}, f'{{"tags": [{names}]}}'.encode()),
-        (200, {}, b'{"tags": ["u"]}'),
-    )
-    assert len(list(remote.iter_tags())) == 1001
-    assert asked[1][0].endswith("n=1000&last=t999")
-
-
-@pytest.mark.parametrize("body", [b'{"tags": null}', b"{}", b'{"tags": []}'])
-def test_a_repository_may_have_no_tags(web: Web, remote: RemoteRepository, body: bytes) -> None:
-    script(web, "GET", f"{API}/tags/list", (200, {}, body))
-    assert list(remote.iter_tags()) == []
-
-
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"tags": "a"}'])
-def test_a_list_of_tags_that_is_none_is_told(
-    web: Web, remote: RemoteRepository, body: bytes
-) -> None:
-    script(web, "GET", f"{API}/tags/list", (200, {}, body))
-    with pytest.raises(FormatError, match=rf"the list of tags of {HOST}/app"):
-        list(remote.iter_tags())
 
 
 def begin(web: Web, location: str = "/up/1?s=a%2Fb") -> list[Asked]:
@@ -385,7 +352,23 @@ def test_a_download_is_joined_from_what_comes(
     assert asked[1][1]["Range"] == "bytes=5000-"
 
 
-@pytest.mark.parametrize("content_range", ["", "bytes 6000-16383/16384", "pages 1-2/3"])
+LONG = "9" * 5000
+"""More digits than Python reads as a number."""
+
+
+@pytest.mark.parametrize(
+    "content_range",
+    [
+        "",
+        "bytes 6000-16383/16384",
+        "pages 1-2/3",
+        "bytes -5-16383/16384",
+        f"bytes {LONG}-16383/16384",
+        f"bytes 0{LONG}-1/1",
+        "bytes \u0665-16383/16384",
+    ],
+    ids=str.strip,
+)
 def test_another_part_than_was_asked_for_is_refused(
     web: Web, remote: RemoteRepository, content_range: str
 ) -> None:
@@ -409,3 +392,155 @@ def test_a_name_that_nobody_knows_is_told(web: Web, remote: RemoteRepository) ->
     script(web, "GET", f"{API}/manifests/v1", *[error] * 9)
     with pytest.raises(Unreachable, match=rf"cannot reach {HOST}: the name is not known"):
         remote.get_manifest("v1")
+
+
+NO_SIZES: dict[str, str] = {
+    "thousands of digits": LONG,
+    "Arabic digits": "\u0665",
+    "negative": "-5",
+    "an underscore": "1_0",
+    "words": "many",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("size", NO_SIZES.values(), ids=NO_SIZES)
+def test_a_head_without_a_size_that_can_be_read_is_followed_by_a_get(
+    web: Web, remote: RemoteRepository, size: str
+) -> None:
+    fields = {"Content-Length": size, "Docker-Content-Digest": digest_of(b"{}")}
+    script(web, "HEAD", f"{API}/manifests/v1", (200, fields, b""))
+    script(web, "GET", f"{API}/manifests/v1", (200, {}, b"{}"))
+    found = remote.find_manifest("v1")
+    assert found is not None
+    assert found.size == 2
+    script(web, "HEAD", f"{API}/blobs/{DIGEST}", (200, {"Content-Length": size}, b""))
+    script(web, "GET", f"{API}/blobs/{DIGEST}", (200, {}, BLOB))
+    assert remote.find_blob(DIGEST) == len(BLOB)
+
+
+@pytest.mark.parametrize("least", [*NO_SIZES.values(), "0", "5000"])
+def test_a_least_chunk_is_understood_or_ignored(
+    web: Web, remote: RemoteRepository, least: str
+) -> None:
+    fields = {"Location": "/up/1", "OCI-Chunk-Min-Length": least}
+    script(web, "POST", f"{API}/blobs/uploads/", (202, fields, b""))
+    script(web, "PATCH", f"https://{HOST}/up/1", (202, {"Range": "0-16383"}, b""))
+    script(web, "PUT", f"https://{HOST}/up/1", (201, {}, b""))
+    assert remote.upload_blob([BLOB]) == (DIGEST, len(BLOB))
+
+
+@pytest.mark.parametrize("least", ["99999999999", "9" * 18])
+def test_a_least_chunk_beyond_memory_leads_to_a_stream(
+    web: Web, remote: RemoteRepository, least: str
+) -> None:
+    fields = {"Location": "/up/1", "OCI-Chunk-Min-Length": least}
+    script(web, "POST", f"{API}/blobs/uploads/", (202, fields, b""))
+    patched = script(web, "PATCH", f"https://{HOST}/up/1", (202, {}, b""))
+    script(web, "PUT", f"https://{HOST}/up/1", (201, {}, b""))
+    remote.upload_blob([BLOB])
+    assert "Content-Range" not in patched[0][1]
+
+
+@pytest.mark.parametrize("held", [f"0-{LONG}", "0-\u0665", "0--5", "bytes=0-x", "1-5", LONG])
+def test_a_range_that_cannot_be_read_says_nothing(
+    web: Web, remote: RemoteRepository, held: str
+) -> None:
+    begin(web)
+    script(web, "PATCH", f"https://{HOST}/up/1", (202, {"Range": held}, b""))
+    script(web, "PUT", f"https://{HOST}/up/1", (201, {}, b""))
+    assert remote.upload_blob([BLOB]) == (DIGEST, len(BLOB))
+
+
+WRONG_PLACES = ["http://[", "//[", "https://b.example.com:99999/", "https://a b/", "//", "ftp://a/"]
+
+
+@pytest.mark.parametrize("location", WRONG_PLACES)
+def test_an_upload_does_not_go_just_anywhere(
+    web: Web, remote: RemoteRepository, location: str
+) -> None:
+    begin(web, location)
+    with pytest.raises(RegistryError, match=rf"{HOST} points to '.*' in its Location header"):
+        remote.upload_blob([BLOB])
+
+
+@pytest.mark.parametrize("location", WRONG_PLACES)
+def test_a_session_that_moves_to_nowhere_is_given_up(
+    web: Web, remote: RemoteRepository, location: str
+) -> None:
+    begin(web)
+    script(web, "PATCH", f"https://{HOST}/up/1", (202, {"Location": location}, b""))
+    cancelled = script(web, "DELETE", f"https://{HOST}/up/1", (204, {}, b""))
+    with pytest.raises(RegistryError, match=rf"{HOST} points to '.*' in its Location header"):
+        remote.upload_blob([BLOB])
+    assert len(cancelled) == 1
+
+
+@pytest.mark.parametrize("location", WRONG_PLACES)
+def test_a_realm_is_a_web_address(web: Web, remote: RemoteRepository, location: str) -> None:
+    script(web, "GET", f"{API}/manifests/v1", challenge(f'Bearer realm="{location}"'))
+    with pytest.raises(RegistryError, match=rf"{HOST} points to '.*' in its WWW-Authenticate"):
+        remote.get_manifest("v1")
+
+
+NO_DIGESTS = ["", "nonsense", "sha256:", "sha256:" + "x" * 64, "sha256:" + "a" * 63, "a" * 60_000]
+
+
+@pytest.mark.parametrize("stated", NO_DIGESTS[1:])
+def test_a_digest_header_that_is_none_is_told(
+    web: Web, remote: RemoteRepository, stated: str
+) -> None:
+    script(web, "GET", f"{API}/manifests/v1", (200, {"Docker-Content-Digest": stated}, b"{}"))
+    with pytest.raises(FormatError, match=rf"the manifest v1 of {HOST}/app came with") as raised:
+        remote.get_manifest("v1")
+    assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize("kind", ["x" * 256, "a/b\x1b[2J", "a/b\xe9"])
+def test_a_content_type_that_is_none_is_left_out(
+    web: Web, remote: RemoteRepository, kind: str
+) -> None:
+    script(web, "GET", f"{API}/manifests/v1", (200, {"Content-Type": kind}, b"{}"))
+    assert remote.get_manifest("v1").media_type == ""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [["Basic", 'Bearer realm="https://{host}/t"'], ['Bearer realm="https://{host}/t"', "Basic"]],
+    ids=["Basic first", "Bearer first"],
+)
+def test_challenges_in_several_headers_all_count(
+    web: Web, remote: RemoteRepository, headers: list[str]
+) -> None:
+    """Of headers of one name, a mapping made from items() keeps the last one."""
+    fields = HTTPHeaderDict()
+    for header in headers:
+        fields.add("WWW-Authenticate", header.format(host=HOST))
+    script(web, "GET", f"{API}/manifests/v1", (401, fields, b""), (200, {}, b"{}"))
+    fetched = script(web, "GET", f"https://{HOST}/t", (200, {}, b'{"token": "t"}'))
+    remote.get_manifest("v1")
+    assert len(fetched) == 1
+
+
+def test_a_registry_that_takes_a_byte_at_a_time_is_given_up(
+    web: Web, remote: RemoteRepository
+) -> None:
+    begin(web)
+    answers: list[Answer | Exception] = [
+        (202, {"Range": f"0-{last}"}, b"") for last in range(1, len(BLOB))
+    ]
+    patched = script(web, "PATCH", f"https://{HOST}/up/1", *answers)
+    script(web, "DELETE", f"https://{HOST}/up/1", (204, {}, b""))
+    with pytest.raises(RegistryError, match="in ever smaller parts"):
+        remote.upload_blob([BLOB])
+    assert len(patched) == 65
+
+
+def test_a_blob_without_end_is_not_read_to_learn_its_size(
+    web: Web, remote: RemoteRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "_MOST_COUNTED", 10_000)
+    script(web, "HEAD", f"{API}/blobs/{DIGEST}", (405, {}, b""))
+    script(web, "GET", f"{API}/blobs/{DIGEST}", (200, {}, BLOB))
+    with pytest.raises(RegistryError, match=rf"does not say how large the blob {DIGEST}"):
+        remote.find_blob(DIGEST)

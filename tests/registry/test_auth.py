@@ -70,6 +70,23 @@ def test_an_identity_token_is_posted_and_only_then_sent_as_a_password() -> None:
         pytest.param(b'{"token": "", "access_token": "a"}', "a", 60, id="an empty token"),
         pytest.param(b'{"token": "t", "expires_in": 0}', "t", 60, id="a senseless lifetime"),
         pytest.param(b'{"token": "t", "expires_in": "x"}', "t", 60, id="a lifetime in words"),
+        pytest.param(b'{"token": "t", "expires_in": "300"}', "t", 300, id="a number as a text"),
+        pytest.param(b'{"token": "t", "expires_in": 0.5}', "t", 0.5, id="a fraction"),
+        pytest.param(b'{"token": "t", "expires_in": -1}', "t", 60, id="negative"),
+        pytest.param(b'{"token": "t", "expires_in": true}', "t", 60, id="true"),
+        pytest.param(b'{"token": "t", "expires_in": null}', "t", 60, id="null"),
+        pytest.param(b'{"token": "t", "expires_in": [300]}', "t", 60, id="a list"),
+        pytest.param(b'{"token": "t", "expires_in": NaN}', "t", 60, id="not a number"),
+        pytest.param(b'{"token": "t", "expires_in": -Infinity}', "t", 60, id="less than all"),
+        pytest.param(b'{"token": "t", "expires_in": Infinity}', "t", 86400, id="for ever"),
+        pytest.param(b'{"token": "t", "expires_in": 1e999}', "t", 86400, id="a large exponent"),
+        pytest.param(
+            b'{"token": "t", "expires_in": 1' + b"0" * 4000 + b"}", "t", 86400, id="4001 digits"
+        ),
+        pytest.param(b'{"token": "t", "expires_in": 10000000000}', "t", 86400, id="centuries"),
+        pytest.param(
+            b'{"token": "t", "expires_in": "' + b"9" * 5000 + b'"}', "t", 60, id="a long text"
+        ),
     ],
 )
 def test_tokens_are_read(body: bytes, value: str, lifetime: float) -> None:
@@ -105,3 +122,18 @@ def test_scopes_survive_being_written_and_read() -> None:
 
 def test_other_kinds_of_scopes_are_left_out() -> None:
     assert parse_scopes("registry:other:* repository:a:*") == {("a", "*")}
+
+
+@pytest.mark.timeout(60)
+def test_many_scopes_are_rendered_once_each() -> None:
+    """A registry may name as many as fit into a header; they took the square of their number."""
+    text = " ".join(f"repository:r{number}:pull" for number in range(20_000))
+    assert len(render_scopes(parse_scopes(text))) == 20_000
+
+
+def test_a_password_of_the_environment_is_sent_as_the_bytes_that_it_was() -> None:
+    """Python keeps bytes that are no UTF-8 as halves of surrogate pairs."""
+    strange = Credentials("$SQUASHPROXY_AUTH_X", "\udcff", "\udcfe")
+    (request,) = token_requests("https://a/t", "s", pull("c"), strange)
+    assert request.headers["Authorization"] == "Basic /zr+"
+    assert "account=%FF" in request.url

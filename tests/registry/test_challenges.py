@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squashproxy.registry.challenges import parse_challenges
+from squashproxy.registry.scanner import MOST_HEADER
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,32 @@ def test_a_token68_does_not_hide_the_challenge_after_it() -> None:
     assert parse_challenges('Negotiate abc==, Basic realm="r"')[-1].parameters == {"realm": "r"}
 
 
-@given(st.text(max_size=80))
+LONG: dict[str, str] = {
+    "letters": "a" * 60_000,
+    "letters before a wrong one": "a" * 60_000 + "@",
+    "letters before a scheme": "a" * 60_000 + ' Bearer realm="r"',
+    "equal signs": "=" * 60_000,
+    "parameters without a scheme": "a=" * 30_000,
+    "quotes": 'B x="' * 12_000,
+    "a quote that is not closed": 'B x="' + "a" * 60_000,
+    "backslashes": 'B x="' + "\\" * 60_000,
+    "blanks": " " * 60_000,
+    "commas": "," * 60_000,
+    "schemes": "a " * 30_000,
+    "parameters": "B " + 'a="b",' * 10_000,
+    "wrong letters": "@" * 60_000,
+    "longer than is read": "a" * 10_000_000,
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("header", LONG.values(), ids=LONG)
+def test_a_long_header_has_an_end(header: str) -> None:
+    """Letters took the square of their number: 60,000 had no end. They take milliseconds."""
+    assert len(parse_challenges(header)) <= MOST_HEADER
+
+
+@given(st.text(max_size=80) | st.text(alphabet='Bearer="\\, \t\n@x', max_size=80))
 def test_no_header_breaks_the_parser(header: str) -> None:
     for challenge in parse_challenges(header):
         assert challenge.scheme == challenge.scheme.lower()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from squashproxy.errors import UsageError
 from squashproxy.reference import Repository
-from squashproxy.registry.authfile import Credentials
+from squashproxy.registry.auth import basic_header
+from squashproxy.registry.authfile import Credentials, parse_authfile
 from squashproxy.registry.credentials import CredentialStore, variable_for
 
 HOST = "registry.example.com:5000"
@@ -215,6 +221,30 @@ def test_a_broken_helper_is_an_error(
         pytest.param({"auths": {HOST: "x"}}, "is not a JSON object", id="an entry is a text"),
         pytest.param({"auths": {HOST: {"auth": "%"}}}, "no valid base64", id="no base64"),
         pytest.param({"auths": {HOST: {"auth": "dXNlcg=="}}}, "no user:password", id="no :"),
+        pytest.param({"auths": {HOST: {"auth": "dXNlcjpwd"}}}, "no valid base64", id="no padding"),
+        pytest.param({"auths": {HOST: {"auth": "dXNl cjpw"}}}, "no valid base64", id="a blank"),
+        pytest.param({"auths": {HOST: {"auth": "/////w=="}}}, "no valid base64", id="no UTF-8"),
+        pytest.param({"auths": {HOST: {"auth": "pässword"}}}, "no valid base64", id="non-ASCII"),
+        pytest.param({"auths": {HOST: {"auth": "٣٣٣٣"}}}, "no valid base64", id="other digits"),
+        pytest.param({"auths": {HOST: {"auth": ["x"]}}}, "no text as 'auth'", id="auth is a list"),
+        pytest.param({"auths": {HOST: {"auth": {}}}}, "no text as 'auth'", id="auth is an object"),
+        pytest.param(
+            {"auths": {HOST: {"username": "\ud800"}}}, "no text as 'username'", id="a half user"
+        ),
+        pytest.param(
+            {"auths": {HOST: {"identitytoken": [1]}}}, "no text as 'identityto", id="a token list"
+        ),
+        pytest.param(
+            {"auths": {HOST: {"registrytoken": "a\nb"}}}, "cannot be sent", id="a token of lines"
+        ),
+        pytest.param(
+            {"auths": {HOST: {"registrytoken": "é"}}}, "cannot be sent", id="a token, non-ASCII"
+        ),
+        pytest.param({"credsStore": "a\0b"}, "no program can be called", id="NUL in a helper"),
+        pytest.param({"credHelpers": {HOST: "a/b"}}, "no program can be", id="a helper elsewhere"),
+        pytest.param({"credHelpers": {HOST: ["a"]}}, "no program can be", id="a list of helpers"),
+        pytest.param("[" * 100_000, "is not valid JSON", id="nested deeply"),
+        pytest.param(" " * (17 << 20), "has more than 16777216 bytes", id="too long"),
     ],
 )
 def test_a_broken_file_is_named(
@@ -240,3 +270,50 @@ def test_a_variable_without_colon_is_an_error(environ: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="holds no user:password") as raised:
         find(environ)
     assert "secret" not in str(raised.value)
+
+
+WRAPPED: dict[str, Callable[[str], str]] = {
+    "wrapped at 64 columns": lambda text: "\n".join(wrap(text, 64)),
+    "wrapped as on Windows": lambda text: "\r\n".join(wrap(text, 9)),
+    "with a line feed behind": lambda text: text + "\n",
+    "with line feeds in the padding": lambda text: text.replace("=", "\n=\n"),
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED)
+def test_line_feeds_in_base64_count_for_nothing(
+    environ: dict[str, str], tmp_path: Path, wrapped: Callable[[str], str]
+) -> None:
+    """As in Go's decoder, which docker and podman use (issue 26)."""
+    fields = entry("ann", "a password that is longer than one line of an encoded file is")
+    file = write(tmp_path / "auth.json", {"auths": {HOST: {"auth": wrapped(fields["auth"])}}})
+    found = find(environ, authfile=file)
+    assert found is not None
+    assert found.username == "ann"
+    assert found.password.endswith("encoded file is")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(["auth", "username", "password", "identitytoken", "registrytoken", "x"])
+ENTRIES = st.dictionaries(FIELDS, JSON, max_size=4) | JSON
+FILES = st.fixed_dictionaries(
+    {},
+    optional={
+        "auths": st.dictionaries(st.sampled_from([HOST, "https://h/v1/", "é"]), ENTRIES) | JSON,
+        "credHelpers": st.dictionaries(st.sampled_from([HOST, "h"]), JSON) | JSON,
+        "credsStore": JSON,
+    },
+)
+
+
+@given(FILES.map(lambda document: json.dumps(document).encode()) | st.binary(max_size=60))
+def test_every_file_is_read_or_is_told(data: bytes) -> None:
+    with suppress(UsageError):
+        file = parse_authfile(data, "auth.json")
+        found = file.find(APP)
+        if found is not None and not found.registry_token:
+            assert basic_header(found).isascii()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,3 +114,48 @@ def test_who_is_not_let_in_learns_why(connect: Connect, real: RealRegistry) -> N
     client = connect(ClientOptions(ca=real.ca))
     with pytest.raises(Unauthorized, match=rf"run `docker login {real.host}`"):
         client.repository(Repository(real.host, "apps/auto")).get_manifest("v9")
+
+
+def lists_in(real: RealRegistry) -> list[str]:
+    """The lists that were asked for, with their statuses, by the registry's own log."""
+    asked = re.findall(r'"GET (/v2/\S*(?:list|_catalog)\S*) HTTP/1.1" (\d+)', real.log.read_text())
+    return [f"{status} {path}" for path, status in asked]
+
+
+def test_lists_are_read_whole_and_asked_for_once_more(connect: Connect, tmp_path: Path) -> None:
+    """It ignores `last` for tags, so they come twice; for repositories it knows it."""
+    with run_registry(tmp_path, logs_access=True) as real:
+        client = connect()
+        app = client.repository(Repository(real.host, "app"))
+        app.upload_blob([b"{}"], CONFIG.digest)
+        app.upload_blob([BLOB], DIGEST)
+        tags = [f"v{number}" for number in range(30)]
+        for tag in tags:
+            app.put_manifest(MANIFEST, tag)
+        assert sorted(app.iter_tags()) == sorted(tags)
+        assert list(client.iter_repositories(real.host)) == ["app"]
+        tags_path, again, *repositories = lists_in(real)
+        assert tags_path == "200 /v2/app/tags/list?n=1000"
+        assert again.startswith("200 /v2/app/tags/list?n=1000&last=v")
+        assert repositories == ["200 /v2/_catalog?n=1000", "200 /v2/_catalog?n=1000&last=app"]
+
+
+def test_a_catalogue_with_a_maximum_is_read_page_by_page(connect: Connect, tmp_path: Path) -> None:
+    """`n=1000` is refused there (catalog.maxentries, issue 26)."""
+    with run_registry(tmp_path, logs_access=True, max_entries=2) as real:
+        client = connect()
+        names = [f"apps/a{number}" for number in range(5)]
+        for name in names:
+            client.repository(Repository(real.host, name)).upload_blob([b"{}"], CONFIG.digest)
+        assert list(client.iter_repositories(real.host)) == names
+        refused, first, *_ = lists_in(real)
+        assert refused == "400 /v2/_catalog?n=1000"
+        assert first == "200 /v2/_catalog"
+
+
+def test_it_says_that_it_lists_no_referrers(connect: Connect, tmp_path: Path) -> None:
+    with run_registry(tmp_path) as real:
+        app = connect().repository(Repository(real.host, "app"))
+        app.upload_blob([b"{}"], CONFIG.digest)
+        assert not app.lists_referrers()
+        assert app.list_referrers(MANIFEST.digest) is None

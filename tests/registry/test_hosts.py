@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from squashproxy.errors import Denied
-from squashproxy.registry.hosts import Endpoint, Hosts, shown
+from squashproxy.registry.hosts import Endpoint, Hosts
 from squashproxy.registry.options import ClientOptions
+from squashproxy.registry.urls import shown
 
 PUBLIC = Endpoint("registry.example.com", "https", "registry.example.com")
 
@@ -68,7 +69,11 @@ def test_where_an_api_is(host: str, options: dict[str, Any], url: str) -> None:
             "https://registry.example.com/v2/u?s=1",
             id="a proxy ended TLS, and the registry does not know it",
         ),
-        pytest.param("https://u:p@b.example.com/x#f", "https://b.example.com/x", id="a user in it"),
+        pytest.param("https://b.example.com/x#f", "https://b.example.com/x", id="a fragment"),
+        pytest.param("https://B.Example.com:443/X", "https://b.example.com:443/X", id="capitals"),
+        pytest.param("https://b.example.com:/x", "https://b.example.com/x", id="an empty port"),
+        pytest.param("https://b.example.com./x", "https://b.example.com/x", id="a last dot"),
+        pytest.param("https://[2606:4700::1]:8/u", "https://[2606:4700::1]:8/u", id="IPv6"),
         pytest.param("https://8.8.8.8/u", "https://8.8.8.8/u", id="a public address"),
     ],
 )

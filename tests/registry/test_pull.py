@@ -233,7 +233,7 @@ def test_tags_come_page_by_page(client: RegistryClient) -> None:
             registry.put_manifest("app", f"v{number}", INDEX.data, INDEX.media_type)
         app = client.repository(parse_repository(f"{registry.host}/app"))
         assert list(app.iter_tags()) == [f"v{number}" for number in range(10)]
-        assert len(registry.requests) == 4
+        assert len(registry.requests) == 5, "four pages, and what is behind the last name"
 
 
 def test_a_header_that_cannot_be_sent_is_told(
@@ -254,6 +254,15 @@ def test_connections_are_used_again(full: RemoteRepository) -> None:
         full.get_manifest("v1")
         connections.update(id(pool) for pool in _idle(full))
     assert len(connections) == 1
+
+
+def test_connections_are_kept_to_a_bounded_number_of_places(full: RemoteRepository) -> None:
+    """Redirects may name ever more."""
+    wire = full._client._wire
+    for number in range(300):
+        wire._pool(f"http://127.0.0.1:{1000 + number}/x")
+    assert len(wire._pools) == 256
+    assert full.find_manifest("v1") == INDEX.descriptor
 
 
 def _idle(app: RemoteRepository) -> list[object]:

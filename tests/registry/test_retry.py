@@ -51,3 +51,26 @@ def test_a_registry_that_wants_too_long_a_wait_is_told_at_once() -> None:
     with pytest.raises(TooManyRequests):
         Retry(4, waits.append, longest_wait=1.0).call(attempt)
     assert waits == []
+
+
+def test_waits_are_told_before_they_begin() -> None:
+    told: list[tuple[str, float, str, str]] = []
+    errors = [Unreachable("h broke; try again"), TooManyRequests("h limits; log in", retry_after=9)]
+
+    def attempt() -> str:
+        if errors:
+            raise errors.pop(0)
+        return "done"
+
+    retry = Retry(
+        4,
+        lambda seconds: told.append(("slept", seconds, "", "")),
+        listener=lambda *wait: told.append(("told", *wait)),
+    )
+    assert retry.call(attempt, "h") == "done"
+    assert told == [
+        ("told", 0.25, "h", "h broke"),
+        ("slept", 0.25, "", ""),
+        ("told", 9, "h", "h limits"),
+        ("slept", 9, "", ""),
+    ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from squashproxy.digest import digest_of
-from squashproxy.errors import Denied, TooManyRequests, Unauthorized
+from squashproxy.errors import Denied, RegistryError, TooManyRequests, Unauthorized
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
@@ -281,3 +281,47 @@ def test_a_netrc_file_is_not_read(
     monkeypatch.setenv("NETRC", str(netrc))
     login(registry, None).find_blob(DIGEST)
     assert [one.headers.get("authorization") for one in registry.requests] == [None]
+
+
+WRONG_REALMS = ["http://[", "http://127.0.0.1:99999/", "ftp://a/", "http://127.0.0.1:1/t?x=\t"]
+
+
+@pytest.mark.parametrize("realm", WRONG_REALMS)
+def test_one_wrong_challenge_is_not_believed_for_ever(login: Open, realm: str) -> None:
+    """A proxy that failed once, or one repository, says nothing of the next request."""
+    with FakeRegistry(RegistryOptions(auth=BEARER)) as registry:
+        registry.put_manifest("app", "v1", INDEX.data, INDEX.media_type)
+        app = login(registry)
+        headers = (("WWW-Authenticate", f'Bearer realm="{realm}"'),)
+        registry.arm(Fault("GET", "/manifests/", status=401, headers=headers))
+        with pytest.raises(RegistryError, match="in its WWW-Authenticate header"):
+            app.get_manifest("v1")
+        assert app.get_manifest("v1") == INDEX
+
+
+def test_the_realm_of_one_repository_is_not_forced_upon_others(
+    client: RegistryClient, login: Open
+) -> None:
+    with FakeRegistry(RegistryOptions(auth=BEARER)) as registry, FakeRegistry() as other:
+        registry.put_manifest("app", "v1", INDEX.data, INDEX.media_type)
+        answer = Fault("GET", "/token", status=200, body=b'{"token": "of another"}')
+        other.arm(answer)
+        app = login(registry)
+        bad = client.repository(Repository(registry.host, "bad"))
+        headers = (("WWW-Authenticate", f'Bearer realm="{other.url}/token"'),)
+        registry.arm(Fault("GET", "/v2/bad/", status=401, headers=headers, times=9))
+        for _ in range(2):
+            with pytest.raises(RegistryError):
+                bad.get_manifest("v1")
+            assert app.get_manifest("v1") == INDEX
+
+
+def test_wrong_credentials_are_not_tried_twice_as_often(login: Open) -> None:
+    with FakeRegistry(RegistryOptions(auth=BEARER)) as registry:
+        app = login(registry, "ann:wrong")
+        counts = []
+        for _ in range(3):
+            with pytest.raises(Unauthorized):
+                app.get_manifest("v1")
+            counts.append(sum(each.path.startswith("/token") for each in registry.requests))
+        assert counts == [1, 2, 3]

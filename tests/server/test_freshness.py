@@ -144,6 +144,21 @@ def test_what_is_not_there_is_remembered_briefly(upstream: FakeRegistry, tmp_pat
         assert served.manifest("app", "1").status_code == 200
 
 
+@pytest.mark.parametrize("value", ["1000000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_an_upstream_that_wants_to_be_left_alone_for_ever_is_not(
+    upstream: FakeRegistry, tmp_path: Path, value: str
+) -> None:
+    """Five minutes are the most, for it and for our clients."""
+    app().push(upstream, "app", "1")
+    upstream.arm(Fault("*", "manifests", status=429, headers=(("Retry-After", value),)))
+    with run_serve(settings(upstream, tmp_path)) as served:
+        first = served.manifest("app", "1")
+        assert first.status_code == 429
+        assert int(first.headers["Retry-After"]) == 300
+        state = served.get("/api/v1/status").json()["upstreams"][0]
+        assert time.time() < state["until"] <= time.time() + 300
+
+
 def test_an_upstream_that_wants_to_be_left_alone_is(upstream: FakeRegistry, tmp_path: Path) -> None:
     """Retry-After is obeyed for everything that is asked of it, and handed on."""
     app().push(upstream, "app", "1")

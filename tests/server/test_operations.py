@@ -211,6 +211,21 @@ def test_the_metrics_count_what_happened(served: Served, upstream: FakeRegistry)
     assert fetched <= float(values["squashproxy_upstream_bytes_total"]) < fetched + 5000
 
 
+NO_HEADROOMS = ["9" * 5000, "-1", "many", "", ";w=1", "1_0", "7.5", "nan"]
+
+
+@pytest.mark.parametrize("value", NO_HEADROOMS)
+def test_a_headroom_that_is_none_is_not_told(
+    upstream: FakeRegistry, tmp_path: Path, value: str
+) -> None:
+    headers = (("RateLimit-Remaining", value),)
+    upstream.arm(Fault("HEAD", "manifests", status=404, headers=headers, times=9))
+    with run_serve(settings(upstream, tmp_path)) as served:
+        assert served.manifest("app", "1").status_code == 404
+        left = 'squashproxy_upstream_ratelimit_remaining{upstream="up.example"} NaN'
+        assert left in served.get("/metrics").text
+
+
 def test_docker_hub_s_headroom_is_told(upstream: FakeRegistry, tmp_path: Path) -> None:
     headers = (("RateLimit-Remaining", "76;w=21600"),)
     upstream.arm(Fault("HEAD", "manifests", status=404, headers=headers, times=9))

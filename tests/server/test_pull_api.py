@@ -176,7 +176,8 @@ def test_tags_page_by_page(served: Served, upstream: FakeRegistry) -> None:
     assert served.get(f"{path}?n=3&last=c").json()["tags"] == ["d"]
     assert "Link" not in served.get(f"{path}?n=3&last=c").headers
     assert served.get(f"{path}?n=0").json()["tags"] == []
-    assert served.get(f"{path}?n=x").status_code == 400
+    for number in ("x", "-1", "9" * 5000, "%D9%A3", ""):
+        assert served.get(f"{path}?n={number}").status_code == 400
 
 
 def test_referrers_are_an_empty_index(served: Served, upstream: FakeRegistry) -> None:

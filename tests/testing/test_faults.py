@@ -150,3 +150,59 @@ def test_a_registry_closes_under_hanging_and_idle_connections(connect: Connect) 
     assert len(errors) == 1
     with pytest.raises(ConnectionError):
         idle.ask("HEAD", "/v2/")
+
+
+def test_faults_can_be_forgotten(registry: FakeRegistry, client: Any) -> None:
+    registry.arm(Fault("GET", "/blobs/", status=500, times=100))
+    assert client.ask("GET", PATH).status == 500
+    registry.disarm()
+    assert client.ask("GET", PATH).status == 200
+
+
+def test_an_answer_may_have_a_body_of_its_own(registry: FakeRegistry, client: Any) -> None:
+    headers = (("Link", "<?last=b>; rel=next"),)
+    registry.arm(Fault("GET", "/tags/", status=200, headers=headers, body=b'{"tags": ["../x"]}'))
+    reply = client.ask("GET", "/v2/app/tags/list")
+    assert (reply.status, reply.body) == (200, b'{"tags": ["../x"]}')
+    assert reply.headers["Link"] == "<?last=b>; rel=next"
+
+
+def test_an_altered_answer_is_the_true_one_but_for_what_was_altered(
+    registry: FakeRegistry, client: Any
+) -> None:
+    headers = (("docker-content-digest", "sha256:nonsense"), ("X-More", "1"))
+    registry.arm(Fault("GET", "/blobs/", FaultKind.ALTER, headers=headers))
+    reply = client.ask("GET", PATH)
+    assert (reply.status, reply.body) == (200, BLOB)
+    assert reply.headers["Docker-Content-Digest"] == "sha256:nonsense"
+    assert (reply.headers["X-More"], reply.headers["Accept-Ranges"]) == ("1", "bytes")
+    registry.arm(Fault("GET", "/blobs/", FaultKind.ALTER, body=b"other"))
+    assert client.ask("GET", PATH).body == b"other"
+    assert client.ask("GET", PATH).body == BLOB
+
+
+def test_an_altered_answer_comes_after_the_work(registry: FakeRegistry, client: Any) -> None:
+    registry.arm(Fault("PUT", "/manifests/", FaultKind.ALTER, body=b"done?"))
+    assert client.ask("PUT", "/v2/app/manifests/v1", b"{}").status == 201
+    assert list(registry.tags("app")) == ["v1"]
+
+
+def test_a_false_length_is_sent_and_the_connection_closed(
+    registry: FakeRegistry, connect: Connect
+) -> None:
+    headers = (("Content-Length", "9"),)
+    registry.arm(Fault("GET", "/blobs/", status=200, headers=headers, body=b"short"))
+    with pytest.raises(http.client.IncompleteRead):
+        connect(registry).ask("GET", PATH)
+
+
+def test_raw_bytes_stand_in_for_an_answer(registry: FakeRegistry, connect: Connect) -> None:
+    registry.arm(
+        Fault("GET", "/blobs/", FaultKind.RAW, body=b"HTTP/1.1 200 Fine\r\nA: b\r\n\r\nraw")
+    )
+    reply = connect(registry).ask("GET", PATH)
+    assert (reply.status, reply.headers["A"], reply.body) == (200, "b", b"raw")
+    registry.arm(Fault("GET", "/blobs/", FaultKind.RAW))
+    with pytest.raises(http.client.RemoteDisconnected):
+        connect(registry).ask("GET", PATH)
+    assert [each.status for each in registry.requests] == [None, None]

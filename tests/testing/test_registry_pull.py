@@ -310,3 +310,31 @@ def test_a_header_sent_in_several_lines_counts_as_one_list(
     connection.close()
     accepted = f"{mediatypes.OCI_MANIFEST}, {mediatypes.DOCKER_MANIFEST}"
     assert registry.requests[0].headers["accept"] == accepted
+
+
+def test_lists_may_be_cut_without_a_link(registries: Make, connect: Connect) -> None:
+    registry = registries(page_size=2, links=False)
+    for number in range(3):
+        registry.put_manifest("app", f"v{number}", b"{}", mediatypes.OCI_MANIFEST)
+    client = connect(registry)
+    reply = client.ask("GET", "/v2/app/tags/list")
+    assert (reply.document["tags"], reply.headers["Link"]) == (["v0", "v1"], None)
+    assert client.ask("GET", "/v2/app/tags/list?last=v1").document["tags"] == ["v2"]
+
+
+def test_last_may_be_ignored(registries: Make, connect: Connect) -> None:
+    registry = registries(page_size=2, last=False)
+    for number in range(3):
+        registry.put_manifest("app", f"v{number}", b"{}", mediatypes.OCI_MANIFEST)
+    reply = connect(registry).ask("GET", "/v2/app/tags/list?n=1&last=v1")
+    assert (reply.document["tags"], reply.headers["Link"]) == (["v0", "v1", "v2"], None)
+
+
+def test_a_size_may_be_too_much(registries: Make, connect: Connect) -> None:
+    registry = registries(most_asked=100)
+    registry.put_manifest("app", "v0", b"{}", mediatypes.OCI_MANIFEST)
+    client = connect(registry)
+    reply = client.ask("GET", "/v2/_catalog?n=101")
+    assert (reply.status, reply.code) == (400, "PAGINATION_NUMBER_INVALID")
+    for query in ("", "?n=100"):
+        assert client.ask("GET", f"/v2/_catalog{query}").document == {"repositories": ["app"]}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from squashproxy.pipeline.results import HiddenFolder, LayerPlan, PlanResult
-from squashproxy.report.screen import printable
+from squashproxy.printable import printable
 from squashproxy.report.steps import step_text
 
 

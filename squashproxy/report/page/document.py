@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from squashproxy import __version__
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.pipeline.suspect_rules import sentence_of
+from squashproxy.printable import printable
 from squashproxy.report.page.charts import chart_data
-from squashproxy.report.screen import printable, short_digest
+from squashproxy.report.screen import short_digest
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
 from squashproxy.report.steps import step_text
 
