@@ -12,6 +12,7 @@ from squashproxy.digest import Digest
 from squashproxy.pipeline.options import BaseChoice, BaseKind
 
 _EXPIRED = "it has had no tag for longer than the rule allows"
+_UNCLEAR = "its registry does not say what refers to it"
 
 
 def make_plan(
@@ -106,12 +107,23 @@ class _Planner:
             return
         for tag in self._decision.candidates:
             digest = self._graph.tags[tag]
-            if digest in self._needed:
+            if digest in self._needed and not self._is_unclear(digest):
                 yield Untag(tag, digest, "what it points to is needed by what stays")
+
+    def _is_unclear(self, digest: Digest) -> bool:
+        """Whether nobody can tell what refers to an image, or to one of its platforms."""
+        node = self._graph.nodes[digest]
+        return not self._graph.unclear.isdisjoint((digest, *node.children))
+
+    def _unclear(self) -> tuple[KeptTag, ...]:
+        tags = ((tag, self._graph.tags[tag]) for tag in self._decision.candidates)
+        return tuple(
+            KeptTag(tag, digest, _UNCLEAR) for tag, digest in tags if self._is_unclear(digest)
+        )
 
     def _squashes(self) -> tuple[tuple[Squash, ...], tuple[KeptTag, ...]]:
         if not self._squashing:
-            return (), ()
+            return (), self._unclear()
         squashes: list[Squash] = []
         left: list[KeptTag] = []
         referrers = self._graph.referrers()
@@ -165,7 +177,7 @@ def _why_not(
     if any(image.digest in referrers for image in images):
         return "it is signed or attested, and squashing would leave that behind"
     if any(image.digest in graph.unclear for image in images):
-        return "its registry does not say whether it is signed"
+        return _UNCLEAR
     if node.kind not in ("image", "index"):
         return f"it is no image but {node.kind}"
     if any(image.kind not in ("image", "index") for image in images):
