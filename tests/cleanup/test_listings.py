@@ -1,4 +1,4 @@
-"""Odd lists of tags: one that is not sure to be whole deletes nothing, and others are read whole."""
+"""Odd lists of tags: one that is not sure to be whole deletes nothing; others are read whole."""
 
 from __future__ import annotations
 
