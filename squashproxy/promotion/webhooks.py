@@ -50,14 +50,20 @@ def post(
         while not call.done.wait(min(_TICK, max(0.0, deadline - time.monotonic()))):
             tick()
             if time.monotonic() >= deadline:
-                raise NotPosted(f"the webhook did not answer within {timeout:g} s")
+                raise _late(timeout)
     finally:
         call.connections.shut()
+    if isinstance(call.failure, requests.Timeout):
+        raise _late(timeout) from call.failure
     if call.failure is not None:
         raise NotPosted(
             f"the webhook could not be reached: {type(call.failure).__name__}"
         ) from call.failure
     return call.status
+
+
+def _late(timeout: float) -> NotPosted:
+    return NotPosted(f"the webhook did not answer within {timeout:g} s")
 
 
 class _Call:
