@@ -58,6 +58,7 @@ class Remover:
         self._untagger = Untagger(site.remote)
         self._guard = Guard(site.read_node)
         self._restorer = Restorer(site, watch)
+        self._tags_go_alone = False
 
     def run(self, plan: RepositoryPlan) -> None:
         """Do all of it. Raises SquashproxyError.
@@ -85,6 +86,8 @@ class Remover:
     def _untag(self, untag: Untag) -> None:
         tag, digest = untag.tag, untag.digest
         number = self._site.begin("untag", digest, (tag,), untag.why)
+        if not self._tags_go_alone:
+            self._glance_again()
         found = self._ask([tag])[tag]
         outcome, why = "untagged", untag.why
         if found is None:
@@ -102,6 +105,7 @@ class Remover:
     def _check_survival(self, digest: Digest, tag: str) -> None:
         """Some registries take a manifest away with any of its tags. Raises TookManifest."""
         if self._remote.find_manifest(digest) is not None:
+            self._tags_go_alone = True
             return
         tags = self._watch.tags_of(digest)
         self._watch.note_deleted(digest, tags)
@@ -119,33 +123,34 @@ class Remover:
             self._forget(removal, "gone")
             return
         try:
-            there, why_left = self._ask_again(removal)
+            there, end = self._ask_again(removal)
         except SquashproxyError:
             self._site.log.end(number, "left", ())
             raise
-        end = self._delete(removal, there) if why_left is None else _End("left", why_left)
+        end = end or self._delete(removal, there)
         self._site.log.end(number, end.outcome, end.tags)
         if end.outcome == "left":
             self._leave(removal, end.why)
         else:
             self._forget(removal, end.outcome)
 
-    def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], str | None]:
-        """Which of its tags still point to a manifest; why it is left, None where it is not."""
+    def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], _End | None]:
+        """Which of its tags still point to a manifest, and how it ends if it is not deleted."""
         digest = removal.digest
         at = self._ask(removal.tags)
+        there = tuple(tag for tag in removal.tags if at[tag] == digest)
+        if not there and self._remote.find_manifest(digest) is None:
+            return (), _End("gone", removal.why)
         if self._watch.needs_glance:
             self._glance()
         if any(found not in (None, digest) for found in at.values()):
-            return (), _TAG_PUSHED_TO
+            return (), _End("left", _TAG_PUSHED_TO)
         if self._guard.holds(digest, removal.tags):
-            return (), _NEEDED
-        return tuple(tag for tag in removal.tags if at[tag] == digest), None
+            return (), _End("left", _NEEDED)
+        return there, None
 
     def _delete(self, removal: Removal, there: tuple[str, ...]) -> _End:
         digest = removal.digest
-        if not there and self._remote.find_manifest(digest) is None:
-            return _End("gone", removal.why)
         try:
             self._remote.delete_manifest(digest)
         except RegistryError as error:
@@ -165,8 +170,8 @@ class Remover:
         digest = removal.digest
         for tag in tags:
             number = self._site.begin("untag", digest, (tag,), removal.why)
-            found = self._ask([tag])[tag]
             self._glance_again()
+            found = self._ask([tag])[tag]
             is_wanted = self._guard.holds(digest, removal.tags)
             is_done = found == digest and not is_wanted and self._untagger.untag(tag)
             self._site.log.end(number, "untagged" if is_done else "left", (tag,))

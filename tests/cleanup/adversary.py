@@ -37,16 +37,19 @@ class Adversary:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _count: int = 0
     _untouchable: str = ""
+    _is_listed: bool = False
 
     def before(self, method: str, path: str) -> None:
         """Perhaps make a move.
 
         Not what nobody can see, as the README says: a push to a tag whose own deletion, or own
-        squashed image, is on its way, and a new tag for a manifest whose deletion is.
+        squashed image, is on its way, and a new tag when the tags have been listed for the last
+        time before a deletion.
         """
         name = path.rpartition("/")[2]
         with self._lock:
             self._untouchable = name if method in ("DELETE", "PUT") else ""
+            self._is_listed = bool(self._untouchable) or "last=" in name
             likely = self.chance * (3 if method == "DELETE" else 1)
             if self.is_awake and len(self.moves) < 6 and self.dice.random() < likely:
                 self._move()
@@ -87,7 +90,7 @@ class Adversary:
 
     def _some_tag(self) -> str:
         self._count += 1
-        if self._untouchable and self._tags:
+        if self._is_listed and self._tags:
             return self.dice.choice(self._tags)
         return self.dice.choice([*self._tags, f"new{self._count}", f"a{self._count + 20}"])
 

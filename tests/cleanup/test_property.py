@@ -68,10 +68,11 @@ def random_rule(dice: random.Random) -> str:
 
 
 def random_registry(rooms: Callable[..., Room], dice: random.Random) -> Room:
+    tag_deletion = dice.choice(list(TagDeletion))
     return rooms(
         referrers=dice.random() < 0.5,
-        tag_deletion=dice.choice(list(TagDeletion)),
-        deletes_tagged=dice.random() < 0.8,
+        tag_deletion=tag_deletion,
+        deletes_tagged=tag_deletion is TagDeletion.MANIFEST or dice.random() < 0.7,
         lists_dead_tags=dice.random() < 0.2,
         page_size=dice.choice([2, 5, 1000]),
     )

@@ -90,14 +90,18 @@ def race(start: Start, folder: Path, seed: int, capsys: pytest.CaptureFixture[st
         remote = client.repository(Repository(registry.host, REPO))
         wants = {tag: digest for tag, digest in before.items() if tag.startswith("keep")}
         wants |= said["wants"]
-        for tag, digest in wants.items():
-            found = remote.find_manifest(tag)
-            assert found is not None, f"{tag} is lost: {result}"
-            assert found.digest == digest, f"{tag} points elsewhere: {result}"
-            pull_whole(client, remote.name, tag)
-        assert said["moves"] > KEPT, "the neighbour was at work"
         (repository,) = result["repositories"]
-        assert [step["outcome"] for step in repository["steps"]].count("deleted") > KEPT
+        problem = repository["problem"] or ""
+        for tag, digest in wants.items():
+            pull_whole(client, remote.name, digest)
+            found = remote.find_manifest(tag)
+            # Where a tag moves on while distribution deletes the manifest that it has just left,
+            # distribution deletes the tag: what is known of it is put back, and it is named.
+            is_right = found is not None and found.digest == digest
+            assert is_right or f"{tag} vanished while" in problem, (tag, digest, found, problem)
+        assert said["moves"] > KEPT, "the neighbour was at work"
+        outcomes = [step["outcome"] for step in repository["steps"]]
+        assert outcomes.count("deleted") > KEPT or problem, outcomes
 
 
 def test_what_a_neighbour_needs_stays(
