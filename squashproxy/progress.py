@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sized
 from typing import Protocol, TypeAlias, TypeVar
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.streams import closed_after
 
 T = TypeVar("T", bound=Sized)
@@ -35,13 +36,23 @@ class Observer(Protocol):
 
 
 def watched(
-    stream: Iterator[T], observer: Observer, label: str, total: int | None, outcome: str = ""
+    stream: Iterator[T],
+    observer: Observer,
+    cancellation: Cancellation,
+    label: str,
+    total: int | None,
+    *,
+    outcome: str = "",
 ) -> Iterator[T]:
-    """`stream`, of which `observer` hears; closed and told to be over, however it ends."""
+    """`stream`, shown to `observer`; closed and told to be over, however it ends.
+
+    Raises Cancelled between two chunks.
+    """
     task = observer.start(label, total)
     try:
         with closed_after(stream) as chunks:
             for chunk in chunks:
+                cancellation.check()
                 task.advance(len(chunk))
                 yield chunk
     finally:

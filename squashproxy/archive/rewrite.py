@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from squashproxy.archive.extension import Extended
+from squashproxy.archive.extended_headers import Extended
 from squashproxy.archive.header import (
     BLOCK,
     CHECKSUM,

@@ -8,8 +8,8 @@ to the one that `advance()` found last.
 
 from __future__ import annotations
 
-from squashproxy.archive.aside import Aside
-from squashproxy.archive.extension import Extended
+from squashproxy.archive.detached_entry import Aside
+from squashproxy.archive.extended_headers import Extended
 from squashproxy.archive.fields import Sizes, Sums, sum_of
 from squashproxy.archive.header import (
     BLOCK,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from squashproxy.cleanup.keeping import InUse
+from squashproxy.cleanup.retention import InUse
 from squashproxy.digest import Digest
 from squashproxy.errors import BadReference, UsageError, reason_of
 from squashproxy.host import host_key

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from squashproxy.cleanup.plans import CleanupPlan, RepositoryPlan
+from squashproxy.cleanup.plan import CleanupPlan, RepositoryPlan
 from squashproxy.digest import digest_of, parse_digest
 from squashproxy.errors import FormatError, UsageError, reason_of
 from squashproxy.reference import check_tag, parse_repository

@@ -14,8 +14,8 @@ from click.shell_completion import shell_complete
 
 from squashproxy import __version__
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
+from squashproxy.cli.group import VerbGroup, examples
 from squashproxy.cli.standard_streams import secure_standard_streams
-from squashproxy.cli.verbs import VerbGroup, examples
 from squashproxy.errors import SquashproxyError, reason_of
 
 _PROGRAM = "squashproxy"

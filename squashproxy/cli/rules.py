@@ -1,154 +1,28 @@
-"""What verbs that run rules work with: the configuration, its client, and what runs remember."""
+"""The rules of a configuration, as the commands that run them once open them."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
-from squashproxy.cleanup.gathering import Gatherer
-from squashproxy.cli.brake import Brake
-from squashproxy.cli.options import CommonOptions
-from squashproxy.cli.session import hasty_options, watching
-from squashproxy.cli.waiting import WaitTeller
-from squashproxy.config.clients import client_options
-from squashproxy.config.configuration import Configuration
-from squashproxy.config.reading import read_configuration
-from squashproxy.errors import UsageError
-from squashproxy.location import Location
-from squashproxy.pipeline.options import CopyOptions
-from squashproxy.reference import Reference
-from squashproxy.registry.client import RegistryClient
-from squashproxy.report.observer import LoggingObserver
-from squashproxy.state.database import open_state
-from squashproxy.state.manifests import ManifestMemory
-from squashproxy.state.promotions import PromotionMemory
-from squashproxy.state.tags import TagMemory
-from squashproxy.transports.registry import RegistrySource
-
-_AUDIT = "audit"
-
-
-class Named(Protocol):
-    """A rule."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-
-_Rule = TypeVar("_Rule", bound=Named)
-
-
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """Everything that rules run with; `folder` is where the state is."""
-
-    configuration: Configuration
-    folder: Path
-    client: RegistryClient
-    hasty: RegistryClient
-    manifests: ManifestMemory
-    tags: TagMemory
-    promotions: PromotionMemory
-    options: CopyOptions
-    observer: LoggingObserver
-    brake: Brake
-
-    @property
-    def gatherer(self) -> Gatherer:
-        """What asks for graphs."""
-        return Gatherer(self.client, self.manifests, self.tags, self.observer.tally)
-
-    @property
-    def audit_folder(self) -> Path:
-        """Where the logs of deletions are."""
-        return self.folder / _AUDIT
-
-    def open_source(self, location: Location) -> RegistrySource:
-        """A base image."""
-        return _source(self.client, location)
-
-    def peek_source(self, location: Location) -> RegistrySource:
-        """A base image, if its registry answers soon."""
-        return _source(self.hasty, location)
+from squashproxy.automation.context import Context, open_context
+from squashproxy.cancellation import Cancellation
+from squashproxy.cli.common_options import CommonOptions
+from squashproxy.cli.session import watching
+from squashproxy.config.read import read_configuration
 
 
 @contextmanager
-def open_workshop(path: Path, common: CommonOptions) -> Iterator[Workshop]:
-    """Read the configuration, and open what it names. Raises UsageError."""
+def open_rules(common: CommonOptions, path: Path) -> Iterator[Context]:
+    """Read the configuration at `path`, and open what its rules run with.
+
+    The work is shown on standard error as the options say. Raises UsageError.
+    """
     configuration = read_configuration(path, os.environ)
     with (
         watching(common) as observer,
-        open_configured(configuration, common, Brake(), observer) as shop,
+        open_context(configuration, common.run, observer, Cancellation()) as context,
     ):
-        yield shop
-
-
-@contextmanager
-def open_configured(
-    configuration: Configuration, common: CommonOptions, brake: Brake, observer: LoggingObserver
-) -> Iterator[Workshop]:
-    """Open what a configuration names. Raises UsageError."""
-    folder = configuration.state or default_state(os.environ)
-    options = client_options(configuration, common.client)
-    with open_state(folder) as database:
-        manifests = ManifestMemory(database, time.time)
-        manifests.forget_unused()
-        teller = WaitTeller()
-        with (
-            RegistryClient(options, on_wait=teller, memory=manifests) as client,
-            RegistryClient(hasty_options(options), on_wait=teller) as hasty,
-        ):
-            yield Workshop(
-                configuration,
-                folder,
-                client,
-                hasty,
-                manifests,
-                TagMemory(database),
-                PromotionMemory(database),
-                CopyOptions(jobs=common.jobs),
-                observer,
-                brake,
-            )
-
-
-def default_state(environ: Mapping[str, str]) -> Path:
-    """Where state is kept that no configuration says (XDG base directory specification).
-
-    Raises UsageError where that would be in a home directory, and there is none.
-    """
-    stated = environ.get("XDG_STATE_HOME", "")
-    if stated.startswith("/"):
-        return Path(stated) / "squashproxy"
-    try:
-        return Path("~/.local/state/squashproxy").expanduser()
-    except RuntimeError as error:
-        raise UsageError(
-            "there is no home directory for what runs remember; name a folder as `state`"
-        ) from error
-
-
-def chosen_rules(rules: Sequence[_Rule], name: str | None, section: str, path: Path) -> list[_Rule]:
-    """All rules of a section, or the one of that name. Raises UsageError where there is none."""
-    if not rules:
-        raise UsageError(f"{path} has no rule in its section {section!r}; write one")
-    if name is None:
-        return list(rules)
-    found = [rule for rule in rules if rule.name == name]
-    if not found:
-        there = ", ".join(rule.name for rule in rules)
-        raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
-    return found
-
-
-def _source(client: RegistryClient, location: Location) -> RegistrySource:
-    if not isinstance(location, Reference):
-        raise UsageError(f"{location}: a base is an image in a registry here")
-    return RegistrySource(client, location)
+        yield context

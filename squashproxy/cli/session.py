@@ -5,32 +5,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
-from squashproxy.cli.options import CommonOptions
-from squashproxy.cli.waiting import WaitTeller
+from squashproxy.cli.common_options import CommonOptions
 from squashproxy.location import Location
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
+from squashproxy.report.waits import WaitTeller
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.registry import RegistrySink, RegistrySource
-
-_SOON = 5.0
 
 
 class Session:
     """The registries and archives of one command; all that it opened is closed at its end."""
 
-    def __init__(self, client: RegistryClient, hasty: RegistryClient, opened: ExitStack) -> None:
+    def __init__(self, client: RegistryClient, quick: RegistryClient, opened: ExitStack) -> None:
         self._client = client
-        self._hasty = hasty
+        self._quick = quick
         self._opened = opened
 
-    def peek_source(self, location: Location) -> ImageSource:
+    def quick_source(self, location: Location) -> ImageSource:
         """The image at `location`, if its registry answers soon."""
-        return self._open_source(location, self._hasty)
+        return self._open_source(location, self._quick)
 
     def open_source(self, location: Location) -> ImageSource:
         """The image at `location`."""
@@ -67,23 +63,17 @@ class Session:
         return source
 
 
-def hasty_options(options: ClientOptions) -> ClientOptions:
-    """The same for what can be done without: answered soon, or not at all."""
-    return replace(options, retries=0, timeout=_SOON)
-
-
 @contextmanager
 def open_session(common: CommonOptions) -> Iterator[Session]:
     """Open the session that the common options describe, and close all that it opened."""
     options = common.client
-    hasty = hasty_options(options)
     teller = WaitTeller()
     with (
         RegistryClient(options, on_wait=teller) as client,
-        RegistryClient(hasty, on_wait=teller) as peeker,
+        RegistryClient(options.quick, on_wait=teller) as quick,
         ExitStack() as opened,
     ):
-        yield Session(client, peeker, opened)
+        yield Session(client, quick, opened)
 
 
 @contextmanager

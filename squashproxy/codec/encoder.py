@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from squashproxy.codec.compression import iter_packed
 from squashproxy.codec.library import Library
-from squashproxy.codec.packing import iter_packed
-from squashproxy.codec.pieces import iter_even
-from squashproxy.codec.share import choose_level, take_sample
+from squashproxy.codec.rechunk import iter_even
 from squashproxy.codec.splicer import Splicer
+from squashproxy.codec.zstd_level import choose_level, take_sample
 from squashproxy.digest import Chunk
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Span

@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator
 from zlib_ng import zlib_ng
 
 from squashproxy.codec.bits import BitWriter
+from squashproxy.codec.block_finder import iter_blocks
 from squashproxy.codec.blocks import MAX_CHAIN
-from squashproxy.codec.boundaries import iter_blocks
+from squashproxy.codec.code_buffer import Tape
 from squashproxy.codec.deflater import WINDOW, Data, Deflater
 from squashproxy.codec.gzip import LEVEL
 from squashproxy.codec.library import Library
-from squashproxy.codec.tape import Tape
 from squashproxy.span import Chain, Kept, Span, Start
 
 _NOWHERE = -1

@@ -8,7 +8,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from squashproxy.config.forms import (
+from squashproxy.config.promote import Count, Name
+from squashproxy.config.rule_times import timetable_of
+from squashproxy.config.section import Section
+from squashproxy.config.value_types import (
     Base,
     Compressing,
     Cron,
@@ -20,12 +23,9 @@ from squashproxy.config.forms import (
     Range,
     Zone,
 )
-from squashproxy.config.promote import Count, Name
-from squashproxy.config.section import Section
-from squashproxy.config.timing import timetable_of
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
-from squashproxy.schedule.times import Timetable
-from squashproxy.selection.patterns import parse_pattern
+from squashproxy.rules.patterns import parse_pattern
+from squashproxy.rules.timetable import Timetable
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import Field
 
 from squashproxy.config.cleanup import CleanupRule
-from squashproxy.config.forms import FileName, Host, Rate
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.section import Section
 from squashproxy.config.serve import ServeSettings
+from squashproxy.config.value_types import FileName, Host, Rate
 from squashproxy.registry.options import UploadMode
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.config.configuration import Configuration, EngineKind
 from squashproxy.config.document import Document
-from squashproxy.config.forms import parse_host
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
 from squashproxy.config.serve import ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
+from squashproxy.config.value_types import parse_host
 from squashproxy.errors import UsageError
-from squashproxy.selection.targets import base_repository
+from squashproxy.rules.target_template import base_repository
 
 Rules = Sequence[PromoteRule | CleanupRule]
 

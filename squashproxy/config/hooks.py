@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from squashproxy.config.choices import by_key
-from squashproxy.config.forms import Argument, Interval, Token, WebAddress
 from squashproxy.config.section import Section
+from squashproxy.config.value_types import Argument, Interval, Token, WebAddress
 
 
 def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:

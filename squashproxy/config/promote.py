@@ -9,7 +9,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from squashproxy.config.forms import (
+from squashproxy.config.hooks import Hooks
+from squashproxy.config.rule_times import timetable_of
+from squashproxy.config.section import Section
+from squashproxy.config.value_types import (
     Base,
     Compressing,
     Cron,
@@ -24,12 +27,9 @@ from squashproxy.config.forms import (
     Zone,
     one_image_once,
 )
-from squashproxy.config.hooks import Hooks
-from squashproxy.config.section import Section
-from squashproxy.config.timing import timetable_of
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
-from squashproxy.schedule.times import Timetable
-from squashproxy.selection.patterns import matches_any, parse_pattern
+from squashproxy.rules.patterns import matches_any, parse_pattern
+from squashproxy.rules.timetable import Timetable
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 
 from squashproxy.config.choices import by_key, named, one_or_more
-from squashproxy.config.forms import (
+from squashproxy.config.listeners import LISTEN_SCHEMA, written_listener
+from squashproxy.config.section import Section
+from squashproxy.config.value_types import (
     Base,
     Compressing,
     Duration,
@@ -25,8 +27,6 @@ from squashproxy.config.forms import (
     Url,
     Wait,
 )
-from squashproxy.config.listening import LISTEN_SCHEMA, written_listener
-from squashproxy.config.section import Section
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
 
 _GIB = 1 << 30

@@ -16,9 +16,9 @@ from string import ascii_lowercase, ascii_uppercase, digits
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
 from squashproxy.host import host_key
 from squashproxy.reference import Reference, Repository
-from squashproxy.selection.patterns import Pattern, parse_glob
-from squashproxy.selection.repositories import RepositoryPattern, parse_repository_pattern
-from squashproxy.selection.targets import TargetTemplate
+from squashproxy.rules.patterns import Pattern, parse_glob
+from squashproxy.rules.repository_patterns import RepositoryPattern, parse_repository_pattern
+from squashproxy.rules.target_template import TargetTemplate
 from squashproxy.template import fill
 
 _MOST_ROUNDS = 8

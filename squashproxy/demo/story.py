@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from squashproxy.analysis.plan import plan_image
 from squashproxy.demo.image import DemoLayer, build_layers
 from squashproxy.location import Location
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.report.copying import show_copy
-from squashproxy.report.planning import show_plan
+from squashproxy.report.copy import show_copy
+from squashproxy.report.plan import show_plan
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import share_text, size_text
-from squashproxy.report.verifying import show_differences, verdict
+from squashproxy.report.verify import show_differences, verdict
 from squashproxy.testing import FakeRegistry, ImageBuilder
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySink, RegistrySource

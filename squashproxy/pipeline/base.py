@@ -70,15 +70,15 @@ def read_image(source: ImageSource, manifest: ImageManifest, digest: Digest) -> 
 class BaseFinder:
     """Finds the base of images.
 
-    `open_source` opens an image that the user named. `peek_source` opens one that only an
+    `open_source` opens an image that the user named. `quick_source` opens one that only an
     annotation names: that is a hint, so it should give up soon where nobody answers.
     """
 
     def __init__(
-        self, open_source: SourceOpener, peek_source: SourceOpener | None, observer: Observer
+        self, open_source: SourceOpener, quick_source: SourceOpener | None, observer: Observer
     ) -> None:
         self._open_source = open_source
-        self._peek_source = peek_source or open_source
+        self._quick_source = quick_source or open_source
         self._observer = observer
 
     def choose(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
@@ -145,7 +145,7 @@ class BaseFinder:
             )
             return None
         try:
-            source = self._peek_source(reference)
+            source = self._quick_source(reference)
             base = _base_image(source, image.platform)
         except SquashproxyError as error:
             self._observer.warn(

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
 from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
-from squashproxy.pipeline.fit import check_fit, warn_of_fit
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.platforms import becomes_single, select
+from squashproxy.pipeline.preflight import check_fit, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
-from squashproxy.pipeline.selection import becomes_single, select
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -32,19 +33,21 @@ def copy_image(
     open_source: SourceOpener,
     observer: Observer,
     clock: Callable[[], float],
-    peek_source: SourceOpener | None = None,
+    quick_source: SourceOpener | None = None,
+    cancellation: Cancellation | None = None,
 ) -> CopyResult:
     """Squash `source` into `sink`; the sink's tag moves last, when everything is in.
 
-    `open_source` and `peek_source` open base images (see BaseFinder); `clock` gives seconds, for
-    the report only. Raises SquashproxyError; then the tag is as it was and no upload is left open.
+    `open_source` and `quick_source` open base images (see BaseFinder); `clock` gives seconds, for
+    the report only; `cancellation` is asked between chunks. Raises SquashproxyError, also
+    Cancelled; then the tag is as it was and no upload is left open.
     """
     started = clock()
     check_fit(sink, options)
     watcher = RecordingObserver(observer)
     warn_of_fit(sink, watcher)
-    bases = BaseFinder(open_source, peek_source, watcher)
-    job = _Job(source, sink, options, bases, watcher, clock)
+    bases = BaseFinder(open_source, quick_source, watcher)
+    job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
     done = job.run()
     return CopyResult(
         source=source.name,
@@ -96,6 +99,7 @@ class _Job:
     options: CopyOptions
     bases: BaseFinder
     observer: RecordingObserver
+    cancellation: Cancellation
     clock: Callable[[], float]
 
     def run(self) -> _Done:
@@ -120,7 +124,15 @@ class _Job:
     def _prove(self, final: RawManifest, platforms: tuple[PlatformCopy, ...]) -> None:
         from squashproxy.pipeline.proof import prove  # noqa: PLC0415 - few copies wait for it
 
-        prove(self.source, self.sink, final, platforms, observer=self.observer, clock=self.clock)
+        prove(
+            self.source,
+            self.sink,
+            final,
+            platforms,
+            observer=self.observer,
+            cancellation=self.cancellation,
+            clock=self.clock,
+        )
 
     def _leaves_alone(self, source_digest: Digest, existing: Digest) -> bool:
         if self.options.no_clobber:
@@ -134,7 +146,14 @@ class _Job:
         return freshness.is_up_to_date(existing)
 
     def _copy_all(self, raw: RawManifest) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
-        copier = ImageCopier(self.source, self.sink, self.options, self.bases, self.observer)
+        copier = ImageCopier(
+            self.source,
+            self.sink,
+            self.options,
+            self.bases,
+            observer=self.observer,
+            cancellation=self.cancellation,
+        )
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if isinstance(parsed, ImageIndex):
             return self._copy_index(parsed, copier)

@@ -14,7 +14,7 @@ from squashproxy.oci.manifest import (
 from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.options import BaseKind, CopyOptions
-from squashproxy.pipeline.selection import select
+from squashproxy.pipeline.platforms import select
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import parse_image, read_config

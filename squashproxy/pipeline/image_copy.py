@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
@@ -13,13 +14,13 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, Image, read_image, without_base
-from squashproxy.pipeline.crew import Crew
-from squashproxy.pipeline.delivery import Delivery, PackedLayer, Tally
+from squashproxy.pipeline.blob_copy import Delivery, PackedLayer, Tally
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
-from squashproxy.pipeline.squashing import Squashed, packing_for, squash_layers
+from squashproxy.pipeline.squash_layers import Squashed, packing_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.pipeline.threads import Crew
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of, parse_image, short
@@ -42,16 +43,19 @@ class ImageCopier:
         sink: ImageSink,
         options: CopyOptions,
         bases: BaseFinder,
+        *,
         observer: Observer,
+        cancellation: Cancellation,
     ) -> None:
         self._source = source
         self._sink = sink
         self._options = options
         self._bases = bases
         self._observer = observer
+        self._cancellation = cancellation
         self._packs = not source.packs and sink.traits.packed
         own = [] if source.repository is None else [source.repository]
-        self._delivery = Delivery(source, sink, observer, [*options.base_repos, *own])
+        self._delivery = Delivery(source, sink, observer, cancellation, [*options.base_repos, *own])
         self._squashed: dict[tuple[object, ...], Squashed] = {}
 
     def copy(self, raw: RawManifest) -> CopiedImage:
@@ -131,7 +135,7 @@ class ImageCopier:
                 tally.reused_bytes += known.layer.descriptor.size
             return known
         options = self._options
-        layers = layers_of(self._source, image, self._observer, options)
+        layers = layers_of(self._source, image, self._observer, self._cancellation, options)
         squashed = squash_layers(
             layers,
             base.count,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
 
-from squashproxy.pipeline.ahead import Ahead
-from squashproxy.pipeline.crew import Crew
+from squashproxy.pipeline.read_ahead import Ahead
 from squashproxy.pipeline.source_layer import SourceLayer
+from squashproxy.pipeline.threads import Crew
 from squashproxy.span import Inflated
 
 _LAYERS_AHEAD = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import TreesDiffer
 from squashproxy.oci.descriptor import Descriptor
@@ -24,6 +25,7 @@ def prove(
     platforms: Sequence[PlatformCopy],
     *,
     observer: Observer,
+    cancellation: Cancellation,
     clock: Callable[[], float],
 ) -> None:
     """Unpack source and result, image by image, with the code of `verify`, which is not the copy's.
@@ -35,11 +37,13 @@ def prove(
     arrived = _Result(sink, final)
     for platform in platforms:
         if platform.digest == platform.source_digest:
-            _check_blobs(arrived, Digest(platform.digest), observer)
+            _check_blobs(arrived, Digest(platform.digest), observer, cancellation)
             continue
         before = _Pinned(source, Digest(platform.source_digest))
         after = _Pinned(arrived, Digest(platform.digest))
-        result = verify_images(before, after, observer=observer, clock=clock)
+        result = verify_images(
+            before, after, observer=observer, clock=clock, cancellation=cancellation
+        )
         if not result.identical:
             (compared,) = result.platforms
             first = compared.differences[0]
@@ -51,13 +55,16 @@ def prove(
             )
 
 
-def _check_blobs(arrived: ImageReader, digest: Digest, observer: Observer) -> None:
+def _check_blobs(
+    arrived: ImageReader, digest: Digest, observer: Observer, cancellation: Cancellation
+) -> None:
     """Read what an image is made of, even where nobody can unpack it: each digest is checked."""
     manifest = parse_image(arrived.read_manifest(digest), arrived.name)
     layers = [layer for layer in manifest.layers if not is_foreign(layer.media_type)]
     for number, blob in enumerate((manifest.config, *layers)):
         label = f"layer {number}/{len(layers)}" if number else "config"
-        for _ in watched(arrived.iter_blob(blob), observer, label, blob.size, "read"):
+        blobs = arrived.iter_blob(blob)
+        for _ in watched(blobs, observer, cancellation, label, blob.size, outcome="read"):
             pass
 
 

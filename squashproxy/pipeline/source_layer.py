@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from squashproxy.cancellation import Cancellation
+from squashproxy.codec.compression import iter_unpacked
 from squashproxy.codec.library import Library
-from squashproxy.codec.packing import iter_unpacked
 from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadCompression, LimitExceeded, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
@@ -34,6 +35,7 @@ class SourceLayer:
     number: int
     count: int
     observer: Observer
+    cancellation: Cancellation
     library: Library | None
     max_ratio: float | None = None
 
@@ -96,7 +98,9 @@ class SourceLayer:
         """The blob, verified when it was read to its end."""
         label = f"layer {self.number}/{self.count}"
         blob = self.source.iter_blob(self.descriptor)
-        yield from watched(blob, self.observer, label, self.descriptor.size, "read")
+        yield from watched(
+            blob, self.observer, self.cancellation, label, self.descriptor.size, outcome="read"
+        )
 
 
 def _read_rest(blob: Iterator[bytes]) -> None:
@@ -109,6 +113,7 @@ def layers_of(
     source: ImageSource,
     image: Image,
     observer: Observer,
+    cancellation: Cancellation,
     options: CopyOptions,
 ) -> list[SourceLayer]:
     """All layers of an image, base first."""
@@ -121,6 +126,7 @@ def layers_of(
             number,
             len(image.manifest.layers),
             observer,
+            cancellation,
             options.library,
             options.limits.ratio,
         )

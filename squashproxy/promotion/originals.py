@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_json_object, parse_manifest
 from squashproxy.pipeline.backup import write_backup
-from squashproxy.pipeline.original import ExactCopier
+from squashproxy.pipeline.exact_copy import ExactCopier
 from squashproxy.progress import Observer
 from squashproxy.promotion.steps import Collision, Place, Step
 from squashproxy.registry.client import RegistryClient
@@ -25,6 +26,7 @@ class OriginalCopy:
     step: Step
     place: Place
     observer: Observer
+    cancellation: Cancellation
 
     def copy(self) -> list[str]:
         """Bring the original and what refers to it; the tag moves last. Returns warnings.
@@ -36,7 +38,7 @@ class OriginalCopy:
         source = RegistrySource(self.client, step.source.at(digest))
         sink = RegistrySink(self.client, self.place.name)
         self._check_place(sink)
-        copier = ExactCopier(source, sink, self.observer, step.options.jobs)
+        copier = ExactCopier(source, sink, self.observer, self.cancellation, step.options.jobs)
         raw = copier.copy(digest)
         for referrer in step.attached.referrers:
             sink.write_referrer(copier.copy(referrer))

@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from squashproxy.catalog.dates import created_at
+from squashproxy.catalog.repositories import find_repositories
+from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.printable import quoted
-from squashproxy.promotion.choosing import choose_tags
 from squashproxy.promotion.pairs import Pair
 from squashproxy.promotion.steps import Sighting
+from squashproxy.promotion.tag_filter import choose_tags
 from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.selection.patterns import unmatched
-from squashproxy.selection.repositories import RepositoryPattern
+from squashproxy.rules.patterns import unmatched
+from squashproxy.rules.repository_patterns import RepositoryPattern
 from squashproxy.state.manifests import ManifestMemory
-from squashproxy.survey.dates import created_at
-from squashproxy.survey.repositories import find_repositories
-from squashproxy.survey.tags import side_by_side
 
 _Found = TypeVar("_Found")
 _MOST_SHOWN = 60

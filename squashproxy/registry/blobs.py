@@ -11,10 +11,10 @@ from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import RegistryError
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.registry.calls import Call, Caller
-from squashproxy.registry.faults import Action
-from squashproxy.registry.scopes import pull
-from squashproxy.registry.wire import Response, iter_body
+from squashproxy.registry.auth.scopes import pull
+from squashproxy.registry.caller import Call, Caller
+from squashproxy.registry.http.connections import Response, iter_body
+from squashproxy.registry.http.error_responses import Action
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)")
 _SENT = frozenset({200, 206})

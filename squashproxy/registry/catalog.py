@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from squashproxy.errors import Denied, NotFound, RegistryError, Unauthorized
-from squashproxy.registry.calls import Caller
-from squashproxy.registry.names import Listing, NameReader
-from squashproxy.registry.scopes import catalog
+from squashproxy.registry.auth.scopes import catalog
+from squashproxy.registry.caller import Caller
+from squashproxy.registry.name_lists import Listing, NameReader
 
 
 def iter_repositories(caller: Caller) -> Iterator[str]:

@@ -13,28 +13,20 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_repository_path
-from squashproxy.registry import (
-    blobs,
-    catalog,
-    deletions,
-    harbor,
-    manifests,
-    referrers,
-    sessions,
-    tags,
-)
-from squashproxy.registry.calls import Caller
-from squashproxy.registry.credentials import CredentialStore
-from squashproxy.registry.hosts import Hosts
-from squashproxy.registry.memory import Memory, NoMemory
+from squashproxy.registry import blobs, catalog, deletions, harbor, manifests, referrers, tags
+from squashproxy.registry.auth.authorizer import Authorizer
+from squashproxy.registry.auth.credentials import CredentialStore
+from squashproxy.registry.caller import Caller
+from squashproxy.registry.http.connections import AnswerListener, Wire
+from squashproxy.registry.http.endpoints import Hosts
+from squashproxy.registry.http.rate_limit import Pace
+from squashproxy.registry.http.retry import Retry, WaitListener
+from squashproxy.registry.http.tls import Trust
+from squashproxy.registry.manifest_cache import Memory, NoMemory
 from squashproxy.registry.options import ClientOptions, UploadMode
-from squashproxy.registry.pace import Pace
 from squashproxy.registry.referrers import ReferrersSupport
-from squashproxy.registry.retry import Retry, WaitListener
-from squashproxy.registry.tokens import Authorizer
-from squashproxy.registry.trust import Trust
-from squashproxy.registry.uploads import Expected, Upload
-from squashproxy.registry.wire import AnswerListener, Wire
+from squashproxy.registry.upload import session
+from squashproxy.registry.upload.upload import Expected, Upload
 
 _DEFAULTS = ClientOptions()
 
@@ -179,7 +171,7 @@ class RemoteRepository:
 
     def try_mount(self, digest: Digest, source: Repository) -> bool:
         """Have a blob of another repository appear here; False where the registry declines."""
-        return sessions.try_mount(self._caller, digest, source)
+        return session.try_mount(self._caller, digest, source)
 
     def upload_blob(
         self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum
 
 from squashproxy.errors import Denied
-from squashproxy.registry.calls import Answer, Call, Caller
-from squashproxy.registry.faults import Action, read_refusal
+from squashproxy.registry.auth.scopes import delete
+from squashproxy.registry.caller import Answer, Call, Caller
+from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.manifests import manifest_url
-from squashproxy.registry.scopes import delete
 
 _DONE = frozenset({200, 202, 204})
 _GONE = 404

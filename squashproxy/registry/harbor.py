@@ -14,12 +14,12 @@ from urllib.parse import quote
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Json
-from squashproxy.registry.calls import Call, Caller
+from squashproxy.registry.auth.scopes import delete, pull
+from squashproxy.registry.caller import Call, Caller
 from squashproxy.registry.deletions import Deletion
-from squashproxy.registry.faults import Action
+from squashproxy.registry.http.error_responses import Action
 from squashproxy.registry.manifests import check_selector
-from squashproxy.registry.pages import Page, Pages, iter_entries
-from squashproxy.registry.scopes import delete, pull
+from squashproxy.registry.paging import Page, Pages, iter_entries
 
 _DONE = frozenset({200, 202, 204})
 _GONE = 404

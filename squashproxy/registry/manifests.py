@@ -10,9 +10,9 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
 from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_tag
-from squashproxy.registry.calls import Answer, Call, Caller
-from squashproxy.registry.faults import Action
-from squashproxy.registry.scopes import pull, push
+from squashproxy.registry.auth.scopes import pull, push
+from squashproxy.registry.caller import Answer, Call, Caller
+from squashproxy.registry.http.error_responses import Action
 
 _ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1, "*/*"))
 """The last one, which containerd sends, too, makes strict registries show manifests of other types

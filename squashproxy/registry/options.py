@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
 from squashproxy import __version__
+
+_QUICK_SECONDS = 5.0
 
 
 class UploadMode(Enum):
@@ -52,3 +54,8 @@ class ClientOptions:
     timeout: float = 30.0
     commit_timeout: float = 300.0
     user_agent: str = f"squashproxy/{__version__}"
+
+    @property
+    def quick(self) -> ClientOptions:
+        """The same for questions that can stay without an answer: it comes soon, or not at all."""
+        return replace(self, retries=1, longest_wait=1.0, timeout=_QUICK_SECONDS)

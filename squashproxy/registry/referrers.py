@@ -13,11 +13,11 @@ from squashproxy.errors import FormatError, ReferrersUnknown
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor, Json, parse_descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest, encode_json, parse_json_object
-from squashproxy.registry.calls import Answer, Call, Caller
-from squashproxy.registry.faults import Action, read_refusal
+from squashproxy.registry.auth.scopes import pull
+from squashproxy.registry.caller import Answer, Call, Caller
+from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.manifests import find_manifest, get_manifest, put_manifest
-from squashproxy.registry.pages import MOST_ENTRY_BYTES, Page, Pages, iter_entries
-from squashproxy.registry.scopes import pull
+from squashproxy.registry.paging import MOST_ENTRY_BYTES, Page, Pages, iter_entries
 
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
 """Registries without the API answer so, whatever the digest."""

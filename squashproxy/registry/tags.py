@@ -12,9 +12,9 @@ from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Json
 from squashproxy.printable import quoted
 from squashproxy.reference import is_tag
-from squashproxy.registry.calls import Caller
-from squashproxy.registry.names import Listing, NameReader
-from squashproxy.registry.scopes import pull
+from squashproxy.registry.auth.scopes import pull
+from squashproxy.registry.caller import Caller
+from squashproxy.registry.name_lists import Listing, NameReader
 
 _MANIFEST_BYTES = 512
 """Memory of one ListedManifest without its tags."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from squashproxy.analysis.thresholds import Figure, Threshold
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
-from squashproxy.pipeline.thresholds import Figure, Threshold
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from squashproxy.span import Inflated
-from squashproxy.squash.facts import Facts
+from squashproxy.squash.pass_facts import Facts
 
 
 class LayerStream(Protocol):

@@ -15,10 +15,10 @@ from squashproxy.archive.rewrite import directory_header, empty_file_header, wit
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
-from squashproxy.squash.facts import Survey
+from squashproxy.squash.decide import Judge
 from squashproxy.squash.index import PathIndex, Remainder
-from squashproxy.squash.judge import Judge
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
+from squashproxy.squash.pass_facts import Survey
 from squashproxy.squash.walk import Decision, iter_walk
 from squashproxy.squash.whiteout import opaque_path, whiteout_path
 

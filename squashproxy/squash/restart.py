@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from squashproxy.errors import BadArchive
 from squashproxy.squash.duplicates import find_superseded
-from squashproxy.squash.facts import Facts, RestartNeeded, Survey, SurveyNeeded
 from squashproxy.squash.layer import Layer, MergeOptions
 from squashproxy.squash.merge import Merge
+from squashproxy.squash.pass_facts import Facts, RestartNeeded, Survey, SurveyNeeded
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from squashproxy.reference import Repository, parse_reference
 from squashproxy.transports.archive_source import ArchiveSource, open_archive_source
 from squashproxy.transports.base import Traits, WrittenBlob
 from squashproxy.transports.docker_archive import familiar_name, normal_name
-from squashproxy.transports.filed import FiledSink
+from squashproxy.transports.file_place import FiledSink
 from squashproxy.transports.layout import (
     CONTAINERD_NAME,
     INDEX,

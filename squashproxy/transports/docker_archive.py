@@ -12,7 +12,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest
 from squashproxy.reference import DOCKER_HUB, Reference, parse_reference
 from squashproxy.transports import legacy, saved
-from squashproxy.transports.filed import FiledSource
+from squashproxy.transports.file_place import FiledSource
 from squashproxy.transports.files import read_file
 from squashproxy.transports.layout import INDEX, NO_NAME, no_such_image
 from squashproxy.transports.saved import MANIFEST, SavedImage

@@ -18,7 +18,7 @@ from squashproxy.oci.manifest import (
 )
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.reference import parse_reference
-from squashproxy.transports.filed import FiledSource
+from squashproxy.transports.file_place import FiledSource
 from squashproxy.transports.files import Files, read_file
 
 INDEX = "index.json"

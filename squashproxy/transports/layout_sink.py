@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
+from squashproxy.atomic_file import WholeFile, write_all
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
 from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
 from squashproxy.location import ArchiveReference
@@ -16,7 +17,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.reference import Repository
 from squashproxy.transports.base import Traits, WrittenBlob
-from squashproxy.transports.filed import FiledSink
+from squashproxy.transports.file_place import FiledSink
 from squashproxy.transports.files import Folder
 from squashproxy.transports.layout import (
     INDEX,
@@ -28,7 +29,6 @@ from squashproxy.transports.layout import (
 )
 from squashproxy.transports.layout_index import empty_index, with_image
 from squashproxy.transports.writable import check_folder
-from squashproxy.whole_file import WholeFile, write_all
 
 
 class LayoutSink(FiledSink):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from squashproxy.codec.packing import sniff
+from squashproxy.codec.compression import sniff
 from squashproxy.digest import Digest, Hasher, digest_of
 from squashproxy.errors import FormatError
 from squashproxy.oci.config import parse_config

@@ -10,13 +10,13 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
+from squashproxy.atomic_file import WholeFile, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.transports.files import CHUNK
-from squashproxy.transports.opening import fill_spool, new_spool
+from squashproxy.transports.open import fill_spool, new_spool
 from squashproxy.transports.standard import open_standard_output
-from squashproxy.whole_file import WholeFile, resolved, write_all
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)

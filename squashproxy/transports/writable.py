@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from squashproxy.atomic_file import resolved
 from squashproxy.errors import ArchiveError, reason_of
-from squashproxy.whole_file import resolved
 
 
 def check_file(path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from squashproxy.codec.packing import iter_unpacked
+from squashproxy.cancellation import Cancellation
+from squashproxy.codec.compression import iter_unpacked
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
@@ -13,7 +14,7 @@ from squashproxy.progress import Observer, watched
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import short
-from squashproxy.verify.applying import LayerApplication
+from squashproxy.verify.apply import LayerApplication
 from squashproxy.verify.entries import TarStream, iter_entries
 from squashproxy.verify.tree import Tree
 
@@ -36,23 +37,23 @@ class ImageLayer:
             f"{self.source.name}"
         )
 
-    def check(self, observer: Observer) -> None:
+    def check(self, observer: Observer, cancellation: Cancellation) -> None:
         """Read the blob to its end for its digest alone.
 
         Raises IntegrityError, and what reading a blob that is not there raises.
         """
-        with closed_after(self._iter_fetched(observer)) as blob:
+        with closed_after(self._iter_fetched(observer, cancellation)) as blob:
             for _ in blob:
                 pass
 
-    def apply_to(self, tree: Tree, observer: Observer) -> None:
+    def apply_to(self, tree: Tree, observer: Observer, cancellation: Cancellation) -> None:
         """Read the layer once, to its end, and apply it.
 
         Raises IntegrityError where the blob or what it unpacks to is not what it should be,
         BadCompression, BadArchive. A layer that cannot be unpacked is read to its end all the same:
         where its digest is wrong too, IntegrityError says whose fault it is.
         """
-        with closed_after(self._iter_fetched(observer)) as blob:
+        with closed_after(self._iter_fetched(observer, cancellation)) as blob:
             try:
                 found = self._unpack(blob, tree)
             except FormatError:
@@ -74,8 +75,9 @@ class ImageLayer:
         application.finish()
         return stream.drain()
 
-    def _iter_fetched(self, observer: Observer) -> Iterator[bytes]:
+    def _iter_fetched(self, observer: Observer, cancellation: Cancellation) -> Iterator[bytes]:
         """The blob, verified when it was read to its end."""
         label = f"layer {self.number + 1}/{self.count}"
         blob = self.source.iter_blob(self.descriptor)
-        yield from watched(blob, observer, label, self.descriptor.size, "read")
+        size = self.descriptor.size
+        yield from watched(blob, observer, cancellation, label, size, outcome="read")

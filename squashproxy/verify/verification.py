@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageReader
-from squashproxy.verify.comparing import Comparison, compare
+from squashproxy.verify.compare import Comparison, compare
 from squashproxy.verify.images import PlatformImage, read_images
 from squashproxy.verify.layers import ImageLayer
-from squashproxy.verify.pairing import ImagePair, pair_images
+from squashproxy.verify.pair import ImagePair, pair_images
 from squashproxy.verify.results import Difference, PlatformVerify, VerifyResult
 from squashproxy.verify.tree import Tree
 
@@ -23,16 +24,20 @@ def verify_images(
     platforms: Sequence[Platform] = (),
     observer: Observer,
     clock: Callable[[], float],
+    cancellation: Cancellation | None = None,
 ) -> VerifyResult:
     """Compare what `a` and `b` unpack to, on every platform or on those of `platforms`.
 
-    `clock` gives seconds, for the report only. Raises SquashproxyError where an image cannot be
-    read: NotFound, IntegrityError, FormatError, NoSuchPlatform and others.
+    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. Raises
+    SquashproxyError where an image cannot be read: NotFound, IntegrityError, FormatError,
+    NoSuchPlatform and others; and Cancelled.
     """
     started = clock()
     watcher = RecordingObserver(observer)
     ours, theirs = read_images(a), read_images(b)
-    compared = tuple(_verify(pair, watcher) for pair in pair_images(ours, theirs, platforms))
+    asked = cancellation or Cancellation()
+    pairs = pair_images(ours, theirs, platforms)
+    compared = tuple(_verify(pair, watcher, asked) for pair in pairs)
     return VerifyResult(
         a=ours.name,
         a_digest=ours.digest,
@@ -45,10 +50,10 @@ def verify_images(
     )
 
 
-def _verify(pair: ImagePair, observer: Observer) -> PlatformVerify:
+def _verify(pair: ImagePair, observer: Observer, cancellation: Cancellation) -> PlatformVerify:
     comparison = Comparison(0, ())
     if pair.a is not None and pair.b is not None:
-        comparison = _compare(pair.a, pair.b, observer)
+        comparison = _compare(pair.a, pair.b, observer, cancellation)
     differences = comparison.differences
     if not pair.is_of_one_platform:
         said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
@@ -67,7 +72,9 @@ def _platform_text(image: PlatformImage | None) -> str:
     return str(image.platform) if image else "absent"
 
 
-def _compare(a: PlatformImage, b: PlatformImage, observer: Observer) -> Comparison:
+def _compare(
+    a: PlatformImage, b: PlatformImage, observer: Observer, cancellation: Cancellation
+) -> Comparison:
     """Unpack and compare; layers that both images begin with are unpacked once, from A.
 
     Those are the leading ones with the same blob. The same diff ID is not enough: it is a claim,
@@ -85,13 +92,13 @@ def _compare(a: PlatformImage, b: PlatformImage, observer: Observer) -> Comparis
                 "have it, and it was not read"
             )
         else:
-            layer.apply_to(tree, observer)
-            other_layer.check(observer)
+            layer.apply_to(tree, observer, cancellation)
+            other_layer.check(observer, cancellation)
     other = tree.copy()
     for layer in ours[common:]:
-        layer.apply_to(tree, observer)
+        layer.apply_to(tree, observer, cancellation)
     for layer in theirs[common:]:
-        layer.apply_to(other, observer)
+        layer.apply_to(other, observer, cancellation)
     tree.require_whole()
     other.require_whole()
     return compare(tree, other)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squashproxy.archive.aside import Aside
+from squashproxy.archive.detached_entry import Aside
 from squashproxy.archive.rewrite import empty_file_header, with_path
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import StreamConsumed

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _single_figures(scale: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "tests.bench.merging", str(round(1_000_000 * scale))]
+    command = [sys.executable, "-m", "tests.bench.merge", str(round(1_000_000 * scale))]
     merging = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return {
         "entries a second through scan and merge": json.loads(merging.stdout)["entries_per_second"],

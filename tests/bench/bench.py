@@ -16,7 +16,7 @@ from squashproxy.oci.manifest import ImageManifest, parse_manifest
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from tests.bench.images import REPOSITORY, BenchImage, put
-from tests.bench.measuring import Run, measure, middle
+from tests.bench.measure import Run, measure, middle
 from tests.bench.results import Row
 from tests.bench.tools import KEPT, PROGRAM, Route, Tool, forget_blobs
 from tests.real.registries import RealRegistry

@@ -10,7 +10,7 @@ import random
 import threading
 from dataclasses import dataclass, field
 
-from squashproxy.cleanup.plans import RepositoryPlan
+from squashproxy.cleanup.plan import RepositoryPlan
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.testing import artifact_manifest, index_of

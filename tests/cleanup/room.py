@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from squashproxy.cleanup.applying import Applier
-from squashproxy.cleanup.audit import AuditLog
-from squashproxy.cleanup.cleaning import Planner, apply_plan
-from squashproxy.cleanup.gathering import Gatherer
-from squashproxy.cleanup.plans import RulePlan
+from squashproxy.cancellation import Cancellation
+from squashproxy.cleanup.apply.apply import Applier
+from squashproxy.cleanup.apply.audit_log import AuditLog
+from squashproxy.cleanup.apply.saved import SavedApplier, check_saved
+from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher
+from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.plan import RulePlan
 from squashproxy.cleanup.results import RepositoryResult
-from squashproxy.cleanup.saved import SavedApplier, check_saved
-from squashproxy.cleanup.squashing import InPlaceSquasher
+from squashproxy.cleanup.rule_planner import Planner, apply_plan
 from squashproxy.config.cleanup import CleanupRule
-from squashproxy.config.reading import parse_configuration
+from squashproxy.config.read import parse_configuration
 from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.location import Location
@@ -107,7 +108,9 @@ class Room:
 
     @contextmanager
     def _applier(self) -> Iterator[Applier]:
-        squasher = InPlaceSquasher(self.client, self._open, self._open, SilentObserver())
+        squasher = InPlaceSquasher(
+            self.client, self._open, self._open, SilentObserver(), Cancellation()
+        )
         self.logs.append(self.folder / f"{len(self.logs)}.jsonl")
         with AuditLog(self.folder, self.logs[-1].name) as log:
             yield Applier(
@@ -117,7 +120,7 @@ class Room:
                 squasher,
                 log,
                 lambda: self.clock,
-                lambda: False,
+                Cancellation(),
                 lambda _, step: self.on_step(step.outcome),
             )
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from squashproxy.cleanup.audit import read_log
-from squashproxy.cleanup.cleaning import Planner
-from squashproxy.cleanup.undoing import undo
+from squashproxy.cleanup.apply.audit_log import read_log
+from squashproxy.cleanup.apply.undo import undo
+from squashproxy.cleanup.rule_planner import Planner
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Family

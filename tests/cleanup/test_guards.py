@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from squashproxy.cleanup.gathering import Gatherer
+from squashproxy.cleanup.apply.guard import Guard
+from squashproxy.cleanup.apply.remove import Remover
+from squashproxy.cleanup.apply.restore import Restorer
+from squashproxy.cleanup.apply.squash_in_place import GuardedSink
+from squashproxy.cleanup.apply.watch import Watch
 from squashproxy.cleanup.graph import Graph
-from squashproxy.cleanup.guard import Guard
-from squashproxy.cleanup.planning import _Planner
-from squashproxy.cleanup.removing import Remover
-from squashproxy.cleanup.restoring import Restorer
-from squashproxy.cleanup.squashing import GuardedSink
-from squashproxy.cleanup.watch import Watch
+from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.make_plan import _Planner
 from squashproxy.errors import SquashproxyError
 from squashproxy.transports.registry import RegistrySink
 from tests.cleanup.room import room_maker

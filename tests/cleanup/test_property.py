@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from squashproxy.cleanup.applying import untouched
-from squashproxy.cleanup.plans import RulePlan
+from squashproxy.cleanup.apply.apply import untouched
+from squashproxy.cleanup.plan import RulePlan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.errors import PlanRefused
 from squashproxy.oci.descriptor import Descriptor

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from squashproxy.cleanup.audit import read_log
+from squashproxy.cleanup.apply.audit_log import read_log
+from squashproxy.cleanup.apply.undo import undo
 from squashproxy.cleanup.results import RepositoryResult
-from squashproxy.cleanup.undoing import undo
 from squashproxy.digest import Digest
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor

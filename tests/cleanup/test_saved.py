@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from squashproxy.cleanup.plan import CleanupPlan, RulePlan
 from squashproxy.cleanup.plan_file import plan_document, read_plan, write_plan
-from squashproxy.cleanup.plans import CleanupPlan, RulePlan
 from squashproxy.digest import digest_of
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.testing import Fault, FaultKind, index_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from squashproxy.cleanup.audit import read_log
-from squashproxy.cleanup.undoing import undo
+from squashproxy.cleanup.apply.audit_log import read_log
+from squashproxy.cleanup.apply.undo import undo
 from squashproxy.errors import UsageError
 from squashproxy.testing import Fault, FaultKind, TagDeletion
 from tests.cleanup.room import Room, image, pulls_whole

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import InProcess
-from tests.config.test_reading import LEAST
+from tests.config.test_read import LEAST
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-import squashproxy.cli.copy as copy_module
+import squashproxy.cli.commands.copy as copy_module
 from squashproxy import errors
 from tests.cli.command_line import InProcess, run_process
 
@@ -128,7 +128,7 @@ def test_errors_as_json_lines(
 
 
 _BUG = """
-import sys, squashproxy.cli.main as main, squashproxy.cli.tags as tags
+import sys, squashproxy.cli.main as main, squashproxy.cli.commands.tags as tags
 def open_session(common):
     raise ZeroDivisionError("a\\nbug")
 tags.open_session = open_session
@@ -153,7 +153,7 @@ def test_a_bug_shows_its_traceback_with_vv() -> None:
 
 
 _WAITING = """
-import sys, time, squashproxy.cli.main as main, squashproxy.cli.tags as tags
+import sys, time, squashproxy.cli.main as main, squashproxy.cli.commands.tags as tags
 def open_session(common):
     print("waiting", flush=True)
     time.sleep(60)
@@ -180,7 +180,7 @@ def test_a_signal_interrupts_with_130_and_a_sentence(name: str) -> None:
 
 
 _ENDLESS = """
-import contextlib, itertools, squashproxy.cli.main as main, squashproxy.cli.tags as tags
+import contextlib, itertools, squashproxy.cli.main as main, squashproxy.cli.commands.tags as tags
 class Session:
     def iter_tags(self, repository):
         return map(str, itertools.count())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import squashproxy.cli.copy as copy_module
+import squashproxy.cli.commands.copy as copy_module
 from squashproxy.cli import session
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError

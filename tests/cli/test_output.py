@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import squashproxy.cli.copy as copy_module
-import squashproxy.cli.plan as plan_module
+import squashproxy.cli.commands.copy as copy_module
+import squashproxy.cli.commands.plan as plan_module
 from squashproxy import __version__
 from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
+from squashproxy.cli.group import VERBS
 from squashproxy.cli.main import squashproxy
-from squashproxy.cli.verbs import VERBS
-from squashproxy.config.reading import parse_configuration
+from squashproxy.config.read import parse_configuration
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")

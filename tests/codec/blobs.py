@@ -9,8 +9,8 @@ from collections.abc import Generator, Iterable, Iterator
 import pytest
 from zlib_ng import zlib_ng
 
+from squashproxy.codec.compression import iter_unpacked
 from squashproxy.codec.library import Library, find_library, try_zlib, try_zlib_ng
-from squashproxy.codec.packing import iter_unpacked
 from squashproxy.testing import Packing, pack
 
 if sys.version_info >= (3, 14):

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from squashproxy.codec.block_finder import iter_blocks
 from squashproxy.codec.blocks import iter_inflated
-from squashproxy.codec.boundaries import iter_blocks
 from squashproxy.codec.library import Library
 from squashproxy.codec.splicer import Splicer
 from squashproxy.span import Chain, Kept, New, Span

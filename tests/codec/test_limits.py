@@ -13,8 +13,8 @@ from itertools import accumulate
 import pytest
 from isal import igzip
 
+from squashproxy.codec.block_finder import MOST
 from squashproxy.codec.blocks import MAX_CHAIN, iter_inflated
-from squashproxy.codec.boundaries import MOST
 from squashproxy.codec.deflater import WINDOW
 from squashproxy.codec.library import Library
 from squashproxy.codec.splicer import Splicer

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from squashproxy.codec.compression import iter_unpacked, sniff
 from squashproxy.codec.frames import CHUNK
 from squashproxy.codec.library import Library, find_library
-from squashproxy.codec.packing import iter_unpacked, sniff
 from squashproxy.errors import BadCompression
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.testing import Packing, pack

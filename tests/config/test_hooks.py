@@ -8,7 +8,7 @@ import pytest
 
 from squashproxy.config.hooks import CommandHook, WebHook
 from squashproxy.config.promote import PromoteRule
-from squashproxy.config.reading import parse_configuration
+from squashproxy.config.read import parse_configuration
 from squashproxy.errors import UsageError
 
 SECRET = "hunter2"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from squashproxy.config.configuration import Configuration
-from squashproxy.config.reading import parse_configuration
+from squashproxy.config.read import parse_configuration
 from squashproxy.errors import UsageError
 from squashproxy.reference import Repository
-from squashproxy.server.rules import Rules
+from squashproxy.server.jobs.rules import Rules
 
 SERVE = "serve:\n  upstreams: {a.example.com: {}}\n  store: {directory: c}\n"
 PROMOTE = "promote:\n  - name: a\n    from: h.example/a\n    to: h.example/b\n"

@@ -7,7 +7,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from squashproxy.config.schema import configuration_schema, known_keys
-from tests.config.test_reading import BRIEF, LEAST, PROBLEMS, WHOLE
+from tests.config.test_read import BRIEF, LEAST, PROBLEMS, WHOLE
 from tests.real.serving import DEPLOY
 
 SHAPES = (

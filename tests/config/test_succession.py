@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from squashproxy.config.promote import PromoteRule
-from squashproxy.config.reading import parse_configuration
+from squashproxy.config.read import parse_configuration
 from squashproxy.config.succession import Route, Succession
 from squashproxy.errors import BadConfiguration
 from squashproxy.reference import parse_reference

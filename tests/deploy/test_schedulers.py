@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from squashproxy.cli.main import squashproxy
-from squashproxy.config.reading import parse_configuration
-from squashproxy.schedule.times import parse_cron
+from squashproxy.config.read import parse_configuration
+from squashproxy.rules.timetable import parse_cron
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OBJECTS: list[dict[str, Any]] = list(

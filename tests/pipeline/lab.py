@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from squashproxy.analysis.plan import plan_image
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import SquashproxyError
 from squashproxy.location import Location
@@ -20,7 +21,6 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.manifest import encode_json
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions, parse_base, parse_compression
-from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Task
 from squashproxy.reference import Reference, parse_reference

@@ -132,7 +132,7 @@ class TestAutoTheImageThatTheAnnotationsName:
                 lab.sink(),
                 options(choice),
                 open_source=opener("asked for"),
-                peek_source=opener("hinted at"),
+                quick_source=opener("hinted at"),
                 observer=Listener(),
                 clock=lambda: 0.0,
             )

@@ -12,7 +12,7 @@ import pytest
 from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Family
 from squashproxy.pipeline.options import Limits
 from squashproxy.reference import parse_repository
-from squashproxy.registry import wire
+from squashproxy.registry.http import connections
 from squashproxy.testing import AMD64, BuiltImage, ImageBuilder, LayerBuilder, Packing, index_of
 from tests.pipeline.images import (
     APP,
@@ -281,8 +281,8 @@ class TestTheSameBytes:
     ) -> None:
         lab.put(large(packing))
         found = set()
-        for size in (wire.CHUNK, 1 << 20, 4099, 333):
-            monkeypatch.setattr(wire, "CHUNK", size)
+        for size in (connections.CHUNK, 1 << 20, 4099, 333):
+            monkeypatch.setattr(connections, "CHUNK", size)
             found.add(self.forced(lab, base="none"))
         assert len(found) == 1
 

@@ -15,7 +15,7 @@ from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, Family
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
-from squashproxy.squash.judge import Judge
+from squashproxy.squash.decide import Judge
 from squashproxy.testing import BuiltImage, ImageBuilder, index_of
 from squashproxy.transports import archives
 from squashproxy.transports.layout import blob_path

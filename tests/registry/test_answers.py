@@ -25,8 +25,8 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import parse_repository
 from squashproxy.registry import blobs
+from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.registry.credentials import variable_for
 
 HOST = "registry.example.com"
 API = f"https://{HOST}/v2/app"

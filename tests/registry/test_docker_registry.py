@@ -16,8 +16,8 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
+from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient
-from squashproxy.registry.credentials import variable_for
 from squashproxy.registry.options import ClientOptions, UploadMode
 from tests.real.registries import PASSWORD, USER, RealRegistry, run_registry
 

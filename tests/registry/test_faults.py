@@ -18,7 +18,7 @@ from squashproxy.errors import (
     Unauthorized,
 )
 from squashproxy.reference import Repository
-from squashproxy.registry.faults import Action, fault_of, read_refusal, unauthorized
+from squashproxy.registry.http.error_responses import Action, fault_of, read_refusal, unauthorized
 
 WEB = Repository("registry.example.com", "apps/web")
 PULL = Action(WEB, "the pull of v1 from apps/web", "tag v1")

@@ -8,8 +8,8 @@ import pytest
 
 from squashproxy.errors import Unauthorized
 from squashproxy.reference import Repository
+from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.registry.credentials import variable_for
 from squashproxy.registry.deletions import Deletion
 from squashproxy.testing import Bearer, FakeRegistry, ImageBuilder, RegistryOptions
 

@@ -13,8 +13,8 @@ from squashproxy.digest import digest_of
 from squashproxy.errors import Denied, FormatError, NotFound, RegistryError, ServerFault
 from squashproxy.oci import mediatypes
 from squashproxy.reference import Repository
-from squashproxy.registry import names as names_module
-from squashproxy.registry import pages as pages_module
+from squashproxy.registry import name_lists as names_module
+from squashproxy.registry import paging as pages_module
 from squashproxy.registry.client import RegistryClient
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
 from tests.registry.scripted import Answer, scripted

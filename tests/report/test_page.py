@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from squashproxy.pipeline.results import HiddenFolder, PlanResult
-from squashproxy.report.page import writing
+from squashproxy.report.page import write
 from squashproxy.report.page.charts import chart_data
 from squashproxy.report.page.document import render_page
-from squashproxy.report.page.writing import write_whole
+from squashproxy.report.page.write import write_whole
 from tests.disk import files_of_at_most
 from tests.report.results import PLAN
 
-ECHARTS = Path(writing.__file__).parent / "echarts"
+ECHARTS = Path(write.__file__).parent / "echarts"
 EVIL = "</script><img src=x onerror=alert(1)>"
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from squashproxy.pipeline.inspect import ImageDetails, Inspection, LayerDetails
 from squashproxy.promotion.results import ImageResult, PromoteResult
-from squashproxy.report.copying import show_copy
-from squashproxy.report.inspection import show_inspection
-from squashproxy.report.planning import show_plan
-from squashproxy.report.promoting import show_promotion
+from squashproxy.report.copy import show_copy
+from squashproxy.report.inspect import show_inspection
+from squashproxy.report.plan import show_plan
+from squashproxy.report.promote import show_promotion
 from squashproxy.report.screen import Screen
 from tests.report.results import COPY, DIGEST, PLAN, PLATFORM, SKIPPED, SOURCE_DIGEST
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import requests
 
-from squashproxy.config.reading import parse_configuration
+from squashproxy.config.read import parse_configuration
 from squashproxy.oci.mediatypes import INDEXES, MANIFESTS
 from squashproxy.oci.platform import Platform
 from squashproxy.registry.options import ClientOptions
-from squashproxy.server.running import serve
+from squashproxy.server.listen import serve
 from squashproxy.testing import BuiltIndex, FakeRegistry, ImageBuilder, LayerBuilder, index_of
 
 ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}

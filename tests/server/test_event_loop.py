@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from squashproxy.server import ranges
+from squashproxy.server.http import ranges
 from squashproxy.testing import FakeRegistry
 from tests.server.serving import UP, app, run_serve, settings
 
@@ -89,7 +89,7 @@ def test_one_that_does_is_found_out(
         time.sleep(_BLOCKED_SECONDS * 1.2)
         return honest(header, size)
 
-    monkeypatch.setattr("squashproxy.server.pull_api.find_part", slow)
+    monkeypatch.setattr("squashproxy.server.api.pull.find_part", slow)
     with FakeRegistry() as upstream:
         app().push(upstream, "app", "1")
         with run_serve(settings(upstream, tmp_path), make_loop=watchful_loop) as served:

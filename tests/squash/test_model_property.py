@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from squashproxy.errors import SquashproxyError
-from squashproxy.squash import lately
+from squashproxy.squash import recent_hidden
 from tests.model.inode import tree_of
 from tests.model.node import Tree, compare_trees
 from tests.model.squashing import squash_in_process
@@ -35,7 +35,7 @@ ROOMS = (0, 1024, 3072, 6 << 20)
 @pytest.fixture(autouse=True)
 def _small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small stacks lie within one chunk, which would count as a whole."""
-    monkeypatch.setattr(lately, "CELL", 512)
+    monkeypatch.setattr(recent_hidden, "CELL", 512)
 
 
 def check_squashed(built: Built, kept: int, base: Names, *, root: bool) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from squashproxy.codec.compression import iter_unpacked
 from squashproxy.codec.library import find_library
-from squashproxy.codec.packing import iter_unpacked
 from squashproxy.codec.splicer import Splicer
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from squashproxy.codec.compression import iter_unpacked
 from squashproxy.codec.library import find_library
-from squashproxy.codec.packing import iter_unpacked
 from squashproxy.span import Kept, Span
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge

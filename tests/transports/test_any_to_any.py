@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from squashproxy.analysis.plan import plan_image
 from squashproxy.errors import UsageError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.mediatypes import Family
-from squashproxy.pipeline.plan import plan_image
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Repository
 from squashproxy.testing import AMD64, BuiltImage, BuiltIndex, Packing, index_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from squashproxy.verify.comparing import compare
+from squashproxy.verify.compare import compare
 from tests.model.node import compare_trees
 from tests.model.squashing import squash_in_process
 from tests.model.stacks import random_stack

@@ -8,7 +8,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from squashproxy.squash.layer import MergeOptions
-from squashproxy.verify.comparing import compare
+from squashproxy.verify.compare import compare
 from tests.model.node import compare_trees
 from tests.squash.nodes import as_tree
 from tests.squash.trap import Trap, squash

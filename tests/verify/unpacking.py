@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from squashproxy.span import Inflated
 from squashproxy.testing import LayerBuilder
-from squashproxy.verify.applying import LayerApplication
+from squashproxy.verify.apply import LayerApplication
 from squashproxy.verify.entries import TarStream, iter_entries
 from squashproxy.verify.tree import Directory, Inode, Kind, Metadata, Tree
 from tests.model.node import Kind as ModelKind

@@ -8,7 +8,7 @@ from typing import Any
 
 from squashproxy.pipeline.results import HiddenFolder, LayerPlan, PlanResult
 from squashproxy.printable import printable
-from squashproxy.report.steps import step_text
+from squashproxy.report.build_steps import step_text
 
 
 def chart_data(result: PlanResult) -> list[dict[str, Any]]:

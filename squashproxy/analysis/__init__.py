@@ -1,0 +1,1 @@
+"""What `plan` finds out about an image."""

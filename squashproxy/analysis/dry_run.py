@@ -1,0 +1,94 @@
+"""All that a copy does with the layers of an image, but the new layer is thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from squashproxy.analysis.base_layers import count_base
+from squashproxy.analysis.findings import Findings
+from squashproxy.cancellation import Cancellation
+from squashproxy.digest import Chunk, Hasher
+from squashproxy.oci.mediatypes import family_of
+from squashproxy.pipeline.base import Base, Image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.prefetch import Prefetch
+from squashproxy.pipeline.source_layer import SourceLayer, layers_of
+from squashproxy.pipeline.squash_layers import Squashed, merge_options, packing_for, squash_layers
+from squashproxy.pipeline.threads import Crew
+from squashproxy.progress import Observer
+from squashproxy.squash.census import Census
+from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount
+from squashproxy.squash.merge import Merge
+from squashproxy.transports.base import ImageSource, WrittenBlob
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """Squashes one image to nowhere, and keeps what that tells.
+
+    `findings` are the hidden entries of all layers, and `counts` by number what layers of the base
+    hold: where the merge ends, the base is read as well.
+    """
+
+    source: ImageSource
+    image: Image
+    base: Base
+    options: CopyOptions
+    observer: Observer
+    findings: Findings = field(default_factory=Findings)
+    counts: dict[int, LayerCount] = field(default_factory=dict)
+
+    def squash(self, *, packs_plain: bool) -> Squashed:
+        """What a copy would get. Raises what squashing raises."""
+        layers = layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
+        with Crew(self.options.jobs) as crew:
+            if self.base.count == len(layers):
+                return self._look_at(layers, crew)
+            above = self.image.manifest.layers[self.base.count :]
+            return squash_layers(
+                layers,
+                self.base.count,
+                self.options,
+                family_of(self.image.manifest.raw.media_type),
+                packing=packing_for(above, self.options.compression, packs_plain=packs_plain),
+                crew=crew,
+                write=_measure,
+                watcher=self,
+            )
+
+    def begin(self) -> None:
+        """A merge begins, perhaps anew: forget all."""
+        self.findings.clear()
+
+    def end(self, merge: Merge, layers: Sequence[Layer]) -> None:
+        """Go on down through the base."""
+        base = self.image.manifest.layers[: self.base.count]
+        census = Census(merge.index, merge.options)
+        self.counts = count_base(census, layers, base, self.observer)
+
+    def hidden(self, entry: HiddenEntry) -> None:
+        """An upper layer hides the entry."""
+        self.findings.hidden(entry)
+
+    def revived(self, path: bytes, layer: int, size: int) -> None:
+        """The hidden entry's content is in the output after all, as a hard link's."""
+        self.findings.revived(path, layer, size)
+
+    def _look_at(self, layers: Sequence[SourceLayer], crew: Crew) -> Squashed:
+        """Count an image whose layers all stay."""
+        choices = merge_options(layers, len(layers), self.options, self)
+        first = 0 if choices.reads_base else len(layers)
+        prefetched = Prefetch(layers, first, crew).layers
+        merge = Merge(prefetched, choices)
+        report = merge.run()
+        self.end(merge, prefetched)
+        return Squashed(None, is_kept=True, report=report)
+
+
+def _measure(chunks: Iterable[Chunk]) -> WrittenBlob:
+    """Keep nothing of a stream but its size and digest."""
+    hasher = Hasher()
+    for chunk in chunks:
+        hasher.update(chunk)
+    return WrittenBlob(hasher.digest, hasher.size)

@@ -1,0 +1,160 @@
+"""Looking before leaping: where an image's bytes are, and what a copy would do with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from squashproxy.analysis.dry_run import Rehearsal
+from squashproxy.analysis.figures import Picture, Place, Placed
+from squashproxy.digest import Digest, digest_of
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.oci.mediatypes import Compression, compression_of
+from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener, read_image
+from squashproxy.pipeline.freshness import Freshness
+from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.platforms import becomes_single, select
+from squashproxy.pipeline.preflight import check_fit, warn_of_fit
+from squashproxy.pipeline.results import PlanResult, PlatformPlan
+from squashproxy.pipeline.squash_layers import Squashed
+from squashproxy.progress import Observer, RecordingObserver
+from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import parse_image, short
+
+
+def plan_image(
+    source: ImageSource,
+    sink: ImageSink | None,
+    options: CopyOptions,
+    *,
+    open_source: SourceOpener,
+    observer: Observer,
+    quick_source: SourceOpener | None = None,
+) -> PlanResult:
+    """Read `source` and say what a copy to `sink` would do; nothing is written.
+
+    Every layer is read, once unless the merge needs more; those of the base are only counted, and
+    one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
+    """
+    watcher = RecordingObserver(observer)
+    if sink is not None:
+        check_fit(sink, options)
+        warn_of_fit(sink, watcher)
+    bases = BaseFinder(open_source, quick_source, watcher)
+    job = _Job(source, sink, options, bases, watcher)
+    digest = source.find_digest()
+    platforms = job.plan_all(source.read_manifest(digest))
+    is_up_to_date = None if sink is None else _is_up_to_date(source, sink, digest, options)
+    if is_up_to_date:
+        platforms = tuple(_unmoved(plan) for plan in platforms)
+    return PlanResult(
+        source=source.name,
+        source_digest=digest,
+        target=None if sink is None else sink.name,
+        up_to_date=is_up_to_date,
+        warnings=job.observer.warnings,
+        platforms=platforms,
+    )
+
+
+def _unmoved(plan: PlatformPlan) -> PlatformPlan:
+    """The plan for a target that has the result: the layers to be squashed may well be absent."""
+    assert plan.reused_bytes is not None, "there is a target"
+    assert plan.mountable_bytes is not None
+    assert plan.upload_bytes is not None
+    moved = plan.reused_bytes + plan.mountable_bytes + plan.upload_bytes
+    return replace(plan, reused_bytes=moved, mountable_bytes=0, upload_bytes=0)
+
+
+def _is_up_to_date(
+    source: ImageSource, sink: ImageSink, digest: Digest, options: CopyOptions
+) -> bool:
+    existing = sink.find_manifest()
+    freshness = Freshness(source, sink, digest, options)
+    return existing is not None and freshness.is_up_to_date(existing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    source: ImageSource
+    sink: ImageSink | None
+    options: CopyOptions
+    bases: BaseFinder
+    observer: RecordingObserver
+
+    def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
+        parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
+        if not isinstance(parsed, ImageIndex):
+            plan = self._try_plan(raw)
+            return () if plan is None else (plan,)
+        selection = select(parsed, self.options.platforms, self.source.name)
+        if selection.warning is not None:
+            self.observer.warn(selection.warning)
+        if self.sink is not None:
+            becomes_single(selection, self.sink, self.options, self.source.name)
+        plans = [
+            self._try_plan(self.source.read_manifest(child.descriptor.digest))
+            for child in selection.children
+        ]
+        return tuple(plan for plan in plans if plan is not None)
+
+    def _try_plan(self, raw: RawManifest) -> PlatformPlan | None:
+        """The plan of one image; None for what a copy would leave as it is."""
+        manifest = parse_image(raw, self.source.name)
+        why = unsquashable(manifest)
+        if why is not None:
+            self.observer.warn(
+                f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
+            )
+            return None
+        image = read_image(self.source, manifest, raw.digest)
+        check_platform(image, self.options)
+        base = self.bases.choose(image, self.options, self.sink)
+        packs = self._packs(image, base)
+        rehearsal = Rehearsal(self.source, image, base, self.options, self.observer)
+        squashed = rehearsal.squash(packs_plain=packs)
+        for sentence in squashed.report.warnings:
+            self.observer.warn(sentence)
+        brought = (*base.packed, *manifest.layers[len(base.packed) :])
+        layers = [(layer, self._place_of(layer, base)) for layer in brought]
+        config = self._config(image, base, squashed)
+        found = (rehearsal.findings, rehearsal.counts)
+        return Picture(image, base, squashed, layers, config, *found).plan
+
+    def _config(self, image: Image, base: Base, squashed: Squashed) -> Placed:
+        """The config of the result, and where the target has it; a new one is never mounted."""
+        config = image.manifest.config
+        if squashed.is_kept:
+            return config, self._place_of(config, base)
+        data = squashed_config(image, base, squashed, self.options)
+        config = Descriptor(config.media_type, digest_of(data), len(data))
+        there = None if self.sink is None else self.sink.has_blob(config)
+        return config, Place(there, None)
+
+    def _packs(self, image: Image, base: Base) -> bool:
+        """Whether a copy packs plain layers; of those in the base the plan has no size."""
+        packs = self.sink is not None and self.sink.traits.packed and not self.source.packs
+        plain = [
+            layer
+            for layer in image.manifest.layers[len(base.packed) : base.count]
+            if compression_of(layer.media_type) is Compression.NONE
+        ]
+        if packs and plain:
+            self.observer.warn(
+                f"{self.source.name} holds its layers unpacked, and a copy packs those of the base "
+                "with gzip; so less is uploaded than the plan says"
+            )
+        return packs
+
+    def _place_of(self, layer: Descriptor, base: Base) -> Place:
+        """Where the target has the layer already."""
+        if self.sink is None:
+            return Place(None, None)
+        if self.sink.has_blob(layer):
+            return Place(in_target=True, mountable_from=None)
+        candidates = [base.repository, *self.options.base_repos, self.source.repository]
+        for repository in dict.fromkeys(candidates):
+            if repository is not None and self.sink.has_blob(layer, repository):
+                return Place(in_target=False, mountable_from=str(repository))
+        return Place(in_target=False, mountable_from=None)

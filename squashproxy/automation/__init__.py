@@ -1,0 +1,1 @@
+"""Promotion, cleanup and serving from a configuration, without a terminal."""

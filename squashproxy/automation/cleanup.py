@@ -1,0 +1,138 @@
+"""Running cleanup rules: plan, apply a plan, undo what an audit log says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from squashproxy.automation.applier import open_applier
+from squashproxy.automation.context import Context
+from squashproxy.automation.undo_places import check_places
+from squashproxy.cleanup.apply.apply import Applier, untouched
+from squashproxy.cleanup.apply.audit_log import read_log
+from squashproxy.cleanup.apply.saved import SavedApplier, check_saved
+from squashproxy.cleanup.apply.undo import UndoResult, undo
+from squashproxy.cleanup.plan import CleanupPlan, RulePlan
+from squashproxy.cleanup.plan_file import read_plan
+from squashproxy.cleanup.results import CleanupResult, RepositoryResult
+from squashproxy.cleanup.rule_planner import Planner, apply_plan
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.errors import PlanRefused
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.state.locks import held
+
+_Apply = Callable[[RulePlan, CleanupRule, Applier, CopyOptions, Context], list[RepositoryResult]]
+
+
+def make_plans(context: Context, rules: Sequence[CleanupRule]) -> CleanupPlan:
+    """The plans of some rules; their warnings are told to the context's observer."""
+    planner = _planner(context)
+    plans = tuple(planner.plan(rule) for rule in rules)
+    for plan in plans:
+        for sentence in plan.warnings:
+            context.observer.warn(sentence)
+    return CleanupPlan(plans)
+
+
+def clean_up(context: Context, rules: Sequence[CleanupRule]) -> CleanupResult:
+    """Plan some rules and apply the plans.
+
+    Raises PlanRefused, and RuleBusy where another process runs one of the rules.
+    """
+    started = time.monotonic()
+    with _held(context, rules):
+        return _apply(context, make_plans(context, rules), rules, started, _apply_fresh)
+
+
+def apply_saved_plan(
+    context: Context, rules: Sequence[CleanupRule], name: str | None, file: Path
+) -> CleanupResult:
+    """Apply the plan in a file, or the part of one rule `name`, as far as it still holds.
+
+    Raises UsageError where the file is no plan of these rules, PlanRefused and RuleBusy.
+    """
+    started = time.monotonic()
+    with _held(context, rules):
+        plan = _saved(file, rules, name)
+        return _apply(context, plan, rules, started, _apply_saved)
+
+
+def undo_log(context: Context, log: Path) -> UndoResult:
+    """Put back what an audit log says was taken away.
+
+    Raises UsageError where the log is about a repository that no rule is about.
+    """
+    entries = read_log(log)
+    check_places(entries, context.configuration, log)
+    return undo(context.client, entries)
+
+
+def check_bounds(plan: CleanupPlan) -> None:
+    """Raise PlanRefused where a plan would take away more than its rule allows."""
+    refusals = [each.refusal for each in plan.rules if each.refusal is not None]
+    if refusals:
+        raise PlanRefused("; ".join(refusals))
+
+
+def _held(context: Context, rules: Sequence[CleanupRule]) -> AbstractContextManager[None]:
+    return held(context.folder, "cleanup", [rule.name for rule in rules])
+
+
+def _apply_saved(
+    plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions, context: Context
+) -> list[RepositoryResult]:
+    return SavedApplier(applier, _planner(context), options).apply(plan, rule)
+
+
+def _apply_fresh(
+    plan: RulePlan, _rule: CleanupRule, applier: Applier, options: CopyOptions, _context: Context
+) -> list[RepositoryResult]:
+    return apply_plan(plan, applier, options)
+
+
+def _planner(context: Context) -> Planner:
+    return Planner(context.client, context.gatherer, time.time, context.observer.tally)
+
+
+def _apply(
+    context: Context,
+    plan: CleanupPlan,
+    rules: Sequence[CleanupRule],
+    started: float,
+    apply: _Apply,
+) -> CleanupResult:
+    """Apply what the rules' bounds allow; nothing of any rule where one is refused."""
+    check_bounds(plan)
+    by_name = {rule.name: rule for rule in rules}
+    results: list[RepositoryResult] = []
+    where: str | None = None
+    count = sum(each.deletions for each in plan.rules)
+    if count:
+        with open_applier(context, count) as applier:
+            where = str(applier.log.path)
+            for each in plan.rules:
+                rule = by_name[each.rule]
+                options = replace(context.options, base=rule.base, compression=rule.compression)
+                results += apply(each, rule, applier, options, context)
+    else:
+        results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]
+    warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)
+    seconds = round(time.monotonic() - started, 3)
+    return CleanupResult(
+        applied=True,
+        repositories=tuple(results),
+        warnings=warnings,
+        log=where,
+        seconds=seconds,
+    )
+
+
+def _saved(file: Path, rules: Sequence[CleanupRule], name: str | None) -> CleanupPlan:
+    plan = read_plan(file)
+    chosen = [each for each in plan.rules if name is None or each.rule == name]
+    for each in chosen:
+        check_saved(each, rules, time.time())
+    return CleanupPlan(tuple(chosen))

@@ -1,0 +1,153 @@
+"""What rules run with: the configuration, registry clients, and the state of earlier runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from squashproxy.automation.options import RunOptions
+from squashproxy.cancellation import Cancellation
+from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.config.clients import client_options
+from squashproxy.config.configuration import Configuration
+from squashproxy.errors import UsageError
+from squashproxy.location import Location
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import Reference
+from squashproxy.registry.client import RegistryClient
+from squashproxy.report.observer import LoggingObserver
+from squashproxy.report.waits import WaitTeller
+from squashproxy.state.database import open_state
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.promotions import PromotionMemory
+from squashproxy.state.tags import TagMemory
+from squashproxy.transports.registry import RegistrySource
+
+_AUDIT = "audit"
+
+
+class Named(Protocol):
+    """A rule."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+
+_Rule = TypeVar("_Rule", bound=Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that rules run with; `folder` is where the state is.
+
+    `quick` is a second client that gives up soon, for questions that can stay without an answer.
+    """
+
+    configuration: Configuration
+    folder: Path
+    client: RegistryClient
+    quick: RegistryClient
+    manifests: ManifestMemory
+    tags: TagMemory
+    promotions: PromotionMemory
+    options: CopyOptions
+    observer: LoggingObserver
+    cancellation: Cancellation
+
+    @property
+    def gatherer(self) -> Gatherer:
+        """What asks for graphs."""
+        return Gatherer(self.client, self.manifests, self.tags, self.observer.tally)
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the logs of deletions are."""
+        return self.folder / _AUDIT
+
+    def open_source(self, location: Location) -> RegistrySource:
+        """A base image."""
+        return _source(self.client, location)
+
+    def quick_source(self, location: Location) -> RegistrySource:
+        """A base image, if its registry answers soon."""
+        return _source(self.quick, location)
+
+
+@contextmanager
+def open_context(
+    configuration: Configuration,
+    options: RunOptions,
+    observer: LoggingObserver,
+    cancellation: Cancellation,
+) -> Iterator[Context]:
+    """Open what a configuration names, and close it at the end.
+
+    Raises UsageError where there is no place for the state, StateError where it cannot be opened.
+    """
+    folder = configuration.state or default_state(os.environ)
+    client_settings = client_options(configuration, options.client)
+    teller = WaitTeller()
+    with open_state(folder) as database:
+        manifests = ManifestMemory(database, time.time)
+        manifests.forget_unused()
+        with (
+            RegistryClient(client_settings, on_wait=teller, memory=manifests) as client,
+            RegistryClient(client_settings.quick, on_wait=teller) as quick,
+        ):
+            yield Context(
+                configuration,
+                folder,
+                client,
+                quick,
+                manifests,
+                TagMemory(database),
+                PromotionMemory(database),
+                CopyOptions(jobs=options.jobs),
+                observer,
+                cancellation,
+            )
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Where state is kept that no configuration says (XDG base directory specification).
+
+    Raises UsageError where that would be in a home directory, and there is none.
+    """
+    stated = environ.get("XDG_STATE_HOME", "")
+    if stated.startswith("/"):
+        return Path(stated) / "squashproxy"
+    try:
+        return Path("~/.local/state/squashproxy").expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            "there is no home directory for what runs remember; name a folder as `state`"
+        ) from error
+
+
+def choose_rules(rules: Sequence[_Rule], name: str | None, section: str, path: Path) -> list[_Rule]:
+    """All rules of a section, or the one of that name. Raises UsageError where there is none.
+
+    `path` is the configuration's file, for the message.
+    """
+    if not rules:
+        raise UsageError(f"{path} has no rule in its section {section!r}; write one")
+    if name is None:
+        return list(rules)
+    found = [rule for rule in rules if rule.name == name]
+    if not found:
+        there = ", ".join(rule.name for rule in rules)
+        raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
+    return found
+
+
+def _source(client: RegistryClient, location: Location) -> RegistrySource:
+    if not isinstance(location, Reference):
+        raise UsageError(f"{location}: a base is an image in a registry here")
+    return RegistrySource(client, location)

@@ -1,0 +1,16 @@
+"""What a run of rules is told besides its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.registry.options import ClientOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How registries are spoken to, and how many transfers of one image run at once."""
+
+    client: ClientOptions = field(default_factory=ClientOptions)
+    jobs: int = CopyOptions().jobs

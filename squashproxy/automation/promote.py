@@ -1,0 +1,135 @@
+"""Running promotion rules: plan, copy, mirror deletions, and say what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from squashproxy.automation.applier import open_applier
+from squashproxy.automation.context import Context
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.rule_planner import apply_plan
+from squashproxy.config.promote import PromoteRule
+from squashproxy.errors import SquashproxyError
+from squashproxy.promotion.mirror import plan_mirroring
+from squashproxy.promotion.plan import Planner, RuleSteps
+from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.promotion.run import Promoter, planned
+from squashproxy.promotion.vanished import recurring
+from squashproxy.report.observer import LabelledObserver
+from squashproxy.report.promote import image_line
+from squashproxy.state.locks import held
+
+
+def promote(context: Context, rules: Sequence[PromoteRule], *, dry_run: bool) -> PromoteResult:
+    """Run some rules; a rule that cannot be planned stops no other.
+
+    Warnings and problems are told to the context's observer, and stand in the result.
+    """
+    started = time.monotonic()
+    result = PromoteResult(dry_run, (), (), (), (), None, 0.0)
+    planner = _planner(context)
+    run = _dry if dry_run else _run
+    for rule in rules:
+        try:
+            result = _joined(result, run(context, planner, rule))
+        except SquashproxyError as error:
+            result = replace(result, problems=(*result.problems, f"{rule.name}: {error}"))
+    for sentence in (*result.warnings, *result.problems):
+        context.observer.warn(sentence)
+    return replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def _dry(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult:
+    found = planner.plan(rule)
+    return replace(_noticed(context, found), images=tuple(map(planned, found.steps)))
+
+
+def _run(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult:
+    with held(context.folder, "promote", [rule.name]):
+        found = planner.plan(rule)
+        noticed = _noticed(context, found)
+        result = replace(noticed, images=tuple(_promote(context, found)))
+        try:
+            mirrored, log = _mirror(context, found)
+        except SquashproxyError as error:
+            return replace(result, problems=(*result.problems, f"{rule.name}: {error}"))
+        return replace(result, mirrored=tuple(mirrored), log=log)
+
+
+def _noticed(context: Context, found: RuleSteps) -> PromoteResult:
+    """What is known of a rule before anything is moved."""
+    warnings = (*found.warnings, *recurring(found, context.promotions))
+    return PromoteResult(False, (), (), warnings, found.problems, None, 0.0)
+
+
+def _joined(first: PromoteResult, then: PromoteResult) -> PromoteResult:
+    return replace(
+        first,
+        images=(*first.images, *then.images),
+        mirrored=(*first.mirrored, *then.mirrored),
+        warnings=(*first.warnings, *then.warnings),
+        problems=(*first.problems, *then.problems),
+        log=then.log or first.log,
+    )
+
+
+def _planner(context: Context) -> Planner:
+    return Planner(
+        context.client,
+        context.manifests,
+        context.promotions,
+        context.configuration.promote,
+        context.options,
+        time.time,
+        context.observer.tally,
+    )
+
+
+def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:
+    observer = context.observer
+    task = observer.tally(f"{found.rule.name}: images", len(found.steps))
+
+    def tell(result: ImageResult) -> None:
+        task.advance(1)
+        if result.error is None:
+            observer.note(image_line(result))
+        else:
+            observer.warn(image_line(result))
+
+    promoter = Promoter(
+        client=context.client,
+        memory=context.promotions,
+        open_source=context.open_source,
+        quick_source=context.quick_source,
+        watch=lambda image: LabelledObserver(observer, image),
+        on_result=tell,
+        cancellation=context.cancellation,
+        at_once=context.configuration.engine.jobs,
+    )
+    try:
+        return promoter.promote(found.steps)
+    finally:
+        task.finish()
+
+
+def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
+    """Delete what the source lost, if the rule says so."""
+    plan = plan_mirroring(found, context.client, context.gatherer, context.promotions, time.time)
+    if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
+        return [], None
+    with open_applier(context, plan.deletions) as applier:
+        results = apply_plan(plan, applier, context.options)
+        for result in results:
+            for step in result.steps:
+                if step.outcome in ("deleted", "untagged", "gone"):
+                    _forget(context, found.rule.name, result.repository, step.tags)
+        return results, str(applier.log.path)
+
+
+def _forget(context: Context, rule: str, repository: str, tags: tuple[str, ...]) -> None:
+    for promoted in context.promotions.all_of(rule):
+        target = promoted.target
+        if str(target.repository) == repository and target.tag in tags:
+            context.promotions.forget(rule, target)

@@ -1,0 +1,167 @@
+"""Running rules when they are due: never twice at once, and what was missed once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from squashproxy.rules.timetable import Timetable
+from squashproxy.state.runs import Outcome, RunHistory
+
+_LOG = logging.getLogger("squashproxy.automation")
+_LONGEST_PAUSE = 30.0
+"""Seconds after which the clock is looked at again, since it may be set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run ended: a line for people, and its result as JSON."""
+
+    outcome: Outcome
+    summary: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A rule with its times; `work` runs it and raises nothing."""
+
+    section: str
+    name: str
+    timetable: Timetable
+    work: Callable[[], Report]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others, also after a reload."""
+        return self.section, self.name
+
+
+_BROKE = Report(Outcome.FAILED, "it broke off: this is a bug", "{}")
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Begin work beside everything else."""
+    threading.Thread(target=work, name="squashproxy-job", daemon=True).start()
+
+
+class Scheduler:
+    """Starts jobs at their times; `now` gives unix seconds.
+
+    `begin` starts a run, beside others by default; `pause` waits for so many seconds, or until
+    `wake` is called. All methods but `run` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        history: RunHistory,
+        now: Callable[[], float],
+        *,
+        begin: Callable[[Callable[[], None]], None] = in_thread,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._history = history
+        self._now = now
+        self._begin = begin
+        self._event = threading.Event()
+        self._pause = pause or self._wait
+        self._lock = threading.Condition()
+        self._jobs: dict[tuple[str, str], Job] = {}
+        self._due: dict[tuple[str, str], float] = {}
+        self._running: set[tuple[str, str]] = set()
+        self._is_stopped = False
+
+    def load(self, jobs: Sequence[Job]) -> None:
+        """Take these in place of those before; what runs goes on to its end.
+
+        A time that passed since the last run, while no process was there, is due at once.
+        """
+        now = self._now()
+        with self._lock:
+            before = self._jobs
+            self._jobs = {job.key: job for job in jobs}
+            for key, job in self._jobs.items():
+                known = before.get(key)
+                if known is None or known.timetable != job.timetable:
+                    self._due[key] = self._first_due(job, now)
+        self.wake()
+
+    def run(self) -> None:
+        """Start what is due, until `stop` is called."""
+        while not self._is_stopped:
+            now = self._now()
+            for job, due in self._take_due(now):
+                _LOG.info("%s %s begins", job.section, job.name)
+                number = self._history.begin(job.section, job.name, due, now)
+                self._begin(partial(self._work, job, number))
+            self._pause(self._until_next())
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._is_stopped = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at the times again."""
+        self._event.set()
+
+    @property
+    def running(self) -> list[str]:
+        """The rules that run now."""
+        with self._lock:
+            return sorted(name for _, name in self._running)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until nothing runs, but no longer; whether that is so."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._running, seconds)
+
+    def _first_due(self, job: Job, now: float) -> float:
+        last = self._history.last(*job.key)
+        since = now if last is None else min(now, last.started)
+        return job.timetable.next_after(since, job.name)
+
+    def _take_due(self, now: float) -> list[tuple[Job, float]]:
+        with self._lock:
+            found = [
+                (job, self._due[key])
+                for key, job in self._jobs.items()
+                if self._due[key] <= now and key not in self._running
+            ]
+            for job, _ in found:
+                self._running.add(job.key)
+                self._due[job.key] = job.timetable.next_after(now, job.name)
+        return found
+
+    def _work(self, job: Job, number: int) -> None:
+        report = _BROKE
+        try:
+            report = job.work()
+        finally:
+            self._end(job, number, report)
+
+    def _end(self, job: Job, number: int, report: Report) -> None:
+        self._history.end(number, self._now(), report.outcome, report.summary, report.document)
+        level = logging.INFO if report.outcome is Outcome.DONE else logging.WARNING
+        said = f"{report.outcome.value}: {report.summary}"
+        _LOG.log(level, "%s %s %s", job.section, job.name, said)
+        with self._lock:
+            self._running.discard(job.key)
+            self._lock.notify_all()
+            if job.key in self._jobs:
+                timetable = self._jobs[job.key].timetable
+                self._due[job.key] = timetable.next_after(self._now(), job.name)
+        self.wake()
+
+    def _until_next(self) -> float:
+        now = self._now()
+        with self._lock:
+            waiting = [self._due[key] - now for key in self._jobs if key not in self._running]
+        return min([max(0.0, wait) for wait in waiting] + [_LONGEST_PAUSE])
+
+    def _wait(self, seconds: float) -> None:
+        self._event.wait(seconds)
+        self._event.clear()

@@ -1,0 +1,1 @@
+"""What registries hold: repositories, tags and their dates."""

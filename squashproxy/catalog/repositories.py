@@ -1,0 +1,74 @@
+"""The repositories that a rule names: one by its name, or those that a glob matches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.errors import FormatError, RegistryError
+from squashproxy.printable import quoted
+from squashproxy.reference import Repository, is_repository_path
+from squashproxy.registry.client import RegistryClient
+from squashproxy.rules.patterns import meant
+from squashproxy.rules.repository_patterns import RepositoryPattern, parse_repository_pattern
+
+__all__ = ["Found", "RepositoryPattern", "find_repositories", "parse_repository_pattern"]
+
+_MOST_NAMED = 3
+_MOST_COMPARED = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The repositories, and a sentence for each pattern that matched none."""
+
+    repositories: tuple[Repository, ...]
+    warnings: tuple[str, ...]
+
+
+def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPattern]) -> Found:
+    """Those that any of the patterns means, each once. Raises RegistryError.
+
+    A listed name that no repository can have is left out, with a warning where it is meant.
+    """
+    found: dict[Repository, None] = {}
+    warnings: list[str] = []
+    catalogs: dict[str, list[str]] = {}
+    for pattern in patterns:
+        if not pattern.path.is_wild:
+            found[Repository(pattern.host, pattern.path.text)] = None
+            continue
+        if pattern.host not in catalogs:
+            catalogs[pattern.host] = _listed(client, pattern.host)
+        there = catalogs[pattern.host]
+        matching = [path for path in there if pattern.path.matches(path)]
+        sound = [path for path in matching if is_repository_path(path)]
+        found.update((Repository(pattern.host, path), None) for path in sound)
+        wrong = [path for path in matching if not is_repository_path(path)]
+        if wrong:
+            warnings.append(_unsound(pattern, wrong))
+        if not matching:
+            warnings.append(f"{pattern} matches no repository; {_near(pattern, there)}")
+    return Found(tuple(found), tuple(warnings))
+
+
+def _listed(client: RegistryClient, host: str) -> list[str]:
+    """What a registry lists; a list that is none is its fault, as one that it refuses is."""
+    try:
+        return list(client.iter_repositories(host))
+    except FormatError as error:
+        raise RegistryError(str(error)) from error
+
+
+def _unsound(pattern: RepositoryPattern, wrong: list[str]) -> str:
+    names = ", ".join(quoted(path) for path in wrong[:_MOST_NAMED])
+    more = f" and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
+    return (
+        f"{pattern.host} lists {names}{more}, which no repository can be called, so {pattern} "
+        "leaves that out; see what the registry, or a proxy before it, answers"
+    )
+
+
+def _near(pattern: RepositoryPattern, there: list[str]) -> str:
+    compared = [path for path in there[:_MOST_COMPARED] if is_repository_path(path)]
+    return meant(pattern.path, compared, f"{pattern.host} lists {len(there) or 'none'}")

@@ -1,0 +1,1 @@
+"""Applying a cleanup plan: watching, removing, restoring and the audit log."""

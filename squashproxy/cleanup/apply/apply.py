@@ -1,0 +1,111 @@
+"""Doing what a plan says, and nothing else, while others push to the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from squashproxy.cancellation import Cancellation
+from squashproxy.cleanup.apply.audit_log import AuditLog
+from squashproxy.cleanup.apply.remove import Remover
+from squashproxy.cleanup.apply.site import Site
+from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher, InPlaceSteps
+from squashproxy.cleanup.apply.watch import Watch
+from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.plan import RepositoryPlan
+from squashproxy.cleanup.provenance import is_made_from
+from squashproxy.cleanup.results import RepositoryResult, Step
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import Repository, parse_repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.state.tags import TagMemory
+
+
+class Moved(SquashproxyError):
+    """A repository is not what it was when the plan was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Applies the plan of one repository after another; `now` gives unix seconds.
+
+    `cancellation` is asked between steps, so that a shutdown leaves nothing half-done; `on_step`
+    hears of each, with its repository.
+    """
+
+    client: RegistryClient
+    gatherer: Gatherer
+    tags: TagMemory
+    squasher: InPlaceSquasher
+    log: AuditLog
+    now: Callable[[], float]
+    cancellation: Cancellation
+    on_step: Callable[[str, Step], None]
+
+    def apply(
+        self, rule: str, plan: RepositoryPlan, options: CopyOptions, *, is_exact: bool = False
+    ) -> RepositoryResult:
+        """Do what the plan of a repository says; its own errors are in the result.
+
+        What others push, move or delete after the plan was made is left alone, with all that it
+        needs. `is_exact` does nothing at all in a repository where that was done before this began.
+        """
+        if plan.problem is not None or not plan.deletions:
+            return untouched(rule, plan)
+        steps: list[Step] = []
+
+        def tell(step: Step) -> None:
+            steps.append(step)
+            self.on_step(plan.repository, step)
+
+        repository = parse_repository(plan.repository)
+        remote = self.client.repository(repository)
+        site = Site(remote, rule, self.log, self.tags, self.now, self.cancellation, tell)
+        squasher = InPlaceSteps(site, self.squasher, options)
+        problem: SquashproxyError | None = None
+        try:
+            if is_exact:
+                self._check(repository, plan, self.gatherer.tags(repository)[1])
+            Remover(site, self.gatherer, Watch(plan.tags)).run(plan)
+            squasher.run(plan.squash)
+        except SquashproxyError as error:
+            problem = error
+        done = {step.digest for step in steps if step.outcome in ("deleted", "gone")}
+        done -= {Digest(step.digest) for step in steps if step.outcome == "restored"}
+        planned = {each.digest for each in plan.remove}
+        return RepositoryResult(
+            rule=rule,
+            repository=plan.repository,
+            steps=tuple(steps),
+            freed_bytes=plan.freed_bytes if done >= planned else 0,
+            saved_bytes=squasher.saved_bytes,
+            problem=None if problem is None else str(problem),
+        )
+
+    def _check(
+        self, repository: Repository, plan: RepositoryPlan, current: Mapping[str, Digest]
+    ) -> None:
+        """Compare with the plan: only what it takes away may have gone, or been squashed."""
+        going = {tag for each in plan.remove for tag in each.tags}
+        going |= {each.tag for each in plan.untag}
+        squashed = {tag for each in plan.squash for tag in each.tags}
+        for tag, digest in plan.tags.items():
+            found = current.get(tag)
+            if found == digest or (found is None and tag in going):
+                continue
+            what = "is gone"
+            if found is not None:
+                if tag in squashed and is_made_from(self.client, repository, found, digest):
+                    continue
+                what = "points to something else"
+            raise Moved(f"{repository} moved since it was planned: {tag} {what}; plan again")
+        new = sorted(current.keys() - plan.tags.keys())
+        if new:
+            raise Moved(f"{repository} moved since it was planned: {new[0]} is new; plan again")
+
+
+def untouched(rule: str, plan: RepositoryPlan) -> RepositoryResult:
+    """The result for a repository where nothing was to be done, or could be planned."""
+    return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)

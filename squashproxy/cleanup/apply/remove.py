@@ -1,0 +1,288 @@
+"""Deletions and untaggings of one repository, while others may push to it.
+
+1. A tag is asked for right before it goes, and right before the manifest goes that it points to.
+   A push in between wins.
+2. A tag that others move, or push, protects what it points to from then on (see Guard). What the
+   plan says of everything else is still right: a new tag gives no old one a reason to stay.
+3. All tags are looked at again and again (see Watch). What somebody needs, and what was deleted in
+   the moment before that was seen, is put back.
+4. A tag that vanished together with a manifest is put back with it, and the repository is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from squashproxy.catalog.tags import side_by_side
+from squashproxy.cleanup.apply.guard import Guard
+from squashproxy.cleanup.apply.restore import Restorer, TakenAlong, TookManifest
+from squashproxy.cleanup.apply.site import Site
+from squashproxy.cleanup.apply.untag import Untagger
+from squashproxy.cleanup.apply.watch import Changes, Vanished, Watch
+from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.plan import Removal, RepositoryPlan, Untag
+from squashproxy.cleanup.results import Step
+from squashproxy.digest import Digest
+from squashproxy.errors import NotFound, RegistryError, SquashproxyError
+
+_CANNOT_UNTAG = (
+    "this registry deletes no tag alone, and what it points to is needed; it stays until that goes"
+)
+_PUSHED_TO = "it was pushed to meanwhile"
+_TAG_PUSHED_TO = "a tag of it was pushed to meanwhile"
+_NEEDED = "something that stays needs it"
+_STILL_TAGGED = "its registry says that something still points to it"
+_TAGS_FIRST = frozenset({400, 403, 409, 412})
+"""Answers of registries that delete no digest while tags point to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How the removal of a manifest ended, why, and which tags went with it."""
+
+    outcome: str
+    why: str
+    tags: tuple[str, ...] = ()
+
+
+class Remover:
+    """Does what a plan says of untagging and deleting, in its order."""
+
+    def __init__(self, site: Site, gatherer: Gatherer, watch: Watch) -> None:
+        self._site = site
+        self._gatherer = gatherer
+        self._watch = watch
+        self._remote = site.remote
+        self._untagger = Untagger(site.remote)
+        self._guard = Guard(site.read_node)
+        self._restorer = Restorer(site, watch)
+        self._tags_go_alone = False
+
+    def run(self, plan: RepositoryPlan) -> None:
+        """Do all of it. Raises SquashproxyError.
+
+        Whatever ends it, what was deleted last is looked after first.
+        """
+        try:
+            self._run(plan)
+        except SquashproxyError:
+            with suppress(TakenAlong):  # what came back is told as a step
+                self._look_last()
+            raise
+        self._look_last()
+
+    def _run(self, plan: RepositoryPlan) -> None:
+        for untag in plan.untag:
+            self._look_around()
+            self._untag(untag)
+            self._watch.note_step()
+        for removal in plan.remove:
+            self._look_around()
+            self._remove(removal)
+            self._watch.note_step()
+
+    def _untag(self, untag: Untag) -> None:
+        tag, digest = untag.tag, untag.digest
+        number = self._site.begin("untag", digest, (tag,), untag.why)
+        if not self._tags_go_alone:
+            self._glance_again()
+        found = self._ask([tag])[tag]
+        outcome, why = "untagged", untag.why
+        if found is None:
+            outcome = "gone"
+        elif found != digest:
+            outcome, why = "left", _PUSHED_TO
+        elif not self._untagger.untag(tag):
+            outcome, why = "left", _CANNOT_UNTAG
+        self._site.log.end(number, outcome, (tag,))
+        self._tell("untag", digest, (tag,), outcome, why)
+        if outcome == "untagged":
+            self._watch.note_untagged(tag)
+            self._check_survival(digest, tag)
+
+    def _check_survival(self, digest: Digest, tag: str) -> None:
+        """Some registries take a manifest away with any of its tags. Raises TookManifest."""
+        if self._remote.find_manifest(digest) is not None:
+            self._tags_go_alone = True
+            return
+        tags = self._watch.tags_of(digest)
+        self._watch.note_deleted(digest, tags)
+        self._restorer.put_back(digest, tags, f"it went with its tag {tag}")
+        raise TookManifest(self._site.repository, tag)
+
+    def _remove(self, removal: Removal) -> None:
+        digest, tags = removal.digest, removal.tags
+        if self._guard.holds(digest, tags):
+            self._leave(removal, _NEEDED)
+            return
+        try:
+            number = self._site.begin("delete", digest, tags, removal.why)
+        except NotFound:
+            self._forget(removal, "gone")
+            return
+        try:
+            there, end = self._ask_again(removal)
+        except SquashproxyError:
+            self._site.log.end(number, "left", ())
+            raise
+        end = end or self._delete(removal, there)
+        self._site.log.end(number, end.outcome, end.tags)
+        if end.outcome == "left":
+            self._leave(removal, end.why)
+        else:
+            self._forget(removal, end.outcome)
+
+    def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], _End | None]:
+        """Which of its tags still point to a manifest, and how it ends if it is not deleted."""
+        digest = removal.digest
+        at = self._ask(removal.tags)
+        there = tuple(tag for tag in removal.tags if at[tag] == digest)
+        if not there and self._remote.find_manifest(digest) is None:
+            return (), _End("gone", removal.why)
+        if self._watch.needs_glance:
+            self._glance()
+        if any(found not in (None, digest) for found in at.values()):
+            return (), _End("left", _TAG_PUSHED_TO)
+        if self._guard.holds(digest, removal.tags):
+            return (), _End("left", _NEEDED)
+        return there, None
+
+    def _delete(self, removal: Removal, there: tuple[str, ...]) -> _End:
+        digest = removal.digest
+        try:
+            self._remote.delete_manifest(digest)
+        except RegistryError as error:
+            if not there or error.status not in _TAGS_FIRST:
+                raise
+            why_left = self._delete_tags_first(removal, there, error)
+            if why_left is not None:
+                return _End("left", why_left)
+        self._watch.note_deleted(digest, there)
+        self._clear(there, digest)
+        return _End("deleted", removal.why, there)
+
+    def _delete_tags_first(
+        self, removal: Removal, tags: Sequence[str], refusal: RegistryError
+    ) -> str | None:
+        """Delete a manifest after its tags; why it was left, None where it was not."""
+        digest = removal.digest
+        for tag in tags:
+            number = self._site.begin("untag", digest, (tag,), removal.why)
+            self._glance_again()
+            found = self._ask([tag])[tag]
+            is_wanted = self._guard.holds(digest, removal.tags)
+            is_done = found == digest and not is_wanted and self._untagger.untag(tag)
+            self._site.log.end(number, "untagged" if is_done else "left", (tag,))
+            if is_done:
+                self._watch.note_untagged(tag)
+                if self._remote.find_manifest(digest) is None:
+                    return None
+            elif is_wanted:
+                return _NEEDED
+            elif found == digest:
+                raise refusal
+            elif found is not None:
+                return _TAG_PUSHED_TO
+        self._glance_again()
+        if self._guard.holds(digest, removal.tags):
+            return _NEEDED
+        try:
+            self._remote.delete_manifest(digest)
+        except RegistryError as error:
+            if error.status not in _TAGS_FIRST:
+                raise
+            return _STILL_TAGGED
+        return None
+
+    def _clear(self, tags: Iterable[str], digest: Digest) -> None:
+        """Some registries keep a tag whose manifest went by its digest."""
+        for tag in tags:
+            found = self._remote.has_still(tag)
+            if found is not None and found.digest == digest:
+                self._untagger.untag(tag)
+
+    def _leave(self, removal: Removal, why: str) -> None:
+        """What is left keeps what it holds, which stands behind it in the plan."""
+        self._guard.protect(removal.digest)
+        self._tell("delete", removal.digest, removal.tags, "left", why)
+
+    def _forget(self, removal: Removal, outcome: str) -> None:
+        """What it held has lost its index, which is known to a later run if this one breaks off."""
+        site = self._site
+        if outcome == "deleted":
+            for child in site.read_node(removal.digest).children:
+                site.tags.note_untagged(site.repository, child, site.now())
+        site.tags.forget_untagged(site.repository, removal.digest)
+        self._tell("delete", removal.digest, removal.tags, outcome, removal.why)
+
+    def _ask(self, tags: Sequence[str]) -> dict[str, Digest | None]:
+        """Where tags point now. Others' pushes are taken in."""
+        found = side_by_side(self._remote.find_manifest, tags)
+        at = {
+            tag: None if each is None else each.digest
+            for tag, each in zip(tags, found, strict=True)
+        }
+        self._take_in(self._watch.compare(at))
+        return at
+
+    def _look_around(self) -> None:
+        """Look, where it is time for it. Raises Stopped and TakenAlong."""
+        self._site.check_stopped()
+        if self._watch.needs_look:
+            self._look()
+
+    def _look_last(self) -> None:
+        if self._watch.needs_last_look:
+            self._look()
+
+    def _look(self) -> None:
+        listed, tags = self._gatherer.tags(self._site.repository)
+        missing = [tag for tag in self._watch.questions(listed.tags) if tag not in tags]
+        at = {tag: tags.get(tag) for tag in listed.tags} | self._find(missing)
+        self._take_in(self._watch.compare(at, listed.tags))
+        self._watch.note_look()
+
+    def _glance_again(self) -> None:
+        """Glance a second time within a step, where names are few enough for one each step."""
+        if self._watch.glances_every_step:
+            self._glance()
+
+    def _glance(self) -> None:
+        listed = set(self._remote.iter_tags())
+        found = self._find(self._watch.questions(listed))
+        self._take_in(self._watch.compare(found, listed))
+        self._watch.note_glance()
+
+    def _find(self, tags: Sequence[str]) -> dict[str, Digest | None]:
+        found = side_by_side(self._remote.find_manifest, tags)
+        return {
+            tag: None if each is None else each.digest
+            for tag, each in zip(tags, found, strict=True)
+        }
+
+    def _take_in(self, changes: Changes) -> None:
+        """Protect what others want now, and put back what of it is gone already."""
+        for digest in changes.wanted:
+            needed = self._guard.protect(digest)
+            self._restorer.put_back_deleted(needed, "somebody has just pushed what needs it")
+        taken = [each for each in changes.vanished if self._may_be_ours(each)]
+        for each in taken:
+            self._restorer.put_back_suspects(each)
+        if taken:
+            raise TakenAlong(self._site.repository, taken)
+
+    def _may_be_ours(self, vanished: Vanished) -> bool:
+        """Whether a tag may have gone along with what this cleanup deleted.
+
+        Where the manifest is gone that it pointed to before, somebody else deleted that.
+        """
+        if not vanished.suspects:
+            return False
+        return self._remote.find_manifest(vanished.before) is not None
+
+    def _tell(
+        self, action: str, digest: Digest, tags: tuple[str, ...], outcome: str, why: str
+    ) -> None:
+        self._site.tell(Step(action, digest, tags, outcome, why))

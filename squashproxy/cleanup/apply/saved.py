@@ -1,0 +1,170 @@
+"""Applying a plan that was saved: what of it is still right by the rule as it is now.
+
+A file may be old, edited, or somebody else's. So the repository is planned again before anything is
+done, and only what both plans say is done. What the rule keeps now ends the repository, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from squashproxy.catalog.repositories import parse_repository_pattern
+from squashproxy.cleanup.apply.apply import Applier, untouched
+from squashproxy.cleanup.plan import Removal, RepositoryPlan, RulePlan, Squash, Untag
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.rule_planner import Planner, refusal_of
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import parse_repository
+from squashproxy.registry.client import RemoteRepository
+
+_CLOCK_SECONDS = 300.0
+"""How far ahead the clock of the machine may be that made a plan."""
+
+
+def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> CleanupRule:
+    """The rule that a saved plan was made by. Raises UsageError where it does not fit any more.
+
+    Raises PlanRefused for one that is too old, or takes more away than the rule allows.
+    """
+    rule = _rule_of(plan, rules)
+    if rule.action.value != plan.action:
+        raise UsageError(
+            f"the plan of {plan.rule} says {plan.action}, but the rule says {rule.action.value} "
+            "now; plan again"
+        )
+    patterns = [parse_repository_pattern(text) for text in rule.repositories]
+    for each in plan.repositories:
+        if each.problem is not None:
+            continue
+        repository = parse_repository(each.repository)
+        if not any(pattern.matches(repository) for pattern in patterns):
+            raise UsageError(
+                f"the plan is about {each.repository}, which {rule.name} is not about; plan again"
+            )
+    _check_age(plan, rule, now)
+    refusal = refusal_of(plan, rule)
+    if refusal is not None:
+        raise PlanRefused(refusal)
+    return rule
+
+
+def _rule_of(plan: RulePlan, rules: Sequence[CleanupRule]) -> CleanupRule:
+    for rule in rules:
+        if rule.name == plan.rule:
+            return rule
+    there = ", ".join(rule.name for rule in rules) or "none"
+    raise UsageError(f"the plan is of the rule {plan.rule}, but the file has {there}")
+
+
+def _check_age(plan: RulePlan, rule: CleanupRule, now: float) -> None:
+    age = now - plan.made
+    if not age >= -_CLOCK_SECONDS:
+        raise PlanRefused(
+            f"the plan of {plan.rule} has a date in the future; set this machine's clock, or plan "
+            "again"
+        )
+    if age > rule.max_plan_age:
+        raise PlanRefused(
+            f"the plan of {plan.rule} is {age / 3600:,.1f} hours old, more than its max_plan_age "
+            f"of {rule.max_plan_age / 3600:,.1f}; plan again"
+        )
+
+
+class NotPlannedNow(SquashproxyError):
+    """A saved plan takes something away that the rule keeps now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedApplier:
+    """Applies saved plans that were checked (`check_saved`)."""
+
+    applier: Applier
+    planner: Planner
+    options: CopyOptions
+
+    def apply(self, plan: RulePlan, rule: CleanupRule) -> list[RepositoryResult]:
+        """Apply the plan of a rule, one repository after another."""
+        return [self._apply(each, rule) for each in plan.repositories]
+
+    def _apply(self, saved: RepositoryPlan, rule: CleanupRule) -> RepositoryResult:
+        if saved.problem is not None or not saved.deletions:
+            return untouched(rule.name, saved)
+        try:
+            agreed = self._agreed(saved, rule)
+        except SquashproxyError as error:
+            return untouched(rule.name, replace(saved, problem=str(error)))
+        return self.applier.apply(rule.name, agreed, self.options, is_exact=True)
+
+    def _agreed(self, saved: RepositoryPlan, rule: CleanupRule) -> RepositoryPlan:
+        repository = parse_repository(saved.repository)
+        orphans = frozenset(each.digest for each in saved.remove)
+        now = self.planner.plan_again(repository, rule, orphans)
+        if now.problem is not None:
+            return now
+        agreement = _Agreement(saved, now, self.applier.client.repository(repository))
+        agreement.check_kept()
+        return replace(
+            saved,
+            untag=tuple(agreement.untags()),
+            remove=tuple(agreement.removals()),
+            squash=tuple(agreement.squashes()),
+            freed_bytes=min(saved.freed_bytes, now.freed_bytes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """What a saved plan and the one of now both say; what is gone by now stays, to be told so."""
+
+    saved: RepositoryPlan
+    now: RepositoryPlan
+    remote: RemoteRepository
+
+    def check_kept(self) -> None:
+        """Raise NotPlannedNow where a tag is to go that is kept now."""
+        saved = self.saved
+        going = {tag: each.digest for each in saved.remove for tag in each.tags}
+        going |= {each.tag: each.digest for each in saved.untag}
+        going |= {tag: each.digest for each in saved.squash for tag in each.tags}
+        for kept in (*self.now.kept, *self.now.left):
+            if going.get(kept.tag) == kept.digest:
+                raise self._refused(kept.tag, kept.why)
+
+    def removals(self) -> Iterator[Removal]:
+        """The manifests that go."""
+        now = {each.digest: each for each in self.now.remove}
+        for each in self.saved.remove:
+            if each.digest in now:
+                yield now[each.digest]
+            elif self.remote.find_manifest(each.digest) is None:
+                yield each
+            else:
+                name = ", ".join(each.tags) or each.digest
+                raise self._refused(name, "something that stays needs it")
+
+    def untags(self) -> Iterator[Untag]:
+        """The tags that go alone."""
+        now = {each.tag for each in self.now.untag}
+        now |= {tag for each in self.now.remove for tag in each.tags}
+        for each in self.saved.untag:
+            if each.tag not in now and each.tag in self.now.tags:
+                raise self._refused(each.tag, "the rule does not take it away")
+            yield each
+
+    def squashes(self) -> Iterator[Squash]:
+        """The images that are squashed in place."""
+        now = {each.digest for each in self.now.squash}
+        for each in self.saved.squash:
+            still = [tag for tag in each.tags if self.now.tags.get(tag) == each.digest]
+            if still and each.digest not in now:
+                raise self._refused(still[0], "the rule does not squash it")
+            yield each
+
+    def _refused(self, name: str, why: str) -> NotPlannedNow:
+        return NotPlannedNow(
+            f"{self.saved.repository}: the plan takes {name} away, which stays now: {why}; plan "
+            "again"
+        )

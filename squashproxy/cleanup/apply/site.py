@@ -1,0 +1,56 @@
+"""A repository while a rule is applied to it: what every step works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from squashproxy.cancellation import Cancellation
+from squashproxy.cleanup.apply.audit_log import AuditLog, Entry
+from squashproxy.cleanup.graph import Node, node_of
+from squashproxy.cleanup.results import Step
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError
+from squashproxy.reference import Repository
+from squashproxy.registry.client import RemoteRepository
+from squashproxy.state.tags import TagMemory
+
+
+class Stopped(SquashproxyError):
+    """The work was ended from outside, between two steps."""
+
+    def __init__(self, repository: Repository) -> None:
+        super().__init__(f"{repository}: stopped between two steps; apply again to go on")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Of one rule and one repository; `tell` hears of each step, `now` gives unix seconds."""
+
+    remote: RemoteRepository
+    rule: str
+    log: AuditLog
+    tags: TagMemory
+    now: Callable[[], float]
+    cancellation: Cancellation
+    tell: Callable[[Step], None]
+
+    @property
+    def repository(self) -> Repository:
+        """Its name."""
+        return self.remote.name
+
+    def check_stopped(self) -> None:
+        """Raise Stopped where no further step may begin."""
+        if self.cancellation.is_stopping:
+            raise Stopped(self.repository)
+
+    def read_node(self, digest: Digest) -> Node:
+        """A manifest as a node of the graph; what was read before is not asked for again."""
+        raw = self.remote.get_manifest(digest)
+        return node_of(digest, raw, f"the manifest {digest} of {self.repository}")
+
+    def begin(self, action: str, digest: Digest, tags: tuple[str, ...], why: str) -> int:
+        """Write into the log what is about to happen; the entry's number. Raises NotFound."""
+        raw = self.remote.get_manifest(digest)
+        return self.log.begin(Entry(action, self.rule, self.repository, digest, tags, why, raw))

@@ -1,0 +1,169 @@
+"""Squashing images in place.
+
+A tag moves only if nobody moved it meanwhile, and if nobody signed its image meanwhile: that
+signature would not be true of the squashed image.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.cancellation import Cancellation
+from squashproxy.catalog.tags import side_by_side
+from squashproxy.cleanup.apply.site import Site
+from squashproxy.cleanup.graph import SIGNATURE_SUFFIXES, node_of
+from squashproxy.cleanup.plan import Squash
+from squashproxy.cleanup.provenance import is_made_from
+from squashproxy.cleanup.results import Step
+from squashproxy.digest import Digest
+from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.results import CopyResult
+from squashproxy.progress import Observer
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.referrers import fallback_tag
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+
+class TagMoved(SquashproxyError):
+    """Somebody pushed to the tag while its image was squashed; the push wins."""
+
+
+class SignedMeanwhile(SquashproxyError):
+    """Somebody signed an image after it was planned to squash it."""
+
+
+class GuardedSink(RegistrySink):
+    """A tag that is replaced only while it points to what was squashed."""
+
+    def __init__(self, client: RegistryClient, reference: Reference, expected: Digest) -> None:
+        super().__init__(client, reference)
+        self._expected = expected
+
+    def publish(self, manifest: RawManifest) -> None:
+        """Store the image's own manifest under the tag. Raises TagMoved and Signed."""
+        check_unsigned(self._remote, self._expected)
+        if self.find_manifest() != self._expected:
+            raise TagMoved(f"{self.name} was pushed to while it was squashed; its push was left")
+        super().publish(manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlaceSquasher:
+    """Squashes images of one registry's repository into itself."""
+
+    client: RegistryClient
+    open_source: SourceOpener
+    quick_source: SourceOpener
+    observer: Observer
+    cancellation: Cancellation
+
+    def squash(
+        self, repository: Repository, tag: str, digest: Digest, options: CopyOptions
+    ) -> CopyResult:
+        """Squash what `tag` points to, which is `digest`. Raises TagMoved and SquashproxyError."""
+        source = RegistrySource(self.client, Reference(repository, None, digest))
+        sink = GuardedSink(self.client, Reference(repository, tag), digest)
+        return copy_image(
+            source,
+            sink,
+            options,
+            open_source=self.open_source,
+            quick_source=self.quick_source,
+            observer=self.observer,
+            clock=time.monotonic,
+            cancellation=self.cancellation,
+        )
+
+    def retag(self, repository: Repository, tag: str, old: Digest, new: Digest) -> None:
+        """Let another tag of the same image point to the squashed one. Raises TagMoved."""
+        remote = self.client.repository(repository)
+        check_unsigned(remote, old)
+        found = remote.find_manifest(tag)
+        if found is None or found.digest != old:
+            raise TagMoved(f"{repository}:{tag} was pushed to meanwhile; its push was left")
+        remote.put_manifest(remote.get_manifest(new), tag)
+
+
+class InPlaceSteps:
+    """The steps by which a plan squashes images of one repository.
+
+    `saved_bytes` is what squashing left out so far, of each image once.
+    """
+
+    def __init__(self, site: Site, squasher: InPlaceSquasher, options: CopyOptions) -> None:
+        self._site = site
+        self._squasher = squasher
+        self._options = options
+        self.saved_bytes = 0
+
+    def run(self, squashes: Sequence[Squash]) -> None:
+        """Squash one image after another. Raises SquashproxyError."""
+        for squash in squashes:
+            self._site.check_stopped()
+            self._squash(squash)
+
+    def _squash(self, squash: Squash) -> None:
+        became: Digest | None = None
+        for tag in squash.tags:
+            try:
+                step = self._squash_tag(squash, tag, became)
+            except (TagMoved, SignedMeanwhile, NotFound) as error:
+                self._site.tell(Step("squash", squash.digest, (tag,), "left", str(error)))
+                continue
+            if step.outcome in ("squashed", "gone") and step.became is not None:
+                became = Digest(step.became)
+            self._site.tell(step)
+        if became is not None:
+            site = self._site
+            site.tags.note_untagged(site.repository, squash.digest, site.now())
+
+    def _squash_tag(self, squash: Squash, tag: str, became: Digest | None) -> Step:
+        site, digest = self._site, squash.digest
+        found = site.remote.find_manifest(tag)
+        if found is None:
+            raise TagMoved("the tag has gone meanwhile")
+        if found.digest != digest:
+            if not is_made_from(self._squasher.client, site.repository, found.digest, digest):
+                raise TagMoved("it was pushed to meanwhile")
+            return Step("squash", digest, (tag,), "gone", "it was squashed before", found.digest)
+        number = site.begin("squash", digest, (tag,), "the rule squashes it")
+        step = self._replace(squash, tag, became)
+        site.log.end(number, step.outcome, (tag,))
+        return step
+
+    def _replace(self, squash: Squash, tag: str, became: Digest | None) -> Step:
+        repository, digest = self._site.repository, squash.digest
+        if became is not None:
+            self._squasher.retag(repository, tag, digest, became)
+            return Step("squash", digest, (tag,), "squashed", "", became)
+        result = self._squasher.squash(repository, tag, digest, self._options)
+        if result.digest == digest:
+            why = "there is nothing to squash"
+            return Step("squash", digest, (tag,), "left", why, result.digest)
+        self.saved_bytes += sum(
+            each.compressed_before - each.compressed_after for each in result.platforms
+        )
+        return Step("squash", digest, (tag,), "squashed", "", result.digest)
+
+
+def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
+    """Raise SignedMeanwhile where something refers to an image, or to one of its platforms."""
+    where = f"the manifest {digest} of {remote.name}"
+    node = node_of(digest, remote.get_manifest(digest), where)
+    for each in (digest, *node.children):
+        tags = [fallback_tag(each) + suffix for suffix in SIGNATURE_SUFFIXES]
+        try:
+            is_signed = remote.list_referrers(each) or any(side_by_side(remote.find_manifest, tags))
+        except ReferrersUnknown as error:
+            raise SignedMeanwhile(str(error)) from error
+        if is_signed:
+            raise SignedMeanwhile(
+                "it was signed or attested meanwhile, and squashing would leave that behind"
+            )

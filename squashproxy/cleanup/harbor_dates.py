@@ -1,0 +1,19 @@
+"""When images were pushed and pulled, as Harbor tells it."""
+
+from __future__ import annotations
+
+from squashproxy.catalog.dates import parse_date
+from squashproxy.digest import Digest
+from squashproxy.registry.client import RemoteRepository
+
+
+def harbor_dates(remote: RemoteRepository) -> tuple[dict[Digest, float], dict[Digest, float]]:
+    """Unix seconds of the push and of the last pull; an image that was never pulled has none."""
+    pushed: dict[Digest, float] = {}
+    pulled: dict[Digest, float] = {}
+    for artifact in remote.iter_harbor_artifacts():
+        for dates, text in ((pushed, artifact.pushed), (pulled, artifact.pulled)):
+            moment = parse_date(text)
+            if moment is not None:
+                dates[artifact.digest] = moment
+    return pushed, pulled

@@ -1,0 +1,216 @@
+"""From a graph and a decision to a plan. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from squashproxy.cleanup.graph import Graph, Node, in_order
+from squashproxy.cleanup.plan import KeptTag, Removal, RepositoryPlan, Squash, Untag
+from squashproxy.cleanup.retention import Decision, InUse
+from squashproxy.config.cleanup import Action, CleanupRule
+from squashproxy.digest import Digest
+from squashproxy.pipeline.options import BaseChoice, BaseKind
+
+_EXPIRED = "it has had no tag for longer than the rule allows"
+_UNCLEAR = "its registry does not say what refers to it"
+
+
+def make_plan(
+    graph: Graph, decision: Decision, rule: CleanupRule, in_use: InUse, heads: Collection[Digest]
+) -> RepositoryPlan:
+    """The plan for one repository: what is needed by anything that stays, stays.
+
+    `heads` are the manifests that no reason keeps by themselves (see `find_heads`); of all that
+    hangs on them, what refers to it has to be in the graph.
+    """
+    return _Planner(graph, decision, rule, in_use, heads).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        graph: Graph,
+        decision: Decision,
+        rule: CleanupRule,
+        in_use: InUse,
+        heads: Collection[Digest],
+    ) -> None:
+        self._graph = graph
+        self._decision = decision
+        self._rule = rule
+        self._heads = set(heads) & graph.nodes.keys()
+        below = graph.below(self._heads)
+        self._needed = self._find_needed(below, in_use)
+        self._going = below - self._needed
+
+    def plan(self) -> RepositoryPlan:
+        graph = self._graph
+        squashes, left = self._squashes()
+        removals = self._removals()
+        gone = [graph.nodes[each.digest] for each in removals]
+        staying = [node for node in graph.nodes.values() if node.digest not in self._going]
+        blobs = _sizes(graph.nodes.values())
+        return RepositoryPlan(
+            repository=str(graph.repository),
+            tags=dict(sorted(graph.tags.items())),
+            kept=tuple(
+                KeptTag(tag, graph.tags[tag], why) for tag, why in self._decision.kept.items()
+            ),
+            untag=tuple(self._untags()),
+            remove=removals,
+            squash=squashes,
+            left=left,
+            manifests=len(graph.nodes),
+            bytes=sum(blobs.values()),
+            freed_bytes=sum(blobs[blob] for blob in _sizes(gone).keys() - _sizes(staying).keys()),
+        )
+
+    @property
+    def _squashing(self) -> bool:
+        return self._rule.action is Action.SQUASH
+
+    def _find_needed(self, below: set[Digest], in_use: InUse) -> set[Digest]:
+        """What stays: everything that is no head, nor hangs on heads alone, and what it needs."""
+        graph = self._graph
+        roots = {graph.tags[tag] for tag in self._decision.kept}
+        roots |= graph.untagged.keys() - self._heads
+        roots |= in_use.digests.keys()
+        roots |= graph.unclear
+        roots |= graph.nodes.keys() - below
+        if self._squashing:
+            roots |= {graph.tags[tag] for tag in self._decision.candidates}
+        return graph.needed_by(roots)
+
+    def _removals(self) -> tuple[Removal, ...]:
+        order = _parents_first(self._graph, self._going)
+        by_digest = self._tags_by_digest()
+        return tuple(
+            Removal(
+                node.digest,
+                node.media_type,
+                node.size,
+                node.kind,
+                tuple(by_digest.get(node.digest, ())),
+                self._why(node.digest, by_digest),
+            )
+            for node in order
+        )
+
+    def _why(self, digest: Digest, tags: dict[Digest, list[str]]) -> str:
+        if digest in self._heads:
+            return "no reason keeps its tags" if digest in tags else _EXPIRED
+        return "only what goes needs it"
+
+    def _untags(self) -> Iterable[Untag]:
+        """Candidates whose image is needed: the tag goes alone."""
+        if self._squashing:
+            return
+        for tag in self._decision.candidates:
+            digest = self._graph.tags[tag]
+            if digest in self._needed and not self._is_unclear(digest):
+                yield Untag(tag, digest, "what it points to is needed by what stays")
+
+    def _is_unclear(self, digest: Digest) -> bool:
+        """Whether nobody can tell what refers to an image, or to one of its platforms."""
+        node = self._graph.nodes[digest]
+        return not self._graph.unclear.isdisjoint((digest, *node.children))
+
+    def _unclear(self) -> tuple[KeptTag, ...]:
+        tags = ((tag, self._graph.tags[tag]) for tag in self._decision.candidates)
+        return tuple(
+            KeptTag(tag, digest, _UNCLEAR) for tag, digest in tags if self._is_unclear(digest)
+        )
+
+    def _squashes(self) -> tuple[tuple[Squash, ...], tuple[KeptTag, ...]]:
+        if not self._squashing:
+            return (), self._unclear()
+        squashes: list[Squash] = []
+        left: list[KeptTag] = []
+        referrers = self._graph.referrers()
+        by_digest: dict[Digest, list[str]] = {}
+        for tag in self._decision.candidates:
+            by_digest.setdefault(self._graph.tags[tag], []).append(tag)
+        for digest, tags in by_digest.items():
+            why = _why_not(self._graph, digest, referrers, self._rule.base)
+            if why is None:
+                squashes.append(Squash(digest, tuple(tags), self._weight(digest)))
+            else:
+                left += [KeptTag(tag, digest, why) for tag in tags]
+        return tuple(squashes), tuple(left)
+
+    def _weight(self, digest: Digest) -> int:
+        nodes = self._graph.nodes
+        below = [nodes[digest], *(nodes[c] for c in nodes[digest].children if c in nodes)]
+        return sum(_sizes(below).values())
+
+    def _tags_by_digest(self) -> dict[Digest, list[str]]:
+        found: dict[Digest, list[str]] = {}
+        for tag, digest in sorted(self._graph.tags.items()):
+            found.setdefault(digest, []).append(tag)
+        return found
+
+
+def find_heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) -> set[Digest]:
+    """What no reason keeps by itself: images of candidates, where these are deleted, and what has
+    had no tag for long enough.
+    """
+    kept = {graph.tags[tag] for tag in decision.kept}
+    heads: set[Digest] = set()
+    if rule.action is Action.DELETE:
+        heads |= {graph.tags[tag] for tag in decision.candidates} - kept
+    if rule.untagged is not None:
+        tagged = set(graph.tags.values())
+        heads |= {
+            digest
+            for digest, since in graph.untagged.items()
+            if digest not in tagged and now - since >= rule.untagged.older_than
+        }
+    return heads & graph.nodes.keys()
+
+
+def _why_not(
+    graph: Graph, digest: Digest, referrers: dict[Digest, set[Digest]], base: BaseChoice
+) -> str | None:
+    """Why an image is not squashed in place, None where it is."""
+    node = graph.nodes[digest]
+    images = [node, *(graph.nodes[child] for child in node.children if child in graph.nodes)]
+    if any(image.digest in referrers for image in images):
+        return "it is signed or attested, and squashing would leave that behind"
+    if any(image.digest in graph.unclear for image in images):
+        return _UNCLEAR
+    if node.kind not in ("image", "index"):
+        return f"it is no image but {node.kind}"
+    if any(image.kind not in ("image", "index") for image in images):
+        return "it holds what is no image"
+    if node.is_squashed or all(_is_flat(image, base) for image in images):
+        return "it is squashed"
+    return None
+
+
+def _is_flat(node: Node, base: BaseChoice) -> bool:
+    """Whether at most one layer is above the least base that there can be."""
+    if node.layers is None:
+        return True
+    kept = {BaseKind.NONE: 0, BaseKind.COUNT: base.count}.get(base.kind, 1)
+    return node.layers <= kept + 1
+
+
+def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
+    """What goes: an image before what it holds and what refers to it.
+
+    Where it is left in the end, since somebody pushed, all of that is still there to be left too.
+    """
+    parents: dict[Digest, list[Digest]] = {}
+    referrers = graph.referrers()
+    for digest in sorted(going):
+        node = graph.nodes.get(digest)
+        held = () if node is None else node.children
+        for below in (*held, *sorted(referrers.get(digest, ()))):
+            parents.setdefault(below, []).append(digest)
+    order = in_order(sorted(going & graph.nodes.keys()), lambda each: parents.get(each, ()))
+    return [graph.nodes[digest] for digest in order]
+
+
+def _sizes(nodes: Iterable[Node]) -> dict[Digest, int]:
+    """The blobs of manifests, each once."""
+    return {blob: size for node in nodes for blob, size in node.blobs}

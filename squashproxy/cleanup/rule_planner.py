@@ -1,0 +1,143 @@
+"""A cleanup rule as a whole: planned, and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from squashproxy.catalog.repositories import find_repositories, parse_repository_pattern
+from squashproxy.cleanup.apply.apply import Applier
+from squashproxy.cleanup.graph import Graph
+from squashproxy.cleanup.in_use import InUseLists
+from squashproxy.cleanup.load_graph import Gatherer, wanted_by
+from squashproxy.cleanup.make_plan import find_heads, make_plan
+from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
+from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.retention import dated_ahead, decide
+from squashproxy.config.cleanup import CleanupRule
+from squashproxy.digest import Digest
+from squashproxy.errors import PlanRefused, SquashproxyError
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Tally, untold
+from squashproxy.reference import Repository
+from squashproxy.registry.client import RegistryClient
+from squashproxy.rules.patterns import unmatched
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans rules; `now` gives unix seconds, `tally` counts repositories."""
+
+    client: RegistryClient
+    gatherer: Gatherer
+    now: Callable[[], float]
+    tally: Tally = untold
+
+    def plan(self, rule: CleanupRule) -> RulePlan:
+        """The plan of a rule. What cannot be listed or looked at whole has a problem in it.
+
+        Raises UsageError for lists of images in use that cannot be read.
+        """
+        now = self.now()
+        patterns = [parse_repository_pattern(text) for text in rule.repositories]
+        lists = InUseLists(rule.keep.in_use)
+        plans: list[RepositoryPlan] = []
+        warnings = [f"{rule.name}: {text}" for text in lists.strangers(at.host for at in patterns)]
+        repositories: dict[Repository, None] = {}
+        for pattern in patterns:
+            try:
+                found = find_repositories(self.client, [pattern])
+            except SquashproxyError as error:
+                plans.append(RepositoryPlan(str(pattern), {}, problem=str(error)))
+                continue
+            repositories.update(dict.fromkeys(found.repositories))
+            warnings += found.warnings
+        task = self.tally(f"{rule.name}: repositories", len(repositories))
+        for each in repositories:
+            plans.append(self._of_repository(each, rule, lists, now))
+            task.advance(1)
+        task.finish()
+        plan = RulePlan(
+            rule.name,
+            rule.action.value,
+            round(now, 3),
+            tuple(plans),
+            (*warnings, *chain(*(each.warnings for each in plans)), *_vain_patterns(rule, plans)),
+        )
+        return replace(plan, refusal=refusal_of(plan, rule))
+
+    def plan_again(
+        self,
+        repository: Repository,
+        rule: CleanupRule,
+        orphans: frozenset[Digest] = frozenset(),
+    ) -> RepositoryPlan:
+        """The plan of one repository as it is now.
+
+        `orphans` go, too, if they are known to have lost their tag or their index, and nothing that
+        stays needs them: a run that broke off may have left them.
+
+        Raises UsageError for lists of images in use that cannot be read.
+        """
+        lists = InUseLists(rule.keep.in_use)
+        return self._of_repository(repository, rule, lists, self.now(), orphans)
+
+    def _of_repository(
+        self,
+        repository: Repository,
+        rule: CleanupRule,
+        lists: InUseLists,
+        now: float,
+        orphans: frozenset[Digest] = frozenset(),
+    ) -> RepositoryPlan:
+        in_use = lists.of(repository)
+        try:
+            graph = self.gatherer.graph(repository, wanted_by(rule.keep), now, in_use)
+            decision = decide(graph, rule, in_use, now)
+            heads = find_heads(graph, decision, rule, now) | (orphans & graph.untagged.keys())
+            touched = heads | {graph.tags[tag] for tag in decision.candidates}
+            graph = self.gatherer.with_referrers(graph, graph.below(touched))
+        except SquashproxyError as error:
+            return RepositoryPlan(str(repository), {}, problem=str(error))
+        plan = make_plan(graph, decision, rule, in_use, heads)
+        return replace(plan, warnings=_warnings(graph, now))
+
+
+def _warnings(graph: Graph, now: float) -> tuple[str, ...]:
+    ahead = dated_ahead(graph, now)
+    if not ahead:
+        return ()
+    more = f" and {len(ahead) - 1:,} more" if len(ahead) > 1 else ""
+    sentence = (
+        f"{graph.repository}:{ahead[0]}{more}: the date lies in the future, so it counts as "
+        "unknown; set the clock of the machine that builds it"
+    )
+    return (sentence,)
+
+
+def apply_plan(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
+    """Apply a plan that was just made, one repository after another.
+
+    Raises PlanRefused where the plan is refused as a whole.
+    """
+    if plan.refusal is not None:
+        raise PlanRefused(plan.refusal)
+    return [applier.apply(plan.rule, each, options) for each in plan.repositories]
+
+
+def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:
+    """Why a plan may not be applied, None where it may."""
+    if rule.max_deletions is None or plan.deletions <= rule.max_deletions:
+        return None
+    return (
+        f"{rule.name} would take {plan.deletions} tags and manifests away, more than its "
+        f"max_deletions of {rule.max_deletions}; look at the plan, then raise that or keep more"
+    )
+
+
+def _vain_patterns(rule: CleanupRule, plans: Sequence[RepositoryPlan]) -> list[str]:
+    """A sentence for each pattern that no tag matched, which is often a slip of the pen."""
+    tags = sorted({tag for plan in plans for tag in plan.tags})
+    patterns = (*rule.keep.tags, *rule.tags.include, *rule.tags.exclude)
+    return [f"{rule.name}: {sentence}" for sentence in unmatched(patterns, tags)]

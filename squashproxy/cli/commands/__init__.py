@@ -1,0 +1,1 @@
+"""One module per command: its options, one call, its report."""

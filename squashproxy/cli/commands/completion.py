@@ -1,0 +1,24 @@
+"""`squashproxy completion`."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from squashproxy.cli.group import examples
+
+
+@click.command(
+    epilog=examples(
+        "source <(squashproxy completion bash)",
+        "squashproxy completion fish > squashproxy.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that makes SHELL complete verbs and options."""
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows bash, zsh and fish"
+    group = context.find_root().command
+    click.echo(kind(group, {}, "squashproxy", "_SQUASHPROXY_COMPLETE").source())

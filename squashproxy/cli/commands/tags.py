@@ -1,0 +1,31 @@
+"""`squashproxy tags`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.group import examples
+from squashproxy.cli.session import open_session
+from squashproxy.printable import printable
+from squashproxy.reference import Repository, parse_repository
+
+
+@click.command(
+    epilog=examples(
+        "squashproxy tags registry.example.com/apps/web",
+    )
+)
+@click.argument("repository", metavar="REPO", type=parse_repository)
+@common_options
+def tags(common: CommonOptions, repository: Repository) -> None:
+    """List the tags of REPO, one per line, in the registry's order."""
+    with open_session(common) as session:
+        if not common.as_json:
+            for tag in session.iter_tags(repository):
+                click.echo(printable(tag))
+            return
+        names = list(session.iter_tags(repository))
+    click.echo(json.dumps({"repository": str(repository), "tags": names}, indent=2))

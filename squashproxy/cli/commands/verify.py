@@ -1,0 +1,68 @@
+"""`squashproxy verify`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.copy_options import platform_option
+from squashproxy.cli.diagnostics import Diagnostics
+from squashproxy.cli.group import image_examples
+from squashproxy.cli.output import write_report
+from squashproxy.cli.session import open_session, watching
+from squashproxy.errors import ReportLost, UsageError
+from squashproxy.location import ArchiveReference, Location, parse_location
+from squashproxy.oci.platform import Platform
+from squashproxy.report.verify import show_verification
+from squashproxy.verify.verification import verify_images
+
+DIFFERENT = 4
+"""The exit code for trees that are not the same (INTERFACE.md)."""
+
+
+@click.command(
+    epilog=image_examples(
+        "squashproxy verify registry.dev.example.com/app:1 registry.example.com/app:1",
+        "squashproxy verify --platform linux/arm64 HOST/app:1 OTHER/app:1",
+        "squashproxy verify docker-archive:app.tar oci:layout:1",
+    )
+)
+@click.argument("a", type=parse_location)
+@click.argument("b", type=parse_location)
+@platform_option
+@common_options
+@click.pass_context
+def verify(
+    context: click.Context,
+    common: CommonOptions,
+    /,
+    a: Location,
+    b: Location,
+    platforms: tuple[Platform, ...],
+) -> None:
+    """Compare what the images A and B unpack to.
+
+    Reads both and compares every path: type, mode, owner, time, extended attributes, hard links,
+    content. Exit code 4 if they differ.
+    """
+    if all(isinstance(image, ArchiveReference) and image.is_stream for image in (a, b)):
+        raise UsageError("A and B cannot both come from standard input; write one to a file")
+    with open_session(common) as session, watching(common) as observer:
+        result = verify_images(
+            session.open_source(a),
+            session.open_source(b),
+            platforms=platforms,
+            observer=observer,
+            clock=time.monotonic,
+        )
+    try:
+        write_report(common, result, show_verification)
+    except (ReportLost, BrokenPipeError) as error:
+        if result.identical:
+            raise
+        if isinstance(error, ReportLost):
+            context.ensure_object(Diagnostics).fail(str(error))
+    if not result.identical:
+        context.exit(DIFFERENT)

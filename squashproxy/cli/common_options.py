@@ -1,0 +1,140 @@
+"""The options that every verb has.
+
+Options and arguments are read by the package's own parsers, whose errors are sentences already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from squashproxy.automation.options import RunOptions
+from squashproxy.cli.diagnostics import Diagnostics
+from squashproxy.errors import UsageError
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.registry.options import ClientOptions
+
+_P = ParamSpec("_P")
+_MAX_JOBS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CommonOptions:
+    """What every verb may be told."""
+
+    as_json: bool = False
+    quiet: bool = False
+    authfile: Path | None = None
+    ca: Path | None = None
+    plain_http: frozenset[str] = frozenset()
+    insecure: frozenset[str] = frozenset()
+    jobs: int = CopyOptions().jobs
+
+    @property
+    def client(self) -> ClientOptions:
+        """What is said of registries."""
+        return ClientOptions(
+            authfile=self.authfile, ca=self.ca, plain_http=self.plain_http, insecure=self.insecure
+        )
+
+    @property
+    def run(self) -> RunOptions:
+        """What is said of runs of rules."""
+        return RunOptions(self.client, self.jobs)
+
+
+def parse_host(text: str) -> str:
+    """Read `HOST` or `HOST:PORT` as it stands in references; raise UsageError."""
+    if not text or "/" in text or "@" in text:
+        raise UsageError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
+    return text
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def common_options(
+    function: Callable[Concatenate[CommonOptions, _P], None],
+) -> Callable[..., None]:
+    """Give a verb the common options; it gets them as its first argument, as CommonOptions.
+
+    Standard error is set up as the options say before the verb begins.
+    """
+
+    def run(*args: Any, **values: Any) -> None:
+        diagnostics = click.get_current_context().ensure_object(Diagnostics)
+        diagnostics.verbosity += values.pop("verbose")
+        diagnostics.quiet = values["quiet"]
+        diagnostics.json_lines = values.pop("log_format") == "json"
+        diagnostics.start_logging()
+        common = CommonOptions(
+            as_json=values.pop("as_json"),
+            quiet=values.pop("quiet"),
+            authfile=values.pop("authfile"),
+            ca=values.pop("ca"),
+            plain_http=frozenset(values.pop("plain_http")),
+            insecure=frozenset(values.pop("insecure")),
+            jobs=values.pop("jobs"),
+        )
+        function(common, *args, **values)
+
+    wrapped: Callable[..., None] = update_wrapper(run, function)
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+_OPTIONS = (
+    click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Write the result as one JSON document, and nothing else, to standard output.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="No progress, warnings or report."),
+    click.option(
+        "-v", "--verbose", count=True, help="Say what is done; -vv also shows an error's traceback."
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="Form of warnings, log lines and errors on standard error.",
+    ),
+    click.option(
+        "--authfile",
+        type=_FILE,
+        metavar="FILE",
+        help="Credentials, as docker login and podman login write them.",
+    ),
+    click.option(
+        "--ca", type=_FILE, metavar="FILE", help="Certificates (PEM) to trust besides the system's."
+    ),
+    click.option(
+        "--plain-http",
+        type=parse_host,
+        multiple=True,
+        metavar="HOST",
+        help="Speak plain HTTP to this host. Repeatable; loopback needs none.",
+    ),
+    click.option(
+        "--insecure",
+        type=parse_host,
+        multiple=True,
+        metavar="HOST",
+        help="Do not verify this host's certificate. Repeatable.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, _MAX_JOBS),
+        default=CopyOptions().jobs,
+        show_default=True,
+        metavar="N",
+        help="How many transfers may run at once.",
+    ),
+)

@@ -1,0 +1,89 @@
+"""Which packing a blob has, and the tar inside it; and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
+
+from squashproxy.codec import blocks, gzip, zstd
+from squashproxy.codec.library import Library
+from squashproxy.codec.rechunk import iter_even
+from squashproxy.oci.mediatypes import Compression
+from squashproxy.span import Inflated
+
+_CHUNK = 256 << 10
+
+
+def sniff(start: bytes) -> Compression:
+    """The packing of a blob that starts so; its bytes decide, as for docker, not its media type."""
+    if start.startswith(gzip.MAGIC):
+        return Compression.GZIP
+    if start.startswith(zstd.MAGIC):
+        return Compression.ZSTD
+    if len(start) >= 4 and int.from_bytes(start[:4], "little") in zstd.SKIPPABLE:
+        return Compression.ZSTD
+    return Compression.NONE
+
+
+def iter_unpacked(
+    blob: Iterable[bytes], where: str, library: Library | None
+) -> Generator[Inflated, None, None]:
+    """The tar in a blob, in chunks of at most 256 KiB; those of gzip with their code.
+
+    `where` names the blob in errors; without a `library` there is no code. Raises BadCompression.
+    The blob is read to its end.
+    """
+    pieces = iter(blob)
+    start = b""
+    for piece in pieces:
+        start += piece
+        if len(start) >= 4:
+            break
+    whole = chain((start,), pieces)
+    packing = sniff(start)
+    if packing is Compression.GZIP and library is not None:
+        yield from blocks.iter_inflated(whole, where, library)
+    elif packing is Compression.GZIP:
+        yield from map(Inflated, gzip.iter_inflated(whole, where))
+    elif packing is Compression.ZSTD:
+        counted = _Counted(whole)
+        for content in zstd.iter_inflated(counted, where):
+            yield Inflated(content, read=counted.size)
+    else:
+        yield from map(Inflated, _iter_split(whole))
+
+
+def iter_packed(
+    content: Iterable[bytes], packing: Compression, level: int | None, workers: int = 1
+) -> Iterator[bytes]:
+    """A blob that holds `content`, in chunks; `level` is zstd's, None for its default.
+
+    `workers` are threads that zstd may use; the blob does not depend on how many.
+    """
+    if packing is Compression.GZIP:
+        return gzip.iter_deflated(content)
+    if packing is Compression.ZSTD:
+        return _iter_split(zstd.iter_deflated(content, level or zstd.LEVEL, workers))
+    return iter(content)
+
+
+class _Counted:
+    """A blob in pieces of 256 KiB, however it arrived, counted as they are taken.
+
+    The count decides what a new layer may weigh (share.py), so the network must not shape it.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in iter_even(self._pieces, _CHUNK):
+            self.size += len(piece)
+            yield piece
+
+
+def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for at in range(0, len(chunk), _CHUNK):
+            yield chunk[at : at + _CHUNK]

@@ -1,0 +1,103 @@
+"""The threads of a copy: they end together with it, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+from typing import Self, TypeVar
+
+from squashproxy.pipeline.read_ahead import WAKING_SECONDS, Ahead, Stopped
+
+T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds that stopped streams get to end in; see Ahead.stop."""
+
+
+class Crew:
+    """Runs tasks and streams beside the caller; on the way out waits for them.
+
+    A task's error, and one of the caller's own, stops all the others; it is raised at the end of
+    the block, once.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._pool = ThreadPoolExecutor(max(1, size), thread_name_prefix="squashproxy")
+        self._tasks: list[Future[None]] = []
+        self._aheads: list[Ahead[object]] = []
+        self._is_stopped = False
+        self._lock = Lock()
+
+    def start(self, task: Callable[[], None]) -> None:
+        """Run `task` soon."""
+        self._tasks.append(self._pool.submit(self._run, task))
+
+    def ahead(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> Ahead[T]:
+        """Read `stream` in a thread of its own from now on. Raises Stopped after the end."""
+        with self._lock:
+            if self._is_stopped:
+                raise Stopped("stopped because another part of the copy failed")
+            ahead = Ahead(stream, weigh, name)
+            self._aheads = [known for known in self._aheads if known.is_running]
+            self._aheads.append(ahead)  # type: ignore[arg-type]  # it is only stopped and joined
+            return ahead
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        is_open = error is None or isinstance(error, Stopped)
+        try:
+            if is_open:
+                self._await_tasks()
+        finally:
+            self._stop()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._join()
+        if is_open:
+            self._raise_first()
+
+    def _await_tasks(self) -> None:
+        """Wait until all tasks are done, or one failed; a signal is not overslept."""
+        while True:
+            done, running = wait(self._tasks, WAKING_SECONDS, FIRST_EXCEPTION)
+            if not running or any(task.exception() for task in done):
+                return
+
+    def _run(self, task: Callable[[], None]) -> None:
+        if self._is_stopped:
+            return
+        try:
+            task()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._is_stopped = True
+            for ahead in self._aheads:
+                ahead.stop()
+
+    def _join(self) -> None:
+        deadline = monotonic() + _PATIENCE
+        for ahead in self._aheads:
+            ahead.join(max(0.0, deadline - monotonic()))
+
+    def _raise_first(self) -> None:
+        """Raise the error that stopped the others, not those of the stopped.
+
+        Every task has ended: the stopped may be done before the one that stopped them.
+        """
+        errors = [task.exception() for task in self._tasks if not task.cancelled()]
+        for error in errors:
+            if error is not None and not isinstance(error, Stopped):
+                raise error

@@ -1,0 +1,140 @@
+"""What a rule would do: for each image one HEAD on each side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from squashproxy.catalog.tags import side_by_side
+from squashproxy.config.promote import OnExisting, PromoteRule, Signed
+from squashproxy.config.succession import Route, Succession
+from squashproxy.errors import SquashproxyError
+from squashproxy.pipeline.copy import compare_image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Tally, untold
+from squashproxy.promotion.collisions import Claims, settle
+from squashproxy.promotion.owners import Owners
+from squashproxy.promotion.pairs import Pair, settled
+from squashproxy.promotion.places import with_places
+from squashproxy.promotion.signatures import Attached, find_attached
+from squashproxy.promotion.steps import Collision, RuleSteps, Sighting, Step
+from squashproxy.promotion.survey import Survey
+from squashproxy.reference import Reference
+from squashproxy.registry.client import RegistryClient
+from squashproxy.rules.target_template import base_repository
+from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.promotions import PromotionMemory
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+__all__ = ["Planner", "RuleSteps", "Sighting", "SignedImage", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Plans rules, one after another.
+
+    `now` gives unix seconds, `options` holds what no rule says, `tally` counts. `rules` are all of
+    the file: what one of them makes may be what another one wants. `claims` grows with each plan.
+    """
+
+    client: RegistryClient
+    manifests: ManifestMemory
+    promotions: PromotionMemory
+    rules: Sequence[PromoteRule]
+    options: CopyOptions
+    now: Callable[[], float]
+    tally: Tally = untold
+    claims: Claims = field(default_factory=dict)
+
+    def plan(self, rule: PromoteRule) -> RuleSteps:
+        """All that a rule is about. An image that cannot be looked at has failed already.
+
+        Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
+        listed.
+        """
+        routes = tuple(map(Route, self.rules))
+        route = Route(rule)
+        survey = Survey(rule, self.client, self.manifests, self.now)
+        seen: list[Sighting] = []
+        if route.pattern is None:
+            pairs = survey.pinned(route)
+        else:
+            seen = survey.look(route.pattern)
+            pairs = survey.choose(route, seen)
+        options = self._options_of(rule, route.template.host)
+        steps = side_by_side(
+            lambda pair: self._step(rule, pair, options),
+            settled(pairs, Succession(routes)),
+            tally=self.tally,
+            label=f"{rule.name}: compared",
+        )
+        owners = Owners(rule.name, routes, self.promotions)
+        return RuleSteps(
+            rule,
+            tuple(settle(steps, owners, self.claims)),
+            tuple(seen),
+            tuple(survey.warnings),
+            tuple(survey.problems),
+        )
+
+    def _options_of(self, rule: PromoteRule, host: str) -> CopyOptions:
+        return replace(
+            self.options,
+            base=rule.base,
+            base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
+            platforms=rule.platforms,
+            compression=rule.compression,
+            strict=rule.strict,
+            verify=rule.verify,
+            provenance=rule.provenance,
+            backup=rule.backup if rule.on_existing is OnExisting.BACKUP else None,
+        )
+
+    def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
+        step = Step(rule, pair.source, pair.target, options, "copy", error=pair.refusal)
+        if pair.refusal is not None:
+            return replace(step, outcome="refused")
+        try:
+            step = self._compared(step)
+            return step if step.outcome != "copy" else self._looked_at(step, pair)
+        except SquashproxyError as error:
+            return replace(step, outcome="failed", error=error)
+
+    def _compared(self, step: Step) -> Step:
+        source = RegistrySource(self.client, step.source)
+        sink = RegistrySink(self.client, step.target)
+        standing = compare_image(source, sink, step.options)
+        outcome = "copy"
+        if standing.up_to_date:
+            outcome = "current"
+        elif standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
+            outcome = "kept"
+        return replace(
+            step,
+            outcome=outcome,
+            source_digest=standing.source_digest,
+            existing=standing.existing,
+        )
+
+    def _looked_at(self, step: Step, pair: Pair) -> Step:
+        """A step that is to be copied, with what belongs to its source, and the tags it needs."""
+        assert step.source_digest is not None, "it was compared"
+        remote = self.client.repository(step.source.repository)
+        step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
+        if step.attached and step.rule.signed is Signed.REFUSE:
+            error = SignedImage(step.source, step.attached)
+            return replace(step, outcome="refused", error=error)
+        try:
+            return with_places(step, self.client)
+        except Collision as error:
+            return replace(step, outcome="refused", error=error)
+
+
+class SignedImage(SquashproxyError):
+    """An image that squashing would take its signatures from, and the rule refuses that."""
+
+    def __init__(self, source: Reference, attached: Attached) -> None:
+        super().__init__(
+            f"{source} has {attached}, which would not be true of a squashed image; let the rule "
+            "say signed: copy or signed: warn"
+        )

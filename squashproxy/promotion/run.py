@@ -1,0 +1,160 @@
+"""Doing what was planned: images side by side, and one that fails stops no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from squashproxy.cancellation import Cancellation
+from squashproxy.config.promote import OnExisting
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError
+from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.results import CopyResult
+from squashproxy.progress import Observer
+from squashproxy.promotion.hooks.hooks import run_hook
+from squashproxy.promotion.originals import OriginalCopy
+from squashproxy.promotion.results import ImageResult
+from squashproxy.promotion.steps import Step
+from squashproxy.registry.client import RegistryClient
+from squashproxy.state.promotions import Promoted, PromotionMemory
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+
+class Stopped(SquashproxyError):
+    """The process ends, so that no further image is begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoter:
+    """Copies what was planned, `at_once` images side by side.
+
+    `watch` gives an observer for an image. `on_result` hears of each image as it ends, from any
+    thread. `cancellation` ends copies and hooks; it is cancelled where the caller is interrupted.
+    """
+
+    client: RegistryClient
+    memory: PromotionMemory
+    open_source: SourceOpener
+    quick_source: SourceOpener
+    watch: Callable[[str], Observer]
+    on_result: Callable[[ImageResult], None]
+    cancellation: Cancellation
+    at_once: int
+
+    def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
+        """What became of each step, in their order."""
+        with ThreadPoolExecutor(self.at_once, "squashproxy-promote") as pool:
+            running = [pool.submit(self._finished, step) for step in steps]
+            try:
+                return [each.result() for each in running]
+            except BaseException:
+                self.cancellation.cancel()
+                raise
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finished(self, step: Step) -> ImageResult:
+        result = self._result(step)
+        self.on_result(result)
+        return result
+
+    def _result(self, step: Step) -> ImageResult:
+        if step.outcome != "copy":
+            self._remember(step, step.existing)
+            return planned(step)
+        started = time.monotonic()
+        try:
+            if self.cancellation.is_stopping:
+                raise Stopped(f"{step.source} was not begun, since this process ends")
+            if (existing := self._pushed_meanwhile(step)) is not None:
+                return planned(replace(step, outcome="kept", existing=existing))
+            copied, warnings = self._copy(step)
+        except SquashproxyError as error:
+            failed = replace(step, outcome="failed", error=error)
+            return replace(planned(failed), seconds=round(time.monotonic() - started, 3))
+        self._remember(step, Digest(copied.digest))
+        platforms = copied.platforms
+        return replace(
+            planned(step),
+            digest=copied.digest,
+            outcome="current" if copied.skipped else "copied",
+            warnings=warnings,
+            seconds=round(time.monotonic() - started, 3),
+            compressed_before=sum(each.compressed_before for each in platforms),
+            compressed_after=sum(each.compressed_after for each in platforms),
+            uploaded_bytes=sum(each.uploaded_bytes for each in platforms),
+            reused_bytes=sum(each.reused_bytes for each in platforms),
+        )
+
+    def _pushed_meanwhile(self, step: Step) -> Digest | None:
+        """What somebody pushed to the target since it was planned, where the rule keeps that."""
+        if step.rule.on_existing is not OnExisting.KEEP:
+            return None
+        return RegistrySink(self.client, step.target).find_manifest()
+
+    def _copy(self, step: Step) -> tuple[CopyResult, tuple[str, ...]]:
+        assert step.source_digest is not None, "what is to be copied was looked at"
+        event = _event(step)
+        hooks = step.rule.hooks
+        observer = self.watch(str(step.target))
+        if hooks.before is not None:
+            run_hook(hooks.before, {"event": "before", **event}, self.cancellation.check)
+        source = RegistrySource(self.client, step.source.at(step.source_digest))
+        sink = RegistrySink(self.client, step.target)
+        warnings: list[str] = []
+        if step.original is not None:
+            warnings += OriginalCopy(
+                self.client, step, step.original, observer, self.cancellation
+            ).copy()
+        elif step.attached:
+            warnings.append(f"{step.source} has {step.attached}, which stay behind")
+        copied = copy_image(
+            source,
+            sink,
+            step.options,
+            open_source=self.open_source,
+            quick_source=self.quick_source,
+            observer=observer,
+            clock=time.monotonic,
+            cancellation=self.cancellation,
+        )
+        warnings += copied.warnings
+        if hooks.after is not None:
+            done = {"event": "after", "digest": copied.digest, **event}
+            try:
+                run_hook(hooks.after, done, self.cancellation.check)
+            except SquashproxyError as error:
+                warnings.append(f"{step.target} is promoted, but {error}")
+        return copied, tuple(warnings)
+
+    def _remember(self, step: Step, digest: Digest | None) -> None:
+        if digest is not None and step.outcome in ("copy", "current"):
+            self.memory.note(step.rule.name, Promoted(step.target, step.source, digest))
+
+
+def planned(step: Step) -> ImageResult:
+    """A step as it stands before anything is moved."""
+    return ImageResult(
+        rule=step.rule.name,
+        source=str(step.source),
+        source_digest=step.source_digest,
+        target=str(step.target),
+        digest=step.existing,
+        outcome=step.outcome,
+        error=None if step.error is None else str(step.error),
+    )
+
+
+def _event(step: Step) -> dict[str, Any]:
+    return {
+        "rule": step.rule.name,
+        "source": str(step.source),
+        "source_digest": step.source_digest,
+        "target": str(step.target),
+        "replaces": step.existing,
+    }

@@ -1,0 +1,33 @@
+"""Images that a rule promotes, and something else takes away each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from squashproxy.promotion.plan import RuleSteps
+from squashproxy.state.promotions import PromotionMemory
+
+
+def recurring(found: RuleSteps, memory: PromotionMemory) -> Iterator[str]:
+    """A sentence where images that the rule promoted before are gone from their target.
+
+    Once that is an accident; where a cleanup rule and this one contradict each other, it is so in
+    every run, and each copies them all again.
+    """
+    known = {each.target for each in memory.all_of(found.rule.name)}
+    gone = [
+        step.target
+        for step in found.steps
+        if step.outcome == "copy" and step.existing is None and step.target in known
+    ]
+    if gone:
+        more = len(gone) - 1
+        what = (
+            f"{gone[0]} and {more:,} more were promoted before and are gone, so they are"
+            if more
+            else f"{gone[0]} was promoted before and is gone, so it is"
+        )
+        yield (
+            f"{found.rule.name}: {what} promoted again; where a cleanup takes it away each time, "
+            "let that keep it, or leave it out in `tags` here"
+        )

@@ -1,0 +1,48 @@
+"""The WWW-Authenticate header (RFC 9110, section 11.6.1): which proofs a registry accepts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from squashproxy.registry.http.scanner import MOST_HEADER, SPACES, TOKEN, Scanner
+
+_SEPARATORS = re.compile(r"[ \t\r\n,]*")
+_UNQUOTED = re.compile(r'[^ \t\r\n,"]*')
+_REST = re.compile(r"[^ \t\r\n,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One proof that is accepted; scheme and parameter names are in lower case."""
+
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """Read the header, which may hold several challenges; what cannot be read is left out."""
+    scanner = Scanner(header[:MOST_HEADER])
+    found: list[tuple[str, dict[str, str]]] = []
+    scanner.match(_SEPARATORS)
+    while not scanner.is_done():
+        word = scanner.match(TOKEN).lower()
+        if word:
+            scanner.match(SPACES)
+        if word and not scanner.stands("="):
+            found.append((word, {}))
+        elif word and found:
+            scanner.take("=")
+            value = _value(scanner)
+            if value is not None:
+                found[-1][1][word] = value
+        else:
+            scanner.match(_REST)
+        scanner.match(_SEPARATORS)
+    return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
+
+
+def _value(scanner: Scanner) -> str | None:
+    scanner.match(SPACES)
+    return scanner.quoted() if scanner.stands('"') else scanner.match(_UNQUOTED)

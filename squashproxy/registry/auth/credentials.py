@@ -1,0 +1,118 @@
+"""Credentials for a registry, in the order in which docker's and podman's places are asked."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from squashproxy.errors import UsageError
+from squashproxy.reference import Repository
+from squashproxy.registry.auth.authfile import AuthFile, Credentials, parse_authfile, read_authfile
+from squashproxy.registry.auth.helpers import CredentialHelpers
+
+_HUB = "docker.io"
+_HUB_SERVER = "https://index.docker.io/v1/"
+
+
+def variable_for(host: str) -> str:
+    """The environment variable that holds the credentials of `host`, as user:password."""
+    return "SQUASHPROXY_AUTH_" + re.sub(r"[^A-Z0-9]", "_", host.upper())
+
+
+class CredentialStore:
+    """Finds credentials; asks files and helper programs once, when first needed."""
+
+    def __init__(
+        self,
+        authfile: Path | None,
+        environ: Mapping[str, str],
+        logins: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        self._authfile = authfile
+        self._environ = environ
+        self._logins = logins or {}
+        self._helpers = CredentialHelpers(environ)
+        self._lock = threading.Lock()
+        self._files: list[AuthFile] | None = None
+        self._found: dict[Repository, Credentials | None] = {}
+
+    def find(self, repository: Repository) -> Credentials | None:
+        """The credentials for a repository, None where there are none.
+
+        Raises UsageError where a file or a helper program is broken, or where a file that was
+        named does not exist.
+        """
+        with self._lock:
+            if repository not in self._found:
+                self._found[repository] = self._look_up(repository)
+            return self._found[repository]
+
+    def _look_up(self, repository: Repository) -> Credentials | None:
+        if (login := self._logins.get(repository.host)) is not None:
+            return Credentials(f"the login for {repository.host}", *login)
+        from_environment = self._from_variable(repository.host)
+        if from_environment is not None:
+            return from_environment
+        if self._files is None:
+            self._files = list(self._iter_files())
+        for file in self._files:
+            found = self._from_file(file, repository)
+            if found is not None:
+                return found
+        return None
+
+    def _from_variable(self, host: str) -> Credentials | None:
+        name = variable_for(host)
+        value = self._environ.get(name)
+        if not value:
+            return None
+        username, colon, password = value.partition(":")
+        if not colon:
+            raise UsageError(f"${name} holds no user:password; set it to both, with a colon")
+        return Credentials(f"${name}", username, password)
+
+    def _from_file(self, file: AuthFile, repository: Repository) -> Credentials | None:
+        servers = (_HUB_SERVER, _HUB) if repository.host == _HUB else (repository.host,)
+        helper = file.helper_for(repository.host)
+        if helper is not None:
+            return self._helpers.ask(helper, servers, file.name)
+        found = file.find(repository)
+        if found is None and file.store is not None:
+            return self._helpers.ask(file.store, servers, file.name)
+        return found
+
+    def _iter_files(self) -> Iterator[AuthFile]:
+        environ = self._environ
+        if self._authfile is not None:
+            yield _named(self._authfile, "--authfile")
+        if named := environ.get("REGISTRY_AUTH_FILE"):
+            yield _named(Path(named), "$REGISTRY_AUTH_FILE")
+        if inline := environ.get("DOCKER_AUTH_CONFIG"):
+            yield parse_authfile(inline.encode(), "$DOCKER_AUTH_CONFIG")
+        for path in self._usual_places():
+            found = read_authfile(path)
+            if found is not None:
+                yield found
+
+    def _usual_places(self) -> Iterator[Path]:
+        environ = self._environ
+        home = Path(environ["HOME"]) if environ.get("HOME") else None
+        if runtime := environ.get("XDG_RUNTIME_DIR"):
+            yield Path(runtime, "containers", "auth.json")
+        if settings := environ.get("XDG_CONFIG_HOME"):
+            yield Path(settings, "containers", "auth.json")
+        elif home is not None:
+            yield home / ".config" / "containers" / "auth.json"
+        if docker := environ.get("DOCKER_CONFIG"):
+            yield Path(docker, "config.json")
+        elif home is not None:
+            yield home / ".docker" / "config.json"
+
+
+def _named(path: Path, by: str) -> AuthFile:
+    found = read_authfile(path)
+    if found is None:
+        raise UsageError(f"the credential file {path}, named by {by}, does not exist")
+    return found

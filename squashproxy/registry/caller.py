@@ -1,0 +1,151 @@
+"""Calls to a registry: a request with its proof, its redirects and its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from squashproxy.errors import RegistryError
+from squashproxy.reference import Repository
+from squashproxy.registry.auth.authorizer import Authorizer
+from squashproxy.registry.auth.scopes import Scopes
+from squashproxy.registry.http.connections import Body, Message, Response, Wire, read_body
+from squashproxy.registry.http.endpoints import Endpoint, origin_of
+from squashproxy.registry.http.error_responses import (
+    MAX_ERROR_BODY,
+    Action,
+    Refusal,
+    fault_of,
+    read_refusal,
+)
+from squashproxy.registry.http.retry import Retry
+
+_MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_KEEPING_REDIRECTS = (307, 308)
+_MAX_PROOFS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request with its meaning; statuses other than `expected` become errors.
+
+    `timeout` is in seconds, None for the client's own. `by_password` is for what takes none of the
+    registry's tokens.
+    """
+
+    method: str
+    url: str
+    action: Action
+    scopes: Scopes
+    expected: frozenset[int]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Body | None = None
+    timeout: float | None = None
+    by_password: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An expected answer, read to its end; `url` is where it came from, after redirects."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Makes calls about one repository; usable from several threads."""
+
+    repository: Repository
+    endpoint: Endpoint
+    wire: Wire
+    authorizer: Authorizer
+    retry: Retry
+    timeout: float
+    commit_timeout: float
+
+    def ask(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
+        """Make a call that can be made twice, again while its errors are temporary."""
+        return self.retry.call(lambda: self.ask_once(call, limit), self.repository.host)
+
+    def ask_once(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
+        """Make a call and read its answer, of which one byte more than `limit` is kept."""
+        response = self.open(call)
+        body = read_body(response, limit, self.endpoint.name, call.action.text)
+        return Answer(response.status, response.headers, body, str(response.url))
+
+    def open(self, call: Call) -> Response:
+        """Make a call and return its expected answer, the body unread.
+
+        Raises the RegistryError that the answer, or its lack, stands for.
+        """
+        message = Message(
+            call.method, call.url, call.headers, call.body, call.timeout or self.timeout
+        )
+        for _ in range(_MAX_REDIRECTS):
+            response = self._proven(call, message)
+            if response.status in call.expected:
+                return response
+            location = response.headers.get("Location")
+            if location is None or not _may_follow(message, response.status):
+                raise fault_of(self._refusal(response, call), call.action)
+            self._refusal(response, call)
+            message = replace(message, url=self.endpoint.resolve(message.url, location, "Location"))
+        raise RegistryError(
+            f"{self.endpoint.name} sent {call.action.text} in circles of redirects; "
+            "it is set up wrong"
+        )
+
+    def _proven(self, call: Call, message: Message) -> Response:
+        """Send with the registry's proof; to other hosts without one."""
+        if not self.endpoint.serves(message.url):
+            return self.wire.send(message, self._other_host(message.url))
+        if call.by_password:
+            return self._by_password(call, message)
+        header = self.authorizer.header(self.endpoint, call.action, call.scopes)
+        proofs = 0
+        while True:
+            response = self.wire.send(_with_proof(message, header), self.endpoint.name)
+            if response.status != 401:
+                return response
+            refusal = self._refusal(response, call)
+            if proofs == _MAX_PROOFS or not _is_replayable(message.body):
+                raise self.authorizer.hopeless(refusal, call.action)
+            header = self.authorizer.answer(
+                self.endpoint, call.action, call.scopes, refusal, header, again=proofs > 0
+            )
+            proofs += 1
+
+    def _by_password(self, call: Call, message: Message) -> Response:
+        header = self.authorizer.password(call.action)
+        response = self.wire.send(_with_proof(message, header), self.endpoint.name)
+        if response.status != 401:
+            return response
+        raise self.authorizer.hopeless(self._refusal(response, call), call.action)
+
+    def _refusal(self, response: Response, call: Call) -> Refusal:
+        """Read an unexpected answer, so that its connection can be used again."""
+        body = read_body(response, MAX_ERROR_BODY, self.endpoint.name, call.action.text)
+        return read_refusal(response.status, response.headers, body)
+
+    def _other_host(self, url: str) -> str:
+        return f"{origin_of(url)[1]} (where {self.endpoint.name} sent us)"
+
+
+def _with_proof(message: Message, header: str | None) -> Message:
+    if header is None:
+        return message
+    return replace(message, headers={**message.headers, "Authorization": header})
+
+
+def _is_replayable(body: bytes | Body | None) -> bool:
+    return body is None or isinstance(body, bytes) or body.replayable
+
+
+def _may_follow(message: Message, status: int) -> bool:
+    if message.method in ("GET", "HEAD"):
+        return status in _REDIRECTS
+    return status in _KEEPING_REDIRECTS and _is_replayable(message.body)

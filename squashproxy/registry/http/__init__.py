@@ -1,0 +1,1 @@
+"""HTTP as registries speak it: connections, retries, limits and errors."""

@@ -1,0 +1,186 @@
+"""Where a registry's API is: its URL, and whether plain HTTP is allowed there."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from squashproxy.errors import Denied, RegistryError, Unreachable
+from squashproxy.host import address_of, is_loopback
+from squashproxy.reference import DOCKER_HUB
+from squashproxy.registry.http.urls import WEB_PORTS, BadUrl, read_url, shown
+from squashproxy.registry.options import ClientOptions
+
+_HUB_API = "registry-1.docker.io"
+
+Origin = tuple[str, str, int]
+"""Scheme, host name and port: what two URLs share if credentials may go to both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A registry's API; `name` is the host as references write it."""
+
+    name: str
+    scheme: str
+    netloc: str
+
+    @property
+    def hostname(self) -> str:
+        """The host without its port."""
+        return _hostname(self.netloc)
+
+    @property
+    def origin(self) -> Origin:
+        """What a URL must share to be given credentials."""
+        return origin_of(self.url("/"))
+
+    def serves(self, url: str) -> bool:
+        """Whether an absolute URL has this origin; nearly all begin as the API does."""
+        return url.startswith(self.url("/")) or origin_of(url) == self.origin
+
+    def url(self, path: str) -> str:
+        """The URL of a path of the API."""
+        return f"{self.scheme}://{self.netloc}{path}"
+
+    def resolve(self, base: str, location: str, header: str = "Location") -> str:
+        """The URL that `location` in a header means at `base`, if it may be followed.
+
+        Proxies that end TLS make registries write `http://` for themselves; that is mended. Raises
+        RegistryError for what is no URL, and Denied for plain HTTP and for private addresses,
+        unless the registry itself is reached so: a registry must not be able to point us into the
+        network that we stand in.
+        """
+        told = f"{self.name} points to '{shown(location)}' in its {header} header"
+        try:
+            target = read_url(base, location)
+        except BadUrl as error:
+            raise RegistryError(
+                f"{told}, which is no web address: {error}; it, or a proxy before it, is set up "
+                "wrong"
+            ) from error
+        if target.scheme not in WEB_PORTS:
+            raise Denied(f"{told}, which is no web address")
+        if (
+            target.scheme == "http"
+            and self.scheme == "https"
+            and target.hostname == self.hostname
+            and target.port in (None, WEB_PORTS["http"])
+        ):
+            target = target._replace(scheme="https", netloc=self.netloc)
+        url = target.geturl()
+        if not self.serves(url):
+            self._check_foreign(target)
+        return url
+
+    def _check_foreign(self, target: SplitResult) -> None:
+        if target.scheme == "http" and self.scheme == "https" and not is_loopback(self.hostname):
+            raise Denied(
+                f"{self.name} points to http://{target.netloc}, which is not encrypted, so it was "
+                "not followed; the registry's address has to be set right in its configuration"
+            )
+        if _is_private(target.hostname or "") and not self._is_private():
+            raise Denied(
+                f"{self.name} points to the private address {target.netloc}, so it was not "
+                "followed; a public registry has no business there"
+            )
+
+    def _is_private(self) -> bool:
+        if _is_private(self.hostname):
+            return True
+        try:
+            found = socket.getaddrinfo(self.hostname, None)
+        except OSError:
+            return False
+        return any(_is_private(str(address[4][0])) for address in found)
+
+
+class Hosts:
+    """The endpoints of one client; remembers which loopback registries speak TLS."""
+
+    def __init__(
+        self, options: ClientOptions, speaks_tls: Callable[[str, int, float], bool] | None = None
+    ) -> None:
+        self._options = options
+        self._speaks_tls = speaks_tls or _speaks_tls
+        self._lock = threading.Lock()
+        self._known: dict[str, Endpoint] = {}
+
+    def find(self, host: str) -> Endpoint:
+        """The endpoint of a registry. Raises Unreachable where a loopback registry is down."""
+        with self._lock:
+            known = self._known.get(host)
+        if known is not None:
+            return known
+        found = self._endpoint(host)
+        with self._lock:
+            return self._known.setdefault(host, found)
+
+    def _endpoint(self, host: str) -> Endpoint:
+        if (url := self._options.urls.get(host)) is not None:
+            parts = urlsplit(url)
+            return Endpoint(host, parts.scheme, parts.netloc)
+        netloc = _HUB_API if host == DOCKER_HUB else host
+        return Endpoint(host, self._scheme(netloc), netloc)
+
+    def _scheme(self, netloc: str) -> str:
+        name = _hostname(netloc)
+        if not self._options.plain_http.isdisjoint({netloc, name}):
+            return "http"
+        if not is_loopback(name):
+            return "https"
+        port = urlsplit(f"//{netloc}").port
+        ports = (443, 80) if port is None else (port,)
+        failures: list[OSError] = []
+        for number in ports:
+            try:
+                tls = self._speaks_tls(name, number, self._options.timeout)
+            except OSError as error:
+                failures.append(error)
+                continue
+            return "https" if tls and number != WEB_PORTS["http"] else "http"
+        reason = (failures[0].strerror or "no answer in time").lower()
+        raise Unreachable(
+            f"cannot reach {netloc}: {reason}; is it up, and is the name right?"
+        ) from failures[0]
+
+
+def origin_of(url: str) -> Origin:
+    """The origin of an absolute URL."""
+    parts = urlsplit(url)
+    port = parts.port or WEB_PORTS.get(parts.scheme, 0)
+    return parts.scheme, parts.hostname or "", port
+
+
+def _is_private(hostname: str) -> bool:
+    if is_loopback(hostname):
+        return True
+    address = address_of(hostname)
+    return address is not None and not address.is_global
+
+
+def _hostname(netloc: str) -> str:
+    return urlsplit(f"//{netloc}").hostname or ""
+
+
+def _speaks_tls(host: str, port: int, timeout: float) -> bool:
+    """Whether a TLS handshake succeeds; trust is judged later, by the request itself.
+
+    Raises OSError where nothing listens. A handshake that times out counts as an answer in TLS:
+    only a clear refusal of it may lead to plain HTTP.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection((host, port), timeout) as connection:
+        try:
+            with context.wrap_socket(connection, server_hostname=host):
+                return True
+        except TimeoutError:
+            return True
+        except (ssl.SSLError, ConnectionError):
+            return False

@@ -1,0 +1,227 @@
+"""A registry's refusals, as errors whose text is a sentence for a person."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from squashproxy.errors import (
+    Denied,
+    NotFound,
+    RegistryError,
+    ServerFault,
+    TooManyRequests,
+    Unauthorized,
+)
+from squashproxy.reference import Repository
+from squashproxy.registry.http.retry_after import parse_retry_after, span_text
+
+MAX_ERROR_BODY = 64 << 10
+"""Bytes of an error's body that are read."""
+
+_MAX_SHOWN = 300
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
+_FULL = ("no space left", "insufficient storage", "quota")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What was asked of a registry, for sentences: `text` as in "the push of 1.0 to apps/web".
+
+    `wanted` names what a 404 says is missing, None where that can only be the repository.
+    """
+
+    repository: Repository
+    text: str
+    wanted: str | None = None
+    pushes: bool = False
+
+    @property
+    def host(self) -> str:
+        """The registry's name."""
+        return self.repository.host
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that refuses: status, headers (names in lower case) and what its body says."""
+
+    status: int
+    headers: Mapping[str, str]
+    codes: frozenset[str]
+    text: str
+
+
+def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
+    """Read an error's body: the specification's JSON, other JSON, HTML or plain text."""
+    # Fields that stand several times are joined by commas so; items() would lose all but one.
+    lower = {name.lower(): headers[name] for name in headers}
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return Refusal(status, lower, frozenset(), _plain_text(body))
+    return _read_document(status, lower, document)
+
+
+def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> RegistryError:
+    """The error for a refused action; 401 needs `unauthorized`, which knows the credentials."""
+    status, host = refusal.status, action.host
+    said = f": {refusal.text}" if refusal.text else ""
+    suffix = f"(HTTP {status})"
+    if _is_full(refusal, action):
+        return RegistryError(
+            f"{host} is out of space for {action.text}{said} {suffix}; "
+            "make room there, then try again",
+            status=status,
+        )
+    if status == 429:
+        wait = retry_after_of(refusal.headers, now)
+        return TooManyRequests(
+            f"{host} limits how often it may be asked{said} {suffix}{_asked_for(wait)}; "
+            "try again later, or log in for a higher limit",
+            status=status,
+            retry_after=wait,
+        )
+    if status >= 500 and not _takes_no_pushes(refusal, action):
+        wait = retry_after_of(refusal.headers, now)
+        return ServerFault(
+            f"{host} failed at {action.text}{said} {suffix}{_asked_for(wait)}; "
+            "try again, and if it stays so, the registry's log says why",
+            status=status,
+            retry_after=wait,
+        )
+    return _refused(refusal, action, said, suffix)
+
+
+def unauthorized(
+    refusal: Refusal, action: Action, known: str | None, variable: str
+) -> Unauthorized:
+    """The error for a 401; `known` says whose credentials were tried, None where there are none."""
+    said = f": {refusal.text}" if refusal.text else ""
+    start = f"{action.host} refused {action.text}{said} (HTTP {refusal.status})"
+    if known is None:
+        advice = (
+            f"it asks for credentials: run `docker login {action.host}`, "
+            f"or set {variable} to user:password"
+        )
+    else:
+        advice = f"check the credentials of {known}, and that they allow this"
+    return Unauthorized(f"{start}; {advice}", status=refusal.status)
+
+
+def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds that Retry-After asks to wait, None where it says nothing that can be understood."""
+    return parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
+
+
+def _asked_for(wait: float | None) -> str:
+    return f" and wants to be left alone for {span_text(wait)}" if wait else ""
+
+
+def _refused(refusal: Refusal, action: Action, said: str, suffix: str) -> RegistryError:
+    status, host, path = refusal.status, action.host, action.repository.path
+    if _takes_no_pushes(refusal, action):
+        return Denied(
+            f"{host} takes no pushes{said} {suffix}; push to another registry", status=status
+        )
+    if status == 404:
+        if action.wanted is None or "NAME_UNKNOWN" in refusal.codes:
+            return NotFound(
+                f"{host} has no repository {path}{said} {suffix}; check its name, and whether it "
+                "has to be created first",
+                status=status,
+            )
+        return NotFound(
+            f"{host} has no {action.wanted} in {path} {suffix}; check the name", status=status
+        )
+    if status == 403:
+        verb = "push there" if action.pushes else "pull from there"
+        return Denied(
+            f"{host} refused {action.text}{said} {suffix}; check that the account may {verb}",
+            status=status,
+        )
+    return RegistryError(f"{host} refused {action.text}{said} {suffix}", status=status)
+
+
+def _takes_no_pushes(refusal: Refusal, action: Action) -> bool:
+    return action.pushes and (
+        refusal.status == 405 or (refusal.status < 501 and "UNSUPPORTED" in refusal.codes)
+    )
+
+
+def _is_full(refusal: Refusal, action: Action) -> bool:
+    if refusal.status == 507:
+        return True
+    text = refusal.text.lower()
+    return action.pushes and refusal.status != 429 and any(mark in text for mark in _FULL)
+
+
+def text_of_errors(document: object) -> str:
+    """What a JSON document says in place of what was asked for, empty for nothing."""
+    return _read_document(0, {}, document).text
+
+
+def _read_document(status: int, headers: Mapping[str, str], document: object) -> Refusal:
+    errors = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(errors, list):
+        return Refusal(status, headers, frozenset(), _clean(_other_text(document)))
+    entries = [entry for entry in errors if isinstance(entry, dict)]
+    codes = frozenset(_text_in(entry, "code").upper() for entry in entries) - {""}
+    text = "; ".join(filter(None, (_entry_text(entry) for entry in entries)))
+    return Refusal(status, headers, codes, _clean(text))
+
+
+def _entry_text(entry: Mapping[str, object]) -> str:
+    code = _text_in(entry, "code").lower().replace("_", " ")
+    message = _text_in(entry, "message")
+    detail = entry.get("detail")
+    if code in ("unknown", "") and detail:
+        message = f"{message}: {detail if isinstance(detail, str) else _json_text(detail)}"
+    return f"{code}: {message}" if code and message else code or message
+
+
+def _text_in(entry: Mapping[str, object], key: str) -> str:
+    value = entry.get(key)
+    return str(value) if isinstance(value, (str, int)) else ""
+
+
+def _json_text(value: object) -> str:
+    """A value as JSON; empty where it is nested too deeply to be told."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return ""
+
+
+def _other_text(document: object) -> str:
+    """Registries that answer in their own JSON keep the reason under one of these names."""
+    if isinstance(document, str):
+        return document
+    if isinstance(document, dict):
+        for key in ("message", "error_description", "details", "detail", "error", "reason"):
+            if isinstance(document.get(key), str):
+                return str(document[key])
+    return ""
+
+
+def _plain_text(body: bytes) -> str:
+    text = body.decode(errors="replace")
+    return _clean(_title(text) if "<html" in text.lower() else text)
+
+
+def _title(page: str) -> str:
+    """The title of a web page; looked for without a pattern, which could take the square."""
+    lower = page.lower()
+    tag = lower.find("<title")
+    start = lower.find(">", tag) + 1 if tag >= 0 else 0
+    end = lower.find("</title", start)
+    return page[start:end] if start and end >= 0 else ""
+
+
+def _clean(text: str) -> str:
+    """One short line, without control characters: it ends up on a terminal."""
+    line = _CONTROL.sub(" ", text).strip().rstrip(".;")
+    return line if len(line) <= _MAX_SHOWN else line[: _MAX_SHOWN - 3] + "..."

@@ -1,0 +1,85 @@
+"""Broken connections, as errors whose text is a sentence for a person."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
+from urllib3.exceptions import (
+    HTTPError,
+    InvalidHeader,
+    ProxyError,
+    ProxySchemeUnknown,
+)
+from urllib3.exceptions import TimeoutError as PoolTimeoutError
+
+from squashproxy.errors import RegistryError, TlsError, Unreachable
+from squashproxy.registry.http.urls import shown
+
+NETWORK_ERRORS = (HTTPError, OSError, ValueError)
+"""What pools and sockets raise; ValueError stands for a URL or a header that cannot be sent."""
+
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
+_REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((ProxySchemeUnknown,), "the proxy of the environment is none of HTTP"),
+    ((ProxyError,), "the proxy does not connect"),
+    ((socket.gaierror,), "the name is not known"),
+    ((ConnectionRefusedError,), "connection refused"),
+    ((TimeoutError, PoolTimeoutError), "no answer in time"),
+    ((RemoteDisconnected, IncompleteRead), "the connection was closed"),
+    ((HTTPException, InvalidHeader), "its answer is not valid HTTP"),
+)
+"""From the most telling to the least: urllib3 counts an unknown name as a time-out, too."""
+
+
+def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
+    """The error for a request to `url` that brought no (whole) answer; `host` is for people."""
+    causes = list(_iter_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TlsError(
+                f"the certificate of {host} is not trusted: {cause.verify_message}; "
+                f"give its authority with --ca FILE, or --insecure {host} to take it unseen"
+            )
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return TlsError(
+                f"{host} does not speak TLS; if it is meant to be plain HTTP, "
+                f"give --plain-http {host}"
+            )
+    if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
+        return RegistryError(f"{host} named '{shown(url)}', which cannot be asked")
+    return Unreachable(f"cannot reach {host}: {_reason(causes)}; is it up, and is the name right?")
+
+
+def broken_off(error: BaseException, host: str, what: str) -> Unreachable:
+    """The error for a body that ended before its time."""
+    reason = _reason(list(_iter_causes(error)))
+    return Unreachable(f"the connection to {host} broke while {what} was read: {reason}; try again")
+
+
+def _reason(causes: list[BaseException]) -> str:
+    for kinds, reason in _REASONS:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return reason
+    for cause in causes:
+        if isinstance(cause, OSError):
+            return (cause.strerror or "the connection was closed").lower()
+    return "the connection was closed"
+
+
+def _iter_causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and everything that led to it: urllib3 wraps in arguments, too."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = (current.__cause__, current.__context__, getattr(current, "reason", None))
+        waiting.extend(
+            cause for cause in (*inner, *current.args) if isinstance(cause, BaseException)
+        )

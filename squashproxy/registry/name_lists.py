@@ -1,0 +1,141 @@
+"""Lists of names: the tags of a repository, the repositories of a registry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from squashproxy.oci.descriptor import Json
+from squashproxy.registry.auth.scopes import Scopes
+from squashproxy.registry.caller import Call, Caller
+from squashproxy.registry.http.error_responses import Action
+from squashproxy.registry.paging import MOST_NAME, MOST_NAME_BYTES, MOST_NAMES, Page, Pages
+
+_PAGE = 1000
+_SIZE_REFUSED = frozenset({400, 422})
+"""distribution 2.8 and 3 answer 400 to an `n` above their `maxentries`."""
+
+_LAST_REFUSED = frozenset({400, 404, 405, 422, 501})
+"""Answers that say that a registry does not know `last`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list: its place, its key there, what it is called, also with its host, who may read it."""
+
+    path: str
+    key: str
+    what: str
+    where: str
+    scopes: Scopes
+
+
+@dataclass(frozen=True, slots=True)
+class NamePage:
+    """A page's document, the names in it that no page before it had, and whether it has others."""
+
+    document: Json
+    new: list[str]
+    repeats: bool
+
+
+class NameReader:
+    """Reads one list of names whole.
+
+    Some registries cut their lists without naming a next page. So after the last page they are
+    asked for what stands behind the last name. This costs one request a list: nothing else tells a
+    list that is whole from one that is cut. Only an empty list, which has no last name, and a page
+    that was asked for already need no question.
+    """
+
+    def __init__(self, caller: Caller, listing: Listing) -> None:
+        self._caller = caller
+        self._listing = listing
+        action = Action(caller.repository, listing.what)
+        url = caller.endpoint.url(listing.path)
+        first = Call("GET", url, action, listing.scopes, frozenset({200}))
+        self._pages = Pages(caller, first, listing.where)
+        self._sized = True
+        self._names: dict[str, None] = {}
+        self._bytes = 0
+
+    def iter_names(self) -> Iterator[str]:
+        """Every name once, in the registry's order. Raises RegistryError and FormatError."""
+        for page in self.iter_pages():
+            yield from page.new
+
+    def iter_pages(self) -> Iterator[NamePage]:
+        """Every page. Raises RegistryError and FormatError."""
+        first = self._first_page()
+        yield self._read(first)
+        for page in self._pages.following(first):
+            yield self._read(page)
+        before = 0
+        while len(self._names) > before:
+            before = len(self._names)
+            yield from self._iter_behind(next(reversed(self._names)))
+
+    def hold(self, size: int) -> None:
+        """Count `size` bytes of memory as if they were a name's; raise FormatError for too many."""
+        self._bytes += size
+        if self._bytes > MOST_NAME_BYTES:
+            raise self._pages.too_much(f"more than {MOST_NAME_BYTES} bytes of names")
+
+    def _first_page(self) -> Page:
+        """The first page, asked for without a size where the registry refuses ours."""
+        found = self._pages.ask(self._url(), _SIZE_REFUSED)
+        if isinstance(found, Page):
+            return found
+        self._sized = False
+        found = self._pages.ask(self._url())
+        assert isinstance(found, Page), "every other answer is an error"
+        return found
+
+    def _iter_behind(self, last: str) -> Iterator[NamePage]:
+        """The pages behind a name; none where the registry has none, or does not know `last`.
+
+        A registry that ignores `last` begins anew; its pages end where one was asked for before.
+        """
+        url = self._url(last)
+        found = None if self._pages.was_asked(url) else self._pages.ask(url, _LAST_REFUSED)
+        if not isinstance(found, Page):
+            return
+        first = self._read(found)
+        yield first
+        for page in self._pages.following(found, stops_at_known=first.repeats):
+            yield self._read(page)
+
+    def _url(self, last: str | None = None) -> str:
+        query = [f"n={_PAGE}"] if self._sized else []
+        if last is not None:
+            query.append(f"last={quote(last, safe='', errors='surrogatepass')}")
+        mark = "?" if query else ""
+        return self._caller.endpoint.url(f"{self._listing.path}{mark}{'&'.join(query)}")
+
+    def _read(self, page: Page) -> NamePage:
+        listed = self._listed(page)
+        new = []
+        for name in listed:
+            if name not in self._names:
+                self._names[name] = None
+                new.append(name)
+        if len(self._names) > MOST_NAMES:
+            raise self._pages.too_much(f"more than {MOST_NAMES} names")
+        self.hold(sum(map(sys.getsizeof, new)))
+        return NamePage(page.document, new, repeats=len(new) < len(listed))
+
+    def _listed(self, page: Page) -> list[str]:
+        """The names of a page; `null` stands for none, as Go writes an empty list."""
+        document, key = page.document, self._listing.key
+        if not isinstance(document, dict) or key not in document:
+            raise self._pages.wrong(f"has a page without {key!r}", document)
+        names = [] if document[key] is None else document[key]
+        if not isinstance(names, list):
+            raise self._pages.wrong(f"has a page whose {key!r} is no list")
+        if not all(isinstance(name, str) for name in names):
+            raise self._pages.wrong("holds what is no name")
+        if any(len(name) > MOST_NAME for name in names):
+            raise self._pages.wrong(f"holds a name of more than {MOST_NAME} characters")
+        return names

@@ -1,0 +1,192 @@
+"""Lists that registries hand out page by page (distribution specification, listing tags).
+
+A list ends where a page names no next one, and nowhere else: not at an empty page, and not at one
+whose names all came before. What does not look like a list is an error, since cleanup deletes by
+what is missing from one. The bounds of all lists stand here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+from squashproxy.errors import FormatError, RegistryError
+from squashproxy.printable import quoted
+from squashproxy.registry.caller import Answer, Call, Caller
+from squashproxy.registry.http.error_responses import text_of_errors
+from squashproxy.registry.http.links import BadLink, next_target
+
+MOST_PAGES = 10_000
+"""Pages of one list."""
+
+MOST_PAGE_BYTES = 32 << 20
+"""Bytes of memory for the text of one page; where pages are not known, one holds a whole list."""
+
+MOST_NAMES = 1_000_000
+"""Names of one list."""
+
+MOST_VALUES = MOST_NAMES + 10_000
+"""JSON values and keys of one page: `[],[],...` takes twenty times the memory of its bytes."""
+
+MOST_NAME = 1024
+"""Characters of a name; those of tags and repositories end at 128 and 255."""
+
+MOST_NAME_BYTES = 64 << 20
+"""Bytes of memory for the names of one list."""
+
+MOST_ENTRIES = 100_000
+"""Entries of a list of other things than names, such as referrers."""
+
+MOST_ENTRY_BYTES = 16 << 20
+"""Bytes of all pages of a list whose entries are kept whole."""
+
+_WIDE = 4
+"""Bytes of memory for each character of a text that is not ASCII."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A JSON document, and where the next page is, None after the last."""
+
+    document: Any
+    next_url: str | None
+
+
+class Pages:
+    """Asks for the pages of one list, which is called `where` in errors; none comes twice.
+
+    `first` asks for the first page, and with another URL for the others. `most_bytes` bounds a
+    page, `most_in_all` all of them.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        first: Call,
+        where: str,
+        *,
+        most_bytes: int = MOST_PAGE_BYTES,
+        most_in_all: int | None = None,
+    ) -> None:
+        self.where = where
+        self._caller = caller
+        self._first = first
+        self._most_bytes = most_bytes
+        self._most_in_all = most_in_all
+        self._asked: set[bytes] = set()
+        self._bytes = 0
+
+    def was_asked(self, url: str) -> bool:
+        """Whether a page was asked for by this URL."""
+        return _key(url) in self._asked
+
+    def ask(self, url: str, others: frozenset[int] = frozenset()) -> Page | Answer:
+        """The page at a URL, or the answer itself where its status is one of the `others`."""
+        self._asked.add(_key(url))
+        if len(self._asked) > MOST_PAGES:
+            raise self.too_much(f"more than {MOST_PAGES} pages")
+        call = replace(self._first, url=url, expected=frozenset({200}) | others)
+        answer = self._caller.ask(call, self._most_bytes)
+        if answer.status != 200:
+            return answer
+        next_url = self._next_url(answer)
+        self._check_size(answer.body)
+        text = self._text(answer.body)
+        del answer  # a body may be large, and is not needed beside its text
+        return Page(self._parsed(text), next_url)
+
+    def following(self, page: Page, *, stops_at_known: bool = False) -> Iterator[Page]:
+        """The pages behind a page.
+
+        One that was asked for before is an error, or the end where `stops_at_known` says so.
+        """
+        while page.next_url is not None:
+            if self.was_asked(page.next_url):
+                if stops_at_known:
+                    return
+                raise self.wrong("leads in circles: a page names an earlier one as the next")
+            page = self._next(page.next_url)
+            yield page
+
+    def wrong(self, what: str, document: object = None) -> FormatError:
+        """The error for a page that is none, with what the registry says in its place."""
+        said = text_of_errors(document)
+        return FormatError(
+            f"{self.where} {what}{': ' if said else ''}{said}; see what the registry, or a proxy "
+            "before it, answers"
+        )
+
+    def too_much(self, what: str) -> FormatError:
+        """The error for a list that passes a bound."""
+        return FormatError(
+            f"{self.where} has {what}, which is more than is read of one list; see what the "
+            "registry, or a proxy before it, answers"
+        )
+
+    def _next(self, url: str) -> Page:
+        found = self.ask(url, frozenset({404}))
+        if isinstance(found, Page):
+            return found
+        raise RegistryError(
+            f"{self.where} is cut short: the next page that it names is not there (HTTP 404); try "
+            "again",
+            status=found.status,
+        )
+
+    def _next_url(self, answer: Answer) -> str | None:
+        header = answer.headers.get("Link", "")
+        try:
+            target = next_target(header)
+        except BadLink as error:
+            raise FormatError(
+                f"{self.where} has a Link header that cannot be read, so it is not known whether "
+                f"it ends here: {error}: {quoted(header)}; see what the registry, or a proxy "
+                "before it, answers"
+            ) from error
+        if target is None:
+            return None
+        return self._caller.endpoint.resolve(answer.url, target, "Link")
+
+    def _check_size(self, body: bytes) -> None:
+        """Refuse what would take too much memory, before it does."""
+        self._bytes += len(body)
+        if self._most_in_all is not None and self._bytes > self._most_in_all:
+            raise self.too_much(f"more than {self._most_in_all} bytes")
+        is_narrow = body.isascii() and b"\\u" not in body
+        most = min(self._most_bytes, MOST_PAGE_BYTES if is_narrow else MOST_PAGE_BYTES // _WIDE)
+        if len(body) > most:
+            raise self.too_much(f"a page of more than {most} bytes")
+        if sum(map(body.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+            raise self.too_much(f"a page of more than {MOST_VALUES} values")
+
+    def _text(self, body: bytes) -> str:
+        try:
+            return body.decode(json.detect_encoding(body), "surrogatepass")
+        except ValueError as error:
+            raise self.wrong("is not valid JSON") from error
+
+    def _parsed(self, text: str) -> object:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self.wrong("is not valid JSON") from error
+
+
+def iter_entries(pages: Pages, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:
+    """The entries of a page and of those behind it, as `read` finds them; up to MOST_ENTRIES."""
+    count = 0
+    for page in chain((first,), pages.following(first)):
+        entries = read(page)
+        count += len(entries)
+        if count > MOST_ENTRIES:
+            raise pages.too_much(f"more than {MOST_ENTRIES} entries")
+        yield from entries
+
+
+def _key(url: str) -> bytes:
+    """What is remembered of a URL: there may be many, and long ones."""
+    return hashlib.sha256(url.encode()).digest()

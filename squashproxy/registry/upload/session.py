@@ -1,0 +1,171 @@
+"""Upload sessions: begun, fed, asked how much they hold, ended or cancelled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from urllib.parse import quote
+
+from squashproxy.decimals import parse_decimal
+from squashproxy.digest import Digest
+from squashproxy.errors import RegistryError, SquashproxyError
+from squashproxy.reference import Repository
+from squashproxy.registry.auth.scopes import Scopes, pull, push
+from squashproxy.registry.blobs import find_blob
+from squashproxy.registry.caller import Answer, Call, Caller
+from squashproxy.registry.http.connections import Body
+from squashproxy.registry.http.error_responses import Action
+
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
+_BEGUN = frozenset({202})
+_TAKEN = frozenset({201, 202, 204})
+"""ECR answers 201 where the specification has 202."""
+
+_ENDED = frozenset({200, 201, 202, 204})
+_STATUS = frozenset({200, 202, 204})
+_OCTETS = "application/octet-stream"
+_CANCEL_TIMEOUT = 10.0
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class UploadSession:
+    """One session of one blob: either `end` succeeds or `cancel` has to be called."""
+
+    def __init__(self, caller: Caller, action: Action, begun: Answer) -> None:
+        self._caller = caller
+        self._action = replace(action, wanted="upload session any more")
+        self._location = ""
+        self.least_chunk = parse_decimal(begun.headers.get("OCI-Chunk-Min-Length", "")) or 0
+        self._follow(begun)
+        if not self._location:
+            raise RegistryError(
+                f"{action.host} began {action.text} without saying where to send it (no Location); "
+                "it, or a proxy before it, is set up wrong"
+            )
+
+    def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:
+        """PATCH once; with the range of bytes, from 0, end excluded, or as one stream.
+
+        Returns how many bytes the registry says it holds now, None where it says nothing.
+        """
+        headers = {"Content-Type": _OCTETS}
+        if content_range is not None:
+            headers["Content-Range"] = f"{content_range[0]}-{content_range[1] - 1}"
+        timeout = self._caller.timeout if content_range else self._caller.commit_timeout
+        call = self._call("PATCH", _TAKEN, headers, body, timeout=timeout)
+        answer = self._caller.ask_once(call)
+        self._follow(answer)
+        return _held(answer)
+
+    def ask_position(self) -> int:
+        """How many bytes the registry holds. Raises RegistryError where it does not tell."""
+        answer = self._caller.ask(self._call("GET", _STATUS))
+        self._follow(answer)
+        held = _held(answer)
+        if held is None:
+            raise RegistryError(
+                f"{self._action.host} does not tell how much of {self._action.text} it holds, so "
+                "what broke off cannot be taken up again; try again"
+            )
+        return held
+
+    def end(self, digest: Digest, size: int, body: Body | None = None) -> None:
+        """PUT, with the whole blob as `body` where nothing was sent before.
+
+        An answer may be lost although the blob was stored: a session that is gone when asked again
+        is taken as done if the repository holds the blob.
+        """
+        separator = "&" if "?" in self._location else "?"
+        url = f"{self._location}{separator}digest={quote(digest, safe='')}"
+        headers = {"Content-Type": _OCTETS} if body is not None else _NO_HEADERS
+        timeout = self._caller.commit_timeout
+        call = self._call("PUT", _ENDED | {404}, headers, body, url=url, timeout=timeout)
+        answer = self._caller.ask(call)
+        if answer.status == 404 and find_blob(self._caller, digest) != size:
+            raise RegistryError(
+                f"{self._action.host} lost {self._action.text} before its end "
+                "(HTTP 404); try again",
+                status=404,
+            )
+
+    def cancel(self) -> None:
+        """DELETE, as well as it goes: a session that stays is the registry's to clean up."""
+        try:
+            self._caller.ask_once(self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT))
+        except SquashproxyError:
+            return
+
+    def _call(
+        self,
+        method: str,
+        expected: frozenset[int],
+        headers: Mapping[str, str] = _NO_HEADERS,
+        body: Body | None = None,
+        *,
+        url: str | None = None,
+        timeout: float | None = None,
+    ) -> Call:
+        return Call(
+            method,
+            url or self._location,
+            self._action,
+            push(self._action.repository.path),
+            expected,
+            headers,
+            body,
+            timeout,
+        )
+
+    def _follow(self, answer: Answer) -> None:
+        location = answer.headers.get("Location")
+        if location:
+            self._location = self._caller.endpoint.resolve(answer.url, location, "Location")
+
+
+def begin_upload(caller: Caller) -> UploadSession:
+    """POST for a new session."""
+    name = caller.repository
+    action = Action(name, f"the push to {name.path}", pushes=True)
+    answer = caller.ask(_post(caller, action, "", push(name.path), _BEGUN))
+    return UploadSession(caller, action, answer)
+
+
+def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
+    """Have a blob of another repository of the same registry appear in this one.
+
+    False where the registry declines, by a new session (which is cancelled) or by an error that is
+    not temporary.
+    """
+    name = caller.repository
+    if source.host != name.host:
+        return False
+    action = Action(name, f"the mount from {source.path} to {name.path}", pushes=True)
+    scopes = push(name.path) | pull(source.path)
+    query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
+    try:
+        answer = caller.ask(_post(caller, action, query, scopes, frozenset({201, 202})))
+        if answer.status == 201:
+            return True
+        UploadSession(caller, action, answer).cancel()
+    except RegistryError as error:
+        if error.temporary:
+            raise
+    return False
+
+
+def _post(
+    caller: Caller, action: Action, query: str, scopes: Scopes, expected: frozenset[int]
+) -> Call:
+    url = caller.endpoint.url(f"/v2/{caller.repository.path}/blobs/uploads/{query}")
+    return Call("POST", url, action, scopes, expected)
+
+
+def _held(answer: Answer) -> int | None:
+    """Bytes held, from a Range of `0-LAST`; `0-0` is what distribution writes for none."""
+    match = _RANGE.fullmatch(answer.headers.get("Range", ""))
+    last = None if match is None else parse_decimal(match[1])
+    if last is None:
+        return None
+    return last + 1 if last else 0

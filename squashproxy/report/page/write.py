@@ -1,0 +1,28 @@
+"""Writing a page so that it is there as a whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from squashproxy.atomic_file import WholeFile, resolved, write_all
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path`, in place of what was there; UTF-8.
+
+    Nothing of it is left where that fails. What is no file, such as a pipe, is written to
+    directly. Raises OSError, which names `path`.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(resolved(path), text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    with WholeFile(path.parent) as file:
+        write_all(file.stream, text.encode())
+        file.publish(path)

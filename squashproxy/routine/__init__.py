@@ -1,1 +1,0 @@
-"""Rules that run by themselves, at their times."""

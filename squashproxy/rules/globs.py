@@ -1,0 +1,74 @@
+"""Globs as regular expressions: `*`, `?`, `[a-z]` and `[!a-z]`, as fnmatch reads them.
+
+`*` and `?` match slashes, too; `[^a]` is one of the two characters. A range that runs backwards
+holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from squashproxy.errors import UsageError
+from squashproxy.rules.expressions import Expression, check_length, compile_expression
+
+WILD = frozenset("*?[")
+"""Characters that make a name a glob."""
+_NOTHING = r"[^\x{0}-\x{10FFFF}]"
+
+
+def compile_glob(glob: str) -> Expression:
+    """Read a glob. Raises UsageError where it is empty or too long."""
+    if not glob:
+        raise UsageError("an empty pattern matches nothing; write * for every name")
+    check_length(glob)
+    return compile_expression(f"(?s:{''.join(_parts(glob))})", glob)
+
+
+def _parts(glob: str) -> Iterator[str]:
+    at = 0
+    while at < len(glob):
+        character = glob[at]
+        end = _class_end(glob, at) if character == "[" else None
+        if end is not None:
+            yield _class(glob[at + 1 : end])
+            at = end
+        elif character == "*":
+            if not glob.startswith("**", at):
+                yield ".*"
+        else:
+            yield "." if character == "?" else _escaped(character)
+        at += 1
+
+
+def _class_end(glob: str, start: int) -> int | None:
+    """Where the bracket of `[` is closed, None where it is an ordinary character.
+
+    One that stands first, or behind a first `!`, is in the class.
+    """
+    first = start + 1 + glob.startswith("!", start + 1)
+    end = glob.find("]", first + 1)
+    return None if end < 0 else end
+
+
+def _class(body: str) -> str:
+    negated = body.startswith("!")
+    ranges = list(_ranges(body[1:] if negated else body))
+    if not ranges:
+        return "." if negated else _NOTHING
+    inside = "".join(f"{_escaped(first)}-{_escaped(last)}" for first, last in ranges)
+    return f"[{'^' if negated else ''}{inside}]"
+
+
+def _ranges(body: str) -> Iterator[tuple[str, str]]:
+    """First and last character of each; a hyphen is one of its own at either end."""
+    at = 0
+    while at < len(body):
+        is_range = body.startswith("-", at + 1) and at + 2 < len(body)
+        first, last = body[at], body[at + 2] if is_range else body[at]
+        if first <= last:
+            yield first, last
+        at += 3 if is_range else 1
+
+
+def _escaped(character: str) -> str:
+    return rf"\x{{{ord(character):X}}}"

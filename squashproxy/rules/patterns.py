@@ -1,0 +1,95 @@
+"""Names as rules write them: a glob, or a regular expression between slashes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+
+from squashproxy.errors import UsageError
+from squashproxy.rules.expressions import Expression, compile_expression
+from squashproxy.rules.globs import WILD, compile_glob
+
+_MOST_NEAR = 3
+_MOST_COMPARED = 1000
+"""Names that may have been meant; telling how alike two names are takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What names are compared with, whole; `*` matches slashes too, as in fnmatch."""
+
+    text: str
+    expression: Expression
+
+    def matches(self, name: str) -> bool:
+        """Whether a name is meant; takes time in proportion to its length, whatever the pattern."""
+        return self.expression.matches(name)
+
+    @property
+    def is_wild(self) -> bool:
+        """Whether more than one name may be meant."""
+        return self.is_expression or not WILD.isdisjoint(self.text)
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether it is a regular expression, not a glob."""
+        return _is_expression(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_pattern(text: str) -> Pattern:
+    """Read a glob, or `/EXPRESSION/`; raise UsageError where that is none."""
+    if _is_expression(text):
+        return Pattern(text, compile_expression(text[1:-1], text))
+    return parse_glob(text)
+
+
+def parse_glob(text: str) -> Pattern:
+    """Read a glob, also one between slashes; raise UsageError where it is empty or too long."""
+    return Pattern(text, compile_glob(text))
+
+
+def parse_grouping(text: str) -> Expression:
+    """Read an expression whose first group sorts names; raise UsageError."""
+    found = compile_expression(text, text, captures=True)
+    if not found.has_groups:
+        raise UsageError(f"{text!r} has no group; put what sorts the tags in parentheses")
+    return found
+
+
+def matches_any(patterns: Iterable[Pattern], name: str) -> bool:
+    """Whether any of the patterns means the name."""
+    return any(pattern.matches(name) for pattern in patterns)
+
+
+def near_misses(patterns: Iterable[Pattern], names: Iterable[str]) -> list[str]:
+    """Names that the patterns may have been meant for."""
+    there = list(islice(names, _MOST_COMPARED))
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        plain = pattern.text.strip("/*?^$")
+        found.update(dict.fromkeys(get_close_matches(plain, there, _MOST_NEAR, 0.4)))
+    return list(found)[:_MOST_NEAR]
+
+
+def unmatched(patterns: Iterable[Pattern], tags: Collection[str]) -> list[str]:
+    """A sentence for each pattern that matches none of the tags; none where there are no tags."""
+    return [
+        f"{pattern} matches no tag; {meant(pattern, tags, f'there are {len(tags)}')}"
+        for pattern in patterns
+        if tags and not any(pattern.matches(tag) for tag in tags)
+    ]
+
+
+def meant(pattern: Pattern, names: Iterable[str], otherwise: str) -> str:
+    """Advice for a pattern that matches nothing: names that are near, or what to say without."""
+    near = near_misses([pattern], names)
+    return f"did you mean {' or '.join(near)}?" if near else otherwise
+
+
+def _is_expression(text: str) -> bool:
+    return len(text) > 1 and text.startswith("/") and text.endswith("/")

@@ -1,1 +1,0 @@
-"""When rules run. No I/O, no clock of its own: every moment is handed in."""

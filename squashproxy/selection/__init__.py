@@ -1,1 +1,0 @@
-"""Choosing among tags: by name, by version, by date. No I/O, no clock."""

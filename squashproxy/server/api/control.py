@@ -1,0 +1,236 @@
+"""What is beside the pull API: the page, health, metrics, warming and webhooks."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from squashproxy.errors import FormatError, SquashproxyError, UsageError
+from squashproxy.oci.manifest import parse_json_object
+from squashproxy.reference import Reference, parse_reference
+from squashproxy.server.api.webhooks import read_pushes
+from squashproxy.server.auth.caller import ANYONE, Asker
+from squashproxy.server.auth.gate import Gate, check_read
+from squashproxy.server.http import errors
+from squashproxy.server.http.errors import Refusal, refusal_of
+from squashproxy.server.http.request_log import facts_of
+from squashproxy.server.page.metrics import CONTENT_TYPE, Metrics
+from squashproxy.server.page.page import POLICY, find_asset
+from squashproxy.server.page.status import Status
+from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.warming import Warmed, Warming
+
+_MOST_BODY = 1 << 20
+_MOST_PUSHES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HookSettings:
+    """What webhooks must send as their Authorization, and how upstreams call themselves."""
+
+    token: str | None
+    upstream_by_host: Mapping[str, str]
+
+
+class ControlApi:
+    """Answers everything outside of `/v2/`. Raises Refusal."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        gate: Gate,
+        metrics: Metrics,
+        status: Status,
+        warming: Warming,
+        hooks: HookSettings,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._tools = tools
+        self._gate = gate
+        self._metrics = metrics
+        self._status = status
+        self._warming = warming
+        self._hooks = hooks
+        self._is_draining = is_draining
+
+    async def answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """The answer to a request for a path."""
+        facts_of(request).kind = "control"
+        if path in ("/api/v1/warm", "/api/v1/hook"):
+            if request.method != "POST":
+                raise Refusal(405, "UNSUPPORTED", "this is for POST", {"Allow": "POST"})
+            return await (self._warm(request) if path.endswith("warm") else self._hook(request))
+        if request.method not in ("GET", "HEAD"):
+            raise errors.unsupported("only GET and HEAD are answered here")
+        if path == "/healthz":
+            return _json({"status": "ok"})
+        if path == "/readyz":
+            return await self._ready()
+        if path == "/metrics":
+            body = await self._tools.keeper.workers.run(self._metrics.render)
+            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+        if path == "/api/v1/status":
+            viewer = await self._admit_viewer(request)
+            visible = _Visible(self._gate, viewer)
+            return _json(await self._tools.keeper.workers.run(self._status.document, visible))
+        return await self._asset(request, path)
+
+    async def _asset(self, request: web.BaseRequest, path: str) -> web.Response:
+        asset = await self._tools.keeper.workers.run(find_asset, path)
+        if asset is None:
+            raise Refusal(404, "UNSUPPORTED", "there is nothing at this address")
+        if path == "/":
+            await self._admit_viewer(request)
+        headers = {
+            "Content-Type": asset.media_type,
+            "ETag": asset.etag,
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+        }
+        if request.headers.get("If-None-Match") == asset.etag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=asset.body, headers=headers)
+
+    async def _ready(self) -> web.Response:
+        if self._is_draining():
+            return _json({"status": "draining"}, 503)
+        try:
+            await self._tools.keeper.workers.run(self._tools.store.check)
+        except SquashproxyError as error:
+            return _json({"status": "unavailable", "reason": str(error)}, 503)
+        return _json({"status": "ready"})
+
+    async def _admit_viewer(self, request: web.BaseRequest) -> Asker:
+        """The page names images: where only upstream knows who may see them, it stays here."""
+        if not self._gate.challenges:
+            return await self._admit(request)
+        if not _is_local(request.remote):
+            raise errors.denied("with `auth: upstream`, this is shown on the machine itself only")
+        return ANYONE
+
+    async def _warm(self, request: web.BaseRequest) -> web.Response:
+        _check_origin(request)
+        asker = await self._admit(request)
+        document = await _read_object(request)
+        image = self._image(document.get("image"))
+        check_read(self._gate, asker, image.repository)
+        try:
+            if document.get("dry_run"):
+                return _json(await self._warming.estimate(asker, image))
+            warmed = await self._warming.warm(asker, image)
+        except UsageError as error:
+            raise Refusal(400, "UNSUPPORTED", str(error)) from error
+        except SquashproxyError as error:
+            raise refusal_of(
+                error, errors.MANIFEST_UNKNOWN, challenges=self._gate.challenges
+            ) from error
+        return _json(warmed.to_json(), 202 if warmed.job else 200)
+
+    async def _hook(self, request: web.BaseRequest) -> web.Response:
+        self._check_hook(request)
+        try:
+            pushes = read_pushes(await _read(request), self._hooks.upstream_by_host)
+        except FormatError as error:
+            raise Refusal(400, "UNSUPPORTED", str(error)) from error
+        warmed: list[Warmed] = []
+        failed: list[str] = []
+        for image in pushes[:_MOST_PUSHES]:
+            try:
+                warmed.append(await self._warming.warm(ANYONE, image))
+            except SquashproxyError as error:
+                failed.append(f"{image}: {error}")
+        document = {"images": [image.to_json() for image in warmed], "failed": failed}
+        return _json(document, 202)
+
+    def _check_hook(self, request: web.BaseRequest) -> None:
+        token = self._hooks.token
+        if token is None:
+            if not self._gate.is_open:
+                raise errors.denied("webhooks need `serve.hook.token` where access is controlled")
+            return
+        given = request.headers.get("Authorization", "")
+        for form in (token, f"Bearer {token}"):
+            if hmac.compare_digest(given.encode(), form.encode()):
+                return
+        raise errors.unauthorized("the webhook's Authorization is not what serve.hook.token says")
+
+    def _image(self, text: object) -> Reference:
+        if not isinstance(text, str):
+            raise Refusal(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"}')
+        try:
+            image = parse_reference(text)
+        except UsageError as error:
+            raise errors.name_invalid(str(error)) from error
+        host = image.repository.host
+        if host not in self._tools.upstreams.hosts:
+            there = ", ".join(sorted(self._tools.upstreams.hosts))
+            raise errors.name_unknown(f"{host} is no upstream here; there is {there}")
+        return image
+
+    async def _admit(self, request: web.BaseRequest) -> Asker:
+        asker = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
+        facts_of(request).user = asker.name
+        return asker
+
+
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    """Which images an asker may see on the page."""
+
+    gate: Gate
+    asker: Asker
+
+    def __call__(self, image: str) -> bool:
+        """Whether the image, by its name for people, is one of theirs."""
+        if self.gate.is_open or self.gate.challenges:
+            return True
+        try:
+            return self.gate.may_read(self.asker, parse_reference(image).repository)
+        except UsageError:
+            return False
+
+
+def _check_origin(request: web.BaseRequest) -> None:
+    """Raise Refusal for what another site's page sends from an operator's browser."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        raise errors.denied("pages of other sites may not ask for this")
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.content.iter_any():
+        size += len(piece)
+        if size > _MOST_BODY:
+            raise Refusal(413, "SIZE_INVALID", f"a body may have {_MOST_BODY} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _read_object(request: web.BaseRequest) -> dict[str, object]:
+    try:
+        return parse_json_object(await _read(request), "the request")
+    except FormatError as error:
+        raise Refusal(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"} as JSON') from error
+
+
+def _json(document: object, status: int = 200) -> web.Response:
+    body = json.dumps(document).encode()
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def _is_local(peer: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(peer or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,244 @@
+"""The pull API of a listener (OCI distribution specification 1.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from squashproxy.digest import Digest, parse_digest
+from squashproxy.errors import BadReference, FormatError, SquashproxyError
+from squashproxy.oci.mediatypes import OCI_INDEX
+from squashproxy.reference import Repository, check_tag
+from squashproxy.server.api.send import send_body
+from squashproxy.server.api.tag_list import empty_referrers, page_of
+from squashproxy.server.auth.caller import Asker
+from squashproxy.server.auth.gate import Gate, check_read
+from squashproxy.server.http import errors
+from squashproxy.server.http.errors import Refusal, refusal_of
+from squashproxy.server.http.ranges import find_part
+from squashproxy.server.http.request_log import Facts, facts_of
+from squashproxy.server.http.routes import Kind, Names, Route
+from squashproxy.server.page.history import History
+from squashproxy.server.pull.admission import Admission
+from squashproxy.server.pull.blobs import Blobs, Sized
+from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.manifests import Manifests, Wanted
+from squashproxy.server.pull.outcome import Found
+
+_SOURCE = "X-Squashproxy-Source"
+_MADE_FROM = "X-Squashproxy-Source-Digest"
+_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+_JSON = {"Content-Type": "application/json"}
+_UNKNOWN = {Kind.MANIFEST: errors.MANIFEST_UNKNOWN, Kind.BLOB: errors.BLOB_UNKNOWN}
+
+
+class PullApi:
+    """Answers what a parsed path asks for. Raises Refusal."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        manifests: Manifests,
+        blobs: Blobs,
+        gate: Gate,
+        names: Names,
+        history: History,
+    ) -> None:
+        self._tools = tools
+        self._admission = Admission(tools)
+        self._manifests = manifests
+        self._blobs = blobs
+        self._gate = gate
+        self._names = names
+        self._history = history
+
+    async def answer(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
+        """The answer to a request for a route."""
+        facts = facts_of(request)
+        facts.kind = route.kind.value
+        if request.method not in ("GET", "HEAD") or route.kind is Kind.UPLOAD:
+            raise errors.unsupported(
+                "nothing is pushed here: push to the upstream itself, and pull it through this"
+            )
+        asker = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
+        facts.user = asker.name
+        if route.kind is Kind.BASE:
+            self._gate.check_login(asker)
+            return web.Response(body=b"{}", headers={**_VERSION, **_JSON})
+        repository = self._names.find(route.name, _namespace(request))
+        check_read(self._gate, asker, repository)
+        try:
+            return await self._answer(request, route, asker, repository, facts)
+        except SquashproxyError as error:
+            unknown = _UNKNOWN.get(route.kind, errors.NAME_UNKNOWN)
+            raise refusal_of(error, unknown, challenges=self._gate.challenges) from error
+
+    async def _answer(
+        self,
+        request: web.BaseRequest,
+        route: Route,
+        asker: Asker,
+        repository: Repository,
+        facts: Facts,
+    ) -> web.StreamResponse:
+        if route.kind is Kind.MANIFEST:
+            return await self._manifest(request, route.selector, asker, repository, facts)
+        if route.kind is Kind.BLOB:
+            return await self._blob(request, _digest(route.selector), asker, repository, facts)
+        if route.kind is Kind.TAGS:
+            return await self._tags(request, route.name, asker, repository)
+        _digest(route.selector)
+        await self._admission.check(asker, repository)
+        headers = {**_common(request), "Content-Type": OCI_INDEX}
+        return web.Response(body=empty_referrers(), headers=headers)
+
+    async def _manifest(
+        self,
+        request: web.BaseRequest,
+        selector: str,
+        asker: Asker,
+        repository: Repository,
+        facts: Facts,
+    ) -> web.Response:
+        accept = _accept(request)
+        wanted = Wanted(asker, repository, accept, head=request.method == "HEAD")
+        if ":" in selector:
+            digest = _digest(selector)
+            await self._admission.check_manifest(asker, repository, digest)
+            found = await self._manifests.by_digest(wanted, digest)
+        else:
+            _check_tag(selector)
+            known = self._manifests.find_now(wanted, selector)
+            found = known or await self._manifests.by_tag(wanted, selector)
+        facts.outcome = found.origin.value
+        self._note_use(found)
+        return _manifest_response(found, _common(request))
+
+    def _note_use(self, found: Found) -> None:
+        self._tools.uses[found.descriptor.digest] = self._tools.clock()
+        if found.made_from is not None and found.raw is not None:
+            self._history.count_pull(found.made_from)
+
+    async def _blob(
+        self,
+        request: web.BaseRequest,
+        digest: Digest,
+        asker: Asker,
+        repository: Repository,
+        facts: Facts,
+    ) -> web.StreamResponse:
+        await self._admission.check_blob(asker, repository, digest)
+        store = self._tools.store
+        self._tools.uses[digest] = self._tools.clock()
+        store.hold(digest)
+        try:
+            head = request.method == "HEAD"
+            found = await self._blobs.find(asker, repository, digest, head=head)
+            facts.outcome = found.origin.value
+            return await self._send(request, digest, found, facts)
+        finally:
+            store.release(digest)
+
+    async def _send(
+        self, request: web.BaseRequest, digest: Digest, found: Sized, facts: Facts
+    ) -> web.StreamResponse:
+        headers = {
+            **_common(request),
+            "Content-Type": "application/octet-stream",
+            "Docker-Content-Digest": digest,
+            "ETag": f'"{digest}"',
+            "Accept-Ranges": "bytes",
+            _SOURCE: found.origin.value,
+        }
+        if request.method == "HEAD" or found.body is None:
+            headers["Content-Length"] = str(found.size)
+            return web.Response(headers=headers)
+        part = find_part(_range(request, digest), found.size)
+        if part is None:
+            raise Refusal(
+                416,
+                "RANGE_INVALID",
+                f"the blob has {found.size} bytes, and none of those that were asked for",
+                {"Content-Range": f"bytes */{found.size}"},
+            )
+        headers["Content-Length"] = str(part.length)
+        if part.is_partial:
+            last = part.start + part.length - 1
+            headers["Content-Range"] = f"bytes {part.start}-{last}/{found.size}"
+        response = web.StreamResponse(status=206 if part.is_partial else 200, headers=headers)
+        error = await send_body(request, response, found.body, part, self._tools.keeper.workers)
+        if error is not None:
+            facts.error = str(error)
+        return response
+
+    async def _tags(
+        self, request: web.BaseRequest, name: str, asker: Asker, repository: Repository
+    ) -> web.Response:
+        tools = self._tools
+        tags = await tools.asked.run(tools.upstreams.list_tags, asker, repository)
+        tools.rights.grant(asker, repository)
+        page = page_of(name, tags, request.query.get("n"), request.query.get("last"))
+        headers = {**_common(request), **_JSON}
+        if page.next_path is not None:
+            namespace = _namespace(request)
+            more = f"&ns={namespace}" if namespace is not None else ""
+            headers["Link"] = f'<{page.next_path}{more}>; rel="next"'
+        return web.Response(body=page.body, headers=headers)
+
+
+def _namespace(request: web.BaseRequest) -> str | None:
+    """The upstream that a mirror is told."""
+    return request.query.get("ns") if "?" in request.raw_path else None
+
+
+def _common(request: web.BaseRequest) -> dict[str, str]:
+    """The headers of every answer about a repository."""
+    namespace = _namespace(request)
+    return dict(_VERSION) if namespace is None else {**_VERSION, "OCI-Namespace": namespace}
+
+
+def _manifest_response(found: Found, common: Mapping[str, str]) -> web.Response:
+    descriptor = found.descriptor
+    headers = {
+        **common,
+        "Content-Type": descriptor.media_type,
+        "Docker-Content-Digest": descriptor.digest,
+        "ETag": f'"{descriptor.digest}"',
+        "Vary": "Accept",
+        _SOURCE: found.origin.value,
+    }
+    if found.made_from is not None:
+        headers[_MADE_FROM] = found.made_from
+    if found.raw is None:
+        headers["Content-Length"] = str(descriptor.size)
+        return web.Response(headers=headers)
+    return web.Response(body=found.raw.data, headers=headers)
+
+
+def _accept(request: web.BaseRequest) -> str | None:
+    lines = request.headers.getall("Accept", [])
+    return ",".join(lines) if lines else None
+
+
+def _range(request: web.BaseRequest, digest: Digest) -> str | None:
+    """The range that is asked for, unless it is meant for another version of the blob."""
+    condition = request.headers.get("If-Range")
+    if condition is not None and condition != f'"{digest}"':
+        return None
+    return request.headers.get("Range")
+
+
+def _digest(text: str) -> Digest:
+    try:
+        return parse_digest(text)
+    except FormatError as error:
+        raise errors.digest_invalid(str(error)) from error
+
+
+def _check_tag(tag: str) -> None:
+    try:
+        check_tag(tag)
+    except BadReference as error:
+        raise Refusal(404, errors.MANIFEST_UNKNOWN, str(error)) from error

@@ -1,0 +1,54 @@
+"""Answers with blobs in them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import IO
+
+from aiohttp import web
+
+from squashproxy.errors import SquashproxyError
+from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.http.ranges import Part
+from squashproxy.server.pull.bodies import Body
+
+
+async def send_body(
+    request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Workers
+) -> SquashproxyError | None:
+    """Send a part of a blob; the error that broke it off.
+
+    Then the connection is cut, so that what was sent is not taken for the whole.
+    """
+    if body.path is not None and not request.secure:
+        await _send_file(request, response, body.path, part, files)
+        return None
+    await response.prepare(request)
+    try:
+        async for data in body.iterate(part):
+            await response.write(data)
+    except SquashproxyError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        return error
+    await response.write_eof()
+    return None
+
+
+async def _send_file(
+    request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Workers
+) -> None:
+    """Let the system send it: no byte passes through this process."""
+    file: IO[bytes] = await files.run(path.open, "rb")
+    try:
+        await response.prepare(request)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client left")
+        if part.length:
+            loop = asyncio.get_running_loop()
+            await loop.sendfile(transport, file, part.start, part.length)
+        await response.write_eof()
+    finally:
+        await files.run(file.close)

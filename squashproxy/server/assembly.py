@@ -1,0 +1,247 @@
+"""A server put together from its configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from squashproxy.config.clients import client_options
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.serve import (
+    DirectoryStoreSettings,
+    HtpasswdAuth,
+    NoAuth,
+    ServeSettings,
+)
+from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.options import ClientOptions
+from squashproxy.server.api.control import ControlApi, HookSettings
+from squashproxy.server.api.dispatch import Dispatch
+from squashproxy.server.api.pull import PullApi
+from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
+from squashproxy.server.auth.grants import Rights
+from squashproxy.server.auth.htpasswd import UserFile
+from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.http.routes import Names
+from squashproxy.server.jobs.jobs import Job, Jobs, ShuttingDown
+from squashproxy.server.jobs.rules import Rules
+from squashproxy.server.jobs.squasher import Squasher
+from squashproxy.server.page.history import History, Trouble
+from squashproxy.server.page.metrics import Metrics
+from squashproxy.server.page.status import Status
+from squashproxy.server.pull.blobs import Blobs
+from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.manifests import Manifests
+from squashproxy.server.pull.warming import Warming
+from squashproxy.server.store.async_store import Keeper
+from squashproxy.server.store.base import SquashRecord, Store
+from squashproxy.server.store.directory import DirectoryStore
+from squashproxy.server.store.memory import Shelf
+from squashproxy.server.store.registry import RegistryStore
+from squashproxy.server.upstream.clients import Upstreams
+from squashproxy.server.upstream.fetches import Fetches
+from squashproxy.server.upstream.tags import Freshness, TagBook
+from squashproxy.state.runs import RunHistory
+
+_LOG = logging.getLogger("squashproxy.server")
+_TRIM_SECONDS = 5.0
+_REMEMBERED = 1000
+
+
+class Service:
+    """Everything that answers, and what runs beside it. To be made and used in the event loop.
+
+    Raises UsageError for a configuration that cannot work here, and what the store raises.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        common: ClientOptions,
+        environ: Mapping[str, str],
+        runs: RunHistory | None = None,
+    ) -> None:
+        assert configuration.serve is not None, "there is something to serve"
+        self.settings = configuration.serve
+        self.metrics = Metrics()
+        self._runs = runs
+        if runs is not None:
+            self.metrics.watch_runs(runs)
+        self.is_draining = False
+        options = client_options(configuration, common)
+        self._upstreams = Upstreams(
+            frozenset(self.settings.upstreams), options, environ, self._note_failure
+        )
+        self._store = open_store(self.settings, options, environ)
+        self._history = History(self._store.records(_REMEMBERED))
+        self._tools = self._make_tools(configuration.engine.jobs)
+        self._manifests = Manifests(self._tools, self.settings.first_pull, self._warn)
+        self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
+        self._blobs = Blobs(self._tools, self._fetches)
+        self._warming = Warming(self._tools, self._manifests, self._warn)
+        self._gate = _gate_of(self.settings)
+        self._control = self._make_control()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.metrics.watch(self._count_jobs, self._store.usage, lambda: self._upstreams.states)
+
+    def handler(self, default: str | None) -> Dispatch:
+        """What answers the requests of a listener whose plain names mean the upstream `default`."""
+        names = Names(self._upstreams.hosts, default)
+        pull = PullApi(
+            self._tools,
+            manifests=self._manifests,
+            blobs=self._blobs,
+            gate=self._gate,
+            names=names,
+            history=self._history,
+        )
+        return Dispatch(pull, self._control, self.metrics)
+
+    def start(self) -> None:
+        """Begin what runs beside the answers."""
+        warm = self.settings.warm
+        self._tasks.append(asyncio.create_task(self._look_after_store()))
+        if warm.images:
+            self._tasks.append(
+                asyncio.create_task(self._warming.keep_warm(warm.images, warm.every))
+            )
+
+    async def stop(self) -> None:
+        """End jobs and threads, and let go of the store."""
+        self._tools.jobs.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._let_jobs_end()
+        for part in (self._fetches, self._blobs, self._warming, self._tools.tags):
+            part.close()
+        with suppress(SquashproxyError):
+            await self._tools.keeper.workers.run(self._note_uses)
+        self._tools.keeper.close()
+        self._tools.asked.close()
+        self._upstreams.close()
+        self._store.close()
+
+    async def _let_jobs_end(self) -> None:
+        waiting = [job.result for job in self._tools.jobs.current]
+        if waiting:
+            await asyncio.wait(waiting, timeout=10.0)
+
+    def _make_tools(self, jobs: int) -> Tools:
+        settings = self.settings
+        rights = Rights()
+        stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
+        freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
+        keeper = Keeper(self._store, lambda sentence: self._warn("the store", sentence))
+        return Tools(
+            upstreams=self._upstreams,
+            store=self._store,
+            shelf=Shelf(self._store),
+            tags=TagBook(self._upstreams, keeper, rights, freshness, self.metrics.count_stale),
+            rights=rights,
+            rules=Rules(settings.rules, settings.limits),
+            jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
+            squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
+            keeper=keeper,
+            asked=Workers(64, "squashproxy-ask"),
+            uses={},
+        )
+
+    def _make_control(self) -> ControlApi:
+        settings = self.settings
+        status = Status(
+            listen=tuple(f"{at.host}:{at.port}" for at in settings.listen),
+            started=time.time(),
+            upstreams=self._upstreams,
+            store=self._store,
+            jobs=self._tools.jobs,
+            metrics=self.metrics,
+            history=self._history,
+            runs=self._runs,
+        )
+        by_host = {host: host for host in settings.upstreams}
+        for host, upstream in settings.upstreams.items():
+            if upstream.url is not None:
+                by_host.setdefault(urlsplit(upstream.url).netloc, host)
+        token = settings.hook.token if settings.hook is not None else None
+        return ControlApi(
+            self._tools,
+            gate=self._gate,
+            metrics=self.metrics,
+            status=status,
+            warming=self._warming,
+            hooks=HookSettings(token, by_host),
+            is_draining=lambda: self.is_draining,
+        )
+
+    async def _look_after_store(self) -> None:
+        while True:
+            await asyncio.sleep(_TRIM_SECONDS)
+            try:
+                await self._tools.keeper.workers.run(self._note_uses)
+                evicted = await self._tools.keeper.workers.run(self._store.trim)
+            except SquashproxyError as error:
+                self._warn("the store", str(error))
+            else:
+                self.metrics.count_evictions(evicted)
+
+    def _note_uses(self) -> None:
+        uses = list(self._tools.uses.items())
+        self._store.touch(uses)
+        for digest, when in uses:
+            if self._tools.uses.get(digest) == when:
+                self._tools.uses.pop(digest, None)
+
+    def _count_jobs(self) -> tuple[int, int, int]:
+        jobs = self._tools.jobs.current
+        running = sum(job.started is not None for job in jobs)
+        return running, len(jobs) - running, sum(job.waiters for job in jobs)
+
+    def _note_end(
+        self, job: Job, record: SquashRecord | None, error: SquashproxyError | None
+    ) -> None:
+        seconds = time.time() - (job.started or job.submitted)
+        if record is not None:
+            self.metrics.count_job("squashed", seconds)
+            self.metrics.count_saved(record.compressed_before - record.compressed_after)
+            self._history.add(record)
+            self._tools.shelf.put_result(job.key, record.digest)
+        elif error is not None and not isinstance(error, ShuttingDown):
+            self.metrics.count_job("failed", seconds)
+            self._warn(job.image, str(error))
+
+    def _note_failure(self, host: str, error: SquashproxyError) -> None:
+        self.metrics.count_failure(host, type(error).__name__)
+
+    def _warn(self, image: str, sentence: str) -> None:
+        _LOG.warning("%s: %s", image, sentence)
+        self._history.add_trouble(Trouble(time.time(), image, sentence))
+
+
+def open_store(
+    settings: ServeSettings, options: ClientOptions, environ: Mapping[str, str]
+) -> Store:
+    """The store of the configuration."""
+    store = settings.store
+    if isinstance(store, DirectoryStoreSettings):
+        return DirectoryStore(store.directory, store.max_size)
+    if store.registry.host in settings.upstreams:
+        below = f"{store.registry} is below the upstream {store.registry.host}"
+        raise UsageError(f"{below}; what is squashed would be squashed again")
+    return RegistryStore(
+        RegistryClient(options, environ=environ),
+        RegistryClient(options.quick, environ=environ),
+        store.registry,
+    )
+
+
+def _gate_of(settings: ServeSettings) -> Gate:
+    auth = settings.auth
+    if isinstance(auth, HtpasswdAuth):
+        return PasswordGate(UserFile(auth.htpasswd), auth.read)
+    return OpenGate() if isinstance(auth, NoAuth) else UpstreamGate()

@@ -1,0 +1,42 @@
+"""Who asks, and what they may read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+
+from squashproxy.server.http.errors import unauthorized
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whoever sent a request.
+
+    `name` is for the log. With `login`, upstream is asked with it (user and password), and with
+    nothing else; without, with what the server itself has.
+    """
+
+    name: str = ""
+    login: tuple[str, str] | None = field(default=None, repr=False)
+
+
+ANYONE = Asker()
+
+
+def read_basic(authorization: str | None) -> tuple[str, str] | None:
+    """User and password of a header; None where there is none, or an empty one.
+
+    Raises Refusal for a header that cannot be read: 401.
+    """
+    if not authorization:
+        return None
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise unauthorized("only user and password are taken here; log in again")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise unauthorized("the Authorization header cannot be read; log in again") from error
+    user, _, password = text.partition(":")
+    return (user, password) if user or password else None

@@ -1,0 +1,165 @@
+"""The gate: who may ask at all, and for which repositories (`serve.auth`)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from squashproxy.reference import Repository
+from squashproxy.rules.patterns import Pattern, matches_any, parse_glob
+from squashproxy.server.auth.caller import ANYONE, Asker, read_basic
+from squashproxy.server.auth.htpasswd import UserFile
+from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.http.errors import denied, too_many, unauthorized
+
+_PROVEN_SECONDS = 300.0
+_MOST_PROVEN = 10_000
+_MOST_FAILURES = 10
+_FAILURE_SECONDS = 60.0
+
+
+class Gate(Protocol):
+    """Access control of one kind."""
+
+    @property
+    def challenges(self) -> bool:
+        """Whether credentials that upstream refuses are those of whoever is asking."""
+        ...
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everyone may read everything."""
+        ...
+
+    async def admit(self, authorization: str | None, peer: str) -> Asker:
+        """Who is asking. Raises Refusal: 401, or 429 after too many wrong passwords."""
+        ...
+
+    def check_login(self, asker: Asker) -> None:
+        """Raise Refusal, 401, where a client that logs in has to be asked for credentials."""
+        ...
+
+    def may_read(self, asker: Asker, repository: Repository) -> bool:
+        """Whether a repository is the asker's to read, as far as this gate knows."""
+        ...
+
+
+def check_read(gate: Gate, asker: Asker, repository: Repository) -> None:
+    """Raise Refusal, 403, for a repository that is not the asker's to read."""
+    if not gate.may_read(asker, repository):
+        raise denied(f"{asker.name} may not read {repository}")
+
+
+class OpenGate:
+    """Everyone may read everything that the server may."""
+
+    challenges = False
+    is_open = True
+
+    async def admit(self, authorization: str | None, peer: str) -> Asker:  # noqa: ARG002 - the protocol's names
+        """Anyone."""
+        return ANYONE
+
+    def check_login(self, asker: Asker) -> None:
+        """Nothing."""
+
+    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Always."""
+        return True
+
+
+class UpstreamGate:
+    """Upstream decides; see Rights. Without credentials, upstream is asked without."""
+
+    challenges = True
+    is_open = False
+
+    async def admit(self, authorization: str | None, peer: str) -> Asker:  # noqa: ARG002 - the protocol's names
+        """Whoever the header says; without one, nobody, who has no credentials at all."""
+        user, password = read_basic(authorization) or ("", "")
+        return Asker(user, (user, password))
+
+    def check_login(self, asker: Asker) -> None:
+        """Clients send what they have only where they were asked for it once."""
+        if asker.login == ("", ""):
+            raise unauthorized("log in with your credentials for the registry behind this one")
+
+    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Always: upstream is asked."""
+        return True
+
+
+class PasswordGate:
+    """Users of an htpasswd file, each with the repositories that they may read.
+
+    `read` maps users to globs over HOST/REPO; None lets every user read everything. A password that
+    was right stays so for five minutes, since bcrypt is slow on purpose.
+    """
+
+    challenges = False
+    is_open = False
+
+    def __init__(
+        self,
+        users: UserFile,
+        read: Mapping[str, Sequence[str]] | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._users = users
+        self._read = None if read is None else _globs_of(read)
+        self._clock = clock
+        self._workers = Workers(2, "squashproxy-passwords")
+        self._secret = secrets.token_bytes(32)
+        self._proven: Bounded[bytes, float] = Bounded(_MOST_PROVEN)
+        self._failures: Bounded[tuple[str, str], tuple[int, float]] = Bounded(_MOST_PROVEN)
+
+    async def admit(self, authorization: str | None, peer: str) -> Asker:
+        """The user whose name and password the header holds."""
+        login = read_basic(authorization)
+        if login is None:
+            raise unauthorized("this registry wants user and password; log in first")
+        user, password = login
+        proof = self._proof(user, password)
+        if self._proven.get(proof, 0.0) > self._clock():
+            return Asker(user)
+        self._check_failures(peer, user)
+        if not await self._workers.run(self._users.verify, user, password):
+            self._count_failure(peer, user)
+            raise unauthorized("the user or the password is wrong; log in again")
+        self._failures.pop((peer, user))
+        self._proven[proof] = self._clock() + _PROVEN_SECONDS
+        return Asker(user)
+
+    def check_login(self, asker: Asker) -> None:
+        """Nothing: who is here was admitted."""
+
+    def may_read(self, asker: Asker, repository: Repository) -> bool:
+        """Whether one of the user's globs fits."""
+        if self._read is None:
+            return True
+        return matches_any(self._read.get(asker.name, ()), str(repository))
+
+    def _proof(self, user: str, password: str) -> bytes:
+        return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)
+
+    def _check_failures(self, peer: str, user: str) -> None:
+        count, until = self._failures.get((peer, user), (0, 0.0))
+        left = until - self._clock()
+        if count >= _MOST_FAILURES and left > 0:
+            raise too_many(f"too many wrong passwords for {user!r}; wait a minute", left)
+
+    def _count_failure(self, peer: str, user: str) -> None:
+        count, until = self._failures.get((peer, user), (0, 0.0))
+        if until <= self._clock():
+            count = 0
+        self._failures[peer, user] = (count + 1, self._clock() + _FAILURE_SECONDS)
+
+
+def _globs_of(read: Mapping[str, Sequence[str]]) -> dict[str, list[Pattern]]:
+    return {user: [parse_glob(glob) for glob in globs] for user, globs in read.items()}

@@ -1,0 +1,1 @@
+"""HTTP in general: listening, routes, ranges, errors and logs."""

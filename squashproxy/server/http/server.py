@@ -1,0 +1,104 @@
+"""HTTP below the API: connections that are counted, and errors in the API's form."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from squashproxy.server.http.errors import Refusal, unavailable
+from squashproxy.server.http.request_log import facts_of
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_LOG = logging.getLogger("squashproxy.server")
+_NO_REQUEST = "this is no request in plain HTTP; clients that try TLS first come again without"
+_CODES = {413: "SIZE_INVALID", 431: "UNSUPPORTED", 500: "UNKNOWN"}
+
+
+class HttpServer(web.Server):
+    """Hands requests to `handler`, and refuses them while more than `most` connections are open."""
+
+    def __init__(self, handler: Handler, most: int, **options: Any) -> None:
+        self._open: dict[RequestHandler, asyncio.BaseTransport] = {}
+        self._most = most
+        self._inner = handler
+        super().__init__(self._bounded, **options)
+
+    def __call__(self) -> _Connection:
+        """A connection, when one is made."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        return len(self._open)
+
+    def note_open(self, connection: RequestHandler, transport: asyncio.BaseTransport) -> None:
+        """A connection was made."""
+        self._open[connection] = transport
+
+    def note_closed(self, connection: RequestHandler) -> None:
+        """A connection is gone."""
+        self._open.pop(connection, None)
+
+    def abort(self) -> None:
+        """Cut the connections whose clients do not answer when they are told goodbye, as in TLS."""
+        for transport in self._open.values():
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+
+    async def _bounded(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.open_connections > self._most:
+            response = error_response(unavailable("too many connections are open; try again soon"))
+            response.force_close()
+            return response
+        return await self._inner(request)
+
+
+class _Connection(RequestHandler):
+    """One connection; what cannot be parsed is answered in the API's form, too."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it."""
+        super().connection_made(transport)
+        server = self._manager
+        if isinstance(server, HttpServer):
+            server.note_open(self, transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it no longer."""
+        server = self._manager
+        super().connection_lost(exc)
+        if isinstance(server, HttpServer):
+            server.note_closed(self)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it may quote what was sent
+    ) -> web.StreamResponse:
+        """The answer to a request that is none, or to one that met a bug."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun already")
+        if status >= 500:
+            _LOG.error("a request could not be answered: %s", exc, exc_info=exc)
+        text = "this request could not be answered" if status >= 500 else _NO_REQUEST
+        facts_of(request).error = text
+        response = error_response(Refusal(status, _CODES.get(status, "UNSUPPORTED"), text))
+        response.force_close()
+        return response
+
+
+def error_response(refusal: Refusal) -> web.Response:
+    """The answer that a refusal is."""
+    headers = {"Content-Type": "application/json", **refusal.headers}
+    return web.Response(status=refusal.status, body=refusal.body, headers=headers)

@@ -1,0 +1,1 @@
+"""Squashing for the server: the rules and the running jobs."""

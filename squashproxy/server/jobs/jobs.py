@@ -1,0 +1,225 @@
+"""Squashing jobs: one per key, however many ask; they outlive whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+
+from squashproxy.cancellation import Cancellation, Cancelled
+from squashproxy.digest import Digest
+from squashproxy.errors import (
+    Ambiguous,
+    FormatError,
+    LimitExceeded,
+    NoSuchPlatform,
+    SquashproxyError,
+)
+from squashproxy.progress import Task
+from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.store.base import SquashKey, SquashRecord
+
+_MOST_FAILURES = 10_000
+_FOR_GOOD = 24 * 3600.0
+_LASTING = (FormatError, LimitExceeded, Ambiguous, NoSuchPlatform)
+"""What the same source and options meet again; remembered for _FOR_GOOD seconds."""
+
+Work = Callable[["JobObserver", Cancellation], SquashRecord]
+
+
+class JobState(Enum):
+    """Where a job is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
+class ShuttingDown(SquashproxyError):
+    """The server ends, and its jobs with it; the next pull begins them anew."""
+
+
+class TooManyJobs(SquashproxyError):
+    """So many jobs wait that another one would not come to its turn."""
+
+
+class Progress:
+    """Bytes read so far, of those that are known to come; read from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.done = 0
+        self.total = 0
+
+    def advance(self, count: int) -> None:
+        """More was read."""
+        with self._lock:
+            self.done += count
+
+    def expect(self, count: int) -> None:
+        """More is to be read."""
+        with self._lock:
+            self.total += count
+
+
+class JobObserver:
+    """Turns what a copy tells into progress."""
+
+    def __init__(self, progress: Progress, warn: Callable[[str], None]) -> None:
+        self._progress = progress
+        self._warn = warn
+
+    def start(self, label: str, total: int | None) -> Task:  # noqa: ARG002 - the protocol's names
+        """A piece of work begins."""
+        self._progress.expect(total or 0)
+        return _JobTask(self._progress)
+
+    def warn(self, sentence: str) -> None:
+        """Something that an operator should know."""
+        self._warn(sentence)
+
+
+class _JobTask:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def advance(self, count: int) -> None:
+        """More is done."""
+        self._progress.advance(count)
+
+    def finish(self, outcome: str = "") -> None:
+        """Nothing: the job tells when it is over."""
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A job that waits or runs; times are unix seconds. Its result is a record, or an error."""
+
+    key: SquashKey
+    image: str
+    submitted: float
+    progress: Progress
+    result: asyncio.Future[SquashRecord]
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    started: float | None = None
+    waiters: int = 0
+
+    @property
+    def state(self) -> JobState:
+        """Where it is."""
+        return JobState.WAITING if self.started is None else JobState.RUNNING
+
+    async def wait(self, seconds: float) -> Digest | None:
+        """The squashed image, None where it is not there in time. Raises the job's error."""
+        self.waiters += 1
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                return (await asyncio.shield(self.result)).digest
+        except TimeoutError:
+            return None
+        finally:
+            self.waiters -= 1
+
+
+JobListener = Callable[[Job, SquashRecord | None, SquashproxyError | None], None]
+
+
+class Jobs:
+    """Runs jobs, `count` at a time; `most_waiting` more may wait.
+
+    `negative_ttl` is how long, in seconds, a failure is remembered that need not come again.
+    `on_end` hears of every job that ended.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        most_waiting: int,
+        negative_ttl: float,
+        on_end: JobListener,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="squashproxy-job")
+        self._most = count + most_waiting
+        self._negative_ttl = negative_ttl
+        self._on_end = on_end
+        self._clock = clock
+        self._jobs: dict[SquashKey, Job] = {}
+        self._failures: Bounded[SquashKey, tuple[float, SquashproxyError]] = Bounded(_MOST_FAILURES)
+
+    @property
+    def current(self) -> list[Job]:
+        """The jobs that wait or run, in the order in which they came."""
+        return list(self._jobs.values())
+
+    def join(self, key: SquashKey, image: str, work: Work, warn: Callable[[str], None]) -> Job:
+        """The job for a key, begun where none is at it.
+
+        Raises what it failed with lately, or TooManyJobs.
+        """
+        found = self._jobs.get(key)
+        if found is not None:
+            return found
+        self._check_failures(key)
+        if len(self._jobs) >= self._most:
+            raise TooManyJobs(
+                f"{len(self._jobs)} images wait to be squashed, so this one is handed out as it is"
+            )
+        loop = asyncio.get_running_loop()
+        job = Job(key, image, self._clock(), Progress(), loop.create_future())
+        self._jobs[key] = job
+        observer = JobObserver(job.progress, warn)
+        running = loop.run_in_executor(self._pool, lambda: self._run(job, work, observer))
+        running.add_done_callback(lambda done: self._end(job, done))
+        return job
+
+    def stop(self) -> None:
+        """End all jobs soon; what they wrote and did not publish is left to the store."""
+        for job in self._jobs.values():
+            job.cancellation.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _check_failures(self, key: SquashKey) -> None:
+        until, error = self._failures.find(key) or (0.0, None)
+        if error is not None and until > self._clock():
+            raise error.with_traceback(None)
+
+    def _run(self, job: Job, work: Work, observer: JobObserver) -> SquashRecord:
+        job.started = self._clock()
+        return work(observer, job.cancellation)
+
+    def _end(self, job: Job, done: asyncio.Future[SquashRecord]) -> None:
+        self._jobs.pop(job.key, None)
+        if done.cancelled():
+            job.result.cancel()
+            return
+        error = done.exception()
+        if error is None:
+            job.result.set_result(done.result())
+            self._on_end(job, done.result(), None)
+            return
+        failure = _as_failure(error, job.image)
+        if not isinstance(failure, ShuttingDown):
+            seconds = _FOR_GOOD if isinstance(failure, _LASTING) else self._negative_ttl
+            self._failures[job.key] = (self._clock() + seconds, failure)
+        job.result.set_exception(failure)
+        job.result.exception()  # nobody may be waiting, and that is fine
+        self._on_end(job, None, failure)
+
+
+class JobBroke(SquashproxyError):
+    """A bug in a job; pulls go on with the original."""
+
+
+def _as_failure(error: BaseException, image: str) -> SquashproxyError:
+    if isinstance(error, Cancelled):
+        return ShuttingDown("the server is shutting down; pull again when it is back")
+    if isinstance(error, SquashproxyError):
+        return error
+    broke = JobBroke(f"{image} could not be squashed: {type(error).__name__}: {error}")
+    broke.__cause__ = error
+    return broke

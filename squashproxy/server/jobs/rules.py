@@ -1,0 +1,53 @@
+"""Which images are squashed, and how (`serve.rules`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from squashproxy.config.serve import Rule, ServeLimits
+from squashproxy.pipeline.options import CopyOptions, Limits
+from squashproxy.pipeline.stamp import options_hash
+from squashproxy.reference import Repository
+from squashproxy.rules.patterns import parse_glob
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How images are squashed; `hash` is that of the options, made once."""
+
+    options: CopyOptions
+    hash: str
+
+
+class Rules:
+    """The first rule that matches decides; where none does, images are handed out as they are."""
+
+    def __init__(self, rules: Sequence[Rule], limits: ServeLimits) -> None:
+        self._rules = [(parse_glob(rule.match), _recipe_of(rule, limits)) for rule in rules]
+
+    def find(self, repository: Repository) -> Recipe | None:
+        """How the images of a repository are squashed, None where they are not."""
+        name = str(repository)
+        for glob, recipe in self._rules:
+            if glob.matches(name):
+                return recipe
+        return None
+
+
+def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
+    if not rule.squash:
+        return None
+    usual = Limits()
+    options = CopyOptions(
+        base=rule.base,
+        platforms=rule.platforms,
+        compression=rule.compression,
+        limits=Limits(
+            memory=usual.memory,
+            unpacked=limits.max_unpacked,
+            entries=limits.max_entries,
+            ratio=limits.max_ratio,
+        ),
+    )
+    return Recipe(options, options_hash(options))

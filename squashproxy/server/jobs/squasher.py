@@ -1,0 +1,140 @@
+"""What a job does: an image from upstream, squashed into the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+
+from squashproxy.analysis.plan import plan_image
+from squashproxy.cancellation import Cancellation
+from squashproxy.digest import Digest
+from squashproxy.errors import Denied, SquashproxyError
+from squashproxy.location import Location
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.results import CopyResult, PlanResult
+from squashproxy.progress import Observer, SilentObserver
+from squashproxy.reference import Reference
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.server.auth.caller import Asker
+from squashproxy.server.store.base import SquashKey, SquashRecord, Store
+from squashproxy.server.upstream.clients import Upstreams
+from squashproxy.streams import closed_after
+from squashproxy.transports.base import ImageSource
+from squashproxy.transports.registry import RegistrySource
+
+
+class Squasher:
+    """Squashes, and estimates. Blocks; usable from several threads.
+
+    `on_bytes` hears how many bytes came from upstream.
+    """
+
+    def __init__(self, upstreams: Upstreams, store: Store, on_bytes: Callable[[int], None]) -> None:
+        self._upstreams = upstreams
+        self._store = store
+        self._on_bytes = on_bytes
+
+    def squash(
+        self,
+        asker: Asker,
+        key: SquashKey,
+        options: CopyOptions,
+        image: str,
+        *,
+        observer: Observer,
+        cancellation: Cancellation,
+    ) -> SquashRecord:
+        """Squash the source of `key` with the rights of `asker`; all of it is in the store then."""
+        source = self._source(asker, key)
+        remote = self._upstreams.remote(asker, key.repository)
+        sink = self._store.open_sink(key, image, lambda digest: is_there(remote, digest))
+        with closing(sink):
+            result = copy_image(
+                source,
+                sink,
+                options,
+                open_source=partial(self._open, self._upstreams.client(asker)),
+                quick_source=partial(self._open, self._upstreams.quick_client(asker)),
+                observer=observer,
+                clock=time.monotonic,
+                cancellation=cancellation,
+            )
+            record = _record_of(result, image)
+            sink.record(record)
+        return record
+
+    def estimate(self, asker: Asker, key: SquashKey, options: CopyOptions) -> PlanResult:
+        """What squashing would save; every layer is read, nothing is written."""
+        return plan_image(
+            self._source(asker, key),
+            None,
+            options,
+            open_source=partial(self._open, self._upstreams.client(asker)),
+            quick_source=partial(self._open, self._upstreams.quick_client(asker)),
+            observer=SilentObserver(),
+        )
+
+    def _source(self, asker: Asker, key: SquashKey) -> PinnedSource:
+        reference = Reference(key.repository, None, key.source)
+        return PinnedSource(self._upstreams.client(asker), reference, self._on_bytes)
+
+    def _open(self, client: RegistryClient, location: Location) -> ImageSource:
+        """A base image, which an image may name: of an upstream alone."""
+        if not isinstance(location, Reference):
+            raise Denied(f"{location} is no image in a registry")
+        host = location.repository.host
+        if host not in self._upstreams.hosts:
+            raise Denied(f"{host} is no upstream, so the base {location} is not looked at")
+        return RegistrySource(client, location)
+
+
+class PinnedSource(RegistrySource):
+    """An image of upstream's, by its digest; `on_bytes` hears of what is fetched of it."""
+
+    def __init__(
+        self, client: RegistryClient, reference: Reference, on_bytes: Callable[[int], None]
+    ) -> None:
+        super().__init__(client, reference)
+        self._on_bytes = on_bytes
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, verified."""
+        with closed_after(super().iter_blob(blob)) as chunks:
+            for chunk in chunks:
+                self._on_bytes(len(chunk))
+                yield chunk
+
+    def find_digest(self) -> Digest:
+        """The digest that the source is pinned to; nobody need be asked."""
+        digest = self._reference.digest
+        assert digest is not None, "a job's source is pinned"
+        return digest
+
+
+def is_there(remote: RemoteRepository, digest: Digest) -> bool:
+    """Whether upstream says that a repository holds a blob; what it cannot say counts as no."""
+    try:
+        return remote.find_blob(digest) is not None
+    except SquashproxyError:
+        return False
+
+
+def _record_of(result: CopyResult, image: str) -> SquashRecord:
+    platforms = result.platforms
+    return SquashRecord(
+        image=image,
+        source_digest=Digest(result.source_digest),
+        digest=Digest(result.digest),
+        made_at=time.time(),
+        seconds=result.seconds,
+        platforms=tuple(copy.platform for copy in platforms),
+        layers_before=max((copy.layers_before for copy in platforms), default=0),
+        layers_after=max((copy.layers_after for copy in platforms), default=0),
+        compressed_before=sum(copy.compressed_before for copy in platforms),
+        compressed_after=sum(copy.compressed_after for copy in platforms),
+        hidden_bytes=sum(copy.hidden_bytes for copy in platforms),
+    )

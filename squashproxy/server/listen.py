@@ -1,0 +1,155 @@
+"""A server that runs: listeners, signals, and an end that lets requests finish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from aiohttp import web
+
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.serve import Listener, TlsSettings
+from squashproxy.errors import UsageError, reason_of
+from squashproxy.registry.options import ClientOptions
+from squashproxy.server.assembly import Service
+from squashproxy.server.http.access_log import AccessLogger, LogThread
+from squashproxy.server.http.server import HttpServer
+from squashproxy.state.runs import RunHistory
+
+_LOG = logging.getLogger("squashproxy.server")
+_KEEP_ALIVE = 75.0
+_BACKLOG = 1024
+_GOODBYE_SECONDS = 1.0
+
+ReadyListener = Callable[[list[str]], None]
+
+
+async def serve(
+    configuration: Configuration,
+    common: ClientOptions,
+    environ: Mapping[str, str],
+    *,
+    access_log: IO[str] | None,
+    on_ready: ReadyListener,
+    until: Callable[[], Awaitable[object]],
+    runs: RunHistory | None = None,
+) -> None:
+    """Serve until `until` returns, then let requests end for `serve.drain` seconds.
+
+    `on_ready` hears the addresses, with the ports that the system chose; `runs` is shown on the
+    page and as metrics. Raises UsageError where
+    an address cannot be listened on, and what Service raises.
+    """
+    service = Service(configuration, common, environ, runs)
+    try:
+        if access_log is None:
+            await _run(service, until, None, on_ready)
+        else:
+            with LogThread(access_log) as log:
+                await _run(service, until, log.logger, on_ready)
+    finally:
+        await service.stop()
+
+
+async def _run(
+    service: Service,
+    until: Callable[[], Awaitable[object]],
+    access_log: logging.Logger | None,
+    on_ready: ReadyListener,
+) -> None:
+    settings = service.settings
+    context = None if settings.tls is None else _context(settings.tls)
+    runners: list[web.ServerRunner] = []
+    servers: list[HttpServer] = []
+    try:
+        addresses = [
+            await _listen(service, listener, context, access_log, (runners, servers))
+            for listener in settings.listen
+        ]
+        service.start()
+        on_ready(addresses)
+        await until()
+        service.is_draining = True
+        _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
+    finally:
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
+        await _closed(servers)
+
+
+async def _listen(
+    service: Service,
+    listener: Listener,
+    context: ssl.SSLContext | None,
+    access_log: logging.Logger | None,
+    begun: tuple[list[web.ServerRunner], list[HttpServer]],
+) -> str:
+    server = HttpServer(
+        service.handler(listener.upstream),
+        service.settings.limits.connections,
+        access_log=access_log,
+        access_log_class=AccessLogger,
+        keepalive_timeout=_KEEP_ALIVE,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=service.settings.drain)
+    await runner.setup()
+    runners, servers = begun
+    runners.append(runner)
+    servers.append(server)
+    host = listener.host.strip("[]")
+    site = web.TCPSite(runner, host, listener.port, ssl_context=context, backlog=_BACKLOG)
+    try:
+        await site.start()
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}; "
+            "is another server there?"
+        ) from error
+    port = runner.addresses[0][1]
+    return f"{listener.host}:{port}"
+
+
+async def _closed(servers: list[HttpServer]) -> None:
+    """Give connections the moment that TLS needs to say goodbye; then cut them."""
+    deadline = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
+    while any(server.open_connections for server in servers):
+        if asyncio.get_running_loop().time() > deadline:
+            for server in servers:
+                server.abort()
+            await asyncio.sleep(0)
+            return
+        await asyncio.sleep(0.01)
+
+
+async def signalled() -> None:
+    """Return at the first SIGTERM or SIGINT; the second one ends the process as it always does."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        event.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await event.wait()
+
+
+def _context(tls: TlsSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _load(context, tls.certificate, tls.key)
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise UsageError(f"{certificate} and {key} are no pair of certificate and key") from error
+    except OSError as error:
+        raise UsageError(f"{certificate} or {key} cannot be read: {reason_of(error)}") from error

@@ -1,0 +1,123 @@
+"""What the page at `/` shows, as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from squashproxy import __version__
+from squashproxy.oci.descriptor import Json
+from squashproxy.server.jobs.jobs import Job, Jobs
+from squashproxy.server.page.history import History
+from squashproxy.server.page.metrics import Metrics
+from squashproxy.server.store.base import SquashRecord, Store
+from squashproxy.server.upstream.clients import Upstreams, UpstreamState
+from squashproxy.state.runs import Run, RunHistory
+
+_MOST_IMAGES = 200
+_MOST_RUNS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The figures of a running server; `started` in unix seconds."""
+
+    listen: tuple[str, ...]
+    started: float
+    upstreams: Upstreams
+    store: Store
+    jobs: Jobs
+    metrics: Metrics
+    history: History
+    runs: RunHistory | None = None
+
+    def document(self, is_visible: Callable[[str], bool]) -> Json:
+        """All of it, of those images that may be seen; blocks while the store is asked.
+
+        Sizes in bytes, times in unix seconds.
+        """
+        usage = self.store.usage()
+        totals = self.metrics.totals
+        records = [record for record in self.history.records if is_visible(record.image)]
+        return {
+            "version": __version__,
+            "now": time.time(),
+            "started": self.started,
+            "listen": list(self.listen),
+            "upstreams": [_upstream(*item) for item in self.upstreams.states.items()],
+            "store": {
+                "kind": usage.kind,
+                "place": usage.place,
+                "bytes": usage.used,
+                "max_bytes": usage.most,
+                "evictions": usage.evictions,
+            },
+            "totals": {
+                "requests": totals.requests,
+                "bytes_in": totals.bytes_in,
+                "bytes_out": totals.bytes_out,
+                "bytes_saved": sum(map(_saved, records)),
+                "images": len(records),
+            },
+            "images": [self._image(record) for record in records[:_MOST_IMAGES]],
+            "savings": _savings(records),
+            "jobs": [_job(job) for job in self.jobs.current if is_visible(job.image)],
+            "runs": [] if self.runs is None else list(map(_run, self.runs.newest(_MOST_RUNS))),
+            "errors": [
+                {"at": trouble.at, "image": trouble.image, "message": trouble.message}
+                for trouble in self.history.troubles
+                if is_visible(trouble.image)
+            ],
+        }
+
+    def _image(self, record: SquashRecord) -> Json:
+        return {**asdict(record), "pulls": self.history.pulls_of(record.source_digest)}
+
+
+def _saved(record: SquashRecord) -> int:
+    return max(0, record.compressed_before - record.compressed_after)
+
+
+def _savings(records: list[SquashRecord]) -> list[Json]:
+    """The sum over time; the latest record comes first in what is given."""
+    total = 0
+    points = []
+    for record in reversed(records):
+        total += _saved(record)
+        points.append({"at": record.made_at, "saved": total})
+    return points
+
+
+def _upstream(name: str, state: UpstreamState) -> Json:
+    return {
+        "name": name,
+        "state": state.health.value,
+        "until": state.until,
+        "ratelimit_remaining": state.remaining,
+    }
+
+
+def _run(run: Run) -> Json:
+    return {
+        "section": run.section,
+        "rule": run.rule,
+        "due": run.due,
+        "started": run.started,
+        "ended": run.ended,
+        "outcome": None if run.outcome is None else run.outcome.value,
+        "summary": run.summary,
+    }
+
+
+def _job(job: Job) -> Json:
+    return {
+        "image": job.image,
+        "source_digest": job.key.source,
+        "state": job.state.value,
+        "submitted": job.submitted,
+        "started": job.started,
+        "done_bytes": job.progress.done,
+        "total_bytes": job.progress.total or None,
+        "waiters": job.waiters,
+    }

@@ -1,0 +1,1 @@
+"""What a pull is answered with: manifests and blobs."""

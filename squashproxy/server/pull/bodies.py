@@ -1,0 +1,109 @@
+"""The bytes of blobs, wherever they are, part by part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.http.ranges import Part
+from squashproxy.server.store.spools import StoreFull
+from squashproxy.server.upstream.fetches import Fetch
+from squashproxy.streams import closed_after
+
+_PIECE = 256 << 10
+
+
+class Body(Protocol):
+    """A blob that can be sent; `path` is its file, if that is on this machine and whole."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file."""
+        ...
+
+    def iterate(self, part: Part) -> AsyncIterator[bytes]:
+        """The bytes of a part."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A blob in a file, which the system can send by itself, but for TLS."""
+
+    path: Path
+    workers: Workers
+
+    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
+        """The bytes of a part. Raises ConnectionAbortedError for a file that is cut meanwhile."""
+        position, end = part.start, part.start + part.length
+        file = await self.workers.run(self.path.open, "rb")
+        try:
+            while position < end:
+                size = min(_PIECE, end - position)
+                data = await self.workers.run(os.pread, file.fileno(), size, position)
+                if not data:
+                    raise ConnectionAbortedError("the file was cut while it was sent")
+                position += len(data)
+                yield data
+        finally:
+            await self.workers.run(file.close)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBody:
+    """A blob that is read from its beginning, by `open_stream`, each time it is sent."""
+
+    open_stream: Callable[[], Iterator[bytes]]
+    workers: Workers
+    path: None = None
+
+    def iterate(self, part: Part) -> AsyncIterator[bytes]:
+        """The bytes of a part."""
+        return self.workers.iterate(cut(self.open_stream(), part))
+
+
+@dataclass(frozen=True, slots=True)
+class FetchBody:
+    """A blob on its way; where the store has no room for it after all, it comes past the store."""
+
+    fetch: Fetch
+    rest: StreamBody
+    workers: Workers
+    path: None = None
+
+    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
+        """The bytes of a part, as they come."""
+        sent = 0
+        try:
+            async for data in self.fetch.iterate(part, self.workers):
+                sent += len(data)
+                yield data
+        except StoreFull:
+            left = Part(part.start + sent, part.length - sent, is_partial=True)
+            async for data in self.rest.iterate(left):
+                yield data
+
+
+def cut(stream: Iterator[bytes], part: Part) -> Iterator[bytes]:
+    """A part of a stream; the last piece only when what comes after it was seen.
+
+    So a stream that checks itself at its end has done so before it is sent whole.
+    """
+    position, end = 0, part.start + part.length
+    held = b""
+    with closed_after(stream) as chunks:
+        for chunk in chunks:
+            piece = chunk[max(0, part.start - position) : max(0, end - position)]
+            position += len(chunk)
+            if piece:
+                if held:
+                    yield held
+                held = piece
+            elif position > end:
+                break
+    if held:
+        yield held

@@ -1,0 +1,105 @@
+"""Squashing ahead of the first pull: by call, by webhook, and by the list of the configuration."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.oci.descriptor import Json
+from squashproxy.pipeline.results import PlanResult
+from squashproxy.reference import Reference
+from squashproxy.server.auth.caller import ANYONE, Asker
+from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.jobs.jobs import Job
+from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.manifests import Manifests
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What became of an image: `job` runs, or `digest` was there, or no rule squashes it."""
+
+    image: str
+    job: Job | None = None
+    digest: str | None = None
+
+    def to_json(self) -> Json:
+        """The answer of `POST /api/v1/warm`."""
+        state = "squashed" if self.digest else self.job.state.value if self.job else "not_squashed"
+        source = self.job.key.source if self.job else None
+        return {
+            "image": self.image,
+            "state": state,
+            "digest": self.digest,
+            "source_digest": source,
+        }
+
+
+class Warming:
+    """`on_warning` hears of images that could not be warmed."""
+
+    def __init__(
+        self, tools: Tools, manifests: Manifests, on_warning: Callable[[str, str], None]
+    ) -> None:
+        self._tools = tools
+        self._manifests = manifests
+        self._on_warning = on_warning
+        self._estimates = Workers(1, "squashproxy-estimate")
+
+    async def warm(self, asker: Asker, image: Reference) -> Warmed:
+        """Begin to squash an image, if that was not done before. Raises SquashproxyError."""
+        begun = await self._manifests.begin(asker, image.repository, _tag_of(image))
+        if isinstance(begun, Job):
+            return Warmed(str(image), job=begun)
+        return Warmed(str(image), digest=begun)
+
+    async def estimate(self, asker: Asker, image: Reference) -> Json:
+        """What squashing an image would save, in bytes; reads all layers, keeps nothing."""
+        key, options = await self._manifests.key_of(asker, image.repository, _tag_of(image))
+        plan = await self._estimates.run(self._tools.squasher.estimate, asker, key, options)
+        return _estimate(str(image), plan)
+
+    async def keep_warm(self, images: Sequence[Reference], every: float | None) -> None:
+        """Warm a list now, and every so many seconds; never ends unless `every` is None."""
+        while True:
+            for image in images:
+                await self._try_warm(image)
+            if every is None:
+                return
+            await asyncio.sleep(every)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._estimates.close()
+
+    async def _try_warm(self, image: Reference) -> None:
+        """One image after the other, so that pulls find jobs free."""
+        try:
+            warmed = await self.warm(ANYONE, image)
+            if warmed.job is not None:
+                await asyncio.shield(warmed.job.result)
+        except SquashproxyError as error:
+            self._on_warning(str(image), f"could not be warmed: {error}")
+
+
+def _tag_of(image: Reference) -> str:
+    if image.tag is None:
+        raise UsageError(f"{image} names no tag; digests are handed out as they are")
+    return image.tag
+
+
+def _estimate(image: str, plan: PlanResult) -> Json:
+    before = sum(platform.compressed_before for platform in plan.platforms)
+    after = sum(platform.compressed_after for platform in plan.platforms)
+    return {
+        "image": image,
+        "state": "estimate",
+        "source_digest": plan.source_digest,
+        "compressed_before": before,
+        "compressed_after": after,
+        "saved": before - after,
+        "hidden_bytes": sum(platform.hidden_bytes for platform in plan.platforms),
+        "platforms": [platform.platform for platform in plan.platforms],
+    }

@@ -1,0 +1,81 @@
+"""The store as the event loop asks it: in threads, and without letting its trouble fail a pull."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Repository
+from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, Store, Vouch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Keeper:
+    """What the store does not say, it does not hold; `on_trouble` hears why.
+
+    `workers` may be used for other short work that blocks.
+    """
+
+    def __init__(self, store: Store, on_trouble: Callable[[str], None]) -> None:
+        self._store = store
+        self.workers = Workers(16, "squashproxy-store")
+        self._on_trouble = on_trouble
+
+    async def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
+        """A manifest of the repository."""
+        return await self._ask(self._store.find_manifest, repository, digest)
+
+    async def find_blob(self, repository: Repository, digest: Digest) -> KeptBlob | None:
+        """A blob of the repository."""
+        return await self._ask(self._store.find_blob, repository, digest)
+
+    async def adopt_blob(
+        self, repository: Repository, digest: Digest, is_upstream: Vouch
+    ) -> KeptBlob | None:
+        """A blob that another repository of the same host brought."""
+        return await self._ask(self._store.adopt_blob, repository, digest, is_upstream)
+
+    async def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
+        """What a tag was last known to point to."""
+        return await self._ask(self._store.find_tag, repository, tag)
+
+    async def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
+        """Remember what a tag points to."""
+        await self._ask(self._store.keep_tag, repository, tag, known)
+
+    async def find_squashed(self, key: SquashKey) -> Digest | None:
+        """The squashed image of a source."""
+        return await self._ask(self._store.find_squashed, key)
+
+    async def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
+        """From what a squashed image was made."""
+        return await self._ask(self._store.find_key, repository, result)
+
+    async def find_source(self, repository: Repository) -> Digest | None:
+        """Any source that was squashed from the repository."""
+        return await self._ask(self._store.find_source, repository)
+
+    async def keep_manifest(self, repository: Repository, raw: RawManifest) -> None:
+        """Keep an original."""
+        await self._ask(self._store.keep_manifest, repository, raw)
+
+    async def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
+        """Let the store's own names follow a tag."""
+        await self._ask(self._store.name_image, repository, tag, result)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self.workers.close()
+
+    async def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return await self.workers.run(question, *args, **kwargs)
+        except SquashproxyError as error:
+            self._on_trouble(str(error))
+            return None

@@ -1,0 +1,107 @@
+"""Where a squashing job writes in a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from squashproxy.digest import Chunk, Digest, Hasher, check_written
+from squashproxy.errors import ArchiveError
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Repository
+from squashproxy.server.store.base import KeptBlob, SquashKey, SquashRecord, Vouch
+from squashproxy.server.store.spools import append
+from squashproxy.transports.base import Traits, WrittenBlob
+
+if TYPE_CHECKING:
+    from squashproxy.server.store.directory import DirectoryStore
+
+
+class DirectorySink:
+    """What it wrote stays where a job fails: the next one, or eviction, makes use of it."""
+
+    repository = None
+    tag = None
+    spooled_bytes = 0
+    traits = Traits(docker=False)
+
+    def __init__(
+        self, store: DirectoryStore, key: SquashKey, image: str, is_upstream: Vouch
+    ) -> None:
+        self._store = store
+        self._is_upstream = is_upstream
+        self._key = key
+        self._held: set[Digest] = set()
+        self.name = f"{image}, squashed"
+
+    def find_manifest(self, tag: str | None = None) -> Digest | None:  # noqa: ARG002 - the protocol's names
+        """Nothing: a job runs only where the map names no result."""
+        return None
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """A manifest that the job wrote. Raises ArchiveError."""
+        found = self._store.find_manifest(self._key.repository, digest)
+        if found is None:
+            raise ArchiveError(f"the store holds no manifest {digest} of {self._key.repository}")
+        return found
+
+    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
+        """A blob that the job wrote."""
+        return self._store.iter_blob(self._key.repository, KeptBlob(blob.digest, blob.size))
+
+    def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
+        """Whether the repository's blob is kept; then it stays until the job is over."""
+        if repository is not None:
+            return False
+        self._hold(blob.digest)
+        repository = self._key.repository
+        found = self._store.find_blob(repository, blob.digest) or self._store.adopt_blob(
+            repository, blob.digest, self._is_upstream
+        )
+        return found is not None and found.size == blob.size
+
+    def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+        """Never: what other repositories brought is shared on disk, not without being brought."""
+        return False
+
+    def write_blob(
+        self,
+        chunks: Iterable[Chunk],
+        digest: Digest | None = None,
+        size: int | None = None,  # noqa: ARG002 - files grow
+    ) -> WrittenBlob:
+        """Store a stream; a blob appears when it is whole, or not at all."""
+        hasher = Hasher(digest)
+        with self._store.new_file() as file:
+            for chunk in chunks:
+                hasher.update(chunk)
+                append(file.stream, chunk, "the store")
+            check_written(hasher, digest, self.name)
+            self._hold(hasher.digest)
+            self._store.keep_file(file, self._key.repository, hasher.digest, hasher.size)
+        return WrittenBlob(hasher.digest, hasher.size)
+
+    def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:  # noqa: ARG002 - the protocol's names
+        """Store a manifest by its digest."""
+        self._hold(manifest.digest)
+        self._store.keep_manifest(self._key.repository, manifest)
+
+    def publish(self, manifest: RawManifest) -> None:
+        """Store the image's own manifest; the map names it when the record comes."""
+        self.write_manifest(manifest)
+
+    def record(self, record: SquashRecord) -> None:
+        """Let the map name the result: the last step."""
+        self._store.keep_result(self._key, record)
+
+    def close(self) -> None:
+        """Let what was written be evicted like anything else."""
+        held, self._held = self._held, set()
+        for digest in held:
+            self._store.release(digest)
+
+    def _hold(self, digest: Digest) -> None:
+        if digest not in self._held:
+            self._held.add(digest)
+            self._store.hold(digest)

@@ -1,0 +1,278 @@
+"""The ledger of a directory: which repository may see what, what needs what, when it was used.
+
+SQLite, since a process that is killed must not leave half a sentence in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from squashproxy.database import Database
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.reference import Repository
+from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord
+
+_SCHEMA = """
+CREATE TABLE blobs(digest TEXT PRIMARY KEY, size INTEGER NOT NULL, media_type TEXT, used REAL);
+CREATE INDEX blobs_by_use ON blobs(used);
+CREATE TABLE links(host TEXT, path TEXT, digest TEXT, PRIMARY KEY(digest, host, path))
+    WITHOUT ROWID;
+CREATE TABLE needs(parent TEXT, child TEXT, PRIMARY KEY(parent, child)) WITHOUT ROWID;
+CREATE INDEX needs_by_child ON needs(child);
+CREATE TABLE results(
+    host TEXT, source TEXT, options TEXT, path TEXT, result TEXT, made REAL, record TEXT,
+    PRIMARY KEY(host, source, options)
+) WITHOUT ROWID;
+CREATE INDEX results_by_result ON results(result);
+CREATE TABLE tags(
+    host TEXT, path TEXT, tag TEXT, digest TEXT, media_type TEXT, size INTEGER, checked REAL,
+    PRIMARY KEY(host, path, tag)
+) WITHOUT ROWID;
+CREATE TABLE names(name TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
+"""
+_TREE = """WITH RECURSIVE tree(digest) AS (
+    VALUES(?) UNION SELECT needs.child FROM needs JOIN tree ON needs.parent = tree.digest
+) """
+_READ_TREE = _TREE + "SELECT digest FROM tree"  # noqa: S608 - both are constants
+_LINK_TREE = _TREE + "INSERT OR IGNORE INTO links SELECT ?, ?, digest FROM tree"  # noqa: S608 - see above
+_COUNT_MISSING = (
+    _TREE + "SELECT count(*) FROM tree WHERE digest NOT IN (SELECT digest FROM blobs)"  # noqa: S608 - see above
+)
+_COUNT_USED = _TREE + "SELECT count(*) FROM tree JOIN blobs USING(digest) WHERE used >= ?"  # noqa: S608 - see above
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A blob or manifest; `size` in bytes, `media_type` None for what is no manifest."""
+
+    digest: Digest
+    size: int
+    media_type: str | None
+
+
+class Ledger:
+    """Usable from several threads. Raises sqlite3.DatabaseError where the file is none of its own.
+
+    Times are unix seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = Database(path, (_SCHEMA,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def changes(self) -> AbstractContextManager[None]:
+        """All changes in the block, or none."""
+        return self._db.changes()
+
+    def entries(self) -> list[Entry]:
+        """Everything that is kept."""
+        return [Entry(*row) for row in self._db.read("SELECT digest, size, media_type FROM blobs")]
+
+    def find(self, repository: Repository, digest: Digest) -> Entry | None:
+        """What a repository may see under a digest."""
+        rows = self._db.read(
+            "SELECT digest, size, media_type FROM blobs JOIN links USING(digest) "
+            "WHERE digest = ? AND host = ? AND path = ?",
+            (digest, repository.host, repository.path),
+        )
+        return Entry(*rows[0]) if rows else None
+
+    def find_on_host(self, host: str, digest: Digest) -> Entry | None:
+        """What any repository of a host may see under a digest."""
+        rows = self._db.read(
+            "SELECT digest, size, media_type FROM blobs JOIN links USING(digest) "
+            "WHERE digest = ? AND host = ? LIMIT 1",
+            (digest, host),
+        )
+        return Entry(*rows[0]) if rows else None
+
+    def add(self, entry: Entry, used: float) -> None:
+        """Note what is kept now."""
+        self._db.write(
+            "INSERT INTO blobs VALUES(?, ?, ?, ?) ON CONFLICT(digest) DO UPDATE SET "
+            "size = excluded.size, media_type = coalesce(excluded.media_type, media_type), "
+            "used = max(used, excluded.used)",
+            (entry.digest, entry.size, entry.media_type, used),
+        )
+
+    def link(self, repository: Repository, digest: Digest) -> None:
+        """Let a repository see it."""
+        self._db.write(
+            "INSERT OR IGNORE INTO links VALUES(?, ?, ?)",
+            (repository.host, repository.path, digest),
+        )
+
+    def link_tree(self, repository: Repository, root: Digest) -> None:
+        """Let a repository see a manifest and everything that it needs."""
+        self._db.write(
+            _LINK_TREE,
+            (root, repository.host, repository.path),
+        )
+
+    def need(self, parent: Digest, children: Iterable[Digest]) -> None:
+        """Note what a manifest names."""
+        self._db.write_many(
+            "INSERT OR IGNORE INTO needs VALUES(?, ?)", [(parent, child) for child in children]
+        )
+
+    def tree(self, root: Digest) -> set[Digest]:
+        """A manifest and everything that it needs, whether it is kept or not."""
+        return {row[0] for row in self._db.read(_READ_TREE, (root,))}
+
+    def is_whole(self, root: Digest) -> bool:
+        """Whether everything that a manifest needs is kept."""
+        [[missing]] = self._db.read(
+            _COUNT_MISSING,
+            (root,),
+        )
+        return not missing
+
+    def children(self, parent: Digest) -> list[Entry]:
+        """What a manifest names and is kept."""
+        rows = self._db.read(
+            "SELECT digest, size, media_type FROM needs JOIN blobs ON child = digest "
+            "WHERE parent = ?",
+            (parent,),
+        )
+        return [Entry(*row) for row in rows]
+
+    def is_needed(self, digest: Digest) -> bool:
+        """Whether a manifest that is kept names it."""
+        return bool(self._db.read("SELECT 1 FROM needs WHERE child = ? LIMIT 1", (digest,)))
+
+    def remove(self, digest: Digest) -> None:
+        """Forget something that is kept no longer, and who may see it and what it needs."""
+        for table, column in (
+            ("blobs", "digest"),
+            ("links", "digest"),
+            ("needs", "parent"),
+            ("names", "digest"),
+        ):
+            self._db.write(f"DELETE FROM {table} WHERE {column} = ?", (digest,))  # noqa: S608 - two lines above
+
+    def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
+        """Note when things were last used."""
+        with self.changes():
+            self._db.write_many(
+                "UPDATE blobs SET used = max(used, ?) WHERE digest = ?",
+                [(when, digest) for digest, when in uses],
+            )
+
+    def used_bytes(self) -> int:
+        """The size of everything that is kept."""
+        [[size]] = self._db.read("SELECT coalesce(sum(size), 0) FROM blobs")
+        return int(size)
+
+    def idle_roots(self, before: float) -> list[Entry]:
+        """What nothing else needs and nobody used since `before`; the oldest first."""
+        rows = self._db.read(
+            "SELECT digest, size, media_type FROM blobs WHERE used < ? AND NOT EXISTS "
+            "(SELECT 1 FROM needs WHERE child = blobs.digest) ORDER BY used",
+            (before,),
+        )
+        return [Entry(*row) for row in rows]
+
+    def is_idle(self, root: Digest, before: float) -> bool:
+        """Whether nobody used a manifest, nor any part of it, since `before`."""
+        [[busy]] = self._db.read(
+            _COUNT_USED,
+            (root, before),
+        )
+        return not busy
+
+    def find_result(self, key: SquashKey) -> Digest | None:
+        """What a source was squashed to on this host."""
+        rows = self._db.read(
+            "SELECT result FROM results WHERE host = ? AND source = ? AND options = ?",
+            (key.repository.host, key.source, key.options),
+        )
+        return Digest(rows[0][0]) if rows else None
+
+    def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
+        """What a squashed image was made from in this repository."""
+        rows = self._db.read(
+            "SELECT source, options FROM results WHERE result = ? AND host = ? AND path = ?",
+            (result, repository.host, repository.path),
+        )
+        return SquashKey(repository, Digest(rows[0][0]), rows[0][1]) if rows else None
+
+    def find_source(self, repository: Repository) -> Digest | None:
+        """The source in this repository that was squashed last."""
+        rows = self._db.read(
+            "SELECT source FROM results WHERE host = ? AND path = ? ORDER BY made DESC LIMIT 1",
+            (repository.host, repository.path),
+        )
+        return Digest(rows[0][0]) if rows else None
+
+    def keep_result(self, key: SquashKey, record: SquashRecord) -> None:
+        """Note what a source was squashed to."""
+        repository = key.repository
+        self._db.write(
+            "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(repository.host, key.source, key.options, repository.path),
+                *(record.digest, record.made_at, _encode(record)),
+            ),
+        )
+
+    def records(self, most: int) -> list[SquashRecord]:
+        """What was squashed, the latest first."""
+        rows = self._db.read("SELECT record FROM results ORDER BY made DESC LIMIT ?", (most,))
+        return [_decode(row[0]) for row in rows]
+
+    def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
+        """What a tag was last known to point to."""
+        rows = self._db.read(
+            "SELECT media_type, digest, size, checked FROM tags "
+            "WHERE host = ? AND path = ? AND tag = ?",
+            (repository.host, repository.path, tag),
+        )
+        if not rows:
+            return None
+        media_type, digest, size, checked = rows[0]
+        return KnownTag(Descriptor(media_type, digest, size), checked)
+
+    def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
+        """Remember what a tag points to."""
+        source = known.source
+        self._db.write(
+            "INSERT OR REPLACE INTO tags VALUES(?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(repository.host, repository.path, tag),
+                *(source.digest, source.media_type, source.size, known.checked),
+            ),
+        )
+
+    def name(self, name: str, digest: Digest) -> bool:
+        """Let a name mean a manifest; whether that is news."""
+        if self._db.read("SELECT 1 FROM names WHERE name = ? AND digest = ?", (name, digest)):
+            return False
+        self._db.write("INSERT OR REPLACE INTO names VALUES(?, ?)", (name, digest))
+        return True
+
+    def named(self) -> list[tuple[str, Descriptor]]:
+        """The names, and what they mean."""
+        rows = self._db.read(
+            "SELECT name, media_type, digest, size FROM names JOIN blobs USING(digest) "
+            "WHERE media_type IS NOT NULL ORDER BY name"
+        )
+        return [(name, Descriptor(kind, digest, size)) for name, kind, digest, size in rows]
+
+
+def _encode(record: SquashRecord) -> str:
+    fields = {name: getattr(record, name) for name in SquashRecord.__slots__}
+    return json.dumps(fields)
+
+
+def _decode(text: str) -> SquashRecord:
+    fields = json.loads(text)
+    fields["platforms"] = tuple(fields["platforms"])
+    return SquashRecord(**fields)

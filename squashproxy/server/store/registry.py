@@ -1,0 +1,226 @@
+"""A registry as the store: nothing is kept on this machine, and replicas share everything.
+
+A repository `HOST/PATH` is kept in `STORE/HOST/PATH`. The map is its tags: `squashed-OPTIONS-HEX`
+names what the source of that sha256 was squashed to, and a tag of upstream's names what it was last
+squashed to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from squashproxy.digest import Chunk, Digest, parse_digest
+from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest, parse_manifest
+from squashproxy.pipeline.stamp import OPTIONS, SOURCE
+from squashproxy.reference import Reference, Repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, SquashRecord, Usage, Vouch
+from squashproxy.server.store.spools import append
+from squashproxy.transports.base import Traits
+from squashproxy.transports.registry import RegistrySink
+
+_CHUNK = 256 << 10
+_MAP_TAG = re.compile(r"squashed-.+-([0-9a-f]{64})")
+
+
+class RegistryStore:
+    """Below a repository of a registry; `client` may push there, `quick` gives up soon.
+
+    Originals' manifests are not kept, since registries take none whose blobs they lack.
+    """
+
+    generation = 0
+
+    def __init__(self, client: RegistryClient, quick: RegistryClient, root: Repository) -> None:
+        self._client = client
+        self._quick = quick
+        self._root = root
+
+    def find_squashed(self, key: SquashKey) -> Digest | None:
+        """The squashed image that the map's tag names."""
+        found = self._remote(key.repository).find_manifest(_map_tag(key))
+        return None if found is None else found.digest
+
+    def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
+        """From what a squashed image was made: its own annotations say that."""
+        raw = self.find_manifest(repository, result)
+        return None if raw is None else _key_of(repository, raw)
+
+    def find_source(self, repository: Repository) -> Digest | None:
+        """The source that any tag of the map names."""
+        for tag in self._remote(repository).iter_tags():
+            if (match := _MAP_TAG.fullmatch(tag)) is not None:
+                return Digest(f"sha256:{match[1]}")
+        return None
+
+    def open_sink(
+        self,
+        key: SquashKey,
+        image: str,  # noqa: ARG002 - the tag is its name
+        is_upstream: Vouch,  # noqa: ARG002 - see adopt_blob
+    ) -> RegistryStoreSink:
+        """Where the job of `key` pushes to."""
+        place = Reference(self._place(key.repository), _map_tag(key))
+        return RegistryStoreSink(self._client, place)
+
+    def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
+        """Let the tag of the same name point to a squashed image."""
+        remote = self._remote(repository)
+        found = remote.find_manifest(tag)
+        if found is None or found.digest != result:
+            remote.put_manifest(remote.get_manifest(result), tag)
+
+    def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
+        """From what the image of that tag was squashed; that it was checked, nobody remembers."""
+        try:
+            raw = self._remote(repository).get_manifest(tag)
+        except NotFound:
+            return None
+        key = _key_of(repository, raw)
+        if key is None:
+            return None
+        return KnownTag(Descriptor(raw.media_type, key.source, len(raw.data)), 0.0)
+
+    def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
+        """Nothing: the tag is moved when its image is named."""
+
+    def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
+        """A manifest of the repository."""
+        try:
+            return self._remote(repository).get_manifest(digest)
+        except NotFound:
+            return None
+
+    def keep_manifest(self, repository: Repository, manifest: RawManifest) -> None:
+        """Nothing, as the class says."""
+
+    def find_blob(self, repository: Repository, digest: Digest) -> KeptBlob | None:
+        """A blob of the repository."""
+        try:
+            size = self._remote(repository).find_blob(digest)
+        except NotFound:
+            return None
+        return None if size is None else KeptBlob(digest, size)
+
+    def iter_blob(self, repository: Repository, blob: KeptBlob) -> Iterator[bytes]:
+        """The bytes of a blob, verified."""
+        return self._patient(repository).iter_blob(Descriptor("", blob.digest, blob.size))
+
+    def adopt_blob(
+        self,
+        repository: Repository,  # noqa: ARG002 - the protocol's names
+        digest: Digest,  # noqa: ARG002 - see above
+        is_upstream: Vouch,  # noqa: ARG002 - see above
+    ) -> KeptBlob | None:
+        """Nothing: which repositories hold a blob, only the registry knows."""
+        return None
+
+    def open_spool(self) -> _TemporarySpool:
+        """A temporary file without a name."""
+        return _TemporarySpool(self)
+
+    def push_blob(self, repository: Repository, blob: Descriptor, chunks: Iterator[bytes]) -> None:
+        """Push what was spooled."""
+        self._patient(repository).upload_blob(chunks, blob.digest, blob.size)
+
+    def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
+        """Nothing: what is kept for how long, the registry's own rules say."""
+
+    def hold(self, digest: Digest) -> None:
+        """Nothing, as for `touch`."""
+
+    def release(self, digest: Digest) -> None:
+        """Nothing, as for `touch`."""
+
+    def trim(self) -> int:
+        """Nothing, as for `touch`."""
+        return 0
+
+    def usage(self) -> Usage:
+        """Where it is; how full, the registry knows."""
+        return Usage("registry", str(self._root), None, None, 0)
+
+    def records(self, most: int) -> list[SquashRecord]:  # noqa: ARG002 - the protocol's names
+        """None: what this process squashed, the server remembers."""
+        return []
+
+    def check(self) -> None:
+        """Raise RegistryError where the registry does not answer."""
+        self._quick.repository(self._root).find_manifest("squashproxy")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+        self._quick.close()
+
+    def _place(self, repository: Repository) -> Repository:
+        """Where a repository is kept; colons may stand in hosts, but not in paths."""
+        host = repository.host.replace(":", "__").strip("[]")
+        return Repository(self._root.host, f"{self._root.path}/{host}/{repository.path}".lower())
+
+    def _remote(self, repository: Repository) -> RemoteRepository:
+        """For questions; what is moved has the other client's patience."""
+        return self._quick.repository(self._place(repository))
+
+    def _patient(self, repository: Repository) -> RemoteRepository:
+        return self._client.repository(self._place(repository))
+
+
+class RegistryStoreSink(RegistrySink):
+    """The tag of the map that names a result; OCI alone, so that stamps can be read."""
+
+    traits = Traits(docker=False)
+
+    def record(self, record: SquashRecord) -> None:
+        """Nothing: the tag of the map names the result since it was published."""
+
+
+class _TemporarySpool:
+    def __init__(self, store: RegistryStore) -> None:
+        self._store = store
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by close()
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._file.fileno()
+
+    def write(self, chunk: Chunk) -> None:
+        """Append. Raises StoreFull or ArchiveError."""
+        append(self._file, chunk, "the folder of temporary files")
+
+    def keep(self, repository: Repository, blob: Descriptor) -> None:
+        """Push it."""
+        self._store.push_blob(repository, blob, self._iter(blob.size))
+
+    def close(self) -> None:
+        """Forget it."""
+        self._file.close()
+
+    def _iter(self, size: int) -> Iterator[bytes]:
+        position = 0
+        while position < size:
+            chunk = os.pread(self._file.fileno(), _CHUNK, position)
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
+
+
+def _map_tag(key: SquashKey) -> str:
+    algorithm, _, digits = key.source.partition(":")
+    prefix = "" if algorithm == "sha256" else f"{algorithm}-"
+    return f"squashed-{key.options}-{prefix}{digits}"[:128]
+
+
+def _key_of(repository: Repository, raw: RawManifest) -> SquashKey | None:
+    try:
+        annotations = parse_manifest(raw, "a manifest in the store").annotations
+        source = parse_digest(annotations.get(SOURCE, ""))
+    except SquashproxyError:
+        return None
+    return SquashKey(repository, source, annotations.get(OPTIONS, ""))

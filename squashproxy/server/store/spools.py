@@ -1,0 +1,31 @@
+"""Blobs on their way into a store."""
+
+from __future__ import annotations
+
+import errno
+from typing import IO
+
+from squashproxy.atomic_file import write_all
+from squashproxy.digest import Chunk
+from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class StoreFull(SquashproxyError):
+    """There is no room; what is asked for can still be handed on."""
+
+
+def refused(where: str, error: OSError) -> SquashproxyError:
+    """The error for a file that could not be written."""
+    if error.errno in _FULL:
+        return StoreFull(f"{where} is full: {reason_of(error)}; make room, or lower its max_size")
+    return ArchiveError(f"{where} could not be written: {reason_of(error)}")
+
+
+def append(file: IO[bytes], chunk: Chunk, where: str) -> None:
+    """Write the whole of `chunk`. Raises StoreFull or ArchiveError, which name `where`."""
+    try:
+        write_all(file, chunk)
+    except OSError as error:
+        raise refused(where, error) from error

@@ -1,0 +1,1 @@
+"""The registries behind the server: clients, tags and fetches."""

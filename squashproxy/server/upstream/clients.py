@@ -1,0 +1,223 @@
+"""The registries that are pulled through: asked with the right credentials, left alone when asked.
+
+Everything here blocks and runs in threads of Workers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeVar
+
+from squashproxy.decimals import parse_decimal
+from squashproxy.digest import Digest
+from squashproxy.errors import (
+    ServerFault,
+    SquashproxyError,
+    TlsError,
+    TooManyRequests,
+    Unreachable,
+)
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.reference import Repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.options import ClientOptions
+from squashproxy.server.auth.caller import ANYONE, Asker
+from squashproxy.server.http.errors import LONGEST_PAUSE
+
+T = TypeVar("T")
+
+_MOST_ASKERS = 256
+_PAUSE = 30.0
+"""Seconds that an upstream is left alone which says 429 without a Retry-After."""
+_NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Health(Enum):
+    """How an upstream answered last."""
+
+    UP = "up"
+    DOWN = "down"
+    THROTTLED = "throttled"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamState:
+    """What is known of an upstream; `until` in unix seconds, when it wants to be asked again."""
+
+    health: Health = Health.UP
+    until: float | None = None
+    remaining: int | None = None
+
+
+FailureListener = Callable[[str, SquashproxyError], None]
+
+
+class Upstreams:
+    """The allow-list, with a client for each asker.
+
+    `common` is what all clients share; `on_failure` hears of every failed call.
+    """
+
+    def __init__(
+        self,
+        hosts: frozenset[str],
+        common: ClientOptions,
+        environ: Mapping[str, str],
+        on_failure: FailureListener,
+    ) -> None:
+        self.hosts = hosts
+        self._common = common
+        self._environ = environ
+        self._on_failure = on_failure
+        self._lock = threading.Lock()
+        self._clients: OrderedDict[Asker, _Clients] = OrderedDict()
+        self._states = {host: UpstreamState() for host in sorted(hosts)}
+        self._paused: dict[tuple[Asker, str], float] = {}
+
+    @property
+    def states(self) -> dict[str, UpstreamState]:
+        """How the upstreams are."""
+        with self._lock:
+            return dict(self._states)
+
+    def find_manifest(self, asker: Asker, name: Repository, selector: str) -> Descriptor | None:
+        """What a tag or digest points to, soon or not at all: one HEAD, with short time-outs."""
+        return self._ask(asker, name, lambda remote: remote.find_manifest(selector))
+
+    def get_manifest(self, asker: Asker, name: Repository, selector: str) -> RawManifest:
+        """A manifest, soon or not at all."""
+        return self._ask(asker, name, lambda remote: remote.get_manifest(selector))
+
+    def find_blob(self, asker: Asker, name: Repository, digest: Digest) -> int | None:
+        """The size of a blob in bytes, soon or not at all."""
+        return self._ask(asker, name, lambda remote: remote.find_blob(digest))
+
+    def list_tags(self, asker: Asker, name: Repository) -> list[str]:
+        """All tags of a repository."""
+        return self._ask(asker, name, lambda remote: list(remote.iter_tags()))
+
+    def remote(self, asker: Asker, name: Repository) -> RemoteRepository:
+        """The repository for work that takes its time, with retries."""
+        return self._clients_of(asker).patient.repository(name)
+
+    def client(self, asker: Asker) -> RegistryClient:
+        """The client for work that takes its time."""
+        return self._clients_of(asker).patient
+
+    def quick_client(self, asker: Asker) -> RegistryClient:
+        """The client for questions that may remain open."""
+        return self._clients_of(asker).quick
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            clients = list(self._clients.values())
+            self._clients.clear()
+        for both in clients:
+            both.close()
+
+    def _ask(self, asker: Asker, name: Repository, call: Callable[[RemoteRepository], T]) -> T:
+        self._check_pause(asker, name.host)
+        try:
+            answer = call(self._clients_of(asker).quick.repository(name))
+        except SquashproxyError as error:
+            self._note_failure(asker, name.host, error)
+            raise
+        self._note(name.host, health=Health.UP, until=None)
+        return answer
+
+    def _check_pause(self, asker: Asker, host: str) -> None:
+        """Raise TooManyRequests while the upstream wants to be left alone."""
+        with self._lock:
+            until = self._paused.get((asker, host), 0.0)
+        left = until - time.time()
+        if left > 0:
+            raise TooManyRequests(
+                f"{host} wants to be left alone for another {left:.0f} s, since it was asked too "
+                "often; give the server credentials for it, or wait",
+                status=429,
+                retry_after=left,
+            )
+
+    def _note_failure(self, asker: Asker, host: str, error: SquashproxyError) -> None:
+        self._on_failure(host, error)
+        if isinstance(error, TooManyRequests):
+            until = time.time() + min(error.retry_after or _PAUSE, LONGEST_PAUSE)
+            with self._lock:
+                self._paused[asker, host] = until
+            self._note(host, health=Health.THROTTLED, until=until)
+        elif isinstance(error, (Unreachable, ServerFault, TlsError)):
+            self._note(host, health=Health.DOWN, until=None)
+        else:
+            self._note(host, health=Health.UP, until=None)
+
+    def _note(self, host: str, *, health: Health, until: float | None) -> None:
+        with self._lock:
+            if host in self._states:
+                self._states[host] = replace(self._states[host], health=health, until=until)
+
+    def _hear(self, host: str, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a listener's names
+        """Docker Hub says how many pulls are left, as in `RateLimit-Remaining: 76;w=21600`."""
+        left = parse_decimal(headers.get("RateLimit-Remaining", "").partition(";")[0].strip())
+        if left is not None and host in self._states:
+            with self._lock:
+                self._states[host] = replace(self._states[host], remaining=left)
+
+    def _clients_of(self, asker: Asker) -> _Clients:
+        key = ANYONE if asker.login is None else Asker(login=asker.login)
+        with self._lock:
+            found = self._clients.get(key)
+            if found is None:
+                found = self._clients[key] = self._make(key)
+            self._clients.move_to_end(key)
+            if len(self._clients) > _MOST_ASKERS:
+                self._clients.popitem(last=False)
+        return found
+
+    def _make(self, asker: Asker) -> _Clients:
+        """Clients of the server itself, or of an asker, who gets to use nothing of the server's."""
+        options, environ = self._common, self._environ
+        if asker.login is not None:
+            logins = {host: login for host in self.hosts if (login := _login_for(asker, host))}
+            options = replace(options, authfile=None, logins=logins)
+            environ = _network_of(environ)
+        return _Clients(
+            RegistryClient(options, environ=environ, listener=self._hear),
+            RegistryClient(options.quick, environ=environ, listener=self._hear),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    patient: RegistryClient
+    quick: RegistryClient
+
+    def close(self) -> None:
+        self.patient.close()
+        self.quick.close()
+
+
+def _login_for(asker: Asker, host: str) -> tuple[str, str] | None:
+    """The login as `host` gets it, None for nobody's.
+
+    Of a user `ghcr.io/alice` no other host than ghcr.io hears.
+    """
+    assert asker.login is not None, "only logins are handed on"
+    user, password = asker.login
+    if not user and not password:
+        return None
+    named, slash, rest = user.partition("/")
+    if not slash:
+        return asker.login
+    return (rest, password) if named == host else None
+
+
+def _network_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """What says how the network is reached, without a word about credentials."""
+    return {name: value for name, value in environ.items() if name.upper() in _NETWORK}

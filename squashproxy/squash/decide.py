@@ -1,0 +1,399 @@
+"""Judge: keeps, drops or rewrites each entry when its header arrives (DESIGN.md, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from squashproxy.archive.header import DIRECTORY, HARD_LINK, REGULAR, SYMLINK
+from squashproxy.archive.path import BadEntry, shown
+from squashproxy.archive.rewrite import empty_file_header, with_link, with_path
+from squashproxy.archive.scanner import TarScanner
+from squashproxy.errors import Ambiguous, BadArchive
+from squashproxy.squash.base_index import read_base
+from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
+from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
+from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
+from squashproxy.squash.pass_facts import DuplicatePath, Survey, SurveyNeeded
+from squashproxy.squash.recent_hidden import Lately
+from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
+
+
+class Judge:
+    """Applies the rules to the entries of one layer after the other, from the top down.
+
+    `layers` are all of the image, base first; the base is read only where there is a doubt. With
+    `survey` given, facts are put there instead of raising SurveyNeeded. `streams` numbers the
+    streams that spans belong to.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        options: MergeOptions,
+        report: MergeReport,
+        survey: Survey | None,
+        streams: Iterator[int],
+    ) -> None:
+        self._layers = layers
+        self._options = options
+        self._report = report
+        self._survey = survey
+        self._streams = streams
+        self._keeps_base = options.kept > 0
+        self._described = options.facts.described
+        self._undescribed = set(self._described)
+        """Directories whose header is out, and whose entry is still to come: it is not hidden."""
+        self._replaced = options.facts.replaced
+        self._base: PathIndex | None = None
+        self._number = len(layers)
+        self._where = ""
+        self._count = LayerCount()
+        self._superseded: frozenset[int] = frozenset()
+        self._lately = Lately(options.aside)
+        self._parent = b""
+        self._is_parent_marked = False
+        self.index = PathIndex(self._described)
+        """What the layers so far say of each path."""
+        self.links = LinkTable(self.index)
+        """Links that wait for their file."""
+
+    def begin_layer(self, number: int) -> None:
+        """Entries of layer `number` follow; numbers go down."""
+        self._number = number
+        self._where = self._layers[number].where
+        self._count = self._report.layers.setdefault(number, LayerCount())
+        self._superseded = self._options.facts.superseded.get(number, frozenset())
+        self._lately = Lately(self._options.aside)
+        self.index.begin_layer(number)
+        self.links.begin_layer(number)
+
+    @property
+    def memory(self) -> int:
+        """An estimate of the bytes of memory that paths and links take."""
+        return self.index.memory + self.links.memory
+
+    def decide(self, scanner: TarScanner) -> None:
+        """Speak on an entry of a layer above the base.
+
+        Raises BadEntry, BadArchive, Ambiguous and RestartNeeded.
+        """
+        self._count.entries += 1
+        if self._superseded and scanner.ordinal in self._superseded:
+            self._drop_superseded(scanner)
+        elif self._may_be_marked(scanner) and self._decide_mark(scanner):
+            return
+        elif scanner.kind == HARD_LINK:
+            self._decide_link(scanner)
+        else:
+            self._decide_entry(scanner)
+
+    def _may_be_marked(self, scanner: TarScanner) -> bool:
+        """Whether a part of the path begins as whiteouts do; asked once for a directory."""
+        if scanner.parent is not self._parent:
+            self._parent = scanner.parent
+            self._is_parent_marked = b"/.wh." in b"/" + scanner.parent
+        return scanner.name[:4] == PREFIX or self._is_parent_marked
+
+    def _decide_entry(self, scanner: TarScanner) -> None:
+        is_directory = scanner.kind == DIRECTORY
+        hidden_by = self._place(scanner, is_directory=is_directory)
+        if hidden_by == VISIBLE and scanner.kind == REGULAR and not self.links.parked:
+            scanner.keep()
+            return
+        if is_directory and hidden_by != VISIBLE and scanner.path in self._undescribed:
+            self._undescribed.discard(scanner.path)
+            scanner.drop()
+            return
+        waiting = self.links.try_take(scanner.path) if self.links.parked else None
+        if waiting and is_directory:
+            raise self._linked_directory(waiting[0], scanner.path)
+        if hidden_by == VISIBLE:
+            scanner.keep()
+            self._insert_links(scanner, waiting or (), scanner.path)
+            if is_directory:
+                self._mark_replaced(scanner)
+        elif waiting:
+            self._promote(scanner, waiting)
+        else:
+            self._hide(scanner, hidden_by)
+        if scanner.kind == SYMLINK:
+            self.index.note_symlink(scanner.path, scanner.link)
+        if self.links.parked and not is_directory:
+            self.links.hide_below(scanner.path, itself=False)
+
+    def _decide_link(self, scanner: TarScanner) -> None:
+        target = self.links.resolve(self.index.resolve(scanner.link))
+        hidden_by = self._place(scanner, is_directory=False)
+        waiting = self.links.try_take(scanner.path) if self.links.parked else None
+        if self.index.directory_from(scanner.link) == self._number:
+            link = Link(scanner.path, b"", self._number)
+            raise self._linked_directory(link, scanner.link)
+        if hidden_by != VISIBLE:
+            self._count_hidden(scanner, hidden_by)
+            self.links.note_alias(scanner.path, target)
+            scanner.drop()
+        elif isinstance(target, Emitted):
+            self._keep_link(scanner, target.path)
+        elif isinstance(target, Hidden) and self._take_over(scanner, target):
+            target = Emitted(scanner.path)
+        else:
+            self._park(scanner, target)
+        self._pass_on(scanner, waiting, target)
+        if self.links.parked:
+            self.links.hide_below(scanner.path, itself=False)
+
+    def _place(self, scanner: TarScanner, *, is_directory: bool) -> int:
+        """The verdict on the entry, VISIBLE or the layer that hides it."""
+        path = scanner.path
+        if not path and not is_directory:
+            raise BadEntry("is the image's root, but no directory")
+        verdict = self.index.place(path, scanner.parent, is_directory=is_directory)
+        if verdict == VISIBLE and not self._described:
+            return verdict
+        if verdict == REDIRECTED:
+            scanner.rename(self.index.resolve(scanner.path))
+            verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
+        if verdict == DUPLICATE:
+            self._warn_duplicate(scanner.path)
+            raise DuplicatePath(self._number)
+        self._insert_described(scanner)
+        if verdict == LATE:
+            self._note_late(scanner)
+            return VISIBLE
+        if verdict != VISIBLE and not is_directory:
+            self._warn_implied(scanner.path)
+            if self.index.is_removed_here(scanner.path):
+                self._note_replaced(scanner.path)
+        return verdict
+
+    def _insert_described(self, scanner: TarScanner) -> None:
+        """Directories that this entry implies, and that a lower layer describes, go out first."""
+        for path in self.index.take_described():
+            scanner.insert_before(self._described[path])
+
+    def _note_late(self, scanner: TarScanner) -> None:
+        """A directory comes after entries below it, which is harmless without a base."""
+        if not self._keeps_base or not self._options.reads_base:
+            return
+        if not self._read_base().shows_other(scanner.path):
+            return
+        if self._survey is None:
+            raise SurveyNeeded(self._number)
+        self._survey.described[scanner.path] = scanner.header
+
+    def _decide_mark(self, scanner: TarScanner) -> bool:
+        """Handle whiteouts, opaque markers and aufs leftovers; False for an ordinary entry."""
+        resolved = self.index.resolve(scanner.path)
+        mark, path = read_mark(resolved)
+        if mark is Mark.ENTRY:
+            return False
+        if resolved != scanner.path:
+            scanner.rename(resolved)
+        if mark is Mark.AUFS:
+            self._hide(scanner, self._number)
+        elif mark is Mark.WHITEOUT:
+            self.index.remove(path)
+            self._insert_described(scanner)
+            self._note_replaced(path)
+            self.links.hide_below(path, itself=True)
+            self._report.touched |= not self._keeps_base
+            scanner.drop()
+        elif self._counts_opaque(scanner, path):
+            scanner.keep()
+        else:
+            self._report.touched = True
+            scanner.drop()
+        return True
+
+    def _counts_opaque(self, scanner: TarScanner, directory: bytes) -> bool:
+        self.links.hide_below(directory, itself=False)
+        is_first = self.index.make_opaque(directory)
+        self._insert_described(scanner)
+        if is_first:
+            self._note_replaced(directory)
+        return is_first and self._keeps_base and self.index.try_mark(directory)
+
+    def _mark_replaced(self, scanner: TarScanner) -> None:
+        """The base's directory was removed before this one was made; its content must not show."""
+        path = scanner.path
+        is_replaced = self.index.is_removed_here(path) or path in self._replaced
+        if self._keeps_base and is_replaced and self.index.try_mark(path):
+            scanner.insert_after(empty_file_header(opaque_path(path)))
+
+    def _note_replaced(self, path: bytes) -> None:
+        """What the base has in `path` must not show in the directory of an upper layer."""
+        above = self.index.directory_from(path)
+        if above is None or above <= self._number or not self._keeps_base:
+            return
+        if not self._options.reads_base or self.index.is_settled(path):
+            return
+        if not self._read_base().holds_directory(path):
+            self.index.try_mark(path)
+        elif self._survey is None:
+            raise SurveyNeeded(self._number)
+        else:
+            self._survey.replaced.add(path)
+
+    def _keep_link(self, scanner: TarScanner, target: bytes) -> None:
+        if target == scanner.link:
+            scanner.keep()
+        else:
+            scanner.replace(with_link(scanner.header, target))
+
+    def _take_over(self, scanner: TarScanner, target: Hidden) -> bool:
+        """Let the link be the file that it means, if that went by lately."""
+        file = self._lately.try_find(target.ordinal)
+        if file is None:
+            return False
+        scanner.replace_by(file, with_path(file.header, scanner.path), next(self._streams))
+        self._count_revived(file.path, file.size, file.span_size)
+        self._insert_links(scanner, self.links.take_over(target, scanner.path), scanner.path)
+        return True
+
+    def _park(self, scanner: TarScanner, target: Hidden | Lower) -> None:
+        """The link's file is not in the output yet; the link goes out when the file does."""
+        if isinstance(target, Lower):
+            self._ambiguous(
+                f"{self._where}: the hard link {shown(scanner.path)} points to "
+                f"{shown(target.path)}, which its layer does not hold; overlay unpackers fail on "
+                "that, so the result holds the file itself",
+                "lower link",
+            )
+        self.links.wait(target, [Link(scanner.path, scanner.header, self._number)])
+        self.links.note_alias(scanner.path, target)
+        self._report.touched = True
+        scanner.drop()
+
+    def _pass_on(self, scanner: TarScanner, waiting: list[Link] | None, target: Target) -> None:
+        """Links of upper layers waited for this path, which is a link itself."""
+        if not waiting:
+            return
+        if isinstance(target, Emitted):
+            self._insert_links(scanner, waiting, target.path)
+        else:
+            self.links.wait(target, waiting)
+
+    def _promote(self, scanner: TarScanner, links: Sequence[Link]) -> None:
+        """The first surviving link becomes the file, with all its metadata."""
+        first, *others = links
+        scanner.replace(with_path(scanner.header, first.path))
+        self._insert_links(scanner, others, first.path)
+        self.links.note_alias(scanner.path, Emitted(first.path))
+
+    def _insert_links(self, scanner: TarScanner, links: Sequence[Link], target: bytes) -> None:
+        for link in links:
+            scanner.insert_after(with_link(link.header, target))
+
+    def _drop_superseded(self, scanner: TarScanner) -> None:
+        self._warn_duplicate(scanner.path)
+        if scanner.kind == HARD_LINK:
+            target = self.links.resolve(self.index.resolve(scanner.link))
+            self.links.note_alias(scanner.path, target)
+            self._count_hidden(scanner, self._number)
+            scanner.drop()
+        else:
+            self._hide(scanner, self._number)
+
+    def _hide(self, scanner: TarScanner, hidden_by: int) -> None:
+        self._count_hidden(scanner, hidden_by)
+        if scanner.kind == DIRECTORY:
+            scanner.drop()
+            return
+        self.links.note_hidden(scanner.path, scanner.ordinal)
+        if self._lately.has_room_for(scanner.offset, scanner.span_size):
+            self._lately.add(scanner.put_aside())
+        else:
+            scanner.drop()
+
+    def _count_hidden(self, scanner: TarScanner, hidden_by: int) -> None:
+        self._count.hidden_bytes += scanner.span_size
+        self._count.hidden_entries += 1
+        self._report.touched = True
+        if self._options.on_hidden is not None:
+            entry = HiddenEntry(scanner.path, scanner.size, self._number, hidden_by)
+            self._options.on_hidden(entry)
+
+    def revive(self, scanner: TarScanner, links: Sequence[Link]) -> None:
+        """Speak on a hidden file of this layer that links take over, when it is read again."""
+        self._count_revived(scanner.path, scanner.size, scanner.span_size)
+        self._promote(scanner, links)
+
+    def _count_revived(self, path: bytes, size: int, span_size: int) -> None:
+        self._count.hidden_bytes -= span_size
+        self._count.hidden_entries -= 1
+        if self._options.on_revived is not None:
+            self._options.on_revived(path, self._number, size)
+
+    def iter_remainders(self) -> Iterator[tuple[Remainder, bytes]]:
+        """What the output still needs when all layers are read; see PathIndex."""
+        return self.index.iter_remainders(
+            keeps_base=self._keeps_base,
+            read_base=self._read_base if self._options.reads_base else None,
+        )
+
+    def search(self, scanner: TarScanner) -> None:
+        """Speak on an entry of the kept base, which matters only to links that wait for it.
+
+        Raises BadEntry and BadArchive.
+        """
+        path = scanner.path
+        mark, marked = read_mark(path)
+        if mark in (Mark.WHITEOUT, Mark.OPAQUE):
+            self.links.hide_below(marked, itself=mark is Mark.WHITEOUT)
+            scanner.drop()
+            return
+        waiting = self.links.try_take(path)
+        if scanner.kind == HARD_LINK:
+            target = self.links.resolve(scanner.link)
+            self.links.note_alias(path, target)
+            scanner.drop()
+            self._pass_on(scanner, waiting, target)
+        elif waiting and scanner.kind == DIRECTORY:
+            raise self._linked_directory(waiting[0], path)
+        elif waiting:
+            self._promote(scanner, waiting)
+        else:
+            self.links.note_hidden(path, scanner.ordinal)
+            scanner.drop()
+        if scanner.kind != DIRECTORY:
+            self.links.hide_below(path, itself=False)
+
+    def _warn_implied(self, path: bytes) -> None:
+        if self.index.is_implied(path) and self.index.is_removed_here(path):
+            self._ambiguous(
+                f"{self._where}: {shown(path)} is no directory, but an upper layer has entries "
+                "below it; as on overlay file systems, the upper layer's directory replaces it",
+                "implied",
+            )
+
+    def _warn_duplicate(self, path: bytes) -> None:
+        self._ambiguous(
+            f"{self._where} holds {shown(path)} more than once; the last one counts", "duplicate"
+        )
+
+    def _ambiguous(self, sentence: str, kind: str) -> None:
+        if self._options.strict:
+            raise Ambiguous(f"{sentence} (refused because of --strict)")
+        self._report.warn(self._number, kind, sentence)
+
+    def broken_link(self, link: Link, target: bytes) -> BadArchive:
+        """The error for a link that no layer can serve."""
+        if self.index.directory_from(target) == link.layer:
+            return self._linked_directory(link, target)
+        return BadArchive(
+            f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to "
+            f"{shown(target)}, which neither its layer nor one below holds; no unpacker can make "
+            "it, so build the image again"
+        )
+
+    def _linked_directory(self, link: Link, target: bytes) -> BadArchive:
+        return BadArchive(
+            f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to the "
+            f"directory {shown(target)}, which no unpacker can make; build the image again"
+        )
+
+    def _read_base(self) -> PathIndex:
+        if self._base is None:
+            self._report.fallbacks += 1
+            self._base = read_base(self._layers[: self._options.kept])
+        return self._base

@@ -1,1 +1,0 @@
-"""Where `serve` keeps what it hands out: a directory, or any registry."""

@@ -1,1 +1,0 @@
-"""What registries hold: repositories, tags, manifests, and when images were made."""

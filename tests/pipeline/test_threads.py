@@ -1,0 +1,114 @@
+"""Side tasks end together with their copy, and the first real error is the one that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Event
+
+import pytest
+
+from squashproxy.errors import IntegrityError, NotFound
+from squashproxy.pipeline.threads import Crew
+
+PATIENCE = 10.0
+Task = Callable[[], None]
+
+
+class Endless:
+    """Work on a stream of the crew that ends only when the crew stops."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.begun = Event()
+        self._crew = crew
+
+    def __call__(self) -> None:
+        for _ in self._crew.ahead(self._stream(), len, "more"):
+            pass
+
+    def wait(self) -> None:
+        assert self.begun.wait(PATIENCE)
+
+    def _stream(self) -> Iterator[bytes]:
+        while True:
+            yield b"more"
+            self.begun.set()
+
+
+def failing_after(work: Endless) -> Task:
+    def fail() -> None:
+        work.wait()
+        raise NotFound("the blob is gone")
+
+    return fail
+
+
+def test_the_block_ends_when_every_task_has() -> None:
+    done: list[int] = []
+    with Crew(2) as crew:
+        for number in range(5):
+            crew.start(partial(done.append, number))
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+def test_a_tasks_error_ends_the_other_tasks_and_is_raised() -> None:
+    def run() -> None:
+        with Crew(2) as crew:
+            work = Endless(crew)
+            crew.start(work)
+            crew.start(failing_after(work))
+
+    with pytest.raises(NotFound, match="the blob is gone"):
+        run()
+
+
+def test_a_tasks_error_ends_the_stream_of_the_block_and_is_raised_in_its_place() -> None:
+    def run() -> None:
+        with Crew(1) as crew:
+            work = Endless(crew)
+            crew.start(failing_after(work))
+            work()
+
+    with pytest.raises(NotFound, match="the blob is gone"):
+        run()
+
+
+@pytest.mark.parametrize("error", [IntegrityError("damaged"), KeyboardInterrupt()])
+def test_an_error_of_the_block_ends_the_tasks_and_those_to_come(error: BaseException) -> None:
+    done: list[int] = []
+
+    def run() -> None:
+        with Crew(1) as crew:
+            work = Endless(crew)
+            crew.start(work)
+            crew.start(partial(done.append, 1))
+            work.wait()
+            raise error
+
+    with pytest.raises(type(error)):
+        run()
+    assert not done
+
+
+def test_the_error_is_told_even_where_the_stopped_are_done_before_the_one_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped_is_done = Event()
+
+    def run() -> None:
+        with Crew(2) as crew:
+            stop = crew._stop
+
+            def stop_and_wait() -> None:
+                is_first = not crew._is_stopped
+                stop()
+                assert not is_first or stopped_is_done.wait(PATIENCE)
+
+            monkeypatch.setattr(crew, "_stop", stop_and_wait)
+            work = Endless(crew)
+            crew.start(work)
+            crew._tasks[0].add_done_callback(lambda _: stopped_is_done.set())
+            crew.start(failing_after(work))
+
+    with pytest.raises(NotFound, match="the blob is gone"):
+        run()

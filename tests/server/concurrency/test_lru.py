@@ -1,0 +1,34 @@
+"""What was not used for longest is forgotten first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from squashproxy.server.concurrency.lru import Bounded
+
+
+def test_uses_count() -> None:
+    known: Bounded[str, str] = Bounded(2)
+    known["a"] = "1"
+    known["b"] = "2"
+    assert known.find("a") == "1"
+    known["c"] = "3"
+    assert (known.find("a"), known.find("b"), known.get("c", "")) == ("1", None, "3")
+
+
+def test_the_latest_stays_however_heavy() -> None:
+    known: Bounded[str, bytes] = Bounded(10, len)
+    known["a"] = b"x" * 6
+    known["b"] = b"x" * 60
+    assert (known.find("a"), known.find("b")) == (None, b"x" * 60)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=20))))
+def test_the_bound_holds(puts: list[tuple[int, bytes]]) -> None:
+    known: Bounded[int, bytes] = Bounded(50, len)
+    for key, value in puts:
+        known[key] = value
+        held = [found for number in range(10) if (found := known.find(number)) is not None]
+        assert sum(map(len, held)) <= 50
+        assert known.find(key) == value

@@ -1,0 +1,156 @@
+"""The page at `/`, served by a real server, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from squashproxy.server.page.page import find_asset
+from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from tests.browsing import Sheet, run_browser
+from tests.server.serving import UP, Served, app, run_serve, settings
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with run_browser() as running:
+        yield running
+
+
+Open = Callable[..., Sheet]
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Open]:
+    """Opens the page of a server; it must ask for nothing elsewhere, and complain of nothing."""
+    sheets: list[Sheet] = []
+
+    def open_page(served: Served, width: int = 1280, **options: Any) -> Sheet:
+        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        sheet = Sheet(page, (served.url, "data:"))
+        sheet.listen()
+        sheets.append(sheet)
+        page.goto(served.url)
+        return sheet
+
+    yield open_page
+    for sheet in sheets:
+        sheet.page.close()
+        assert sheet.troubles == []
+
+
+@pytest.mark.real
+def test_an_empty_server_says_what_to_do(served: Served, opened: Open) -> None:
+    page = opened(served).page
+    expect(page.locator("#health")).to_have_text("healthy")
+    expect(page.locator("#images-caption")).to_contain_text("Pull an image through this address")
+    expect(page.locator("#jobs")).to_have_text("Nothing is being squashed.")
+    expect(page.locator("#upstreams")).to_contain_text(f"{UP}up")
+
+
+@pytest.mark.real
+def test_what_was_squashed_is_in_the_table_and_the_charts(
+    served: Served, upstream: FakeRegistry, opened: Open
+) -> None:
+    for number, name in enumerate(("web", "api", "jobs")):
+        app(name, layers=4 + number, size=200_000 * (number + 1)).push(
+            upstream, f"team/{name}", "1"
+        )
+        served.manifest(f"team/{name}", "1")
+    page = opened(served).page
+    rows = page.locator("#images tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.first.locator("th")).to_have_text(f"{UP}/team/jobs:1")
+    expect(rows.first).to_contain_text("6 → 2")
+    page.get_by_role("button", name="image").click()
+    expect(rows.first.locator("th")).to_have_text(f"{UP}/team/api:1")
+    page.fill("#filter", "WEB")
+    expect(rows).to_have_count(1)
+    page.wait_for_function("document.querySelectorAll('.chart svg path').length > 4")
+    expect(page.locator("#shrunk")).to_contain_text("web:1")
+    times = page.evaluate(
+        "echarts.getInstanceByDom(document.getElementById('savings'))"
+        ".getOption().series[0].data.map(point => point[0])"
+    )
+    assert len(times) >= 3
+    assert times == sorted(times)
+
+
+@pytest.mark.real
+def test_a_running_job_moves_and_ends(served: Served, upstream: FakeRegistry, opened: Open) -> None:
+    app(size=2_000_000).push(upstream, "app", "1")
+    hang = upstream.arm(Fault("GET", "/blobs/", FaultKind.HANG, after_bytes=300_000, times=9))
+    served.post("/api/v1/warm", json={"image": f"{UP}/app:1"})
+    assert hang.reached.wait(10)
+    page = opened(served).page
+    expect(page.locator("#jobs li.running")).to_contain_text(f"{UP}/app:1")
+    hang.release()
+    expect(page.locator("#jobs")).to_have_text("Nothing is being squashed.", timeout=15_000)
+    expect(page.locator("#images tbody tr")).to_have_count(1)
+
+
+@pytest.mark.real
+def test_errors_are_told_and_run_no_script(
+    served: Served, upstream: FakeRegistry, opened: Open
+) -> None:
+    app().push(upstream, "app", "1")
+    upstream.arm(Fault("GET", "/blobs/", status=404, times=99))
+    served.manifest("app", "1")
+    page = opened(served).page
+    expect(page.locator("#errors li").first).to_contain_text(f"{UP}/app:1")
+    expect(page.locator("#health")).to_contain_text("error")
+    script = (
+        f"import('/assets/parts.js').then(m => document.body.append(m.make('p', '', {EVIL!r})))"
+    )
+    page.evaluate(script)
+    expect(page.locator("body > p").last).to_have_text(EVIL)
+
+
+@pytest.mark.real
+def test_a_server_that_is_gone_and_comes_back(
+    upstream: FakeRegistry, tmp_path: Path, browser: Browser
+) -> None:
+    section = settings(upstream, tmp_path)
+    with run_serve(section) as first:
+        page = browser.new_page()
+        page.goto(first.url)
+        expect(page.locator("#health")).to_have_text("healthy")
+        address = first.host
+    expect(page.locator("#banner")).to_contain_text("cannot be reached", timeout=15_000)
+    expect(page.locator("#upstreams")).to_contain_text(UP)
+    section["serve"]["listen"] = address
+    with run_serve(section):
+        expect(page.locator("#health")).to_have_text("healthy", timeout=15_000)
+        expect(page.locator("#banner")).to_be_hidden()
+        page.close()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(
+    served: Served, upstream: FakeRegistry, opened: Open, scheme: str
+) -> None:
+    app().push(upstream, "a-team/with-a-long-name/and-an-application", "1")
+    served.manifest("a-team/with-a-long-name/and-an-application", "1")
+    page = opened(served, 360, color_scheme=scheme).page
+    expect(page.locator("#images tbody tr")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_assets_are_sent_once(served: Served) -> None:
+    first = served.get("/assets/page.js")
+    assert first.headers["Content-Type"].startswith("text/javascript")
+    again = served.get("/assets/page.js", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert "script-src 'self'" in served.get("/").headers["Content-Security-Policy"]
+
+
+def test_there_is_nothing_else() -> None:
+    for path in ("/index.html", "/assets/../service.py", "/assets/", "/favicon.ico"):
+        assert find_asset(path) is None

@@ -1,0 +1,136 @@
+"""A file that is there as a whole or not at all, with and without the help of the file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from squashproxy.atomic_file import WholeFile, resolved, write_all
+from tests.disk import files_of_at_most
+
+UMASK = 0o027
+
+
+@pytest.fixture(params=[True, False], ids=["unnamed", "named"], autouse=True)
+def can_be_unnamed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the system makes files without a name; NFS, for one, does not."""
+    if not request.param:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    return bool(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> object:
+    before = os.umask(UMASK)
+    yield
+    os.umask(before)
+
+
+def write(path: Path, data: bytes) -> None:
+    with WholeFile(path.parent) as file:
+        write_all(file.stream, data)
+        file.publish(path)
+
+
+def test_nothing_is_to_be_seen_until_it_is_published(tmp_path: Path, can_be_unnamed: bool) -> None:
+    with WholeFile(tmp_path) as file:
+        write_all(file.stream, b"half")
+        names = [path.name for path in tmp_path.iterdir()]
+        assert len(names) == (0 if can_be_unnamed else 1)
+        assert all(name.startswith(".squashproxy-") for name in names)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_file_has_the_permissions_of_new_files(tmp_path: Path) -> None:
+    write(tmp_path / "new", b"data")
+    assert (tmp_path / "new").read_bytes() == b"data"
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o666 & ~UMASK
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_one_that_is_replaced_keeps_its_own(mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write(path, b"new")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", mode)
+
+
+def test_it_can_be_read_back_before_it_is_published(tmp_path: Path) -> None:
+    with WholeFile(tmp_path) as file:
+        write_all(file.stream, b"data")
+        assert os.pread(file.stream.fileno(), 2, 1) == b"at"
+
+
+def test_an_interruption_while_it_replaces_another_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        link(*arguments, **options)
+        raise KeyboardInterrupt
+
+    (tmp_path / "old").write_bytes(b"old")
+    monkeypatch.setattr(os, "link", interrupted)
+    with suppress(KeyboardInterrupt):
+        write(tmp_path / "old", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_is_there_may_stay(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    with WholeFile(tmp_path) as file, pytest.raises(FileExistsError):
+        file.publish_new(tmp_path / "old")
+    assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_systems_that_link_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems have no links; some sandboxes keep a process from its own files."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for data in (b"new", b"newer"):
+        write(tmp_path / "file", data)
+        assert (tmp_path / "file").read_bytes() == data
+        assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~UMASK
+    with WholeFile(tmp_path) as file, pytest.raises(FileExistsError):
+        file.publish_new(tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    with files_of_at_most(3), pytest.raises(OSError, match="too large"):
+        write(tmp_path / "old", b"newer")
+    assert (tmp_path / "old").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        WholeFile(tmp_path / "absent")
+
+
+class TestResolved:
+    def test_links_are_followed_to_what_is_there_or_would_be(self, tmp_path: Path) -> None:
+        (tmp_path / "there").write_bytes(b"")
+        for name in ("there", "absent"):
+            (tmp_path / f"to-{name}").symlink_to(name)
+            assert resolved(tmp_path / f"to-{name}") == tmp_path.resolve() / name
+            assert resolved(tmp_path / name) == tmp_path.resolve() / name
+
+    def test_a_circle_is_an_error_of_the_system(self, tmp_path: Path) -> None:
+        (tmp_path / "a").symlink_to("b")
+        (tmp_path / "b").symlink_to("a")
+        with pytest.raises(OSError, match="symbolic links") as caught:
+            resolved(tmp_path / "a")
+        assert caught.value.errno == errno.ELOOP
