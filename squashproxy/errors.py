@@ -31,39 +31,57 @@
     ├── ReportLost                   the work is done, but its report could not be written
     └── StreamConsumed               a stream was read a second time: a bug in the caller
 
-The text of an error is one sentence for a person: what, where, what to do.
+An error has a fact (what is wrong, and where) and, where there is one, an advice (what to do). Its
+text is both, as one sentence. An advice names a setting as `{max-ratio}`: the command line writes
+that as its option, everything else as the key of the configuration.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import ClassVar
+
+_SETTING = re.compile(r"\{([a-z][a-z-]*)\}")
+
+
+def _as_key(setting: str) -> str:
+    return f"`{setting.replace('-', '_')}`"
 
 
 class SquashproxyError(Exception):
-    """Base of the tree."""
+    """Base of the tree; `fact` and `advice` are parts of a sentence, without its full stop."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, fact: str, *, advice: str = "") -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return self.worded(_as_key)
 
     @property
     def temporary(self) -> bool:
         """Whether the same call may succeed a little later."""
         return False
 
-    @property
-    def sentences(self) -> tuple[str, ...]:
+    def sentences(self, name_setting: Callable[[str], str] = _as_key) -> tuple[str, ...]:
         """What is told: one sentence, or one for each of several things that are wrong."""
-        return (str(self),)
+        return (self.worded(name_setting),)
+
+    def worded(self, name_setting: Callable[[str], str]) -> str:
+        """The sentence, with each setting of the advice as `name_setting` writes it."""
+        if not self.advice:
+            return self.fact
+        advice = _SETTING.sub(lambda match: name_setting(match[1]), self.advice)
+        return f"{self.fact}; {advice}"
 
 
 def reason_of(error: OSError) -> str:
     """What the system said, as a part of a sentence."""
     return (error.strerror or str(error)).lower()
-
-
-def fact_of(error: SquashproxyError) -> str:
-    """The sentence without its advice, which stands behind the last semicolon."""
-    fact, _, advice = str(error).rpartition("; ")
-    return fact or advice
 
 
 class UsageError(SquashproxyError):
@@ -83,8 +101,7 @@ class BadConfiguration(UsageError):
         super().__init__("\n".join(problems))
         self._problems = problems
 
-    @property
-    def sentences(self) -> tuple[str, ...]:
+    def sentences(self, name_setting: Callable[[str], str] = _as_key) -> tuple[str, ...]:  # noqa: ARG002 - its problems name keys, never options
         """One for each problem, in the order of the file."""
         return self._problems
 
@@ -97,9 +114,14 @@ class RegistryError(SquashproxyError):
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, retry_after: float | None = None
+        self,
+        fact: str,
+        *,
+        advice: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(fact, advice=advice)
         self.status = status
         self.retry_after = retry_after
 

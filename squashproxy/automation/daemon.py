@@ -102,7 +102,7 @@ def _reload(
         configuration = read_configuration(path, os.environ)
         jobs = scheduled_jobs(configuration, options, cancellation)
     except SquashproxyError as error:
-        for sentence in error.sentences:
+        for sentence in error.sentences():
             _LOG.error("%s", sentence)
         _LOG.error("%s is not valid, so the rules stay as they were", path)
         return

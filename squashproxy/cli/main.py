@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int:
-    """Run one command line; return its exit code (INTERFACE.md).
+    """Run one command line; return its exit code (README, exit codes).
 
     An exception that is nobody's error on purpose passes through: it is a bug.
     """
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int
     try:
         return _invoke(arguments, diagnostics)
     except SquashproxyError as error:
-        for sentence in error.sentences:
+        for sentence in error.sentences(_as_option):
             diagnostics.fail(sentence, error)
         return error.exit_code
     except click.ClickException as error:
@@ -107,6 +107,10 @@ def _invoke(arguments: Sequence[str], diagnostics: Diagnostics) -> int:
     return 0
 
 
+def _as_option(setting: str) -> str:
+    return f"--{setting}"
+
+
 def _usage_sentence(error: click.ClickException) -> str:
     """Click's message as a sentence that also says where the help is."""
     message = error.format_message().strip().rstrip(".")
@@ -118,7 +122,7 @@ def _usage_sentence(error: click.ClickException) -> str:
 
 def _system_sentence(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{reason_of(error)}; the system refused it to squashproxy"
+    return f"{where}{reason_of(error)}"
 
 
 def _tell_bug(
@@ -130,6 +134,6 @@ def _tell_bug(
     """Stand in for the interpreter's own report of an exception that nothing caught."""
     detail = f"{kind.__name__}: {' '.join(str(error).split())}".removesuffix(": ")
     diagnostics.fail(
-        f"this is a bug in squashproxy ({detail}); run it again with -vv and report the traceback",
+        f"this is a bug ({detail}); run it again with -vv and report the traceback",
         error.with_traceback(trace),
     )

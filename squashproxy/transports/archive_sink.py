@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from squashproxy.digest import Chunk, Digest, Verified
-from squashproxy.errors import ArchiveError, FormatError, SquashproxyError, fact_of
+from squashproxy.errors import ArchiveError, FormatError, SquashproxyError
 from squashproxy.location import ArchiveReference, Transport
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
@@ -209,7 +209,7 @@ def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
             names = old.names
         except SquashproxyError as error:
             raise ArchiveError(
-                f"{path} is there and will not be replaced, since {fact_of(error)}; remove it, or "
+                f"{path} is there and will not be replaced, since {error.fact}; remove it, or "
                 "name another file"
             ) from error
         others = Counter(names) - Counter([_own_name(reference)])

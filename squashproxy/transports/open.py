@@ -12,7 +12,7 @@ from typing import IO
 
 from squashproxy.atomic_file import write_all
 from squashproxy.codec.compression import iter_unpacked, sniff
-from squashproxy.errors import ArchiveError, BadCompression, fact_of, reason_of
+from squashproxy.errors import ArchiveError, BadCompression, reason_of
 from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.transports.files import CHUNK
@@ -99,7 +99,7 @@ def _fill(spool: IO[bytes], pieces: Iterator[bytes], name: str) -> int:
     try:
         return fill_spool(spool, pieces, name)
     except BadCompression as error:
-        raise BadCompression(f"{fact_of(error)}; save or copy the image again") from error
+        raise BadCompression(f"{error.fact}; save or copy the image again") from error
 
 
 def new_spool() -> IO[bytes]:

@@ -140,7 +140,7 @@ def test_a_bug_is_one_sentence_that_says_how_to_report_it() -> None:
     outcome = run_process(["tags", "example.com/app"], code=_BUG)
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err == (
-        "squashproxy: this is a bug in squashproxy (ZeroDivisionError: a bug); "
+        "squashproxy: this is a bug (ZeroDivisionError: a bug); "
         "run it again with -vv and report the traceback\n"
     )
 

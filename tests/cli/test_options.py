@@ -147,8 +147,8 @@ def test_connection_options(
         "--plain-http", "b", "--insecure", "c", SOURCE, TARGET,
     )  # fmt: skip
     assert outcome.code == 0
-    options, hasty = seen
-    assert (hasty.retries, hasty.authfile) == (0, authfile)
+    options, quick = seen
+    assert (quick.retries, quick.authfile) == (1, authfile)
     assert options.authfile == authfile
     assert options.ca == authority
     assert options.plain_http == frozenset({"a:5000", "b"})

@@ -415,7 +415,7 @@ def test_every_problem_has_its_sentence_in_the_order_of_the_file() -> None:
     text = LEAST.replace("{}", "{stale: 1}") + "  tag_ttl: soon\n  listen: x\nxyz: 1\n"
     with pytest.raises(BadConfiguration) as raised:
         parse(text)
-    lines = [int(sentence.split(":")[1]) for sentence in raised.value.sentences]
+    lines = [int(sentence.split(":")[1]) for sentence in raised.value.sentences()]
     assert lines == [3, 5, 6, 7]
 
 
@@ -445,7 +445,7 @@ def test_a_file_of_unknown_keys_is_refused_at_once() -> None:
     begun = monotonic()
     with pytest.raises(BadConfiguration) as raised:
         parse(text)
-    assert len(raised.value.sentences) == 1002
+    assert len(raised.value.sentences()) == 1002
     assert monotonic() - begun < 10
 
 

@@ -64,7 +64,7 @@ def test_rules_that_grow_without_end_are_refused(rules: list[str]) -> None:
         BadConfiguration, match=r"so more with each run: \S+ (becomes|is kept) "
     ) as e:
         parse(*rules)
-    for sentence in e.value.sentences:
+    for sentence in e.value.sentences():
         assert sentence.startswith("sp.yml:")
         assert "let 'to' lead out of 'from', or leave such names out in 'tags'" in sentence
 
@@ -121,7 +121,7 @@ def test_rules_that_replace_each_others_images_for_ever_are_refused() -> None:
 def test_a_circle_is_told_once() -> None:
     with pytest.raises(BadConfiguration) as caught:
         parse(*GROWING["two rules in a circle"])
-    assert caught.value.sentences[1:] == ()
+    assert caught.value.sentences()[1:] == ()
     assert str(caught.value) == (
         "sp.yml:2: r1 and r2 promote what the other made, and so more with each run: "
         "h.io/a/x:latest becomes h.io/b/a/x:latest, that becomes h.io/a/a/x:latest, "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from squashproxy.errors import RegistryError, SquashproxyError, fact_of
+from squashproxy.errors import RegistryError, SquashproxyError
 
 _T = TypeVar("_T")
 _FIRST_WAIT = 0.25
@@ -59,5 +59,5 @@ class Retry:
         if wait > self.longest_wait:
             raise error
         if self.listener is not None:
-            self.listener(wait, host, fact_of(error))
+            self.listener(wait, host, error.fact)
         self.sleep(wait)
