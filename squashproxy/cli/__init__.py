@@ -1,1 +1,1 @@
-"""The command line: one file per verb, and no logic of images."""
+"""The command line: one file per command, and no logic of images."""

@@ -1,4 +1,4 @@
-"""The C library's allocator, told how this program uses memory."""
+"""The settings of the C library's allocator."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _ARENAS_MOST = -8
 
 
 def share_freed_memory() -> None:
-    """Let every thread use what another one freed.
+    """Let all threads allocate from one arena.
 
-    glibc gives each thread an arena of its own (mallopt(3)). Chunks are made in one thread and
-    freed in another, so that each arena would keep room for as many as there ever were in it. Does
-    nothing where the C library is another one.
+    glibc gives each thread its own arena (mallopt(3)). Chunks are allocated in one thread and freed
+    in another, so each arena would grow to the most chunks that it ever held. Does nothing with
+    another C library.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""The options that every verb has.
+"""The options that every command has.
 
 Options and arguments are read by the package's own parsers, whose errors are sentences already.
 """
@@ -25,7 +25,7 @@ _MAX_JOBS = 64
 
 @dataclass(frozen=True, slots=True)
 class CommonOptions:
-    """What every verb may be told."""
+    """What every command may be told."""
 
     as_json: bool = False
     quiet: bool = False
@@ -61,9 +61,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def common_options(
     function: Callable[Concatenate[CommonOptions, _P], None],
 ) -> Callable[..., None]:
-    """Give a verb the common options; it gets them as its first argument, as CommonOptions.
+    """Give a command the common options; it gets them as its first argument, as CommonOptions.
 
-    Standard error is set up as the options say before the verb begins.
+    Standard error is set up as the options say before the command begins.
     """
 
     def run(*args: Any, **values: Any) -> None:

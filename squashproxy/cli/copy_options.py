@@ -1,4 +1,4 @@
-"""The arguments and options that verbs share: which images, what is squashed, and how."""
+"""Arguments and options that several commands share: images, and how they are squashed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from squashproxy.reference import parse_reference, parse_repository
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DEFAULT_MEMORY = "2GiB"
 _REF_NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[._:@/+-]|--)[A-Za-z0-9]+)*")
-"""Of an image in a layout (OCI image specification, annotations.md)."""
+"""An image's name in a layout, `ref.name` (OCI image specification, annotations.md)."""
 
 
 def parse_target(text: str) -> Location:
-    """Read what can be written to; raise UsageError where it names a digest, or no valid name."""
+    """Read the place to write an image to. Raises UsageError for a digest or an invalid name."""
     target = parse_location(text)
     if target.digest is not None:
         raise UsageError(
@@ -54,7 +54,7 @@ _POSITIVE = click.IntRange(min=1)
 
 
 def squash_options(function: _F) -> _F:
-    """Give a verb the options that shape the result."""
+    """Give a command the options that shape the result."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
@@ -69,7 +69,7 @@ def make_options(
     max_ratio: float | None,
     **values: Any,
 ) -> CopyOptions:
-    """What a verb was asked for, from the values of `squash_options` and of options of its own."""
+    """CopyOptions from the values of `squash_options` and of the command's own options."""
     limits = Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
     return CopyOptions(limits=limits, jobs=common.jobs, **values)
 

@@ -1,4 +1,4 @@
-"""What goes to standard error: log lines, warnings and the one sentence of an error."""
+"""Standard error: log lines, warnings, and one sentence for each error."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TRACEBACK_VERBOSITY = 2
 
 @dataclass(slots=True)
 class Diagnostics:
-    """How much is told on standard error, and in which form; filled in by the options.
+    """How much is written to standard error, and in which form.
 
-    It outlives the parsing of the command line, so that an error in it is told in the form that
-    was asked for.
+    It is made before the command line is parsed, so that an error in the command line is already
+    reported in the form that its options ask for.
     """
 
     verbosity: int = 0
@@ -31,7 +31,7 @@ class Diagnostics:
     json_lines: bool = False
 
     def start_logging(self) -> None:
-        """Send the log of the package to standard error, as the options ask."""
+        """Send the package's log to standard error, at the level and in the form asked for."""
         handler = _StderrHandler()
         handler.setFormatter(_JsonFormatter() if self.json_lines else _TextFormatter())
         _LOGGER.handlers[:] = [handler]
@@ -40,27 +40,27 @@ class Diagnostics:
         _LOGGER.setLevel(logging.ERROR if self.quiet else loudest)
 
     def fail(self, sentence: str, error: BaseException | None = None) -> None:
-        """Tell one error; with its traceback where `-vv` was given."""
+        """Report one error, with its traceback from `-vv` on."""
         self.start_logging()
         with_traceback = error is not None and self.verbosity >= TRACEBACK_VERBOSITY
         _LOGGER.error("%s", sentence, exc_info=error if with_traceback else None)
 
 
 def wants_json_lines(arguments: Sequence[str]) -> bool:
-    """Whether `--log-format json` stands in a command line that may not be valid otherwise."""
+    """Whether a command line, which may be invalid, asks for `--log-format json`."""
     pairs = pairwise(arguments)
     return "--log-format=json" in arguments or ("--log-format", "json") in pairs
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to what `sys.stderr` is at that moment: a progress display may stand in for it."""
+    """Writes to the current `sys.stderr`, which a progress display may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(self.format(record) + "\n")
 
 
 class _TextFormatter(logging.Formatter):
-    """`squashproxy: sentence`; a warning says that it is one."""
+    """`squashproxy: sentence`; a warning begins with `warning: `."""
 
     def format(self, record: logging.LogRecord) -> str:
         kind = "warning: " if record.levelno == logging.WARNING else ""

@@ -1,4 +1,4 @@
-"""The entry point: the only place that turns errors into a sentence and an exit code."""
+"""The entry point. Only here does an error become a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 
 import click
@@ -14,7 +15,8 @@ from click.shell_completion import shell_complete
 
 from squashproxy import __version__
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
-from squashproxy.cli.group import VerbGroup, examples
+from squashproxy.cli.group import CommandGroup, examples
+from squashproxy.cli.permissions import missing_permission
 from squashproxy.cli.standard_streams import secure_standard_streams
 from squashproxy.errors import SquashproxyError, reason_of
 
@@ -26,7 +28,7 @@ _INTERRUPTED = 130
 
 
 @click.group(
-    cls=VerbGroup,
+    cls=CommandGroup,
     name=_PROGRAM,
     epilog=examples(
         "squashproxy copy registry.dev.example.com/app:1 registry.example.com/app:1",
@@ -71,7 +73,8 @@ def main() -> None:
 def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int:
     """Run one command line; return its exit code (README, exit codes).
 
-    An exception that is nobody's error on purpose passes through: it is a bug.
+    Errors of the tree in errors.py, of click and of the system are handled. Any other exception
+    is a bug and passes through.
     """
     if diagnostics is None:
         diagnostics = Diagnostics(json_lines=wants_json_lines(arguments))
@@ -112,7 +115,7 @@ def _as_option(setting: str) -> str:
 
 
 def _usage_sentence(error: click.ClickException) -> str:
-    """Click's message as a sentence that also says where the help is."""
+    """Click's message as a sentence in our form, with the command that prints the help."""
     message = error.format_message().strip().rstrip(".")
     message = message[:1].lower() + message[1:]
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -121,8 +124,12 @@ def _usage_sentence(error: click.ClickException) -> str:
 
 
 def _system_sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{reason_of(error)}"
+    reason = reason_of(error)
+    if error.filename is None:
+        return reason
+    if isinstance(error, PermissionError):
+        reason = f"{reason}: {missing_permission(Path(os.fsdecode(error.filename)))}"
+    return f"{error.filename}: {reason}"
 
 
 def _tell_bug(
@@ -131,7 +138,7 @@ def _tell_bug(
     error: BaseException,
     trace: TracebackType | None,
 ) -> None:
-    """Stand in for the interpreter's own report of an exception that nothing caught."""
+    """Report an exception that nothing caught, in place of the interpreter's traceback."""
     detail = f"{kind.__name__}: {' '.join(str(error).split())}".removesuffix(": ")
     diagnostics.fail(
         f"this is a bug ({detail}); run it again with -vv and report the traceback",

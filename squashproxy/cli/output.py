@@ -1,4 +1,4 @@
-"""The report of a verb: for people, as one JSON document, or not at all."""
+"""What a command writes when it is done: a report for people, or one JSON document."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def write_report(
     *,
     aside: bool = False,
 ) -> None:
-    """Write `result` to standard output as the options ask; for people, `aside`, to standard error.
+    """Write `result` to standard output, as JSON or for people; not for people if `--quiet`.
 
-    Raises ReportLost where it does not fit there.
+    `aside` sends the report for people to standard error, since standard output holds an archive.
+    Raises ReportLost where standard output is full.
     """
     if common.as_json:
         click.echo(to_json(result))

@@ -1,4 +1,4 @@
-"""What a verb works with: sources and sinks, and someone to watch the work."""
+"""The sources and sinks of one command, and the display of its progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 
 class Session:
-    """The registries and archives of one command; all that it opened is closed at its end."""
+    """Opens the registries and archives of one command, and closes them at its end."""
 
     def __init__(self, client: RegistryClient, quick: RegistryClient, opened: ExitStack) -> None:
         self._client = client
@@ -25,7 +25,7 @@ class Session:
         self._opened = opened
 
     def quick_source(self, location: Location) -> ImageSource:
-        """The image at `location`, if its registry answers soon."""
+        """The image at `location`; a registry that does not answer soon counts as unreachable."""
         return self._open_source(location, self._quick)
 
     def open_source(self, location: Location) -> ImageSource:
@@ -33,7 +33,7 @@ class Session:
         return self._open_source(location, self._client)
 
     def open_sink(self, location: Location) -> ImageSink:
-        """The place that `location` names; abandoned at the end unless it was published."""
+        """The sink at `location`; what was not published is abandoned when the session ends."""
         sink: ImageSink
         if isinstance(location, Reference):
             sink = RegistrySink(self._client, location)
@@ -45,7 +45,7 @@ class Session:
         return sink
 
     def iter_tags(self, repository: Repository) -> Iterator[str]:
-        """What a registry lists as tags of a repository, in its order; whatever it is.
+        """The tags of a repository, as the registry lists them and in its order.
 
         Raises RegistryError and FormatError.
         """
@@ -78,7 +78,7 @@ def open_session(common: CommonOptions) -> Iterator[Session]:
 
 @contextmanager
 def watching(common: CommonOptions) -> Iterator[LoggingObserver]:
-    """Watch the work: bars on standard error if that is a terminal, log lines otherwise."""
+    """Show progress: bars on standard error if it is a terminal, log lines otherwise."""
     if common.quiet or not sys.stderr.isatty():
         yield LoggingObserver()
         return

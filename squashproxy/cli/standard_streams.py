@@ -1,4 +1,4 @@
-"""Standard input, output and error, which a caller may have closed, filled up or left."""
+"""Standard input, output and error, made safe: they may be closed, full, or a broken pipe."""
 
 from __future__ import annotations
 
@@ -16,31 +16,36 @@ _WRONG_WAYS = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_RDONLY}
 
 
 def secure_standard_streams() -> None:
-    """Take the place of the standard streams that the caller closed, and notice what is lost.
+    """Replace closed standard streams, and make failed writes visible.
 
-    Otherwise the next file or socket that is opened gets the number of a closed one, and is taken
-    for it. Stand-ins cannot be read or written, so that an archive for `-` is refused; text, such
-    as a report, goes nowhere. From here on, writing to standard output raises ReportLost where it
-    takes no more, and BrokenPipeError where its reader left; standard error never raises, since
-    there is nobody else to tell.
+    Without a replacement, the next file or socket that is opened would get the descriptor of a
+    closed standard stream, and be mistaken for it. A replacement cannot be read or written as
+    bytes, so an archive for `-` is refused; text written to it is discarded. Afterwards, writing
+    to standard output raises ReportLost where it is full, and BrokenPipeError where its reader has
+    gone. Writing to standard error never raises: there is no other place to report that.
     """
     for number, way in _WRONG_WAYS.items():
         if not _is_open(number):
             _put_at(number, way)
-    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdin = sys.stdin or _null_device("r")
     sys.stdout = _Output.of(sys.stdout)
     sys.stderr = _Errors.of(sys.stderr)
 
 
 class _Guarded(io.TextIOWrapper):
-    """A standard stream that goes nowhere once it has failed, so that its last flush succeeds."""
+    """A standard stream that is replaced by the null device once it failed.
+
+    So the interpreter's last flush succeeds.
+    """
 
     @classmethod
     def of(cls, stream: TextIO | None) -> TextIO:
-        """`stream`, which the interpreter keeps as well; the null device for a closed one."""
+        """Wrap `stream`; a closed stream (None) becomes the null device."""
         if stream is None:
-            return _nowhere("w")
-        assert isinstance(stream, io.TextIOWrapper), "nobody has replaced it this early"
+            return _null_device("w")
+        assert isinstance(stream, io.TextIOWrapper), (
+            "the interpreter's own stream, since this runs first"
+        )
         buffer, lines = stream.buffer, stream.line_buffering
         if isinstance(buffer, io.RawIOBase):  # PYTHONUNBUFFERED: it may write a part and say so
             buffer, lines = io.BufferedWriter(buffer), True
@@ -48,7 +53,7 @@ class _Guarded(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         if text == "":
-            return 0  # click asks by this whether it is text, and hears no other error
+            return 0  # click writes "" to find out whether the stream takes text
         with self._failing():
             return super().write(text)
         return len(text)
@@ -58,7 +63,7 @@ class _Guarded(io.TextIOWrapper):
             super().flush()
 
     def lose(self, error: OSError) -> None:
-        """What to do about it."""
+        """React to a write that failed."""
         raise NotImplementedError
 
     @contextmanager
@@ -82,7 +87,7 @@ class _Output(_Guarded):
 
 class _Errors(_Guarded):
     def lose(self, error: OSError) -> None:
-        """Nobody can be told."""
+        """Do nothing: there is no other place to report it."""
 
 
 def _is_open(number: int) -> bool:
@@ -94,12 +99,12 @@ def _is_open(number: int) -> bool:
 
 
 def _put_at(number: int, way: int) -> None:
-    """Open the null device under that number, in place of what had it."""
+    """Open the null device under the descriptor `number`, replacing what is open there."""
     opened = os.open(os.devnull, way)
     if opened != number:
         os.dup2(opened, number)
         os.close(opened)
 
 
-def _nowhere(mode: str) -> TextIO:
+def _null_device(mode: str) -> TextIO:
     return Path(os.devnull).open(mode, encoding="utf-8")  # type: ignore[return-value]  # text by its mode

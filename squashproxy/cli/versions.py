@@ -1,4 +1,4 @@
-"""What `--version -v` names: the interpreter and the libraries that shape speed and bytes."""
+"""Versions that `--version -v` prints: the interpreter, and libraries that shape the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LIBRARIES = ("zlib-ng", "backports.zstd", "requests", "urllib3", "click", "rich
 
 
 def iter_versions() -> Iterator[str]:
-    """One line for each; a library that this Python does not need is left out."""
+    """Yield a line for each; a library that this Python does not need is left out."""
     yield f"{platform.python_implementation()} {platform.python_version()}"
     yield f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
     library = find_library()

@@ -16,7 +16,7 @@ SHAPING = (
     "--base", "--base-repo", "--platform", "--compression", "--strict", "--memory",
     "--max-unpacked", "--max-entries", "--max-ratio",
 )  # fmt: skip
-VERBS = {
+COMMANDS = {
     "copy": (
         *COMMON,
         *SHAPING,
@@ -41,12 +41,12 @@ VERBS = {
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_help_of_a_verb(squashproxy: InProcess, verb: str, flag: str) -> None:
     outcome = squashproxy(verb, flag)
     assert (outcome.code, outcome.err) == (0, "")
     offered = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", outcome.out))
-    assert set(VERBS[verb]) <= offered
+    assert set(COMMANDS[verb]) <= offered
     assert "Example" in outcome.out
     assert f"squashproxy {verb}" in outcome.out
     assert max(map(len, outcome.out.splitlines())) <= 80
@@ -66,7 +66,7 @@ def test_what_a_verb_does_not_do_it_does_not_offer(
 def test_the_group_lists_every_verb_with_its_line(squashproxy: InProcess) -> None:
     outcome = squashproxy("--help")
     listed = re.findall(r"^  ([a-z]+) {2,}\S.*\.$", outcome.out, re.MULTILINE)
-    assert listed == list(VERBS)
+    assert listed == list(COMMANDS)
 
 
 def test_without_a_verb_the_help_is_an_error_on_standard_error(squashproxy: InProcess) -> None:

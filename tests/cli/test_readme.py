@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from squashproxy.cli.group import VERBS
+from squashproxy.cli.group import COMMANDS
 from squashproxy.cli.main import squashproxy
 from squashproxy.config.read import parse_configuration
 
@@ -41,7 +41,7 @@ def options_of(verb: str) -> set[str]:
 
 
 def test_the_readme_shows_every_verb() -> None:
-    assert {line.split()[1] for line in LINES} == set(VERBS)
+    assert {line.split()[1] for line in LINES} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -60,7 +60,7 @@ def test_a_command_line_of_the_readme_parses(line: str) -> None:
 def test_every_option_that_the_readme_names_is_offered() -> None:
     outside_code = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     named = set(re.findall(r"`(--[a-z-]+)", outside_code))
-    offered = set().union(*(options_of(verb) for verb in VERBS))
+    offered = set().union(*(options_of(verb) for verb in COMMANDS))
     assert named <= offered
 
 

@@ -17,7 +17,7 @@ from squashproxy.cli.group import examples
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that makes SHELL complete verbs and options."""
+    """Print the script that makes SHELL complete commands and options."""
     kind = get_completion_class(shell)
     assert kind is not None, "click knows bash, zsh and fish"
     group = context.find_root().command
