@@ -14,9 +14,9 @@ from squashproxy.testing import LayerBuilder
 _MTIME = 1_700_000_000
 _SKIPPED = frozenset({"__pycache__", "site-packages", "dist-packages", "test", "tests"})
 _PART = 8_000_000
-"""Bytes of the machine's files that each of the two installing layers takes, about."""
+"""The approximate size, in bytes, of each of the two layers that install files."""
 _LARGEST = 1_000_000
-"""Bytes of the largest file taken: one static library must not fill a layer."""
+"""The size, in bytes, of the largest file taken, so one library does not fill a layer."""
 _OBJECTS = 12
 _CACHE = "var/cache/build"
 _LIBRARY = "usr/lib/app"
@@ -25,7 +25,7 @@ _TOOLS = "opt/tools"
 
 @dataclass(frozen=True, slots=True)
 class DemoLayer:
-    """One layer's tar, and the build step that it stands for."""
+    """One layer's tar, and the build step that made it."""
 
     tar: bytes
     created_by: str
@@ -33,7 +33,7 @@ class DemoLayer:
 
 @dataclass(frozen=True, slots=True)
 class MachineFile:
-    """A file of this machine, under the path that it gets below the library's folder."""
+    """A file of this machine, and its path below the library's folder."""
 
     path: str
     data: bytes
@@ -73,7 +73,7 @@ def _iter_files() -> Iterator[MachineFile]:
 
 
 def _take(files: Iterator[MachineFile], size: int) -> list[MachineFile]:
-    """The next files, of `size` bytes together, or a little more."""
+    """The next files, which together have at least `size` bytes."""
     taken = []
     for file in files:
         taken.append(file)

@@ -1,4 +1,4 @@
-"""The demo from the first registry to the proof."""
+"""The demo: plan, copy, verify and copy again, between two registries in this process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TAG = "1"
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo did; `seconds` counts all of it."""
+    """The results of the demo's steps; `seconds` is the time of the whole demo."""
 
     plan: PlanResult
     copy: CopyResult
@@ -42,15 +42,15 @@ class DemoResult:
 
 
 def run_demo(screen: Screen | None, observer: Observer, jobs: int) -> DemoResult:
-    """Tell the story on `screen`, if there is one, and return what happened."""
+    """Run the demo, and describe its steps on `screen` if there is one."""
     begun = time.monotonic()
-    tell = _Teller(screen)
-    tell.step("Two registries on loopback; an image from the files of this machine's Python")
+    narrator = _Narrator(screen)
+    narrator.step("Two registries on loopback; an image from the files of this machine's Python")
     layers = build_layers()
     with FakeRegistry() as old, FakeRegistry() as new, RegistryClient() as client:
         _push(old, layers, _APP)
         _push(new, layers[:1], _BASE)
-        tell.layers(layers)
+        narrator.layers(layers)
         source = RegistrySource(client, _reference(old, _APP))
         sink = RegistrySink(client, _reference(new, _APP))
         options = CopyOptions(base_repos=(Repository(new.host, _BASE),), jobs=jobs)
@@ -69,25 +69,25 @@ def run_demo(screen: Screen | None, observer: Observer, jobs: int) -> DemoResult
                 clock=time.monotonic,
             )
 
-        tell.step("Plan: what would a copy do?")
+        narrator.step("Plan: what would a copy do?")
         plan = plan_image(source, sink, options, open_source=open_source, observer=observer)
-        tell.plan(plan)
-        tell.step("Copy: squash on the way from one registry to the other")
+        narrator.plan(plan)
+        narrator.step("Copy: squash on the way from one registry to the other")
         first = copy()
-        tell.copied(first)
-        tell.step("Proof: unpack both images with Python's tarfile and compare")
+        narrator.copied(first)
+        narrator.step("Proof: unpack both images with Python's tarfile and compare")
         proof = verify_images(
             source,
             RegistrySource(client, _reference(new, _APP)),
             observer=observer,
             clock=time.monotonic,
         )
-        tell.compared(proof)
-        tell.step("Once more: the target is up to date")
+        narrator.compared(proof)
+        narrator.step("Once more: the target is up to date")
         second = copy()
-        tell.copied(second)
+        narrator.copied(second)
     result = DemoResult(plan, first, proof, second, round(time.monotonic() - begun, 3))
-    tell.ended(result)
+    narrator.ended(result)
     return result
 
 
@@ -102,8 +102,8 @@ def _push(registry: FakeRegistry, layers: tuple[DemoLayer, ...], path: str) -> N
     image.push(registry, path, _TAG)
 
 
-class _Teller:
-    """Writes the story's steps, or nothing where nobody reads."""
+class _Narrator:
+    """Writes the steps to a screen, if there is one."""
 
     def __init__(self, screen: Screen | None) -> None:
         self._screen = screen

@@ -1,1 +1,1 @@
-"""What a person or a program reads: tables, JSON, progress. Imports the results, shapes none."""
+"""Output for people and programs: tables, JSON, progress. It shows results and computes none."""

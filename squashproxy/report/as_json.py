@@ -1,4 +1,4 @@
-"""Results as JSON: the fields of the result's dataclass, in its order (INTERFACE.md)."""
+"""Results as JSON: the fields of the result's dataclass, in their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build steps, as an image's history names them, for people."""
+"""Build steps from an image's history, for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SHELL_PREFIXES = ("/bin/sh -c #(nop)", "/bin/sh -c", "RUN /bin/sh -c")
 
 
 def step_text(created_by: str) -> str:
-    """The step in one line, without the shell that ran it."""
+    """The build step in one line, without the shell that ran it."""
     text = " ".join(printable(created_by).split())
     for prefix in _SHELL_PREFIXES:
         text = text.removeprefix(prefix).strip()

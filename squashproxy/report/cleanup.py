@@ -57,8 +57,8 @@ def _show_repository(screen: Screen, plan: RepositoryPlan) -> None:
         screen.line(f"  {plan.repository}: leave {left.tag}: {left.why}")
 
 
-def show_cleanup(screen: Screen, result: CleanupResult) -> None:
-    """Write what was done."""
+def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> None:
+    """Write what was done; `undo_command` takes the log of deletions as its last argument."""
     table = screen.table(
         "repository", "deleted", "untagged", "squashed", "gone", "left", "saved", names=1
     )
@@ -74,7 +74,8 @@ def show_cleanup(screen: Screen, result: CleanupResult) -> None:
         _show_trouble(screen, each)
     screen.line()
     if result.log is not None:
-        screen.fact("log", f"{result.log}; `cleanup --undo` puts back what it says")
+        screen.fact("log", result.log)
+        screen.fact("to undo", f"{undo_command} {result.log}")
     freed = sum(each.freed_bytes for each in result.repositories)
     if freed:
         screen.fact("frees", f"{size_text(freed)}, when {_SPACE}; {UNIT_NOTE}")

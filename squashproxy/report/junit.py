@@ -1,4 +1,4 @@
-"""A promotion as JUnit XML, which pipelines show: a test case for each image."""
+"""A promotion as JUnit XML, which CI systems show: a test case for each image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from squashproxy.promotion.results import ImageResult, PromoteResult
 
 
 def write_junit(result: PromoteResult, path: Path) -> None:
-    """Write the file. Raises UsageError where that cannot be."""
+    """Write the file. Raises UsageError where it cannot be written."""
     suites = Element("testsuites", name="squashproxy promote")
     for rule in dict.fromkeys(image.rule for image in result.images):
         images = [image for image in result.images if image.rule == rule]
@@ -34,11 +34,13 @@ def write_junit(result: PromoteResult, path: Path) -> None:
     try:
         ElementTree(suites).write(path, "utf-8", xml_declaration=True)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {reason_of(error)}; name another") from error
+        raise UsageError(
+            f"{path} cannot be written: {reason_of(error)}", advice="name another file"
+        ) from error
 
 
 def _add_problems(suites: Element, problems: Sequence[str]) -> None:
-    """Rules, repositories and images that there was no coming to: a failed case for each."""
+    """Add a failed case for each rule, repository or image that could not be read."""
     if not problems:
         return
     count = str(len(problems))

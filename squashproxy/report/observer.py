@@ -1,4 +1,4 @@
-"""An observer that writes the log, keeps the warnings, and passes all on to a display."""
+"""Observers that write the log and pass everything on to a display."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Display(Observer, Protocol):
-    """What shows work to people while it goes on."""
+    """Shows running work to people."""
 
     def tally(self, label: str, total: int) -> Task:
-        """Begin to count things."""
+        """Begin to count things, `total` of them."""
         ...
 
 
@@ -24,12 +24,12 @@ class SilentDisplay(SilentObserver):
     """A display that shows nothing."""
 
     def tally(self, label: str, total: int) -> Task:
-        """Count for nobody."""
+        """Return a task that nobody sees."""
         return untold(label, total)
 
 
 class LoggingObserver:
-    """Watches a copy or plan for the log: tasks as they end, warnings once each."""
+    """Logs the tasks of a copy or plan as they end, and each warning once."""
 
     def __init__(self, display: Display | None = None) -> None:
         self._display = display or SilentDisplay()
@@ -41,22 +41,22 @@ class LoggingObserver:
         return _LoggedTask(label, self._display.start(label, total))
 
     def tally(self, label: str, total: int) -> Task:
-        """Count things on the display; the log has a line for each of them."""
+        """Count things on the display. The caller logs a line for each with `note`."""
         return self._display.tally(label, total)
 
     def warn(self, sentence: str) -> None:
-        """Log a warning, unless it was logged before: results repeat those of the run."""
+        """Log a warning once; results repeat the warnings of their run."""
         if sentence not in self._warned:
             self._warned.add(sentence)
             _LOGGER.warning("%s", sentence)
 
     def note(self, line: str) -> None:
-        """Log that something of many is done."""
+        """Log that one of many things is done."""
         _LOGGER.info("%s", line)
 
 
 class LabelledObserver:
-    """Passes on to another observer what happens to one image of many, with its name."""
+    """Adds an image's name to what it passes on to another observer."""
 
     def __init__(self, observer: Observer, image: str) -> None:
         self._observer = observer
@@ -67,13 +67,13 @@ class LabelledObserver:
         return self._observer.start(f"{self._image.rpartition('/')[2]} {label}", total)
 
     def warn(self, sentence: str) -> None:
-        """Something that the user should know of this image."""
+        """Pass on a warning about this image."""
         self._observer.warn(f"{self._image}: {sentence}")
 
 
 @dataclass(slots=True)
 class _LoggedTask:
-    """Counts for the log line; a line may lag behind when several threads advance one task."""
+    """Counts bytes for the log line; with several threads the count may be slightly behind."""
 
     label: str
     shown: Task

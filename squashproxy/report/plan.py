@@ -137,7 +137,7 @@ def _show_secrets(screen: Screen, plan: PlatformPlan) -> None:
     for suspect in shown:
         screen.line(f"  {suspect.rule:<{width}}  {_place(suspect)}: {suspect.path}")
     if plan.secrets > len(shown):
-        screen.line(f"  and {plan.secrets - len(shown):,} more; --json lists up to 1,000 of them")
+        screen.line(f"  and {plan.secrets - len(shown):,} more; the JSON report lists up to 1,000")
 
 
 def _show_caches(screen: Screen, plan: PlatformPlan) -> None:

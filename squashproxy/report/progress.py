@@ -15,15 +15,15 @@ from rich.text import Text
 from squashproxy.progress import Task
 
 _REDRAW_BYTES = 1 << 20
-"""A task tells the display at most once per this many bytes: drawing must not slow the copy."""
+"""A task updates the display at most once per this many bytes, so drawing does not slow a copy."""
 _FINISHED_SHOWN = 6
 _LABEL_WIDTH = 36
 
 
 class ProgressObserver:
-    """One bar per running task; the last few finished ones stay in sight.
+    """Shows one bar per running task; the last few finished ones stay visible.
 
-    Use it as a context manager: the bars vanish at its end, since the report follows.
+    Use it as a context manager. The bars vanish at its end, where the report follows.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -62,10 +62,10 @@ class ProgressObserver:
         return _Bar(self, self._progress, task, 1)
 
     def warn(self, sentence: str) -> None:
-        """Warnings are log lines; the display holds none."""
+        """Do nothing: warnings are log lines."""
 
     def retire(self, task: TaskID) -> None:
-        """Keep a finished bar in sight until enough others have finished."""
+        """Keep a finished bar visible until enough others have finished."""
         with self._lock:
             self._finished.append(task)
             old = self._finished.popleft() if len(self._finished) > _FINISHED_SHOWN else None
@@ -74,7 +74,7 @@ class ProgressObserver:
 
 
 class _DoneColumn(ProgressColumn):
-    """How much is done of how much: bytes, or things that are counted."""
+    """The amount done and the total, in bytes or in things."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class _Bar:
         self._pending = 0
 
     def advance(self, count: int) -> None:
-        """Add to what is done; the display learns of it step by step."""
+        """Add to what is done; the display is updated in steps."""
         with self._lock:
             self._pending += count
             if self._pending < self._step:

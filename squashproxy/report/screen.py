@@ -16,11 +16,11 @@ _ANY_WIDTH = 1000
 
 
 class Screen:
-    """Where a report is written; without a terminal it holds no colour and no drawn lines.
+    """Writes a report. Without a terminal there are no colours and no drawn lines.
 
-    Lines are taken as they are, not as rich's markup: references and paths hold brackets. What
-    could move a terminal's cursor is escaped in them and in the names of columns; the cells of a
-    table come escaped. rich is loaded with the first screen: with `--json` nobody waits for it.
+    Lines are plain text, not rich's markup, since references and paths hold brackets. Control
+    characters are escaped in lines and in column names; cells of a table must be escaped by the
+    caller. rich is imported with the first screen, so that JSON output does not wait for it.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -32,24 +32,24 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns; 80 in a pipe."""
+        """The width in columns; 80 in a pipe."""
         return self._console.width
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Write one line, however long: a terminal may wrap it, a pipe gets it whole."""
+        """Write one line of any length. A terminal may wrap it; a pipe gets it whole."""
         from rich.text import Text  # noqa: PLC0415 - see the class
 
         self._console.print(Text(printable(text), style=style), soft_wrap=True)
 
     def fact(self, label: str, text: str) -> None:
-        """Write one line that begins with what it is about."""
+        """Write one line that begins with a label."""
         self.line(f"{label:<11} {text}")
 
     def table(self, *columns: str, left: int = 1, names: int = 0) -> Table:
-        """An empty table whose first `left` columns are text, and whose others are figures.
+        """An empty table. The first `left` columns are text, the others figures.
 
-        The first `names` hold what somebody copies out: where a terminal is narrow, they go on in
-        the next line instead of being cut.
+        The first `names` columns hold names that users copy: on a narrow terminal these wrap
+        instead of being cut.
         """
         from rich import box  # noqa: PLC0415 - see the class
         from rich.table import Table  # noqa: PLC0415
@@ -68,7 +68,7 @@ class Screen:
         return table
 
     def show(self, table: Table) -> None:
-        """Write a table: fitted to a terminal; in a pipe whole, without blanks at line ends."""
+        """Write a table: fitted to a terminal; in a pipe uncut, without blanks at line ends."""
         if self._console.is_terminal:
             self._console.print(table)
             return

@@ -1,4 +1,4 @@
-"""Sizes as people read them: decimal units, 1 MB = 10^6 bytes, three digits that matter."""
+"""Sizes for people: decimal units (1 MB = 10^6 bytes), three significant digits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 UNIT_NOTE = "1 MB = 1,000,000 bytes"
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 _ROUNDS_UP = 999.5
-"""From here on, three digits would read 1000."""
+"""From this value on, three digits would round up to 1000."""
 _STEP = 1000
 
 
@@ -31,7 +31,7 @@ def share_text(part: int, whole: int) -> str:
 def efficiency_text(efficiency: float) -> str:
     """A share from 0 to 1 in per cent with one decimal, as in `98.7 %`.
 
-    It is cut, not rounded: what reads `100.0 %` holds nothing hidden.
+    It is rounded down, so that `100.0 %` means that nothing is hidden.
     """
     return f"{math.floor(efficiency * 1000) / 10:.1f} %"
 

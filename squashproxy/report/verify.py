@@ -23,7 +23,7 @@ _TITLES: dict[DifferenceKind, str] = {
     "links": "other hard links",
     "mtime": "another time of modification",
 }
-"""In the order of what matters."""
+"""The most important kind first."""
 _ORDER = list(_TITLES)
 
 
@@ -64,7 +64,7 @@ def show_differences(screen: Screen, differences: tuple[Difference, ...]) -> Non
             screen.line(f"  {_line(difference)}")
     if len(ordered) > _SHOWN:
         more = count_text(len(ordered) - _SHOWN, "more difference")
-        screen.line(f"and {more}; --json lists all")
+        screen.line(f"and {more}; the JSON report lists all")
 
 
 def _line(difference: Difference) -> str:

@@ -1,4 +1,4 @@
-"""Thresholds that a plan passes, as sentences."""
+"""The thresholds that a plan exceeds, as sentences."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from squashproxy.report.sizes import count_text, efficiency_text, size_text
 
 
 def iter_violations(result: PlanResult, thresholds: Sequence[Threshold]) -> Iterator[str]:
-    """A sentence for each threshold and platform that passes it; one where nothing was measured."""
+    """Yield a sentence for each platform that exceeds a threshold; one if nothing was measured."""
     if thresholds and not result.platforms:
-        yield f"{result.source}: no image could be measured, so --fail-over does not let it pass"
+        yield f"{result.source}: no image could be measured, so it fails the thresholds"
     for threshold in thresholds:
         for plan in result.platforms:
             if threshold.is_passed_by(plan):
                 yield (
                     f"{result.source}, {plan.platform}: {_finding(threshold, plan)}; "
-                    f"--fail-over '{threshold.text}' forbids that"
+                    f"the threshold '{threshold.text}' forbids that"
                 )
 
 

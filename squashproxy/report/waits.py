@@ -1,4 +1,4 @@
-"""Waits for registries that want to be left alone, told to whoever is looking."""
+"""Log lines about waits for registries that ask for fewer requests (Retry-After)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _WORTH_TELLING = 3.0
 
 
 class WaitTeller:
-    """Tells of each wait of more than a few seconds, in a line with -v and on a terminal.
+    """Logs each wait of more than a few seconds: a warning on a terminal, else an info line.
 
-    While one wait for a host is told, others for the same host are not. Usable from several
-    threads; `clock` is in seconds.
+    While one wait for a host is running, further waits for that host are not logged. Usable from
+    several threads; `clock` is in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,7 +27,7 @@ class WaitTeller:
         self._until: dict[str, float] = {}
 
     def __call__(self, seconds: float, host: str, reason: str) -> None:
-        """Hear of a wait, as WaitListener says."""
+        """Log a wait of `seconds`, if it is worth a line."""
         if seconds < _WORTH_TELLING:
             return
         with self._lock:

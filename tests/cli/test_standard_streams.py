@@ -144,7 +144,7 @@ def test_a_full_standard_error_changes_nothing(folder: Path, buffering: str) -> 
 def test_page_and_gate_do_not_depend_on_the_report(lost: str, folder: Path, buffering: str) -> None:
     gate = ["--fail-over", "hidden>1", "--html", "plan.html"]
     outcome = run_in_shell(folder, ["plan", *gate, "docker-archive:app.tar"], lost, buffering)
-    assert "--fail-over 'hidden>1' forbids that" in outcome.err
+    assert "the threshold 'hidden>1' forbids that" in outcome.err
     assert (folder / "plan.html").read_text("utf-8").startswith("<!DOCTYPE html>")
 
 

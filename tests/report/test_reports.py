@@ -162,7 +162,7 @@ def test_plan_shows_some_secrets_and_counts_the_others() -> None:
     plan = replace(PLAN, platforms=(replace(platform, suspects=many, secrets=1234),))
     text = rendered(lambda screen: show_plan(screen, plan))
     assert text.count("/id_rsa") == 20
-    assert "  and 1,214 more; --json lists up to 1,000 of them\n" in text
+    assert "  and 1,214 more; the JSON report lists up to 1,000\n" in text
 
 
 def test_plan_of_an_image_without_suspects_does_not_speak_of_them() -> None:

@@ -64,7 +64,7 @@ def test_fifty_are_shown_and_the_others_counted() -> None:
     lines = shown(differing(*found)).splitlines()
     assert sum(line.startswith("  /") for line in lines) == 50
     assert "another mode: 53" in lines
-    assert "and 3 more differences; --json lists all" in lines
+    assert "and 3 more differences; the JSON report lists all" in lines
 
 
 def test_a_path_cannot_move_the_cursor() -> None:

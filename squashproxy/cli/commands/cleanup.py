@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -91,7 +92,8 @@ def _apply(common: CommonOptions, configuration: Path, rule: str | None, file: P
             result = clean_up(context, rules)
         else:
             result = apply_saved_plan(context, rules, rule, file)
-    write_report(common, result, show_cleanup)
+    undo = f"squashproxy cleanup {configuration} --undo"
+    write_report(common, result, partial(show_cleanup, undo_command=undo))
     check_failures(result.failures, result.attempts, is_anything_done=result.has_changed_anything)
 
 

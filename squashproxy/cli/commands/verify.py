@@ -19,7 +19,7 @@ from squashproxy.report.verify import show_verification
 from squashproxy.verify.verification import verify_images
 
 DIFFERENT = 4
-"""The exit code for trees that are not the same (INTERFACE.md)."""
+"""The exit code for trees that are not the same."""
 
 
 @click.command(
