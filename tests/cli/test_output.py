@@ -92,8 +92,10 @@ class TestFailOver:
         assert outcome.out == allowed.out
         found = [line.partition("linux/amd64: ")[2] for line in outcome.err.splitlines()[1:]]
         assert found == [
-            "upper layers hide 600 MB (600,000,000 bytes); "
-            "the threshold 'hidden>20MB' forbids that",
+            (
+                "upper layers hide 600 MB (600,000,000 bytes); "
+                "the threshold 'hidden>20MB' forbids that"
+            ),
             "the efficiency is 57.1 %; the threshold 'efficiency < 0.9' forbids that",
             f"{SECRETS}; the threshold 'secrets>=1' forbids that",
         ]
