@@ -9,7 +9,7 @@ from squashproxy.cleanup.plan import KeptTag, Removal, RepositoryPlan, Squash, U
 from squashproxy.cleanup.retention import Decision, InUse
 from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.digest import Digest
-from squashproxy.pipeline.options import BaseChoice, BaseKind
+from squashproxy.pipeline.options import BaseChoice
 
 _EXPIRED = "it has had no tag for longer than the rule allows"
 _UNCLEAR = "its registry does not say what refers to it"
@@ -191,8 +191,7 @@ def _is_flat(node: Node, base: BaseChoice) -> bool:
     """Whether at most one layer is above the least base that there can be."""
     if node.layers is None:
         return True
-    kept = {BaseKind.NONE: 0, BaseKind.COUNT: base.count}.get(base.kind, 1)
-    return node.layers <= kept + 1
+    return node.layers <= base.least_layers + 1
 
 
 def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:

@@ -118,7 +118,7 @@ class TestAMergeThatLosesAFile:
 def test_a_pipe_cannot_be_read_back(lab: Lab) -> None:
     lab.put(app())
     sink = archives.open_sink(ArchiveReference(Transport.DOCKER_ARCHIVE, "-"))
-    with pytest.raises(UsageError, match="--verify"):
+    with pytest.raises(UsageError, match="before it is published to verify it"):
         copy_image(
             lab.source(),
             sink,
