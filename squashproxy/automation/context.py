@@ -127,7 +127,7 @@ def default_state(environ: Mapping[str, str]) -> Path:
         return Path("~/.local/state/squashproxy").expanduser()
     except RuntimeError as error:
         raise UsageError(
-            "there is no home directory for what runs remember; name a folder as `state`"
+            "there is no home directory for what runs remember", advice="name a folder as `state`"
         ) from error
 
 
@@ -137,13 +137,13 @@ def choose_rules(rules: Sequence[_Rule], name: str | None, section: str, path: P
     `path` is the configuration's file, for the message.
     """
     if not rules:
-        raise UsageError(f"{path} has no rule in its section {section!r}; write one")
+        raise UsageError(f"{path} has no rule in its section {section!r}", advice="write one")
     if name is None:
         return list(rules)
     found = [rule for rule in rules if rule.name == name]
     if not found:
         there = ", ".join(rule.name for rule in rules)
-        raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
+        raise UsageError(f"{path} has no rule {name!r} in {section!r}", advice=f"it has {there}")
     return found
 
 

@@ -51,7 +51,7 @@ def run_until_signalled(
     jobs = scheduled_jobs(configuration, options, cancellation)
     if not jobs and configuration.serve is None:
         raise UsageError(
-            f"{path} has neither a rule with a schedule nor a section `serve`; write one"
+            f"{path} has neither a rule with a schedule nor a section `serve`", advice="write one"
         )
     with open_state(configuration.state or default_state(os.environ)) as database:
         history = RunHistory(database)

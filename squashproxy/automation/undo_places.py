@@ -21,7 +21,8 @@ def check_places(entries: Sequence[Entry], configuration: Configuration, log: Pa
         if not any(pattern.matches(repository) for pattern in patterns):
             raise UsageError(
                 f"{log} is about {repository}, which no rule of this configuration cleans up or "
-                "promotes to; name the configuration that the log was written with"
+                "promotes to",
+                advice="name the configuration that the log was written with",
             )
 
 

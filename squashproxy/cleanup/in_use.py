@@ -64,7 +64,9 @@ class InUseLists:
             if reference.digest is not None:
                 self._digests.setdefault(place, {})[reference.digest] = file.name
         if not named:
-            raise UsageError(f"{file} names no image, so it would protect none; write it again")
+            raise UsageError(
+                f"{file} names no image, so it would protect none", advice="write it again"
+            )
 
 
 def _plain(repository: Repository) -> Repository:
@@ -74,14 +76,16 @@ def _plain(repository: Repository) -> Repository:
 def _references(file: Path) -> Iterator[Reference]:
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{file} has more than {_MOST_BYTES} bytes; that is no list of images")
+            raise UsageError(
+                f"{file} has more than {_MOST_BYTES} bytes", advice="that is no list of images"
+            )
         text = file.read_text("utf-8")
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be read: {reason_of(error)}; nothing is deleted without it"
+            f"{file} cannot be read: {reason_of(error)}", advice="nothing is deleted without it"
         ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not written in UTF-8; save it so") from error
+        raise UsageError(f"{file} is not written in UTF-8", advice="save it so") from error
     if text.lstrip().startswith(("{", "[")):
         yield from _in_json(text, file)
     else:
@@ -104,7 +108,7 @@ def _in_json(text: str, file: Path) -> Iterator[Reference]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is not valid JSON; write it again") from error
+        raise UsageError(f"{file} is not valid JSON", advice="write it again") from error
     for key, name in _named(document):
         plain = name
         for prefix in _PREFIXES:

@@ -144,7 +144,8 @@ class Gatherer:
             if found is not None:
                 raise FormatError(
                     f"{remote.name.host} does not list the tag {name} of {remote.name.path}, "
-                    "although it is there, so its list is not whole; nothing can be planned by it"
+                    "although it is there, so its list is not whole",
+                    advice="nothing can be planned by it",
                 )
 
     def _check_in_use(self, remote: RemoteRepository, in_use: InUse) -> None:
@@ -153,9 +154,9 @@ class Gatherer:
         for digest, found in zip(digests, side_by_side(remote.find_manifest, digests), strict=True):
             if found is None:
                 raise NotFound(
-                    f"{in_use.digests[digest]} says that {digest} of {remote.name} is in use, but "
-                    "it is not there, so nobody knows what it needs; take it out of that list, or "
-                    "push it again",
+                    f"{in_use.digests[digest]} says that {digest} of {remote.name} is in use, "
+                    "but it is not there, so nobody knows what it needs",
+                    advice="take it out of that list, or push it again",
                     status=404,
                 )
 
@@ -219,6 +220,6 @@ class Gatherer:
             return harbor_dates(remote)
         word = "pulled" if wanted.pulled else "pushed"
         raise UsageError(
-            f"{remote.name.host} does not tell when an image was {word}; write younger_than, which "
-            "goes by the image's own date"
+            f"{remote.name.host} does not tell when an image was {word}",
+            advice="write younger_than, which goes by the image's own date",
         )

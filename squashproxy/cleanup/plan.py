@@ -106,6 +106,6 @@ class RulePlan:
 
 @dataclass(frozen=True, slots=True)
 class CleanupPlan:
-    """The plans of all rules; what `--plan FILE` holds."""
+    """The plans of all rules; what a plan file holds."""
 
     rules: tuple[RulePlan, ...]

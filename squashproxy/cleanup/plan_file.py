@@ -38,7 +38,9 @@ def write_plan(plan: CleanupPlan, path: Path) -> None:
         draft.write_text(json.dumps(plan_document(plan), indent=1) + "\n", "utf-8")
         draft.replace(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {reason_of(error)}; name another") from error
+        raise UsageError(
+            f"{path} cannot be written: {reason_of(error)}", advice="name another"
+        ) from error
 
 
 def read_plan(path: Path) -> CleanupPlan:
@@ -48,20 +50,22 @@ def read_plan(path: Path) -> CleanupPlan:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no plan: it is not valid JSON; write one anew") from error
+        raise UsageError(
+            f"{path} is no plan: it is not valid JSON", advice="write one anew"
+        ) from error
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise UsageError(f"{path} is no plan; `squashproxy cleanup --plan {path}` writes one")
+        raise UsageError(f"{path} is no plan", advice="a cleanup that only plans writes one")
     if document.get("version") != _VERSION:
-        raise UsageError(f"{path} is of another version of squashproxy; write it anew")
+        raise UsageError(f"{path} is of another version of squashproxy", advice="write it anew")
     stated = {key: value for key, value in document.items() if key != "checksum"}
     if document.get("checksum") != _checksum(stated):
         raise UsageError(
-            f"{path} was edited, or is not whole: its checksum is wrong; change the rule instead, "
-            "and write the plan anew"
+            f"{path} was edited, or is not whole: its checksum is wrong",
+            advice="change the rule instead, and write the plan anew",
         )
     plan = _plan(stated, path)
     if plan_document(plan)["checksum"] != document["checksum"]:
-        raise UsageError(f"{path} is no plan: it holds more than one does; write it anew")
+        raise UsageError(f"{path} is no plan: it holds more than one does", advice="write it anew")
     return plan
 
 
@@ -70,11 +74,11 @@ def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
         plan = TypeAdapter(CleanupPlan).validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UsageError(f"{path} is no plan: {where} is wrong; write it anew") from error
+        raise UsageError(f"{path} is no plan: {where} is wrong", advice="write it anew") from error
     try:
         _check_names(plan)
     except (UsageError, FormatError) as error:
-        raise UsageError(f"{path} is no plan: {error}; write it anew") from error
+        raise UsageError(f"{path} is no plan: {error}", advice="write it anew") from error
     return plan
 
 

@@ -86,9 +86,9 @@ class CleanupRule(Section):
     keep: Keep = Keep()
     untagged: Untagged | None = None
     base: Base = field(default_factory=BaseChoice)
-    """For squash: as `copy --base`."""
+    """For squash: which leading layers stay, as in a copy."""
     compression: Compressing = field(default_factory=CompressionChoice)
-    """For squash: as `copy --compression`."""
+    """For squash: how the new layer is compressed, as in a copy."""
     schedule: Cron | None = None
     every: Interval | None = None
     timezone: Zone | None = None

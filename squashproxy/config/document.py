@@ -70,8 +70,8 @@ class _Merger:
             return [*one, *other]
         where = ".".join(map(str, path)) or "a value"
         raise UsageError(
-            f"{self._second.at(path)}: {where} stands in {self._first.at(path)} too; leave one of "
-            "them out"
+            f"{self._second.at(path)}: {where} stands in {self._first.at(path)} too",
+            advice="leave one of them out",
         )
 
     def _move(self, path: Path, offset: int) -> None:
@@ -100,7 +100,9 @@ def read_document(
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            raise UsageError(f"{name}:1: the file is empty; write a section such as `serve:`")
+            raise UsageError(
+                f"{name}:1: the file is empty", advice="write a section such as `serve:`"
+            )
         reader = _Reader(loader, name, environ, folder)
         data = reader.read(node, ())
     except yaml.MarkedYAMLError as error:
@@ -109,13 +111,15 @@ def read_document(
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UsageError(
-            f"{name}:{line}: this is no YAML: U+{error.character:04X} may not stand in it; "
-            "remove that character"
+            f"{name}:{line}: this is no YAML: U+{error.character:04X} may not stand in it",
+            advice="remove that character",
         ) from error
     except RecursionError as error:
         raise UsageError(f"{name}:1: {_TOO_DEEP}") from error
     except (yaml.YAMLError, ValueError, ArithmeticError) as error:
-        raise UsageError(f"{name}:1: this is no YAML; look for a character after \\") from error
+        raise UsageError(
+            f"{name}:1: this is no YAML", advice="look for a character after \\"
+        ) from error
     finally:
         if loader is not None:
             loader.dispose()

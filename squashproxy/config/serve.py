@@ -85,11 +85,11 @@ class Rule(Section):
     match: Glob
     squash: bool = True
     base: Base = field(default_factory=BaseChoice)
-    """As `copy --base`: auto, none, a number of layers, or an image."""
+    """Which leading layers stay, as in a copy: auto, none, a number of layers, or an image."""
     platforms: tuple[OnePlatform, ...] = ()
     """Only these; one alone becomes the image itself."""
     compression: Compressing = field(default_factory=CompressionChoice)
-    """As `copy --compression`."""
+    """How new layers are compressed, as in a copy."""
 
 
 class Fallback(Enum):

@@ -50,9 +50,9 @@ def open_state(folder: Path | None) -> Database:
         return Database(place, (_FIRST, _USED), patience=_BUSY_SECONDS)
     except sqlite3.DatabaseError as error:
         raise UsageError(
-            f"{folder} cannot hold the state: {error}; name another folder as `state`"
+            f"{folder} cannot hold the state: {error}", advice="name another folder as `state`"
         ) from error
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be made: {reason_of(error)}; name another folder as `state`"
+            f"{folder} cannot be made: {reason_of(error)}", advice="name another folder as `state`"
         ) from error

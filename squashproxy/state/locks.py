@@ -42,7 +42,7 @@ def _held(folder: Path, section: str, rule: str) -> Iterator[None]:
         file = path.open("a+")
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {reason_of(error)}; name another folder as `state`"
+            f"{path} cannot be written: {reason_of(error)}", advice="name another folder as `state`"
         ) from error
     with file:
         try:

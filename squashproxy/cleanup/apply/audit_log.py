@@ -49,8 +49,8 @@ class AuditLog:
             self.path, self._file = _open_new(folder / name)
         except OSError as error:
             raise UsageError(
-                f"{folder / name} cannot be written: {reason_of(error)}; nothing is deleted "
-                "without a log, so name another folder as `state`"
+                f"{folder / name} cannot be written: {reason_of(error)}",
+                advice="nothing is deleted without a log, so name another folder as `state`",
             ) from error
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class AuditLog:
 
     def _lost(self, error: OSError) -> UsageError:
         return UsageError(
-            f"{self.path} cannot be written: {reason_of(error)}; nothing more was deleted"
+            f"{self.path} cannot be written: {reason_of(error)}", advice="nothing more was deleted"
         )
 
 
@@ -203,6 +203,6 @@ def _int(value: object) -> int:
 
 def _no_entry(path: Path, number: int) -> UsageError:
     return UsageError(
-        f"{path}:{number}: this is no entry of an audit log, or it was edited; take the file that "
-        "the cleanup wrote"
+        f"{path}:{number}: this is no entry of an audit log, or it was edited",
+        advice="take the file that the cleanup wrote",
     )

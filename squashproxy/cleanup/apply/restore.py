@@ -75,8 +75,8 @@ class Restorer:
         except SquashproxyError as error:
             raise NotRestored(
                 f"{digest} of {remote.name} was deleted in the moment in which it began to be "
-                f"needed, and it cannot be put back: {error}; `squashproxy cleanup --undo "
-                f"{self._site.log.path}` tries it again"
+                f"needed, and it cannot be put back: {error}",
+                advice=f"undo {self._site.log.path} to try it again",
             ) from error
         self._watch.note_restored(digest, tags)
         if not tags:

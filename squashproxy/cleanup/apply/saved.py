@@ -33,7 +33,8 @@ def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> Cle
     if rule.action.value != plan.action:
         raise UsageError(
             f"the plan of {plan.rule} says {plan.action}, but the rule says {rule.action.value} "
-            "now; plan again"
+            "now",
+            advice="plan again",
         )
     patterns = [parse_repository_pattern(text) for text in rule.repositories]
     for each in plan.repositories:
@@ -42,7 +43,8 @@ def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> Cle
         repository = parse_repository(each.repository)
         if not any(pattern.matches(repository) for pattern in patterns):
             raise UsageError(
-                f"the plan is about {each.repository}, which {rule.name} is not about; plan again"
+                f"the plan is about {each.repository}, which {rule.name} is not about",
+                advice="plan again",
             )
     _check_age(plan, rule, now)
     refusal = refusal_of(plan, rule)
@@ -63,13 +65,14 @@ def _check_age(plan: RulePlan, rule: CleanupRule, now: float) -> None:
     age = now - plan.made
     if not age >= -_CLOCK_SECONDS:
         raise PlanRefused(
-            f"the plan of {plan.rule} has a date in the future; set this machine's clock, or plan "
-            "again"
+            f"the plan of {plan.rule} has a date in the future",
+            advice="set this machine's clock, or plan again",
         )
     if age > rule.max_plan_age:
         raise PlanRefused(
             f"the plan of {plan.rule} is {age / 3600:,.1f} hours old, more than its max_plan_age "
-            f"of {rule.max_plan_age / 3600:,.1f}; plan again"
+            f"of {rule.max_plan_age / 3600:,.1f}",
+            advice="plan again",
         )
 
 
