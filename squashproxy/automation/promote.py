@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from squashproxy.automation.applier import open_applier
 from squashproxy.automation.context import Context
-from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.results import RepositoryResult, StepOutcome
 from squashproxy.cleanup.rule_planner import apply_plan
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import SquashproxyError
@@ -123,7 +123,7 @@ def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult],
         results = apply_plan(plan, applier, context.options)
         for result in results:
             for step in result.steps:
-                if step.outcome in ("deleted", "untagged", "gone"):
+                if step.outcome in (StepOutcome.DELETED, StepOutcome.UNTAGGED, StepOutcome.GONE):
                     _forget(context, found.rule.name, result.repository, step.tags)
         return results, str(applier.log.path)
 

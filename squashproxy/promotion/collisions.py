@@ -17,6 +17,7 @@ from squashproxy.digest import Digest
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.places import original_name
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.steps import Collision, Place, Step
 from squashproxy.transports.documents import short
 
@@ -41,7 +42,7 @@ def settle(steps: Sequence[Step], owners: Owners, earlier: Claims) -> list[Step]
     judge = _Judge(steps, owners, earlier)
     found = [judge.judged(step) for step in steps]
     for step in found:
-        if step.outcome != "refused":
+        if step.outcome != ImageOutcome.REFUSED:
             earlier.update({key_of(place.name): (step, place) for place in step.places})
     return found
 
@@ -59,17 +60,17 @@ class _Judge:
 
     def judged(self, step: Step) -> Step:
         """The step, refused where it is yet to be copied and one of its places is another's."""
-        if step.outcome != "copy":
+        if step.outcome != ImageOutcome.COPY:
             return step
         sentences = (found for place in step.places for found in self._troubles(step, place))
         sentence = next(sentences, None)
         if sentence is None:
             return step
-        return replace(step, outcome="refused", error=Collision(sentence))
+        return replace(step, outcome=ImageOutcome.REFUSED, error=Collision(sentence))
 
     def _note_original(self, step: Step) -> None:
         """An image that is there already may have its original beside it."""
-        if step.outcome == "copy" or step.rule.signed is not Signed.COPY:
+        if step.outcome == ImageOutcome.COPY or step.rule.signed is not Signed.COPY:
             return
         name = original_name(step)
         if name is not None and step.source_digest is not None:

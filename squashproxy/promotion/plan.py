@@ -16,6 +16,7 @@ from squashproxy.promotion.collisions import Claims, settle
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.pairs import Pair, settled
 from squashproxy.promotion.places import with_places
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.signatures import Attached, find_attached
 from squashproxy.promotion.steps import Collision, RuleSteps, Sighting, Step
 from squashproxy.promotion.survey import Survey
@@ -91,24 +92,24 @@ class Planner:
         )
 
     def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
-        step = Step(rule, pair.source, pair.target, options, "copy", error=pair.refusal)
+        step = Step(rule, pair.source, pair.target, options, ImageOutcome.COPY, error=pair.refusal)
         if pair.refusal is not None:
-            return replace(step, outcome="refused")
+            return replace(step, outcome=ImageOutcome.REFUSED)
         try:
             step = self._compared(step)
-            return step if step.outcome != "copy" else self._looked_at(step, pair)
+            return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
         except SquashproxyError as error:
-            return replace(step, outcome="failed", error=error)
+            return replace(step, outcome=ImageOutcome.FAILED, error=error)
 
     def _compared(self, step: Step) -> Step:
         source = RegistrySource(self.client, step.source)
         sink = RegistrySink(self.client, step.target)
         standing = compare_image(source, sink, step.options)
-        outcome = "copy"
+        outcome = ImageOutcome.COPY
         if standing.up_to_date:
-            outcome = "current"
+            outcome = ImageOutcome.CURRENT
         elif standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
-            outcome = "kept"
+            outcome = ImageOutcome.KEPT
         return replace(
             step,
             outcome=outcome,
@@ -123,11 +124,11 @@ class Planner:
         step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
         if step.attached and step.rule.signed is Signed.REFUSE:
             error = SignedImage(step.source, step.attached)
-            return replace(step, outcome="refused", error=error)
+            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
         try:
             return with_places(step, self.client)
         except Collision as error:
-            return replace(step, outcome="refused", error=error)
+            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
 
 
 class SignedImage(SquashproxyError):

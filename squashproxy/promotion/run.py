@@ -18,7 +18,7 @@ from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
-from squashproxy.promotion.results import ImageResult
+from squashproxy.promotion.results import ImageOutcome, ImageResult
 from squashproxy.promotion.steps import Step
 from squashproxy.registry.client import RegistryClient
 from squashproxy.state.promotions import Promoted, PromotionMemory
@@ -64,7 +64,7 @@ class Promoter:
         return result
 
     def _result(self, step: Step) -> ImageResult:
-        if step.outcome != "copy":
+        if step.outcome != ImageOutcome.COPY:
             self._remember(step, step.existing)
             return planned(step)
         started = time.monotonic()
@@ -72,17 +72,17 @@ class Promoter:
             if self.cancellation.is_stopping:
                 raise Stopped(f"{step.source} was not begun, since this process ends")
             if (existing := self._pushed_meanwhile(step)) is not None:
-                return planned(replace(step, outcome="kept", existing=existing))
+                return planned(replace(step, outcome=ImageOutcome.KEPT, existing=existing))
             copied, warnings = self._copy(step)
         except SquashproxyError as error:
-            failed = replace(step, outcome="failed", error=error)
+            failed = replace(step, outcome=ImageOutcome.FAILED, error=error)
             return replace(planned(failed), seconds=round(time.monotonic() - started, 3))
         self._remember(step, Digest(copied.digest))
         platforms = copied.platforms
         return replace(
             planned(step),
             digest=copied.digest,
-            outcome="current" if copied.skipped else "copied",
+            outcome=ImageOutcome.CURRENT if copied.skipped else ImageOutcome.COPIED,
             warnings=warnings,
             seconds=round(time.monotonic() - started, 3),
             compressed_before=sum(each.compressed_before for each in platforms),
@@ -133,7 +133,7 @@ class Promoter:
         return copied, tuple(warnings)
 
     def _remember(self, step: Step, digest: Digest | None) -> None:
-        if digest is not None and step.outcome in ("copy", "current"):
+        if digest is not None and step.outcome in (ImageOutcome.COPY, ImageOutcome.CURRENT):
             self.memory.note(step.rule.name, Promoted(step.target, step.source, digest))
 
 

@@ -1,4 +1,4 @@
-"""What a rule would do, image by image."""
+"""The plan of a promotion rule, image by image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from squashproxy.config.succession import Use
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.signatures import Attached
 from squashproxy.reference import Reference, Repository
 
@@ -44,7 +45,7 @@ class Step:
     source: Reference
     target: Reference
     options: CopyOptions
-    outcome: str
+    outcome: ImageOutcome
     source_digest: Digest | None = None
     existing: Digest | None = None
     attached: Attached = field(default_factory=Attached)

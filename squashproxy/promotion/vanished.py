@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from squashproxy.promotion.plan import RuleSteps
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.state.promotions import PromotionMemory
 
 
@@ -18,7 +19,7 @@ def recurring(found: RuleSteps, memory: PromotionMemory) -> Iterator[str]:
     gone = [
         step.target
         for step in found.steps
-        if step.outcome == "copy" and step.existing is None and step.target in known
+        if step.outcome == ImageOutcome.COPY and step.existing is None and step.target in known
     ]
     if gone:
         more = len(gone) - 1

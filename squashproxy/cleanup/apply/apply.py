@@ -14,7 +14,7 @@ from squashproxy.cleanup.apply.watch import Watch
 from squashproxy.cleanup.load_graph import Gatherer
 from squashproxy.cleanup.plan import RepositoryPlan
 from squashproxy.cleanup.provenance import is_made_from
-from squashproxy.cleanup.results import RepositoryResult, Step
+from squashproxy.cleanup.results import RepositoryResult, Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
@@ -72,8 +72,10 @@ class Applier:
             squasher.run(plan.squash)
         except SquashproxyError as error:
             problem = error
-        done = {step.digest for step in steps if step.outcome in ("deleted", "gone")}
-        done -= {Digest(step.digest) for step in steps if step.outcome == "restored"}
+        done = {
+            step.digest for step in steps if step.outcome in (StepOutcome.DELETED, StepOutcome.GONE)
+        }
+        done -= {Digest(step.digest) for step in steps if step.outcome == StepOutcome.RESTORED}
         planned = {each.digest for each in plan.remove}
         return RepositoryResult(
             rule=rule,

@@ -12,13 +12,14 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any, Self
 
+from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import Digest, Hasher, parse_digest
 from squashproxy.errors import FormatError, UsageError, reason_of
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, check_tag, parse_repository
 
 _FORMAT = "squashproxy audit"
-_NOT_DONE = frozenset({"left", "gone"})
+_NOT_DONE = frozenset({StepOutcome.LEFT, StepOutcome.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class AuditLog:
         self._sync()
         return self._count
 
-    def end(self, number: int, outcome: str, tags: tuple[str, ...]) -> None:
+    def end(self, number: int, outcome: StepOutcome, tags: tuple[str, ...]) -> None:
         """Write how it ended, and which tags it took away. Raises UsageError where that fails."""
         self._write({"format": _FORMAT, "ended": number, "outcome": outcome, "tags": list(tags)})
 

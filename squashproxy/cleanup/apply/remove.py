@@ -23,7 +23,7 @@ from squashproxy.cleanup.apply.untag import Untagger
 from squashproxy.cleanup.apply.watch import Changes, Vanished, Watch
 from squashproxy.cleanup.load_graph import Gatherer
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, Untag
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, RegistryError, SquashproxyError
 
@@ -42,7 +42,7 @@ _TAGS_FIRST = frozenset({400, 403, 409, 412})
 class _End:
     """How the removal of a manifest ended, why, and which tags went with it."""
 
-    outcome: str
+    outcome: StepOutcome
     why: str
     tags: tuple[str, ...] = ()
 
@@ -89,16 +89,16 @@ class Remover:
         if not self._tags_go_alone:
             self._glance_again()
         found = self._ask([tag])[tag]
-        outcome, why = "untagged", untag.why
+        outcome, why = StepOutcome.UNTAGGED, untag.why
         if found is None:
-            outcome = "gone"
+            outcome = StepOutcome.GONE
         elif found != digest:
-            outcome, why = "left", _PUSHED_TO
+            outcome, why = StepOutcome.LEFT, _PUSHED_TO
         elif not self._untagger.untag(tag):
-            outcome, why = "left", _CANNOT_UNTAG
+            outcome, why = StepOutcome.LEFT, _CANNOT_UNTAG
         self._site.log.end(number, outcome, (tag,))
         self._tell("untag", digest, (tag,), outcome, why)
-        if outcome == "untagged":
+        if outcome == StepOutcome.UNTAGGED:
             self._watch.note_untagged(tag)
             self._check_survival(digest, tag)
 
@@ -120,16 +120,16 @@ class Remover:
         try:
             number = self._site.begin("delete", digest, tags, removal.why)
         except NotFound:
-            self._forget(removal, "gone")
+            self._forget(removal, StepOutcome.GONE)
             return
         try:
             there, end = self._ask_again(removal)
         except SquashproxyError:
-            self._site.log.end(number, "left", ())
+            self._site.log.end(number, StepOutcome.LEFT, ())
             raise
         end = end or self._delete(removal, there)
         self._site.log.end(number, end.outcome, end.tags)
-        if end.outcome == "left":
+        if end.outcome == StepOutcome.LEFT:
             self._leave(removal, end.why)
         else:
             self._forget(removal, end.outcome)
@@ -140,13 +140,13 @@ class Remover:
         at = self._ask(removal.tags)
         there = tuple(tag for tag in removal.tags if at[tag] == digest)
         if not there and self._remote.find_manifest(digest) is None:
-            return (), _End("gone", removal.why)
+            return (), _End(StepOutcome.GONE, removal.why)
         if self._watch.needs_glance:
             self._glance()
         if any(found not in (None, digest) for found in at.values()):
-            return (), _End("left", _TAG_PUSHED_TO)
+            return (), _End(StepOutcome.LEFT, _TAG_PUSHED_TO)
         if self._guard.holds(digest, removal.tags):
-            return (), _End("left", _NEEDED)
+            return (), _End(StepOutcome.LEFT, _NEEDED)
         return there, None
 
     def _delete(self, removal: Removal, there: tuple[str, ...]) -> _End:
@@ -158,10 +158,10 @@ class Remover:
                 raise
             why_left = self._delete_tags_first(removal, there, error)
             if why_left is not None:
-                return _End("left", why_left)
+                return _End(StepOutcome.LEFT, why_left)
         self._watch.note_deleted(digest, there)
         self._clear(there, digest)
-        return _End("deleted", removal.why, there)
+        return _End(StepOutcome.DELETED, removal.why, there)
 
     def _delete_tags_first(
         self, removal: Removal, tags: Sequence[str], refusal: RegistryError
@@ -174,7 +174,9 @@ class Remover:
             found = self._ask([tag])[tag]
             is_wanted = self._guard.holds(digest, removal.tags)
             is_done = found == digest and not is_wanted and self._untagger.untag(tag)
-            self._site.log.end(number, "untagged" if is_done else "left", (tag,))
+            self._site.log.end(
+                number, StepOutcome.UNTAGGED if is_done else StepOutcome.LEFT, (tag,)
+            )
             if is_done:
                 self._watch.note_untagged(tag)
                 if self._remote.find_manifest(digest) is None:
@@ -206,12 +208,12 @@ class Remover:
     def _leave(self, removal: Removal, why: str) -> None:
         """What is left keeps what it holds, which stands behind it in the plan."""
         self._guard.protect(removal.digest)
-        self._tell("delete", removal.digest, removal.tags, "left", why)
+        self._tell("delete", removal.digest, removal.tags, StepOutcome.LEFT, why)
 
-    def _forget(self, removal: Removal, outcome: str) -> None:
+    def _forget(self, removal: Removal, outcome: StepOutcome) -> None:
         """What it held has lost its index, which is known to a later run if this one breaks off."""
         site = self._site
-        if outcome == "deleted":
+        if outcome == StepOutcome.DELETED:
             for child in site.read_node(removal.digest).children:
                 site.tags.note_untagged(site.repository, child, site.now())
         site.tags.forget_untagged(site.repository, removal.digest)
@@ -283,6 +285,6 @@ class Remover:
         return self._remote.find_manifest(vanished.before) is not None
 
     def _tell(
-        self, action: str, digest: Digest, tags: tuple[str, ...], outcome: str, why: str
+        self, action: str, digest: Digest, tags: tuple[str, ...], outcome: StepOutcome, why: str
     ) -> None:
         self._site.tell(Step(action, digest, tags, outcome, why))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.apply.watch import Vanished, Watch
 from squashproxy.cleanup.graph import in_order, subject_of_tag
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.reference import Repository
@@ -81,7 +81,7 @@ class Restorer:
         self._watch.note_restored(digest, tags)
         if not tags:
             self._site.tags.note_untagged(remote.name, digest, self._site.now())
-        self._site.tell(Step("restore", digest, tuple(tags), "restored", why))
+        self._site.tell(Step("restore", digest, tuple(tags), StepOutcome.RESTORED, why))
 
     def put_back_deleted(self, digests: Iterable[Digest], why: str) -> None:
         """Put back what of this was deleted, with what it holds and what referred to it.

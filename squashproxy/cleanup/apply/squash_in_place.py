@@ -16,7 +16,7 @@ from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.graph import SIGNATURE_SUFFIXES, node_of
 from squashproxy.cleanup.plan import Squash
 from squashproxy.cleanup.provenance import is_made_from
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
 from squashproxy.oci.manifest import RawManifest
@@ -115,9 +115,9 @@ class InPlaceSteps:
             try:
                 step = self._squash_tag(squash, tag, became)
             except (TagMoved, SignedMeanwhile, NotFound) as error:
-                self._site.tell(Step("squash", squash.digest, (tag,), "left", str(error)))
+                self._site.tell(Step("squash", squash.digest, (tag,), StepOutcome.LEFT, str(error)))
                 continue
-            if step.outcome in ("squashed", "gone") and step.became is not None:
+            if step.outcome in (StepOutcome.SQUASHED, StepOutcome.GONE) and step.became is not None:
                 became = Digest(step.became)
             self._site.tell(step)
         if became is not None:
@@ -132,7 +132,9 @@ class InPlaceSteps:
         if found.digest != digest:
             if not is_made_from(self._squasher.client, site.repository, found.digest, digest):
                 raise TagMoved("it was pushed to meanwhile")
-            return Step("squash", digest, (tag,), "gone", "it was squashed before", found.digest)
+            return Step(
+                "squash", digest, (tag,), StepOutcome.GONE, "it was squashed before", found.digest
+            )
         number = site.begin("squash", digest, (tag,), "the rule squashes it")
         step = self._replace(squash, tag, became)
         site.log.end(number, step.outcome, (tag,))
@@ -142,15 +144,15 @@ class InPlaceSteps:
         repository, digest = self._site.repository, squash.digest
         if became is not None:
             self._squasher.retag(repository, tag, digest, became)
-            return Step("squash", digest, (tag,), "squashed", "", became)
+            return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", became)
         result = self._squasher.squash(repository, tag, digest, self._options)
         if result.digest == digest:
             why = "there is nothing to squash"
-            return Step("squash", digest, (tag,), "left", why, result.digest)
+            return Step("squash", digest, (tag,), StepOutcome.LEFT, why, result.digest)
         self.saved_bytes += sum(
             each.compressed_before - each.compressed_after for each in result.platforms
         )
-        return Step("squash", digest, (tag,), "squashed", "", result.digest)
+        return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", result.digest)
 
 
 def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from squashproxy.cleanup.apply.audit_log import Entry
 from squashproxy.cleanup.provenance import is_made_from
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import RegistryError, SquashproxyError
 from squashproxy.registry.client import RegistryClient
@@ -35,7 +35,7 @@ def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
             steps += _put_back(client, entry)
         except SquashproxyError as error:
             failures += 1
-            steps.append(Step("undo", entry.digest, entry.tags, "failed", _reason(error)))
+            steps.append(Step("undo", entry.digest, entry.tags, StepOutcome.FAILED, _reason(error)))
     return UndoResult(tuple(steps), failures)
 
 
@@ -52,8 +52,8 @@ def _put_back(client: RegistryClient, entry: Entry) -> list[Step]:
             free.append(tag)
         elif found.digest != entry.digest:
             why = f"{remote.name}:{tag} points to something newer, which was left"
-            steps.append(Step("undo", entry.digest, (tag,), "left", why))
-    return [Step("undo", entry.digest, tuple(free), "restored", entry.why), *steps]
+            steps.append(Step("undo", entry.digest, (tag,), StepOutcome.LEFT, why))
+    return [Step("undo", entry.digest, tuple(free), StepOutcome.RESTORED, entry.why), *steps]
 
 
 def _is_ours(client: RegistryClient, entry: Entry, digest: Digest) -> bool:
