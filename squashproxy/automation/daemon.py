@@ -97,7 +97,7 @@ def _reload(
     options: RunOptions,
     cancellation: Cancellation,
 ) -> None:
-    """Take the new rules; what runs goes on as it began."""
+    """Load the configuration again; running jobs finish with the old one."""
     try:
         configuration = read_configuration(path, os.environ)
         jobs = scheduled_jobs(configuration, options, cancellation)

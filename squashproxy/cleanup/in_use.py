@@ -1,4 +1,4 @@
-"""Lists of images that run somewhere, which are never cleaned up."""
+"""Files that list images in use, which cleanup never touches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _MOST_SHOWN = 3
 
 
 class InUseLists:
-    """Images that files name, by repository.
+    """The images that the files name, by repository.
 
-    One host may be written in several ways: `LOCALHOST`, or with the port 443 that is meant anyway.
-    What looks like the same host counts as the same, since too much protected does no harm.
+    A host can be written in several ways, such as `LOCALHOST`, or with the default port 443. Hosts
+    that look the same count as the same, since protecting too much does no harm.
 
-    Raises UsageError for a file that cannot be read, or is empty: it would protect nothing, which
-    nobody means.
+    Raises UsageError for a file that cannot be read or names no image: it would protect nothing.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -37,12 +36,14 @@ class InUseLists:
             self._read(file)
 
     def of(self, repository: Repository) -> InUse:
-        """What of a repository is in use."""
+        """What is in use of a repository."""
         place = _plain(repository)
         return InUse(self._tags.get(place, {}), self._digests.get(place, {}))
 
     def strangers(self, hosts: Iterable[str]) -> Iterator[str]:
-        """A sentence for each file that names images on other hosts: they protect nothing here."""
+        """Yield a sentence for each file that names only images on other hosts, and so protects
+        nothing.
+        """
         known = {host_key(host) for host in hosts}
         for file, named in self._named.items():
             others = [each for each in named if host_key(each.repository.host) not in known]
@@ -104,7 +105,7 @@ def _in_lines(text: str, file: Path) -> Iterator[Reference]:
 
 
 def _in_json(text: str, file: Path) -> Iterator[Reference]:
-    """The images of pods; an ID without a repository, which is local to a node, names nothing."""
+    """The images of pods. An ID without a repository is local to a node, and is skipped."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""A plan as a file, to be read by people, kept, and applied.
+"""A plan as a JSON file that people can read, keep and apply.
 
-It carries a checksum of itself, so that a slip of an editor is found. Whoever means harm can make
-a right one. So each name is checked, and a plan takes nothing away that its rule would not.
+A checksum in the file catches accidental edits. It is no protection against a forged plan, so each
+name is checked, and applying a plan deletes nothing that its rule would not delete now.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _VERSION = 2
 
 
 def plan_document(plan: CleanupPlan) -> dict[str, Any]:
-    """The plan as JSON has it."""
+    """The plan as JSON values."""
     document = {"format": _FORMAT, "version": _VERSION, **asdict(plan)}
     return {**document, "checksum": _checksum(document)}
 
 
 def write_plan(plan: CleanupPlan, path: Path) -> None:
-    """Write the plan, whole or not at all. Raises UsageError where that cannot be."""
+    """Write the plan atomically. Raises UsageError where the file cannot be written."""
     draft = path.with_name(f"{path.name}.part")
     try:
         draft.write_text(json.dumps(plan_document(plan), indent=1) + "\n", "utf-8")
@@ -44,7 +44,9 @@ def write_plan(plan: CleanupPlan, path: Path) -> None:
 
 
 def read_plan(path: Path) -> CleanupPlan:
-    """Read a plan. Raises UsageError where it is none, was edited, or is of another version."""
+    """Read a plan. Raises UsageError for a file that is no plan, was edited, or has another
+    version.
+    """
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
@@ -83,7 +85,7 @@ def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
 
 
 def _check_names(plan: CleanupPlan) -> None:
-    """Raise UsageError or FormatError for names that would lead somewhere else in a URL."""
+    """Raise UsageError or FormatError for names that would change the path of a URL."""
     for rule in plan.rules:
         if not math.isfinite(rule.made):
             raise UsageError("`made` is no date")

@@ -1,4 +1,4 @@
-"""What a rule would do: for each image one HEAD on each side."""
+"""The plan of a promotion rule: one HEAD at the source and one at the target for each image."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ __all__ = ["Planner", "RuleSteps", "Sighting", "SignedImage", "Step"]
 class Planner:
     """Plans rules, one after another.
 
-    `now` gives unix seconds, `options` holds what no rule says, `tally` counts. `rules` are all of
-    the file: what one of them makes may be what another one wants. `claims` grows with each plan.
+    `now` gives unix seconds, `options` holds what rules do not set, `tally` counts images. `rules`
+    are all rules of the file, since one may promote what another one writes. `claims` grows with
+    each plan.
     """
 
     client: RegistryClient
@@ -48,7 +49,7 @@ class Planner:
     claims: Claims = field(default_factory=dict)
 
     def plan(self, rule: PromoteRule) -> RuleSteps:
-        """All that a rule is about. An image that cannot be looked at has failed already.
+        """The steps of a rule. An image that cannot be looked at is a failed step.
 
         Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
         listed.
@@ -132,7 +133,7 @@ class Planner:
 
 
 class SignedImage(SquashproxyError):
-    """An image that squashing would take its signatures from, and the rule refuses that."""
+    """A signed image, which the rule does not allow to be squashed: the signature would be lost."""
 
     def __init__(self, source: Reference, attached: Attached) -> None:
         super().__init__(

@@ -49,9 +49,9 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class PromoteResult:
-    """All images of all rules; `dry_run` says that nothing was moved.
+    """The results of all rules; `dry_run` says that nothing was copied.
 
-    `mirrored` is what was deleted at targets since the source lost it; `problems` are rules that
+    `mirrored` is what was deleted at targets because the source lost it. `problems` are rules that
     could not be planned, repositories that could not be listed, and names that no image can have.
     """
 

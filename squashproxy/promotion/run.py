@@ -1,4 +1,4 @@
-"""Doing what was planned: images side by side, and one that fails stops no other."""
+"""Carrying out a promotion plan: several images at once; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 
 class Stopped(SquashproxyError):
-    """The process ends, so that no further image is begun."""
+    """The run was asked to stop before this image began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promoter:
-    """Copies what was planned, `at_once` images side by side.
+    """Copies the planned images, `at_once` at a time.
 
-    `watch` gives an observer for an image. `on_result` hears of each image as it ends, from any
-    thread. `cancellation` ends copies and hooks; it is cancelled where the caller is interrupted.
+    `watch` gives the observer for an image. `on_result` is called with each result, from any
+    thread. `cancellation` ends copies and hooks; it is cancelled when the caller is interrupted.
     """
 
     client: RegistryClient
@@ -47,7 +47,7 @@ class Promoter:
     at_once: int
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
-        """What became of each step, in their order."""
+        """The results of the steps, in their order."""
         with ThreadPoolExecutor(self.at_once, "squashproxy-promote") as pool:
             running = [pool.submit(self._finished, step) for step in steps]
             try:
@@ -92,7 +92,7 @@ class Promoter:
         )
 
     def _pushed_meanwhile(self, step: Step) -> Digest | None:
-        """What somebody pushed to the target since it was planned, where the rule keeps that."""
+        """What was pushed to the target after planning, where the rule keeps that."""
         if step.rule.on_existing is not OnExisting.KEEP:
             return None
         return RegistrySink(self.client, step.target).find_manifest()
@@ -138,7 +138,7 @@ class Promoter:
 
 
 def planned(step: Step) -> ImageResult:
-    """A step as it stands before anything is moved."""
+    """A step as a result, before anything is copied."""
     return ImageResult(
         rule=step.rule.name,
         source=str(step.source),

@@ -1,11 +1,11 @@
-"""Deletions and untaggings of one repository, while others may push to it.
+"""Deleting and untagging in one repository while others may push to it.
 
-1. A tag is asked for right before it goes, and right before the manifest goes that it points to.
-   A push in between wins.
-2. A tag that others move, or push, protects what it points to from then on (see Guard). What the
-   plan says of everything else is still right: a new tag gives no old one a reason to stay.
-3. All tags are looked at again and again (see Watch). What somebody needs, and what was deleted in
-   the moment before that was seen, is put back.
+1. A tag is asked for right before it is deleted, and right before the manifest it points to is
+   deleted. A push in between wins.
+2. A tag that others move or create protects what it points to from then on (Guard). The rest of the
+   plan stays right: a new tag is no reason to keep an old one.
+3. All tags are looked at again and again (Watch). A manifest that is needed, and was deleted just
+   before that was seen, is put back.
 4. A tag that vanished together with a manifest is put back with it, and the repository is left.
 """
 
@@ -35,12 +35,12 @@ _TAG_PUSHED_TO = "a tag of it was pushed to meanwhile"
 _NEEDED = "something that stays needs it"
 _STILL_TAGGED = "its registry says that something still points to it"
 _TAGS_FIRST = frozenset({400, 403, 409, 412})
-"""Answers of registries that delete no digest while tags point to it."""
+"""The status codes with which registries refuse to delete a digest while tags point to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How the removal of a manifest ended, why, and which tags went with it."""
+    """How the removal of a manifest ended, the reason, and which tags were removed with it."""
 
     outcome: StepOutcome
     why: str
@@ -48,7 +48,7 @@ class _End:
 
 
 class Remover:
-    """Does what a plan says of untagging and deleting, in its order."""
+    """Carries out the untaggings and deletions of a plan, in its order."""
 
     def __init__(self, site: Site, gatherer: Gatherer, watch: Watch) -> None:
         self._site = site
@@ -61,9 +61,9 @@ class Remover:
         self._tags_go_alone = False
 
     def run(self, plan: RepositoryPlan) -> None:
-        """Do all of it. Raises SquashproxyError.
+        """Carry out all of them. Raises SquashproxyError.
 
-        Whatever ends it, what was deleted last is looked after first.
+        However it ends, the last deletions are checked first.
         """
         try:
             self._run(plan)
@@ -103,7 +103,7 @@ class Remover:
             self._check_survival(digest, tag)
 
     def _check_survival(self, digest: Digest, tag: str) -> None:
-        """Some registries take a manifest away with any of its tags. Raises TookManifest."""
+        """Check that a manifest outlived its tag: some registries delete both. Raises TookManifest."""
         if self._remote.find_manifest(digest) is not None:
             self._tags_go_alone = True
             return
@@ -135,7 +135,9 @@ class Remover:
             self._forget(removal, end.outcome)
 
     def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], _End | None]:
-        """Which of its tags still point to a manifest, and how it ends if it is not deleted."""
+        """Which of its tags still point to a manifest, and how its removal ends where it is not
+        deleted.
+        """
         digest = removal.digest
         at = self._ask(removal.tags)
         there = tuple(tag for tag in removal.tags if at[tag] == digest)
@@ -166,7 +168,7 @@ class Remover:
     def _delete_tags_first(
         self, removal: Removal, tags: Sequence[str], refusal: RegistryError
     ) -> str | None:
-        """Delete a manifest after its tags; why it was left, None where it was not."""
+        """Delete a manifest after its tags; returns why it was left, None where it was deleted."""
         digest = removal.digest
         for tag in tags:
             number = self._site.begin("untag", digest, (tag,), removal.why)
@@ -199,19 +201,19 @@ class Remover:
         return None
 
     def _clear(self, tags: Iterable[str], digest: Digest) -> None:
-        """Some registries keep a tag whose manifest went by its digest."""
+        """Delete tags that some registries keep after their manifest was deleted by digest."""
         for tag in tags:
             found = self._remote.has_still(tag)
             if found is not None and found.digest == digest:
                 self._untagger.untag(tag)
 
     def _leave(self, removal: Removal, why: str) -> None:
-        """What is left keeps what it holds, which stands behind it in the plan."""
+        """Leave a manifest, and with it everything below it, which comes later in the plan."""
         self._guard.protect(removal.digest)
         self._tell("delete", removal.digest, removal.tags, StepOutcome.LEFT, why)
 
     def _forget(self, removal: Removal, outcome: StepOutcome) -> None:
-        """What it held has lost its index, which is known to a later run if this one breaks off."""
+        """Record that children lost their index, for a later run if this one breaks off."""
         site = self._site
         if outcome == StepOutcome.DELETED:
             for child in site.read_node(removal.digest).children:
@@ -220,7 +222,7 @@ class Remover:
         self._tell("delete", removal.digest, removal.tags, outcome, removal.why)
 
     def _ask(self, tags: Sequence[str]) -> dict[str, Digest | None]:
-        """Where tags point now. Others' pushes are taken in."""
+        """Ask where tags point now, and take in what others pushed."""
         found = side_by_side(self._remote.find_manifest, tags)
         at = {
             tag: None if each is None else each.digest
@@ -230,7 +232,7 @@ class Remover:
         return at
 
     def _look_around(self) -> None:
-        """Look, where it is time for it. Raises Stopped and TakenAlong."""
+        """Look at all tags if it is time to. Raises Stopped and TakenAlong."""
         self._site.check_stopped()
         if self._watch.needs_look:
             self._look()
@@ -247,7 +249,7 @@ class Remover:
         self._watch.note_look()
 
     def _glance_again(self) -> None:
-        """Glance a second time within a step, where names are few enough for one each step."""
+        """Glance a second time within a step, where the names are few enough."""
         if self._watch.glances_every_step:
             self._glance()
 
@@ -265,7 +267,7 @@ class Remover:
         }
 
     def _take_in(self, changes: Changes) -> None:
-        """Protect what others want now, and put back what of it is gone already."""
+        """Protect what others need now, and put back what of it was deleted already."""
         for digest in changes.wanted:
             needed = self._guard.protect(digest)
             self._restorer.put_back_deleted(needed, "somebody has just pushed what needs it")
@@ -276,9 +278,9 @@ class Remover:
             raise TakenAlong(self._site.repository, taken)
 
     def _may_be_ours(self, vanished: Vanished) -> bool:
-        """Whether a tag may have gone along with what this cleanup deleted.
+        """Whether a tag may have vanished with a manifest that this cleanup deleted.
 
-        Where the manifest is gone that it pointed to before, somebody else deleted that.
+        If the manifest it pointed to before is gone as well, somebody else deleted it.
         """
         if not vanished.suspects:
             return False

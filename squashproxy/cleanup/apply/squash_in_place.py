@@ -1,7 +1,7 @@
 """Squashing images in place.
 
-A tag moves only if nobody moved it meanwhile, and if nobody signed its image meanwhile: that
-signature would not be true of the squashed image.
+A tag is moved only if nobody moved or signed it in the meantime: a signature of the original does
+not cover the squashed image.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 
 class TagMoved(SquashproxyError):
-    """Somebody pushed to the tag while its image was squashed; the push wins."""
+    """Somebody pushed to the tag while its image was squashed; that push wins."""
 
 
 class SignedMeanwhile(SquashproxyError):
-    """Somebody signed an image after it was planned to squash it."""
+    """Somebody signed an image after squashing it was planned."""
 
 
 class GuardedSink(RegistrySink):
-    """A tag that is replaced only while it points to what was squashed."""
+    """A sink whose tag is replaced only while it still points to the image that was squashed."""
 
     def __init__(self, client: RegistryClient, reference: Reference, expected: Digest) -> None:
         super().__init__(client, reference)
         self._expected = expected
 
     def publish(self, manifest: RawManifest) -> None:
-        """Store the image's own manifest under the tag. Raises TagMoved and Signed."""
+        """Store the image's manifest under the tag. Raises TagMoved and SignedMeanwhile."""
         check_unsigned(self._remote, self._expected)
         if self.find_manifest() != self._expected:
             raise TagMoved(f"{self.name} was pushed to while it was squashed; its push was left")
@@ -56,7 +56,7 @@ class GuardedSink(RegistrySink):
 
 @dataclass(frozen=True, slots=True)
 class InPlaceSquasher:
-    """Squashes images of one registry's repository into itself."""
+    """Squashes images of a repository into the same repository."""
 
     client: RegistryClient
     open_source: SourceOpener
@@ -92,9 +92,9 @@ class InPlaceSquasher:
 
 
 class InPlaceSteps:
-    """The steps by which a plan squashes images of one repository.
+    """Carries out the squashes of a plan in one repository.
 
-    `saved_bytes` is what squashing left out so far, of each image once.
+    `saved_bytes` is what squashing left out so far, each image counted once.
     """
 
     def __init__(self, site: Site, squasher: InPlaceSquasher, options: CopyOptions) -> None:

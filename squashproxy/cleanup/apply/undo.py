@@ -1,4 +1,4 @@
-"""Putting back what a cleanup took away, while the registry still has the blobs."""
+"""Undoing a cleanup while the registry still has the blobs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from squashproxy.registry.client import RegistryClient
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """What came back; `failures` counts what could not."""
+    """What was put back; `failures` counts what could not be."""
 
     steps: tuple[Step, ...]
     failures: int
 
 
 def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
-    """Put manifests back, what they hold first, then their tags where nobody took these since.
+    """Put manifests back, children first, then their tags where these point to nothing else now.
 
-    What was logged and then not done needs nothing. An entry that fails stops no other.
+    A logged step that was not carried out needs no undo. An entry that fails does not stop the
+    others.
     """
     steps: list[Step] = []
     failures = 0
