@@ -1,4 +1,4 @@
-"""YAML as plain data, and where in the file each part of it stands."""
+"""YAML as plain data, with the place of each part in its file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _PLAIN_TAGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The data of a file, or of several; `places` are those of keys and items, as `FILE:LINE`."""
+    """The data of one file or several; `places` maps keys and items to `FILE:LINE`."""
 
     name: str
     data: Any
     places: Mapping[Path, str]
 
     def at(self, path: Path) -> str:
-        """`FILE:LINE` of a part, or of the nearest part around it."""
+        """The `FILE:LINE` of a part, or of the nearest part around it."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, f"{self.name}:1")
 
 
 def merge_documents(name: str, documents: Sequence[Document]) -> Document:
-    """One document of several: mappings are joined, lists follow each other.
+    """Merge documents: mappings are joined, lists are appended.
 
     Raises UsageError for a value that stands in two of them.
     """
@@ -88,12 +88,13 @@ class _Merger:
 def read_document(
     text: str, name: str, environ: Mapping[str, str], folder: FilePath = FilePath()
 ) -> Document:
-    """Read YAML; `${NAME}` in a value comes from `environ`, `$${` is `${`.
+    """Read YAML. `${NAME}` in a value is replaced from `environ`, `$${` by `${`.
 
-    `${file:PATH}` is what stands in a file, without the line's end; `folder` is where paths begin.
+    `${file:PATH}` is replaced by the contents of a file without its line end; `folder` is what
+    relative paths begin at.
 
-    Raises UsageError, with file and line, for what is no YAML, for keys that stand twice, for
-    aliases, which make a little file large, and for variables that are not set.
+    Raises UsageError, with file and line, for invalid YAML, duplicate keys, aliases (a small file
+    could become huge), and variables that are not set.
     """
     loader: yaml.SafeLoader | None = None
     try:

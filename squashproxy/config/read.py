@@ -1,4 +1,4 @@
-"""From a file to a Configuration."""
+"""Reading a configuration from a file or a folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MOST_BYTES = 1 << 20
 
 
 def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
-    """Read a file, or all `.yml` and `.yaml` files of a folder as one.
+    """Read a file, or all `.yml` and `.yaml` files of a folder as one configuration.
 
-    Raises UsageError with a sentence a problem: FILE:LINE, what, what to do.
+    Raises BadConfiguration with a sentence for each problem: FILE:LINE, what, what to do.
     """
     if not path.is_dir():
         return _checked(read_document(_text(path), str(path), environ, path.parent), path.parent)
@@ -38,7 +38,7 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
 def parse_configuration(
     text: str, name: str, folder: Path, environ: Mapping[str, str]
 ) -> Configuration:
-    """Read a text; paths in it are relative to `folder`. Raises UsageError as above."""
+    """Parse a text; relative paths in it begin at `folder`. Raises BadConfiguration as above."""
     return _checked(read_document(text, name, environ, folder), folder)
 
 

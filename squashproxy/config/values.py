@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them."""
+"""Sizes, rates and durations as people write them."""
 
 from __future__ import annotations
 

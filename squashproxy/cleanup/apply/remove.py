@@ -103,7 +103,7 @@ class Remover:
             self._check_survival(digest, tag)
 
     def _check_survival(self, digest: Digest, tag: str) -> None:
-        """Check that a manifest outlived its tag: some registries delete both. Raises TookManifest."""
+        """Raise TookManifest where the registry deleted a manifest along with its tag."""
         if self._remote.find_manifest(digest) is not None:
             self._tags_go_alone = True
             return
