@@ -24,28 +24,28 @@ from squashproxy.server.api.control import ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
-from squashproxy.server.auth.grants import Rights
+from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.threads import Workers
-from squashproxy.server.http.routes import Names
+from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.http.routes import UpstreamNames
 from squashproxy.server.jobs.jobs import Job, Jobs, ShuttingDown
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
-from squashproxy.server.page.history import History, Trouble
+from squashproxy.server.page.history import History, Problem
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.page.status import Status
 from squashproxy.server.pull.blobs import Blobs
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
 from squashproxy.server.pull.warming import Warming
-from squashproxy.server.store.async_store import Keeper
+from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import SquashRecord, Store
 from squashproxy.server.store.directory import DirectoryStore
-from squashproxy.server.store.memory import Shelf
+from squashproxy.server.store.memory import MemoryStore
 from squashproxy.server.store.registry import RegistryStore
-from squashproxy.server.upstream.clients import Upstreams
+from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.server.upstream.fetches import Fetches
-from squashproxy.server.upstream.tags import Freshness, TagBook
+from squashproxy.server.upstream.tags import Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
@@ -53,7 +53,7 @@ _TRIM_SECONDS = 5.0
 _REMEMBERED = 1000
 
 
-class Service:
+class Application:
     """Everything that answers, and what runs beside it. To be made and used in the event loop.
 
     Raises UsageError for a configuration that cannot work here, and what the store raises.
@@ -74,16 +74,16 @@ class Service:
             self.metrics.watch_runs(runs)
         self.is_draining = False
         options = client_options(configuration, common)
-        self._upstreams = Upstreams(
+        self._upstreams = UpstreamClients(
             frozenset(self.settings.upstreams), options, environ, self._note_failure
         )
         self._store = open_store(self.settings, options, environ)
         self._history = History(self._store.records(_REMEMBERED))
-        self._tools = self._make_tools(configuration.engine.jobs)
-        self._manifests = Manifests(self._tools, self.settings.first_pull, self._warn)
+        self._context = self._make_context(configuration.engine.jobs)
+        self._manifests = Manifests(self._context, self.settings.first_pull, self._warn)
         self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
-        self._blobs = Blobs(self._tools, self._fetches)
-        self._warming = Warming(self._tools, self._manifests, self._warn)
+        self._blobs = Blobs(self._context, self._fetches)
+        self._warming = Warming(self._context, self._manifests, self._warn)
         self._gate = _gate_of(self.settings)
         self._control = self._make_control()
         self._tasks: list[asyncio.Task[None]] = []
@@ -91,9 +91,9 @@ class Service:
 
     def handler(self, default: str | None) -> Dispatch:
         """What answers the requests of a listener whose plain names mean the upstream `default`."""
-        names = Names(self._upstreams.hosts, default)
+        names = UpstreamNames(self._upstreams.hosts, default)
         pull = PullApi(
-            self._tools,
+            self._context,
             manifests=self._manifests,
             blobs=self._blobs,
             gate=self._gate,
@@ -113,42 +113,44 @@ class Service:
 
     async def stop(self) -> None:
         """End jobs and threads, and let go of the store."""
-        self._tools.jobs.stop()
+        self._context.jobs.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._let_jobs_end()
-        for part in (self._fetches, self._blobs, self._warming, self._tools.tags):
+        for part in (self._fetches, self._blobs, self._warming, self._context.tags):
             part.close()
         with suppress(SquashproxyError):
-            await self._tools.keeper.workers.run(self._note_uses)
-        self._tools.keeper.close()
-        self._tools.asked.close()
+            await self._context.async_store.threads.run(self._note_uses)
+        self._context.async_store.close()
+        self._context.upstream_threads.close()
         self._upstreams.close()
         self._store.close()
 
     async def _let_jobs_end(self) -> None:
-        waiting = [job.result for job in self._tools.jobs.current]
+        waiting = [job.result for job in self._context.jobs.current]
         if waiting:
             await asyncio.wait(waiting, timeout=10.0)
 
-    def _make_tools(self, jobs: int) -> Tools:
+    def _make_context(self, jobs: int) -> PullContext:
         settings = self.settings
-        rights = Rights()
+        grants = Grants()
         stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
-        keeper = Keeper(self._store, lambda sentence: self._warn("the store", sentence))
-        return Tools(
+        async_store = AsyncStore(self._store, lambda sentence: self._warn("the store", sentence))
+        return PullContext(
             upstreams=self._upstreams,
             store=self._store,
-            shelf=Shelf(self._store),
-            tags=TagBook(self._upstreams, keeper, rights, freshness, self.metrics.count_stale),
-            rights=rights,
+            memory=MemoryStore(self._store),
+            tags=TagResolver(
+                self._upstreams, async_store, grants, freshness, self.metrics.count_stale
+            ),
+            grants=grants,
             rules=Rules(settings.rules, settings.limits),
             jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
-            keeper=keeper,
-            asked=Workers(64, "squashproxy-ask"),
+            async_store=async_store,
+            upstream_threads=Threads(64, "squashproxy-ask"),
             uses={},
         )
 
@@ -159,7 +161,7 @@ class Service:
             started=time.time(),
             upstreams=self._upstreams,
             store=self._store,
-            jobs=self._tools.jobs,
+            jobs=self._context.jobs,
             metrics=self.metrics,
             history=self._history,
             runs=self._runs,
@@ -170,7 +172,7 @@ class Service:
                 by_host.setdefault(urlsplit(upstream.url).netloc, host)
         token = settings.hook.token if settings.hook is not None else None
         return ControlApi(
-            self._tools,
+            self._context,
             gate=self._gate,
             metrics=self.metrics,
             status=status,
@@ -183,22 +185,22 @@ class Service:
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
             try:
-                await self._tools.keeper.workers.run(self._note_uses)
-                evicted = await self._tools.keeper.workers.run(self._store.trim)
+                await self._context.async_store.threads.run(self._note_uses)
+                evicted = await self._context.async_store.threads.run(self._store.trim)
             except SquashproxyError as error:
                 self._warn("the store", str(error))
             else:
                 self.metrics.count_evictions(evicted)
 
     def _note_uses(self) -> None:
-        uses = list(self._tools.uses.items())
+        uses = list(self._context.uses.items())
         self._store.touch(uses)
         for digest, when in uses:
-            if self._tools.uses.get(digest) == when:
-                self._tools.uses.pop(digest, None)
+            if self._context.uses.get(digest) == when:
+                self._context.uses.pop(digest, None)
 
     def _count_jobs(self) -> tuple[int, int, int]:
-        jobs = self._tools.jobs.current
+        jobs = self._context.jobs.current
         running = sum(job.started is not None for job in jobs)
         return running, len(jobs) - running, sum(job.waiters for job in jobs)
 
@@ -210,7 +212,7 @@ class Service:
             self.metrics.count_job("squashed", seconds)
             self.metrics.count_saved(record.compressed_before - record.compressed_after)
             self._history.add(record)
-            self._tools.shelf.put_result(job.key, record.digest)
+            self._context.memory.put_result(job.key, record.digest)
         elif error is not None and not isinstance(error, ShuttingDown):
             self.metrics.count_job("failed", seconds)
             self._warn(job.image, str(error))
@@ -220,7 +222,7 @@ class Service:
 
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
-        self._history.add_trouble(Trouble(time.time(), image, sentence))
+        self._history.add_problem(Problem(time.time(), image, sentence))
 
 
 def open_store(

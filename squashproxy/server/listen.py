@@ -16,7 +16,7 @@ from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import Listener, TlsSettings
 from squashproxy.errors import UsageError, reason_of
 from squashproxy.registry.options import ClientOptions
-from squashproxy.server.assembly import Service
+from squashproxy.server.assembly import Application
 from squashproxy.server.http.access_log import AccessLogger, LogThread
 from squashproxy.server.http.server import HttpServer
 from squashproxy.state.runs import RunHistory
@@ -45,36 +45,36 @@ async def serve(
     page and as metrics. Raises UsageError where
     an address cannot be listened on, and what Service raises.
     """
-    service = Service(configuration, common, environ, runs)
+    application = Application(configuration, common, environ, runs)
     try:
         if access_log is None:
-            await _run(service, until, None, on_ready)
+            await _run(application, until, None, on_ready)
         else:
             with LogThread(access_log) as log:
-                await _run(service, until, log.logger, on_ready)
+                await _run(application, until, log.logger, on_ready)
     finally:
-        await service.stop()
+        await application.stop()
 
 
 async def _run(
-    service: Service,
+    application: Application,
     until: Callable[[], Awaitable[object]],
     access_log: logging.Logger | None,
     on_ready: ReadyListener,
 ) -> None:
-    settings = service.settings
+    settings = application.settings
     context = None if settings.tls is None else _context(settings.tls)
     runners: list[web.ServerRunner] = []
     servers: list[HttpServer] = []
     try:
         addresses = [
-            await _listen(service, listener, context, access_log, (runners, servers))
+            await _listen(application, listener, context, access_log, (runners, servers))
             for listener in settings.listen
         ]
-        service.start()
+        application.start()
         on_ready(addresses)
         await until()
-        service.is_draining = True
+        application.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
         await asyncio.gather(*(runner.cleanup() for runner in runners))
@@ -82,20 +82,20 @@ async def _run(
 
 
 async def _listen(
-    service: Service,
+    application: Application,
     listener: Listener,
     context: ssl.SSLContext | None,
     access_log: logging.Logger | None,
     begun: tuple[list[web.ServerRunner], list[HttpServer]],
 ) -> str:
     server = HttpServer(
-        service.handler(listener.upstream),
-        service.settings.limits.connections,
+        application.handler(listener.upstream),
+        application.settings.limits.connections,
         access_log=access_log,
         access_log_class=AccessLogger,
         keepalive_timeout=_KEEP_ALIVE,
     )
-    runner = web.ServerRunner(server, shutdown_timeout=service.settings.drain)
+    runner = web.ServerRunner(server, shutdown_timeout=application.settings.drain)
     await runner.setup()
     runners, servers = begun
     runners.append(runner)

@@ -9,13 +9,13 @@ from typing import IO
 from aiohttp import web
 
 from squashproxy.errors import SquashproxyError
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.pull.bodies import Body
 
 
 async def send_body(
-    request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Workers
+    request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Threads
 ) -> SquashproxyError | None:
     """Send a part of a blob; the error that broke it off.
 
@@ -37,7 +37,7 @@ async def send_body(
 
 
 async def _send_file(
-    request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Workers
+    request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Threads
 ) -> None:
     """Let the system send it: no byte passes through this process."""
     file: IO[bytes] = await files.run(path.open, "rb")

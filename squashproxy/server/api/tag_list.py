@@ -11,7 +11,7 @@ from squashproxy.decimals import parse_decimal
 from squashproxy.oci.manifest import encode_json
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.printable import quoted
-from squashproxy.server.http.errors import Refusal
+from squashproxy.server.http.errors import ApiError
 
 _MOST = 10_000
 
@@ -27,7 +27,7 @@ class Page:
 def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None) -> Page:
     """The page that `n` and `last` ask for, in the order that the specification wants.
 
-    Raises Refusal for a count that is none.
+    Raises ApiError for a count that is none.
     """
     most = _count(count)
     ordered = sorted(tags)
@@ -49,5 +49,5 @@ def _count(text: str | None) -> int:
         return _MOST
     number = parse_decimal(text)
     if number is None:
-        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={quoted(text)} is no number of tags")
+        raise ApiError(400, "PAGINATION_NUMBER_INVALID", f"n={quoted(text)} is no number of tags")
     return min(number, _MOST)

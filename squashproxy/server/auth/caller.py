@@ -10,7 +10,7 @@ from squashproxy.server.http.errors import unauthorized
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Caller:
     """Whoever sent a request.
 
     `name` is for the log. With `login`, upstream is asked with it (user and password), and with
@@ -21,13 +21,13 @@ class Asker:
     login: tuple[str, str] | None = field(default=None, repr=False)
 
 
-ANYONE = Asker()
+ANYONE = Caller()
 
 
 def read_basic(authorization: str | None) -> tuple[str, str] | None:
     """User and password of a header; None where there is none, or an empty one.
 
-    Raises Refusal for a header that cannot be read: 401.
+    Raises ApiError for a header that cannot be read: 401.
     """
     if not authorization:
         return None

@@ -11,10 +11,10 @@ from typing import Protocol
 
 from squashproxy.reference import Repository
 from squashproxy.rules.patterns import Pattern, matches_any, parse_glob
-from squashproxy.server.auth.caller import ANYONE, Asker, read_basic
+from squashproxy.server.auth.caller import ANYONE, Caller, read_basic
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.lru import Bounded
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.errors import denied, too_many, unauthorized
 
 _PROVEN_SECONDS = 300.0
@@ -36,23 +36,23 @@ class Gate(Protocol):
         """Whether everyone may read everything."""
         ...
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:
-        """Who is asking. Raises Refusal: 401, or 429 after too many wrong passwords."""
+    async def admit(self, authorization: str | None, peer: str) -> Caller:
+        """Who is asking. Raises ApiError: 401, or 429 after too many wrong passwords."""
         ...
 
-    def check_login(self, asker: Asker) -> None:
-        """Raise Refusal, 401, where a client that logs in has to be asked for credentials."""
+    def check_login(self, caller: Caller) -> None:
+        """Raise ApiError, 401, where a client that logs in has to be asked for credentials."""
         ...
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:
-        """Whether a repository is the asker's to read, as far as this gate knows."""
+    def may_read(self, caller: Caller, repository: Repository) -> bool:
+        """Whether a repository is the caller's to read, as far as this gate knows."""
         ...
 
 
-def check_read(gate: Gate, asker: Asker, repository: Repository) -> None:
-    """Raise Refusal, 403, for a repository that is not the asker's to read."""
-    if not gate.may_read(asker, repository):
-        raise denied(f"{asker.name} may not read {repository}")
+def check_read(gate: Gate, caller: Caller, repository: Repository) -> None:
+    """Raise ApiError, 403, for a repository that is not the caller's to read."""
+    if not gate.may_read(caller, repository):
+        raise denied(f"{caller.name} may not read {repository}")
 
 
 class OpenGate:
@@ -61,35 +61,35 @@ class OpenGate:
     challenges = False
     is_open = True
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:  # noqa: ARG002 - the protocol's names
+    async def admit(self, authorization: str | None, peer: str) -> Caller:  # noqa: ARG002 - the protocol's names
         """Anyone."""
         return ANYONE
 
-    def check_login(self, asker: Asker) -> None:
+    def check_login(self, caller: Caller) -> None:
         """Nothing."""
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+    def may_read(self, caller: Caller, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
         """Always."""
         return True
 
 
 class UpstreamGate:
-    """Upstream decides; see Rights. Without credentials, upstream is asked without."""
+    """Upstream decides; see Grants. Without credentials, upstream is asked without."""
 
     challenges = True
     is_open = False
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:  # noqa: ARG002 - the protocol's names
+    async def admit(self, authorization: str | None, peer: str) -> Caller:  # noqa: ARG002 - the protocol's names
         """Whoever the header says; without one, nobody, who has no credentials at all."""
         user, password = read_basic(authorization) or ("", "")
-        return Asker(user, (user, password))
+        return Caller(user, (user, password))
 
-    def check_login(self, asker: Asker) -> None:
+    def check_login(self, caller: Caller) -> None:
         """Clients send what they have only where they were asked for it once."""
-        if asker.login == ("", ""):
+        if caller.login == ("", ""):
             raise unauthorized("log in with your credentials for the registry behind this one")
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+    def may_read(self, caller: Caller, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
         """Always: upstream is asked."""
         return True
 
@@ -114,12 +114,12 @@ class PasswordGate:
         self._users = users
         self._read = None if read is None else _globs_of(read)
         self._clock = clock
-        self._workers = Workers(2, "squashproxy-passwords")
+        self._threads = Threads(2, "squashproxy-passwords")
         self._secret = secrets.token_bytes(32)
-        self._proven: Bounded[bytes, float] = Bounded(_MOST_PROVEN)
-        self._failures: Bounded[tuple[str, str], tuple[int, float]] = Bounded(_MOST_PROVEN)
+        self._proven: LruCache[bytes, float] = LruCache(_MOST_PROVEN)
+        self._failures: LruCache[tuple[str, str], tuple[int, float]] = LruCache(_MOST_PROVEN)
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:
+    async def admit(self, authorization: str | None, peer: str) -> Caller:
         """The user whose name and password the header holds."""
         login = read_basic(authorization)
         if login is None:
@@ -127,23 +127,23 @@ class PasswordGate:
         user, password = login
         proof = self._proof(user, password)
         if self._proven.get(proof, 0.0) > self._clock():
-            return Asker(user)
+            return Caller(user)
         self._check_failures(peer, user)
-        if not await self._workers.run(self._users.verify, user, password):
+        if not await self._threads.run(self._users.verify, user, password):
             self._count_failure(peer, user)
             raise unauthorized("the user or the password is wrong; log in again")
         self._failures.pop((peer, user))
         self._proven[proof] = self._clock() + _PROVEN_SECONDS
-        return Asker(user)
+        return Caller(user)
 
-    def check_login(self, asker: Asker) -> None:
+    def check_login(self, caller: Caller) -> None:
         """Nothing: who is here was admitted."""
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:
+    def may_read(self, caller: Caller, repository: Repository) -> bool:
         """Whether one of the user's globs fits."""
         if self._read is None:
             return True
-        return matches_any(self._read.get(asker.name, ()), str(repository))
+        return matches_any(self._read.get(caller.name, ()), str(repository))
 
     def _proof(self, user: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)

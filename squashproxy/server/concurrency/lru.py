@@ -10,7 +10,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Bounded(Generic[K, V]):
+class LruCache(Generic[K, V]):
     """Holds values up to a total weight of `most`; each weighs 1 unless `weigh` says otherwise."""
 
     def __init__(self, most: int, weigh: Callable[[V], int] | None = None) -> None:

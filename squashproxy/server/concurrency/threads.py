@@ -14,7 +14,7 @@ P = ParamSpec("P")
 _END = object()
 
 
-class Workers:
+class Threads:
     """A bounded number of threads of one purpose; what finds none free waits for its turn."""
 
     def __init__(self, count: int, name: str) -> None:

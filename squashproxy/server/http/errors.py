@@ -22,7 +22,7 @@ _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
 """An empty code is that of what was asked for."""
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """An answer that is an error; `code` is one of the specification's."""
 
     def __init__(
@@ -45,29 +45,29 @@ BLOB_UNKNOWN = "BLOB_UNKNOWN"
 NAME_UNKNOWN = "NAME_UNKNOWN"
 
 
-def name_unknown(message: str) -> Refusal:
+def name_unknown(message: str) -> ApiError:
     """No such repository, or none that may be asked for here."""
-    return Refusal(404, NAME_UNKNOWN, message)
+    return ApiError(404, NAME_UNKNOWN, message)
 
 
-def name_invalid(message: str) -> Refusal:
+def name_invalid(message: str) -> ApiError:
     """A name that no repository can have."""
-    return Refusal(400, "NAME_INVALID", message)
+    return ApiError(400, "NAME_INVALID", message)
 
 
-def digest_invalid(message: str) -> Refusal:
+def digest_invalid(message: str) -> ApiError:
     """A digest that is none."""
-    return Refusal(400, "DIGEST_INVALID", message)
+    return ApiError(400, "DIGEST_INVALID", message)
 
 
-def unsupported(message: str, status: int = 405) -> Refusal:
+def unsupported(message: str, status: int = 405) -> ApiError:
     """What this registry does not do."""
-    return Refusal(status, "UNSUPPORTED", message, {"Allow": "GET, HEAD"} if status == 405 else {})
+    return ApiError(status, "UNSUPPORTED", message, {"Allow": "GET, HEAD"} if status == 405 else {})
 
 
-def unauthorized(message: str) -> Refusal:
+def unauthorized(message: str) -> ApiError:
     """Nobody knows who is asking."""
-    return Refusal(
+    return ApiError(
         401,
         "UNAUTHORIZED",
         message,
@@ -75,22 +75,22 @@ def unauthorized(message: str) -> Refusal:
     )
 
 
-def denied(message: str) -> Refusal:
+def denied(message: str) -> ApiError:
     """Who is asking may not."""
-    return Refusal(403, "DENIED", message)
+    return ApiError(403, "DENIED", message)
 
 
-def too_many(message: str, seconds: float) -> Refusal:
+def too_many(message: str, seconds: float) -> ApiError:
     """To be asked again in so many seconds."""
-    return Refusal(429, "TOOMANYREQUESTS", message, _retry(seconds))
+    return ApiError(429, "TOOMANYREQUESTS", message, _retry(seconds))
 
 
-def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> Refusal:
+def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> ApiError:
     """Not now."""
-    return Refusal(503, "UNAVAILABLE", message, _retry(seconds))
+    return ApiError(503, "UNAVAILABLE", message, _retry(seconds))
 
 
-def refusal_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> Refusal:
+def api_error_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> ApiError:
     """The answer for an error of upstream's or of the store.
 
     `unknown` is the code where what was asked for is not there. With `challenges`, credentials that
@@ -105,8 +105,8 @@ def refusal_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> Re
         return unavailable(message)
     for kind, status, code in _STATUSES:
         if isinstance(error, kind):
-            return Refusal(status, code or unknown, message)
-    return Refusal(500, "UNKNOWN", message)
+            return ApiError(status, code or unknown, message)
+    return ApiError(500, "UNKNOWN", message)
 
 
 def _retry(seconds: float) -> dict[str, str]:

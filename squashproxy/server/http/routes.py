@@ -44,7 +44,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class UpstreamNames:
     """Which repositories may be asked for: those of the upstreams, and of no other host.
 
     `default` is the upstream that a listener stands for, so that names without a host mean it.
@@ -57,7 +57,7 @@ class Names:
         """The repository that a name means.
 
         `namespace` is what a mirror is told by `?ns=`; BuildKit says it although its mirrors have
-        the host in their path. Raises Refusal (404 NAME_UNKNOWN, 400 NAME_INVALID).
+        the host in their path. Raises ApiError (404 NAME_UNKNOWN, 400 NAME_INVALID).
         """
         if namespace is not None:
             host = self._allowed(namespace)
@@ -91,7 +91,7 @@ def _canonical(host: str) -> str:
 def parse_path(path: str) -> Route | None:
     """Take a raw path apart, None for one that is not of the API.
 
-    Nothing is decoded: no name that may be asked for needs that. Raises Refusal.
+    Nothing is decoded: no name that may be asked for needs that. Raises ApiError.
     """
     if path in ("/v2/", "/v2"):
         return Route(Kind.BASE)

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from squashproxy.server.http.errors import Refusal, unavailable
+from squashproxy.server.http.errors import ApiError, unavailable
 from squashproxy.server.http.request_log import facts_of
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -93,12 +93,12 @@ class _Connection(RequestHandler):
             _LOG.error("a request could not be answered: %s", exc, exc_info=exc)
         text = "this request could not be answered" if status >= 500 else _NO_REQUEST
         facts_of(request).error = text
-        response = error_response(Refusal(status, _CODES.get(status, "UNSUPPORTED"), text))
+        response = error_response(ApiError(status, _CODES.get(status, "UNSUPPORTED"), text))
         response.force_close()
         return response
 
 
-def error_response(refusal: Refusal) -> web.Response:
+def error_response(error: ApiError) -> web.Response:
     """The answer that a refusal is."""
-    headers = {"Content-Type": "application/json", **refusal.headers}
-    return web.Response(status=refusal.status, body=refusal.body, headers=headers)
+    headers = {"Content-Type": "application/json", **error.headers}
+    return web.Response(status=error.status, body=error.body, headers=headers)

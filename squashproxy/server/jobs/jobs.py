@@ -20,7 +20,7 @@ from squashproxy.errors import (
     SquashproxyError,
 )
 from squashproxy.progress import Task
-from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.store.base import SquashKey, SquashRecord
 
 _MOST_FAILURES = 10_000
@@ -149,7 +149,9 @@ class Jobs:
         self._on_end = on_end
         self._clock = clock
         self._jobs: dict[SquashKey, Job] = {}
-        self._failures: Bounded[SquashKey, tuple[float, SquashproxyError]] = Bounded(_MOST_FAILURES)
+        self._failures: LruCache[SquashKey, tuple[float, SquashproxyError]] = LruCache(
+            _MOST_FAILURES
+        )
 
     @property
     def current(self) -> list[Job]:

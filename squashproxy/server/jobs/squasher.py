@@ -19,9 +19,9 @@ from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer, SilentObserver
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.server.auth.caller import Asker
+from squashproxy.server.auth.caller import Caller
 from squashproxy.server.store.base import SquashKey, SquashRecord, Store
-from squashproxy.server.upstream.clients import Upstreams
+from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySource
@@ -33,14 +33,16 @@ class Squasher:
     `on_bytes` hears how many bytes came from upstream.
     """
 
-    def __init__(self, upstreams: Upstreams, store: Store, on_bytes: Callable[[int], None]) -> None:
+    def __init__(
+        self, upstreams: UpstreamClients, store: Store, on_bytes: Callable[[int], None]
+    ) -> None:
         self._upstreams = upstreams
         self._store = store
         self._on_bytes = on_bytes
 
     def squash(
         self,
-        asker: Asker,
+        caller: Caller,
         key: SquashKey,
         options: CopyOptions,
         image: str,
@@ -48,17 +50,17 @@ class Squasher:
         observer: Observer,
         cancellation: Cancellation,
     ) -> SquashRecord:
-        """Squash the source of `key` with the rights of `asker`; all of it is in the store then."""
-        source = self._source(asker, key)
-        remote = self._upstreams.remote(asker, key.repository)
+        """Squash the source of `key` with the credentials of `caller`, into the store."""
+        source = self._source(caller, key)
+        remote = self._upstreams.remote(caller, key.repository)
         sink = self._store.open_sink(key, image, lambda digest: is_there(remote, digest))
         with closing(sink):
             result = copy_image(
                 source,
                 sink,
                 options,
-                open_source=partial(self._open, self._upstreams.client(asker)),
-                quick_source=partial(self._open, self._upstreams.quick_client(asker)),
+                open_source=partial(self._open, self._upstreams.client(caller)),
+                quick_source=partial(self._open, self._upstreams.quick_client(caller)),
                 observer=observer,
                 clock=time.monotonic,
                 cancellation=cancellation,
@@ -67,20 +69,20 @@ class Squasher:
             sink.record(record)
         return record
 
-    def estimate(self, asker: Asker, key: SquashKey, options: CopyOptions) -> PlanResult:
+    def estimate(self, caller: Caller, key: SquashKey, options: CopyOptions) -> PlanResult:
         """What squashing would save; every layer is read, nothing is written."""
         return plan_image(
-            self._source(asker, key),
+            self._source(caller, key),
             None,
             options,
-            open_source=partial(self._open, self._upstreams.client(asker)),
-            quick_source=partial(self._open, self._upstreams.quick_client(asker)),
+            open_source=partial(self._open, self._upstreams.client(caller)),
+            quick_source=partial(self._open, self._upstreams.quick_client(caller)),
             observer=SilentObserver(),
         )
 
-    def _source(self, asker: Asker, key: SquashKey) -> PinnedSource:
+    def _source(self, caller: Caller, key: SquashKey) -> PinnedSource:
         reference = Reference(key.repository, None, key.source)
-        return PinnedSource(self._upstreams.client(asker), reference, self._on_bytes)
+        return PinnedSource(self._upstreams.client(caller), reference, self._on_bytes)
 
     def _open(self, client: RegistryClient, location: Location) -> ImageSource:
         """A base image, which an image may name: of an upstream alone."""

@@ -15,7 +15,7 @@ _MOST_ERRORS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """Something that an operator should know; `at` in unix seconds."""
 
     at: float
@@ -29,7 +29,7 @@ class History:
     def __init__(self, records: Iterable[SquashRecord]) -> None:
         self._lock = threading.Lock()
         self._records = deque(sorted(records, key=lambda record: record.made_at), _MOST_IMAGES)
-        self._troubles: deque[Trouble] = deque(maxlen=_MOST_ERRORS)
+        self._problems: deque[Problem] = deque(maxlen=_MOST_ERRORS)
         self._pulls: Counter[Digest] = Counter()
 
     def add(self, record: SquashRecord) -> None:
@@ -37,13 +37,13 @@ class History:
         with self._lock:
             self._records.append(record)
 
-    def add_trouble(self, trouble: Trouble) -> None:
+    def add_problem(self, problem: Problem) -> None:
         """Something went wrong, perhaps again; from any thread."""
         with self._lock:
-            last = self._troubles[-1] if self._troubles else None
-            if last is not None and (last.image, last.message) == (trouble.image, trouble.message):
-                self._troubles.pop()
-            self._troubles.append(trouble)
+            last = self._problems[-1] if self._problems else None
+            if last is not None and (last.image, last.message) == (problem.image, problem.message):
+                self._problems.pop()
+            self._problems.append(problem)
 
     def count_pull(self, source: Digest) -> None:
         """The squashed image of a source was handed out."""
@@ -60,7 +60,7 @@ class History:
             return list(reversed(self._records))
 
     @property
-    def troubles(self) -> list[Trouble]:
+    def problems(self) -> list[Problem]:
         """The errors, the newest first."""
         with self._lock:
-            return list(reversed(self._troubles))
+            return list(reversed(self._problems))

@@ -12,7 +12,7 @@ from squashproxy.server.jobs.jobs import Job, Jobs
 from squashproxy.server.page.history import History
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.store.base import SquashRecord, Store
-from squashproxy.server.upstream.clients import Upstreams, UpstreamState
+from squashproxy.server.upstream.clients import UpstreamClients, UpstreamState
 from squashproxy.state.runs import Run, RunHistory
 
 _MOST_IMAGES = 200
@@ -25,7 +25,7 @@ class Status:
 
     listen: tuple[str, ...]
     started: float
-    upstreams: Upstreams
+    upstreams: UpstreamClients
     store: Store
     jobs: Jobs
     metrics: Metrics
@@ -65,9 +65,9 @@ class Status:
             "jobs": [_job(job) for job in self.jobs.current if is_visible(job.image)],
             "runs": [] if self.runs is None else list(map(_run, self.runs.newest(_MOST_RUNS))),
             "errors": [
-                {"at": trouble.at, "image": trouble.image, "message": trouble.message}
-                for trouble in self.history.troubles
-                if is_visible(trouble.image)
+                {"at": problem.at, "image": problem.image, "message": problem.message}
+                for problem in self.history.problems
+                if is_visible(problem.image)
             ],
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.spools import StoreFull
 from squashproxy.server.upstream.fetches import Fetch
@@ -35,22 +35,22 @@ class FileBody:
     """A blob in a file, which the system can send by itself, but for TLS."""
 
     path: Path
-    workers: Workers
+    threads: Threads
 
     async def iterate(self, part: Part) -> AsyncIterator[bytes]:
         """The bytes of a part. Raises ConnectionAbortedError for a file that is cut meanwhile."""
         position, end = part.start, part.start + part.length
-        file = await self.workers.run(self.path.open, "rb")
+        file = await self.threads.run(self.path.open, "rb")
         try:
             while position < end:
                 size = min(_PIECE, end - position)
-                data = await self.workers.run(os.pread, file.fileno(), size, position)
+                data = await self.threads.run(os.pread, file.fileno(), size, position)
                 if not data:
                     raise ConnectionAbortedError("the file was cut while it was sent")
                 position += len(data)
                 yield data
         finally:
-            await self.workers.run(file.close)
+            await self.threads.run(file.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,12 @@ class StreamBody:
     """A blob that is read from its beginning, by `open_stream`, each time it is sent."""
 
     open_stream: Callable[[], Iterator[bytes]]
-    workers: Workers
+    threads: Threads
     path: None = None
 
     def iterate(self, part: Part) -> AsyncIterator[bytes]:
         """The bytes of a part."""
-        return self.workers.iterate(cut(self.open_stream(), part))
+        return self.threads.iterate(cut(self.open_stream(), part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class FetchBody:
 
     fetch: Fetch
     rest: StreamBody
-    workers: Workers
+    threads: Threads
     path: None = None
 
     async def iterate(self, part: Part) -> AsyncIterator[bytes]:
         """The bytes of a part, as they come."""
         sent = 0
         try:
-            async for data in self.fetch.iterate(part, self.workers):
+            async for data in self.fetch.iterate(part, self.threads):
                 sent += len(data)
                 yield data
         except StoreFull:

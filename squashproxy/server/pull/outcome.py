@@ -22,7 +22,7 @@ class Origin(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundManifest:
     """A manifest; `raw` is None where only its descriptor was asked for.
 
     `made_from` is the digest of the source, where the manifest is squashed.

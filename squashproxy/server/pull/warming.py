@@ -10,10 +10,10 @@ from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Reference
-from squashproxy.server.auth.caller import ANYONE, Asker
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.auth.caller import ANYONE, Caller
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.jobs.jobs import Job
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
 
 
@@ -41,24 +41,24 @@ class Warming:
     """`on_warning` hears of images that could not be warmed."""
 
     def __init__(
-        self, tools: Tools, manifests: Manifests, on_warning: Callable[[str, str], None]
+        self, context: PullContext, manifests: Manifests, on_warning: Callable[[str, str], None]
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._manifests = manifests
         self._on_warning = on_warning
-        self._estimates = Workers(1, "squashproxy-estimate")
+        self._estimates = Threads(1, "squashproxy-estimate")
 
-    async def warm(self, asker: Asker, image: Reference) -> Warmed:
+    async def warm(self, caller: Caller, image: Reference) -> Warmed:
         """Begin to squash an image, if that was not done before. Raises SquashproxyError."""
-        begun = await self._manifests.begin(asker, image.repository, _tag_of(image))
+        begun = await self._manifests.begin(caller, image.repository, _tag_of(image))
         if isinstance(begun, Job):
             return Warmed(str(image), job=begun)
         return Warmed(str(image), digest=begun)
 
-    async def estimate(self, asker: Asker, image: Reference) -> Json:
+    async def estimate(self, caller: Caller, image: Reference) -> Json:
         """What squashing an image would save, in bytes; reads all layers, keeps nothing."""
-        key, options = await self._manifests.key_of(asker, image.repository, _tag_of(image))
-        plan = await self._estimates.run(self._tools.squasher.estimate, asker, key, options)
+        key, options = await self._manifests.key_of(caller, image.repository, _tag_of(image))
+        plan = await self._estimates.run(self._context.squasher.estimate, caller, key, options)
         return _estimate(str(image), plan)
 
     async def keep_warm(self, images: Sequence[Reference], every: float | None) -> None:

@@ -9,23 +9,23 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.concurrency.threads import Workers
-from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, Store, Vouch
+from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, Store, UpstreamCheck
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Keeper:
+class AsyncStore:
     """What the store does not say, it does not hold; `on_trouble` hears why.
 
     `workers` may be used for other short work that blocks.
     """
 
-    def __init__(self, store: Store, on_trouble: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, on_problem: Callable[[str], None]) -> None:
         self._store = store
-        self.workers = Workers(16, "squashproxy-store")
-        self._on_trouble = on_trouble
+        self.threads = Threads(16, "squashproxy-store")
+        self._on_problem = on_problem
 
     async def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
         """A manifest of the repository."""
@@ -36,7 +36,7 @@ class Keeper:
         return await self._ask(self._store.find_blob, repository, digest)
 
     async def adopt_blob(
-        self, repository: Repository, digest: Digest, is_upstream: Vouch
+        self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
         """A blob that another repository of the same host brought."""
         return await self._ask(self._store.adopt_blob, repository, digest, is_upstream)
@@ -71,11 +71,11 @@ class Keeper:
 
     def close(self) -> None:
         """Take nothing more."""
-        self.workers.close()
+        self.threads.close()
 
     async def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
-            return await self.workers.run(question, *args, **kwargs)
+            return await self.threads.run(question, *args, **kwargs)
         except SquashproxyError as error:
-            self._on_trouble(str(error))
+            self._on_problem(str(error))
             return None

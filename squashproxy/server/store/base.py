@@ -71,7 +71,7 @@ class Usage:
     evictions: int
 
 
-Vouch = Callable[[Digest], bool]
+UpstreamCheck = Callable[[Digest], bool]
 """Whether upstream says that the repository in question holds a blob."""
 
 
@@ -120,7 +120,7 @@ class Store(Protocol):
         """Any source that was squashed from the repository: who may read one, may read all."""
         ...
 
-    def open_sink(self, key: SquashKey, image: str, is_upstream: Vouch) -> SquashSink:
+    def open_sink(self, key: SquashKey, image: str, is_upstream: UpstreamCheck) -> SquashSink:
         """Where the job of `key` writes; `image` is its name for people."""
         ...
 
@@ -153,7 +153,7 @@ class Store(Protocol):
         ...
 
     def adopt_blob(
-        self, repository: Repository, digest: Digest, is_upstream: Vouch
+        self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
         """A blob that another repository of the same host brought, where this one has it, too."""
         ...

@@ -18,11 +18,18 @@ from squashproxy.errors import FormatError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, encode_json, parse_manifest
 from squashproxy.reference import Repository
-from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, SquashRecord, Usage, Vouch
+from squashproxy.server.store.base import (
+    KeptBlob,
+    KnownTag,
+    SquashKey,
+    SquashRecord,
+    UpstreamCheck,
+    Usage,
+)
 from squashproxy.server.store.directory_sink import DirectorySink
 from squashproxy.server.store.eviction import evict
 from squashproxy.server.store.ledger import Entry, Ledger
-from squashproxy.server.store.spools import append, refused
+from squashproxy.server.store.spools import append, write_error
 from squashproxy.server.store.sweep import sweep
 from squashproxy.transports.layout import (
     INDEX,
@@ -63,7 +70,7 @@ class DirectoryStore:
             self._ledger = self._open_ledger()
             self._put(root / LAYOUT, LAYOUT_DOCUMENT)
         except OSError as error:
-            raise refused(str(root), error) from error
+            raise write_error(str(root), error) from error
         sweep(root, self._ledger, self._clock())
         self._write_index()
 
@@ -84,7 +91,7 @@ class DirectoryStore:
         """The source in the repository that was squashed last."""
         return self._ledger.find_source(repository)
 
-    def open_sink(self, key: SquashKey, image: str, is_upstream: Vouch) -> DirectorySink:
+    def open_sink(self, key: SquashKey, image: str, is_upstream: UpstreamCheck) -> DirectorySink:
         """Where the job of `key` writes."""
         return DirectorySink(self, key, image, is_upstream)
 
@@ -138,7 +145,7 @@ class DirectoryStore:
                 yield chunk
 
     def adopt_blob(
-        self, repository: Repository, digest: Digest, is_upstream: Vouch
+        self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
         """Let the repository see what another one of the same host brought, if it has it, too."""
         found = self._kept(self._ledger.find_on_host(repository.host, digest))
@@ -167,7 +174,7 @@ class DirectoryStore:
         try:
             return WholeFile(self._root)
         except OSError as error:
-            raise refused(str(self._root), error) from error
+            raise write_error(str(self._root), error) from error
 
     def path_of(self, digest: Digest) -> Path:
         """The file of a blob."""
@@ -255,7 +262,7 @@ class DirectoryStore:
             with suppress(FileExistsError):
                 file.publish_new(self.path_of(digest))
         except OSError as error:
-            raise refused(str(self._root), error) from error
+            raise write_error(str(self._root), error) from error
 
     def _write_index(self) -> None:
         """Write `index.json` anew from the ledger."""
@@ -271,7 +278,7 @@ class DirectoryStore:
                 write_all(file.stream, data)
                 file.publish(path)
         except OSError as error:
-            raise refused(str(self._root), error) from error
+            raise write_error(str(self._root), error) from error
 
     def _check_free(self) -> None:
         """Raise UsageError where the folder holds anything but a store: its files could be lost."""

@@ -10,7 +10,7 @@ from squashproxy.errors import ArchiveError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.store.base import KeptBlob, SquashKey, SquashRecord, Vouch
+from squashproxy.server.store.base import KeptBlob, SquashKey, SquashRecord, UpstreamCheck
 from squashproxy.server.store.spools import append
 from squashproxy.transports.base import Traits, WrittenBlob
 
@@ -27,7 +27,7 @@ class DirectorySink:
     traits = Traits(docker=False)
 
     def __init__(
-        self, store: DirectoryStore, key: SquashKey, image: str, is_upstream: Vouch
+        self, store: DirectoryStore, key: SquashKey, image: str, is_upstream: UpstreamCheck
     ) -> None:
         self._store = store
         self._is_upstream = is_upstream

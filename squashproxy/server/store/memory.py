@@ -5,23 +5,23 @@ from __future__ import annotations
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.store.base import SquashKey, Store
 
 _MOST_BYTES = 32 << 20
 _MOST_RESULTS = 100_000
 
 
-class Shelf:
+class MemoryStore:
     """Manifests by repository, and what sources were squashed to; emptied as the store changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._generation = store.generation
-        self._manifests: Bounded[tuple[Repository, Digest], RawManifest] = Bounded(
+        self._manifests: LruCache[tuple[Repository, Digest], RawManifest] = LruCache(
             _MOST_BYTES, lambda raw: len(raw.data)
         )
-        self._results: Bounded[SquashKey, Digest] = Bounded(_MOST_RESULTS)
+        self._results: LruCache[SquashKey, Digest] = LruCache(_MOST_RESULTS)
 
     def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
         """A manifest that was handed out before."""

@@ -19,7 +19,14 @@ from squashproxy.oci.manifest import RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, SquashRecord, Usage, Vouch
+from squashproxy.server.store.base import (
+    KeptBlob,
+    KnownTag,
+    SquashKey,
+    SquashRecord,
+    UpstreamCheck,
+    Usage,
+)
 from squashproxy.server.store.spools import append
 from squashproxy.transports.base import Traits
 from squashproxy.transports.registry import RegistrySink
@@ -62,7 +69,7 @@ class RegistryStore:
         self,
         key: SquashKey,
         image: str,  # noqa: ARG002 - the tag is its name
-        is_upstream: Vouch,  # noqa: ARG002 - see adopt_blob
+        is_upstream: UpstreamCheck,  # noqa: ARG002 - see adopt_blob
     ) -> RegistryStoreSink:
         """Where the job of `key` pushes to."""
         place = Reference(self._place(key.repository), _map_tag(key))
@@ -115,7 +122,7 @@ class RegistryStore:
         self,
         repository: Repository,  # noqa: ARG002 - the protocol's names
         digest: Digest,  # noqa: ARG002 - see above
-        is_upstream: Vouch,  # noqa: ARG002 - see above
+        is_upstream: UpstreamCheck,  # noqa: ARG002 - see above
     ) -> KeptBlob | None:
         """Nothing: which repositories hold a blob, only the registry knows."""
         return None

@@ -16,7 +16,7 @@ class StoreFull(SquashproxyError):
     """There is no room; what is asked for can still be handed on."""
 
 
-def refused(where: str, error: OSError) -> SquashproxyError:
+def write_error(where: str, error: OSError) -> SquashproxyError:
     """The error for a file that could not be written."""
     if error.errno in _FULL:
         return StoreFull(f"{where} is full: {reason_of(error)}; make room, or lower its max_size")
@@ -28,4 +28,4 @@ def append(file: IO[bytes], chunk: Chunk, where: str) -> None:
     try:
         write_all(file, chunk)
     except OSError as error:
-        raise refused(where, error) from error
+        raise write_error(where, error) from error

@@ -1,6 +1,6 @@
 """The registries that are pulled through: asked with the right credentials, left alone when asked.
 
-Everything here blocks and runs in threads of Workers.
+Everything here blocks and runs in threads of Threads.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions
-from squashproxy.server.auth.caller import ANYONE, Asker
+from squashproxy.server.auth.caller import ANYONE, Caller
 from squashproxy.server.http.errors import LONGEST_PAUSE
 
 T = TypeVar("T")
 
-_MOST_ASKERS = 256
+_MOST_CALLERS = 256
 _PAUSE = 30.0
 """Seconds that an upstream is left alone which says 429 without a Retry-After."""
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -58,8 +58,8 @@ class UpstreamState:
 FailureListener = Callable[[str, SquashproxyError], None]
 
 
-class Upstreams:
-    """The allow-list, with a client for each asker.
+class UpstreamClients:
+    """The allow-list, with a client for each caller.
 
     `common` is what all clients share; `on_failure` hears of every failed call.
     """
@@ -76,9 +76,9 @@ class Upstreams:
         self._environ = environ
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._clients: OrderedDict[Asker, _Clients] = OrderedDict()
+        self._clients: OrderedDict[Caller, _ClientPair] = OrderedDict()
         self._states = {host: UpstreamState() for host in sorted(hosts)}
-        self._paused: dict[tuple[Asker, str], float] = {}
+        self._paused: dict[tuple[Caller, str], float] = {}
 
     @property
     def states(self) -> dict[str, UpstreamState]:
@@ -86,33 +86,33 @@ class Upstreams:
         with self._lock:
             return dict(self._states)
 
-    def find_manifest(self, asker: Asker, name: Repository, selector: str) -> Descriptor | None:
+    def find_manifest(self, caller: Caller, name: Repository, selector: str) -> Descriptor | None:
         """What a tag or digest points to, soon or not at all: one HEAD, with short time-outs."""
-        return self._ask(asker, name, lambda remote: remote.find_manifest(selector))
+        return self._ask(caller, name, lambda remote: remote.find_manifest(selector))
 
-    def get_manifest(self, asker: Asker, name: Repository, selector: str) -> RawManifest:
+    def get_manifest(self, caller: Caller, name: Repository, selector: str) -> RawManifest:
         """A manifest, soon or not at all."""
-        return self._ask(asker, name, lambda remote: remote.get_manifest(selector))
+        return self._ask(caller, name, lambda remote: remote.get_manifest(selector))
 
-    def find_blob(self, asker: Asker, name: Repository, digest: Digest) -> int | None:
+    def find_blob(self, caller: Caller, name: Repository, digest: Digest) -> int | None:
         """The size of a blob in bytes, soon or not at all."""
-        return self._ask(asker, name, lambda remote: remote.find_blob(digest))
+        return self._ask(caller, name, lambda remote: remote.find_blob(digest))
 
-    def list_tags(self, asker: Asker, name: Repository) -> list[str]:
+    def list_tags(self, caller: Caller, name: Repository) -> list[str]:
         """All tags of a repository."""
-        return self._ask(asker, name, lambda remote: list(remote.iter_tags()))
+        return self._ask(caller, name, lambda remote: list(remote.iter_tags()))
 
-    def remote(self, asker: Asker, name: Repository) -> RemoteRepository:
+    def remote(self, caller: Caller, name: Repository) -> RemoteRepository:
         """The repository for work that takes its time, with retries."""
-        return self._clients_of(asker).patient.repository(name)
+        return self._clients_of(caller).patient.repository(name)
 
-    def client(self, asker: Asker) -> RegistryClient:
+    def client(self, caller: Caller) -> RegistryClient:
         """The client for work that takes its time."""
-        return self._clients_of(asker).patient
+        return self._clients_of(caller).patient
 
-    def quick_client(self, asker: Asker) -> RegistryClient:
+    def quick_client(self, caller: Caller) -> RegistryClient:
         """The client for questions that may remain open."""
-        return self._clients_of(asker).quick
+        return self._clients_of(caller).quick
 
     def close(self) -> None:
         """Close all connections."""
@@ -122,20 +122,20 @@ class Upstreams:
         for both in clients:
             both.close()
 
-    def _ask(self, asker: Asker, name: Repository, call: Callable[[RemoteRepository], T]) -> T:
-        self._check_pause(asker, name.host)
+    def _ask(self, caller: Caller, name: Repository, call: Callable[[RemoteRepository], T]) -> T:
+        self._check_pause(caller, name.host)
         try:
-            answer = call(self._clients_of(asker).quick.repository(name))
+            answer = call(self._clients_of(caller).quick.repository(name))
         except SquashproxyError as error:
-            self._note_failure(asker, name.host, error)
+            self._note_failure(caller, name.host, error)
             raise
         self._note(name.host, health=Health.UP, until=None)
         return answer
 
-    def _check_pause(self, asker: Asker, host: str) -> None:
+    def _check_pause(self, caller: Caller, host: str) -> None:
         """Raise TooManyRequests while the upstream wants to be left alone."""
         with self._lock:
-            until = self._paused.get((asker, host), 0.0)
+            until = self._paused.get((caller, host), 0.0)
         left = until - time.time()
         if left > 0:
             raise TooManyRequests(
@@ -145,12 +145,12 @@ class Upstreams:
                 retry_after=left,
             )
 
-    def _note_failure(self, asker: Asker, host: str, error: SquashproxyError) -> None:
+    def _note_failure(self, caller: Caller, host: str, error: SquashproxyError) -> None:
         self._on_failure(host, error)
         if isinstance(error, TooManyRequests):
             until = time.time() + min(error.retry_after or _PAUSE, LONGEST_PAUSE)
             with self._lock:
-                self._paused[asker, host] = until
+                self._paused[caller, host] = until
             self._note(host, health=Health.THROTTLED, until=until)
         elif isinstance(error, (Unreachable, ServerFault, TlsError)):
             self._note(host, health=Health.DOWN, until=None)
@@ -169,32 +169,32 @@ class Upstreams:
             with self._lock:
                 self._states[host] = replace(self._states[host], remaining=left)
 
-    def _clients_of(self, asker: Asker) -> _Clients:
-        key = ANYONE if asker.login is None else Asker(login=asker.login)
+    def _clients_of(self, caller: Caller) -> _ClientPair:
+        key = ANYONE if caller.login is None else Caller(login=caller.login)
         with self._lock:
             found = self._clients.get(key)
             if found is None:
                 found = self._clients[key] = self._make(key)
             self._clients.move_to_end(key)
-            if len(self._clients) > _MOST_ASKERS:
+            if len(self._clients) > _MOST_CALLERS:
                 self._clients.popitem(last=False)
         return found
 
-    def _make(self, asker: Asker) -> _Clients:
-        """Clients of the server itself, or of an asker, who gets to use nothing of the server's."""
+    def _make(self, caller: Caller) -> _ClientPair:
+        """Clients of the server itself, or of a caller, who gets to use nothing of the server's."""
         options, environ = self._common, self._environ
-        if asker.login is not None:
-            logins = {host: login for host in self.hosts if (login := _login_for(asker, host))}
+        if caller.login is not None:
+            logins = {host: login for host in self.hosts if (login := _login_for(caller, host))}
             options = replace(options, authfile=None, logins=logins)
             environ = _network_of(environ)
-        return _Clients(
+        return _ClientPair(
             RegistryClient(options, environ=environ, listener=self._hear),
             RegistryClient(options.quick, environ=environ, listener=self._hear),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Clients:
+class _ClientPair:
     patient: RegistryClient
     quick: RegistryClient
 
@@ -203,18 +203,18 @@ class _Clients:
         self.quick.close()
 
 
-def _login_for(asker: Asker, host: str) -> tuple[str, str] | None:
+def _login_for(caller: Caller, host: str) -> tuple[str, str] | None:
     """The login as `host` gets it, None for nobody's.
 
     Of a user `ghcr.io/alice` no other host than ghcr.io hears.
     """
-    assert asker.login is not None, "only logins are handed on"
-    user, password = asker.login
+    assert caller.login is not None, "only logins are handed on"
+    user, password = caller.login
     if not user and not password:
         return None
     named, slash, rest = user.partition("/")
     if not slash:
-        return asker.login
+        return caller.login
     return (rest, password) if named == host else None
 
 

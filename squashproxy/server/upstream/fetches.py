@@ -15,7 +15,7 @@ from squashproxy.errors import ServerFault, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RemoteRepository
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.base import Spool, Store
 from squashproxy.server.store.spools import StoreFull
@@ -44,13 +44,13 @@ class Fetch:
         self._file = descriptor
         weakref.finalize(self, os.close, descriptor)
 
-    async def iterate(self, part: Part, workers: Workers) -> AsyncIterator[bytes]:
+    async def iterate(self, part: Part, threads: Threads) -> AsyncIterator[bytes]:
         """The bytes of a part, as they come. Raises the error of the fetch."""
         position, end = part.start, part.start + part.length
         while position < end:
             await self._await(position)
             size = min(_PIECE, self.received - position, end - position)
-            data = await workers.run(os.pread, self._file, size, position)
+            data = await threads.run(os.pread, self._file, size, position)
             position += len(data)
             yield data
 
@@ -91,7 +91,7 @@ class Fetches:
         self._store = store
         self._on_bytes = on_bytes
         self._on_warning = on_warning
-        self._workers = Workers(32, "squashproxy-fetch")
+        self._threads = Threads(32, "squashproxy-fetch")
         self._running: dict[Key, Fetch] = {}
 
     def find(self, repository: Repository, digest: str) -> Fetch | None:
@@ -109,18 +109,18 @@ class Fetches:
         fetch = Fetch(blob, asyncio.get_running_loop())
         self._running[key] = fetch
         try:
-            spool = await self._workers.run(self._store.open_spool)
+            spool = await self._threads.run(self._store.open_spool)
         except BaseException:
             self._running.pop(key, None)
             fetch.end(StoreFull("the store has no room"))
             raise
         fetch.lend(os.dup(spool.fileno()))
-        self._workers.start(lambda: self._run(key, fetch, spool, remote))
+        self._threads.start(lambda: self._run(key, fetch, spool, remote))
         return fetch
 
     def close(self) -> None:
         """Take nothing more."""
-        self._workers.close()
+        self._threads.close()
 
     def _run(self, key: Key, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
         error: SquashproxyError | None = ServerFault("a bug in the server broke off the blob")
