@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 from squashproxy.config.clients import client_options
@@ -50,13 +50,18 @@ from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
 _TRIM_SECONDS = 5.0
-_REMEMBERED = 1000
+_REMEMBERED_IMAGES = 1000
+_STOP_SECONDS = 10.0
+"""How long jobs and other threads may take to end after they were cancelled."""
+_LAST_SECONDS = 2.0
+"""How long the store's own threads may take after that."""
 
 
 class Application:
-    """Everything that answers, and what runs beside it. To be made and used in the event loop.
+    """The assembled server: what answers requests, and the tasks that run beside it.
 
-    Raises UsageError for a configuration that cannot work here, and what the store raises.
+    It is made and used in the event loop. Raises UsageError for a configuration that cannot work
+    on this machine, and the errors of the store; nothing stays open then.
     """
 
     def __init__(
@@ -74,23 +79,30 @@ class Application:
             self.metrics.watch_runs(runs)
         self.is_draining = False
         options = client_options(configuration, common)
-        self._upstreams = UpstreamClients(
-            frozenset(self.settings.upstreams), options, environ, self._note_failure
-        )
-        self._store = open_store(self.settings, options, environ)
-        self._history = History(self._store.records(_REMEMBERED))
-        self._context = self._make_context(configuration.engine.jobs)
+        self._gate = _gate_of(self.settings)
+        with ExitStack() as opened:
+            self._upstreams = UpstreamClients(
+                frozenset(self.settings.upstreams), options, environ, self._note_failure
+            )
+            opened.callback(self._upstreams.close)
+            self._store = open_store(self.settings, options, environ)
+            opened.callback(self._store.close)
+            self._history = History(self._store.records(_REMEMBERED_IMAGES))
+            self._assemble(configuration.engine.jobs)
+            self._opened = opened.pop_all()
+
+    def _assemble(self, jobs: int) -> None:
+        self._context = self._make_context(jobs)
         self._manifests = Manifests(self._context, self.settings.first_pull, self._warn)
         self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
         self._blobs = Blobs(self._context, self._fetches)
         self._warming = Warming(self._context, self._manifests, self._warn)
-        self._gate = _gate_of(self.settings)
         self._control = self._make_control()
         self._tasks: list[asyncio.Task[None]] = []
         self.metrics.watch(self._count_jobs, self._store.usage, lambda: self._upstreams.states)
 
     def handler(self, default: str | None) -> Dispatch:
-        """What answers the requests of a listener whose plain names mean the upstream `default`."""
+        """The handler for a listener; names without a host mean repositories of `default`."""
         names = UpstreamNames(self._upstreams.hosts, default)
         pull = PullApi(
             self._context,
@@ -103,7 +115,7 @@ class Application:
         return Dispatch(pull, self._control, self.metrics)
 
     def start(self) -> None:
-        """Begin what runs beside the answers."""
+        """Start the tasks that run beside the answers."""
         warm = self.settings.warm
         self._tasks.append(asyncio.create_task(self._look_after_store()))
         if warm.images:
@@ -112,25 +124,42 @@ class Application:
             )
 
     async def stop(self) -> None:
-        """End jobs and threads, and let go of the store."""
-        self._context.jobs.stop()
+        """Stop everything that works, then close what it worked with. Nobody answers any more.
+
+        1. Tasks of the event loop: trimming, warming, and manifests that are passed through.
+        2. Threads that use upstream: jobs, fetches, readers and the rest are cancelled and waited
+           for, together at most _STOP_SECONDS.
+        3. Threads of the store, after the last uses were noted.
+        4. The store and the connections, even if a thread did not end in time.
+        """
+        try:
+            await self._stop_tasks()
+            await self._stop_threads()
+        finally:
+            self._opened.close()
+
+    async def _stop_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._let_jobs_end()
-        for part in (self._fetches, self._blobs, self._warming, self._context.tags):
-            part.close()
-        with suppress(SquashproxyError):
-            await self._context.async_store.threads.run(self._note_uses)
-        self._context.async_store.close()
-        self._context.upstream_threads.close()
-        self._upstreams.close()
-        self._store.close()
+        await self._manifests.close()
 
-    async def _let_jobs_end(self) -> None:
-        waiting = [job.result for job in self._context.jobs.current]
-        if waiting:
-            await asyncio.wait(waiting, timeout=10.0)
+    async def _stop_threads(self) -> None:
+        context = self._context
+        await asyncio.gather(
+            context.jobs.close(_STOP_SECONDS),
+            context.tags.close(_STOP_SECONDS),
+            context.upstream_threads.close(_STOP_SECONDS),
+            self._fetches.close(_STOP_SECONDS),
+            self._blobs.close(_STOP_SECONDS),
+            self._warming.close(_STOP_SECONDS),
+            self._gate.close(_STOP_SECONDS),
+        )
+        self._fetches.close_files()
+        with suppress(SquashproxyError, TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await context.async_store.threads.run(self._note_uses)
+        await context.async_store.close(_LAST_SECONDS)
 
     def _make_context(self, jobs: int) -> PullContext:
         settings = self.settings
@@ -228,13 +257,16 @@ class Application:
 def open_store(
     settings: ServeSettings, options: ClientOptions, environ: Mapping[str, str]
 ) -> Store:
-    """The store of the configuration."""
+    """The store of the configuration. Raises UsageError for a registry that is an upstream too."""
     store = settings.store
     if isinstance(store, DirectoryStoreSettings):
         return DirectoryStore(store.directory, store.max_size)
     if store.registry.host in settings.upstreams:
-        below = f"{store.registry} is below the upstream {store.registry.host}"
-        raise UsageError(f"{below}; what is squashed would be squashed again")
+        raise UsageError(
+            f"{store.registry} is on the upstream {store.registry.host}, so squashed images would "
+            "be squashed again",
+            advice="keep them on another registry",
+        )
     return RegistryStore(
         RegistryClient(options, environ=environ),
         RegistryClient(options.quick, environ=environ),

@@ -25,6 +25,10 @@ _LOG = logging.getLogger("squashproxy.server")
 _KEEP_ALIVE = 75.0
 _BACKLOG = 1024
 _GOODBYE_SECONDS = 1.0
+_CANCEL_SECONDS = 1.0
+_AIOHTTP_SECONDS = 5.0
+"""How much longer aiohttp waits than `serve.drain`, at whose end we cancel requests ourselves: its
+own cancelling does not wait for a handler to end, and misses those whose client has left."""
 
 ReadyListener = Callable[[list[str]], None]
 
@@ -77,8 +81,8 @@ async def _run(
         application.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
-        await asyncio.gather(*(runner.cleanup() for runner in runners))
-        await _closed(servers)
+        await _end_requests(runners, servers, settings.drain)
+        await _close_connections(servers)
 
 
 async def _listen(
@@ -95,7 +99,9 @@ async def _listen(
         access_log_class=AccessLogger,
         keepalive_timeout=_KEEP_ALIVE,
     )
-    runner = web.ServerRunner(server, shutdown_timeout=application.settings.drain)
+    runner = web.ServerRunner(
+        server, shutdown_timeout=application.settings.drain + _AIOHTTP_SECONDS
+    )
     await runner.setup()
     runners, servers = begun
     runners.append(runner)
@@ -113,7 +119,23 @@ async def _listen(
     return f"{listener.host}:{port}"
 
 
-async def _closed(servers: list[HttpServer]) -> None:
+async def _end_requests(
+    runners: list[web.ServerRunner], servers: list[HttpServer], drain: float
+) -> None:
+    """Listen no more, and let requests end for `drain` seconds; then cancel them."""
+    cancelling = [
+        asyncio.get_running_loop().call_later(drain, server.cancel_requests) for server in servers
+    ]
+    try:
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
+    finally:
+        for handle in cancelling:
+            handle.cancel()
+        for server in servers:
+            await server.end_requests(_CANCEL_SECONDS)
+
+
+async def _close_connections(servers: list[HttpServer]) -> None:
     """Give connections the moment that TLS needs to say goodbye; then cut them."""
     deadline = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
     while any(server.open_connections for server in servers):
@@ -130,14 +152,13 @@ async def signalled() -> None:
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
-        event.set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    try:
+        await event.wait()
+    finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    await event.wait()
 
 
 def _context(tls: TlsSettings) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO
 
@@ -26,8 +27,9 @@ async def send_body(
         return None
     await response.prepare(request)
     try:
-        async for data in body.iterate(part):
-            await response.write(data)
+        async with aclosing(body.iterate(part)) as pieces:
+            async for data in pieces:
+                await response.write(data)
     except SquashproxyError as error:
         if request.transport is not None:
             request.transport.abort()
@@ -40,7 +42,7 @@ async def _send_file(
     request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Threads
 ) -> None:
     """Let the system send it: no byte passes through this process."""
-    file: IO[bytes] = await files.run(path.open, "rb")
+    file: IO[bytes] = await files.open(path.open, "rb")
     try:
         await response.prepare(request)
         transport = request.transport
@@ -51,4 +53,4 @@ async def _send_file(
             await loop.sendfile(transport, file, part.start, part.length)
         await response.write_eof()
     finally:
-        await files.run(file.close)
+        files.start(file.close)

@@ -48,6 +48,10 @@ class Gate(Protocol):
         """Whether a repository is the caller's to read, as far as this gate knows."""
         ...
 
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the threads that check passwords."""
+        ...
+
 
 def check_read(gate: Gate, caller: Caller, repository: Repository) -> None:
     """Raise ApiError, 403, for a repository that is not the caller's to read."""
@@ -72,6 +76,9 @@ class OpenGate:
         """Always."""
         return True
 
+    async def close(self, seconds: float) -> None:
+        """Nothing: this gate has no threads."""
+
 
 class UpstreamGate:
     """Upstream decides; see Grants. Without credentials, upstream is asked without."""
@@ -92,6 +99,9 @@ class UpstreamGate:
     def may_read(self, caller: Caller, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
         """Always: upstream is asked."""
         return True
+
+    async def close(self, seconds: float) -> None:
+        """Nothing: this gate has no threads."""
 
 
 class PasswordGate:
@@ -144,6 +154,10 @@ class PasswordGate:
         if self._read is None:
             return True
         return matches_any(self._read.get(caller.name, ()), str(repository))
+
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the threads that check passwords."""
+        await self._threads.close(seconds)
 
     def _proof(self, user: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)

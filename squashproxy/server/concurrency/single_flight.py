@@ -28,6 +28,13 @@ class SingleFlight(Generic[K, V]):
             task.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(task)
 
+    async def close(self) -> None:
+        """Cancel the work that runs, and wait until it has let go."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
     def _land(self, key: K, task: asyncio.Task[V]) -> None:
         self._running.pop(key, None)
         if not task.cancelled():

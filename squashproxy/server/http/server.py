@@ -27,7 +27,8 @@ class HttpServer(web.Server):
         self._open: dict[RequestHandler, asyncio.BaseTransport] = {}
         self._most = most
         self._inner = handler
-        super().__init__(self._bounded, **options)
+        self._requests: set[asyncio.Task[Any]] = set()
+        super().__init__(self._tracked, **options)
 
     def __call__(self) -> _Connection:
         """A connection, when one is made."""
@@ -52,7 +53,32 @@ class HttpServer(web.Server):
             if isinstance(transport, asyncio.Transport):
                 transport.abort()
 
-    async def _bounded(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def end_requests(self, seconds: float) -> None:
+        """Cancel the requests that are still answered, and wait at most `seconds` for them.
+
+        aiohttp itself forgets a request whose client has left, though its handler runs on.
+        """
+        running = self.cancel_requests()
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+
+    def cancel_requests(self) -> list[asyncio.Task[Any]]:
+        """Cancel the requests that are still answered; their tasks."""
+        running = list(self._requests)
+        for task in running:
+            task.cancel()
+        return running
+
+    async def _tracked(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None, "aiohttp answers each request in a task"
+        self._requests.add(task)
+        try:
+            return await self._answer(request)
+        finally:
+            self._requests.discard(task)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.open_connections > self._most:
             response = error_response(unavailable("too many connections are open; try again soon"))
             response.force_close()

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -21,6 +20,7 @@ from squashproxy.errors import (
 )
 from squashproxy.progress import Task
 from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.store.base import SquashKey, SquashRecord
 
 _MOST_FAILURES = 10_000
@@ -143,12 +143,13 @@ class Jobs:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="squashproxy-job")
+        self._threads = Threads(count, "squashproxy-job")
         self._most = count + most_waiting
         self._negative_ttl = negative_ttl
         self._on_end = on_end
         self._clock = clock
         self._jobs: dict[SquashKey, Job] = {}
+        self._running: dict[SquashKey, asyncio.Future[SquashRecord]] = {}
         self._failures: LruCache[SquashKey, tuple[float, SquashproxyError]] = LruCache(
             _MOST_FAILURES
         )
@@ -171,19 +172,27 @@ class Jobs:
             raise TooManyJobs(
                 f"{len(self._jobs)} images wait to be squashed, so this one is handed out as it is"
             )
-        loop = asyncio.get_running_loop()
-        job = Job(key, image, self._clock(), Progress(), loop.create_future())
+        result: asyncio.Future[SquashRecord] = asyncio.get_running_loop().create_future()
+        job = Job(key, image, self._clock(), Progress(), result)
         self._jobs[key] = job
         observer = JobObserver(job.progress, warn)
-        running = loop.run_in_executor(self._pool, lambda: self._run(job, work, observer))
+        running = self._threads.begin(self._run, job, work, observer)
+        self._running[key] = running
         running.add_done_callback(lambda done: self._end(job, done))
         return job
 
-    def stop(self) -> None:
-        """End all jobs soon; what they wrote and did not publish is left to the store."""
+    async def close(self, seconds: float) -> None:
+        """Cancel all jobs and wait at most `seconds` for their threads.
+
+        A waiting job never starts; what a running job wrote but did not publish is left to the
+        store. All of them end with ShuttingDown.
+        """
         for job in self._jobs.values():
             job.cancellation.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if not await self._threads.close(seconds):
+            for running in self._running.values():
+                running.cancel()
+        await asyncio.gather(*(job.result for job in self.current), return_exceptions=True)
 
     def _check_failures(self, key: SquashKey) -> None:
         until, error = self._failures.find(key) or (0.0, None)
@@ -196,10 +205,8 @@ class Jobs:
 
     def _end(self, job: Job, done: asyncio.Future[SquashRecord]) -> None:
         self._jobs.pop(job.key, None)
-        if done.cancelled():
-            job.result.cancel()
-            return
-        error = done.exception()
+        self._running.pop(job.key, None)
+        error = Cancelled("the server stops") if done.cancelled() else done.exception()
         if error is None:
             job.result.set_result(done.result())
             self._on_end(job, done.result(), None)

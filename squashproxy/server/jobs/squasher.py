@@ -51,7 +51,7 @@ class Squasher:
         cancellation: Cancellation,
     ) -> SquashRecord:
         """Squash the source of `key` with the credentials of `caller`, into the store."""
-        source = self._source(caller, key)
+        source = self._source(caller, key, cancellation)
         remote = self._upstreams.remote(caller, key.repository)
         sink = self._store.open_sink(key, image, lambda digest: is_there(remote, digest))
         with closing(sink):
@@ -69,10 +69,12 @@ class Squasher:
             sink.record(record)
         return record
 
-    def estimate(self, caller: Caller, key: SquashKey, options: CopyOptions) -> PlanResult:
+    def estimate(
+        self, caller: Caller, key: SquashKey, options: CopyOptions, cancellation: Cancellation
+    ) -> PlanResult:
         """What squashing would save; every layer is read, nothing is written."""
         return plan_image(
-            self._source(caller, key),
+            self._source(caller, key, cancellation),
             None,
             options,
             open_source=partial(self._open, self._upstreams.client(caller)),
@@ -80,9 +82,9 @@ class Squasher:
             observer=SilentObserver(),
         )
 
-    def _source(self, caller: Caller, key: SquashKey) -> PinnedSource:
+    def _source(self, caller: Caller, key: SquashKey, cancellation: Cancellation) -> PinnedSource:
         reference = Reference(key.repository, None, key.source)
-        return PinnedSource(self._upstreams.client(caller), reference, self._on_bytes)
+        return PinnedSource(self._upstreams.client(caller), reference, self._on_bytes, cancellation)
 
     def _open(self, client: RegistryClient, location: Location) -> ImageSource:
         """A base image, which an image may name: of an upstream alone."""
@@ -98,15 +100,22 @@ class PinnedSource(RegistrySource):
     """An image of upstream's, by its digest; `on_bytes` hears of what is fetched of it."""
 
     def __init__(
-        self, client: RegistryClient, reference: Reference, on_bytes: Callable[[int], None]
+        self,
+        client: RegistryClient,
+        reference: Reference,
+        on_bytes: Callable[[int], None],
+        cancellation: Cancellation,
     ) -> None:
         super().__init__(client, reference)
         self._on_bytes = on_bytes
+        self._cancellation = cancellation
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob, verified."""
+        """The bytes of a blob, verified. Raises Cancelled once the server stops."""
+        self._cancellation.check()
         with closed_after(super().iter_blob(blob)) as chunks:
             for chunk in chunks:
+                self._cancellation.check()
                 self._on_bytes(len(chunk))
                 yield chunk
 

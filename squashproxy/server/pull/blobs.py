@@ -55,9 +55,9 @@ class Blobs:
             return FoundBlob(size, Origin.ORIGINAL)
         return await self._begin(caller, repository, Descriptor("", digest, size))
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self._readers.close()
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the threads that read blobs."""
+        await self._readers.close(seconds)
 
     async def _begin(self, caller: Caller, repository: Repository, blob: Descriptor) -> FoundBlob:
         context = self._context

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +26,7 @@ class Body(Protocol):
         """The file."""
         ...
 
-    def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part."""
         ...
 
@@ -37,10 +38,10 @@ class FileBody:
     path: Path
     threads: Threads
 
-    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    async def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part. Raises ConnectionAbortedError for a file that is cut meanwhile."""
         position, end = part.start, part.start + part.length
-        file = await self.threads.run(self.path.open, "rb")
+        file = await self.threads.open(self.path.open, "rb")
         try:
             while position < end:
                 size = min(_PIECE, end - position)
@@ -50,7 +51,7 @@ class FileBody:
                 position += len(data)
                 yield data
         finally:
-            await self.threads.run(file.close)
+            self.threads.start(file.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class StreamBody:
     threads: Threads
     path: None = None
 
-    def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part."""
         return self.threads.iterate(cut(self.open_stream(), part))
 
@@ -75,17 +76,19 @@ class FetchBody:
     threads: Threads
     path: None = None
 
-    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    async def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part, as they come."""
         sent = 0
         try:
-            async for data in self.fetch.iterate(part, self.threads):
-                sent += len(data)
-                yield data
+            async with aclosing(self.fetch.iterate(part, self.threads)) as pieces:
+                async for data in pieces:
+                    sent += len(data)
+                    yield data
         except StoreFull:
             left = Part(part.start + sent, part.length - sent, is_partial=True)
-            async for data in self.rest.iterate(left):
-                yield data
+            async with aclosing(self.rest.iterate(left)) as pieces:
+                async for data in pieces:
+                    yield data
 
 
 def cut(stream: Iterator[bytes], part: Part) -> Iterator[bytes]:

@@ -133,6 +133,10 @@ class Manifests:
         options = CopyOptions() if recipe is None else recipe.options
         return SquashKey(repository, known.source.digest, ""), options
 
+    async def close(self) -> None:
+        """Cancel what is being passed through."""
+        await self._single_flight.close()
+
     async def _squashed(
         self, wanted: ManifestRequest, tag: str, known: KnownTag, recipe: Recipe, deadline: float
     ) -> FoundManifest | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.results import PlanResult
@@ -46,7 +47,8 @@ class Warming:
         self._context = context
         self._manifests = manifests
         self._on_warning = on_warning
-        self._estimates = Threads(1, "squashproxy-estimate")
+        self._threads = Threads(1, "squashproxy-estimate")
+        self._cancellation = Cancellation()
 
     async def warm(self, caller: Caller, image: Reference) -> Warmed:
         """Begin to squash an image, if that was not done before. Raises SquashproxyError."""
@@ -58,7 +60,9 @@ class Warming:
     async def estimate(self, caller: Caller, image: Reference) -> Json:
         """What squashing an image would save, in bytes; reads all layers, keeps nothing."""
         key, options = await self._manifests.key_of(caller, image.repository, _tag_of(image))
-        plan = await self._estimates.run(self._context.squasher.estimate, caller, key, options)
+        plan = await self._threads.run(
+            self._context.squasher.estimate, caller, key, options, self._cancellation
+        )
         return _estimate(str(image), plan)
 
     async def keep_warm(self, images: Sequence[Reference], every: float | None) -> None:
@@ -70,9 +74,10 @@ class Warming:
                 return
             await asyncio.sleep(every)
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self._estimates.close()
+    async def close(self, seconds: float) -> None:
+        """Cancel estimates and wait at most `seconds` for their thread."""
+        self._cancellation.cancel()
+        await self._threads.close(seconds)
 
     async def _try_warm(self, image: Reference) -> None:
         """One image after the other, so that pulls find jobs free."""

@@ -69,9 +69,9 @@ class AsyncStore:
         """Let the store's own names follow a tag."""
         await self._ask(self._store.name_image, repository, tag, result)
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self.threads.close()
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the calls that run; the store itself stays open."""
+        await self.threads.close(seconds)
 
     async def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
@@ -86,8 +87,11 @@ class Spool(Protocol):
         """Append. Raises StoreFull where the disk is, ArchiveError where it is broken."""
         ...
 
-    def keep(self, repository: Repository, blob: Descriptor) -> None:
-        """Let the store have it, as a blob of `repository`; the bytes have been verified."""
+    def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
+        """Let it be a blob of `repository` in the store; its bytes have been verified.
+
+        Raises Cancelled where that would take long and the server stops.
+        """
         ...
 
     def close(self) -> None:
@@ -182,7 +186,7 @@ class Store(Protocol):
         """How full it is."""
         ...
 
-    def records(self, most: int) -> list[SquashRecord]:
+    def records(self, limit: int) -> list[SquashRecord]:
         """The latest squashed images that are remembered, the newest first."""
         ...
 

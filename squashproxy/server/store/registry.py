@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest, parse_digest
 from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
@@ -152,7 +153,7 @@ class RegistryStore:
         """Where it is; how full, the registry knows."""
         return Usage("registry", str(self._root), None, None, 0)
 
-    def records(self, most: int) -> list[SquashRecord]:  # noqa: ARG002 - the protocol's names
+    def records(self, limit: int) -> list[SquashRecord]:  # noqa: ARG002 - the protocol's names
         """None: what this process squashed, the server remembers."""
         return []
 
@@ -200,17 +201,18 @@ class _TemporarySpool:
         """Append. Raises StoreFull or ArchiveError."""
         append(self._file, chunk, "the folder of temporary files")
 
-    def keep(self, repository: Repository, blob: Descriptor) -> None:
-        """Push it."""
-        self._store.push_blob(repository, blob, self._iter(blob.size))
+    def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
+        """Push it; the upload is cancelled if the server stops."""
+        self._store.push_blob(repository, blob, self._iter(blob.size, cancellation))
 
     def close(self) -> None:
         """Forget it."""
         self._file.close()
 
-    def _iter(self, size: int) -> Iterator[bytes]:
+    def _iter(self, size: int, cancellation: Cancellation) -> Iterator[bytes]:
         position = 0
         while position < size:
+            cancellation.check()
             chunk = os.pread(self._file.fileno(), _CHUNK, position)
             if not chunk:
                 return

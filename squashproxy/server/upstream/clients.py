@@ -171,13 +171,16 @@ class UpstreamClients:
 
     def _clients_of(self, caller: Caller) -> _ClientPair:
         key = ANYONE if caller.login is None else Caller(login=caller.login)
+        dropped: _ClientPair | None = None
         with self._lock:
             found = self._clients.get(key)
             if found is None:
                 found = self._clients[key] = self._make(key)
             self._clients.move_to_end(key)
             if len(self._clients) > _MOST_CALLERS:
-                self._clients.popitem(last=False)
+                _, dropped = self._clients.popitem(last=False)
+        if dropped is not None:
+            dropped.close()
         return found
 
     def _make(self, caller: Caller) -> _ClientPair:

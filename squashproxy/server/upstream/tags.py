@@ -89,9 +89,10 @@ class TagResolver:
         key = (repository, tag)
         return await self._single_flight.join((key, caller), lambda: self._ask(caller, key))
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self._threads.close()
+    async def close(self, seconds: float) -> None:
+        """Cancel what is being resolved and wait at most `seconds` for the threads."""
+        await self._single_flight.close()
+        await self._threads.close(seconds)
 
     async def _ask(self, caller: Caller, key: Key) -> KnownTag:
         repository, tag = key
