@@ -1,4 +1,4 @@
-"""A server put together from its configuration."""
+"""The server, assembled from its configuration, and its shutdown."""
 
 from __future__ import annotations
 

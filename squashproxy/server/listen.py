@@ -1,4 +1,4 @@
-"""A server that runs: listeners, signals, and an end that lets requests finish."""
+"""Running the server: listeners, signals, and a stop that lets requests finish."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ async def serve(
 ) -> None:
     """Serve until `until` returns, then let requests end for `serve.drain` seconds.
 
-    `on_ready` hears the addresses, with the ports that the system chose; `runs` is shown on the
-    page and as metrics. Raises UsageError where
-    an address cannot be listened on, and what Service raises.
+    `on_ready` is called with the addresses, including the ports that the system chose. `runs` is
+    shown on the page and as metrics. Raises UsageError if an address cannot be listened on, and the
+    errors of Application.
     """
     application = Application(configuration, common, environ, runs)
     try:
@@ -112,8 +112,8 @@ async def _listen(
         await site.start()
     except OSError as error:
         raise UsageError(
-            f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}; "
-            "is another server there?"
+            f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}",
+            advice="is another server there?",
         ) from error
     port = runner.addresses[0][1]
     return f"{listener.host}:{port}"
@@ -148,7 +148,7 @@ async def _close_connections(servers: list[HttpServer]) -> None:
 
 
 async def signalled() -> None:
-    """Return at the first SIGTERM or SIGINT; the second one ends the process as it always does."""
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""What is beside the pull API: the page, health, metrics, warming and webhooks."""
+"""The endpoints outside of `/v2/`: page, health, metrics, warming and webhooks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOST_PUSHES = 100
 
 @dataclass(frozen=True, slots=True)
 class HookSettings:
-    """What webhooks must send as their Authorization, and how upstreams call themselves."""
+    """The Authorization that webhooks must send, and the hosts that upstreams call themselves."""
 
     token: str | None
     upstream_by_host: Mapping[str, str]
@@ -111,7 +111,7 @@ class ControlApi:
         return _json({"status": "ready"})
 
     async def _admit_viewer(self, request: web.BaseRequest) -> Caller:
-        """The page names images: where only upstream knows who may see them, it stays here."""
+        """Admit a viewer of the page. If upstream decides who may see an image, only local ones."""
         if not self._gate.challenges:
             return await self._admit(request)
         if not _is_local(request.remote):
@@ -185,13 +185,13 @@ class ControlApi:
 
 @dataclass(frozen=True, slots=True)
 class _Visible:
-    """Which images a caller may see on the page."""
+    """Decides which images a caller may see on the page."""
 
     gate: Gate
     caller: Caller
 
     def __call__(self, image: str) -> bool:
-        """Whether the image, by its name for people, is one of theirs."""
+        """Whether the caller may see the image of that name."""
         if self.gate.is_open or self.gate.challenges:
             return True
         try:
@@ -201,7 +201,7 @@ class _Visible:
 
 
 def _check_origin(request: web.BaseRequest) -> None:
-    """Raise ApiError for what another site's page sends from an operator's browser."""
+    """Raise ApiError, 403, for requests that another site's page makes in a browser."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise errors.denied("pages of other sites may not ask for this")

@@ -1,4 +1,4 @@
-"""From a request to whoever answers it: the outermost edge of the server."""
+"""Routing: passes each request to its endpoint, and answers errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOG = logging.getLogger("squashproxy.server")
 
 
 class Dispatch:
-    """Answers every request, whatever happens."""
+    """Answers every request, also if a bug raises an unexpected error."""
 
     def __init__(self, pull: PullApi, control: ControlApi, metrics: Metrics) -> None:
         self._pull = pull
@@ -68,7 +68,7 @@ class Dispatch:
 
 
 def _body_size(request: web.BaseRequest, response: web.StreamResponse) -> int:
-    """Bytes of the body; what is not sent yet will be."""
+    """The length of the body in bytes, as announced."""
     if request.method == "HEAD":
         return 0
     return max(response.content_length or 0, 0)

@@ -1,4 +1,4 @@
-"""The pull API of a listener (OCI distribution specification 1.1)."""
+"""The endpoints below `/v2/` of a listener (OCI distribution specification 1.1)."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class PullApi:
 
 
 def _namespace(request: web.BaseRequest) -> str | None:
-    """The upstream that a mirror is told."""
+    """The upstream that a client names to a mirror."""
     return request.query.get("ns") if "?" in request.raw_path else None
 
 
@@ -225,7 +225,7 @@ def _accept(request: web.BaseRequest) -> str | None:
 
 
 def _range(request: web.BaseRequest, digest: Digest) -> str | None:
-    """The range that is asked for, unless it is meant for another version of the blob."""
+    """The Range header, unless If-Range makes it apply to another blob only."""
     condition = request.headers.get("If-Range")
     if condition is not None and condition != f'"{digest}"':
         return None

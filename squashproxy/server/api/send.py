@@ -1,4 +1,4 @@
-"""Answers with blobs in them."""
+"""Sending the bytes of a blob."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from squashproxy.server.pull.bodies import Body
 async def send_body(
     request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Threads
 ) -> SquashproxyError | None:
-    """Send a part of a blob; the error that broke it off.
+    """Send a part of a blob; the error that broke it off, or None.
 
-    Then the connection is cut, so that what was sent is not taken for the whole.
+    After an error the connection is cut, so that the client does not take the part for the whole.
     """
     if body.path is not None and not request.secure:
         await _send_file(request, response, body.path, part, files)
@@ -41,7 +41,7 @@ async def send_body(
 async def _send_file(
     request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Threads
 ) -> None:
-    """Let the system send it: no byte passes through this process."""
+    """Let the system send the file (sendfile), without reading it into this process."""
     file: IO[bytes] = await files.open(path.open, "rb")
     try:
         await response.prepare(request)

@@ -18,14 +18,14 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of tags; `next_path` is where the next one is, with a query."""
+    """A page of tags; `next_path` is path and query of the next one, or None."""
 
     body: bytes
     next_path: str | None
 
 
 def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None) -> Page:
-    """The page that `n` and `last` ask for, in the order that the specification wants.
+    """The page that `n` and `last` ask for, in lexical order.
 
     Raises ApiError for a count that is none.
     """
@@ -40,7 +40,7 @@ def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None)
 
 
 def empty_referrers() -> bytes:
-    """An index without referrers: what refers to an original says nothing of a squashed image."""
+    """An index without referrers: signatures of an original say nothing of a squashed image."""
     return encode_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
 
 

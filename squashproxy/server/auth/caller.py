@@ -1,4 +1,4 @@
-"""Who asks, and what they may read."""
+"""The caller of a request, from its Authorization header."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from squashproxy.server.http.errors import unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request.
+    """Whoever sent a request; `name` is for the log.
 
-    `name` is for the log. With `login`, upstream is asked with it (user and password), and with
-    nothing else; without, with what the server itself has.
+    With a `login` (user and password), upstream is asked with it and nothing else. Without one,
+    upstream is asked with the server's own credentials.
     """
 
     name: str = ""
@@ -25,7 +25,7 @@ ANYONE = Caller()
 
 
 def read_basic(authorization: str | None) -> tuple[str, str] | None:
-    """User and password of a header; None where there is none, or an empty one.
+    """User and password of the header; None if both are empty or there is no header.
 
     Raises ApiError for a header that cannot be read: 401.
     """

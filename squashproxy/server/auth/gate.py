@@ -1,4 +1,4 @@
-"""The gate: who may ask at all, and for which repositories (`serve.auth`)."""
+"""Access control: who may pull at all, and which repositories (`serve.auth`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Gate(Protocol):
 
     @property
     def challenges(self) -> bool:
-        """Whether credentials that upstream refuses are those of whoever is asking."""
+        """Whether upstream is asked with the caller's credentials, so that its 401 is theirs."""
         ...
 
     @property
@@ -37,15 +37,15 @@ class Gate(Protocol):
         ...
 
     async def admit(self, authorization: str | None, peer: str) -> Caller:
-        """Who is asking. Raises ApiError: 401, or 429 after too many wrong passwords."""
+        """The caller. Raises ApiError: 401, or 429 after too many wrong passwords."""
         ...
 
     def check_login(self, caller: Caller) -> None:
-        """Raise ApiError, 401, where a client that logs in has to be asked for credentials."""
+        """Raise ApiError, 401, if a client that logs in must be asked for credentials."""
         ...
 
     def may_read(self, caller: Caller, repository: Repository) -> bool:
-        """Whether a repository is the caller's to read, as far as this gate knows."""
+        """Whether the caller may read a repository, as far as this gate knows."""
         ...
 
     async def close(self, seconds: float) -> None:
@@ -54,7 +54,7 @@ class Gate(Protocol):
 
 
 def check_read(gate: Gate, caller: Caller, repository: Repository) -> None:
-    """Raise ApiError, 403, for a repository that is not the caller's to read."""
+    """Raise ApiError, 403, for a repository that the caller may not read."""
     if not gate.may_read(caller, repository):
         raise denied(f"{caller.name} may not read {repository}")
 
@@ -81,18 +81,18 @@ class OpenGate:
 
 
 class UpstreamGate:
-    """Upstream decides; see Grants. Without credentials, upstream is asked without."""
+    """Upstream decides, asked with the caller's credentials or with none; see Grants."""
 
     challenges = True
     is_open = False
 
     async def admit(self, authorization: str | None, peer: str) -> Caller:  # noqa: ARG002 - the protocol's names
-        """Whoever the header says; without one, nobody, who has no credentials at all."""
+        """The user of the header; without one, a caller with an empty login."""
         user, password = read_basic(authorization) or ("", "")
         return Caller(user, (user, password))
 
     def check_login(self, caller: Caller) -> None:
-        """Clients send what they have only where they were asked for it once."""
+        """Ask for credentials once: clients send them only after that."""
         if caller.login == ("", ""):
             raise unauthorized("log in with your credentials for the registry behind this one")
 
@@ -147,10 +147,10 @@ class PasswordGate:
         return Caller(user)
 
     def check_login(self, caller: Caller) -> None:
-        """Nothing: who is here was admitted."""
+        """Nothing: the caller was admitted already."""
 
     def may_read(self, caller: Caller, repository: Repository) -> bool:
-        """Whether one of the user's globs fits."""
+        """Whether one of the user's globs matches."""
         if self._read is None:
             return True
         return matches_any(self._read.get(caller.name, ()), str(repository))

@@ -1,4 +1,4 @@
-"""What upstream lets a caller read, remembered for a short time (`auth: upstream`)."""
+"""Which repositories upstream let a caller read, remembered for a minute (`auth: upstream`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ _MOST = 50_000
 
 
 class Grants:
-    """Who was let in where, by upstream itself.
+    """Grants of upstream, by caller and repository.
 
-    Only callers with a login of their own are looked at: for the others the server's own
-    credentials speak.
+    Callers without a login use the server's own credentials, so they need no grant.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,11 +24,11 @@ class Grants:
         self._granted: LruCache[tuple[Caller, Repository], float] = LruCache(_MOST)
 
     def has(self, caller: Caller, repository: Repository) -> bool:
-        """Whether the caller may read the repository, as far as is known now."""
+        """Whether the caller is known to be allowed to read the repository."""
         if caller.login is None:
             return True
         return self._granted.get((caller, repository), 0.0) > self._clock()
 
     def grant(self, caller: Caller, repository: Repository) -> None:
-        """Upstream answered the caller."""
+        """Note that upstream let the caller read the repository."""
         self._granted[caller, repository] = self._clock() + _SECONDS

@@ -11,7 +11,7 @@ from squashproxy.errors import SquashproxyError
 
 _RETRY_SECONDS = 10
 LONGEST_PAUSE = 300.0
-"""Seconds that an upstream is left alone at most, and that clients are asked to wait."""
+"""The most seconds in which an upstream is not asked, or that clients are told to wait."""
 
 _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.NotFound, 404, ""),
@@ -19,7 +19,7 @@ _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.IntegrityError, 502, "UNKNOWN"),
     (errors.FormatError, 502, "UNKNOWN"),
 )
-"""An empty code is that of what was asked for."""
+"""An empty code stands for that of the route, as MANIFEST_UNKNOWN."""
 
 
 class ApiError(Exception):
@@ -46,27 +46,27 @@ NAME_UNKNOWN = "NAME_UNKNOWN"
 
 
 def name_unknown(message: str) -> ApiError:
-    """No such repository, or none that may be asked for here."""
+    """404: no such repository, or none that may be pulled here."""
     return ApiError(404, NAME_UNKNOWN, message)
 
 
 def name_invalid(message: str) -> ApiError:
-    """A name that no repository can have."""
+    """400: a name that no repository can have."""
     return ApiError(400, "NAME_INVALID", message)
 
 
 def digest_invalid(message: str) -> ApiError:
-    """A digest that is none."""
+    """400: a malformed digest."""
     return ApiError(400, "DIGEST_INVALID", message)
 
 
 def unsupported(message: str, status: int = 405) -> ApiError:
-    """What this registry does not do."""
+    """405 or `status`: an operation that this registry does not have."""
     return ApiError(status, "UNSUPPORTED", message, {"Allow": "GET, HEAD"} if status == 405 else {})
 
 
 def unauthorized(message: str) -> ApiError:
-    """Nobody knows who is asking."""
+    """401: credentials are missing or wrong."""
     return ApiError(
         401,
         "UNAUTHORIZED",
@@ -76,25 +76,25 @@ def unauthorized(message: str) -> ApiError:
 
 
 def denied(message: str) -> ApiError:
-    """Who is asking may not."""
+    """403: the caller may not do this."""
     return ApiError(403, "DENIED", message)
 
 
 def too_many(message: str, seconds: float) -> ApiError:
-    """To be asked again in so many seconds."""
+    """429: try again after `seconds`."""
     return ApiError(429, "TOOMANYREQUESTS", message, _retry(seconds))
 
 
 def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> ApiError:
-    """Not now."""
+    """503: try again after `seconds`."""
     return ApiError(503, "UNAVAILABLE", message, _retry(seconds))
 
 
 def api_error_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> ApiError:
-    """The answer for an error of upstream's or of the store.
+    """The answer for an error of upstream or of the store.
 
-    `unknown` is the code where what was asked for is not there. With `challenges`, credentials that
-    upstream wants are those of whoever is asking.
+    `unknown` is the code for something that is not there. With `challenges`, upstream was asked
+    with the caller's credentials, so its 401 is passed on; else it becomes 403.
     """
     message = str(error)
     if isinstance(error, errors.Unauthorized):

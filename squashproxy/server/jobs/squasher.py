@@ -1,4 +1,4 @@
-"""What a job does: an image from upstream, squashed into the store."""
+"""The work of a job: squash an image from upstream into the store."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from squashproxy.transports.registry import RegistrySource
 
 
 class Squasher:
-    """Squashes, and estimates. Blocks; usable from several threads.
+    """Squashes images and estimates savings. Blocks; usable from several threads.
 
-    `on_bytes` hears how many bytes came from upstream.
+    `on_bytes` is called with the number of bytes that came from upstream.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Squasher:
     def estimate(
         self, caller: Caller, key: SquashKey, options: CopyOptions, cancellation: Cancellation
     ) -> PlanResult:
-        """What squashing would save; every layer is read, nothing is written."""
+        """What squashing would save. Reads every layer and writes nothing."""
         return plan_image(
             self._source(caller, key, cancellation),
             None,
@@ -87,7 +87,7 @@ class Squasher:
         return PinnedSource(self._upstreams.client(caller), reference, self._on_bytes, cancellation)
 
     def _open(self, client: RegistryClient, location: Location) -> ImageSource:
-        """A base image, which an image may name: of an upstream alone."""
+        """A base image that an image names. Raises Denied unless it is on an upstream."""
         if not isinstance(location, Reference):
             raise Denied(f"{location} is no image in a registry")
         host = location.repository.host
@@ -97,7 +97,7 @@ class Squasher:
 
 
 class PinnedSource(RegistrySource):
-    """An image of upstream's, by its digest; `on_bytes` hears of what is fetched of it."""
+    """An image upstream, by its digest; `on_bytes` is called with each number of bytes fetched."""
 
     def __init__(
         self,
@@ -120,14 +120,14 @@ class PinnedSource(RegistrySource):
                 yield chunk
 
     def find_digest(self) -> Digest:
-        """The digest that the source is pinned to; nobody need be asked."""
+        """The digest that the source is pinned to, without asking upstream."""
         digest = self._reference.digest
         assert digest is not None, "a job's source is pinned"
         return digest
 
 
 def is_there(remote: RemoteRepository, digest: Digest) -> bool:
-    """Whether upstream says that a repository holds a blob; what it cannot say counts as no."""
+    """Whether upstream says that a repository holds a blob; an error counts as no."""
     try:
         return remote.find_blob(digest) is not None
     except SquashproxyError:

@@ -1,4 +1,4 @@
-"""What the page tells: images, savings, and recent errors."""
+"""The history that the page shows: squashed images, pulls, and recent errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_ERRORS = 50
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that an operator should know; `at` in unix seconds."""
+    """An error or warning for the operator; `at` in unix seconds."""
 
     at: float
     image: str
@@ -24,7 +24,7 @@ class Problem:
 
 
 class History:
-    """Of this process, and what the store remembers from before."""
+    """The history of this process, after the records that the store remembers."""
 
     def __init__(self, records: Iterable[SquashRecord]) -> None:
         self._lock = threading.Lock()
@@ -33,12 +33,12 @@ class History:
         self._pulls: Counter[Digest] = Counter()
 
     def add(self, record: SquashRecord) -> None:
-        """An image was squashed."""
+        """Add an image that was squashed."""
         with self._lock:
             self._records.append(record)
 
     def add_problem(self, problem: Problem) -> None:
-        """Something went wrong, perhaps again; from any thread."""
+        """Add a problem, in place of the last one if that is the same; from any thread."""
         with self._lock:
             last = self._problems[-1] if self._problems else None
             if last is not None and (last.image, last.message) == (problem.image, problem.message):
@@ -46,11 +46,11 @@ class History:
             self._problems.append(problem)
 
     def count_pull(self, source: Digest) -> None:
-        """The squashed image of a source was handed out."""
+        """Count a pull of the squashed image of a source."""
         self._pulls[source] += 1
 
     def pulls_of(self, source: Digest) -> int:
-        """How often that happened."""
+        """How often the squashed image of a source was pulled."""
         return self._pulls[source]
 
     @property

@@ -1,4 +1,4 @@
-"""What the page at `/` shows, as JSON."""
+"""The status that the page shows, as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_RUNS = 100
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The figures of a running server; `started` in unix seconds."""
+    """The status of a running server; `started` in unix seconds."""
 
     listen: tuple[str, ...]
     started: float
@@ -33,9 +33,9 @@ class Status:
     runs: RunHistory | None = None
 
     def document(self, is_visible: Callable[[str], bool]) -> Json:
-        """All of it, of those images that may be seen; blocks while the store is asked.
+        """The document, with only the images that may be seen. Blocks while the store is asked.
 
-        Sizes in bytes, times in unix seconds.
+        Sizes are in bytes, times in unix seconds.
         """
         usage = self.store.usage()
         totals = self.metrics.totals
@@ -80,7 +80,7 @@ def _saved(record: SquashRecord) -> int:
 
 
 def _savings(records: list[SquashRecord]) -> list[Json]:
-    """The sum over time; the latest record comes first in what is given."""
+    """The bytes saved until each record, the oldest first; `records` begin with the newest."""
     total = 0
     points = []
     for record in reversed(records):

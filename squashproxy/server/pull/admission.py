@@ -1,4 +1,4 @@
-"""Letting upstream say whether somebody with a login of their own may read a repository."""
+"""Asking upstream whether a caller may read a repository (`auth: upstream`)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from squashproxy.server.pull.context import PullContext
 
 
 class Admission:
-    """Asks upstream with the caller's login, where it did not say yes lately; see Grants.
+    """Asks upstream with the caller's login, unless it said yes a short time ago; see Grants.
 
-    Of squashed images and their blobs upstream knows nothing, so it is asked for their sources.
-    Raises what upstream says, and NotFound where it has nothing for the caller.
+    Upstream does not know squashed images and their blobs, so it is asked for their sources.
+    Raises NotFound where upstream has nothing for the caller, and other errors of upstream.
     """
 
     def __init__(self, context: PullContext) -> None:
         self._context = context
 
     async def check(self, caller: Caller, repository: Repository) -> None:
-        """For anything in a repository."""
+        """Check that the caller may read the repository at all."""
         context = self._context
         if context.grants.has(caller, repository):
             return
@@ -32,14 +32,14 @@ class Admission:
         context.grants.grant(caller, repository)
 
     async def check_manifest(self, caller: Caller, repository: Repository, digest: Digest) -> None:
-        """For a manifest by its digest."""
+        """Check that the caller may read a manifest, by its digest."""
         if self._context.grants.has(caller, repository):
             return
         key = await self._context.async_store.find_key(repository, digest)
         await self._ask(caller, repository, digest if key is None else key.source)
 
     async def check_blob(self, caller: Caller, repository: Repository, digest: Digest) -> None:
-        """For a blob."""
+        """Check that the caller may read a blob."""
         context = self._context
         if context.grants.has(caller, repository):
             return

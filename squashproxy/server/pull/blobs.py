@@ -1,4 +1,13 @@
-"""Which bytes are handed out for a blob's digest, and from where."""
+"""Finding a blob: in the store, on its way from upstream, or upstream.
+
+A blob is looked for in this order, and the first place that has it answers:
+
+1. the store, for this repository;
+2. a fetch of it that runs already;
+3. upstream, which must say that the repository holds it. Then the store may have it from another
+   repository on the same host; else a fetch is begun, which also stores it;
+4. if the store has no room for it, upstream again, past the store.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +28,7 @@ from squashproxy.server.upstream.fetches import Fetch, Fetches
 
 @dataclass(frozen=True, slots=True)
 class FoundBlob:
-    """A blob that was found: its size in bytes, where it comes from, and its body unless headed."""
+    """A blob: its size in bytes, its origin, and its body, None if only HEAD was asked."""
 
     size: int
     origin: Origin
@@ -27,7 +36,7 @@ class FoundBlob:
 
 
 class Blobs:
-    """Blobs from the store, or passed through while they are stored."""
+    """Finds blobs, and begins their fetches."""
 
     def __init__(self, context: PullContext, fetches: Fetches) -> None:
         self._context = context
@@ -37,7 +46,7 @@ class Blobs:
     async def find(
         self, caller: Caller, repository: Repository, digest: Digest, *, head: bool
     ) -> FoundBlob:
-        """A blob of a repository. Raises NotFound, and what upstream says."""
+        """A blob of a repository. Raises NotFound, and other errors of upstream."""
         context = self._context
         kept = await context.async_store.find_blob(repository, digest)
         if kept is not None:

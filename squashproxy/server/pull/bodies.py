@@ -1,4 +1,4 @@
-"""The bytes of blobs, wherever they are, part by part."""
+"""The bodies of blobs: from a file, from a stream, or from a fetch that still runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PIECE = 256 << 10
 
 
 class Body(Protocol):
-    """A blob that can be sent; `path` is its file, if that is on this machine and whole."""
+    """The bytes of a blob; `path` is a whole file of them on this machine, or None."""
 
     @property
     def path(self) -> Path | None:
@@ -33,13 +33,13 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """A blob in a file, which the system can send by itself, but for TLS."""
+    """A blob in a file. Without TLS, the system sends it and `iterate` is not used."""
 
     path: Path
     threads: Threads
 
     async def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
-        """The bytes of a part. Raises ConnectionAbortedError for a file that is cut meanwhile."""
+        """The bytes of a part. Raises ConnectionAbortedError if the file is cut meanwhile."""
         position, end = part.start, part.start + part.length
         file = await self.threads.open(self.path.open, "rb")
         try:
@@ -56,7 +56,7 @@ class FileBody:
 
 @dataclass(frozen=True, slots=True)
 class StreamBody:
-    """A blob that is read from its beginning, by `open_stream`, each time it is sent."""
+    """A blob that can only be read from its beginning; `open_stream` begins anew."""
 
     open_stream: Callable[[], Iterator[bytes]]
     threads: Threads
@@ -69,7 +69,7 @@ class StreamBody:
 
 @dataclass(frozen=True, slots=True)
 class FetchBody:
-    """A blob on its way; where the store has no room for it after all, it comes past the store."""
+    """A blob that is being fetched; `rest` is read instead if the store runs out of room."""
 
     fetch: Fetch
     rest: StreamBody
@@ -92,9 +92,9 @@ class FetchBody:
 
 
 def cut(stream: Iterator[bytes], part: Part) -> Iterator[bytes]:
-    """A part of a stream; the last piece only when what comes after it was seen.
+    """A part of a stream. The last piece is held back until the next chunk, or the end, was read.
 
-    So a stream that checks itself at its end has done so before it is sent whole.
+    Streams verify themselves at their end, so a stream that is wrong is never sent whole.
     """
     position, end = 0, part.start + part.length
     held = b""

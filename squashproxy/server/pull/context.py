@@ -1,4 +1,4 @@
-"""What the parts of the server share."""
+"""The dependencies that the request handlers share."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from squashproxy.server.upstream.tags import TagResolver
 
 @dataclass(frozen=True, slots=True)
 class PullContext:
-    """What the parts of the server are to each other.
+    """The dependencies of a pull.
 
-    `asked` are threads for upstream; `uses` are the times, in unix
-    seconds, at which digests were used since the store was last told.
+    `store` is for calls that cost nothing, `async_store` for all others, `memory` for what was
+    found before. `upstream_threads` run calls to upstream. `uses` are the times, in unix seconds,
+    at which digests were used; they are written to the store every few seconds.
     """
 
     upstreams: UpstreamClients

@@ -1,4 +1,17 @@
-"""Which manifest is handed out for a tag or a digest: the heart of squashing on pull."""
+"""Finding the manifest for a tag or a digest: the heart of squashing on pull.
+
+By tag:
+
+1. The tag is resolved to the digest of its source, from memory or by one HEAD request.
+2. If no rule squashes the repository, the source is handed out, as if asked for by digest.
+3. The squashed image of the source is looked for in memory and in the store.
+4. If there is none, a job is begun or joined, and waited for during `first_pull.wait`.
+5. If the job fails, takes longer, or is refused, the source is handed out; with `then: error`,
+   status 503 instead.
+
+By digest: memory, then the store; then, if it is the digest of an evicted squashed image, the image
+is made again; else upstream's manifest is passed through and kept.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +43,9 @@ _MOST_NAMED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ManifestRequest:
-    """A manifest that somebody asks for: `accept` is their Accept header, None for a missing one.
+    """A request for a manifest; `accept` is its Accept header, None if there is none.
 
-    With `head`, its descriptor is enough.
+    With `head`, the descriptor is enough.
     """
 
     caller: Caller
@@ -42,9 +55,9 @@ class ManifestRequest:
 
 
 class Manifests:
-    """Squashes by tag, passes through by digest.
+    """Finds manifests, and begins jobs for those that are not squashed yet.
 
-    `on_warning` hears of what an operator should know: image and sentence.
+    `on_warning` is called with an image and a sentence for the operator.
     """
 
     def __init__(
@@ -59,7 +72,7 @@ class Manifests:
         self._named: LruCache[tuple[Repository, str], Digest] = LruCache(_MOST_NAMED)
 
     def find_now(self, wanted: ManifestRequest, tag: str) -> FoundManifest | None:
-        """The squashed image of a tag where all is known, without waiting for anything."""
+        """The squashed image of a tag if memory knows it, without waiting for anything."""
         context = self._context
         recipe = context.rules.find(wanted.repository)
         known = context.tags.find_fresh(wanted.caller, wanted.repository, tag)
@@ -77,9 +90,9 @@ class Manifests:
     async def by_tag(self, wanted: ManifestRequest, tag: str) -> FoundManifest:
         """The squashed image that a tag means now, or the original after `first_pull.wait`.
 
-        Squashing fails no pull: whatever goes wrong with it, the original is handed out, or, with
-        `then: error`, a 503 that lets clients go to the next mirror. Raises ApiError for that, and
-        SquashproxyError where upstream gives nothing.
+        A failure to squash fails no pull: the original is handed out. With `then: error`, raises
+        ApiError 503, so that clients try their next mirror. Raises SquashproxyError where upstream
+        gives nothing.
         """
         deadline = time.monotonic() + self._first_pull.wait
         known = await self._context.tags.resolve(wanted.caller, wanted.repository, tag)
@@ -112,9 +125,9 @@ class Manifests:
         return _found(raw, digest, Origin.ORIGINAL)
 
     async def begin(self, caller: Caller, repository: Repository, tag: str) -> Job | Digest | None:
-        """Begin to squash what a tag means now; the digest where that was done before.
+        """The job that squashes what a tag means now, or the digest if it is squashed already.
 
-        None where no rule squashes it. Raises SquashproxyError.
+        None if no rule squashes it. Raises SquashproxyError.
         """
         known = await self._context.tags.resolve(caller, repository, tag)
         recipe = self._context.rules.find(repository)
@@ -127,7 +140,7 @@ class Manifests:
     async def key_of(
         self, caller: Caller, repository: Repository, tag: str
     ) -> tuple[SquashKey, CopyOptions]:
-        """What a tag would be squashed from, and how; without a rule, with the usual options."""
+        """The key and options for squashing a tag; without a rule, with the default options."""
         known = await self._context.tags.resolve(caller, repository, tag)
         recipe = self._context.rules.find(repository)
         options = CopyOptions() if recipe is None else recipe.options
@@ -140,7 +153,7 @@ class Manifests:
     async def _squashed(
         self, wanted: ManifestRequest, tag: str, known: KnownTag, recipe: Recipe, deadline: float
     ) -> FoundManifest | None:
-        """The squashed image, None where it cannot be had in time."""
+        """The squashed image, or None if it is not ready in time."""
         key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         image = f"{wanted.repository}:{tag}"
         origin = Origin.CACHED
@@ -154,24 +167,24 @@ class Manifests:
             self._on_warning(image, str(error))
             return None
         except SquashproxyError:
-            return None  # the job has told of it, once
+            return None  # the job itself has reported it
         if result is None:
             return None
         self._context.memory.put_result(key, result)
         raw = await self._kept(wanted.repository, result)
         if raw is None:
-            self._on_warning(image, f"the store does not give {result}, so the original is served")
+            self._on_warning(image, f"the store does not have {result}, so the original is served")
             return None
         await self._name(wanted.repository, tag, result)
         return _found(raw, result, origin, known.source.digest)
 
     def _patience(self, job: Job, deadline: float) -> float:
-        """How long to wait, in seconds: each client waits once, however often it asks."""
+        """Seconds to wait: counted from the job's submission, so that a client waits only once."""
         by_job = job.submitted + self._first_pull.wait - time.time()
         return min(by_job, deadline - time.monotonic())
 
     async def _find_result(self, key: SquashKey) -> Digest | None:
-        """The result as the shelf or the store know it; a job may end while the store is asked."""
+        """The result in memory or in the store; memory again, since a job may end meanwhile."""
         memory, async_store = self._context.memory, self._context.async_store
         return (
             memory.find_result(key)
@@ -191,7 +204,7 @@ class Manifests:
         )
 
     async def _name(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the store's own names follow the tag; that this fails, spoils no pull."""
+        """Let the tag name the result in the store, too; a failure of that fails no pull."""
         if self._named.find((repository, tag)) != result:
             await self._context.async_store.name_image(repository, tag, result)
             self._named[repository, tag] = result
@@ -206,7 +219,7 @@ class Manifests:
         return found
 
     async def _made_again(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest | None:
-        """A squashed image that is known but not kept."""
+        """Squash an evicted image again, if the rules still give the same digest."""
         recipe = self._context.rules.find(wanted.repository)
         key = await self._context.async_store.find_key(wanted.repository, digest)
         if recipe is None or key is None or key.options != recipe.hash:

@@ -1,4 +1,4 @@
-"""The store as the event loop asks it: in threads, and without letting its trouble fail a pull."""
+"""The store, asked from the event loop: in threads, and its errors fail no pull."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 
 class AsyncStore:
-    """What the store does not say, it does not hold; `on_trouble` hears why.
+    """If the store fails, its answer is None, and `on_problem` is called with the reason.
 
-    `workers` may be used for other short work that blocks.
+    `threads` may be used for other short work that blocks.
     """
 
     def __init__(self, store: Store, on_problem: Callable[[str], None]) -> None:
@@ -38,7 +38,7 @@ class AsyncStore:
     async def adopt_blob(
         self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
-        """A blob that another repository of the same host brought."""
+        """A blob that the store has from another repository of the same host."""
         return await self._ask(self._store.adopt_blob, repository, digest, is_upstream)
 
     async def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
@@ -54,19 +54,19 @@ class AsyncStore:
         return await self._ask(self._store.find_squashed, key)
 
     async def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
-        """From what a squashed image was made."""
+        """What a squashed image was made from."""
         return await self._ask(self._store.find_key, repository, result)
 
     async def find_source(self, repository: Repository) -> Digest | None:
-        """Any source that was squashed from the repository."""
+        """A source in the repository that was squashed."""
         return await self._ask(self._store.find_source, repository)
 
     async def keep_manifest(self, repository: Repository, raw: RawManifest) -> None:
-        """Keep an original."""
+        """Store a manifest from upstream."""
         await self._ask(self._store.keep_manifest, repository, raw)
 
     async def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the store's own names follow a tag."""
+        """Let a tag name a squashed image in the store."""
         await self._ask(self._store.name_image, repository, tag, result)
 
     async def close(self, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """A folder of blobs and manifests, each with an entry in the ledger.
 
 The ledger says which repositories may see a file. A file whose size or digest is not what the
-ledger says was changed from outside: it is forgotten, and whoever asks for it gets it anew.
+ledger says was changed from outside: it is forgotten, and the next pull fetches or squashes it
+again.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class DirectorySink:
         self.name = f"{image}, squashed"
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:  # noqa: ARG002 - the protocol's names
-        """Nothing: a job runs only where the map names no result."""
+        """None: a job runs only if its image is not squashed yet."""
         return None
 
     def read_manifest(self, digest: Digest) -> RawManifest:
@@ -58,7 +58,7 @@ class DirectorySink:
         return self._folder.iter_blob(blob.digest)
 
     def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
-        """Whether the repository's blob is kept; then it stays until the job is over."""
+        """Whether the repository's blob is kept; if so, it is held until the job is over."""
         if repository is not None:
             return False
         self._hold(blob.digest)
@@ -69,7 +69,7 @@ class DirectorySink:
         return found is not None and found.size == blob.size
 
     def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
-        """Never: what other repositories brought is shared on disk, not without being brought."""
+        """False: blobs of other repositories are adopted by `has_blob` instead."""
         return False
 
     def write_blob(
@@ -78,7 +78,7 @@ class DirectorySink:
         digest: Digest | None = None,
         size: int | None = None,  # noqa: ARG002 - files grow
     ) -> WrittenBlob:
-        """Store a stream; a blob appears when it is whole, or not at all."""
+        """Store a stream; the blob appears as a whole or not at all."""
         hasher = Hasher(digest)
         with self._folder.new_file() as file:
             for chunk in chunks:
@@ -95,15 +95,15 @@ class DirectorySink:
         self._folder.keep_manifest(self._key.repository, manifest)
 
     def publish(self, manifest: RawManifest) -> None:
-        """Store the image's own manifest; the map names it when the record comes."""
+        """Store the image's own manifest; `record` makes it found."""
         self.write_manifest(manifest)
 
     def record(self, record: SquashRecord) -> None:
-        """Let the map name the result: the last step."""
+        """Enter the result in the map of squashed images."""
         self._keep_result(self._key, record)
 
     def close(self) -> None:
-        """Let what was written be evicted like anything else."""
+        """Release what was written, so that it can be evicted like anything else."""
         held, self._held = self._held, set()
         for digest in held:
             self._folder.release(digest)

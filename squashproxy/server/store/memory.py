@@ -1,4 +1,4 @@
-"""Manifests and the map, as the event loop knows them: what it need not ask a thread for."""
+"""Answers of the store that are kept in memory, so that the event loop need not ask a thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_RESULTS = 100_000
 
 
 class MemoryStore:
-    """Manifests by repository, and what sources were squashed to; emptied as the store changes."""
+    """Manifests and the map of squashed images; emptied when the store's generation changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -24,7 +24,7 @@ class MemoryStore:
         self._results: LruCache[SquashKey, Digest] = LruCache(_MOST_RESULTS)
 
     def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
-        """A manifest that was handed out before."""
+        """A manifest that was remembered."""
         self._catch_up()
         return self._manifests.find((repository, digest))
 
@@ -33,12 +33,12 @@ class MemoryStore:
         self._manifests[repository, digest] = raw
 
     def find_result(self, key: SquashKey) -> Digest | None:
-        """What a source was squashed to."""
+        """The squashed image of a source."""
         self._catch_up()
         return self._results.find(key)
 
     def put_result(self, key: SquashKey, result: Digest) -> None:
-        """Remember what a source was squashed to."""
+        """Remember the squashed image of a source."""
         self._results[key] = result
 
     def _catch_up(self) -> None:

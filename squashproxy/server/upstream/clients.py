@@ -1,6 +1,7 @@
-"""The registries that are pulled through: asked with the right credentials, left alone when asked.
+"""Clients for the registries that are pulled through.
 
-Everything here blocks and runs in threads of Threads.
+Each caller's requests use that caller's credentials only. An upstream that answers 429 is not asked
+again for that caller before its Retry-After. Everything here blocks, so it runs in threads.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 _MOST_CALLERS = 256
 _PAUSE = 30.0
-"""Seconds that an upstream is left alone which says 429 without a Retry-After."""
+"""Seconds in which an upstream that answers 429 without a Retry-After is not asked."""
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -48,7 +49,10 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """What is known of an upstream; `until` in unix seconds, when it wants to be asked again."""
+    """How an upstream is; after `until`, in unix seconds, it may be asked again.
+
+    `remaining` is the number of pulls that its rate limit still allows, if it says so.
+    """
 
     health: Health = Health.UP
     until: float | None = None
@@ -59,9 +63,9 @@ FailureListener = Callable[[str, SquashproxyError], None]
 
 
 class UpstreamClients:
-    """The allow-list, with a client for each caller.
+    """The upstreams that may be asked, with a pair of clients for each caller.
 
-    `common` is what all clients share; `on_failure` hears of every failed call.
+    `common` are the options of all clients; `on_failure` is called for every failed call.
     """
 
     def __init__(
@@ -82,20 +86,20 @@ class UpstreamClients:
 
     @property
     def states(self) -> dict[str, UpstreamState]:
-        """How the upstreams are."""
+        """The state of each upstream."""
         with self._lock:
             return dict(self._states)
 
     def find_manifest(self, caller: Caller, name: Repository, selector: str) -> Descriptor | None:
-        """What a tag or digest points to, soon or not at all: one HEAD, with short time-outs."""
+        """The descriptor of a tag or digest, by one HEAD with short time-outs; None if unknown."""
         return self._ask(caller, name, lambda remote: remote.find_manifest(selector))
 
     def get_manifest(self, caller: Caller, name: Repository, selector: str) -> RawManifest:
-        """A manifest, soon or not at all."""
+        """A manifest, with short time-outs."""
         return self._ask(caller, name, lambda remote: remote.get_manifest(selector))
 
     def find_blob(self, caller: Caller, name: Repository, digest: Digest) -> int | None:
-        """The size of a blob in bytes, soon or not at all."""
+        """The size of a blob in bytes, with short time-outs; None if it is unknown."""
         return self._ask(caller, name, lambda remote: remote.find_blob(digest))
 
     def list_tags(self, caller: Caller, name: Repository) -> list[str]:
@@ -103,15 +107,15 @@ class UpstreamClients:
         return self._ask(caller, name, lambda remote: list(remote.iter_tags()))
 
     def remote(self, caller: Caller, name: Repository) -> RemoteRepository:
-        """The repository for work that takes its time, with retries."""
+        """A repository for transfers: long time-outs and retries."""
         return self._clients_of(caller).patient.repository(name)
 
     def client(self, caller: Caller) -> RegistryClient:
-        """The client for work that takes its time."""
+        """The client for transfers: long time-outs and retries."""
         return self._clients_of(caller).patient
 
     def quick_client(self, caller: Caller) -> RegistryClient:
-        """The client for questions that may remain open."""
+        """The client for questions that may fail: short time-outs."""
         return self._clients_of(caller).quick
 
     def close(self) -> None:
@@ -133,14 +137,14 @@ class UpstreamClients:
         return answer
 
     def _check_pause(self, caller: Caller, host: str) -> None:
-        """Raise TooManyRequests while the upstream wants to be left alone."""
+        """Raise TooManyRequests while the upstream's rate limit lasts."""
         with self._lock:
             until = self._paused.get((caller, host), 0.0)
         left = until - time.time()
         if left > 0:
             raise TooManyRequests(
-                f"{host} wants to be left alone for another {left:.0f} s, since it was asked too "
-                "often; give the server credentials for it, or wait",
+                f"{host} has a rate limit, and may be asked again in {left:.0f} s",
+                advice="give the server credentials for it, or wait",
                 status=429,
                 retry_after=left,
             )
@@ -163,7 +167,7 @@ class UpstreamClients:
                 self._states[host] = replace(self._states[host], health=health, until=until)
 
     def _hear(self, host: str, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a listener's names
-        """Docker Hub says how many pulls are left, as in `RateLimit-Remaining: 76;w=21600`."""
+        """Note how many pulls are left; Docker Hub sends `RateLimit-Remaining: 76;w=21600`."""
         left = parse_decimal(headers.get("RateLimit-Remaining", "").partition(";")[0].strip())
         if left is not None and host in self._states:
             with self._lock:
@@ -184,7 +188,7 @@ class UpstreamClients:
         return found
 
     def _make(self, caller: Caller) -> _ClientPair:
-        """Clients of the server itself, or of a caller, who gets to use nothing of the server's."""
+        """Clients with the server's credentials, or with those of a caller and nothing else."""
         options, environ = self._common, self._environ
         if caller.login is not None:
             logins = {host: login for host in self.hosts if (login := _login_for(caller, host))}
@@ -207,9 +211,9 @@ class _ClientPair:
 
 
 def _login_for(caller: Caller, host: str) -> tuple[str, str] | None:
-    """The login as `host` gets it, None for nobody's.
+    """The login to send to `host`, None for none.
 
-    Of a user `ghcr.io/alice` no other host than ghcr.io hears.
+    The login of a user `ghcr.io/alice` is sent to ghcr.io only, as alice.
     """
     assert caller.login is not None, "only logins are handed on"
     user, password = caller.login
@@ -222,5 +226,5 @@ def _login_for(caller: Caller, host: str) -> tuple[str, str] | None:
 
 
 def _network_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """What says how the network is reached, without a word about credentials."""
+    """The variables for proxies and certificates, without any that hold credentials."""
     return {name: value for name, value in environ.items() if name.upper() in _NETWORK}

@@ -1,4 +1,9 @@
-"""What tags point to upstream: remembered, asked again by HEAD, and known for when it is down."""
+"""Resolving tags to the digests of their sources.
+
+An answer of upstream is used for `serve.tag_ttl` seconds. After that, upstream is asked again by
+one HEAD request for all who want the tag. If it does not answer, the last known digest is used
+where the upstream's `stale` allows it. The next HEAD follows after `serve.negative_ttl` seconds.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +26,14 @@ from squashproxy.server.upstream.clients import UpstreamClients
 
 _MOST = 100_000
 PATIENCE = 10.0
-"""Seconds that upstream has to say what a tag is; then its last word counts."""
+"""Seconds in which upstream must answer; after them, the last known digest is used."""
 
 Key = tuple[Repository, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How long answers hold, in seconds; `stale` are the hosts whose last word outlives them."""
+    """How long answers are used, in seconds; `stale` hosts have theirs used while they are down."""
 
     tag_ttl: float
     negative_ttl: float
@@ -37,7 +42,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What was answered last, or the error; good until `until`."""
+    """The last answer or error, used until `until` in unix seconds."""
 
     until: float
     known: KnownTag | None = None
@@ -45,7 +50,7 @@ class _Entry:
 
 
 class TagResolver:
-    """Resolves tags. `on_stale` hears of each answer that upstream did not give."""
+    """Resolves tags. `on_stale` is called with the host for each answer that is out of date."""
 
     def __init__(
         self,
@@ -68,7 +73,7 @@ class TagResolver:
         self._threads = Threads(64, "squashproxy-tags")
 
     def find_fresh(self, caller: Caller, repository: Repository, tag: str) -> KnownTag | None:
-        """What a tag points to, where nobody need be asked. Raises what was answered lately."""
+        """What a tag points to, if upstream need not be asked. Raises the remembered error."""
         entry = self._entries.find((repository, tag))
         if entry is None or entry.until <= self._clock():
             return None
@@ -81,7 +86,7 @@ class TagResolver:
     async def resolve(self, caller: Caller, repository: Repository, tag: str) -> KnownTag:
         """What a tag points to; one HEAD for all who ask at once.
 
-        Raises NotFound, or the error of upstream where nothing is known from before.
+        Raises NotFound, or the error of upstream if no earlier answer may be used.
         """
         found = self.find_fresh(caller, repository, tag)
         if found is not None:
@@ -107,7 +112,7 @@ class TagResolver:
         return known
 
     async def _head(self, caller: Caller, repository: Repository, tag: str) -> Descriptor:
-        """What upstream says in time; clients give up on an answer after half a minute."""
+        """What upstream says in time: pulling clients give up after half a minute."""
         try:
             async with asyncio.timeout(PATIENCE):
                 found = await self._threads.run(
@@ -115,17 +120,17 @@ class TagResolver:
                 )
         except TimeoutError as error:
             raise Unreachable(
-                f"{repository.host} did not say in {PATIENCE:g} s what {repository}:{tag} is; "
-                "try again later"
+                f"{repository.host} did not say in {PATIENCE:g} s what {repository}:{tag} is",
+                advice="try again later",
             ) from error
         if found is None:
             raise NotFound(f"{repository} has no tag {tag}", status=404)
         return found
 
     async def _fall_back(self, caller: Caller, key: Key, error: SquashproxyError) -> KnownTag:
-        """The last known image, where there is one that this caller may have.
+        """The last known image, if there is one that this caller may read.
 
-        Whom upstream must let in first gets nothing while it cannot be asked.
+        A caller whom upstream must let in first gets nothing while upstream cannot be asked.
         """
         repository, _ = key
         until = self._clock() + self._freshness.negative_ttl
