@@ -21,6 +21,7 @@ from squashproxy.oci.platform import Platform
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.listen import serve
 from squashproxy.testing import BuiltIndex, FakeRegistry, ImageBuilder, LayerBuilder, index_of
+from tests.server.leftovers import open_files
 
 ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
 UP = "up.example"
@@ -83,8 +84,14 @@ def run_serve(
     configuration: Mapping[str, Any],
     environ: Mapping[str, str] | None = None,
     make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    *,
+    may_leave_files: bool = False,
 ) -> Iterator[Served]:
-    """Serve until the end of the block; an error of the server's is raised there."""
+    """Serve until the end of the block; an error of the server's is raised there.
+
+    A stopped server leaves no task and no open file of its store; `may_leave_files` is for tests
+    whose upstream hangs for longer than the server waits.
+    """
     parsed = parse_configuration(json.dumps(configuration), "serve.yml", Path(), {})
     log = StringIO()
     ready: list[list[str]] = []
@@ -105,6 +112,7 @@ def run_serve(
             on_ready=tell,
             until=state.stop.wait,
         )
+        state.tasks = [str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
 
     def main() -> None:
         try:
@@ -132,6 +140,10 @@ def run_serve(
         assert not thread.is_alive(), "the server does not end"
     if state.error is not None:
         raise state.error
+    assert state.tasks == [], "the server left tasks"
+    store = configuration["serve"]["store"].get("directory")
+    if store is not None and not may_leave_files:
+        assert open_files(Path(store)) == [], "the server left files open"
 
 
 class _State:
@@ -140,6 +152,7 @@ class _State:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stop: asyncio.Event | None = None
         self.error: BaseException | None = None
+        self.tasks: list[str] = []
 
 
 def both_platforms() -> BuiltIndex:

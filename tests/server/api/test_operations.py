@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from tests.server.leftovers import join_server_threads
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 
@@ -266,12 +267,13 @@ def test_requests_end_before_the_server_does(upstream: FakeRegistry, tmp_path: P
 def test_a_server_ends_although_a_job_hangs(upstream: FakeRegistry, tmp_path: Path) -> None:
     app().push(upstream, "app", "1")
     hang = upstream.arm(Fault("GET", "/blobs/", FaultKind.HANG, times=100))
-    with run_serve(settings(upstream, tmp_path)) as served:
+    with run_serve(settings(upstream, tmp_path), may_leave_files=True) as served:
         served.post("/api/v1/warm", json={"image": f"{UP}/app:1"})
         assert hang.reached.wait(10)
         began = time.monotonic()
     assert time.monotonic() - began < 15
     hang.release()
+    join_server_threads(10)
 
 
 def test_more_connections_than_allowed_are_refused(upstream: FakeRegistry, tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ def test_two_hundred_clients_one_fetch_one_job(upstream: FakeRegistry, tmp_path:
         assert len(answers) == 1
         assert answers.pop()[0] == 200
         metrics = served.get("/metrics").text
-    asked = [(exchange.method, exchange.path) for exchange in upstream.requests]
-    assert len(asked) == len(set(asked)), "nothing is asked twice"
-    assert ("HEAD", "/v2/app/manifests/1") in asked
-    assert ("GET", f"/v2/app/manifests/{source}") in asked
+    upstream_threads = [(exchange.method, exchange.path) for exchange in upstream.requests]
+    assert len(upstream_threads) == len(set(upstream_threads)), "nothing is asked twice"
+    assert ("HEAD", "/v2/app/manifests/1") in upstream_threads
+    assert ("GET", f"/v2/app/manifests/{source}") in upstream_threads
     assert 'squashproxy_jobs_total{outcome="squashed"} 1.0' in metrics
 
 
