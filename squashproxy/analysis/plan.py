@@ -1,11 +1,11 @@
-"""Looking before leaping: where an image's bytes are, and what a copy would do with them."""
+"""The plan of a copy: where an image's bytes are, and what a copy would do with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from squashproxy.analysis.dry_run import Rehearsal
-from squashproxy.analysis.figures import Picture, Place, Placed
+from squashproxy.analysis.dry_run import DryRun
+from squashproxy.analysis.figures import ImageFigures, Place, Placed
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
@@ -33,9 +33,9 @@ def plan_image(
     observer: Observer,
     quick_source: SourceOpener | None = None,
 ) -> PlanResult:
-    """Read `source` and say what a copy to `sink` would do; nothing is written.
+    """Read `source` and work out what a copy to `sink` would do; nothing is written.
 
-    Every layer is read, once unless the merge needs more; those of the base are only counted, and
+    Every layer is read, once unless the merge needs more. Layers of the base are only counted, and
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
@@ -113,15 +113,15 @@ class _Job:
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
         packs = self._packs(image, base)
-        rehearsal = Rehearsal(self.source, image, base, self.options, self.observer)
-        squashed = rehearsal.squash(packs_plain=packs)
+        dry_run = DryRun(self.source, image, base, self.options, self.observer)
+        squashed = dry_run.squash(packs_plain=packs)
         for sentence in squashed.report.warnings:
             self.observer.warn(sentence)
         brought = (*base.packed, *manifest.layers[len(base.packed) :])
         layers = [(layer, self._place_of(layer, base)) for layer in brought]
         config = self._config(image, base, squashed)
-        found = (rehearsal.findings, rehearsal.counts)
-        return Picture(image, base, squashed, layers, config, *found).plan
+        found = (dry_run.findings, dry_run.counts)
+        return ImageFigures(image, base, squashed, layers, config, *found).plan
 
     def _config(self, image: Image, base: Base, squashed: Squashed) -> Placed:
         """The config of the result, and where the target has it; a new one is never mounted."""

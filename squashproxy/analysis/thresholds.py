@@ -1,4 +1,4 @@
-"""Thresholds that an image must not pass, for pipelines that fail on wasteful or leaking images."""
+"""Thresholds that an image must not exceed, for pipelines that fail on waste or leaks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EXPRESSION = re.compile(r"\s*([a-z]+)\s*(>=|<=|>|<)\s*(\S.*?)\s*")
 
 
 class Figure(Enum):
-    """What can be compared: bytes of tar, a share from 0 to 1, a number of files."""
+    """The figures that can be compared: bytes of tar, a share from 0 to 1, a number of files."""
 
     HIDDEN = "hidden"
     EFFICIENCY = "efficiency"
@@ -40,7 +40,7 @@ class Figure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A comparison that must not hold; `text` is how the user wrote it."""
+    """A comparison that fails the plan if it is true; `text` is how the user wrote it."""
 
     text: str
     figure: Figure
@@ -48,7 +48,7 @@ class Threshold:
     limit: float
 
     def is_passed_by(self, plan: PlatformPlan) -> bool:
-        """Whether the comparison holds for the platform, so that the plan fails."""
+        """Whether the comparison is true for the platform, so that the plan fails."""
         return _COMPARISONS[self.comparison](self.figure.of(plan), self.limit)
 
 
@@ -78,8 +78,8 @@ def _parse_limit(figure: Figure, text: str, parse_size: Callable[[str], int]) ->
         case Figure.SECRETS:
             if not (text.isascii() and text.isdigit()):
                 raise UsageError(
-                    f"--fail-over: {text!r} is not a number of secrets; write a whole number, as "
-                    "in 'secrets>0'"
+                    f"--fail-over: {text!r} is not a number of secrets",
+                    advice="write a whole number, as in 'secrets>0'",
                 )
             return int(text)
 
@@ -88,6 +88,6 @@ def _parse_share(text: str) -> float:
     if re.fullmatch(r"[01]|[01]?\.[0-9]+|[01]\.", text, re.ASCII) and float(text) <= 1:
         return float(text)
     raise UsageError(
-        f"--fail-over: {text!r} is not an efficiency; write a share from 0 to 1, as in "
-        "'efficiency<0.9'"
+        f"--fail-over: {text!r} is not an efficiency",
+        advice="write a share from 0 to 1, as in 'efficiency<0.9'",
     )

@@ -1,4 +1,4 @@
-"""The main job: squash an image, or all images of an index, while copying."""
+"""The copy of an image: squash one image, or every image of an index, on its way to the target."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def copy_image(
     quick_source: SourceOpener | None = None,
     cancellation: Cancellation | None = None,
 ) -> CopyResult:
-    """Squash `source` into `sink`; the sink's tag moves last, when everything is in.
+    """Squash `source` into `sink`. The sink's tag moves last, when everything else is there.
 
-    `open_source` and `quick_source` open base images (see BaseFinder); `clock` gives seconds, for
-    the report only; `cancellation` is asked between chunks. Raises SquashproxyError, also
-    Cancelled; then the tag is as it was and no upload is left open.
+    `open_source` and `quick_source` open base images (see BaseFinder). `clock` gives seconds, for
+    the report only. `cancellation` is asked between chunks. Raises SquashproxyError (Cancelled is
+    one); the tag is unchanged then, and no upload is left open.
     """
     started = clock()
     check_fit(sink, options)
@@ -64,7 +64,7 @@ def copy_image(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How source and target stand to each other, before anything is moved."""
+    """How source and target compare before anything is copied."""
 
     source_digest: Digest
     existing: Digest | None
@@ -72,7 +72,7 @@ class Standing:
 
 
 def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) -> Standing:
-    """Whether a copy would have anything to do: a HEAD on each side, seldom more.
+    """Whether a copy would have anything to do: a HEAD on each side, rarely more.
 
     Raises SquashproxyError.
     """
@@ -161,7 +161,7 @@ class _Job:
     def _copy_index(
         self, index: ImageIndex, copier: ImageCopier
     ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
-        """Copy the chosen images; a single one that was asked for becomes the result itself."""
+        """Copy the chosen images. A single image that was asked for becomes the result itself."""
         selection = select(index, self.options.platforms, self.source.name)
         if selection.warning is not None:
             self.observer.warn(selection.warning)
@@ -181,7 +181,7 @@ class _Job:
     def _index_of(self, source: ImageIndex, children: list[Descriptor]) -> RawManifest:
         """The result's index; the source's own bytes where no child changed.
 
-        What it says of a base goes: the images say what is true of theirs.
+        Annotations about a base are removed: the images' own annotations are right about theirs.
         """
         before = [child.descriptor.digest for child in source.children]
         if [child.digest for child in children] == before:

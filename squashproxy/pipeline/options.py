@@ -1,4 +1,4 @@
-"""What a copy may be asked for."""
+"""The options of a copy, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from squashproxy.reference import Repository
 
 
 class BaseKind(Enum):
-    """The four ways to say which layers are the base."""
+    """The four ways to choose the base."""
 
     AUTO = "auto"
     NONE = "none"
@@ -24,7 +24,7 @@ class BaseKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BaseChoice:
-    """Which leading layers stay as they are."""
+    """Which leading layers stay unchanged."""
 
     kind: BaseKind = BaseKind.AUTO
     count: int = 0
@@ -52,13 +52,15 @@ def parse_base(text: str) -> BaseChoice:
         return BaseChoice(BaseKind.COUNT, count) if count else BaseChoice(BaseKind.NONE)
     image = parse_location(text)
     if isinstance(image, ArchiveReference) and image.is_stream:
-        raise UsageError(f"--base {text}: a base cannot come through a pipe; name its file")
+        raise UsageError(
+            f"--base {text}: a base cannot come through a pipe", advice="name its file"
+        )
     return BaseChoice(BaseKind.IMAGE, image=image)
 
 
 @dataclass(frozen=True, slots=True)
 class CompressionChoice:
-    """How new layers are packed; `kind` None keeps the source's format."""
+    """How new layers are compressed; `kind` None keeps the source's format."""
 
     kind: Compression | None = None
     level: int | None = None
@@ -87,10 +89,11 @@ def parse_compression(text: str) -> CompressionChoice:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Past one of these an image is refused; None is no limit. Sizes in bytes.
+    """Limits past which an image is refused; None means no limit. Sizes in bytes.
 
-    `memory` bounds what the merge remembers (paths, links), `unpacked` the inflated size of all
-    layers read, `entries` their tar entries, `ratio` inflated to compressed size of one layer.
+    `memory` limits what the merge remembers (paths, links), `unpacked` the uncompressed size of all
+    layers read, `entries` their tar entries, `ratio` the uncompressed to the compressed size of a
+    layer.
     """
 
     memory: int | None = 2 << 30
@@ -101,9 +104,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """All that shapes a copy.
+    """The options that shape a copy.
 
-    Without a `library` that sees the blocks of gzip, everything is compressed anew.
+    Without a `library` that finds deflate blocks, new layers are always recompressed.
     """
 
     base: BaseChoice = BaseChoice()

@@ -176,7 +176,8 @@ class ArchiveSink(FiledSink):
         if any(is_foreign(layer.media_type) for layer in manifest.layers):
             raise FormatError(
                 f"{self.name}: the image has foreign layers, which a docker archive cannot leave "
-                "out; copy it to an OCI layout or a registry"
+                "out",
+                advice="copy it to an OCI layout or a registry",
             )
         name = self.tag
         entry: Json = {
@@ -209,14 +210,14 @@ def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
             names = old.names
         except SquashproxyError as error:
             raise ArchiveError(
-                f"{path} is there and will not be replaced, since {error.fact}; remove it, or "
-                "name another file"
+                f"{path} is there and will not be replaced, since {error.fact}",
+                advice="remove it, or name another file",
             ) from error
         others = Counter(names) - Counter([_own_name(reference)])
         if others:
             raise ArchiveError(
-                f"{path} holds {_listed(others)}, which would be lost; write to another file, or "
-                "remove this one"
+                f"{path} holds {_listed(others)}, which would be lost",
+                advice="write to another file, or remove this one",
             )
         if names:
             opened.pop_all()

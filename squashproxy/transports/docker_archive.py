@@ -101,16 +101,17 @@ class DockerArchiveSource(FiledSource):
     def _no_docker_archive(self) -> ArchiveError:
         if self._files.find(INDEX) is not None:
             return ArchiveError(
-                f"{self._files.name} is no docker archive but an OCI layout; name it as "
-                "oci-archive:"
+                f"{self._files.name} is no docker archive but an OCI layout",
+                advice="name it as oci-archive:",
             )
         if self._files.is_cut_short:
             return ArchiveError(
-                f"{self._files.name} is no docker archive: it is cut short; save the image again"
+                f"{self._files.name} is no docker archive: it is cut short",
+                advice="save the image again",
             )
         return ArchiveError(
-            f"{self._files.name} is no docker archive: it has no {MANIFEST}; give what docker save "
-            "or the like wrote"
+            f"{self._files.name} is no docker archive: it has no {MANIFEST}",
+            advice="give what docker save or the like wrote",
         )
 
 

@@ -34,7 +34,8 @@ def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
     where = f"the config of {place.name}"
     if manifest.config.size > MAX_CONFIG:
         raise FormatError(
-            f"{where} has {manifest.config.size} bytes; more than {MAX_CONFIG} are refused"
+            f"{where} has {manifest.config.size} bytes",
+            advice=f"more than {MAX_CONFIG} are refused",
         )
     data = b"".join(place.iter_blob(manifest.config))
     return parse_config(data, len(manifest.layers), where)
@@ -46,7 +47,8 @@ def parse_image(raw: RawManifest, name: str) -> ImageManifest:
     if isinstance(parsed, ImageIndex):
         raise FormatError(
             f"the manifest {short(raw.digest)} of {name} is an index within an index, which "
-            "squashproxy does not read; copy its images one by one"
+            "squashproxy does not read",
+            advice="copy its images one by one",
         )
     return parsed
 

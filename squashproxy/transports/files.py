@@ -50,7 +50,8 @@ def read_file(files: Files, path: str, limit: int) -> bytes:
     size = files.find(path)
     if size is not None and size > limit:
         raise ArchiveError(
-            f"{files.name}: {path} has {size} bytes; documents of more than {limit} are refused"
+            f"{files.name}: {path} has {size} bytes",
+            advice=f"documents of more than {limit} are refused",
         )
     return b"".join(files.iter_file(path))
 
@@ -58,7 +59,9 @@ def read_file(files: Files, path: str, limit: int) -> bytes:
 def missing(files: Files, path: str) -> ArchiveError:
     """The error for a file that should be there."""
     why = "it is cut short" if files.is_cut_short else "it is incomplete"
-    return ArchiveError(f"{files.name} holds no {path}: {why}; save or copy the image again")
+    return ArchiveError(
+        f"{files.name} holds no {path}: {why}", advice="save or copy the image again"
+    )
 
 
 class Folder:

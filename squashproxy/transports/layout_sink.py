@@ -143,7 +143,7 @@ class LayoutSink(FiledSink):
             return
         if any(root.iterdir()) and not (root / INDEX).exists() and not (root / LAYOUT).exists():
             raise ArchiveError(
-                f"{root} holds something else than an OCI layout; name another folder"
+                f"{root} holds something else than an OCI layout", advice="name another folder"
             )
 
     def _begin(self) -> None:

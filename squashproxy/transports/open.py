@@ -49,15 +49,17 @@ def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
     try:
         return Path(path).open("rb", buffering=0)
     except FileNotFoundError as error:
-        raise ArchiveError(f"{name} is not there; check the path, {COLON_RULE}") from error
+        raise ArchiveError(
+            f"{name} is not there", advice=f"check the path, {COLON_RULE}"
+        ) from error
     except IsADirectoryError as error:
         raise ArchiveError(
-            f"{name} is a folder; name an archive in it, or name the folder as oci: if it is an "
-            "OCI layout"
+            f"{name} is a folder",
+            advice="name an archive in it, or name the folder as oci: if it is an OCI layout",
         ) from error
     except OSError as error:
         raise ArchiveError(
-            f"{name} could not be opened: {reason_of(error)}; make it readable first"
+            f"{name} could not be opened: {reason_of(error)}", advice="make it readable first"
         ) from error
 
 
@@ -66,7 +68,7 @@ def _index(stream: IO[bytes], name: str) -> Tarball:
     if not stat.S_ISREG(status.st_mode):
         return _spooled(stream, _read_once(stream, name), name)
     if not status.st_size:
-        raise ArchiveError(f"{name} is empty; save or copy the image again")
+        raise ArchiveError(f"{name} is empty", advice="save or copy the image again")
     start = os.pread(stream.fileno(), _MAGIC, 0)
     if _is_packed(start, name):
         return _spooled(stream, _read_once(stream, name), name)
@@ -78,8 +80,8 @@ def _spooled(stream: IO[bytes], chunks: Iterator[bytes], name: str) -> Tarball:
     first = next(chunks, b"")
     if not first:
         raise ArchiveError(
-            f"{name} is empty: nothing was written to it; see what the command that should have "
-            "written says"
+            f"{name} is empty: nothing was written to it",
+            advice="see what the command that should have written says",
         )
     pieces = _with_first(first, chunks)
     if _is_packed(first, name):
@@ -99,7 +101,7 @@ def _fill(spool: IO[bytes], pieces: Iterator[bytes], name: str) -> int:
     try:
         return fill_spool(spool, pieces, name)
     except BadCompression as error:
-        raise BadCompression(f"{error.fact}; save or copy the image again") from error
+        raise BadCompression(f"{error.fact}", advice="save or copy the image again") from error
 
 
 def new_spool() -> IO[bytes]:
@@ -108,8 +110,8 @@ def new_spool() -> IO[bytes]:
         return tempfile.TemporaryFile(prefix="squashproxy-", buffering=0)
     except OSError as error:
         raise ArchiveError(
-            f"no temporary file can be made in {tempfile.gettempdir()}: {reason_of(error)}; set "
-            "TMPDIR to a folder with room"
+            f"no temporary file can be made in {tempfile.gettempdir()}: {reason_of(error)}",
+            advice="set TMPDIR to a folder with room",
         ) from error
 
 
@@ -121,8 +123,8 @@ def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
             write_all(spool, chunk)
         except OSError as error:
             raise ArchiveError(
-                f"{name} does not fit into {tempfile.gettempdir()} ({reason_of(error)}); set "
-                "TMPDIR to a folder with room"
+                f"{name} does not fit into {tempfile.gettempdir()} ({reason_of(error)})",
+                advice="set TMPDIR to a folder with room",
             ) from error
         size += len(chunk)
     return size
@@ -131,7 +133,9 @@ def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
 def _is_packed(start: bytes, name: str) -> bool:
     for magic, kind in _UNREAD.items():
         if start.startswith(magic):
-            raise ArchiveError(f"{name} is packed with {kind}, which is not read here; unpack it")
+            raise ArchiveError(
+                f"{name} is packed with {kind}, which is not read here", advice="unpack it"
+            )
     return sniff(start) is not Compression.NONE
 
 

@@ -66,8 +66,8 @@ class RegistrySink(_RegistryPlace):
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         if reference.digest is not None or reference.tag is None:
             raise UsageError(
-                f"{reference}: a digest cannot be a target, since the result decides it; "
-                "give a tag instead"
+                f"{reference}: a digest cannot be a target, since the result decides it",
+                advice="give a tag instead",
             )
         super().__init__(client, reference)
         self._tag = reference.tag

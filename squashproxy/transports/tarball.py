@@ -120,8 +120,8 @@ class Tarball:
         block = self._read(end, _BLOCK)
         if len(block) == _BLOCK and any(block):
             raise ArchiveError(
-                f"{self._name} is damaged: at byte {end} stands no tar header; save or copy the "
-                "image again"
+                f"{self._name} is damaged: at byte {end} stands no tar header",
+                advice="save or copy the image again",
             )
         if 0 < len(block) < _BLOCK:
             raise self._cut_short(f"at byte {end}")
@@ -130,12 +130,12 @@ class Tarball:
     def _unreadable(self, reason: str) -> ArchiveError:
         if not self._files and not self._links and "unexpected end" not in reason:
             return ArchiveError(
-                f"{self._name} is no tar archive; give a file that docker save, skopeo or the like "
-                "wrote"
+                f"{self._name} is no tar archive",
+                advice="give a file that docker save, skopeo or the like wrote",
             )
         return self._cut_short("within an entry")
 
     def _cut_short(self, where: str) -> ArchiveError:
         return ArchiveError(
-            f"{self._name} is cut short: it ends {where}; save or copy the image again"
+            f"{self._name} is cut short: it ends {where}", advice="save or copy the image again"
         )

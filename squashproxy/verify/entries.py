@@ -107,7 +107,7 @@ def iter_entries(stream: TarStream, where: str) -> Iterator[Entry]:
         yield from _Reading(stream, where).iter_entries()
     except _DAMAGE as error:
         raise BadArchive(
-            f"{where} is cut short or damaged ({error}); push the image again"
+            f"{where} is cut short or damaged ({error})", advice="push the image again"
         ) from error
 
 
@@ -206,7 +206,7 @@ class _Reading:
 def refused(where: str, name: bytes, problem: Exception) -> BadArchive:
     """The error for people: the entry `name` of the layer `where` cannot be unpacked."""
     return BadArchive(
-        f"{where}: the entry {shown(name.lstrip(b'/'))} {problem}; build the image again"
+        f"{where}: the entry {shown(name.lstrip(b'/'))} {problem}", advice="build the image again"
     )
 
 

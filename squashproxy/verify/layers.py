@@ -62,8 +62,8 @@ class ImageLayer:
                 raise
         if found != self.diff_id:
             raise WrongDiffId(
-                f"{self.where} unpacks to {found}, but the image's config says {self.diff_id}; the "
-                "image is broken, build it again"
+                f"{self.where} unpacks to {found}, but the image's config says {self.diff_id}",
+                advice="the image is broken, build it again",
             )
 
     def _unpack(self, blob: Iterator[bytes], tree: Tree) -> Digest:
