@@ -199,7 +199,7 @@ class Remover:
     def _clear(self, tags: Iterable[str], digest: Digest) -> None:
         """Some registries keep a tag whose manifest went by its digest."""
         for tag in tags:
-            found = self._remote.has_still(tag)
+            found = self._remote.recheck_tag(tag)
             if found is not None and found.digest == digest:
                 self._untagger.untag(tag)
 

@@ -14,8 +14,8 @@ from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
 from squashproxy.registry.auth.schemes import (
-    Proof,
     Scheme,
+    SchemeKind,
     Token,
     TokenRequest,
     basic_header,
@@ -24,14 +24,14 @@ from squashproxy.registry.auth.schemes import (
     token_requests,
 )
 from squashproxy.registry.auth.scopes import Scopes, parse_scopes
-from squashproxy.registry.http.connections import Message, Wire, read_body
+from squashproxy.registry.http.connections import Connections, Message, read_body
 from squashproxy.registry.http.endpoints import Endpoint
 from squashproxy.registry.http.error_responses import (
     Action,
     Refusal,
-    fault_of,
     read_refusal,
-    unauthorized,
+    refusal_error,
+    unauthorized_error,
 )
 from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.http.urls import shown
@@ -55,13 +55,13 @@ class Authorizer:
 
     def __init__(
         self,
-        wire: Wire,
+        connections: Connections,
         credentials: CredentialStore,
         retry: Retry,
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
-        self._wire = wire
+        self._connections = connections
         self._credentials = credentials
         self._retry = retry
         self._timeout = timeout
@@ -81,7 +81,7 @@ class Authorizer:
             credentials = None if scheme is None else self._credentials.find(action.repository)
             if scheme is None:
                 return None
-            if scheme.proof is Proof.BASIC:
+            if scheme.kind is SchemeKind.BASIC:
                 return None if credentials is None else _basic(credentials)
             try:
                 return self._bearer(endpoint, action, scheme, scopes, credentials)
@@ -92,12 +92,12 @@ class Authorizer:
                 known.scheme = None  # it was wrong, or another repository's; the registry says anew
                 return None
 
-    def password(self, action: Action) -> str | None:
+    def basic_header(self, action: Action) -> str | None:
         """The credentials themselves, None without any."""
         credentials = self._credentials.find(action.repository)
         return None if credentials is None else _basic(credentials)
 
-    def answer(
+    def answer_challenge(
         self,
         endpoint: Endpoint,
         action: Action,
@@ -114,12 +114,12 @@ class Authorizer:
         """
         known = self._known_for(action)
         credentials = self._credentials.find(action.repository)
-        hopeless = self.hopeless(refusal, action)
+        hopeless = self.unauthorized(refusal, action)
         with known.lock:
             scheme = self._learn(known, refusal, used)
             if scheme is None:
                 raise hopeless
-            if scheme.proof is Proof.BASIC:
+            if scheme.kind is SchemeKind.BASIC:
                 header = None if credentials is None else _basic(credentials)
             else:
                 wider = scopes | parse_scopes(scheme.scopes) if used else scopes
@@ -133,14 +133,14 @@ class Authorizer:
         self._schemes[endpoint.name] = scheme
         return header
 
-    def hopeless(self, refusal: Refusal, action: Action) -> Unauthorized:
+    def unauthorized(self, refusal: Refusal, action: Action) -> Unauthorized:
         """The error for a 401 that no proof helps against."""
         credentials = self._credentials.find(action.repository)
         known = None
         if credentials is not None:
             user = f"{credentials.username!r} from " if credentials.username else ""
             known = f"{user}{credentials.origin}"
-        return unauthorized(refusal, action, known, variable_for(action.host))
+        return unauthorized_error(refusal, action, known, variable_for(action.host))
 
     def _known_for(self, action: Action) -> _Known:
         with self._lock:
@@ -153,7 +153,7 @@ class Authorizer:
         if offered is None:
             return known.scheme
         stale = used is not None and used.startswith(_BEARER)
-        if offered.proof is Proof.BASIC and known.scheme is not None and stale:
+        if offered.kind is SchemeKind.BASIC and known.scheme is not None and stale:
             return known.scheme
         known.scheme = offered
         return offered
@@ -197,7 +197,7 @@ class Authorizer:
             if status in _NOT_OFFERED and number < len(requests):
                 continue
             refusal = read_refusal(status, headers, body)
-            raise self.hopeless(refusal, _for_token(action, realm))
+            raise self.unauthorized(refusal, _for_token(action, realm))
         raise AssertionError("there is at least one request")
 
     def _ask(self, request: TokenRequest, action: Action) -> tuple[int, dict[str, str], bytes]:
@@ -210,12 +210,12 @@ class Authorizer:
             "GET" if body is None else "POST", request.url, headers, body, self._timeout
         )
         host = f"the token service of {action.host}"
-        response = self._wire.send(message, host)
+        response = self._connections.send(message, host)
         answer = read_body(response, _MAX_TOKEN_BODY, host, "its answer")
         status = response.status
         if status == 429 or status >= 500:
             refusal = read_refusal(status, response.headers, answer)
-            raise fault_of(refusal, _for_token(action, request.url))
+            raise refusal_error(refusal, _for_token(action, request.url))
         return status, dict(response.headers), answer
 
     def _read(self, body: bytes, scopes: Scopes, realm: str) -> Token:

@@ -1,4 +1,4 @@
-"""The WWW-Authenticate header (RFC 9110, section 11.6.1): which proofs a registry accepts."""
+"""The WWW-Authenticate header (RFC 9110, section 11.6.1): which attempts a registry accepts."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _MARGIN = 10.0
 _MARGIN_SHARE = 0.2
 
 
-class Proof(Enum):
+class SchemeKind(Enum):
     """The kinds of Authorization that registries take."""
 
     BASIC = "basic"
@@ -36,7 +36,7 @@ class Proof(Enum):
 class Scheme:
     """What a registry asked for; `realm` and `service` belong to BEARER."""
 
-    proof: Proof
+    kind: SchemeKind
     realm: str = ""
     service: str = ""
     scopes: str = ""
@@ -76,13 +76,13 @@ def choose_scheme(challenges: Iterable[Challenge]) -> Scheme | None:
         values = challenge.parameters
         if challenge.scheme == "bearer" and values.get("realm"):
             return Scheme(
-                Proof.BEARER,
+                SchemeKind.BEARER,
                 values["realm"],
                 values.get("service", ""),
                 values.get("scope", ""),
             )
         if challenge.scheme == "basic":
-            best = Scheme(Proof.BASIC)
+            best = Scheme(SchemeKind.BASIC)
     return best
 
 

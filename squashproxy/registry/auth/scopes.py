@@ -28,7 +28,7 @@ def delete(path: str) -> Scopes:
 
 
 def catalog() -> Scopes:
-    """Listing the repositories of a registry (distribution's token specification)."""
+    """NameList the repositories of a registry (distribution's token specification)."""
     return frozenset({(_CATALOG, "*")})
 
 

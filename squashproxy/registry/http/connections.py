@@ -14,10 +14,10 @@ from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout,
 from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.http.heads import POOLS
-from squashproxy.registry.http.network_errors import NETWORK_ERRORS, broken_off, failure_of
+from squashproxy.registry.http.network_errors import NETWORK_ERRORS, body_error, request_error
 from squashproxy.registry.http.proxies import Proxy, find_proxy
-from squashproxy.registry.http.rate_limit import Pace
-from squashproxy.registry.http.tls import Trust
+from squashproxy.registry.http.rate_limit import RateLimit
+from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
 
 CHUNK = 256 << 10
@@ -65,7 +65,7 @@ class Message:
     timeout: float = 30.0
 
 
-class Wire:
+class Connections:
     """Sends messages; usable from several threads.
 
     It stands on urllib3's connection pools alone, one for each origin: what a session of `requests`
@@ -75,14 +75,14 @@ class Wire:
     def __init__(
         self,
         options: ClientOptions,
-        trust: Trust,
-        pace: Pace,
+        tls: TlsContexts,
+        rate_limit: RateLimit,
         listener: AnswerListener | None = None,
     ) -> None:
         self._options = options
         self._listener = listener
-        self._pace = pace
-        self._trust = trust
+        self._rate_limit = rate_limit
+        self._tls = tls
         self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
         self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
@@ -94,7 +94,7 @@ class Wire:
 
         Raises Unreachable, TlsError, or the error of the body's source.
         """
-        self._pace.wait(host)
+        self._rate_limit.wait(host)
         body = message.body
         headers = {**self._headers, **message.headers}
         if isinstance(body, Sized):
@@ -113,7 +113,7 @@ class Wire:
             )
         except NETWORK_ERRORS as error:
             if body is None or isinstance(body, bytes) or body.failure is None:
-                raise failure_of(error, message.url, host) from error
+                raise request_error(error, message.url, host) from error
             raise body.failure from None
         response.url = message.url
         if self._listener is not None:
@@ -145,7 +145,7 @@ class Wire:
         """Connections to an origin, through the proxy of the environment if there is one."""
         settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
         if scheme == "https":
-            settings["ssl_context"] = self._trust.context_for(netloc)
+            settings["ssl_context"] = self._tls.context_for(netloc)
         proxy = find_proxy(origin)
         manager = PoolManager(**settings) if proxy is None else _through(proxy, settings)
         manager.pool_classes_by_scheme = POOLS
@@ -167,7 +167,7 @@ def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
             try:
                 data = response.read(CHUNK, decode_content=False)
             except NETWORK_ERRORS as error:
-                raise broken_off(error, host, what) from error
+                raise body_error(error, host, what) from error
             if not data:
                 return
             yield data

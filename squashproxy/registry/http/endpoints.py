@@ -101,7 +101,7 @@ class Endpoint:
         return any(_is_private(str(address[4][0])) for address in found)
 
 
-class Hosts:
+class Endpoints:
     """The endpoints of one client; remembers which loopback registries speak TLS."""
 
     def __init__(

@@ -66,8 +66,8 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     return _read_document(status, lower, document)
 
 
-def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> RegistryError:
-    """The error for a refused action; 401 needs `unauthorized`, which knows the credentials."""
+def refusal_error(refusal: Refusal, action: Action, now: datetime | None = None) -> RegistryError:
+    """The error for a refused action; `unauthorized_error` is for 401."""
     status, host = refusal.status, action.host
     said = f": {refusal.text}" if refusal.text else ""
     suffix = f"(HTTP {status})"
@@ -96,7 +96,7 @@ def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> R
     return _refused(refusal, action, said, suffix)
 
 
-def unauthorized(
+def unauthorized_error(
     refusal: Refusal, action: Action, known: str | None, variable: str
 ) -> Unauthorized:
     """The error for a 401; `known` says whose credentials were tried, None where there are none."""

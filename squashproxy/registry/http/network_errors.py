@@ -34,7 +34,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 """From the most telling to the least: urllib3 counts an unknown name as a time-out, too."""
 
 
-def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
+def request_error(error: BaseException, url: str, host: str) -> RegistryError:
     """The error for a request to `url` that brought no (whole) answer; `host` is for people."""
     causes = list(_iter_causes(error))
     for cause in causes:
@@ -55,7 +55,7 @@ def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
     )
 
 
-def broken_off(error: BaseException, host: str, what: str) -> Unreachable:
+def body_error(error: BaseException, host: str, what: str) -> Unreachable:
     """The error for a body that ended before its time."""
     reason = _reason(list(_iter_causes(error)))
     return Unreachable(

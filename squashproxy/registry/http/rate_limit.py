@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 
-class Pace:
+class RateLimit:
     """Spaces requests evenly; `rates` are requests a second, by host as references name it.
 
     Usable from several threads. `sleep` and `clock` are in seconds.

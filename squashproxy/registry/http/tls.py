@@ -16,7 +16,7 @@ from squashproxy.registry.options import ClientOptions
 _SYSTEM_DIRECTORIES = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 
 
-class Trust:
+class TlsContexts:
     """Makes the TLS context for each host; contexts are kept, so that connections are shared."""
 
     def __init__(self, options: ClientOptions, environ: Mapping[str, str]) -> None:
