@@ -1,4 +1,4 @@
-"""Who is asking, per host and repository: remembers challenges, fetches and keeps tokens."""
+"""The Authorization header of each request: challenges are remembered, tokens fetched and kept."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BEARER = "Bearer "
 
 @dataclass(slots=True)
 class _Known:
-    """What is known about one repository; the lock makes threads share one token request."""
+    """The scheme and tokens of one repository; under the lock, threads share a token request."""
 
     scheme: Scheme | None = None
     tokens: list[Token] = field(default_factory=list)
@@ -51,7 +51,10 @@ class _Known:
 
 
 class Authorizer:
-    """Finds the Authorization for requests; usable from several threads."""
+    """Finds the Authorization header for requests; usable from several threads.
+
+    `timeout` and the times of `clock` are in seconds.
+    """
 
     def __init__(
         self,
@@ -71,9 +74,9 @@ class Authorizer:
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, action: Action, scopes: Scopes) -> str | None:
-        """What to send unasked: None until the registry has told what it wants.
+        """The header to send up front; None until the registry has sent a challenge.
 
-        Renews a token that is about to end.
+        A token that is about to expire is renewed. Raises RegistryError where that fails.
         """
         known = self._known_for(action)
         with known.lock:
@@ -89,11 +92,11 @@ class Authorizer:
                 refused = known.scheme is not None and isinstance(error, Unauthorized)
                 if refused or error.temporary:
                     raise
-                known.scheme = None  # it was wrong, or another repository's; the registry says anew
+                known.scheme = None  # wrong, or another repository's: the next challenge tells
                 return None
 
     def basic_header(self, action: Action) -> str | None:
-        """The credentials themselves, None without any."""
+        """The header with user and password, None without credentials."""
         credentials = self._credentials.find(action.repository)
         return None if credentials is None else _basic(credentials)
 
@@ -107,34 +110,34 @@ class Authorizer:
         *,
         again: bool,
     ) -> str:
-        """What to send after a 401 to a request that carried `used`.
+        """The header to send after a 401 to a request that carried the header `used`.
 
-        `again` says that `used` was itself such an answer. Raises Unauthorized where nothing is
-        left to try.
+        `again` says that `used` was itself the answer to a challenge. Raises Unauthorized when
+        nothing is left to try.
         """
         known = self._known_for(action)
         credentials = self._credentials.find(action.repository)
-        hopeless = self.unauthorized(refusal, action)
+        unauthorized = self.unauthorized(refusal, action)
         with known.lock:
             scheme = self._learn(known, refusal, used)
             if scheme is None:
-                raise hopeless
+                raise unauthorized
             if scheme.kind is SchemeKind.BASIC:
                 header = None if credentials is None else _basic(credentials)
             else:
                 wider = scopes | parse_scopes(scheme.scopes) if used else scopes
                 if again and wider == scopes:
-                    raise hopeless
+                    raise unauthorized
                 known.tokens = [token for token in known.tokens if _BEARER + token.value != used]
                 header = self._bearer(endpoint, action, scheme, wider, credentials)
         if header is None or header == used:
-            raise hopeless
-        # Only what led to a proof is tried for other repositories: one of them may be hostile.
+            raise unauthorized
+        # Other repositories start with this scheme only after it has worked: one may be hostile.
         self._schemes[endpoint.name] = scheme
         return header
 
     def unauthorized(self, refusal: Refusal, action: Action) -> Unauthorized:
-        """The error for a 401 that no proof helps against."""
+        """The error for a 401 that no credentials at hand can answer."""
         credentials = self._credentials.find(action.repository)
         known = None
         if credentials is not None:
@@ -148,7 +151,10 @@ class Authorizer:
 
     @staticmethod
     def _learn(known: _Known, refusal: Refusal, used: str | None) -> Scheme | None:
-        """The scheme to use: some registries challenge with Basic when a token has gone stale."""
+        """The scheme to use; a Basic challenge to a stale token does not replace Bearer.
+
+        Some registries send one when a token has expired.
+        """
         offered = choose_scheme(parse_challenges(refusal.headers.get("www-authenticate", "")))
         if offered is None:
             return known.scheme

@@ -1,4 +1,7 @@
-"""Requests on connections, without meaning: no cookies, no netrc, no redirects, no retries."""
+"""Connections to registries: one message out, one response back.
+
+No cookies, no netrc, no redirects, no retries, and no knowledge of what a request means.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +24,33 @@ from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
 
 CHUNK = 256 << 10
-"""Bytes that are read from a connection at a time."""
+"""Bytes read from a connection at a time."""
 
 _IDLE_CONNECTIONS = 32
 _MOST_ORIGINS = 256
 _NO_RETRIES = Retry(False)
 
 Response: TypeAlias = BaseHTTPResponse
-"""An answer, its body unread."""
+"""A response whose body has not been read."""
 
 AnswerListener = Callable[[str, int, Mapping[str, str]], None]
-"""Hears of an answer: the host as people know it, the status and the headers; from any thread."""
+"""Called for each response with the host's name, the status and the headers; in any thread."""
 
 
 class Body(Protocol):
-    """What a request carries; pieces of at most 256 KiB, so that time-outs are per piece.
+    """A request's body, in pieces of at most 256 KiB: each piece has the whole time-out.
 
-    `replayable` says whether iterating again gives the same bytes. A body with a length is sent
-    with Content-Length, any other in chunked transfer encoding.
+    A body with a length is sent with Content-Length, any other in chunked transfer encoding.
     """
 
     @property
     def replayable(self) -> bool:
-        """Whether the body can be sent twice."""
+        """Whether iterating again gives the same bytes."""
         ...
 
     @property
     def failure(self) -> BaseException | None:
-        """The error of the source of the bytes: it is not one of the connection."""
+        """The error of the bytes' source, if that failed and not the connection."""
         ...
 
     def __iter__(self) -> Iterator[bytes | memoryview]: ...
@@ -56,7 +58,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request; `timeout` in seconds."""
+    """One request; `timeout` in seconds, for connecting and for each read and write."""
 
     method: str
     url: str
@@ -68,8 +70,8 @@ class Message:
 class Connections:
     """Sends messages; usable from several threads.
 
-    It stands on urllib3's connection pools alone, one for each origin: what a session of `requests`
-    would add (cookies, netrc, redirects that keep credentials) is what registries must not get.
+    Uses one urllib3 pool per origin. A session of `requests` would add cookies, netrc and
+    redirects that keep credentials, none of which registries must get.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Connections:
             warnings.filterwarnings("ignore", category=InsecureRequestWarning)
 
     def send(self, message: Message, host: str) -> Response:
-        """Send a message and return the answer, with its whole URL; `host` is for people.
+        """Send a message and return the response; `host` names the server in error messages.
 
         Raises Unreachable, TlsError, or the error of the body's source.
         """
@@ -137,12 +139,12 @@ class Connections:
             return self._pools[key]
 
     def _make_room(self) -> None:
-        """Forget the oldest origin, as redirects may name ever more; its requests go on."""
+        """Drop the oldest pool: redirects may name any number of origins. Its requests go on."""
         if len(self._pools) >= _MOST_ORIGINS:
             self._pools.pop(next(iter(self._pools))).clear()
 
     def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
-        """Connections to an origin, through the proxy of the environment if there is one."""
+        """A pool for an origin, through the proxy of the environment if there is one."""
         settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
         if scheme == "https":
             settings["ssl_context"] = self._tls.context_for(netloc)
@@ -158,9 +160,10 @@ def _through(proxy: Proxy, settings: dict[str, Any]) -> ProxyManager:
 
 
 def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
-    """The body's bytes as they were sent, never decoded; closes the response.
+    """The body's bytes as sent, never decoded; closes the response at the end.
 
-    Raises Unreachable where the connection breaks before the end.
+    `host` and `what` name server and content in error messages. Raises Unreachable if the
+    connection breaks before the end.
     """
     with closing(response):
         while True:
@@ -176,7 +179,7 @@ def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
 def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
     """The body, read to its end so that the connection can be used again.
 
-    A body above `limit` bytes is cut to one byte more than that.
+    Of a body above `limit` bytes, `limit` + 1 bytes are returned and the connection is closed.
     """
     body = BytesIO()  # gives up its buffer without a copy, as joined pieces would be one
     stream = iter_body(response, host, what)
