@@ -98,7 +98,7 @@ def open_context(
         manifests = ManifestMemory(database, time.time)
         manifests.forget_unused()
         with (
-            RegistryClient(client_settings, on_wait=teller, memory=manifests) as client,
+            RegistryClient(client_settings, on_wait=teller, cache=manifests) as client,
             RegistryClient(client_settings.quick, on_wait=teller) as quick,
         ):
             yield Context(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from squashproxy.errors import Denied, NotFound, RegistryError, Unauthorized
 from squashproxy.registry.auth.scopes import catalog
 from squashproxy.registry.caller import Caller
-from squashproxy.registry.name_lists import Listing, NameReader
+from squashproxy.registry.name_lists import NameList, NameListReader
 
 
 def iter_repositories(caller: Caller) -> Iterator[str]:
@@ -18,9 +18,9 @@ def iter_repositories(caller: Caller) -> Iterator[str]:
     """
     what = "the list of repositories"
     where = f"{what} of {caller.endpoint.name}"
-    listing = Listing("/v2/_catalog", "repositories", what, where, catalog())
+    listing = NameList("/v2/_catalog", "repositories", what, where, catalog())
     try:
-        yield from NameReader(caller, listing).iter_names()
+        yield from NameListReader(caller, listing).iter_names()
     except (NotFound, Denied, Unauthorized) as error:
         if error.status is None:
             raise

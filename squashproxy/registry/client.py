@@ -17,12 +17,12 @@ from squashproxy.registry import blobs, catalog, deletions, harbor, manifests, r
 from squashproxy.registry.auth.authorizer import Authorizer
 from squashproxy.registry.auth.credentials import CredentialStore
 from squashproxy.registry.caller import Caller
-from squashproxy.registry.http.connections import AnswerListener, Wire
-from squashproxy.registry.http.endpoints import Hosts
-from squashproxy.registry.http.rate_limit import Pace
+from squashproxy.registry.http.connections import AnswerListener, Connections
+from squashproxy.registry.http.endpoints import Endpoints
+from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.retry import Retry, WaitListener
-from squashproxy.registry.http.tls import Trust
-from squashproxy.registry.manifest_cache import Memory, NoMemory
+from squashproxy.registry.http.tls import TlsContexts
+from squashproxy.registry.manifest_cache import ManifestCache, NoCache
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.referrers import ReferrersSupport
 from squashproxy.registry.upload import session
@@ -36,9 +36,9 @@ class RegistryClient:
 
     Usable from several threads, and as a context manager. `environ` stands in for the process's
     environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of every
-    answer, `on_wait` of every wait before a call is made again. What `memory` knows of a manifest
-    is not asked again by its digest; who has to know whether a repository still holds it, asks
-    `find_manifest`.
+    answer, `on_wait` of every wait before a call is made again. A
+    manifest that `cache` holds is not fetched by its digest again, so `get_manifest` does not prove
+    that a repository still holds it; `find_manifest` does.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class RegistryClient:
         clock: Callable[[], float] = time.monotonic,
         listener: AnswerListener | None = None,
         on_wait: WaitListener | None = None,
-        memory: Memory | None = None,
+        cache: ManifestCache | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._options = options
-        self._memory = memory or NoMemory()
+        self._cache = cache or NoCache()
         self._retry = Retry(options.retries, sleep, options.longest_wait, on_wait)
-        self._hosts = Hosts(options)
-        self._wire = Wire(
-            options, Trust(options, environ), Pace(options.rates, sleep, clock), listener
+        self._endpoints = Endpoints(options)
+        self._connections = Connections(
+            options, TlsContexts(options, environ), RateLimit(options.rates, sleep, clock), listener
         )
         self._authorizer = Authorizer(
-            self._wire,
+            self._connections,
             CredentialStore(options.authfile, environ, options.logins),
             self._retry,
             options.timeout,
@@ -98,14 +98,14 @@ class RegistryClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._wire.close()
+        self._connections.close()
 
     def _caller(self, name: Repository) -> Caller:
-        endpoint = self._retry.call(lambda: self._hosts.find(name.host), name.host)
+        endpoint = self._retry.call(lambda: self._endpoints.find(name.host), name.host)
         return Caller(
             name,
             endpoint,
-            self._wire,
+            self._connections,
             self._authorizer,
             self._retry,
             self._options.timeout,
@@ -130,7 +130,7 @@ class RemoteRepository:
         """What a tag or digest points to, None for nothing; costs a HEAD, seldom a GET."""
         return manifests.find_manifest(self._caller, selector)
 
-    def has_still(self, tag: str) -> Descriptor | None:
+    def recheck_tag(self, tag: str) -> Descriptor | None:
         """What a tag points to that was found a moment ago, None for nothing; costs a HEAD."""
         return manifests.find_manifest(self._caller, tag, trusts_head=True)
 
@@ -140,18 +140,18 @@ class RemoteRepository:
         Raises NotFound, IntegrityError, and FormatError above MAX_MANIFEST bytes. What the
         registry has comes, even schema 1: `parse_manifest` refuses that.
         """
-        memory = self._client._memory  # noqa: SLF001 client and repository are one unit
-        known = memory.find(Digest(selector)) if ":" in selector else None
+        cache = self._client._cache  # noqa: SLF001 client and repository are one unit
+        known = cache.find(Digest(selector)) if ":" in selector else None
         if known is not None:
             return known
         found = manifests.get_manifest(self._caller, selector)
-        memory.add(found.digest, found)
+        cache.add(found.digest, found)
         return found
 
     def put_manifest(self, raw: RawManifest, selector: str) -> None:
         """Write a manifest under a tag or its digest; all that it names must be there."""
         manifests.put_manifest(self._caller, raw, selector)
-        self._client._memory.add(raw.digest, raw)  # noqa: SLF001 client and repository are one unit
+        self._client._cache.add(raw.digest, raw)  # noqa: SLF001 client and repository are one unit
 
     def put_referrer(self, raw: RawManifest) -> None:
         """Write a manifest that has a subject, and list it where the registry does not itself."""

@@ -19,7 +19,7 @@ from squashproxy.registry.caller import Call, Caller
 from squashproxy.registry.deletions import Deletion
 from squashproxy.registry.http.error_responses import Action
 from squashproxy.registry.manifests import check_selector
-from squashproxy.registry.paging import Page, Pages, iter_entries
+from squashproxy.registry.paging import Page, Pager, iter_entries
 
 _DONE = frozenset({200, 202, 204})
 _GONE = 404
@@ -52,7 +52,7 @@ def delete_tag(caller: Caller, tag: str) -> Deletion:
     action = Action(name, f"the deletion of the tag {tag} from {name.path}", f"tag {tag}")
     url = caller.endpoint.url(f"{_place(caller)}/artifacts/{tag}/tags/{tag}")
     expected = _DONE | {_GONE}
-    call = Call("DELETE", url, action, delete(name.path), expected, by_password=True)
+    call = Call("DELETE", url, action, delete(name.path), expected, basic_only=True)
     answer = caller.ask(call)
     return Deletion.GONE if answer.status == _GONE else Deletion.DONE
 
@@ -63,8 +63,8 @@ def iter_artifacts(caller: Caller) -> Iterator[Artifact]:
     where = f"the list of artifacts of {name}"
     url = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
     action = Action(name, f"the list of artifacts of {name.path}")
-    call = Call("GET", url, action, pull(name.path), frozenset({200}), by_password=True)
-    pages = Pages(caller, call, where)
+    call = Call("GET", url, action, pull(name.path), frozenset({200}), basic_only=True)
+    pages = Pager(caller, call, where)
 
     def read(page: Page) -> list[Any]:
         if isinstance(page.document, list):

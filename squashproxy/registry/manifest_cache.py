@@ -8,7 +8,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 
 
-class Memory(Protocol):
+class ManifestCache(Protocol):
     """Manifests by digest; usable from several threads."""
 
     def find(self, digest: Digest) -> RawManifest | None:
@@ -20,7 +20,7 @@ class Memory(Protocol):
         ...
 
 
-class NoMemory:
+class NoCache:
     """Remembers nothing."""
 
     def find(self, digest: Digest) -> None:  # noqa: ARG002 - the protocol's names

@@ -11,7 +11,7 @@ from squashproxy.oci.descriptor import Json
 from squashproxy.registry.auth.scopes import Scopes
 from squashproxy.registry.caller import Call, Caller
 from squashproxy.registry.http.error_responses import Action
-from squashproxy.registry.paging import MOST_NAME, MOST_NAME_BYTES, MOST_NAMES, Page, Pages
+from squashproxy.registry.paging import MOST_NAME, MOST_NAME_BYTES, MOST_NAMES, Page, Pager
 
 _PAGE = 1000
 _SIZE_REFUSED = frozenset({400, 422})
@@ -22,7 +22,7 @@ _LAST_REFUSED = frozenset({400, 404, 405, 422, 501})
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class NameList:
     """A list: its place, its key there, what it is called, also with its host, who may read it."""
 
     path: str
@@ -33,7 +33,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class NamePage:
+class NameListPage:
     """A page's document, the names in it that no page before it had, and whether it has others."""
 
     document: Json
@@ -41,7 +41,7 @@ class NamePage:
     repeats: bool
 
 
-class NameReader:
+class NameListReader:
     """Reads one list of names whole.
 
     Some registries cut their lists without naming a next page. So after the last page they are
@@ -50,13 +50,13 @@ class NameReader:
     that was asked for already need no question.
     """
 
-    def __init__(self, caller: Caller, listing: Listing) -> None:
+    def __init__(self, caller: Caller, listing: NameList) -> None:
         self._caller = caller
         self._listing = listing
         action = Action(caller.repository, listing.what)
         url = caller.endpoint.url(listing.path)
         first = Call("GET", url, action, listing.scopes, frozenset({200}))
-        self._pages = Pages(caller, first, listing.where)
+        self._pages = Pager(caller, first, listing.where)
         self._sized = True
         self._names: dict[str, None] = {}
         self._bytes = 0
@@ -66,7 +66,7 @@ class NameReader:
         for page in self.iter_pages():
             yield from page.new
 
-    def iter_pages(self) -> Iterator[NamePage]:
+    def iter_pages(self) -> Iterator[NameListPage]:
         """Every page. Raises RegistryError and FormatError."""
         first = self._first_page()
         yield self._read(first)
@@ -93,7 +93,7 @@ class NameReader:
         assert isinstance(found, Page), "every other answer is an error"
         return found
 
-    def _iter_behind(self, last: str) -> Iterator[NamePage]:
+    def _iter_behind(self, last: str) -> Iterator[NameListPage]:
         """The pages behind a name; none where the registry has none, or does not know `last`.
 
         A registry that ignores `last` begins anew; its pages end where one was asked for before.
@@ -114,7 +114,7 @@ class NameReader:
         mark = "?" if query else ""
         return self._caller.endpoint.url(f"{self._listing.path}{mark}{'&'.join(query)}")
 
-    def _read(self, page: Page) -> NamePage:
+    def _read(self, page: Page) -> NameListPage:
         listed = self._listed(page)
         new = []
         for name in listed:
@@ -124,7 +124,7 @@ class NameReader:
         if len(self._names) > MOST_NAMES:
             raise self._pages.too_much(f"more than {MOST_NAMES} names")
         self.hold(sum(map(sys.getsizeof, new)))
-        return NamePage(page.document, new, repeats=len(new) < len(listed))
+        return NameListPage(page.document, new, repeats=len(new) < len(listed))
 
     def _listed(self, page: Page) -> list[str]:
         """The names of a page; `null` stands for none, as Go writes an empty list."""

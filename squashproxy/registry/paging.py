@@ -21,7 +21,7 @@ from squashproxy.registry.http.error_responses import text_of_errors
 from squashproxy.registry.http.links import BadLink, next_target
 
 MOST_PAGES = 10_000
-"""Pages of one list."""
+"""Pager of one list."""
 
 MOST_PAGE_BYTES = 32 << 20
 """Bytes of memory for the text of one page; where pages are not known, one holds a whole list."""
@@ -56,7 +56,7 @@ class Page:
     next_url: str | None
 
 
-class Pages:
+class Pager:
     """Asks for the pages of one list, which is called `where` in errors; none comes twice.
 
     `first` asks for the first page, and with another URL for the others. `most_bytes` bounds a
@@ -176,7 +176,7 @@ class Pages:
             raise self.wrong("is not valid JSON") from error
 
 
-def iter_entries(pages: Pages, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:
+def iter_entries(pages: Pager, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:
     """The entries of a page and of those behind it, as `read` finds them; up to MOST_ENTRIES."""
     count = 0
     for page in chain((first,), pages.following(first)):

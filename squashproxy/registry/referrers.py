@@ -17,7 +17,7 @@ from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.manifests import find_manifest, get_manifest, put_manifest
-from squashproxy.registry.paging import MOST_ENTRY_BYTES, Page, Pages, iter_entries
+from squashproxy.registry.paging import MOST_ENTRY_BYTES, Page, Pager, iter_entries
 
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
 """Registries without the API answer so, whatever the digest."""
@@ -56,7 +56,7 @@ def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:
     known = support.find(host)
     if known is not None:
         return known
-    listing = _Listing(caller, _NOBODY)
+    listing = _ReferrersList(caller, _NOBODY)
     found = listing.ask()
     if isinstance(found, Page):
         listing.read(found)
@@ -74,7 +74,7 @@ def list_referrers(
     It answers with an empty list where there is no such manifest. Raises ReferrersUnknown where
     the registry has the API and still does not answer for this digest.
     """
-    listing = _Listing(caller, digest)
+    listing = _ReferrersList(caller, digest)
     found = listing.ask()
     name = caller.repository
     if isinstance(found, Page):
@@ -91,7 +91,7 @@ def list_referrers(
     )
 
 
-class _Listing:
+class _ReferrersList:
     """The list of referrers of one manifest."""
 
     def __init__(self, caller: Caller, digest: Digest) -> None:
@@ -100,7 +100,7 @@ class _Listing:
         action = Action(name, f"the list of referrers of {digest} in {name.path}")
         call = Call("GET", self._url, action, pull(name.path), frozenset({200}))
         where = f"the list of referrers of {digest} in {name}"
-        self._pages = Pages(
+        self._pages = Pager(
             caller, call, where, most_bytes=MAX_MANIFEST, most_in_all=MOST_ENTRY_BYTES
         )
 

@@ -159,7 +159,7 @@ def room_maker(folder: Path) -> Iterator[Callable[..., Room]]:
             registry = stack.enter_context(FakeRegistry(RegistryOptions(**options)))
             database = stack.enter_context(open_state(None))
             client = RegistryClient(
-                environ={}, sleep=lambda _: None, memory=ManifestMemory(database, lambda: NOW)
+                environ={}, sleep=lambda _: None, cache=ManifestMemory(database, lambda: NOW)
             )
             stack.enter_context(client)
             return Room(registry, client, database, folder)

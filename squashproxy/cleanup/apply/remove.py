@@ -203,7 +203,7 @@ class Remover:
     def _clear(self, tags: Iterable[str], digest: Digest) -> None:
         """Delete tags that some registries keep after their manifest was deleted by digest."""
         for tag in tags:
-            found = self._remote.has_still(tag)
+            found = self._remote.recheck_tag(tag)
             if found is not None and found.digest == digest:
                 self._untagger.untag(tag)
 
