@@ -18,6 +18,7 @@ SERVE = "serve:\n  upstreams: {docker.io: {}}\n  store: {directory: cache}\n"
 _BASE = LayerBuilder().directory("etc").file("etc/issue", b"base" * 999)
 _MIDDLE = LayerBuilder().directory("srv").file("srv/cache", b"cache" * 999)
 _TOP = LayerBuilder().whiteout("srv/cache").file("srv/app", b"app" * 999)
+_PODS = {"items": [{"spec": {"containers": [{"image": "registry.example.com/apps/web:1.4"}]}}]}
 _PINNED = "sha256:4bc453b53cb3d914b45f4b250294236adba2c0e09ff6f03793949e7e39fd4cc1"
 
 
@@ -53,7 +54,7 @@ class Place:
         for file in (self.folder / "squashproxy.yml", self.folder / "etc" / "squashproxy.yml"):
             file.parent.mkdir(exist_ok=True)
             file.write_text(rules + SERVE)
-            file.with_name("pods.json").write_text(json.dumps({"items": []}))
+            file.with_name("pods.json").write_text(json.dumps(_PODS))
             hook = file.with_name("may-be-promoted")
             hook.write_text("#!/bin/sh\nexec cat >&2\n")
             hook.chmod(0o755)

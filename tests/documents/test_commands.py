@@ -184,7 +184,9 @@ def test_every_option_is_in_the_reference(verb: str) -> None:
 def _help_of(*arguments: str) -> str:
     environ = {**os.environ, "COLUMNS": "200"}
     command = [sys.executable, "-m", *arguments, "--help"]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 

@@ -122,7 +122,7 @@ def oci(code: str, message: str = "", detail: Any = None) -> bytes:
             429,
             oci("TOOMANYREQUESTS", "pull rate limit"),
             TooManyRequests,
-            "registry.example.com limits how often it may be asked: toomanyrequests: pull rate "
+            "registry.example.com limits the rate of requests: toomanyrequests: pull rate "
             "limit (HTTP 429); try again later, or log in for a higher limit",
             id="too many requests",
         ),

@@ -241,7 +241,7 @@ def test_a_header_that_cannot_be_sent_is_told(
 ) -> None:
     client = connect(ClientOptions(user_agent="two\nlines"))
     app = client.repository(parse_repository(f"{registry.host}/app"))
-    with pytest.raises(RegistryError, match="which cannot be asked"):
+    with pytest.raises(RegistryError, match="which is no usable URL"):
         app.get_manifest("v1")
 
 

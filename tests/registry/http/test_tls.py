@@ -113,7 +113,7 @@ def test_a_broken_authority_is_named(
     file = tmp_path / "own.pem"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UsageError, match=rf"own\.pem, the file given with --ca, {sentence}"):
+    with pytest.raises(UsageError, match=rf"own\.pem, the certificate authority given, {sentence}"):
         connect(ClientOptions(ca=file))
 
 
