@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,14 @@ class Served:
         return self.session.request(
             method, f"{self.url}{path}", headers=headers, timeout=60, **options
         )
+
+    def log_lines(self, count: int) -> list[dict[str, Any]]:
+        """The first lines of the access log, which a thread of its own writes."""
+        deadline = time.monotonic() + 20
+        while self.log.getvalue().count("\n") < count:
+            assert time.monotonic() < deadline, "the log lacks lines"
+            time.sleep(0.01)
+        return [json.loads(line) for line in self.log.getvalue().splitlines()[:count]]
 
     def manifest(self, repo: str, selector: str, **options: Any) -> requests.Response:
         return self.get(f"/v2/{UP}/{repo}/manifests/{selector}", **options)

@@ -15,11 +15,6 @@ from tests.server.leftovers import join_server_threads
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 
-def log_lines(served: Served) -> list[dict[str, object]]:
-    time.sleep(0.1)
-    return [json.loads(line) for line in served.log.getvalue().splitlines()]
-
-
 def job_state(served: Served) -> list[dict[str, object]]:
     found: list[dict[str, object]] = served.get("/api/v1/status").json()["jobs"]
     return found
@@ -187,7 +182,7 @@ def test_the_log_has_a_line_for_each_request(served: Served, upstream: FakeRegis
     layer = manifest.json()["layers"][0]
     served.blob("app", layer["digest"])
     served.manifest("app", "none")
-    first, second, third = log_lines(served)
+    first, second, third = served.log_lines(3)
     assert (first["method"], first["status"], first["source"]) == ("GET", 200, "squashed")
     assert first["bytes"] == len(manifest.content)
     assert (second["bytes"], second["source"]) == (layer["size"], "cached")
