@@ -1,8 +1,8 @@
 """What a merged tar is made of: stretches of a source layer, and new bytes between them.
 
 The seam between the merge and the encoders: a stretch knows the chunks that it was cut from, and
-those the compressed code they came of, so that an encoder may copy the code as it is (DESIGN.md,
-section 5); one that does not just compresses the bytes.
+those the compressed code they came of, so that an encoder may copy the code as it is (ARCHITECTURE.md,
+Splicing); one that does not just compresses the bytes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class BadEntry(Exception):
 
 
 def normalise(name: bytes) -> bytes:
-    """Return the one form of `name`; raise BadEntry for `..` and NUL (DESIGN.md, section 4)."""
+    """Return the one form of `name`; raise BadEntry for `..` and NUL (ARCHITECTURE.md, The merge)."""
     if name[:1] not in (b"/", b".", b"") and b"//" not in name and b"/." not in name:
         if b"\0" in name:
             raise BadEntry("holds a NUL byte")

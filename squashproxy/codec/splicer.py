@@ -2,7 +2,7 @@
 
 A block may be copied when the 32 KiB before it are the same in the output as in its source, since
 that is as far back as it can refer (RFC 1951, section 2). It has to land on the same bit of a byte;
-empty blocks shift what follows. Everything else is compressed anew. DESIGN.md, section 5.
+empty blocks shift what follows. Everything else is compressed anew (ARCHITECTURE.md, Splicing).
 
 Blocks come in chains. One that is whole is copied without a look inside; only around a cut are its
 blocks told apart.

@@ -1,4 +1,4 @@
-"""Applying one layer to a tree as overlay file systems do (DESIGN.md, section 4), bottom-up.
+"""Applying one layer to a tree as overlay file systems do, from the lowest layer up.
 
 Whiteouts act on lower layers only, wherever they stand, so nodes know the layer that wrote them.
 Links may mean a lower file that their own layer took away before, so what it takes away is

@@ -1,4 +1,4 @@
-"""What a comparison reports; the field names are those of the JSON (INTERFACE.md)."""
+"""What a comparison reports; the field names are those of the JSON."""
 
 from __future__ import annotations
 
