@@ -15,7 +15,7 @@ States, and what leads from one to the next:
 4. *At a global pax header*: it is dropped without asking the caller; then 1.
 5. *Within a payload* (`_remaining` is positive): the chunk ended inside a payload. Its rest follows
    the entry's decision; then 1.
-6. *Ended* (`_ended`): two zero blocks, or one, were met. What follows is ignored.
+6. *Ended* (`_ended`): a block of zeros was met. What follows is ignored.
 7. *Finished* (`_finished`): `finish()` was called. It raises BadArchive in states 3 and 5; any
    further use raises StreamConsumed.
 

@@ -260,7 +260,7 @@ class _Reader:
         return max(length, self._member.read - (begun.bit >> 3)) <= MAX_CHAIN
 
     def _still_needed(self, begun: Start | None) -> list[tuple[int, bytes]]:
-        """The pieces that the next chunk may need too: the last one, and those of the open chain."""
+        """The pieces that the next chunk may need: the last one, and those of the open chain."""
         first = len(self._code) - 1
         while begun is not None and first > 0 and self._code[first][0] > begun.bit >> 3:
             first -= 1
