@@ -1,4 +1,4 @@
-"""Zstandard (RFC 8878): any number of frames in; one frame out."""
+"""Zstandard (RFC 8878): reading any number of frames, writing one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ else:
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = range(0x184D2A50, 0x184D2A60)
 LEVEL = 3
-"""zstd's own default, which is what builders use."""
+"""zstd's default level, which builders use."""
 
 _MAX_WINDOW_LOG = 27
 

@@ -101,7 +101,7 @@ def is_layer(media_type: str) -> bool:
 
 
 def is_foreign(media_type: str) -> bool:
-    """Whether a layer may not be distributed; such layers count as base (ARCHITECTURE.md, The merge)."""
+    """Whether a layer may not be distributed. Such a layer always counts as base."""
     return media_type in _FOREIGN
 
 

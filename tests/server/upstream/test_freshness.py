@@ -32,7 +32,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setitem(tags.TagResolver.__init__.__kwdefaults__, "clock", clock)
+    defaults = tags.TagResolver.__init__.__kwdefaults__
+    assert defaults is not None, "the clock is a keyword"
+    monkeypatch.setitem(defaults, "clock", clock)
     return clock
 
 
