@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
-from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -41,20 +40,26 @@ class BaseChoice:
         return str(self.image) if self.image else self.kind.value
 
 
+_MOST_DIGITS = 6
+
+
 def parse_base(text: str) -> BaseChoice:
-    """Read `auto`, `none`, a number of layers, or a reference; raise UsageError."""
+    """Parse `auto`, `none`, a number of layers, or a reference.
+
+    Raises ValueError, and UsageError for a reference that is invalid.
+    """
     if text in (BaseKind.AUTO.value, BaseKind.NONE.value):
         return BaseChoice(BaseKind(text))
     if text.lstrip("-").isascii() and text.lstrip("-").isdigit():
+        if len(text) > _MOST_DIGITS:
+            raise ValueError(f"{text[:_MOST_DIGITS]}...: no image has so many layers")
         count = int(text)
         if count < 0:
-            raise UsageError(f"--base {text}: a number of layers is 0 or more")
+            raise ValueError(f"{text}: a number of layers is 0 or more")
         return BaseChoice(BaseKind.COUNT, count) if count else BaseChoice(BaseKind.NONE)
     image = parse_location(text)
     if isinstance(image, ArchiveReference) and image.is_stream:
-        raise UsageError(
-            f"--base {text}: a base cannot come through a pipe", advice="name its file"
-        )
+        raise ValueError(f"{text}: a base cannot come through a pipe; name its file")
     return BaseChoice(BaseKind.IMAGE, image=image)
 
 
@@ -72,7 +77,7 @@ class CompressionChoice:
 
 
 def parse_compression(text: str) -> CompressionChoice:
-    """Read `keep`, `gzip`, or `zstd[:LEVEL]` with a level of 1 to 22; raise UsageError."""
+    """Parse `keep`, `gzip`, or `zstd[:LEVEL]` with a level of 1 to 22. Raises ValueError."""
     name, colon, level = text.partition(":")
     if text == "keep":
         return CompressionChoice()
@@ -82,9 +87,7 @@ def parse_compression(text: str) -> CompressionChoice:
         return CompressionChoice(Compression.ZSTD)
     if name == "zstd" and level.isascii() and level.isdigit() and 1 <= int(level) <= 22:
         return CompressionChoice(Compression.ZSTD, int(level))
-    raise UsageError(
-        f"--compression {text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22"
-    )
+    raise ValueError(f"{text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22")
 
 
 @dataclass(frozen=True, slots=True)
