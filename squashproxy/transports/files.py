@@ -1,4 +1,4 @@
-"""Files with names: what image layouts and archives are made of, in a folder or in a tar."""
+"""Named files: image layouts and archives consist of them, in a folder or in a tar."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = 256 << 10
 
 
 class Files(Protocol):
-    """Files that can be read, in any order and by several threads."""
+    """Files that can be read in any order, from several threads."""
 
     @property
     def name(self) -> str:
@@ -26,7 +26,7 @@ class Files(Protocol):
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the end is missing, so that files may be, too."""
+        """Whether the end of the tar is missing, so that files may be missing too."""
         ...
 
     def find(self, path: str) -> int | None:

@@ -26,21 +26,21 @@ LAYOUT = "oci-layout"
 LAYOUT_DOCUMENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
-"""Under which docker and containerd keep an image's whole reference."""
+"""The annotation under which docker and containerd keep an image's full reference."""
 
 NO_NAME = "an image without a name"
 _DOCKER_INDEX = "manifest.json"
 
 
 def blob_path(digest: Digest) -> str:
-    """Where a layout keeps a blob."""
+    """The path of a blob in a layout."""
     algorithm, _, digits = digest.partition(":")
     return f"blobs/{algorithm}/{digits}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is in a layout."""
+    """The contents of a layout."""
 
     files: Files
 
@@ -66,7 +66,7 @@ class Layout:
         return [child.annotations.get(REF_NAME) or NO_NAME for child in children]
 
     def find(self, name: str | None) -> Descriptor | None:
-        """The image of that name; without one the only image, or the only one without a name."""
+        """The image of that name; without a name the only image, or the only unnamed one."""
         found = [child.descriptor for child in self.index.children]
         if name is None:
             if len(found) > 1:
@@ -76,7 +76,7 @@ class Layout:
         return self.find_named(name) or (referenced[-1] if referenced else None)
 
     def find_named(self, name: str | None) -> Descriptor | None:
-        """The image that another one of that name, or without a name, would replace."""
+        """The image that a new one of that name, or without a name, would replace."""
         found = [child.descriptor for child in self.index.children]
         named = [image for image in found if image.annotations.get(REF_NAME) == name]
         return named[-1] if named else None

@@ -19,7 +19,7 @@ from squashproxy.transports.saved import SavedImage, describe_layer, made_up_ima
 REPOSITORIES = "repositories"
 _OWN = ("id", "parent", "parent_id", "layer_id", "Size", "throwaway", "container_config")
 _MOST_LAYERS = 512
-"""A chain that is longer names itself as its own parent."""
+"""A longer chain must name itself as its own parent."""
 
 
 def read_names(files: Files) -> dict[str, str]:

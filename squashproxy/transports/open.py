@@ -22,16 +22,16 @@ from squashproxy.transports.tarball import Tarball
 _UNREAD = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MAGIC = 6
 _WAKING_SECONDS = 0.25
-"""A signal that comes right before a wait is not noticed during it, so no wait is longer."""
+"""The longest wait in seconds, since a signal just before a wait is noticed only after it."""
 
 
 def open_archive(path: str) -> Tarball:
     """The files of the tar at `path`, or on standard input for `-`.
 
-    What can be read only once, and what is compressed with gzip or zstd, goes to a temporary file
-    first: layers are read from the top down, and archives hold them in any order, with the
-    documents that tell it at the end. That file has no name, so nothing of it stays, however the
-    process ends. Raises ArchiveError, BadCompression, UsageError for a terminal.
+    A stream that can be read only once, and a compressed file, is written to a temporary file
+    first: layers are read from the top down, and archives hold them in any order, with their list
+    at the end. That file has no name, so nothing of it stays however the process ends. Raises
+    ArchiveError, BadCompression, and UsageError for a terminal.
     """
     is_stdin = path == STANDARD_STREAM
     name = "the archive on standard input" if is_stdin else path
@@ -116,7 +116,7 @@ def new_spool() -> IO[bytes]:
 
 
 def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
-    """Write all `chunks` to a spool and return their size; `name` says of what they are."""
+    """Write all `chunks` to a spool and return their size; `name` names them in errors."""
     size = 0
     for chunk in chunks:
         try:

@@ -1,4 +1,4 @@
-"""The images that a docker archive's `manifest.json` lists (moby, image/tarexport)."""
+"""The images that the `manifest.json` of a docker archive lists (moby, image/tarexport)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard input and output as archives: refused where a person or nobody is at the other end."""
+"""Standard input and output as archives; refused where a terminal or nothing is connected."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def open_standard_output() -> IO[bytes]:
 
 
 def _way_of(descriptor: int) -> int:
-    """Whether it can be read or written; the stand-in of a closed stream cannot as it should."""
+    """Whether a descriptor can be read or written; the replacement of a closed stream cannot."""
     return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE

@@ -1,4 +1,4 @@
-"""Writing a tar whose blobs may be measured only while they are written."""
+"""Writing a tar whose blobs are measured while they are written."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Written:
 
 
 class TarWriter:
-    """A tar that appears at `path` when it is finished, or goes to standard output for `-`.
+    """A tar that appears at `path` when it is finished, or is written to standard output for `-`.
 
-    Every entry is made of its name and content alone: no time, no owner. Files are added one at a
-    time, by any thread. Raises ArchiveError for what the system refuses, UsageError for a terminal.
+    Entries depend on name and content alone: no time, no owner. Files are added one at a time, from
+    any thread. Raises ArchiveError where the system refuses, UsageError for a terminal.
     """
 
     def __init__(self, path: str) -> None:
@@ -100,8 +100,8 @@ class TarWriter:
     def finish(self, may_replace: Callable[[], bool]) -> None:
         """End the tar, and let it appear.
 
-        Where another file is at its path by then, `may_replace` is asked: False for one that is
-        gone again. It raises for one that must stay.
+        Where another file exists at its path by then, `may_replace` is asked: False means that it
+        is gone again; it raises for a file that must stay.
         """
         with self._lock:
             self._write(_END)
@@ -186,7 +186,7 @@ class TarWriter:
         self._write(bytes(-size % _BLOCK))
 
     def _cut(self, start: int) -> None:
-        """Forget all from `start` on, so that the next file stands there."""
+        """Remove everything from `start` on, so that the next file begins there."""
         self._stream.seek(start)
         self._stream.truncate()
         self._at = start

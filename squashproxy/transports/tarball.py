@@ -1,4 +1,4 @@
-"""A tar file that is read by name: indexed once by its headers, then read wherever asked."""
+"""Reading a tar by name: its headers are indexed once, then files are read in any order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from squashproxy.transports.files import CHUNK, missing
 
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_LINKS = 16
-"""More links one after the other are a circle."""
+"""A longer chain of links is a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class _Stretch:
 
 
 class Tarball:
-    """The files of a tar in `stream`, which can be sought; `spooled_bytes` is what that took.
+    """The files of a tar in a seekable `stream`; `spooled_bytes` is the size of its temporary file.
 
-    Symbolic and hard links lead to files of the same tar: docker writes them for layers that
-    several images share. Raises ArchiveError for what is no tar, and for a damaged one.
+    Symbolic and hard links lead to files of the same tar: docker writes them for layers that images
+    share. Raises ArchiveError for a file that is no tar or is damaged.
     """
 
     def __init__(self, stream: IO[bytes], name: str, spooled_bytes: int = 0) -> None:

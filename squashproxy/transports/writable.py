@@ -1,4 +1,4 @@
-"""Where files can appear: found out before anything is read, so that a plan tells it as well."""
+"""Whether files can be written at a place, checked before anything is read, also by a plan."""
 
 from __future__ import annotations
 

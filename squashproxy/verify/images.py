@@ -1,4 +1,4 @@
-"""The images behind a reference: its only one, or those of an index, by platform."""
+"""The images that a reference points to: a single one, or those of an index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.verify.layers import ImageLayer
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """One image, whose config is not read yet where an index states its platform."""
+    """One image. Its config is not read yet where an index states its platform."""
 
     source: ImageReader
     digest: Digest
@@ -46,7 +46,7 @@ class PlatformImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """What a reference points to; attestations are left out."""
+    """The images of a reference; attestations are left out."""
 
     name: str
     digest: Digest
