@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -50,7 +51,7 @@ def parse_base(text: str) -> BaseChoice:
     """
     if text in (BaseKind.AUTO.value, BaseKind.NONE.value):
         return BaseChoice(BaseKind(text))
-    if text.lstrip("-").isascii() and text.lstrip("-").isdigit():
+    if re.fullmatch(r"-?[0-9]+", text):
         if len(text) > _MOST_DIGITS:
             raise ValueError(f"{text[:_MOST_DIGITS]}...: no image has so many layers")
         count = int(text)
