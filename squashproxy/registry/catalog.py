@@ -1,4 +1,4 @@
-"""The repositories of a registry (`_catalog`, which is distribution's own)."""
+"""The repositories of a registry (`_catalog`, an endpoint of distribution only)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from squashproxy.registry.name_lists import NameList, NameListReader
 
 
 def iter_repositories(caller: Caller) -> Iterator[str]:
-    """The path of every repository once, in the registry's order; what is listed need be none.
+    """The path of every listed repository once, in the registry's order; a path may be invalid.
 
-    Raises RegistryError and FormatError; many registries list nothing, and then names have to be
-    written out.
+    Raises RegistryError and FormatError. Many registries list nothing; then names have to be given.
     """
     what = "the list of repositories"
     where = f"{what} of {caller.endpoint.name}"

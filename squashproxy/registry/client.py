@@ -1,4 +1,6 @@
-"""RegistryClient and RemoteRepository: all that the rest of squashproxy knows of registries."""
+"""The client of registries: RegistryClient for several registries, RemoteRepository for one
+repository.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,11 @@ _DEFAULTS = ClientOptions()
 class RegistryClient:
     """Connections, credentials and tokens for any number of registries.
 
-    Usable from several threads, and as a context manager. `environ` stands in for the process's
-    environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of every
-    answer, `on_wait` of every wait before a call is made again. A
-    manifest that `cache` holds is not fetched by its digest again, so `get_manifest` does not prove
-    that a repository still holds it; `find_manifest` does.
+    Usable from several threads, and as a context manager. `environ` replaces the process's
+    environment, `sleep` and `clock` (seconds) those of `time`. `listener` is called with every
+    answer, `on_wait` with every wait before a retry. A manifest that `cache` holds is not fetched
+    by digest again, so `get_manifest` does not prove that a repository still has it;
+    `find_manifest` does.
     """
 
     def __init__(
@@ -77,9 +79,9 @@ class RegistryClient:
         self.close()
 
     def repository(self, name: Repository) -> RemoteRepository:
-        """A repository; nothing is asked of its registry yet.
+        """A repository; no request is sent yet.
 
-        Raises FormatError where its path is none, as a name out of a registry's list may be.
+        Raises FormatError for an invalid path, as a registry's list may contain.
         """
         if not is_repository_path(name.path):
             raise FormatError(
@@ -127,7 +129,7 @@ class RemoteRepository:
         self._client = client
 
     def find_manifest(self, selector: str) -> Descriptor | None:
-        """What a tag or digest points to, None for nothing; costs a HEAD, seldom a GET."""
+        """What a tag or digest points to; None for nothing. Costs a HEAD, rarely a GET."""
         return manifests.find_manifest(self._caller, selector)
 
     def recheck_tag(self, tag: str) -> Descriptor | None:
@@ -149,23 +151,24 @@ class RemoteRepository:
         return found
 
     def put_manifest(self, raw: RawManifest, selector: str) -> None:
-        """Write a manifest under a tag or its digest; all that it names must be there."""
+        """Write a manifest under a tag or its digest. Everything below it must be there."""
         manifests.put_manifest(self._caller, raw, selector)
         self._client._cache.add(raw.digest, raw)  # noqa: SLF001 client and repository are one unit
 
     def put_referrer(self, raw: RawManifest) -> None:
-        """Write a manifest that has a subject, and list it where the registry does not itself."""
+        """Write a manifest that has a subject, and list it where the registry does not."""
         referrers.put_referrer(self._caller, raw)
 
     def find_blob(self, digest: Digest) -> int | None:
-        """The size of a blob in bytes, None where the repository does not hold it."""
+        """The size of a blob in bytes; None where the repository does not have it."""
         return blobs.find_blob(self._caller, digest)
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob in chunks of 256 KiB; asked for when the first is wanted.
+        """The bytes of a blob in chunks of 256 KiB. The request is sent when the first chunk is
+        wanted.
 
-        What breaks off is taken up again. Raises IntegrityError, at the end at the latest, where
-        size or digest is wrong.
+        A broken connection is resumed. Raises IntegrityError, at the end at the latest, where size
+        or digest is wrong.
         """
         return blobs.iter_blob(self._caller, blob)
 
@@ -218,7 +221,7 @@ class RemoteRepository:
         return referrers.list_referrers(self._caller, digest, self._client._referrers)  # noqa: SLF001 see above
 
     def delete_manifest(self, selector: str) -> deletions.Deletion:
-        """Delete a tag alone, or a manifest by its digest with every tag that points to it."""
+        """Delete only a tag, or by its digest a manifest with every tag that points to it."""
         return deletions.delete_manifest(self._caller, selector)
 
     def is_harbor(self) -> bool:

@@ -18,7 +18,7 @@ _SIZE_REFUSED = frozenset({400, 422})
 """distribution 2.8 and 3 answer 400 to an `n` above their `maxentries`."""
 
 _LAST_REFUSED = frozenset({400, 404, 405, 422, 501})
-"""Answers that say that a registry does not know `last`."""
+"""The status codes of registries that do not know `last`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class NameList:
 
 @dataclass(frozen=True, slots=True)
 class NameListPage:
-    """A page's document, the names in it that no page before it had, and whether it has others."""
+    """A page: its document, its new names, and whether it has others."""
 
     document: Json
     new: list[str]
@@ -42,12 +42,12 @@ class NameListPage:
 
 
 class NameListReader:
-    """Reads one list of names whole.
+    """Reads a whole list of names.
 
     Some registries cut their lists without naming a next page. So after the last page they are
-    asked for what stands behind the last name. This costs one request a list: nothing else tells a
-    list that is whole from one that is cut. Only an empty list, which has no last name, and a page
-    that was asked for already need no question.
+    asked for the names after the last one. This costs one request a list; nothing else tells a
+    complete list from a cut one. Only an empty list, which has no last name, and a page that was
+    requested before need no such question.
     """
 
     def __init__(self, caller: Caller, listing: NameList) -> None:
@@ -78,13 +78,13 @@ class NameListReader:
             yield from self._iter_behind(next(reversed(self._names)))
 
     def hold(self, size: int) -> None:
-        """Count `size` bytes of memory as if they were a name's; raise FormatError for too many."""
+        """Count `size` bytes of memory as a name's. Raises FormatError for too many."""
         self._bytes += size
         if self._bytes > MOST_NAME_BYTES:
             raise self._pages.too_much(f"more than {MOST_NAME_BYTES} bytes of names")
 
     def _first_page(self) -> Page:
-        """The first page, asked for without a size where the registry refuses ours."""
+        """The first page; requested without a size where the registry refuses ours."""
         found = self._pages.ask(self._url(), _SIZE_REFUSED)
         if isinstance(found, Page):
             return found
@@ -94,9 +94,9 @@ class NameListReader:
         return found
 
     def _iter_behind(self, last: str) -> Iterator[NameListPage]:
-        """The pages behind a name; none where the registry has none, or does not know `last`.
+        """The pages after a name; none where the registry has none, or does not know `last`.
 
-        A registry that ignores `last` begins anew; its pages end where one was asked for before.
+        A registry that ignores `last` begins again; its pages end where one was requested before.
         """
         url = self._url(last)
         found = None if self._pages.was_asked(url) else self._pages.ask(url, _LAST_REFUSED)
