@@ -15,7 +15,7 @@ from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import becomes_single, select
+from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, warn_of_fit
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.squash_layers import Squashed
@@ -89,14 +89,9 @@ class _Job:
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
             return () if plan is None else (plan,)
-        selection = select(parsed, self.options.platforms, self.source.name)
-        if selection.warning is not None:
-            self.observer.warn(selection.warning)
-        if self.sink is not None:
-            becomes_single(selection, self.sink, self.options, self.source.name)
+        chosen, _ = choose_images(parsed, self.sink, self.options, self.source.name, self.observer)
         plans = [
-            self._try_plan(self.source.read_manifest(child.descriptor.digest))
-            for child in selection.children
+            self._try_plan(self.source.read_manifest(child.descriptor.digest)) for child in chosen
         ]
         return tuple(plan for plan in plans if plan is not None)
 

@@ -11,7 +11,7 @@ import ctypes
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 
-from squashproxy.codec.frames import CHUNK, cut_short, damaged
+from squashproxy.codec.frames import cut_short, damaged
 from squashproxy.codec.library import (
     BLOCK,
     NO_FLUSH,
@@ -23,6 +23,7 @@ from squashproxy.codec.library import (
     is_error,
 )
 from squashproxy.span import Chain, Inflated, Start
+from squashproxy.streams import CHUNK
 
 MAX_CHAIN = 4 << 20
 """A chain with more bytes of content or of code is never copied, which bounds memory."""

@@ -10,8 +10,7 @@ from squashproxy.codec.library import Library
 from squashproxy.codec.rechunk import iter_even
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Inflated
-
-_CHUNK = 256 << 10
+from squashproxy.streams import CHUNK
 
 
 def sniff(start: bytes) -> Compression:
@@ -81,12 +80,12 @@ class _Counted:
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in iter_even(self._pieces, _CHUNK):
+        for piece in iter_even(self._pieces, CHUNK):
             self.size += len(piece)
             yield piece
 
 
 def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
-        for at in range(0, len(chunk), _CHUNK):
-            yield chunk[at : at + _CHUNK]
+        for at in range(0, len(chunk), CHUNK):
+            yield chunk[at : at + CHUNK]

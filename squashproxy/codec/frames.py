@@ -7,9 +7,6 @@ from typing import Protocol
 
 from squashproxy.errors import BadCompression
 
-CHUNK = 256 << 10
-"""The most bytes in an inflated chunk."""
-
 
 class Frame(Protocol):
     """A decompressor for one member or frame."""

@@ -7,7 +7,8 @@ from typing import cast
 
 from zlib_ng import zlib_ng
 
-from squashproxy.codec.frames import CHUNK, damaged, iter_frames
+from squashproxy.codec.frames import damaged, iter_frames
+from squashproxy.streams import CHUNK
 
 MAGIC = b"\x1f\x8b"
 LEVEL = 6

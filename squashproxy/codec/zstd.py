@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterable, Iterator
 
-from squashproxy.codec.frames import CHUNK, damaged, iter_frames
+from squashproxy.codec.frames import damaged, iter_frames
+from squashproxy.streams import CHUNK
 
 if sys.version_info >= (3, 14):
     from compression import zstd

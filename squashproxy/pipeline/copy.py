@@ -15,7 +15,7 @@ from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import becomes_single, select
+from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
@@ -162,13 +162,12 @@ class _Job:
         self, index: ImageIndex, copier: ImageCopier
     ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
         """Copy the chosen images. A single image that was asked for becomes the result itself."""
-        selection = select(index, self.options.platforms, self.source.name)
-        if selection.warning is not None:
-            self.observer.warn(selection.warning)
-        is_single = becomes_single(selection, self.sink, self.options, self.source.name)
+        chosen, is_single = choose_images(
+            index, self.sink, self.options, self.source.name, self.observer
+        )
         children: list[Descriptor] = []
         platforms: list[PlatformCopy] = []
-        for child in selection.children:
+        for child in chosen:
             copied = copier.copy(self.source.read_manifest(child.descriptor.digest))
             platform = str(child.platform or copied.copy.platform)
             platforms.append(replace(copied.copy, platform=platform))

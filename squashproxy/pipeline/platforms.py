@@ -9,6 +9,7 @@ from squashproxy.errors import FormatError, NoSuchPlatform, UsageError
 from squashproxy.oci.manifest import ImageIndex, IndexChild
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink
 from squashproxy.transports.documents import short
 
@@ -31,6 +32,25 @@ class Selection:
             f"{len(self.attestations)} {plural} left out, since they speak of images that were "
             f"squashed: {names}"
         )
+
+
+def choose_images(
+    index: ImageIndex,
+    sink: ImageSink | None,
+    options: CopyOptions,
+    name: str,
+    observer: Observer,
+) -> tuple[Sequence[IndexChild], bool]:
+    """The images of an index to copy, and whether the result is the one image itself.
+
+    `name` is the index's name for messages; without a `sink` nothing limits the result. A warning
+    tells of attestations that are left out. Raises what `select` and `becomes_single` raise.
+    """
+    selection = select(index, options.platforms, name)
+    if selection.warning is not None:
+        observer.warn(selection.warning)
+    is_single = sink is not None and becomes_single(selection, sink, options, name)
+    return selection.children, is_single
 
 
 def select(index: ImageIndex, platforms: Sequence[Platform], name: str) -> Selection:

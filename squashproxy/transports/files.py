@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from squashproxy.errors import ArchiveError, reason_of
-
-CHUNK = 256 << 10
+from squashproxy.streams import CHUNK
 
 
 class Files(Protocol):

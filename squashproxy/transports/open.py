@@ -15,7 +15,7 @@ from squashproxy.codec.compression import iter_unpacked, sniff
 from squashproxy.errors import ArchiveError, BadCompression, reason_of
 from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.transports.files import CHUNK
+from squashproxy.streams import CHUNK
 from squashproxy.transports.standard import open_standard_input
 from squashproxy.transports.tarball import Tarball
 

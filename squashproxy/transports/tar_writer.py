@@ -14,7 +14,7 @@ from squashproxy.atomic_file import WholeFile, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, reason_of
 from squashproxy.location import STANDARD_STREAM
-from squashproxy.transports.files import CHUNK
+from squashproxy.streams import CHUNK
 from squashproxy.transports.open import fill_spool, new_spool
 from squashproxy.transports.standard import open_standard_output
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from squashproxy.errors import ArchiveError, reason_of
-from squashproxy.transports.files import CHUNK, missing
+from squashproxy.streams import CHUNK
+from squashproxy.transports.files import missing
 
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_LINKS = 16

@@ -12,10 +12,10 @@ from typing import IO, Self, cast
 from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadArchive
 from squashproxy.span import Inflated
+from squashproxy.streams import CHUNK
 from squashproxy.verify.names import BadName, normalise, shown
 from squashproxy.verify.tree import Kind, Metadata
 
-_PIECE = 256 << 10
 _NANOSECONDS = 1_000_000_000
 _MODE = 0o7777
 _XATTR = "SCHILY.xattr."
@@ -214,7 +214,7 @@ def _hash_content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     content = archive.extractfile(info)
     assert content is not None, "a regular file has content"
     digest = sha256()
-    while piece := content.read(_PIECE):
+    while piece := content.read(CHUNK):
         digest.update(piece)
     return digest.digest()
 

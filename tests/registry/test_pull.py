@@ -21,8 +21,8 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.registry.http.connections import CHUNK
 from squashproxy.registry.options import ClientOptions
+from squashproxy.streams import CHUNK
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
 from tests.registry.conftest import Time
 

@@ -22,9 +22,7 @@ from squashproxy.registry.http.proxies import Proxy, find_proxy
 from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
-
-CHUNK = 256 << 10
-"""Bytes read from a connection at a time."""
+from squashproxy.streams import CHUNK
 
 _IDLE_CONNECTIONS = 32
 _MOST_ORIGINS = 256

@@ -13,9 +13,7 @@ from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.spools import StoreFull
 from squashproxy.server.upstream.fetches import Fetch
-from squashproxy.streams import closed_after
-
-_PIECE = 256 << 10
+from squashproxy.streams import CHUNK, closed_after
 
 
 class Body(Protocol):
@@ -44,7 +42,7 @@ class FileBody:
         file = await self.threads.open(self.path.open, "rb")
         try:
             while position < end:
-                size = min(_PIECE, end - position)
+                size = min(CHUNK, end - position)
                 data = await self.threads.run(os.pread, file.fileno(), size, position)
                 if not data:
                     raise ConnectionAbortedError("the file was cut while it was sent")

@@ -23,9 +23,8 @@ from squashproxy.reference import Repository
 from squashproxy.server.store.base import KeptBlob, UpstreamCheck
 from squashproxy.server.store.ledger import Entry, Ledger
 from squashproxy.server.store.spools import append, write_error
+from squashproxy.streams import CHUNK
 from squashproxy.transports.layout import blob_path
-
-_CHUNK = 256 << 10
 
 
 class BlobFolder:
@@ -76,7 +75,7 @@ class BlobFolder:
     def iter_blob(self, digest: Digest) -> Iterator[bytes]:
         """The bytes of a blob in chunks of 256 KiB."""
         with self.path_of(digest).open("rb") as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(CHUNK):
                 yield chunk
 
     def adopt_blob(

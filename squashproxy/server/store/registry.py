@@ -30,10 +30,10 @@ from squashproxy.server.store.base import (
     Usage,
 )
 from squashproxy.server.store.spools import append
+from squashproxy.streams import CHUNK
 from squashproxy.transports.base import Traits
 from squashproxy.transports.registry import RegistrySink
 
-_CHUNK = 256 << 10
 _MAP_TAG = re.compile(r"squashed-.+-([0-9a-f]{64})")
 
 
@@ -214,7 +214,7 @@ class _TemporarySpool:
         position = 0
         while position < size:
             cancellation.check()
-            chunk = os.pread(self._file.fileno(), _CHUNK, position)
+            chunk = os.pread(self._file.fileno(), CHUNK, position)
             if not chunk:
                 return
             position += len(chunk)

@@ -28,9 +28,7 @@ from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.base import Spool, Store
 from squashproxy.server.store.spools import StoreFull
-from squashproxy.streams import closed_after
-
-_PIECE = 256 << 10
+from squashproxy.streams import CHUNK, closed_after
 
 Key = tuple[Repository, str]
 
@@ -60,7 +58,7 @@ class Fetch:
         position, end = part.start, part.start + part.length
         while position < end:
             await self._wait_for(position)
-            size = min(_PIECE, self.received - position, end - position)
+            size = min(CHUNK, self.received - position, end - position)
             data = await threads.run(self._read, size, position)
             position += len(data)
             yield data
