@@ -217,9 +217,9 @@ def test_a_public_image_of_a_registry_with_tokens(tmp_path: Path) -> None:
         app().push(registry, "app", "1")
         with run_serve(settings(registry, tmp_path, auth="upstream")) as served:
             assert served.manifest("app", "1").status_code == 200
-        upstream_threads = [exchange for exchange in registry.requests if "/token" in exchange.path]
-        assert upstream_threads
-        assert all("authorization" not in exchange.headers for exchange in upstream_threads)
+        asked = [exchange for exchange in registry.requests if "/token" in exchange.path]
+        assert asked
+        assert all("authorization" not in exchange.headers for exchange in asked)
 
 
 def test_a_login_with_a_host_in_its_name_is_for_that_host_alone(
