@@ -121,6 +121,11 @@ class PathIndex:
         self._opaque[directory] = self._layer
         return True
 
+    def hider_of_entries(self, directory: bytes) -> int | None:
+        """The layer that hides everything which this layer holds in `directory`, if one does."""
+        found = self._hiding_of(directory)
+        return found if found >= 0 else None
+
     def try_mark(self, directory: bytes) -> bool:
         """Note that an opaque marker of `directory` goes out; False if one did before."""
         if directory in self._marked:
