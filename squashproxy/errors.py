@@ -20,11 +20,11 @@
     ├── FormatError                  an image that breaks a specification, or is unreadable
     │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
     │   └── BadArchive               a tar stream that is damaged, cut short, or refused
-    ├── TreesDiffer                  exit code 4: `copy --verify` found that something changed
+    ├── TreesDiffer                  exit code 4: the verification of a copy found a change
     ├── NoSuchPlatform               the image exists, but not for the platform asked for
     ├── BaseMismatch                 the base asked for is no prefix of the image's layers
     ├── LimitExceeded                a limit the user set (or the default) was passed
-    ├── Ambiguous                    `--strict`: unpackers disagree about this layer
+    ├── Ambiguous                    unpackers disagree about this layer, and that was refused
     ├── PlanRefused                  a cleanup that would take away more than its rule allows
     ├── PartlyFailed                 exit code 3: some of many failed, the report says which
     ├── AllFailed                    all of them did
@@ -214,7 +214,7 @@ class LimitExceeded(SquashproxyError):
 
 
 class Ambiguous(SquashproxyError):
-    """Unpackers disagree about a layer, and `--strict` was given."""
+    """Unpackers disagree about a layer, and the options refuse that."""
 
 
 class PlanRefused(SquashproxyError):

@@ -10,7 +10,8 @@ from squashproxy.analysis.findings import Findings
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Hasher
 from squashproxy.oci.mediatypes import family_of
-from squashproxy.pipeline.base import Base, Image
+from squashproxy.pipeline.base import Base
+from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of

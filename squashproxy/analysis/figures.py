@@ -9,7 +9,8 @@ from squashproxy.analysis.findings import Findings
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
-from squashproxy.pipeline.base import Base, Image
+from squashproxy.pipeline.base import Base
+from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.results import LayerPlan, PlatformPlan
 from squashproxy.pipeline.squash_layers import Squashed
 from squashproxy.squash.layer import LayerCount

@@ -10,8 +10,9 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.base import Base, BaseFinder, Image, SourceOpener, read_image
+from squashproxy.pipeline.base import Base, BaseFinder, SourceOpener
 from squashproxy.pipeline.freshness import Freshness
+from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import becomes_single, select

@@ -8,7 +8,7 @@ from squashproxy.span import Kept
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class DetachedEntry:
     """An entry that was put aside: the stretches of its payload, and what it was.
 
     `offset` and `span_size` are those of the entry in its stream, in bytes; `size` is its payload.

@@ -8,7 +8,7 @@ to the one that `advance()` found last.
 
 from __future__ import annotations
 
-from squashproxy.archive.detached_entry import Aside
+from squashproxy.archive.detached_entry import DetachedEntry
 from squashproxy.archive.extended_headers import Extended
 from squashproxy.archive.fields import Sizes, Sums, sum_of
 from squashproxy.archive.header import (
@@ -77,7 +77,7 @@ class TarScanner:
         self._extended = Extended()
         self._run = -1
         self._out: list[Span] = []
-        self._aside: list[Kept] | None = None
+        self._detached: list[Kept] | None = None
         self._after: list[bytes] = []
         self._remaining = 0
         self._keeping = False
@@ -172,9 +172,9 @@ class TarScanner:
         if self._renamed:
             self.replace(self.header)
             return
-        if self._aside is not None:
+        if self._detached is not None:
             self._close_run(self._entry_at)
-            self._aside = None
+            self._detached = None
         if self._partial:
             raw = memoryview(bytes(self._partial))
             sources = tuple(self._partial_sources)
@@ -188,23 +188,23 @@ class TarScanner:
     def drop(self) -> None:
         """The entry goes, headers and payload."""
         self._close_run(self._entry_at)
-        self._aside = None
+        self._detached = None
         self._partial.clear()
         self._keeping = False
 
-    def put_aside(self) -> Aside:
+    def detach(self) -> DetachedEntry:
         """The entry goes; what is returned holds all of it when the next entry's header is read."""
         spans: list[Kept] = []
-        aside = Aside(
+        aside = DetachedEntry(
             self.ordinal, self.offset, self.path, self.header, self.size, self.span_size, spans
         )
         self.drop()
-        self._aside = spans
+        self._detached = spans
         self._run = self._at
         self._keeping = True
         return aside
 
-    def replace_by(self, aside: Aside, header: bytes, stream: int) -> None:
+    def replace_by(self, aside: DetachedEntry, header: bytes, stream: int) -> None:
         """The entry, which has no payload, goes; in its place comes another one that went before.
 
         It comes under the header blocks `header`, as part of `stream`.
@@ -268,10 +268,10 @@ class TarScanner:
         if 0 <= self._run < end:
             view = self._view[self._run : end]
             span = Kept(self._stream, self._base + self._run, view, self._sources)
-            if self._aside is None:
+            if self._detached is None:
                 self._out.append(span)
             else:
-                self._aside.append(span)
+                self._detached.append(span)
         self._run = -1
 
     def _insert_waiting(self) -> None:

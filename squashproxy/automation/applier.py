@@ -1,4 +1,4 @@
-"""What cleanup and mirrored deletions are applied with."""
+"""The Applier that cleanup and mirrored deletions share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from squashproxy.report.cleanup import step_line
 
 @contextmanager
 def open_applier(context: Context, count: int) -> Iterator[Applier]:
-    """An Applier for plans of `count` deletions, with an audit log and a line for each step."""
+    """Open an Applier for plans of `count` deletions, with an audit log and a log line for each
+    step.
+    """
     squasher = InPlaceSquasher(
         context.client,
         context.open_source,

@@ -1,4 +1,4 @@
-"""Running cleanup rules: plan, apply a plan, undo what an audit log says."""
+"""Running cleanup rules: make plans, apply them, undo what an audit log records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Apply = Callable[[RulePlan, CleanupRule, Applier, CopyOptions, Context], list[R
 
 
 def make_plans(context: Context, rules: Sequence[CleanupRule]) -> CleanupPlan:
-    """The plans of some rules; their warnings are told to the context's observer."""
+    """Plan some rules; their warnings are reported to the context's observer."""
     planner = _planner(context)
     plans = tuple(planner.plan(rule) for rule in rules)
     for plan in plans:
@@ -50,7 +50,7 @@ def clean_up(context: Context, rules: Sequence[CleanupRule]) -> CleanupResult:
 def apply_saved_plan(
     context: Context, rules: Sequence[CleanupRule], name: str | None, file: Path
 ) -> CleanupResult:
-    """Apply the plan in a file, or the part of one rule `name`, as far as it still holds.
+    """Apply the plan in `file`, or only its part for the rule `name`, as far as it still holds.
 
     Raises UsageError where the file is no plan of these rules, PlanRefused and RuleBusy.
     """
@@ -61,9 +61,9 @@ def apply_saved_plan(
 
 
 def undo_log(context: Context, log: Path) -> UndoResult:
-    """Put back what an audit log says was taken away.
+    """Put back what an audit log records as deleted.
 
-    Raises UsageError where the log is about a repository that no rule is about.
+    Raises UsageError where the log names a repository that no rule of the configuration changes.
     """
     entries = read_log(log)
     check_places(entries, context.configuration, log)
@@ -104,7 +104,7 @@ def _apply(
     started: float,
     apply: _Apply,
 ) -> CleanupResult:
-    """Apply what the rules' bounds allow; nothing of any rule where one is refused."""
+    """Apply the plans of all rules; none of them if one exceeds its limits."""
     check_bounds(plan)
     by_name = {rule.name: rule for rule in rules}
     results: list[RepositoryResult] = []

@@ -45,7 +45,7 @@ _Rule = TypeVar("_Rule", bound=Named)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything that rules run with; `folder` is where the state is.
+    """The dependencies of a run; `folder` holds the state.
 
     `quick` is a second client that gives up soon, for questions that can stay without an answer.
     """
@@ -63,20 +63,20 @@ class Context:
 
     @property
     def gatherer(self) -> Gatherer:
-        """What asks for graphs."""
+        """Loads the graphs of repositories."""
         return Gatherer(self.client, self.manifests, self.tags, self.observer.tally)
 
     @property
     def audit_folder(self) -> Path:
-        """Where the logs of deletions are."""
+        """The folder of the audit logs."""
         return self.folder / _AUDIT
 
     def open_source(self, location: Location) -> RegistrySource:
-        """A base image."""
+        """Open a base image."""
         return _source(self.client, location)
 
     def quick_source(self, location: Location) -> RegistrySource:
-        """A base image, if its registry answers soon."""
+        """Open a base image whose registry must answer soon, or counts as unreachable."""
         return _source(self.quick, location)
 
 
@@ -89,7 +89,7 @@ def open_context(
 ) -> Iterator[Context]:
     """Open what a configuration names, and close it at the end.
 
-    Raises UsageError where there is no place for the state, StateError where it cannot be opened.
+    Raises UsageError where there is no place for the state, or it cannot be opened.
     """
     folder = configuration.state or default_state(os.environ)
     client_settings = client_options(configuration, options.client)
@@ -116,9 +116,9 @@ def open_context(
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where state is kept that no configuration says (XDG base directory specification).
+    """The state folder where the configuration names none (XDG base directory specification).
 
-    Raises UsageError where that would be in a home directory, and there is none.
+    Raises UsageError where it would be in a home directory and there is none.
     """
     stated = environ.get("XDG_STATE_HOME", "")
     if stated.startswith("/"):
@@ -127,7 +127,7 @@ def default_state(environ: Mapping[str, str]) -> Path:
         return Path("~/.local/state/squashproxy").expanduser()
     except RuntimeError as error:
         raise UsageError(
-            "there is no home directory for what runs remember; name a folder as `state`"
+            "there is no home directory for what runs remember", advice="name a folder as `state`"
         ) from error
 
 
@@ -137,13 +137,13 @@ def choose_rules(rules: Sequence[_Rule], name: str | None, section: str, path: P
     `path` is the configuration's file, for the message.
     """
     if not rules:
-        raise UsageError(f"{path} has no rule in its section {section!r}; write one")
+        raise UsageError(f"{path} has no rule in its section {section!r}", advice="write one")
     if name is None:
         return list(rules)
     found = [rule for rule in rules if rule.name == name]
     if not found:
         there = ", ".join(rule.name for rule in rules)
-        raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
+        raise UsageError(f"{path} has no rule {name!r} in {section!r}", advice=f"it has {there}")
     return found
 
 

@@ -51,7 +51,7 @@ def run_until_signalled(
     jobs = scheduled_jobs(configuration, options, cancellation)
     if not jobs and configuration.serve is None:
         raise UsageError(
-            f"{path} has neither a rule with a schedule nor a section `serve`; write one"
+            f"{path} has neither a rule with a schedule nor a section `serve`", advice="write one"
         )
     with open_state(configuration.state or default_state(os.environ)) as database:
         history = RunHistory(database)
@@ -97,7 +97,7 @@ def _reload(
     options: RunOptions,
     cancellation: Cancellation,
 ) -> None:
-    """Take the new rules; what runs goes on as it began."""
+    """Load the configuration again; running jobs finish with the old one."""
     try:
         configuration = read_configuration(path, os.environ)
         jobs = scheduled_jobs(configuration, options, cancellation)

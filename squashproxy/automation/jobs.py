@@ -11,18 +11,31 @@ from squashproxy.automation.options import RunOptions
 from squashproxy.automation.promote import promote
 from squashproxy.automation.scheduler import Job, Report
 from squashproxy.cancellation import Cancellation
-from squashproxy.cleanup.results import CleanupResult
+from squashproxy.cleanup.results import CleanupResult, StepOutcome
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import SquashproxyError
-from squashproxy.promotion.results import PromoteResult
+from squashproxy.promotion.results import ImageOutcome, PromoteResult
 from squashproxy.report.as_json import to_json
 from squashproxy.report.observer import LoggingObserver
 from squashproxy.report.sizes import size_text
 from squashproxy.state.runs import Outcome
 
 _MOST_TOLD = 3
+_IMAGE_OUTCOMES = (
+    ImageOutcome.COPIED,
+    ImageOutcome.CURRENT,
+    ImageOutcome.KEPT,
+    ImageOutcome.REFUSED,
+    ImageOutcome.FAILED,
+)
+_STEP_OUTCOMES = (
+    StepOutcome.DELETED,
+    StepOutcome.UNTAGGED,
+    StepOutcome.SQUASHED,
+    StepOutcome.LEFT,
+)
 
 
 def scheduled_jobs(
@@ -78,11 +91,7 @@ def _outcome(failures: int, count: int) -> Outcome:
 
 
 def _of_promotion(result: PromoteResult) -> str:
-    parts = [
-        f"{result.count(word)} {word}"
-        for word in ("copied", "current", "kept", "refused", "failed")
-        if result.count(word)
-    ]
+    parts = [f"{result.count(word)} {word}" for word in _IMAGE_OUTCOMES if result.count(word)]
     parts += result.problems[:_MOST_TOLD]
     if len(result.problems) > _MOST_TOLD:
         parts.append(f"{len(result.problems) - _MOST_TOLD:,} more problems")
@@ -93,7 +102,7 @@ def _of_promotion(result: PromoteResult) -> str:
 
 def _of_cleanup(result: CleanupResult) -> str:
     parts = []
-    for word in ("deleted", "untagged", "squashed", "left"):
+    for word in _STEP_OUTCOMES:
         count = sum(each.count(word) for each in result.repositories)
         if count:
             parts.append(f"{count} {word}")

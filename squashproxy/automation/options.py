@@ -1,4 +1,4 @@
-"""What a run of rules is told besides its configuration."""
+"""The options of a run that are not part of its configuration."""
 
 from __future__ import annotations
 

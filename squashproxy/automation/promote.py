@@ -1,4 +1,4 @@
-"""Running promotion rules: plan, copy, mirror deletions, and say what came of it."""
+"""Running promotion rules: plan, copy, and mirror deletions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from squashproxy.automation.applier import open_applier
 from squashproxy.automation.context import Context
-from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.results import RepositoryResult, StepOutcome
 from squashproxy.cleanup.rule_planner import apply_plan
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import SquashproxyError
@@ -23,9 +23,9 @@ from squashproxy.state.locks import held
 
 
 def promote(context: Context, rules: Sequence[PromoteRule], *, dry_run: bool) -> PromoteResult:
-    """Run some rules; a rule that cannot be planned stops no other.
+    """Run some rules; a rule that cannot be planned does not stop the others.
 
-    Warnings and problems are told to the context's observer, and stand in the result.
+    Warnings and problems are reported to the context's observer, and are part of the result.
     """
     started = time.monotonic()
     result = PromoteResult(dry_run, (), (), (), (), None, 0.0)
@@ -59,7 +59,7 @@ def _run(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult
 
 
 def _noticed(context: Context, found: RuleSteps) -> PromoteResult:
-    """What is known of a rule before anything is moved."""
+    """The result of a rule before anything is copied: warnings and problems of its plan."""
     warnings = (*found.warnings, *recurring(found, context.promotions))
     return PromoteResult(False, (), (), warnings, found.problems, None, 0.0)
 
@@ -115,7 +115,7 @@ def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:
 
 
 def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
-    """Delete what the source lost, if the rule says so."""
+    """Delete at the target what the source no longer has, if the rule asks for it."""
     plan = plan_mirroring(found, context.client, context.gatherer, context.promotions, time.time)
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
@@ -123,7 +123,7 @@ def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult],
         results = apply_plan(plan, applier, context.options)
         for result in results:
             for step in result.steps:
-                if step.outcome in ("deleted", "untagged", "gone"):
+                if step.outcome in (StepOutcome.DELETED, StepOutcome.UNTAGGED, StepOutcome.GONE):
                     _forget(context, found.rule.name, result.repository, step.tags)
         return results, str(applier.log.path)
 

@@ -1,4 +1,4 @@
-"""Running rules when they are due: never twice at once, and what was missed once."""
+"""The scheduler: starts each job when it is due, never twice at once, and makes up a missed run."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from squashproxy.state.runs import Outcome, RunHistory
 
 _LOG = logging.getLogger("squashproxy.automation")
 _LONGEST_PAUSE = 30.0
-"""Seconds after which the clock is looked at again, since it may be set."""
+"""The clock is read again at least this often, in seconds, since it may be set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run ended: a line for people, and its result as JSON."""
+    """How a run ended: its outcome, a line for people, and its result as JSON."""
 
     outcome: Outcome
     summary: str
@@ -27,7 +27,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A rule with its times; `work` runs it and raises nothing."""
+    """A rule and its schedule; `work` runs the rule and raises nothing."""
 
     section: str
     name: str
@@ -36,7 +36,7 @@ class Job:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from all others, also after a reload."""
+        """Identifies the rule, also after the configuration was loaded again."""
         return self.section, self.name
 
 
@@ -44,14 +44,14 @@ _BROKE = Report(Outcome.FAILED, "it broke off: this is a bug", "{}")
 
 
 def in_thread(work: Callable[[], None]) -> None:
-    """Begin work beside everything else."""
+    """Start work in a thread of its own."""
     threading.Thread(target=work, name="squashproxy-job", daemon=True).start()
 
 
 class Scheduler:
-    """Starts jobs at their times; `now` gives unix seconds.
+    """Starts jobs when they are due; `now` gives unix seconds.
 
-    `begin` starts a run, beside others by default; `pause` waits for so many seconds, or until
+    `begin` starts a run, in a thread by default; `pause` waits for a number of seconds, or until
     `wake` is called. All methods but `run` may be called from any thread.
     """
 
@@ -75,9 +75,9 @@ class Scheduler:
         self._is_stopped = False
 
     def load(self, jobs: Sequence[Job]) -> None:
-        """Take these in place of those before; what runs goes on to its end.
+        """Replace all jobs; running ones finish.
 
-        A time that passed since the last run, while no process was there, is due at once.
+        A job whose time passed since its last run, while no process was running, is due at once.
         """
         now = self._now()
         with self._lock:
@@ -90,7 +90,7 @@ class Scheduler:
         self.wake()
 
     def run(self) -> None:
-        """Start what is due, until `stop` is called."""
+        """Start jobs as they become due, until `stop` is called."""
         while not self._is_stopped:
             now = self._now()
             for job, due in self._take_due(now):
@@ -100,22 +100,22 @@ class Scheduler:
             self._pause(self._until_next())
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Start no more jobs."""
         self._is_stopped = True
         self.wake()
 
     def wake(self) -> None:
-        """Look at the times again."""
+        """End the current pause."""
         self._event.set()
 
     @property
     def running(self) -> list[str]:
-        """The rules that run now."""
+        """The names of the rules that are running."""
         with self._lock:
             return sorted(name for _, name in self._running)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until nothing runs, but no longer; whether that is so."""
+        """Wait up to `seconds` until no job is running; return whether that is so."""
         with self._lock:
             return self._lock.wait_for(lambda: not self._running, seconds)
 

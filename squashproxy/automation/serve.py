@@ -1,4 +1,4 @@
-"""Serving by a configuration until a signal ends it."""
+"""Serving images until a signal ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repositories that the rules of a configuration may change: an audit log is undone there alone."""
+"""Which repositories an undo may write to: those that a rule of the configuration may change."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _WORD = re.compile(r"\{[a-z]*\}")
 
 
 def check_places(entries: Sequence[Entry], configuration: Configuration, log: Path) -> None:
-    """Raise UsageError where a log is about a repository that no rule is about."""
+    """Raise UsageError where a log names a repository that no rule may change."""
     patterns = list(_patterns(configuration))
     for repository in dict.fromkeys(entry.repository for entry in entries):
         if not any(pattern.matches(repository) for pattern in patterns):
             raise UsageError(
                 f"{log} is about {repository}, which no rule of this configuration cleans up or "
-                "promotes to; name the configuration that the log was written with"
+                "promotes to",
+                advice="name the configuration that the log was written with",
             )
 
 

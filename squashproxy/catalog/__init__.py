@@ -1,1 +1,1 @@
-"""What registries hold: repositories, tags and their dates."""
+"""The contents of registries: repositories, tags, and the dates of images."""

@@ -1,4 +1,4 @@
-"""When images were made, as their configs say; remembered by digest."""
+"""When images were made, as their configs say; cached by digest."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _ANNOTATION = "org.opencontainers.image.created"
 def created_at(
     remote: RemoteRepository, digest: Digest, memory: ManifestMemory, depth: int = 0
 ) -> float | None:
-    """Unix seconds; of an index the date of its newest image.
+    """When an image was made, in unix seconds; for an index, the date of its newest image.
 
-    None where the image does not say, or names a time before there was Docker, as reproducible
-    builds do: such a date orders nothing. Raises RegistryError and FormatError; also for indexes
-    in indexes (`depth` says in how many already) that no one builds.
+    None where the image does not say, or gives a date before Docker existed, as reproducible builds
+    do. Raises RegistryError and FormatError, the latter also for indexes nested deeper than anyone
+    builds (`depth` counts the nesting so far).
     """
     check_depth(depth, f"{remote.name}@{digest}")
     known = memory.created(digest)
@@ -52,7 +52,7 @@ def created_at(
 
 
 def parse_date(text: object) -> float | None:
-    """Unix seconds of an RFC 3339 date, None where it is none that can be meant."""
+    """Read an RFC 3339 date as unix seconds; None where it is not a plausible date."""
     if not isinstance(text, str):
         return None
     try:

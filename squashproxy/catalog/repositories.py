@@ -1,4 +1,4 @@
-"""The repositories that a rule names: one by its name, or those that a glob matches."""
+"""The repositories that a rule names: one by name, or those that a glob matches."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ _MOST_COMPARED = 5000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The repositories, and a sentence for each pattern that matched none."""
+    """The repositories, and a sentence for each pattern that matches none."""
 
     repositories: tuple[Repository, ...]
     warnings: tuple[str, ...]
 
 
 def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPattern]) -> Found:
-    """Those that any of the patterns means, each once. Raises RegistryError.
+    """The repositories that match any of the patterns, each once. Raises RegistryError.
 
-    A listed name that no repository can have is left out, with a warning where it is meant.
+    A listed name that is no valid repository name is left out, with a warning where a pattern
+    matches it.
     """
     found: dict[Repository, None] = {}
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""What the tags of a repository point to, asked side by side."""
+"""What the tags of a repository point to, with several requests at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 AT_ONCE = 16
-"""Small requests that a survey has under way; a registry's `rate` is kept besides."""
+"""The number of small requests that run at once; a registry's `rate` limits them as well."""
 
 
 def side_by_side(
@@ -27,9 +27,9 @@ def side_by_side(
     tally: Tally = untold,
     label: str = "",
 ) -> list[_Result]:
-    """The result for each item, in their order; the first error ends the rest and is raised.
+    """The results for all items, in their order. The first error ends the others and is raised.
 
-    They are counted by `tally`, under that label.
+    `tally` counts the items under `label`.
     """
     wanted = list(items)
     if len(wanted) < 2:
@@ -57,11 +57,10 @@ def resolve_tags(
     before: Mapping[str, Digest],
     tally: Tally = untold,
 ) -> dict[str, Digest]:
-    """What each tag points to; those that vanish meanwhile are left out. One request a tag.
+    """What each tag points to, one request a tag; a tag that vanishes in the meantime is left out.
 
-    Where it is likely that the manifest is known, since it is what the tag pointed to `before`, a
-    HEAD is enough, which no registry counts as a pull; else the manifest is read at once, and it
-    is in the memory then.
+    If the manifest is probably cached, since the tag pointed to it `before`, a HEAD is enough,
+    which no registry counts as a pull. Otherwise the manifest is read at once, and cached.
     """
 
     def resolve(tag: str) -> tuple[str, Digest | None]:

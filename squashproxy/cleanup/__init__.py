@@ -1,1 +1,1 @@
-"""Cleaning up repositories: the whole graph first, then a plan, then what the plan says."""
+"""Cleaning up repositories: load the whole graph, make a plan, apply it."""

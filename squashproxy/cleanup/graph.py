@@ -1,4 +1,4 @@
-"""A repository as a graph: tags point to manifests, which need others. No I/O, no clock."""
+"""A repository as a graph: tags point to manifests, which refer to other manifests. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from squashproxy.pipeline.stamp import SOURCE
 from squashproxy.reference import Repository
 
 SIGNATURE_SUFFIXES = ("", ".sig", ".att", ".sbom")
-"""Ends of tags `sha256-HEX...` that belong to a manifest.
+"""The suffixes of tags `sha256-HEX...` that belong to a manifest.
 
-The referrers tag schema of the distribution specification has no end, cosign has the others.
+The referrers tag schema of the distribution specification has none; cosign has the others.
 """
 
 _COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
@@ -24,9 +24,9 @@ _COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A manifest: its kind, what it needs, and the blobs that it names with their sizes in bytes.
+    """A manifest: its kind, the manifests it needs, and its blobs with their sizes in bytes.
 
-    `layers` is None for an index; `is_squashed` says that squashproxy made it.
+    `layers` is None for an index; `is_squashed` says that this tool made the image.
     """
 
     digest: Digest
@@ -42,12 +42,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All that is known of a repository. Times are unix seconds.
+    """What is known of a repository. Times are unix seconds.
 
-    `untagged` are manifests without a tag, and since when that is known; `created` is when images
-    were made, None where they do not say; `pushed` and `pulled` hold what the registry tells.
-    `names` are all listed tags, also those that point to nothing. `unclear` are manifests of which
-    the registry does not say what refers to them, although it can.
+    `untagged` are manifests without a tag, and since when that is known. `created` is when images
+    were made, None where they do not say; `pushed` and `pulled` are the registry's dates. `names`
+    are all listed tags, also those that point to nothing. `unclear` are manifests whose referrers
+    the registry should list but did not.
     """
 
     repository: Repository
@@ -62,16 +62,18 @@ class Graph:
 
     @property
     def companions(self) -> dict[str, Digest]:
-        """Tags that belong to another manifest, and to which: cosign's, and lists of referrers."""
+        """Tags that belong to another manifest (cosign's tags, lists of referrers), and that
+        manifest.
+        """
         found = ((tag, subject_of_tag(tag)) for tag in self.tags)
         return {tag: subject for tag, subject in found if subject is not None}
 
     def with_nodes(self, nodes: Iterable[Node]) -> Graph:
-        """The same with further manifests."""
+        """The same graph with further manifests."""
         return replace(self, nodes={**self.nodes, **{node.digest: node for node in nodes}})
 
     def referrers(self) -> dict[Digest, set[Digest]]:
-        """What refers to each manifest: by its subject, or by the name of its tag."""
+        """The referrers of each manifest, by their subject field or by the name of their tag."""
         found: defaultdict[Digest, set[Digest]] = defaultdict(set)
         for node in self.nodes.values():
             if node.subject is not None:
@@ -81,11 +83,11 @@ class Graph:
         return dict(found)
 
     def below(self, roots: Iterable[Digest]) -> set[Digest]:
-        """The roots, what they hold, and what refers to any of that."""
+        """The roots, all manifests below them, and the referrers of any of these."""
         return self._closure(roots, with_subjects=False)
 
     def needed_by(self, roots: Iterable[Digest]) -> set[Digest]:
-        """The roots, what they need, and what refers to any of that."""
+        """The roots, all manifests they need, and the referrers of any of these."""
         return self._closure(roots, with_subjects=True)
 
     def _closure(self, roots: Iterable[Digest], *, with_subjects: bool) -> set[Digest]:
@@ -108,7 +110,9 @@ class Graph:
 
 
 def subject_of_tag(tag: str) -> Digest | None:
-    """What a tag such as `sha256-HEX` or `sha256-HEX.sig` belongs to, None for other tags."""
+    """The digest that a tag such as `sha256-HEX` or `sha256-HEX.sig` belongs to; None for other
+    tags.
+    """
     match = _COMPANION.fullmatch(tag)
     return None if match is None else Digest(f"sha256:{match[1]}")
 
@@ -116,9 +120,9 @@ def subject_of_tag(tag: str) -> Digest | None:
 def in_order(
     digests: Iterable[Digest], before: Callable[[Digest], Iterable[Digest]]
 ) -> list[Digest]:
-    """The digests, each behind those among them that `before` names for it.
+    """Sort digests so that each comes after those among them that `before` lists for it.
 
-    Where these go in a circle, as names of tags can make them, it is cut somewhere.
+    A circle, which tag names can form, is broken at an arbitrary place.
     """
     wanted = dict.fromkeys(digests)
     placed: dict[Digest, None] = {}
@@ -138,7 +142,7 @@ def in_order(
 
 
 def node_of(digest: Digest, raw: RawManifest, where: str) -> Node:
-    """What a manifest is and needs. Raises FormatError, since what is not understood may need."""
+    """The node of a manifest. Raises FormatError where it cannot be parsed: it may need others."""
     parsed = parse_manifest(raw, where)
     stated = parsed.document.get("subject")
     subject = None

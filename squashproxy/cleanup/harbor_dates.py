@@ -1,4 +1,4 @@
-"""When images were pushed and pulled, as Harbor tells it."""
+"""Push and pull dates from Harbor's API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from squashproxy.registry.client import RemoteRepository
 
 
 def harbor_dates(remote: RemoteRepository) -> tuple[dict[Digest, float], dict[Digest, float]]:
-    """Unix seconds of the push and of the last pull; an image that was never pulled has none."""
+    """When each image was pushed and last pulled, in unix seconds; no entry where it was never
+    pulled.
+    """
     pushed: dict[Digest, float] = {}
     pulled: dict[Digest, float] = {}
     for artifact in remote.iter_harbor_artifacts():

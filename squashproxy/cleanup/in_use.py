@@ -1,4 +1,4 @@
-"""Lists of images that run somewhere, which are never cleaned up."""
+"""Files that list images in use, which cleanup never touches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _MOST_SHOWN = 3
 
 
 class InUseLists:
-    """Images that files name, by repository.
+    """The images that the files name, by repository.
 
-    One host may be written in several ways: `LOCALHOST`, or with the port 443 that is meant anyway.
-    What looks like the same host counts as the same, since too much protected does no harm.
+    A host can be written in several ways, such as `LOCALHOST`, or with the default port 443. Hosts
+    that look the same count as the same, since protecting too much does no harm.
 
-    Raises UsageError for a file that cannot be read, or is empty: it would protect nothing, which
-    nobody means.
+    Raises UsageError for a file that cannot be read or names no image: it would protect nothing.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -37,12 +36,14 @@ class InUseLists:
             self._read(file)
 
     def of(self, repository: Repository) -> InUse:
-        """What of a repository is in use."""
+        """What is in use of a repository."""
         place = _plain(repository)
         return InUse(self._tags.get(place, {}), self._digests.get(place, {}))
 
     def strangers(self, hosts: Iterable[str]) -> Iterator[str]:
-        """A sentence for each file that names images on other hosts: they protect nothing here."""
+        """Yield a sentence for each file that names only images on other hosts, and so protects
+        nothing.
+        """
         known = {host_key(host) for host in hosts}
         for file, named in self._named.items():
             others = [each for each in named if host_key(each.repository.host) not in known]
@@ -64,7 +65,9 @@ class InUseLists:
             if reference.digest is not None:
                 self._digests.setdefault(place, {})[reference.digest] = file.name
         if not named:
-            raise UsageError(f"{file} names no image, so it would protect none; write it again")
+            raise UsageError(
+                f"{file} names no image, so it would protect none", advice="write it again"
+            )
 
 
 def _plain(repository: Repository) -> Repository:
@@ -74,14 +77,16 @@ def _plain(repository: Repository) -> Repository:
 def _references(file: Path) -> Iterator[Reference]:
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{file} has more than {_MOST_BYTES} bytes; that is no list of images")
+            raise UsageError(
+                f"{file} has more than {_MOST_BYTES} bytes", advice="that is no list of images"
+            )
         text = file.read_text("utf-8")
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be read: {reason_of(error)}; nothing is deleted without it"
+            f"{file} cannot be read: {reason_of(error)}", advice="nothing is deleted without it"
         ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not written in UTF-8; save it so") from error
+        raise UsageError(f"{file} is not written in UTF-8", advice="save it so") from error
     if text.lstrip().startswith(("{", "[")):
         yield from _in_json(text, file)
     else:
@@ -100,11 +105,11 @@ def _in_lines(text: str, file: Path) -> Iterator[Reference]:
 
 
 def _in_json(text: str, file: Path) -> Iterator[Reference]:
-    """The images of pods; an ID without a repository, which is local to a node, names nothing."""
+    """The images of pods. An ID without a repository is local to a node, and is skipped."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file} is not valid JSON; write it again") from error
+        raise UsageError(f"{file} is not valid JSON", advice="write it again") from error
     for key, name in _named(document):
         plain = name
         for prefix in _PREFIXES:

@@ -1,6 +1,6 @@
-"""A repository's graph, asked of its registry.
+"""Loading a repository's graph from its registry.
 
-Any error stops it, since what is not known may be needed.
+Any error ends the loading, since a manifest that could not be read may need others.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from squashproxy.state.tags import TagMemory
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of the graph a rule asks for, as each costs requests."""
+    """The parts of the graph that a rule needs; each costs requests."""
 
     created: bool
     pushed: bool
     pulled: bool
     names: frozenset[str] = frozenset()
-    """Tags that are asked for by name, so that a list is caught that lacks them."""
+    """Tags that are asked for by name, to notice a list that lacks them."""
 
 
 def wanted_by(keep: Keep) -> Wanted:
-    """What a rule asks for."""
+    """The parts of the graph that a rule needs."""
     return Wanted(
         names=frozenset(each.text for each in keep.tags if _is_tag(each)),
         created=keep.newest is not None or keep.younger_than is not None,
@@ -53,7 +53,7 @@ def _is_tag(pattern: Pattern) -> bool:
 
 
 class Gatherer:
-    """Asks side by side. What was read once is not read again, in this run or the next."""
+    """Loads graphs with several requests at once. Manifests are cached between runs."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Gatherer:
         self._tags = tags
 
     def tags(self, repository: Repository) -> tuple[TagList, dict[str, Digest]]:
-        """The list of tags, and what each points to. Raises RegistryError and FormatError."""
+        """The listed tags, and what each points to. Raises RegistryError and FormatError."""
         remote = self._client.repository(repository)
         listed = remote.list_tags()
         before = self._tags.tags(repository)
@@ -81,10 +81,10 @@ class Gatherer:
         now: float,
         in_use: InUse = NOTHING_IN_USE,
     ) -> Graph:
-        """The graph, but for referrers that only the registry's API knows.
+        """The graph without the referrers that only the registry's API lists.
 
-        What has lost its tag is remembered from run to run. Raises RegistryError and FormatError,
-        also where a tag is there that is not listed, or an image in use is not there.
+        Manifests that lose their tag are remembered between runs. Raises RegistryError and
+        FormatError, also where a tag exists that is not listed, or an image in use does not exist.
         """
         remote = self._client.repository(repository)
         listed, tags = self.tags(repository)
@@ -109,10 +109,10 @@ class Gatherer:
         return replace(graph, created=self._created(remote, graph))
 
     def with_referrers(self, graph: Graph, digests: Iterable[Digest]) -> Graph:
-        """The same, with all that the registry says refers to these manifests, and to that.
+        """The same graph with the referrers of these manifests, and their referrers in turn.
 
-        Each is asked for, also where the registry has no list for the first: what some registries
-        answer to one digest, they do not answer to another.
+        Each manifest is asked for, even where the registry lists no referrers for the first: some
+        registries answer differently for different digests.
         """
         remote = self._client.repository(graph.repository)
 
@@ -138,29 +138,32 @@ class Gatherer:
         return replace(graph, unclear=frozenset(unclear))
 
     def _check_whole(self, remote: RemoteRepository, listed: TagList, names: Sequence[str]) -> None:
-        """Raise FormatError where a tag is there that the list lacks: it may lack others, too."""
+        """Raise FormatError where a tag exists that the list lacks: it may lack others, too."""
         unlisted = [name for name in names if name not in set(listed.tags)]
         for name, found in zip(unlisted, side_by_side(remote.find_manifest, unlisted), strict=True):
             if found is not None:
                 raise FormatError(
                     f"{remote.name.host} does not list the tag {name} of {remote.name.path}, "
-                    "although it is there, so its list is not whole; nothing can be planned by it"
+                    "although it is there, so its list is not whole",
+                    advice="nothing can be planned by it",
                 )
 
     def _check_in_use(self, remote: RemoteRepository, in_use: InUse) -> None:
-        """Raise NotFound where an image in use is not there: what it needs is not known then."""
+        """Raise NotFound where an image in use does not exist: what it needs is unknown then."""
         digests = list(in_use.digests)
         for digest, found in zip(digests, side_by_side(remote.find_manifest, digests), strict=True):
             if found is None:
                 raise NotFound(
-                    f"{in_use.digests[digest]} says that {digest} of {remote.name} is in use, but "
-                    "it is not there, so nobody knows what it needs; take it out of that list, or "
-                    "push it again",
+                    f"{in_use.digests[digest]} says that {digest} of {remote.name} is in use, "
+                    "but it is not there, so nobody knows what it needs",
+                    advice="take it out of that list, or push it again",
                     status=404,
                 )
 
     def _nodes(self, remote: RemoteRepository, roots: Iterable[Digest]) -> dict[Digest, Node]:
-        """The manifests and all that they hold; what an index names and is absent is left out."""
+        """The manifests and all below them. A child that an index names and that does not exist is
+        left out.
+        """
         nodes: dict[Digest, Node] = {}
         missing: set[Digest] = set()
         waiting = list(dict.fromkeys(roots))
@@ -187,7 +190,7 @@ class Gatherer:
         return nodes
 
     def _still_there(self, remote: RemoteRepository) -> dict[Digest, float]:
-        """The manifests without a tag that the repository still holds; a HEAD each."""
+        """The untagged manifests that the repository still holds, found by a HEAD each."""
         known = self._tags.untagged(remote.name)
         found = side_by_side(remote.find_manifest, known)
         for digest, descriptor in zip(known, found, strict=True):
@@ -219,6 +222,6 @@ class Gatherer:
             return harbor_dates(remote)
         word = "pulled" if wanted.pulled else "pushed"
         raise UsageError(
-            f"{remote.name.host} does not tell when an image was {word}; write younger_than, which "
-            "goes by the image's own date"
+            f"{remote.name.host} does not tell when an image was {word}",
+            advice="write younger_than, which goes by the image's own date",
         )

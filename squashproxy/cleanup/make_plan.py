@@ -1,4 +1,4 @@
-"""From a graph and a decision to a plan. No I/O, no clock."""
+"""Making the plan of one repository from its graph and the decision on its tags. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from squashproxy.cleanup.plan import KeptTag, Removal, RepositoryPlan, Squash, U
 from squashproxy.cleanup.retention import Decision, InUse
 from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.digest import Digest
-from squashproxy.pipeline.options import BaseChoice, BaseKind
+from squashproxy.pipeline.options import BaseChoice
 
 _EXPIRED = "it has had no tag for longer than the rule allows"
 _UNCLEAR = "its registry does not say what refers to it"
@@ -18,10 +18,10 @@ _UNCLEAR = "its registry does not say what refers to it"
 def make_plan(
     graph: Graph, decision: Decision, rule: CleanupRule, in_use: InUse, heads: Collection[Digest]
 ) -> RepositoryPlan:
-    """The plan for one repository: what is needed by anything that stays, stays.
+    """The plan for one repository. Whatever a remaining manifest needs remains.
 
-    `heads` are the manifests that no reason keeps by themselves (see `find_heads`); of all that
-    hangs on them, what refers to it has to be in the graph.
+    `heads` are the candidates for deletion (see `find_heads`). The graph must hold the referrers of
+    everything below them.
     """
     return _Planner(graph, decision, rule, in_use, heads).plan()
 
@@ -70,7 +70,7 @@ class _Planner:
         return self._rule.action is Action.SQUASH
 
     def _find_needed(self, below: set[Digest], in_use: InUse) -> set[Digest]:
-        """What stays: everything that is no head, nor hangs on heads alone, and what it needs."""
+        """The manifests to keep: those reachable from a root that is no candidate for deletion."""
         graph = self._graph
         roots = {graph.tags[tag] for tag in self._decision.kept}
         roots |= graph.untagged.keys() - self._heads
@@ -102,7 +102,7 @@ class _Planner:
         return "only what goes needs it"
 
     def _untags(self) -> Iterable[Untag]:
-        """Candidates whose image is needed: the tag goes alone."""
+        """Candidates whose image is needed by others: only the tag is deleted."""
         if self._squashing:
             return
         for tag in self._decision.candidates:
@@ -111,7 +111,7 @@ class _Planner:
                 yield Untag(tag, digest, "what it points to is needed by what stays")
 
     def _is_unclear(self, digest: Digest) -> bool:
-        """Whether nobody can tell what refers to an image, or to one of its platforms."""
+        """Whether the referrers of an image, or of one of its platforms, cannot be determined."""
         node = self._graph.nodes[digest]
         return not self._graph.unclear.isdisjoint((digest, *node.children))
 
@@ -151,8 +151,8 @@ class _Planner:
 
 
 def find_heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) -> set[Digest]:
-    """What no reason keeps by itself: images of candidates, where these are deleted, and what has
-    had no tag for long enough.
+    """The candidates for deletion: images of tags that the rule does not keep, and manifests that
+    have been untagged for long enough.
     """
     kept = {graph.tags[tag] for tag in decision.kept}
     heads: set[Digest] = set()
@@ -171,7 +171,7 @@ def find_heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) 
 def _why_not(
     graph: Graph, digest: Digest, referrers: dict[Digest, set[Digest]], base: BaseChoice
 ) -> str | None:
-    """Why an image is not squashed in place, None where it is."""
+    """Why an image cannot be squashed in place; None where it can."""
     node = graph.nodes[digest]
     images = [node, *(graph.nodes[child] for child in node.children if child in graph.nodes)]
     if any(image.digest in referrers for image in images):
@@ -188,17 +188,16 @@ def _why_not(
 
 
 def _is_flat(node: Node, base: BaseChoice) -> bool:
-    """Whether at most one layer is above the least base that there can be."""
+    """Whether an image has at most one layer above the smallest possible base."""
     if node.layers is None:
         return True
-    kept = {BaseKind.NONE: 0, BaseKind.COUNT: base.count}.get(base.kind, 1)
-    return node.layers <= kept + 1
+    return node.layers <= base.least_layers + 1
 
 
 def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
-    """What goes: an image before what it holds and what refers to it.
+    """Order deletions so that an image comes before its children and referrers.
 
-    Where it is left in the end, since somebody pushed, all of that is still there to be left too.
+    If the image is left in the end because of a push, these are then still there, and are left too.
     """
     parents: dict[Digest, list[Digest]] = {}
     referrers = graph.referrers()
@@ -212,5 +211,5 @@ def _parents_first(graph: Graph, going: set[Digest]) -> list[Node]:
 
 
 def _sizes(nodes: Iterable[Node]) -> dict[Digest, int]:
-    """The blobs of manifests, each once."""
+    """The sizes of the manifests' blobs, each blob once."""
     return {blob: size for node in nodes for blob, size in node.blobs}

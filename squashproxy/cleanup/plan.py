@@ -1,4 +1,4 @@
-"""What a cleanup would do, repository by repository. Values only."""
+"""The plan of a cleanup, repository by repository. Values only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class KeptTag:
 
 @dataclass(frozen=True, slots=True)
 class Untag:
-    """A tag that goes alone, since what it points to is needed."""
+    """A tag that is deleted without its manifest, which something else needs."""
 
     tag: str
     digest: Digest
@@ -28,7 +28,7 @@ class Untag:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A manifest that goes, with the tags that point to it; parents stand before children."""
+    """A manifest that is deleted with all its tags. Parents come before children."""
 
     digest: Digest
     media_type: str
@@ -39,13 +39,13 @@ class Removal:
 
     @property
     def deletions(self) -> int:
-        """All tags that go with it, or the manifest alone."""
+        """The number of tags that are deleted with it; 1 for a manifest without a tag."""
         return max(1, len(self.tags))
 
 
 @dataclass(frozen=True, slots=True)
 class Squash:
-    """An image that is squashed in place, for the tags that point to it."""
+    """An image that is squashed in place, and the tags that point to it."""
 
     digest: Digest
     tags: tuple[str, ...]
@@ -54,12 +54,12 @@ class Squash:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPlan:
-    """What happens in one repository. Sizes in bytes.
+    """The plan for one repository. Sizes in bytes.
 
-    `tags` is what they pointed to when this was planned; `bytes` what its blobs weigh, each once;
-    `freed_bytes` how much of that nothing needs afterwards, which the registry's own garbage
-    collection brings back. `left` says what was not touched although no rule keeps it, and why.
-    `problem` is why there is no plan.
+    `tags` is what each tag pointed to at planning; `bytes` the size of all blobs, each once;
+    `freed_bytes` the size of those that nothing needs afterwards, which the registry's own garbage
+    collection frees. `left` lists what the rule does not keep and the plan leaves alone, with the
+    reason. `problem` says why there is no plan.
     """
 
     repository: str
@@ -77,8 +77,8 @@ class RepositoryPlan:
 
     @property
     def deletions(self) -> int:
-        """What counts against `max_deletions`: tags that go or are replaced, and manifests that
-        go without one.
+        """The number that counts against `max_deletions`: tags that are deleted or replaced, and
+        manifests deleted without a tag.
         """
         return (
             len(self.untag)
@@ -89,7 +89,7 @@ class RepositoryPlan:
 
 @dataclass(frozen=True, slots=True)
 class RulePlan:
-    """What a rule would do; `made` in unix seconds. `refusal` says why it may not be applied."""
+    """The plan of a rule; `made` in unix seconds. `refusal` says why it may not be applied."""
 
     rule: str
     action: str
@@ -100,12 +100,12 @@ class RulePlan:
 
     @property
     def deletions(self) -> int:
-        """All of its repositories together."""
+        """The sum over its repositories."""
         return sum(each.deletions for each in self.repositories)
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupPlan:
-    """The plans of all rules; what `--plan FILE` holds."""
+    """The plans of all rules; what a plan file holds."""
 
     rules: tuple[RulePlan, ...]

@@ -1,7 +1,7 @@
-"""A plan as a file, to be read by people, kept, and applied.
+"""A plan as a JSON file that people can read, keep and apply.
 
-It carries a checksum of itself, so that a slip of an editor is found. Whoever means harm can make
-a right one. So each name is checked, and a plan takes nothing away that its rule would not.
+A checksum in the file catches accidental edits. It is no protection against a forged plan, so each
+name is checked, and applying a plan deletes nothing that its rule would not delete now.
 """
 
 from __future__ import annotations
@@ -26,42 +26,48 @@ _VERSION = 2
 
 
 def plan_document(plan: CleanupPlan) -> dict[str, Any]:
-    """The plan as JSON has it."""
+    """The plan as JSON values."""
     document = {"format": _FORMAT, "version": _VERSION, **asdict(plan)}
     return {**document, "checksum": _checksum(document)}
 
 
 def write_plan(plan: CleanupPlan, path: Path) -> None:
-    """Write the plan, whole or not at all. Raises UsageError where that cannot be."""
+    """Write the plan atomically. Raises UsageError where the file cannot be written."""
     draft = path.with_name(f"{path.name}.part")
     try:
         draft.write_text(json.dumps(plan_document(plan), indent=1) + "\n", "utf-8")
         draft.replace(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be written: {reason_of(error)}; name another") from error
+        raise UsageError(
+            f"{path} cannot be written: {reason_of(error)}", advice="name another"
+        ) from error
 
 
 def read_plan(path: Path) -> CleanupPlan:
-    """Read a plan. Raises UsageError where it is none, was edited, or is of another version."""
+    """Read a plan. Raises UsageError for a file that is no plan, was edited, or has another
+    version.
+    """
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no plan: it is not valid JSON; write one anew") from error
+        raise UsageError(
+            f"{path} is no plan: it is not valid JSON", advice="write one anew"
+        ) from error
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise UsageError(f"{path} is no plan; `squashproxy cleanup --plan {path}` writes one")
+        raise UsageError(f"{path} is no plan", advice="a cleanup that only plans writes one")
     if document.get("version") != _VERSION:
-        raise UsageError(f"{path} is of another version of squashproxy; write it anew")
+        raise UsageError(f"{path} is of another version of squashproxy", advice="write it anew")
     stated = {key: value for key, value in document.items() if key != "checksum"}
     if document.get("checksum") != _checksum(stated):
         raise UsageError(
-            f"{path} was edited, or is not whole: its checksum is wrong; change the rule instead, "
-            "and write the plan anew"
+            f"{path} was edited, or is not whole: its checksum is wrong",
+            advice="change the rule instead, and write the plan anew",
         )
     plan = _plan(stated, path)
     if plan_document(plan)["checksum"] != document["checksum"]:
-        raise UsageError(f"{path} is no plan: it holds more than one does; write it anew")
+        raise UsageError(f"{path} is no plan: it holds more than one does", advice="write it anew")
     return plan
 
 
@@ -70,16 +76,16 @@ def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
         plan = TypeAdapter(CleanupPlan).validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise UsageError(f"{path} is no plan: {where} is wrong; write it anew") from error
+        raise UsageError(f"{path} is no plan: {where} is wrong", advice="write it anew") from error
     try:
         _check_names(plan)
     except (UsageError, FormatError) as error:
-        raise UsageError(f"{path} is no plan: {error}; write it anew") from error
+        raise UsageError(f"{path} is no plan: {error}", advice="write it anew") from error
     return plan
 
 
 def _check_names(plan: CleanupPlan) -> None:
-    """Raise UsageError or FormatError for names that would lead somewhere else in a URL."""
+    """Raise UsageError or FormatError for names that would change the path of a URL."""
     for rule in plan.rules:
         if not math.isfinite(rule.made):
             raise UsageError("`made` is no date")

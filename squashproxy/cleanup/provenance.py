@@ -1,4 +1,4 @@
-"""Whether squashproxy made an image from another one, whatever the options were."""
+"""Whether one image was squashed from another, with whatever options."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from squashproxy.transports.registry import RegistrySource
 def is_made_from(
     client: RegistryClient, repository: Repository, digest: Digest, source: Digest
 ) -> bool:
-    """Whether the stamp on a manifest of a repository names `source`, which is there too.
+    """Whether a manifest's stamp names `source`, and `source` exists.
 
-    Docker's images carry it in their config, and its lists not at all: there each image has to be
-    made from the one in its place. Raises RegistryError and FormatError.
+    Docker images carry the stamp in their config; Docker manifest lists carry none, so each of
+    their images must be made from the one at the same position. Raises RegistryError and
+    FormatError.
     """
     place = RegistrySource(client, Reference(repository, None, digest))
     parsed = parse_manifest(place.read_manifest(), f"the manifest of {place.name}")

@@ -1,29 +1,45 @@
-"""What a cleanup did; the field names are those of the JSON."""
+"""The results of a cleanup; the field names are those of the JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StepOutcome(StrEnum):
+    """How a step of a cleanup or an undo ended."""
+
+    DELETED = "deleted"
+    """The manifest went, with its tags."""
+    UNTAGGED = "untagged"
+    """The tag went; its manifest stays."""
+    SQUASHED = "squashed"
+    """The tag points to the squashed image now."""
+    GONE = "gone"
+    """It was away already, as after a run that broke off."""
+    LEFT = "left"
+    """It is still there; the step says why."""
+    RESTORED = "restored"
+    """It was put back: something needed it at the moment of its deletion, or an undo."""
+    FAILED = "failed"
+    """An undo could not put it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was done: `deleted`, `untagged`, `squashed`, `gone`, `left` or `restored`.
-
-    `gone` was away before, as after a run that broke off; `left` is still there; `restored` was put
-    back, since somebody began to need it in the moment in which it was deleted.
-    """
+    """One step of a cleanup: what was to be done, and how it ended."""
 
     action: str
     digest: str
     tags: tuple[str, ...]
-    outcome: str
+    outcome: StepOutcome
     why: str
     became: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryResult:
-    """Of one repository; sizes in bytes. `problem` is why it stopped, None where it did not.
+    """The steps in one repository; sizes in bytes. `problem` says why it stopped early, if it did.
 
     `saved_bytes` is what squashing left out of images, counted once each.
     """
@@ -41,17 +57,17 @@ class RepositoryResult:
 
         They count against `max_deletions`.
         """
-        changed = ("deleted", "untagged", "squashed")
+        changed = (StepOutcome.DELETED, StepOutcome.UNTAGGED, StepOutcome.SQUASHED)
         return sum(max(1, len(step.tags)) for step in self.steps if step.outcome in changed)
 
-    def count(self, outcome: str) -> int:
-        """How many steps ended so."""
+    def count(self, outcome: StepOutcome) -> int:
+        """The number of steps with this outcome."""
         return sum(step.outcome == outcome for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
 class CleanupResult:
-    """Of all rules; `log` is the audit log, None where nothing was to be deleted."""
+    """The results of all rules; `log` is the audit log, None where nothing was to be deleted."""
 
     applied: bool
     repositories: tuple[RepositoryResult, ...]
@@ -61,15 +77,15 @@ class CleanupResult:
 
     @property
     def attempts(self) -> int:
-        """What `failures` are among."""
+        """The number of repositories, of which `failures` stopped early."""
         return len(self.repositories)
 
     @property
     def has_changed_anything(self) -> bool:
-        """Whether any repository is not as it was."""
+        """Whether any repository was changed."""
         return any(each.changes for each in self.repositories)
 
     @property
     def failures(self) -> int:
-        """Repositories that stopped."""
+        """The number of repositories that stopped early."""
         return sum(each.problem is not None for each in self.repositories)

@@ -1,4 +1,4 @@
-"""Which tags stay, and why. No I/O, no clock."""
+"""Which tags a rule keeps, and why. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from squashproxy.rules.patterns import matches_any
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """What runs somewhere: of one repository, by tag or by digest; from which file it is known."""
+    """The images of one repository that are in use, by tag or digest, with the file that names
+    them.
+    """
 
     tags: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[Digest, str] = field(default_factory=dict)
@@ -26,16 +28,17 @@ NOTHING_IN_USE = InUse()
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Tags that stay, with the reason, and those that need not."""
+    """The tags to keep, with reasons, and the candidates for deletion."""
 
     kept: Mapping[str, str]
     candidates: tuple[str, ...]
 
 
 def decide(graph: Graph, rule: CleanupRule, in_use: InUse, now: float) -> Decision:
-    """Keep wins: one reason is enough. What has no date is never too old.
+    """Decide on each tag: one reason to keep it is enough. An image without a date is never too
+    old.
 
-    Companions are kept where a pattern names them; else they go with what they belong to.
+    A companion tag is kept where a pattern names it, and otherwise with what it belongs to.
     """
     companions = graph.companions
     reasons = _Reasons(graph, rule, in_use, now)
@@ -99,24 +102,24 @@ class _Reasons:
 
 
 def made_at(graph: Graph, digest: Digest, now: float) -> float | None:
-    """When an image was made, in unix seconds; None where nobody knows."""
+    """When an image was made, in unix seconds; None where that is unknown."""
     return believable(graph.created.get(digest), now)
 
 
 def dated_ahead(graph: Graph, now: float) -> list[str]:
-    """The tags whose images have a date in the future."""
+    """The tags whose images are dated in the future."""
     return sorted(
         tag for tag, digest in graph.tags.items() if is_ahead(graph.created.get(digest), now)
     )
 
 
 def is_about(candidates: Candidates, tag: str) -> bool:
-    """Whether a rule is about a tag at all."""
+    """Whether a rule applies to a tag at all."""
     return matches_any(candidates.include, tag) and not matches_any(candidates.exclude, tag)
 
 
 def _newest(graph: Graph, candidates: Candidates, keep: Keep, now: float) -> dict[str, str]:
-    """The newest tags of each group; those without a date stay besides them."""
+    """The newest tags of each group; tags without a date are kept in addition."""
     if keep.newest is None:
         return {}
     groups: defaultdict[str | None, list[tuple[float, str]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""A cleanup rule as a whole: planned, and applied."""
+"""Planning a cleanup rule over all its repositories, and applying the plan."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ class Planner:
     tally: Tally = untold
 
     def plan(self, rule: CleanupRule) -> RulePlan:
-        """The plan of a rule. What cannot be listed or looked at whole has a problem in it.
+        """The plan of a rule. A repository that cannot be read completely has a problem instead of
+        a plan.
 
-        Raises UsageError for lists of images in use that cannot be read.
+        Raises UsageError where a list of images in use cannot be read.
         """
         now = self.now()
         patterns = [parse_repository_pattern(text) for text in rule.repositories]
@@ -73,12 +74,12 @@ class Planner:
         rule: CleanupRule,
         orphans: frozenset[Digest] = frozenset(),
     ) -> RepositoryPlan:
-        """The plan of one repository as it is now.
+        """The current plan of one repository.
 
-        `orphans` go, too, if they are known to have lost their tag or their index, and nothing that
-        stays needs them: a run that broke off may have left them.
+        `orphans` are deleted as well if they are known to have lost their tag or index and nothing
+        that remains needs them: an interrupted run may have left them.
 
-        Raises UsageError for lists of images in use that cannot be read.
+        Raises UsageError where a list of images in use cannot be read.
         """
         lists = InUseLists(rule.keep.in_use)
         return self._of_repository(repository, rule, lists, self.now(), orphans)
@@ -119,7 +120,7 @@ def _warnings(graph: Graph, now: float) -> tuple[str, ...]:
 def apply_plan(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
     """Apply a plan that was just made, one repository after another.
 
-    Raises PlanRefused where the plan is refused as a whole.
+    Raises PlanRefused where the plan exceeds the rule's limits.
     """
     if plan.refusal is not None:
         raise PlanRefused(plan.refusal)
@@ -127,7 +128,7 @@ def apply_plan(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[R
 
 
 def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:
-    """Why a plan may not be applied, None where it may."""
+    """Why a plan may not be applied; None where it may."""
     if rule.max_deletions is None or plan.deletions <= rule.max_deletions:
         return None
     return (
@@ -137,7 +138,7 @@ def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:
 
 
 def _vain_patterns(rule: CleanupRule, plans: Sequence[RepositoryPlan]) -> list[str]:
-    """A sentence for each pattern that no tag matched, which is often a slip of the pen."""
+    """Yield a sentence for each pattern that no tag matches, often a typing error."""
     tags = sorted({tag for plan in plans for tag in plan.tags})
     patterns = (*rule.keep.tags, *rule.tags.include, *rule.tags.exclude)
     return [f"{rule.name}: {sentence}" for sentence in unmatched(patterns, tags)]

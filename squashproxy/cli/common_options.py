@@ -51,7 +51,9 @@ class CommonOptions:
 def parse_host(text: str) -> str:
     """Read `HOST` or `HOST:PORT` as it stands in references; raise UsageError."""
     if not text or "/" in text or "@" in text:
-        raise UsageError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
+        raise UsageError(
+            f"{text!r} is not a host", advice="write HOST or HOST:PORT, as in references"
+        )
     return text
 
 

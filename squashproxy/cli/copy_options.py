@@ -27,7 +27,8 @@ def parse_target(text: str) -> Location:
     target = parse_location(text)
     if target.digest is not None:
         raise UsageError(
-            f"{text!r} cannot be a target: squashing changes the digest; give a tag instead"
+            f"{text!r} cannot be a target: squashing changes the digest",
+            advice="give a tag instead",
         )
     if isinstance(target, ArchiveReference) and target.name is not None:
         _check_name(text, target)
@@ -40,13 +41,14 @@ def _check_name(text: str, target: ArchiveReference) -> None:
         if name.startswith("@"):
             raise UsageError(
                 f"{text!r} cannot be a target: {name} is the number of an image that is there "
-                "already; give a name such as app:1 instead"
+                "already",
+                advice="give a name such as app:1 instead",
             )
         parse_reference(name)
     elif not _REF_NAME.fullmatch(name):
         raise UsageError(
-            f"{text!r}: {name!r} cannot name an image in a layout; write letters and digits, with "
-            "one of . _ - : / @ + between them"
+            f"{text!r}: {name!r} cannot name an image in a layout",
+            advice="write letters and digits, with one of . _ - : / @ + between them",
         )
 
 

@@ -13,5 +13,5 @@ def check_failures(failures: int, count: int, *, is_anything_done: bool = False)
     if not failures:
         return
     if failures >= count and not is_anything_done:
-        raise AllFailed("nothing of it could be done; the report says why")
-    raise PartlyFailed(f"{failures} of {count} failed; the report says why")
+        raise AllFailed("nothing of it could be done", advice="the report says why")
+    raise PartlyFailed(f"{failures} of {count} failed", advice="the report says why")

@@ -19,7 +19,9 @@ _STDOUT = 1
 def parse_page(text: str) -> Path:
     """Read the option; raise UsageError where no page can be written."""
     if text == STANDARD_STREAM:
-        raise UsageError("--html - names no file; write --html FILE, or -q --html /dev/stdout")
+        raise UsageError(
+            "--html - names no file", advice="write --html FILE, or -q --html /dev/stdout"
+        )
     path = Path(text)
     try:
         check_file(path)
@@ -37,8 +39,8 @@ def _check_replaced(path: Path) -> None:
         start = file.read(PAGE_HEAD)
     if start and not is_page(start.decode("utf-8", "replace")):
         raise UsageError(
-            f"--html {path} is there and is no page of squashproxy's, so it is not replaced; name "
-            "another file"
+            f"--html {path} is there and is no page of squashproxy's, so it is not replaced",
+            advice="name another file",
         )
 
 
@@ -49,8 +51,8 @@ def check_apart(common: CommonOptions, page: Path | None) -> None:
         return
     if os.path.samestat(page.stat(), os.fstat(_STDOUT)):
         raise UsageError(
-            f"--html {page} and the report both want standard output; leave out the report with "
-            "-q, or write the page to a file"
+            f"--html {page} and the report both want standard output",
+            advice="leave out the report with -q, or write the page to a file",
         )
 
 

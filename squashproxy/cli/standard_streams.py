@@ -80,8 +80,8 @@ class _Output(_Guarded):
         if isinstance(error, BrokenPipeError):
             raise error
         raise ReportLost(
-            f"the report could not be written to standard output: {reason_of(error)}; only the "
-            "report is missing, make room for it and run the same command again"
+            f"the report could not be written to standard output: {reason_of(error)}",
+            advice="only the report is missing, make room for it and run the same command again",
         ) from error
 
 

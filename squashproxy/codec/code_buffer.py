@@ -11,7 +11,7 @@ _MOST = 6 << 20
 """Code of so many bytes is enough for the largest block that a splicer copies, and some more."""
 
 
-class Tape:
+class CodeBuffer:
     """Fed with chunks, in their order; what was settled is forgotten."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from zlib_ng import zlib_ng
 from squashproxy.codec.bits import BitWriter
 from squashproxy.codec.block_finder import iter_blocks
 from squashproxy.codec.blocks import MAX_CHAIN
-from squashproxy.codec.code_buffer import Tape
+from squashproxy.codec.code_buffer import CodeBuffer
 from squashproxy.codec.deflater import WINDOW, Data, Deflater
 from squashproxy.codec.gzip import LEVEL
 from squashproxy.codec.library import Library
@@ -42,7 +42,7 @@ class Splicer:
         self._bits = BitWriter()
         self._deflater = Deflater(self._bits, LEVEL)
         self._stream = _NOWHERE
-        self._tape = Tape()
+        self._code = CodeBuffer()
         self._run = 0
         self._end = _NOWHERE
         self._held: deque[Data] = deque()
@@ -88,7 +88,7 @@ class Splicer:
         if not span.sources[-1].code:
             self._encode(span.data)
             return
-        self._tape.add(span.sources)
+        self._code.add(span.sources)
         self._held.append(span.data)
         self._held_size += len(span.data)
         self._settle_chains()
@@ -100,7 +100,7 @@ class Splicer:
         if span.stream != self._stream:
             self._end_copy()
             self._stream = span.stream
-            self._tape = Tape()
+            self._code = CodeBuffer()
         self._run = self._end = span.offset
 
     def _end_run(self) -> None:
@@ -113,16 +113,16 @@ class Splicer:
 
     def _settle_chains(self) -> None:
         """Copy or encode the chains that end within what was kept so far."""
-        chains = self._tape.chains
+        chains = self._code.chains
         settled = 0
         while chains and chains[0].end <= self._end:
             chain = chains.popleft()
             settled = chain.end_bit
             self._settle(chain)
         copy = self._copy
-        if copy is not None and (copy[1] - copy[0] > _COPY_BITS or self._tape.is_full):
+        if copy is not None and (copy[1] - copy[0] > _COPY_BITS or self._code.is_full):
             self._write_copy(copy)
-        self._tape.forget(self._copy[0] if self._copy is not None else settled)
+        self._code.forget(self._copy[0] if self._copy is not None else settled)
 
     def _settle(self, chain: Chain) -> None:
         """Copy or encode a chain that ends within what was kept so far."""
@@ -140,7 +140,7 @@ class Splicer:
 
     def _settle_blocks(self, chain: Chain) -> None:
         """Tell the blocks apart of a chain that a run begins in, or a member ends with."""
-        code = self._tape.cut(chain.start.bit >> 3, (chain.end_bit + 7) >> 3)
+        code = self._code.cut(chain.start.bit >> 3, (chain.end_bit + 7) >> 3)
         for block in iter_blocks(chain.start, b"".join(code), self._library):
             rest = chain._replace(start=block.start)
             if self._may_copy(rest):
@@ -150,10 +150,10 @@ class Splicer:
 
     def _settle_last(self) -> None:
         """Tell the blocks apart of the chain that the run ends in."""
-        start = self._tape.under_way
+        start = self._code.under_way
         if start is None or not self._may_hold_copies(start, self._end):
             return
-        code = self._tape.cut(start.bit >> 3)
+        code = self._code.cut(start.bit >> 3)
         for block in iter_blocks(start, b"".join(code), self._library):
             if block.end > self._end:
                 return
@@ -172,12 +172,12 @@ class Splicer:
             return False
         is_short = chain.end - start.offset <= MAX_CHAIN
         fits = is_short and chain.end_bit - start.bit <= 8 * MAX_CHAIN
-        return fits and self._tape.holds(start.bit)
+        return fits and self._code.holds(start.bit)
 
     def _may_hold_copies(self, start: Start, end: int) -> bool:
         """Whether blocks from `start` up to `end` could be copied, and can be told apart."""
         first = max(start.offset, self._held_from, self._first_copy(start))
-        return first < end and end - start.offset <= MAX_CHAIN and self._tape.holds(start.bit)
+        return first < end and end - start.offset <= MAX_CHAIN and self._code.holds(start.bit)
 
     def _first_copy(self, start: Start) -> int:
         """The first place where a block of the run may be copied, of the member of `start`."""
@@ -218,7 +218,7 @@ class Splicer:
         """Write the code between two bits of the blob; more of it may follow."""
         first, end = copy
         if first < end:
-            views = self._tape.cut(first >> 3, (end + 7) >> 3)
+            views = self._code.cut(first >> 3, (end + 7) >> 3)
             self._bits.copy(views, first & 7, end & 7, clears_final=clears_final)
         self._copy = (end, end)
 

@@ -1,4 +1,4 @@
-"""Values that have several forms; which one it is, is decided before it is read."""
+"""Values with several forms: the form is chosen first, so that errors are about the form meant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def by_key(classes: Mapping[str, type]) -> WrapValidator:
-    """A mapping that has one of these keys; it says which class it is."""
+    """A mapping that has one of these keys, which decides its class."""
 
     def read(value: Any, _: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, dict):
@@ -45,7 +45,7 @@ def named(words: Mapping[str, Any], classes: Mapping[str, type]) -> WrapValidato
 
 
 def one_or_more(value: Any) -> tuple[Any, ...]:
-    """The items of a list, or the only one."""
+    """The items of a list, or a single item."""
     items = tuple(value) if isinstance(value, list) else (value,)
     if not items:
         raise _wrong("this list is empty; write HOST:PORT")
@@ -53,12 +53,14 @@ def one_or_more(value: Any) -> tuple[Any, ...]:
 
 
 def validated(kind: type[T], value: Any, info: ValidationInfo) -> T:
-    """The value as an object of that class; its problems become those of the whole."""
+    """The value as an object of that class; its problems become problems of the whole
+    configuration.
+    """
     return TypeAdapter(kind).validate_json(json.dumps(value), context=info.context)
 
 
 def _meant(value: Mapping[str, Any], classes: Mapping[str, type]) -> list[str]:
-    """The class's key that was written almost, so that the class says what is wrong with it."""
+    """The class whose key is nearly the one written, so that the message names the right key."""
     near = [match for key in value for match in get_close_matches(key, classes, 1)]
     return list(dict.fromkeys(near))
 

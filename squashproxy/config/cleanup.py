@@ -1,4 +1,4 @@
-"""Which images are cleaned up (the `cleanup` section)."""
+"""Cleanup rules: the `cleanup` section."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from squashproxy.rules.timetable import Timetable
 
 @dataclass(frozen=True, slots=True)
 class Candidates(Section):
-    """The tags that a rule is about; all others stay."""
+    """The tags that a rule may delete; all others stay."""
 
     include: tuple[NamePattern, ...] = (parse_pattern("*"),)
     exclude: tuple[NamePattern, ...] = ()
@@ -38,38 +38,38 @@ class Candidates(Section):
 
 @dataclass(frozen=True, slots=True)
 class Keep(Section):
-    """What stays, whatever else is said: a tag that passes any one of these."""
+    """Reasons to keep a tag. One is enough."""
 
     tags: tuple[NamePattern, ...] = ()
     semver: Range | None = None
     newest: Count | None = None
-    """So many by the date of the image; in each group, where there is `group`."""
+    """The number of newest images to keep by date; in each group, if there is `group`."""
     group: Expression | None = None
-    """A regular expression with a group, whose text sorts tags: `^(.*)-[0-9]+$`."""
+    """A regular expression with a group, whose text sorts tags into groups: `^(.*)-[0-9]+$`."""
     younger_than: Duration | None = None
-    """By the date of the image."""
+    """Keep images made within this time."""
     pushed_within: Duration | None = None
-    """Where the registry tells when it came: Google's and Harbor do."""
+    """Keep images pushed within this time, where the registry tells: Google's and Harbor do."""
     pulled_within: Duration | None = None
-    """Where the registry tells: Harbor does."""
+    """Keep images pulled within this time, where the registry tells: Harbor does."""
     in_use: tuple[FileName, ...] = ()
-    """Files that name images: one a line, or what `kubectl get pods -A -o json` writes."""
+    """Files that name images in use: one a line, or the output of `kubectl get pods -A -o json`."""
 
     @property
     def keeps_anything(self) -> bool:
-        """Whether any tag can pass."""
+        """Whether any tag can be kept."""
         return self != Keep(group=self.group)
 
 
 @dataclass(frozen=True, slots=True)
 class Untagged(Section):
-    """Manifests that lost their tag; they go so long after that was seen first."""
+    """Manifests without a tag are deleted this long after they were first seen without one."""
 
     older_than: Duration
 
 
 class Action(Enum):
-    """What happens to what does not stay."""
+    """What is done with tags that are not kept."""
 
     SQUASH = "squash"
     DELETE = "delete"
@@ -77,7 +77,7 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CleanupRule(Section):
-    """For the repositories that match any of the globs."""
+    """A rule for the repositories that match any of the globs."""
 
     name: Name
     repositories: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -86,19 +86,19 @@ class CleanupRule(Section):
     keep: Keep = Keep()
     untagged: Untagged | None = None
     base: Base = field(default_factory=BaseChoice)
-    """For squash: as `copy --base`."""
+    """For squash: which leading layers stay, as in a copy."""
     compression: Compressing = field(default_factory=CompressionChoice)
-    """For squash: as `copy --compression`."""
+    """For squash: how the new layer is compressed, as in a copy."""
     schedule: Cron | None = None
     every: Interval | None = None
     timezone: Zone | None = None
     jitter: Duration = 0.0
     max_deletions: Count | None = None
-    """A plan that takes more tags and manifests away is refused."""
+    """A plan that deletes more tags and manifests than this is refused."""
     max_plan_age: Duration = 86400.0
     """A saved plan that is older is refused."""
 
     @property
     def timetable(self) -> Timetable | None:
-        """When it runs by itself."""
+        """The rule's schedule, if it has one."""
         return timetable_of(self.schedule, self.every, self.timezone, self.jitter)

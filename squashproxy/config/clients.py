@@ -1,4 +1,4 @@
-"""What a configuration says about registries, as options of their client."""
+"""The options of registry clients, from the configuration and the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from squashproxy.registry.options import ClientOptions
 
 
 def client_options(configuration: Configuration, common: ClientOptions) -> ClientOptions:
-    """The options of the command line, and with them those of the file."""
+    """The command line's options, completed by those of the configuration."""
     upstreams = {} if configuration.serve is None else configuration.serve.upstreams
     registries = configuration.registries
     urls = {host: each.url for host, each in upstreams.items() if each.url is not None}

@@ -19,18 +19,18 @@ from squashproxy.registry.options import UploadMode
 
 @dataclass(frozen=True, slots=True)
 class RegistrySettings(Section):
-    """What cannot be guessed about a host."""
+    """Settings of one registry host."""
 
     plain_http: bool = False
-    """Speak plain HTTP; loopback needs no such word."""
+    """Speak plain HTTP. Loopback hosts need no such setting."""
     insecure: bool = False
     """Do not verify its certificate."""
     ca: FileName | None = None
-    """Certificates (PEM) to trust there."""
+    """Certificates (PEM) to trust for this host."""
     rate: Rate | None = None
-    """How many requests it is sent at most, as in 50/s."""
+    """The most requests to send, as in 50/s."""
     upload: UploadMode = UploadMode.AUTO
-    """How blobs are sent: auto, stream, chunks or monolithic."""
+    """How blobs are uploaded: auto, stream, chunks or monolithic."""
 
 
 class EngineKind(Enum):
@@ -42,27 +42,27 @@ class EngineKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings(Section):
-    """Where jobs run: `local`, in this process, or on Celery workers; so many at once."""
+    """Where jobs run (`local`: in this process; `celery`: on workers), and how many at once."""
 
     kind: EngineKind = EngineKind.LOCAL
     jobs: Annotated[int, Field(ge=1, le=64)] = 2
     broker: str | None = field(default=None, repr=False)
-    """Of Celery, as in redis://127.0.0.1:6379/0."""
+    """Celery's broker, as in redis://127.0.0.1:6379/0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration(Section):
-    """What a file says."""
+    """The contents of a configuration file."""
 
     registries: Mapping[Host, RegistrySettings] = field(default_factory=dict)
-    """What cannot be guessed about a host."""
+    """Settings of registry hosts."""
     engine: EngineSettings = EngineSettings()
     """Where jobs run."""
     promote: tuple[PromoteRule, ...] = ()
-    """Which images are copied to where, squashed."""
+    """Promotion rules: which images are copied where, squashed."""
     cleanup: tuple[CleanupRule, ...] = ()
-    """Which old images are squashed or deleted."""
+    """Cleanup rules: which old images are deleted or squashed."""
     serve: ServeSettings | None = None
     """The pull-through registry."""
     state: FileName | None = None
-    """A folder for what runs remember: manifests, history, audit logs."""
+    """The folder for state between runs: manifests, history, audit logs."""

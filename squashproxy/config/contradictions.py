@@ -1,4 +1,4 @@
-"""What only shows when several values of a configuration are looked at."""
+"""Contradictions between several values of a configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rules = Sequence[PromoteRule | CleanupRule]
 
 
 def contradictions_of(found: Configuration, document: Document) -> Iterator[str]:
-    """A sentence for each, with file and line."""
+    """A sentence for each contradiction, with file and line."""
     yield from _twice(("registries",), document)
     yield from _twice(("serve", "upstreams"), document)
     yield from _strange_rules("promote", found.promote, document)
@@ -45,7 +45,7 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
 
 
 def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:
-    """Docker Hub has several names, of which the last would win."""
+    """Find hosts that stand twice: Docker Hub has several names, of which the last would win."""
     hosts: Any = document.data
     for part in path:
         hosts = (hosts or {}).get(part)
@@ -92,7 +92,9 @@ def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Ite
 
 
 def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterator[str]:
-    """Targets that cannot be filled in, and rules that would never be done with their own work."""
+    """Find targets that cannot be filled in, and rules that would promote their own results
+    forever.
+    """
     routes: list[Route] = []
     places: dict[str, str] = {}
     for number, rule in enumerate(rules):

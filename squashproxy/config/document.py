@@ -1,4 +1,4 @@
-"""YAML as plain data, and where in the file each part of it stands."""
+"""YAML as plain data, with the place of each part in its file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _PLAIN_TAGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The data of a file, or of several; `places` are those of keys and items, as `FILE:LINE`."""
+    """The data of one file or several; `places` maps keys and items to `FILE:LINE`."""
 
     name: str
     data: Any
     places: Mapping[Path, str]
 
     def at(self, path: Path) -> str:
-        """`FILE:LINE` of a part, or of the nearest part around it."""
+        """The `FILE:LINE` of a part, or of the nearest part around it."""
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, f"{self.name}:1")
 
 
 def merge_documents(name: str, documents: Sequence[Document]) -> Document:
-    """One document of several: mappings are joined, lists follow each other.
+    """Merge documents: mappings are joined, lists are appended.
 
     Raises UsageError for a value that stands in two of them.
     """
@@ -70,8 +70,8 @@ class _Merger:
             return [*one, *other]
         where = ".".join(map(str, path)) or "a value"
         raise UsageError(
-            f"{self._second.at(path)}: {where} stands in {self._first.at(path)} too; leave one of "
-            "them out"
+            f"{self._second.at(path)}: {where} stands in {self._first.at(path)} too",
+            advice="leave one of them out",
         )
 
     def _move(self, path: Path, offset: int) -> None:
@@ -88,19 +88,22 @@ class _Merger:
 def read_document(
     text: str, name: str, environ: Mapping[str, str], folder: FilePath = FilePath()
 ) -> Document:
-    """Read YAML; `${NAME}` in a value comes from `environ`, `$${` is `${`.
+    """Read YAML. `${NAME}` in a value is replaced from `environ`, `$${` by `${`.
 
-    `${file:PATH}` is what stands in a file, without the line's end; `folder` is where paths begin.
+    `${file:PATH}` is replaced by the contents of a file without its line end; `folder` is what
+    relative paths begin at.
 
-    Raises UsageError, with file and line, for what is no YAML, for keys that stand twice, for
-    aliases, which make a little file large, and for variables that are not set.
+    Raises UsageError, with file and line, for invalid YAML, duplicate keys, aliases (a small file
+    could become huge), and variables that are not set.
     """
     loader: yaml.SafeLoader | None = None
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            raise UsageError(f"{name}:1: the file is empty; write a section such as `serve:`")
+            raise UsageError(
+                f"{name}:1: the file is empty", advice="write a section such as `serve:`"
+            )
         reader = _Reader(loader, name, environ, folder)
         data = reader.read(node, ())
     except yaml.MarkedYAMLError as error:
@@ -109,13 +112,15 @@ def read_document(
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UsageError(
-            f"{name}:{line}: this is no YAML: U+{error.character:04X} may not stand in it; "
-            "remove that character"
+            f"{name}:{line}: this is no YAML: U+{error.character:04X} may not stand in it",
+            advice="remove that character",
         ) from error
     except RecursionError as error:
         raise UsageError(f"{name}:1: {_TOO_DEEP}") from error
     except (yaml.YAMLError, ValueError, ArithmeticError) as error:
-        raise UsageError(f"{name}:1: this is no YAML; look for a character after \\") from error
+        raise UsageError(
+            f"{name}:1: this is no YAML", advice="look for a character after \\"
+        ) from error
     finally:
         if loader is not None:
             loader.dispose()

@@ -11,7 +11,7 @@ from squashproxy.config.serve import HtpasswdAuth
 
 
 def missing_files(configuration: Configuration) -> list[str]:
-    """A sentence for each file that is named and cannot be read on this machine."""
+    """A sentence for each named file that cannot be read on this machine."""
     return [
         f"{what} is {path}, which cannot be read here; it has to be there when it is used"
         for what, path in _named(configuration)

@@ -1,4 +1,4 @@
-"""What runs before and after an image is promoted."""
+"""Hooks: what runs before and after the promotion of an image."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CommandHook(Section):
-    """A program with its arguments; it gets JSON on standard input, and 0 means go on."""
+    """A command with its arguments. It gets JSON on standard input; exit code 0 means success."""
 
     command: Annotated[tuple[Argument, ...], Field(min_length=1), AfterValidator(_check_program)]
     timeout: Interval = 60.0
-    """For the whole run, with all that the program leaves running on its output."""
+    """The time for the whole run, including processes that hold its output open."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebHook(Section):
-    """An address that JSON is posted to; an answer below 300 means go on."""
+    """An address to post JSON to; a status below 300 means success."""
 
     webhook: WebAddress = field(repr=False)
     token: Token | None = field(default=None, repr=False)
     """Sent as `Authorization: Bearer`."""
     timeout: Interval = 30.0
-    """For the whole call."""
+    """The time for the whole call."""
 
 
 Hook = Annotated[CommandHook | WebHook, by_key({"command": CommandHook, "webhook": WebHook})]
@@ -43,7 +43,7 @@ Hook = Annotated[CommandHook | WebHook, by_key({"command": CommandHook, "webhook
 
 @dataclass(frozen=True, slots=True)
 class Hooks(Section):
-    """What runs around each image; one that fails before stops the image."""
+    """The hooks around each image. If the first one fails, the image is not promoted."""
 
     before: Hook | None = None
     after: Hook | None = None

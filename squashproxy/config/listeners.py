@@ -1,4 +1,4 @@
-"""How an address to listen on is written."""
+"""The forms of an address to listen on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in sentences."""
+"""The problems of a configuration as sentences."""
 
 from __future__ import annotations
 

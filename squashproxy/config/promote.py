@@ -1,4 +1,4 @@
-"""Which images are promoted (the `promote` section)."""
+"""Promotion rules: the `promote` section."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ Count = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, slots=True)
 class TagSelection(Section):
-    """Which tags: those that pass every condition. Patterns are globs, or /expressions/."""
+    """The tags to promote: they meet every condition. Patterns are globs, or /expressions/."""
 
     include: tuple[NamePattern, ...] = (parse_pattern("*"),)
     exclude: tuple[NamePattern, ...] = ()
     semver: Range | None = None
     """A range as npm writes them: `>=1.2`, `^1`, `>=1.2 <2`."""
     newest: Count | None = None
-    """Of the rest only so many, by the date of the image."""
+    """Of the tags that meet the other conditions, only this number, by the date of the image."""
     younger_than: Duration | None = None
     older_than: Duration | None = None
 
     def names(self, tag: str) -> bool:
-        """Whether a tag passes the conditions on its name; dates are another matter."""
+        """Whether a tag meets the conditions on its name. Dates are not looked at."""
         if not matches_any(self.include, tag) or matches_any(self.exclude, tag):
             return False
         return self.semver is None or self.semver.holds(tag)
 
 
 class OnExisting(Enum):
-    """What happens to a tag that is there and points to something else."""
+    """What happens to an existing target tag that points to something else."""
 
     REPLACE = "replace"
     KEEP = "keep"
@@ -64,40 +64,42 @@ class OnExisting(Enum):
 
 
 class Signed(Enum):
-    """What happens to an image with signatures or attestations, which squashing makes invalid."""
+    """What happens to a signed image, whose signatures squashing makes invalid."""
 
     WARN = "warn"
     REFUSE = "refuse"
     COPY = "copy"
-    """Copy the original and what refers to it, too, under a tag of its own."""
+    """Also copy the original with its referrers, under a tag of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorDeletions(Section):
-    """Delete at the target what the source lost, of what this rule promoted; see cleanup."""
+    """Delete at the target what this rule promoted and the source lost; with the limits of a
+    cleanup.
+    """
 
     max_deletions: Count = 10
 
 
 @dataclass(frozen=True, slots=True)
 class PromoteRule(Section):
-    """From one repository, or a glob over some, to another; or a list of digests and tags."""
+    """A rule from one repository, or a glob over several, to a target; or from pinned digests."""
 
     name: Name
     target: Annotated[Name, Field(validation_alias="to")]
-    """May hold `{repo}`, `{path}`, `{name}`, and behind a colon `{tag}`."""
+    """May contain `{repo}`, `{path}`, `{name}` and, after a colon, `{tag}`."""
     source: Annotated[Name | None, Field(validation_alias="from")] = None
     """HOST/REPO, or HOST/GLOB where the registry lists its repositories."""
     pins: Annotated[
         Mapping[PinnedImage, Annotated[tuple[Tag, ...], Field(min_length=1)]],
         BeforeValidator(one_image_once),
     ] = field(default_factory=dict)
-    """HOST/REPO@DIGEST to tags: what release managers approved, in place of `from`."""
+    """HOST/REPO@DIGEST to tags: approved images, in place of `from`."""
     tags: TagSelection = TagSelection()
     platforms: tuple[OnePlatform, ...] = ()
     base: Base = field(default_factory=BaseChoice)
     base_repos: tuple[Name, ...] = ()
-    """Repositories of the target registry that hold bases; HOST may be left out."""
+    """Repositories of the target registry that hold base images; HOST may be left out."""
     compression: Compressing = field(default_factory=CompressionChoice)
     strict: bool = False
     verify: bool = False
@@ -106,10 +108,11 @@ class PromoteRule(Section):
     """Push an in-toto statement as a referrer."""
     signed: Signed = Signed.WARN
     originals: TagTemplate = "{tag}-original"
-    """Where `signed: copy` puts the original; `{digest}` is the original's."""
+    """The tag for originals with `signed: copy`; `{digest}` is the original's."""
     on_existing: OnExisting = OnExisting.REPLACE
     backup: TagTemplate = "{tag}-{digest}"
-    """Where `on_existing: backup` puts what was there; `{digest}` is the digest of that."""
+    """The tag for replaced images with `on_existing: backup`; `{digest}` is the replaced image's.
+    """
     mirror_deletions: MirrorDeletions | None = None
     hooks: Hooks = field(default_factory=Hooks)
     schedule: Cron | None = None
@@ -119,5 +122,5 @@ class PromoteRule(Section):
 
     @property
     def timetable(self) -> Timetable | None:
-        """When it runs by itself."""
+        """The rule's schedule, if it has one."""
         return timetable_of(self.schedule, self.every, self.timezone, self.jitter)

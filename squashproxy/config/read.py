@@ -1,4 +1,4 @@
-"""From a file to a Configuration."""
+"""Reading a configuration from a file or a folder."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MOST_BYTES = 1 << 20
 
 
 def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
-    """Read a file, or all `.yml` and `.yaml` files of a folder as one.
+    """Read a file, or all `.yml` and `.yaml` files of a folder as one configuration.
 
-    Raises UsageError with a sentence a problem: FILE:LINE, what, what to do.
+    Raises BadConfiguration with a sentence for each problem: FILE:LINE, what, what to do.
     """
     if not path.is_dir():
         return _checked(read_document(_text(path), str(path), environ, path.parent), path.parent)
     files = sorted(file for file in path.iterdir() if file.suffix in (".yml", ".yaml"))
     if not files:
-        raise UsageError(f"{path} is a folder without any .yml file; put one there")
+        raise UsageError(f"{path} is a folder without any .yml file", advice="put one there")
     documents = [read_document(_text(file), str(file), environ, path) for file in files]
     for document in documents:
         _check_mapping(document)
@@ -38,7 +38,7 @@ def read_configuration(path: Path, environ: Mapping[str, str]) -> Configuration:
 def parse_configuration(
     text: str, name: str, folder: Path, environ: Mapping[str, str]
 ) -> Configuration:
-    """Read a text; paths in it are relative to `folder`. Raises UsageError as above."""
+    """Parse a text; relative paths in it begin at `folder`. Raises BadConfiguration as above."""
     return _checked(read_document(text, name, environ, folder), folder)
 
 
@@ -49,18 +49,20 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"{path} has more than {_MOST_BYTES} bytes; that is no configuration")
+        raise UsageError(
+            f"{path} has more than {_MOST_BYTES} bytes", advice="that is no configuration"
+        )
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not written in UTF-8; save it so") from error
+        raise UsageError(f"{path} is not written in UTF-8", advice="save it so") from error
     return text
 
 
 def _check_mapping(document: Document) -> None:
     if not isinstance(document.data, dict):
         raise UsageError(
-            f"{document.name}:1: this is no mapping; begin with a section such as `serve:`"
+            f"{document.name}:1: this is no mapping", advice="begin with a section such as `serve:`"
         )
 
 

@@ -1,4 +1,4 @@
-"""When a rule runs by itself."""
+"""The schedule of a rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UTC = ZoneInfo("UTC")
 def timetable_of(
     schedule: str | None, every: float | None, zone: ZoneInfo | None, jitter: float
 ) -> Timetable | None:
-    """The times of a rule, None for one that only a person runs."""
+    """The timetable of a rule; None for a rule without a schedule."""
     if schedule is None and every is None:
         return None
     return Timetable(schedule, every, zone or _UTC, jitter)

@@ -1,4 +1,4 @@
-"""JSON Schema of the file, for editors, and for finding the key that was meant."""
+"""The JSON Schema of the configuration, for editors, and for suggesting the key that was meant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @cache
 def adapter() -> TypeAdapter[Configuration]:
-    """What reads a configuration."""
+    """The pydantic adapter that validates a configuration."""
     return TypeAdapter(Configuration)
 
 
@@ -26,12 +26,12 @@ def _shape() -> dict[str, Any]:
 
 
 def configuration_schema() -> dict[str, Any]:
-    """The schema of a configuration, draft 2020-12."""
+    """The JSON Schema of a configuration, draft 2020-12."""
     return {"$schema": _DIALECT, "title": "squashproxy configuration", **deepcopy(_shape())}
 
 
 def known_keys(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that may stand in the mapping at a path."""
+    """The keys that the mapping at a path may have."""
     schema = _shape()
     found = [schema]
     for part in path:
@@ -53,7 +53,7 @@ def _children(schema: dict[str, Any], part: str | int, root: dict[str, Any]) -> 
 
 
 def _forms(schema: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The schema itself, or those that it stands for."""
+    """The schema itself, or the alternatives that it stands for."""
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:

@@ -1,4 +1,4 @@
-"""What all sections of the file have in common."""
+"""The base class of all sections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 
 class Section:
-    """A frozen dataclass that takes the keys of its fields, and no others."""
+    """A frozen dataclass whose fields are the only keys allowed."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(

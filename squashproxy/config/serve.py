@@ -1,4 +1,4 @@
-"""What `serve` may be told (the `serve` section)."""
+"""Settings of the server: the `serve` section."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An address; names without a host mean `upstream` there, as docker's registry-mirrors want."""
+    """An address. Names without a host mean `upstream` there, as docker's registry-mirrors need."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings(Section):
-    """PEM files."""
+    """The certificate and the key, as PEM files."""
 
     certificate: FileName
     key: FileName
@@ -51,21 +51,23 @@ class TlsSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSettings(Section):
-    """A registry that may be pulled through."""
+    """A registry that clients may pull through this server."""
 
     url: Url | None = None
-    """Where its API is, if not at its name: scheme, host and port."""
+    """The address of its API, if it differs from its name: scheme, host and port."""
     username: str | None = None
-    """With `password`: what the server logs in with, instead of docker's and podman's files."""
+    """The login of the server, with `password`, instead of docker's and podman's files."""
     password: str | None = field(default=None, repr=False)
     """See `username`; `${NAME}` takes it from the environment."""
     stale: bool = True
-    """Whether its last word holds where it gives none: down, throttled, or the tag gone."""
+    """Whether the last known digest of a tag is used while upstream is down, throttled, or lacks
+    the tag.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryStoreSettings(Section):
-    """A folder, an OCI image layout, of at most `max_size`."""
+    """A folder (an OCI image layout) of at most `max_size`."""
 
     directory: FileName
     max_size: Size = 50 * _GIB
@@ -73,27 +75,27 @@ class DirectoryStoreSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class RegistryStoreSettings(Section):
-    """Below a repository of a registry, which replicas may share."""
+    """Repositories below a path in a registry; several servers may share it."""
 
     registry: RepositoryName
 
 
 @dataclass(frozen=True, slots=True)
 class Rule(Section):
-    """How the repositories are squashed that match a glob over HOST/REPO; the first match wins."""
+    """How images are squashed whose HOST/REPO matches a glob. The first matching rule applies."""
 
     match: Glob
     squash: bool = True
     base: Base = field(default_factory=BaseChoice)
-    """As `copy --base`: auto, none, a number of layers, or an image."""
+    """Which leading layers stay, as in a copy: auto, none, a number of layers, or an image."""
     platforms: tuple[OnePlatform, ...] = ()
-    """Only these; one alone becomes the image itself."""
+    """Only these platforms; a single one becomes the image itself."""
     compression: Compressing = field(default_factory=CompressionChoice)
-    """As `copy --compression`."""
+    """How new layers are compressed, as in a copy."""
 
 
 class Fallback(Enum):
-    """What is handed out where nothing is squashed in time."""
+    """What a pull gets while nothing is squashed yet."""
 
     ORIGINAL = "original"
     ERROR = "error"
@@ -101,12 +103,12 @@ class Fallback(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FirstPull(Section):
-    """How long a first pull waits, and what comes then."""
+    """How long a first pull waits, and what it gets then."""
 
     wait: Wait = 25.0
-    """containerd 2.3 and later give up after 30 s."""
+    """The time to wait; containerd 2.3 and later give up after 30 s."""
     then: Fallback = Fallback.ORIGINAL
-    """The original, or an error (503) that lets clients go to the next mirror."""
+    """The original image, or an error (503) that makes clients try the next mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,30 +118,32 @@ class NoAuth(Section):
 
 @dataclass(frozen=True, slots=True)
 class HtpasswdAuth(Section):
-    """Users of a file with bcrypt passwords."""
+    """Users from a file with bcrypt passwords."""
 
     htpasswd: FileName
     read: Mapping[str, tuple[Glob, ...]] | None = None
-    """Users to globs over HOST/REPO; without it, every user reads everything."""
+    """For each user, the globs over HOST/REPO that may be read; without it every user reads
+    everything.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamAuth(Section):
-    """Upstream decides, asked with the caller's credentials."""
+    """Upstream decides: it is asked with the caller's credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmSettings(Section):
-    """Images that are squashed ahead of the first pull."""
+    """Images that are squashed before their first pull."""
 
     images: tuple[Image, ...] = ()
     every: Interval | None = None
-    """How often the tags are looked at again; without it, once."""
+    """How often the tags are checked again; without it, once."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookSettings(Section):
-    """What webhooks must send."""
+    """The token that webhooks must send."""
 
     token: Annotated[str, Field(min_length=1)] = field(repr=False)
     """The Authorization header, alone or after `Bearer `."""
@@ -147,7 +151,7 @@ class HookSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ServeLimits(Section):
-    """Bounds; the last three on images that are squashed (see pipeline.options.Limits)."""
+    """Limits of the server; the last three are limits on images to squash."""
 
     connections: Annotated[int, Field(ge=1)] = 1000
     jobs_waiting: Annotated[int, Field(ge=0)] = 1000
@@ -178,31 +182,31 @@ Auth = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings(Section):
-    """The pull-through registry."""
+    """The pull-through server."""
 
     upstreams: Annotated[Mapping[Host, UpstreamSettings], Field(min_length=1)]
-    """The registries that may be pulled through; no other is ever asked."""
+    """The registries that may be pulled through. No other registry is ever asked."""
     store: Store
-    """Where images are kept: a folder, or below a repository of a registry."""
+    """Where squashed images are kept: a folder, or repositories of a registry."""
     listen: Listeners = (Listener("127.0.0.1", 5000),)
     """HOST:PORT, or a list of these and of {address, upstream}."""
     tls: TlsSettings | None = None
-    """Speak TLS with these files."""
+    """Serve TLS with these files."""
     rules: tuple[Rule, ...] = (Rule("*"),)
-    """What is squashed, and how; what no rule matches is handed out as it is."""
+    """What is squashed, and how. An image that no rule matches is served as it is."""
     first_pull: FirstPull = FirstPull()
     """How long a pull waits for an image that was never squashed."""
     tag_ttl: Duration = 600.0
-    """How long a tag is trusted before upstream is asked again (HEAD)."""
+    """How long a tag's digest is used before upstream is asked again (HEAD)."""
     negative_ttl: Duration = 30.0
-    """How long it is remembered that a tag is not there, or that squashing failed."""
+    """How long a missing tag or a failed squash is remembered."""
     auth: Auth = NoAuth()
-    """Who may pull: none (all), {htpasswd: FILE}, or upstream."""
+    """Who may pull: none (everyone), {htpasswd: FILE}, or upstream."""
     warm: WarmSettings = WarmSettings()
-    """Images that are squashed ahead."""
+    """Images that are squashed before their first pull."""
     hook: HookSettings | None = None
-    """What webhooks must send."""
+    """The token that webhooks must send."""
     limits: ServeLimits = ServeLimits()
-    """Bounds."""
+    """Limits of the server."""
     drain: Duration = 30.0
     """How long a shutdown waits for running requests."""

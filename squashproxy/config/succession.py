@@ -1,8 +1,8 @@
-"""What promotion rules make of each other's results: looked ahead by name, without any registry.
+"""What promotion rules make of each other's results, worked out from names alone.
 
-A rule whose targets lie in its own source promotes them too, in the next run. That comes to rest
-where the same name comes out again (squashing in place), or a name that no rule chooses. Otherwise
-there are more images after each run. Two rules of a file may do that to each other.
+A rule whose targets lie in its own source promotes them again in the next run. This settles if the
+same name comes out (squashing in place), or a name that no rule chooses. Otherwise each run makes
+more images. Two rules of a file can do this to each other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from squashproxy.rules.target_template import TargetTemplate
 from squashproxy.template import fill
 
 _MOST_ROUNDS = 8
-"""Names that one rule makes in a row of names that all go back to it; nobody means so many."""
+"""The most names that one rule may make in a row, each from the one before."""
 _MOST_NAMES = 1000
 _ANY_DIGEST = "0" * 12
 _CLASS = re.compile(r"\[!?\]?[^\]]*\]")
@@ -31,11 +31,11 @@ _FILLINGS = ("x", "1", "1.0.0")
 _COMMON_TAGS = ("latest", "1.0.0", "2.0.0", "9.9.9", "v9.9.9")
 
 Key = tuple[str, str, str | None]
-"""An image's name for comparing."""
+"""An image's name in a form that can be compared."""
 
 
 class Use(Enum):
-    """What a rule needs a tag at its target for."""
+    """Why a rule needs a tag at its target."""
 
     TARGET = "target"
     BACKUP = "backup"
@@ -52,12 +52,14 @@ class Made:
 
 
 def key_of(name: Reference) -> Key:
-    """A name for comparing: hosts are written in several ways."""
+    """The comparable form of a name: one host can be written in several ways."""
     return host_key(name.repository.host), name.repository.path, name.tag
 
 
 class Route:
-    """One rule's way from names to names. Raises UsageError where its `from` or `to` is none."""
+    """The mapping of one rule from source names to target names. Raises UsageError for an invalid
+    rule.
+    """
 
     def __init__(self, rule: PromoteRule) -> None:
         self.rule = rule
@@ -68,7 +70,7 @@ class Route:
         self.template = TargetTemplate(rule.target, self._fixed)
 
     def chooses(self, name: Reference) -> bool:
-        """Whether the rule promotes an image by that name, whenever it was made; pins do not."""
+        """Whether the rule promotes an image with that name, whatever its date; pins do not."""
         if self.pattern is None or name.tag is None:
             return False
         if not name.repository.path.startswith(self._fixed):
@@ -88,10 +90,10 @@ class Route:
         )
 
     def makes(self, name: Reference) -> Iterator[Made]:
-        """What the rule makes of an image that it chooses, the target first.
+        """The names that the rule makes of an image that it chooses, the target first.
 
-        A backup counts only where an image is squashed in place: elsewhere what it keeps does not
-        come back by itself.
+        A backup counts only where an image is squashed in place: elsewhere nothing promotes it
+        again.
         """
         rule, target = self.rule, self._target(name)
         yield Made(rule, Use.TARGET, target)
@@ -112,7 +114,7 @@ def _beside(target: Reference, template: str) -> Reference:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Rules that are never done, in a sentence."""
+    """Rules that never settle, as a sentence."""
 
     rules: frozenset[str]
     sentence: str
@@ -123,16 +125,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """All rules of a file, and what comes of a name when they run again and again.
+    """All rules of a file, and what becomes of a name as they run again and again.
 
-    What came to rest once is not looked at again.
+    A name that was found to settle is not examined again.
     """
 
     routes: tuple[Route, ...]
     _at_rest: set[Key] = field(default_factory=set)
 
     def trouble_with(self, name: Reference) -> Trouble | None:
-        """Where a name leads to ever more names, or to endless replacing."""
+        """A sentence where a name leads to ever more names, or to endless replacing."""
         if key_of(name) in self._at_rest:
             return None
         path: list[Made] = []
@@ -221,7 +223,7 @@ def _verb(made: Made) -> str:
 
 
 def samples_of(route: Route) -> Iterator[Reference]:
-    """Made-up images that a rule chooses; none where its patterns are not to be guessed."""
+    """Invented images that a rule would choose; none where its patterns allow no guess."""
     if route.pattern is None:
         return
     tags = [*_COMMON_TAGS]

@@ -1,4 +1,4 @@
-"""What a configuration says, in a few lines."""
+"""A summary of a configuration in a few lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GIB = 1 << 30
 
 
 def summary_of(configuration: Configuration) -> list[tuple[str, str]]:
-    """What is done, as pairs of a key and what it says; one key may have several lines."""
+    """What the configuration does, as pairs of a key and a line; a key may have several lines."""
     return list(_all(configuration))
 
 

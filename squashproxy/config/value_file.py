@@ -8,14 +8,14 @@ from pathlib import Path
 
 _MOST_BYTES = 64 << 10
 _AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY
-"""So a pipe without a writer is opened at once, and a terminal does not become ours."""
+"""Flags with which a pipe without a writer opens at once, and a terminal does not become ours."""
 
 
 def read_value(path: Path) -> str:
-    """What stands in a regular file, without the line's end.
+    """The contents of a regular file, without its line end.
 
-    Pipes, sockets and devices are not read: they may block, or never end. Raises OSError, and
-    ValueError with a part of a sentence for what is no such file.
+    Pipes, sockets and devices are not read, since they may block or never end. Raises OSError, and
+    ValueError with a part of a sentence for such a file.
     """
     if not _can_be_called(path):
         raise ValueError("no file can be called that; write another name")

@@ -1,4 +1,4 @@
-"""What a value in the file may be, and what it becomes."""
+"""The types of values in the file, and how they are parsed."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _SOME_TAG = "some-tag"
 _LONGEST_HOST = 253
 
 FOLDER = "folder"
-"""The key of the validation context under which the file's own folder stands."""
+"""The key of pydantic's validation context that holds the folder of the file."""
 
 
 def reads(parse: Callable[[str], T], *kinds: type) -> PlainValidator:
-    """A validator that reads a text, or a value of one of the `kinds` as if it were one."""
+    """A validator that parses a text, or a value of one of the `kinds` written as text."""
 
     def read(value: Any) -> T:
         if type(value) not in (str, *kinds):
@@ -83,7 +83,7 @@ def _parse_base(text: str) -> BaseChoice:
 
 
 def parse_host(text: str) -> str:
-    """Read a host as references name it; raise ValueError."""
+    """Parse a host as references write it. Raises ValueError."""
     _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")
@@ -98,7 +98,7 @@ def parse_host(text: str) -> str:
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """Read `HOST:PORT`, where no host is every address of this machine; raise ValueError."""
+    """Parse `HOST:PORT`; an empty host means every address of this machine. Raises ValueError."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > MOST_PORT:
         raise ValueError(f"{text!r} is no address; write HOST:PORT, as in 127.0.0.1:5000")
@@ -106,14 +106,14 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _check_port(text: str) -> None:
-    """Raise ValueError where the number after the last colon is no port."""
+    """Raise ValueError where the part after the last colon is no port."""
     _, colon, port = text.rpartition("]")[2].rpartition(":")
     if colon and port.isdecimal() and parse_port(port) is None:
         raise ValueError(f"{port} is no port; write one from 1 to {MOST_PORT}")
 
 
 def _parse_url(text: str) -> str:
-    """The text is never told again: who writes too much, writes a password."""
+    """Parse a URL. No message quotes the text, which may hold a password."""
     match = _URL.match(text)
     if match is None:
         raise ValueError("this is no URL; write https://HOST or http://HOST:PORT")
@@ -139,9 +139,9 @@ def _parse_pin(text: str) -> Reference:
 
 
 def one_image_once(value: Any) -> Any:
-    """The tags of an image together, where a mapping names it in several ways (`docker.io`, none).
+    """Join the tags of an image that a mapping names in several ways (`docker.io` written or not).
 
-    Each would be a key of its own, of which the last would win.
+    Otherwise each would be a key of its own, of which the last would win.
     """
     if not isinstance(value, dict):
         return value
@@ -172,12 +172,12 @@ def _parse_tag(text: str) -> str:
 
 
 def _parse_glob(text: str) -> str:
-    """The text itself, where it can be read as a glob."""
+    """Check that a text is a valid glob, and return it."""
     return parse_glob(text).text
 
 
 def _parse_web_address(text: str) -> str:
-    """The text is never told again, as it may hold a token."""
+    """Parse a web address. No message quotes the text, which may hold a token."""
     if _URL.match(text) is None or not text.isprintable() or " " in text:
         raise ValueError("this is no address; write https://HOST/PATH")
     if not text.isascii():
@@ -194,7 +194,7 @@ def _parse_web_address(text: str) -> str:
 
 
 def _check_token(text: str) -> str:
-    """The text is never told."""
+    """Check a token. No message quotes it."""
     if not text or not text.isascii() or not text.isprintable() or text != text.strip():
         raise ValueError(
             "this cannot be sent in a header; write one line of ASCII, without blanks around it"

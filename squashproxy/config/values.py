@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them."""
+"""Sizes, rates and durations as people write them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ def parse_size(text: str) -> int:
     """Read a size in bytes: `1048576`, `500M` (10^6), `2GiB` or `2Gi` (2^30); raise UsageError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
-        raise UsageError(f"{text!r} is not a size; write bytes, or a number as in 500M or 2GiB")
+        raise UsageError(
+            f"{text!r} is not a size", advice="write bytes, or a number as in 500M or 2GiB"
+        )
     unit = 1024 if match[3] else 1000
     size = float(match[1]) * unit ** _POWERS[match[2].lower()]
     if not 1 <= size < _MOST_SIZE:
         raise UsageError(
-            f"{text!r} is not a usable size; it must be at least one byte and less than 8 EiB"
+            f"{text!r} is not a usable size",
+            advice="it must be at least one byte and less than 8 EiB",
         )
     return int(size)
 
@@ -33,7 +36,9 @@ def parse_rate(text: str) -> float:
     """Read a rate in requests a second: `50/s`, `100/m` or `5000/h`; raise UsageError."""
     match = _RATE.fullmatch(text.strip())
     if match is None or not float(match[1]):
-        raise UsageError(f"{text!r} is no rate; write a number and a unit, as in 50/s or 100/m")
+        raise UsageError(
+            f"{text!r} is no rate", advice="write a number and a unit, as in 50/s or 100/m"
+        )
     return float(match[1]) / _SECONDS[match[2]]
 
 
@@ -42,9 +47,11 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise UsageError(
-            f"{text!r} is no duration; write a number and a unit, as in 30s, 10m or 7d"
+            f"{text!r} is no duration", advice="write a number and a unit, as in 30s, 10m or 7d"
         )
     seconds = float(match[1]) * _SECONDS[match[2]]
     if seconds > _MOST_SECONDS:
-        raise UsageError(f"{text!r} is more than a hundred years; write a shorter duration")
+        raise UsageError(
+            f"{text!r} is more than a hundred years", advice="write a shorter duration"
+        )
     return seconds

@@ -1,4 +1,4 @@
-"""What is valid, but may not be meant."""
+"""Warnings about settings that are valid but look unintended."""
 
 from __future__ import annotations
 

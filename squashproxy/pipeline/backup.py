@@ -1,4 +1,4 @@
-"""Tags for what must not vanish: an image that a tag moves from (`--backup`), an original."""
+"""Tags for what must not vanish: an image that a tag moves from, an original."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def backup_tag(template: str | None, tag: str, existing: Digest | None) -> str |
     try:
         return fill_tag(template, tag, existing)
     except UsageError as error:
-        raise UsageError(f"--backup {error}") from error
+        raise UsageError(f"the backup's tag: {error}") from error
 
 
 def check_backup(sink: ImageSink, existing: Digest, spare: str) -> bool:

@@ -1,23 +1,23 @@
-"""Which leading layers of an image stay as they are (INTERFACE.md, `--base`)."""
+"""Finding the base: the leading layers of an image that stay as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from squashproxy.digest import Digest, parse_digest
+from squashproxy.digest import parse_digest
 from squashproxy.errors import BadReference, BaseMismatch, FormatError, SquashproxyError
 from squashproxy.location import Location
-from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import ImageIndex, ImageManifest, parse_manifest
+from squashproxy.oci.manifest import ImageIndex, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.options import BaseKind, CopyOptions
 from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository, parse_reference
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.documents import parse_image, read_config
+from squashproxy.transports.documents import parse_image
 
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -40,31 +40,6 @@ class Base:
     repository: Repository | None = None
     packed: tuple[Descriptor, ...] = ()
     source: ImageSource | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One image of the source.
-
-    `digest` is what the source calls it, also where `manifest` is in another family. `packs` is its
-    source's (see ImageSource).
-    """
-
-    name: str
-    manifest: ImageManifest
-    config: ImageConfig
-    digest: Digest
-    packs: bool
-
-    @property
-    def platform(self) -> Platform:
-        """What the image runs on."""
-        return self.config.platform
-
-
-def read_image(source: ImageSource, manifest: ImageManifest, digest: Digest) -> Image:
-    """The image of a manifest, which the source calls `digest`, with its config."""
-    return Image(source.name, manifest, read_config(source, manifest), digest, source.packs)
 
 
 class BaseFinder:
@@ -110,7 +85,7 @@ class BaseFinder:
         return (
             self._try_annotated(image)
             or _try_held(image, options, sink)
-            or Base(1, "the first layer, since nothing names the base")
+            or Base(choice.least_layers, "the first layer, since nothing names the base")
         )
 
     def _named(self, image: Image, reference: Location) -> Base:
@@ -120,8 +95,8 @@ class BaseFinder:
         if count is None:
             raise BaseMismatch(
                 f"{reference} is not the base of {image.name}: its layers are not the first ones "
-                "of the image; name the exact version that the image was built on, or use "
-                "--base auto"
+                "of the image",
+                advice="name the exact version that the image was built on, or set {base} to auto",
             )
         reason = f"the layers of {reference}"
         if not isinstance(reference, Reference):
@@ -170,8 +145,9 @@ def _counted(image: Image, count: int) -> Base:
     layers = len(image.manifest.layers)
     if count > layers:
         raise BaseMismatch(
-            f"{image.name} has {layers} {'layer' if layers == 1 else 'layers'}, so --base {count} "
-            f"cannot keep {count}; give a number up to {layers}, or auto"
+            f"{image.name} has {layers} {'layer' if layers == 1 else 'layers'}, so a "
+            f"base of {count} cannot be kept",
+            advice=f"set {{base}} to a number up to {layers}, or to auto",
         )
     return Base(count, "the number asked for")
 

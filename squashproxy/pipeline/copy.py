@@ -136,9 +136,7 @@ class _Job:
 
     def _leaves_alone(self, source_digest: Digest, existing: Digest) -> bool:
         if self.options.no_clobber:
-            self.observer.warn(
-                f"{self.sink.name} exists and is left alone, because of --no-clobber"
-            )
+            self.observer.warn(f"{self.sink.name} exists and is left alone, as asked for")
             return True
         if self.options.force:
             return False

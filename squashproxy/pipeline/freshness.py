@@ -13,7 +13,7 @@ from squashproxy.oci.manifest import (
 )
 from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.pipeline.image_copy import unsquashable
-from squashproxy.pipeline.options import BaseKind, CopyOptions
+from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import select
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -100,6 +100,5 @@ class Freshness:
             )
         if unsquashable(parsed) is not None:
             return True
-        kept = {BaseKind.NONE: 0, BaseKind.COUNT: self._options.base.count}
-        base = kept.get(self._options.base.kind, 1)
+        base = self._options.base.least_layers
         return len(parsed.layers) <= base + 1 and self._options.compression.kind is None

@@ -13,8 +13,9 @@ from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.pipeline.base import Base, BaseFinder, Image, read_image, without_base
+from squashproxy.pipeline.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.blob_copy import Delivery, PackedLayer, Tally
+from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
@@ -234,8 +235,8 @@ def check_platform(image: Image, options: CopyOptions) -> None:
     if wanted and not any(image.platform.matches(platform) for platform in wanted):
         asked = ", ".join(map(str, wanted))
         raise NoSuchPlatform(
-            f"{image.name} is for {image.platform}, not for {asked}; leave --platform out or ask "
-            "for what there is"
+            f"{image.name} is for {image.platform}, not for {asked}",
+            advice="leave {platform} out or ask for what there is",
         )
 
 

@@ -24,11 +24,16 @@ class BaseKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BaseChoice:
-    """Which leading layers stay as they are (`--base`)."""
+    """Which leading layers stay as they are."""
 
     kind: BaseKind = BaseKind.AUTO
     count: int = 0
     image: Location | None = None
+
+    @property
+    def least_layers(self) -> int:
+        """The smallest base that this choice can give, found without looking at any image."""
+        return {BaseKind.NONE: 0, BaseKind.COUNT: self.count}.get(self.kind, 1)
 
     def __str__(self) -> str:
         if self.kind is BaseKind.COUNT:
@@ -53,7 +58,7 @@ def parse_base(text: str) -> BaseChoice:
 
 @dataclass(frozen=True, slots=True)
 class CompressionChoice:
-    """How new layers are packed (`--compression`); `kind` None keeps the source's format."""
+    """How new layers are packed; `kind` None keeps the source's format."""
 
     kind: Compression | None = None
     level: int | None = None
@@ -96,7 +101,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """All that shapes a copy; see `squashproxy copy --help`.
+    """All that shapes a copy.
 
     Without a `library` that sees the blocks of gzip, everything is compressed anew.
     """

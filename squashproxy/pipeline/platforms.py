@@ -66,12 +66,12 @@ def becomes_single(selection: Selection, sink: ImageSink, options: CopyOptions, 
         return False
     platforms = [str(child.platform) for child in selection.children]
     if len(set(platforms)) == len(platforms):
-        what, there = "choose with --platform", ", ".join(platforms)
+        what, there = "choose with {platform}", ", ".join(platforms)
     else:
         digests = [child.descriptor.digest for child in selection.children]
         there = ", ".join(map(" ".join, zip(platforms, digests, strict=True)))
         what = "name one by its digest, with @DIGEST behind the source"
-    raise UsageError(f"{sink.name} can hold one image, {name} has several: {there}; {what}")
+    raise UsageError(f"{sink.name} can hold one image, {name} has several: {there}", advice=what)
 
 
 def _is_for(child: IndexChild, platforms: Sequence[Platform]) -> bool:

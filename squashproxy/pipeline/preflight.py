@@ -12,28 +12,28 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
     """Raise UsageError for options that mean nothing to such a target."""
     if options.base_repos and sink.repository is None:
         raise UsageError(
-            f"--base-repo names repositories of the target registry, and {sink.name} is in none; "
-            "leave it out, or name the base with --base"
+            f"base repositories belong to the target's registry, and {sink.name} is in none",
+            advice="leave {base-repo} out, or name the base with {base}",
         )
     if options.verify and not sink.traits.readable:
         raise UsageError(
-            f"--verify reads the result before it is published, and {sink.name} cannot be read; "
-            "write to a file, and pass that on"
+            f"a result is read before it is published to verify it, and {sink.name} cannot be read",
+            advice="write to a file, and pass that on",
         )
     if options.provenance and not isinstance(sink, ReferrerSink):
         raise UsageError(
-            f"--provenance pushes a statement beside the image, and {sink.name} is in no registry; "
-            "leave it out"
+            f"provenance is pushed beside the image, and {sink.name} is in no registry",
+            advice="leave {provenance} out",
         )
     if options.backup is not None and sink.tag is None:
         raise UsageError(
-            f"--backup keeps what a tag pointed to, but {sink.name} names none; name the image by "
-            f"writing {sink.name}:TAG"
+            f"a backup keeps what a tag pointed to, but {sink.name} names none",
+            advice=f"name the image by writing {sink.name}:TAG",
         )
     if options.backup is not None and not sink.traits.keeps_others:
         raise UsageError(
-            f"--backup keeps the old image beside the new one, but {sink.name} is a file that "
-            "holds one; copy the file instead"
+            f"a backup stands beside the new image, but {sink.name} is a file that holds one",
+            advice="copy the file instead",
         )
 
 

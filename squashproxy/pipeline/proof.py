@@ -1,4 +1,4 @@
-"""The proof before the tag moves (`--verify`): what arrived unpacks to what was asked for."""
+"""The proof before the tag moves: the result unpacks to the same tree as the source."""
 
 from __future__ import annotations
 

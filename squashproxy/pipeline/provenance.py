@@ -1,4 +1,4 @@
-"""Where an image came from, as an in-toto statement that refers to it (`--provenance`).
+"""Where an image came from, as an in-toto statement that refers to it.
 
 in-toto attestation framework (Statement v1) and SLSA provenance v1; the manifest is that of an
 artifact with a subject (OCI image specification 1.1, manifest.md). It holds no clock, so that the

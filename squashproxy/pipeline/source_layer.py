@@ -12,7 +12,7 @@ from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadCompression, LimitExceeded, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
-from squashproxy.pipeline.base import Image
+from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer, watched
 from squashproxy.span import Inflated
@@ -90,7 +90,8 @@ class SourceLayer:
             if self.max_ratio and unpacked > max(_RATIO_FREE, size * self.max_ratio):
                 raise LimitExceeded(
                     f"{self.where} unpacks to more than {self.max_ratio:g} times its size; "
-                    "nothing was pushed; raise the limit with --max-ratio if you trust the image"
+                    "nothing was pushed",
+                    advice="raise {max-ratio} if you trust the image",
                 )
             yield chunk
 

@@ -1,1 +1,1 @@
-"""Promoting images by rule: planned first, then copied side by side."""
+"""Promoting images by rule: plan first, then copy several images at once."""

@@ -1,8 +1,9 @@
-"""Images that would take a tag away from each other, found before anything is copied.
+"""Collisions: images that would take a tag from each other, found before anything is copied.
 
-A tag belongs to what needs it in this run: as a target, for the image that was there before, or for
-a signed original. What rules put there before is theirs, too, as long as they would do so again.
-So a second run over the same sources changes nothing, and no image loses its only tag.
+A tag belongs to the image that needs it in this run: as its target, as the backup of the image that
+was there, or as the copy of a signed original. Tags that rules wrote earlier belong to them as long
+as they would write them again. So a second run over the same sources changes nothing, and no image
+loses its only tag.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from squashproxy.digest import Digest
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.places import original_name
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.steps import Collision, Place, Step
 from squashproxy.transports.documents import short
 
 Claims = dict[Key, tuple[Step, Place]]
-"""What rules that ran before need in this run."""
+"""The tags that rules which ran before need in this run."""
 
 _ADVICE = {
     Use.TARGET: "write {path}, {name} or {tag} into 'to', or leave one of them out",
@@ -34,14 +36,15 @@ _FREE_ORIGINAL = f"{_ADVICE[Use.ORIGINAL]}, or take that tag away"
 
 
 def settle(steps: Sequence[Step], owners: Owners, earlier: Claims) -> list[Step]:
-    """The steps, of which those are refused that want what another one needs.
+    """The steps, with those refused that need a tag of another step.
 
-    Of two that are yet to be copied neither is. `earlier` gets what these steps need.
+    If two steps that are still to be copied need the same tag, both are refused. The needs of these
+    steps are added to `earlier`.
     """
     judge = _Judge(steps, owners, earlier)
     found = [judge.judged(step) for step in steps]
     for step in found:
-        if step.outcome != "refused":
+        if step.outcome != ImageOutcome.REFUSED:
             earlier.update({key_of(place.name): (step, place) for place in step.places})
     return found
 
@@ -59,17 +62,17 @@ class _Judge:
 
     def judged(self, step: Step) -> Step:
         """The step, refused where it is yet to be copied and one of its places is another's."""
-        if step.outcome != "copy":
+        if step.outcome != ImageOutcome.COPY:
             return step
         sentences = (found for place in step.places for found in self._troubles(step, place))
         sentence = next(sentences, None)
         if sentence is None:
             return step
-        return replace(step, outcome="refused", error=Collision(sentence))
+        return replace(step, outcome=ImageOutcome.REFUSED, error=Collision(sentence))
 
     def _note_original(self, step: Step) -> None:
         """An image that is there already may have its original beside it."""
-        if step.outcome == "copy" or step.rule.signed is not Signed.COPY:
+        if step.outcome == ImageOutcome.COPY or step.rule.signed is not Signed.COPY:
             return
         name = original_name(step)
         if name is not None and step.source_digest is not None:

@@ -1,4 +1,4 @@
-"""Deleting at targets what the source lost: of what a rule promoted, with cleanup's guards."""
+"""Mirroring deletions: what a rule promoted and the source lost, with cleanup's guards."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def plan_mirroring(
     memory: PromotionMemory,
     now: Callable[[], float],
 ) -> RulePlan | None:
-    """What goes at the targets of a rule, None where the rule mirrors no deletions.
+    """What to delete at the targets of a rule; None where the rule mirrors no deletions.
 
-    Only what this rule put there, what still is as it was put there, what no other rule put there,
-    and whose source tag is gone from a repository that was listed without an error and still has
-    tags. Each such tag is asked for by name, too. Raises FormatError where it is there: a list that
-    lacks one tag may lack others.
+    Only tags that this rule wrote, that are unchanged since, that no other rule wrote, and whose
+    source tag is gone from a repository that was listed without an error and still has tags. Each
+    such source tag is also asked for by name. Raises FormatError where it exists: a list that lacks
+    one tag may lack others.
     """
     mirror = found.rule.mirror_deletions
     if mirror is None:
@@ -77,7 +77,8 @@ def _check_lost(client: RegistryClient, sources: Sequence[Reference]) -> None:
         if there is not None:
             raise FormatError(
                 f"{source.repository.host} does not list {source}, although it is there, so its "
-                "list is not whole; no deletion is mirrored by it"
+                "list is not whole",
+                advice="no deletion is mirrored by it",
             )
 
 

@@ -1,4 +1,6 @@
-"""The original of a signed image, copied beside the squashed one with what belongs to it."""
+"""Copying the original of a signed image beside the squashed one, with everything that refers to
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 @dataclass(frozen=True, slots=True)
 class OriginalCopy:
-    """Copies the original of a step to its place. Its signatures hold, since its digest does."""
+    """Copies the original of a step. Its digest stays the same, so its signatures stay valid."""
 
     client: RegistryClient
     step: Step
@@ -29,9 +31,10 @@ class OriginalCopy:
     cancellation: Cancellation
 
     def copy(self) -> list[str]:
-        """Bring the original and what refers to it; the tag moves last. Returns warnings.
+        """Copy the original and its referrers; the tag moves last. Returns warnings.
 
-        Raises Collision where somebody took the place meanwhile, BackupTaken, and SquashproxyError.
+        Raises Collision where somebody took the tag in the meantime, BackupTaken, and
+        SquashproxyError.
         """
         step, digest = self.step, self.place.digest
         assert digest is not None, "an original is known by its digest"

@@ -1,4 +1,4 @@
-"""Which rule put an image at a target, as far as the state remembers."""
+"""Which rule wrote the image at a target, as far as the state knows."""
 
 from __future__ import annotations
 

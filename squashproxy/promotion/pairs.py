@@ -1,4 +1,4 @@
-"""Which image goes where, settled by names alone, before any of them is asked for."""
+"""Pairs of source and target, decided by name alone, before any image is asked for."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from squashproxy.reference import Reference
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An image and its target; `refusal` says why it is not promoted.
+    """A source image and its target; `refusal` says why it is not promoted.
 
-    `tags` are all of the source's repository, None where nobody looked at them.
+    `tags` are all tags of the source's repository, None where they were not listed.
     """
 
     source: Reference
@@ -25,7 +25,9 @@ class Pair:
 
 
 def settled(pairs: Iterable[Pair], succession: Succession) -> list[Pair]:
-    """The pairs, each once, with a refusal where two go to one target, or one has no end."""
+    """The pairs, each once. Two that go to one target are refused, and so is one that never
+    settles.
+    """
     distinct = {
         (key_of(each.source), each.source.digest, key_of(each.target)): each for each in pairs
     }

@@ -16,9 +16,9 @@ from squashproxy.registry.client import RegistryClient
 
 
 def with_places(step: Step, client: RegistryClient) -> Step:
-    """A step with the places that its copy needs: a HEAD for each of them.
+    """The step with the tags that its copy needs; each costs a HEAD.
 
-    Raises Collision where there is no such tag, and RegistryError.
+    Raises Collision where a name is too long for a tag, and RegistryError.
     """
     return replace(step, beside=tuple(_beside(step, client)))
 

@@ -1,4 +1,4 @@
-"""What a rule would do: for each image one HEAD on each side."""
+"""The plan of a promotion rule: one HEAD at the source and one at the target for each image."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from squashproxy.promotion.collisions import Claims, settle
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.pairs import Pair, settled
 from squashproxy.promotion.places import with_places
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.signatures import Attached, find_attached
 from squashproxy.promotion.steps import Collision, RuleSteps, Sighting, Step
 from squashproxy.promotion.survey import Survey
@@ -33,8 +34,9 @@ __all__ = ["Planner", "RuleSteps", "Sighting", "SignedImage", "Step"]
 class Planner:
     """Plans rules, one after another.
 
-    `now` gives unix seconds, `options` holds what no rule says, `tally` counts. `rules` are all of
-    the file: what one of them makes may be what another one wants. `claims` grows with each plan.
+    `now` gives unix seconds, `options` holds what rules do not set, `tally` counts images. `rules`
+    are all rules of the file, since one may promote what another one writes. `claims` grows with
+    each plan.
     """
 
     client: RegistryClient
@@ -47,7 +49,7 @@ class Planner:
     claims: Claims = field(default_factory=dict)
 
     def plan(self, rule: PromoteRule) -> RuleSteps:
-        """All that a rule is about. An image that cannot be looked at has failed already.
+        """The steps of a rule. An image that cannot be looked at is a failed step.
 
         Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
         listed.
@@ -91,24 +93,24 @@ class Planner:
         )
 
     def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
-        step = Step(rule, pair.source, pair.target, options, "copy", error=pair.refusal)
+        step = Step(rule, pair.source, pair.target, options, ImageOutcome.COPY, error=pair.refusal)
         if pair.refusal is not None:
-            return replace(step, outcome="refused")
+            return replace(step, outcome=ImageOutcome.REFUSED)
         try:
             step = self._compared(step)
-            return step if step.outcome != "copy" else self._looked_at(step, pair)
+            return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
         except SquashproxyError as error:
-            return replace(step, outcome="failed", error=error)
+            return replace(step, outcome=ImageOutcome.FAILED, error=error)
 
     def _compared(self, step: Step) -> Step:
         source = RegistrySource(self.client, step.source)
         sink = RegistrySink(self.client, step.target)
         standing = compare_image(source, sink, step.options)
-        outcome = "copy"
+        outcome = ImageOutcome.COPY
         if standing.up_to_date:
-            outcome = "current"
+            outcome = ImageOutcome.CURRENT
         elif standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
-            outcome = "kept"
+            outcome = ImageOutcome.KEPT
         return replace(
             step,
             outcome=outcome,
@@ -123,15 +125,15 @@ class Planner:
         step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
         if step.attached and step.rule.signed is Signed.REFUSE:
             error = SignedImage(step.source, step.attached)
-            return replace(step, outcome="refused", error=error)
+            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
         try:
             return with_places(step, self.client)
         except Collision as error:
-            return replace(step, outcome="refused", error=error)
+            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
 
 
 class SignedImage(SquashproxyError):
-    """An image that squashing would take its signatures from, and the rule refuses that."""
+    """A signed image, which the rule does not allow to be squashed: the signature would be lost."""
 
     def __init__(self, source: Reference, attached: Attached) -> None:
         super().__init__(

@@ -1,18 +1,35 @@
-"""What a promotion plans and does; the field names are those of the JSON."""
+"""The results of a promotion, planned or done; the field names are those of the JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from squashproxy.cleanup.results import RepositoryResult
 
 
+class ImageOutcome(StrEnum):
+    """How the promotion of an image ended, or how a plan expects it to."""
+
+    COPY = "copy"
+    """It is to be copied; in plans only."""
+    COPIED = "copied"
+    """It was copied."""
+    CURRENT = "current"
+    """The target was up to date."""
+    KEPT = "kept"
+    """The target has another image, which the rule keeps."""
+    REFUSED = "refused"
+    """It was not touched: it is signed, or would take a tag from another image."""
+    FAILED = "failed"
+    """It could not be copied."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """One image. `outcome` is `copied`, `current`, `kept`, `refused` or `failed`; in a plan `copy`.
+    """One image. Sizes in bytes, of all platforms together.
 
-    What is `refused` was not touched: it is signed, or would take a tag from another image. Sizes
-    in bytes, of all platforms together; `error` says why it failed or was refused.
+    `error` says why it failed or was refused.
     """
 
     rule: str
@@ -20,7 +37,7 @@ class ImageResult:
     source_digest: str | None
     target: str
     digest: str | None
-    outcome: str
+    outcome: ImageOutcome
     error: str | None = None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -32,9 +49,9 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class PromoteResult:
-    """All images of all rules; `dry_run` says that nothing was moved.
+    """The results of all rules; `dry_run` says that nothing was copied.
 
-    `mirrored` is what was deleted at targets since the source lost it; `problems` are rules that
+    `mirrored` is what was deleted at targets because the source lost it. `problems` are rules that
     could not be planned, repositories that could not be listed, and names that no image can have.
     """
 
@@ -46,19 +63,24 @@ class PromoteResult:
     log: str | None
     seconds: float
 
-    def count(self, outcome: str) -> int:
-        """How many images ended so."""
+    def count(self, outcome: ImageOutcome) -> int:
+        """The number of images with this outcome."""
         return sum(image.outcome == outcome for image in self.images)
 
     @property
     def failures(self) -> int:
-        """What did not do what it should."""
+        """The number of images, repositories and rules that failed or were refused."""
         stopped = sum(each.problem is not None for each in self.mirrored)
-        return self.count("failed") + self.count("refused") + len(self.problems) + stopped
+        return (
+            self.count(ImageOutcome.FAILED)
+            + self.count(ImageOutcome.REFUSED)
+            + len(self.problems)
+            + stopped
+        )
 
     @property
     def attempts(self) -> int:
-        """What `failures` are among."""
+        """The number of images, mirrored repositories and problems."""
         return len(self.images) + len(self.mirrored) + len(self.problems)
 
     @property
@@ -67,5 +89,5 @@ class PromoteResult:
         return sum(
             max(0, image.compressed_before - image.compressed_after)
             for image in self.images
-            if image.outcome == "copied"
+            if image.outcome == ImageOutcome.COPIED
         )

@@ -1,4 +1,4 @@
-"""Doing what was planned: images side by side, and one that fails stops no other."""
+"""Carrying out a promotion plan: several images at once; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
-from squashproxy.promotion.results import ImageResult
+from squashproxy.promotion.results import ImageOutcome, ImageResult
 from squashproxy.promotion.steps import Step
 from squashproxy.registry.client import RegistryClient
 from squashproxy.state.promotions import Promoted, PromotionMemory
@@ -26,15 +26,15 @@ from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 
 class Stopped(SquashproxyError):
-    """The process ends, so that no further image is begun."""
+    """The run was asked to stop before this image began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promoter:
-    """Copies what was planned, `at_once` images side by side.
+    """Copies the planned images, `at_once` at a time.
 
-    `watch` gives an observer for an image. `on_result` hears of each image as it ends, from any
-    thread. `cancellation` ends copies and hooks; it is cancelled where the caller is interrupted.
+    `watch` gives the observer for an image. `on_result` is called with each result, from any
+    thread. `cancellation` ends copies and hooks; it is cancelled when the caller is interrupted.
     """
 
     client: RegistryClient
@@ -47,7 +47,7 @@ class Promoter:
     at_once: int
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
-        """What became of each step, in their order."""
+        """The results of the steps, in their order."""
         with ThreadPoolExecutor(self.at_once, "squashproxy-promote") as pool:
             running = [pool.submit(self._finished, step) for step in steps]
             try:
@@ -64,7 +64,7 @@ class Promoter:
         return result
 
     def _result(self, step: Step) -> ImageResult:
-        if step.outcome != "copy":
+        if step.outcome != ImageOutcome.COPY:
             self._remember(step, step.existing)
             return planned(step)
         started = time.monotonic()
@@ -72,17 +72,17 @@ class Promoter:
             if self.cancellation.is_stopping:
                 raise Stopped(f"{step.source} was not begun, since this process ends")
             if (existing := self._pushed_meanwhile(step)) is not None:
-                return planned(replace(step, outcome="kept", existing=existing))
+                return planned(replace(step, outcome=ImageOutcome.KEPT, existing=existing))
             copied, warnings = self._copy(step)
         except SquashproxyError as error:
-            failed = replace(step, outcome="failed", error=error)
+            failed = replace(step, outcome=ImageOutcome.FAILED, error=error)
             return replace(planned(failed), seconds=round(time.monotonic() - started, 3))
         self._remember(step, Digest(copied.digest))
         platforms = copied.platforms
         return replace(
             planned(step),
             digest=copied.digest,
-            outcome="current" if copied.skipped else "copied",
+            outcome=ImageOutcome.CURRENT if copied.skipped else ImageOutcome.COPIED,
             warnings=warnings,
             seconds=round(time.monotonic() - started, 3),
             compressed_before=sum(each.compressed_before for each in platforms),
@@ -92,7 +92,7 @@ class Promoter:
         )
 
     def _pushed_meanwhile(self, step: Step) -> Digest | None:
-        """What somebody pushed to the target since it was planned, where the rule keeps that."""
+        """What was pushed to the target after planning, where the rule keeps that."""
         if step.rule.on_existing is not OnExisting.KEEP:
             return None
         return RegistrySink(self.client, step.target).find_manifest()
@@ -133,12 +133,12 @@ class Promoter:
         return copied, tuple(warnings)
 
     def _remember(self, step: Step, digest: Digest | None) -> None:
-        if digest is not None and step.outcome in ("copy", "current"):
+        if digest is not None and step.outcome in (ImageOutcome.COPY, ImageOutcome.CURRENT):
             self.memory.note(step.rule.name, Promoted(step.target, step.source, digest))
 
 
 def planned(step: Step) -> ImageResult:
-    """A step as it stands before anything is moved."""
+    """A step as a result, before anything is copied."""
     return ImageResult(
         rule=step.rule.name,
         source=str(step.source),

@@ -1,4 +1,4 @@
-"""What refers to a source image, and would not be true of a squashed one."""
+"""Signatures, attestations and other referrers of a source image; squashing invalidates them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SUFFIXES = ("", ".sig", ".att", ".sbom")
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """Tags and manifests that belong to an image, and how many attestations its index holds.
+    """Tags and manifests that refer to an image, and the number of attestations in its index.
 
-    `untold` is how many of its manifests the registry does not tell the referrers of, although it
-    does for others: they may be signed.
+    `untold` is the number of its manifests whose referrers the registry does not list although it
+    lists those of others: they may be signed.
     """
 
     tags: tuple[str, ...] = ()
@@ -52,11 +52,11 @@ class Attached:
 def find_attached(
     remote: RemoteRepository, digest: Digest, tags: Collection[str] | None
 ) -> Attached:
-    """What belongs to an image or to one of its platforms.
+    """What refers to an image or to one of its platforms.
 
-    `tags` are all of the repository's; where they are not known (None), those that could belong to
-    it are asked for. Every manifest is asked for its referrers: that there are none for one says
-    nothing of the next. Raises RegistryError and FormatError.
+    `tags` are all tags of the repository; where they are unknown (None), the tags that could belong
+    to the image are asked for. Every manifest is asked for its referrers, since an empty list for
+    one says nothing of the next. Raises RegistryError and FormatError.
     """
     raw = remote.get_manifest(digest)
     parsed = parse_manifest(raw, f"the manifest {digest} of {remote.name}")

@@ -1,4 +1,4 @@
-"""What a rule would do, image by image."""
+"""The plan of a promotion rule, image by image."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from squashproxy.config.succession import Use
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.signatures import Attached
 from squashproxy.reference import Reference, Repository
 
 
 class Collision(SquashproxyError):
-    """An image that would take a tag away from another one, so that it is left where it is."""
+    """An image that would take a tag from another one, and is not copied therefore."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A tag that an image needs at its target.
+    """A tag that an image needs.
 
-    `digest` is what it is to point to, None where squashing decides; `there` is what it points to
-    now, None for nothing. A backup is `of` the tag that points to its image until then.
+    `digest` is what it will point to, None where squashing decides that; `there` is what it points
+    to now, None for nothing. A backup is `of` the tag that pointed to its image before.
     """
 
     use: Use
@@ -34,17 +35,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One image: from where to where, with which options, and what is to be done.
+    """One image: source, target, options, and what is to be done.
 
-    `outcome` is `copy`, or how it ended already: `current`, `kept`, `refused` or `failed`. `beside`
-    are the tags that a copy needs besides its target: for the old image, and for the original.
+    `outcome` is COPY, or how it ended already. `beside` are the tags that a copy needs besides its
+    target: for the backup and for the original.
     """
 
     rule: PromoteRule
     source: Reference
     target: Reference
     options: CopyOptions
-    outcome: str
+    outcome: ImageOutcome
     source_digest: Digest | None = None
     existing: Digest | None = None
     attached: Attached = field(default_factory=Attached)
@@ -53,20 +54,20 @@ class Step:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """All tags that it needs, the target first."""
+        """All tags that the step needs, the target first."""
         return (Place(Use.TARGET, self.target, None, self.existing), *self.beside)
 
     @property
     def original(self) -> Place | None:
-        """Where the original goes, None where it stays behind."""
+        """The tag for the original; None where the original is not copied."""
         return next((place for place in self.beside if place.use is Use.ORIGINAL), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A repository of the source, and all its tags when it was looked at.
+    """A source repository, and all its tags at the time of the listing.
 
-    `is_sound` says that the list held nothing but tags.
+    `is_sound` says that the list held only valid tags.
     """
 
     repository: Repository
@@ -76,7 +77,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class RuleSteps:
-    """What a rule would do; `seen` are the repositories that it looked through."""
+    """The plan of a rule; `seen` are the repositories that were listed for it."""
 
     rule: PromoteRule
     steps: tuple[Step, ...]

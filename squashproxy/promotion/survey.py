@@ -1,7 +1,7 @@
-"""The images that a rule is about: what its source lists, less what the rule does not want.
+"""The survey of a rule's source: which images it lists, and which of them the rule chooses.
 
-All of it comes from registries, which may answer anything. What is wrong with one repository, tag
-or image is a problem that is told, and the others go on.
+All input comes from registries, which may answer anything. What is wrong with one repository, tag
+or image becomes a problem in the result, and the others go on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Looks through the source of one rule; sentences gather in `warnings` and `problems`."""
+    """Surveys the source of one rule; `warnings` and `problems` collect sentences."""
 
     rule: PromoteRule
     client: RegistryClient
@@ -43,14 +43,14 @@ class Survey:
     problems: list[str] = field(default_factory=list)
 
     def look(self, pattern: RepositoryPattern) -> list[Sighting]:
-        """The repositories with their tags. Raises RegistryError where none can be listed."""
+        """List the repositories and their tags. Raises RegistryError where none can be listed."""
         found = find_repositories(self.client, [pattern])
         self.warnings.extend(f"{self.rule.name}: {text}" for text in found.warnings)
         sightings = side_by_side(self._look_at, found.repositories)
         return [each for each in sightings if each is not None]
 
     def choose(self, route: Route, seen: Sequence[Sighting]) -> list[Pair]:
-        """The images that the rule wants, with their targets."""
+        """The images that the rule chooses, with their targets."""
         pairs = [pair for sighting in seen for pair in self._chosen(route, sighting)]
         self.warnings.extend(_vain(self.rule, seen, pairs))
         return pairs
@@ -90,7 +90,7 @@ class Survey:
     def _aimed(
         self, route: Route, sources: Iterable[tuple[Reference, str]], tags: frozenset[str] | None
     ) -> Iterator[Pair]:
-        """Sources with their targets; those that have none, since it is too long, are told."""
+        """The sources with their targets; those whose target would be too long become problems."""
         unnamed: list[SquashproxyError] = []
         for source, tag in sources:
             try:
@@ -127,9 +127,9 @@ class Survey:
         function: Callable[[RemoteRepository, str], _Found | None],
         items: Iterable[str],
     ) -> list[_Found | None]:
-        """What a function finds for each; an item that cannot be read is told, and is None.
+        """Apply a function to each item; an item that cannot be read is a problem, and None.
 
-        What a registry may do better a little later is raised: then no date is to be trusted.
+        A temporary error is raised instead: then no date can be trusted.
         """
         failures: list[str] = []
 
@@ -147,7 +147,7 @@ class Survey:
         return found
 
     def _tell_first(self, sentences: Sequence[object]) -> None:
-        """One problem for many of a kind: a registry may have thousands."""
+        """Report one problem for many of a kind, since a registry may have thousands."""
         more = f" (and {len(sentences) - 1:,} more)" if len(sentences) > 1 else ""
         for sentence in sentences[:1]:
             self._tell(f"{sentence}{more}")

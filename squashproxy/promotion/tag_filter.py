@@ -1,4 +1,4 @@
-"""Which tags of a repository a rule promotes."""
+"""The tags of a repository that a rule promotes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Dated = Callable[[Sequence[str]], dict[str, float | None]]
 def choose_tags(
     tags: Sequence[str], selection: TagSelection, dates: Dated, now: float
 ) -> list[str]:
-    """The tags that pass every condition; dates are asked for only where one of them needs it.
+    """The tags that meet every condition. Dates are asked for only where a condition needs them.
 
-    Tags that belong to another image, as cosign's do, are never promoted alone. An image without
-    a date, or with one in the future, is neither young nor among the newest.
+    Tags that belong to another image, as cosign's do, are never promoted by themselves. An image
+    without a date, or with a future one, is neither young nor among the newest.
     """
     named = [tag for tag in tags if is_named(tag, selection)]
     wants_dates = (selection.newest, selection.younger_than, selection.older_than)
@@ -36,5 +36,5 @@ def choose_tags(
 
 
 def is_named(tag: str, selection: TagSelection) -> bool:
-    """Whether a tag passes all conditions but those on dates."""
+    """Whether a tag meets all conditions except those on dates."""
     return subject_of_tag(tag) is None and selection.names(tag)

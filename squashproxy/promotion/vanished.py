@@ -1,24 +1,25 @@
-"""Images that a rule promotes, and something else takes away each time."""
+"""Promoted images that something deletes at the target again and again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from squashproxy.promotion.plan import RuleSteps
+from squashproxy.promotion.results import ImageOutcome
 from squashproxy.state.promotions import PromotionMemory
 
 
 def recurring(found: RuleSteps, memory: PromotionMemory) -> Iterator[str]:
     """A sentence where images that the rule promoted before are gone from their target.
 
-    Once that is an accident; where a cleanup rule and this one contradict each other, it is so in
-    every run, and each copies them all again.
+    That can be an accident once. Where a cleanup rule contradicts this rule, it happens in every
+    run, and every run copies the images again.
     """
     known = {each.target for each in memory.all_of(found.rule.name)}
     gone = [
         step.target
         for step in found.steps
-        if step.outcome == "copy" and step.existing is None and step.target in known
+        if step.outcome == ImageOutcome.COPY and step.existing is None and step.target in known
     ]
     if gone:
         more = len(gone) - 1

@@ -88,8 +88,8 @@ def _first_byte(response: Response, start: int, host: str, what: str) -> int:
     if first is None or first > start:
         response.close()
         raise RegistryError(
-            f"{host} sent another part of {what} than was asked for; "
-            "try again, and if it stays so, the registry is broken"
+            f"{host} sent another part of {what} than was asked for",
+            advice="try again, and if it stays so, the registry is broken",
         )
     return first
 
@@ -112,7 +112,8 @@ def _counted(response: Response, host: str, what: str) -> int:
         if size > _MOST_COUNTED:
             raise RegistryError(
                 f"{host} does not say how large {what} is, and sent more than {_MOST_COUNTED} "
-                "bytes; see what it, or a proxy before it, answers"
+                "bytes",
+                advice="see what it, or a proxy before it, answers",
             )
     return size
 

@@ -25,7 +25,7 @@ def iter_repositories(caller: Caller) -> Iterator[str]:
         if error.status is None:
             raise
         raise RegistryError(
-            f"{caller.endpoint.name} does not list its repositories (HTTP {error.status}); write "
-            "their names in place of a glob",
+            f"{caller.endpoint.name} does not list its repositories (HTTP {error.status})",
+            advice="write their names in place of a glob",
             status=error.status,
         ) from error

@@ -45,8 +45,11 @@ def delete_manifest(caller: Caller, selector: str) -> Deletion:
     if answer.status == _GONE:
         return Deletion.GONE
     raise Denied(
-        f"{name.host} deletes nothing (HTTP 405); let its operator allow deletion (in "
-        "distribution, storage.delete.enabled), then apply again",
+        f"{name.host} deletes nothing (HTTP 405)",
+        advice=(
+            "let its operator allow deletion (in distribution, storage.delete.enabled), then apply "
+            "again"
+        ),
         status=405,
     )
 

@@ -79,8 +79,8 @@ def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
     if stored and stored.startswith("sha256:") and stored != raw.digest:
         shown = stored if is_digest(stored) else quoted(stored)
         raise IntegrityError(
-            f"{name.host} stored {selector} of {name.path} as {shown} instead of {raw.digest}; "
-            "it changes manifests, so what it holds now must not be used"
+            f"{name.host} stored {selector} of {name.path} as {shown} instead of {raw.digest}",
+            advice="it changes manifests, so what it holds now must not be used",
         )
     return "OCI-Subject" in answer.headers
 
@@ -136,7 +136,9 @@ def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
     """
     where = f"the manifest {selector} of {name}"
     if len(answer.body) > MAX_MANIFEST:
-        raise FormatError(f"{where} is larger than {MAX_MANIFEST} bytes; no client takes it")
+        raise FormatError(
+            f"{where} is larger than {MAX_MANIFEST} bytes", advice="no client takes it"
+        )
     raw = RawManifest(answer.body, _media_type(answer))
     stated = answer.headers.get("Docker-Content-Digest")
     expected = parse_digest(selector) if ":" in selector else None
@@ -144,8 +146,8 @@ def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
         expected = _stated_digest(stated, where)
     if expected is not None and (found := _digest_like(expected, raw.data)) != expected:
         raise IntegrityError(
-            f"{where} has the digest {found} instead of {expected}; "
-            "the registry, or something before it, changed it"
+            f"{where} has the digest {found} instead of {expected}",
+            advice="the registry, or something before it, changed it",
         )
     return raw
 
@@ -163,8 +165,8 @@ def _stated_digest(text: str, where: str) -> Digest:
         return parse_digest(text)
     except FormatError as error:
         raise FormatError(
-            f"{where} came with a Docker-Content-Digest that is none: {error}; the registry, or "
-            "something before it, is broken"
+            f"{where} came with a Docker-Content-Digest that is none: {error}",
+            advice="the registry, or something before it, is broken",
         ) from error
 
 

@@ -116,15 +116,15 @@ class Pages:
         """The error for a page that is none, with what the registry says in its place."""
         said = text_of_errors(document)
         return FormatError(
-            f"{self.where} {what}{': ' if said else ''}{said}; see what the registry, or a proxy "
-            "before it, answers"
+            f"{self.where} {what}{(': ' if said else '')}{said}",
+            advice="see what the registry, or a proxy before it, answers",
         )
 
     def too_much(self, what: str) -> FormatError:
         """The error for a list that passes a bound."""
         return FormatError(
-            f"{self.where} has {what}, which is more than is read of one list; see what the "
-            "registry, or a proxy before it, answers"
+            f"{self.where} has {what}, which is more than is read of one list",
+            advice="see what the registry, or a proxy before it, answers",
         )
 
     def _next(self, url: str) -> Page:
@@ -132,8 +132,8 @@ class Pages:
         if isinstance(found, Page):
             return found
         raise RegistryError(
-            f"{self.where} is cut short: the next page that it names is not there (HTTP 404); try "
-            "again",
+            f"{self.where} is cut short: the next page that it names is not there (HTTP 404)",
+            advice="try again",
             status=found.status,
         )
 
@@ -144,8 +144,8 @@ class Pages:
         except BadLink as error:
             raise FormatError(
                 f"{self.where} has a Link header that cannot be read, so it is not known whether "
-                f"it ends here: {error}: {quoted(header)}; see what the registry, or a proxy "
-                "before it, answers"
+                f"it ends here: {error}: {quoted(header)}",
+                advice="see what the registry, or a proxy before it, answers",
             ) from error
         if target is None:
             return None

@@ -85,8 +85,8 @@ def list_referrers(
         return None
     raise ReferrersUnknown(
         f"{name.host} lists referrers, but not those of {digest} in {name.path} (HTTP "
-        f"{found.status}), so it is not known what refers to it; try again, and if it stays so, "
-        "the registry is broken",
+        f"{found.status}), so it is not known what refers to it",
+        advice="try again, and if it stays so, the registry is broken",
         status=found.status,
     )
 

@@ -76,8 +76,8 @@ def _check_tags(names: Iterable[str], where: str) -> None:
     for name in names:
         if not is_tag(name):
             raise FormatError(
-                f"{where} holds {quoted(name)}, which is no tag, so nothing is done by it; see "
-                "what the registry, or a proxy before it, answers"
+                f"{where} holds {quoted(name)}, which is no tag, so nothing is done by it",
+                advice="see what the registry, or a proxy before it, answers",
             )
 
 

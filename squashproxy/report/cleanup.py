@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from squashproxy.cleanup.apply.undo import UndoResult
 from squashproxy.cleanup.plan import CleanupPlan, RepositoryPlan
-from squashproxy.cleanup.results import CleanupResult, RepositoryResult, Step
+from squashproxy.cleanup.results import CleanupResult, RepositoryResult, Step, StepOutcome
 from squashproxy.report.screen import Screen, short_digest
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
 _SPACE = "the registry's own garbage collection brings the space back"
+
+_SHOWN = (
+    StepOutcome.DELETED,
+    StepOutcome.UNTAGGED,
+    StepOutcome.SQUASHED,
+    StepOutcome.GONE,
+    StepOutcome.LEFT,
+)
 
 
 def show_plan(screen: Screen, plan: CleanupPlan) -> None:
@@ -59,14 +67,11 @@ def _show_repository(screen: Screen, plan: RepositoryPlan) -> None:
 
 def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> None:
     """Write what was done; `undo_command` takes the log of deletions as its last argument."""
-    table = screen.table(
-        "repository", "deleted", "untagged", "squashed", "gone", "left", "saved", names=1
-    )
+    table = screen.table("repository", *(outcome.value for outcome in _SHOWN), "saved", names=1)
     for each in result.repositories:
         table.add_row(
             each.repository,
-            *(f"{each.count(word):,}" for word in ("deleted", "untagged", "squashed", "gone")),
-            f"{each.count('left'):,}",
+            *(f"{each.count(outcome):,}" for outcome in _SHOWN),
             size_text(each.saved_bytes + each.freed_bytes),
         )
     screen.show(table)
@@ -84,7 +89,7 @@ def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> No
 
 def _show_trouble(screen: Screen, result: RepositoryResult) -> None:
     for step in result.steps:
-        if step.outcome == "left":
+        if step.outcome == StepOutcome.LEFT:
             name = ", ".join(step.tags) or short_digest(step.digest)
             screen.line(f"  {result.repository}: {name} was left: {step.why}")
     if result.problem is not None:
@@ -95,9 +100,9 @@ def show_undo(screen: Screen, result: UndoResult) -> None:
     """Write what came back."""
     for step in result.steps:
         name = ", ".join(step.tags) or "no tag"
-        why = f": {step.why}" if step.outcome != "restored" else ""
+        why = f": {step.why}" if step.outcome != StepOutcome.RESTORED else ""
         screen.line(f"{step.outcome} {short_digest(step.digest)} ({name}){why}")
-    restored = sum(step.outcome == "restored" for step in result.steps)
+    restored = sum(step.outcome == StepOutcome.RESTORED for step in result.steps)
     screen.fact("restored", count_text(restored, "manifest"))
 
 

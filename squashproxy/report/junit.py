@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from squashproxy.errors import UsageError, reason_of
 from squashproxy.printable import printable
-from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
 
 
 def write_junit(result: PromoteResult, path: Path) -> None:
@@ -16,8 +16,16 @@ def write_junit(result: PromoteResult, path: Path) -> None:
     suites = Element("testsuites", name="squashproxy promote")
     for rule in dict.fromkeys(image.rule for image in result.images):
         images = [image for image in result.images if image.rule == rule]
-        bad = [image for image in images if image.outcome in ("failed", "refused")]
-        skipped = [image for image in images if image.outcome in ("current", "kept", "copy")]
+        bad = [
+            image
+            for image in images
+            if image.outcome in (ImageOutcome.FAILED, ImageOutcome.REFUSED)
+        ]
+        skipped = [
+            image
+            for image in images
+            if image.outcome in (ImageOutcome.CURRENT, ImageOutcome.KEPT, ImageOutcome.COPY)
+        ]
         suite = SubElement(
             suites,
             "testsuite",
@@ -54,7 +62,7 @@ def _add_case(suite: Element, image: ImageResult) -> None:
     case = SubElement(
         suite, "testcase", name=image.target, classname=image.rule, time=f"{image.seconds:.3f}"
     )
-    if image.outcome in ("failed", "refused"):
+    if image.outcome in (ImageOutcome.FAILED, ImageOutcome.REFUSED):
         SubElement(case, "failure", message=printable(image.error or image.outcome))
-    elif image.outcome != "copied":
+    elif image.outcome != ImageOutcome.COPIED:
         SubElement(case, "skipped", message=image.outcome)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.cleanup.results import StepOutcome
+from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import UNIT_NOTE, size_text
 
-_OUTCOMES = ("copy", "copied", "current", "kept", "refused", "failed")
+_OUTCOMES = (
+    ImageOutcome.COPY,
+    ImageOutcome.COPIED,
+    ImageOutcome.CURRENT,
+    ImageOutcome.KEPT,
+    ImageOutcome.REFUSED,
+    ImageOutcome.FAILED,
+)
 
 
 def show_promotion(screen: Screen, result: PromoteResult) -> None:
     """Write each image that is not up to date, and a summary."""
-    told = [image for image in result.images if image.outcome != "current"]
+    told = [image for image in result.images if image.outcome != ImageOutcome.CURRENT]
     if told:
         table = screen.table("source", "target", "outcome", "before", "after", left=3, names=2)
         for image in told:
             sizes = ("", "")
-            if image.outcome == "copied":
+            if image.outcome == ImageOutcome.COPIED:
                 sizes = size_text(image.compressed_before), size_text(image.compressed_after)
             table.add_row(image.source, image.target, image.outcome, *sizes)
         screen.show(table)
@@ -44,7 +52,7 @@ def _remarks(result: PromoteResult) -> Iterator[str]:
                 yield f"{image.target}: {sentence}"
     yield from result.problems
     for each in result.mirrored:
-        yield f"{each.repository}: deleted {each.count('deleted')}, as the source did"
+        yield f"{each.repository}: deleted {each.count(StepOutcome.DELETED)}, as the source did"
         if each.problem is not None:
             yield f"{each.repository} stopped: {each.problem}"
 
@@ -52,11 +60,12 @@ def _remarks(result: PromoteResult) -> Iterator[str]:
 def image_line(image: ImageResult) -> str:
     """One image in a log."""
     line = f"{image.source} to {image.target}: {_word(image.outcome)}"
-    if image.outcome == "copied":
+    if image.outcome == ImageOutcome.COPIED:
         saved = max(0, image.compressed_before - image.compressed_after)
         line += f", saved {size_text(saved)}, {image.seconds:.1f} s"
     return line if image.error is None else f"{line}: {image.error}"
 
 
-def _word(outcome: str) -> str:
-    return {"current": "up to date", "copy": "to copy"}.get(outcome, outcome)
+def _word(outcome: ImageOutcome) -> str:
+    words = {ImageOutcome.CURRENT: "up to date", ImageOutcome.COPY: "to copy"}
+    return words.get(outcome, outcome.value)

@@ -60,8 +60,8 @@ class Census:
         limit = self.options.max_memory
         if limit is not None and self.index.memory + self.links.memory + of_tally > limit:
             raise LimitExceeded(
-                f"{layer.where}: the image has more than {limit} bytes to remember; raise the "
-                "limit with --memory if you trust the image"
+                f"{layer.where}: the image has more than {limit} bytes to remember",
+                advice="raise the limit with {memory} if you trust the image",
             )
 
 

@@ -1,4 +1,4 @@
-"""Judge: keeps, drops or rewrites each entry when its header arrives (DESIGN.md, section 4)."""
+"""Decides each entry of a layer when its header arrives: keep, drop or rewrite it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathI
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
 from squashproxy.squash.pass_facts import DuplicatePath, Survey, SurveyNeeded
-from squashproxy.squash.recent_hidden import Lately
+from squashproxy.squash.recent_hidden import RecentHidden
 from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
 
 
-class Judge:
+class EntryDecider:
     """Applies the rules to the entries of one layer after the other, from the top down.
 
     `layers` are all of the image, base first; the base is read only where there is a doubt. With
@@ -49,7 +49,7 @@ class Judge:
         self._where = ""
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
-        self._lately = Lately(options.aside)
+        self._recent = RecentHidden(options.aside)
         self._parent = b""
         self._is_parent_marked = False
         self.index = PathIndex(self._described)
@@ -63,7 +63,7 @@ class Judge:
         self._where = self._layers[number].where
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
-        self._lately = Lately(self._options.aside)
+        self._recent = RecentHidden(self._options.aside)
         self.index.begin_layer(number)
         self.links.begin_layer(number)
 
@@ -242,7 +242,7 @@ class Judge:
 
     def _take_over(self, scanner: TarScanner, target: Hidden) -> bool:
         """Let the link be the file that it means, if that went by lately."""
-        file = self._lately.try_find(target.ordinal)
+        file = self._recent.try_find(target.ordinal)
         if file is None:
             return False
         scanner.replace_by(file, with_path(file.header, scanner.path), next(self._streams))
@@ -300,8 +300,8 @@ class Judge:
             scanner.drop()
             return
         self.links.note_hidden(scanner.path, scanner.ordinal)
-        if self._lately.has_room_for(scanner.offset, scanner.span_size):
-            self._lately.add(scanner.put_aside())
+        if self._recent.has_room_for(scanner.offset, scanner.span_size):
+            self._recent.add(scanner.detach())
         else:
             scanner.drop()
 
@@ -373,7 +373,7 @@ class Judge:
 
     def _ambiguous(self, sentence: str, kind: str) -> None:
         if self._options.strict:
-            raise Ambiguous(f"{sentence} (refused because of --strict)")
+            raise Ambiguous(sentence, advice="leave {strict} off to squash it with a warning")
         self._report.warn(self._number, kind, sentence)
 
     def broken_link(self, link: Link, target: bytes) -> BadArchive:

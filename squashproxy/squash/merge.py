@@ -15,7 +15,7 @@ from squashproxy.archive.rewrite import directory_header, empty_file_header, wit
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
-from squashproxy.squash.decide import Judge
+from squashproxy.squash.decide import EntryDecider
 from squashproxy.squash.index import PathIndex, Remainder
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
 from squashproxy.squash.pass_facts import Survey
@@ -42,13 +42,13 @@ class Merge:
         self.options = options
         self._streams = count()
         self.report = MergeReport()
-        self._judge = Judge(layers, options, self.report, survey, self._streams)
-        self._links = self._judge.links
+        self._decider = EntryDecider(layers, options, self.report, survey, self._streams)
+        self._links = self._decider.links
 
     @property
     def index(self) -> PathIndex:
         """What the layers read so far say of each path; for a census of those below."""
-        return self._judge.index
+        return self._decider.index
 
     def iter_spans(self) -> Iterator[Span]:
         """The merged tar, piece by piece; nothing at all where nothing is left above the base.
@@ -58,12 +58,12 @@ class Merge:
         """
         kept = self.options.kept
         for number in reversed(range(kept, len(self._layers))):
-            yield from self._iter_layer(number, self._judge.decide)
+            yield from self._iter_layer(number, self._decider.decide)
         for number in reversed(range(kept)):
             if not self._links.are_waiting:
                 break
             self.report.fallbacks += 1
-            yield from self._iter_layer(number, self._judge.search)
+            yield from self._iter_layer(number, self._decider.search)
         self._links.begin_layer(-1)
         for target in list(self._links.parked):
             yield from self._iter_own_links(target)
@@ -78,7 +78,7 @@ class Merge:
         return self.report
 
     def _iter_layer(self, number: int, decide: Decision) -> Iterator[Span]:
-        self._judge.begin_layer(number)
+        self._decider.begin_layer(number)
         yield from self._iter_pass(number, decide)
         if self._links.promised:
             self.report.fallbacks += 1
@@ -103,12 +103,12 @@ class Merge:
         """On the second reading: files that are hidden, but live on under their links' names."""
         links = self._links.try_keep(scanner.ordinal)
         if links:
-            self._judge.revive(scanner, links)
+            self._decider.revive(scanner, links)
         else:
             scanner.drop()
 
     def _iter_remainders(self) -> Iterator[Span]:
-        for remainder, path in self._judge.iter_remainders():
+        for remainder, path in self._decider.iter_remainders():
             self.report.empty = False
             if remainder is Remainder.WHITEOUT:
                 yield New(empty_file_header(whiteout_path(path)))
@@ -123,15 +123,16 @@ class Merge:
         options, report = self.options, self.report
         count = report.layers[number]
         count.unpacked = max(count.unpacked, scanner.consumed)
-        for what, value, limit, option in (
-            ("entries", report.entries, options.max_entries, "--max-entries"),
-            ("unpacked bytes", report.unpacked, options.max_unpacked, "--max-unpacked"),
-            ("bytes to remember", self._judge.memory, options.max_memory, "--memory"),
+        for what, value, limit, setting in (
+            ("entries", report.entries, options.max_entries, "max-entries"),
+            ("unpacked bytes", report.unpacked, options.max_unpacked, "max-unpacked"),
+            ("bytes to remember", self._decider.memory, options.max_memory, "memory"),
         ):
             if limit is not None and value > limit:
                 raise LimitExceeded(
                     f"{self._layers[number].where}: the image has more than {limit} {what}; "
-                    f"nothing was pushed; raise the limit with {option} if you trust the image"
+                    "nothing was pushed",
+                    advice=f"raise the limit with {{{setting}}} if you trust the image",
                 )
 
     def _iter_own_links(self, target: bytes) -> Iterator[Span]:
@@ -142,6 +143,6 @@ class Merge:
         links = self._links.try_take(target) or []
         is_circle = any(link.path == target for link in links)
         for link in links:
-            if is_circle or self._judge.index.other_from(target) != link.layer:
-                raise self._judge.broken_link(link, target)
+            if is_circle or self._decider.index.other_from(target) != link.layer:
+                raise self._decider.broken_link(link, target)
             yield New(with_link(link.header, target))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from squashproxy.archive.detached_entry import Aside
+from squashproxy.archive.detached_entry import DetachedEntry
 
 CELL = 256 << 10
 """A tar arrives in chunks of about so many bytes; one byte of a hidden file keeps a whole one."""
@@ -16,7 +16,7 @@ MOST = 4096
 """So many files are remembered, whatever their size."""
 
 
-class Lately:
+class RecentHidden:
     """The last hidden files of one layer, in at most `room` bytes.
 
     Which files these are depends on the layer's tar alone, so the result does not depend on how it
@@ -25,8 +25,8 @@ class Lately:
 
     def __init__(self, room: int) -> None:
         self._cells = room // CELL
-        self._files: deque[tuple[Aside, int]] = deque()
-        self._by_ordinal: dict[int, Aside] = {}
+        self._files: deque[tuple[DetachedEntry, int]] = deque()
+        self._by_ordinal: dict[int, DetachedEntry] = {}
         self._last_cell = -1
         self._used = 0
 
@@ -34,7 +34,7 @@ class Lately:
         """Whether an entry of `size` bytes at `offset` of the tar can be remembered at all."""
         return (offset + size - 1) // CELL - offset // CELL < self._cells
 
-    def add(self, file: Aside) -> None:
+    def add(self, file: DetachedEntry) -> None:
         """Remember a file, and forget the oldest ones, for whose chunks there is no room then."""
         first, last = file.offset // CELL, (file.offset + file.span_size - 1) // CELL
         is_shared = first == self._last_cell
@@ -46,6 +46,6 @@ class Lately:
             forgotten, _ = self._files.popleft()
             del self._by_ordinal[forgotten.ordinal]
 
-    def try_find(self, ordinal: int) -> Aside | None:
+    def try_find(self, ordinal: int) -> DetachedEntry | None:
         """Entry `ordinal`, if it is remembered."""
         return self._by_ordinal.get(ordinal)

@@ -1,1 +1,1 @@
-"""What runs remember: manifests by digest, what tags pointed to, which runs there were."""
+"""State that is kept between runs: manifests by digest, earlier tags, promotions, run history."""

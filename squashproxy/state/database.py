@@ -1,4 +1,4 @@
-"""The file in which everything is remembered. Times in it are unix seconds."""
+"""The database file of the state. Times in it are unix seconds."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ CREATE INDEX manifests_by_use ON manifests(used);
 
 
 def open_state(folder: Path | None) -> Database:
-    """What runs remember, in a folder; without one, everything is forgotten at the end.
+    """Open the database in a folder; without a folder it is in memory and lost at the end.
 
-    Raises UsageError where that cannot be.
+    Raises UsageError where it cannot be opened.
     """
     try:
         if folder is not None:
@@ -50,9 +50,9 @@ def open_state(folder: Path | None) -> Database:
         return Database(place, (_FIRST, _USED), patience=_BUSY_SECONDS)
     except sqlite3.DatabaseError as error:
         raise UsageError(
-            f"{folder} cannot hold the state: {error}; name another folder as `state`"
+            f"{folder} cannot hold the state: {error}", advice="name another folder as `state`"
         ) from error
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be made: {reason_of(error)}; name another folder as `state`"
+            f"{folder} cannot be made: {reason_of(error)}", advice="name another folder as `state`"
         ) from error

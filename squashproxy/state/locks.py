@@ -1,4 +1,4 @@
-"""Rules that run: no two processes with the same state run one at the same time."""
+"""Locks on rules, so that two processes with the same state never run the same rule at once."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MOST_PID = 32
 
 
 class RuleBusy(SquashproxyError):
-    """Another process runs the rule."""
+    """Another process is running the rule."""
 
 
 @contextmanager
 def held(state: Path, section: str, rules: Sequence[str]) -> Iterator[None]:
-    """Keep rules to this process while the block runs.
+    """Hold the locks of some rules while the block runs.
 
-    A lock goes with its process, however that ends. Raises RuleBusy, and UsageError where `state`
-    cannot hold the files.
+    The system releases a lock when its process ends, however it ends. Raises RuleBusy, and
+    UsageError where the lock files cannot be made in the state folder.
     """
     with ExitStack() as stack:
         for rule in sorted(set(rules)):
@@ -42,7 +42,7 @@ def _held(folder: Path, section: str, rule: str) -> Iterator[None]:
         file = path.open("a+")
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {reason_of(error)}; name another folder as `state`"
+            f"{path} cannot be written: {reason_of(error)}", advice="name another folder as `state`"
         ) from error
     with file:
         try:

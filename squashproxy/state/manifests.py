@@ -1,4 +1,4 @@
-"""Manifests by digest: what was read once need not be read again, since a digest never changes."""
+"""A cache of manifests by digest. A digest's content never changes, so no entry goes stale."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from squashproxy.oci.manifest import RawManifest
 _DAY = 86400
 _KEPT_DAYS = 90
 _NOTED_DAYS = 7
-"""A use is written down after so many days, so that reading seldom writes."""
+"""A use is recorded at most once in this many days, so that reading seldom writes."""
 
 
 class ManifestMemory:
-    """Usable from several threads; `now` gives unix seconds."""
+    """The cache; usable from several threads. `now` gives unix seconds."""
 
     def __init__(self, database: Database, now: Callable[[], float]) -> None:
         self._database = database
         self._now = now
 
     def forget_unused(self) -> None:
-        """Drop what nobody has asked for in 90 days."""
+        """Drop manifests that were not used for 90 days."""
         self._database.write("DELETE FROM manifests WHERE used < ?", (self._today - _KEPT_DAYS,))
 
     def find(self, digest: Digest) -> RawManifest | None:
-        """The exact bytes of a manifest, None where it was never read, or the file is damaged."""
+        """The exact bytes of a manifest; None where it is not cached, or its row is damaged."""
         rows = self._database.read(
             "SELECT data, media_type, used FROM manifests WHERE digest = ?", (digest,)
         )
@@ -41,21 +41,21 @@ class ManifestMemory:
         return raw if raw.digest == digest else None
 
     def add(self, digest: Digest, raw: RawManifest) -> None:
-        """Remember a manifest, whose digest was checked."""
+        """Cache a manifest whose digest was checked."""
         self._database.write(
             "INSERT OR IGNORE INTO manifests(digest, media_type, data, used) VALUES(?, ?, ?, ?)",
             (digest, raw.media_type, raw.data, self._today),
         )
 
     def created(self, digest: Digest) -> tuple[float | None] | None:
-        """When an image was made, in unix seconds; None where nobody looked yet."""
+        """When an image was made, in unix seconds; None where that was never looked up."""
         rows = self._database.read(
             "SELECT created FROM manifests WHERE digest = ? AND has_created", (digest,)
         )
         return (rows[0][0],) if rows else None
 
     def note_created(self, digest: Digest, created: float | None) -> None:
-        """Remember when an image was made; None where it does not say so."""
+        """Record when an image was made; None where its config does not say."""
         self._database.write(
             "UPDATE manifests SET created = ?, has_created = 1 WHERE digest = ?",
             (created, digest),

@@ -1,4 +1,4 @@
-"""What each rule promoted: nothing else is deleted where deletions are mirrored."""
+"""What each rule promoted. Mirrored deletions delete nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from squashproxy.reference import Reference, parse_reference
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """An image that a rule put at a target."""
+    """An image that a rule copied to a target."""
 
     target: Reference
     source: Reference
@@ -19,7 +19,7 @@ class Promoted:
 
 
 class PromotionMemory:
-    """Usable from several threads."""
+    """The record of promotions; usable from several threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,14 +35,14 @@ class PromotionMemory:
         ]
 
     def owners(self, target: Reference) -> list[str]:
-        """The rules that promoted to a target, by name."""
+        """The names of the rules that promoted to a target."""
         rows = self._database.read(
             "SELECT rule FROM promoted WHERE target = ? ORDER BY rule", (str(target),)
         )
         return [rule for (rule,) in rows]
 
     def note(self, rule: str, promoted: Promoted) -> None:
-        """A rule promoted an image, or found it up to date."""
+        """Record that a rule promoted an image, or found it up to date."""
         self._database.write(
             "INSERT INTO promoted VALUES(?, ?, ?, ?) ON CONFLICT(rule, target) DO UPDATE SET "
             "source = excluded.source, digest = excluded.digest",
@@ -50,7 +50,7 @@ class PromotionMemory:
         )
 
     def forget(self, rule: str, target: Reference) -> None:
-        """An image is no longer there."""
+        """Remove the record of an image that is gone."""
         self._database.write(
             "DELETE FROM promoted WHERE rule = ? AND target = ?", (rule, str(target))
         )

@@ -9,7 +9,7 @@ from squashproxy.database import Database
 
 _MOST_KEPT = 1000
 _DOCUMENTS_KEPT = 20
-"""Results of large rules are long, and only the newest are looked at."""
+"""How many results of a rule are kept as JSON: they are long, and only the newest are read."""
 _COLUMNS = "id, section, rule, due, started, ended, outcome, summary, document"
 
 
@@ -24,9 +24,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run; `ended` and `outcome` are None while it goes on, or where its process was killed.
+    """One run of a rule; `ended` and `outcome` are None while it runs, or where its process was
+    killed.
 
-    `due` is when it should have begun, None where a person asked for it; `document` its result as
+    `due` is when it should have begun, None where a person started it; `document` is its result as
     JSON, empty for older runs. Times are unix seconds.
     """
 
@@ -42,20 +43,20 @@ class Run:
 
 
 class RunHistory:
-    """Usable from several threads; the last runs of each rule are kept."""
+    """The last runs of each rule; usable from several threads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, section: str, rule: str, due: float | None, now: float) -> int:
-        """A run begins; its number."""
+        """Record that a run began; returns its number."""
         return self._database.write(
             "INSERT INTO runs(section, rule, due, started) VALUES(?, ?, ?, ?)",
             (section, rule, due, now),
         )
 
     def end(self, number: int, now: float, outcome: Outcome, summary: str, document: str) -> None:
-        """A run has ended; `summary` is a line for people."""
+        """Record how a run ended; `summary` is a line for people."""
         with self._database.changes():
             self._database.write(
                 "UPDATE runs SET ended = ?, outcome = ?, summary = ?, document = ? WHERE id = ?",
@@ -82,7 +83,7 @@ class RunHistory:
         return _run(rows[0]) if rows else None
 
     def counts(self) -> list[tuple[str, str, Outcome, int, float]]:
-        """Section, rule, outcome, how often it ended so, and when it last did."""
+        """For each section, rule and outcome: how many runs ended so, and when the last one did."""
         rows = self._database.read(
             "SELECT section, rule, outcome, count(*), max(ended) FROM runs "
             "WHERE outcome IS NOT NULL GROUP BY section, rule, outcome"
@@ -92,7 +93,7 @@ class RunHistory:
         ]
 
     def newest(self, count: int) -> list[Run]:
-        """The newest runs of all rules, the newest first."""
+        """The newest runs of all rules, newest first."""
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?",  # noqa: S608 - a constant
             (count,),

@@ -1,6 +1,6 @@
-"""What tags pointed to when they were looked at last, and what lost its tag since.
+"""What each tag pointed to when it was last looked at, and which manifests lost their last tag.
 
-Registries do not list manifests without a tag, so that this memory is all that knows of them.
+Registries do not list manifests without a tag, so only this record knows of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from squashproxy.reference import Repository
 
 
 class TagMemory:
-    """Usable from several threads. Times are unix seconds."""
+    """The record of tags; usable from several threads. Times are unix seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,14 +26,16 @@ class TagMemory:
         return {tag: Digest(digest) for tag, digest in rows}
 
     def untagged(self, repository: Repository) -> dict[Digest, float]:
-        """The manifests without a tag, and since when that is known."""
+        """Manifests without a tag, and since when that is known."""
         rows = self._database.read(
             "SELECT digest, since FROM untagged WHERE repository = ?", (str(repository),)
         )
         return {Digest(digest): since for digest, since in rows}
 
     def note(self, repository: Repository, tags: Mapping[str, Digest], now: float) -> None:
-        """Remember all tags of a repository; what only old ones pointed to is untagged now."""
+        """Record all tags of a repository. Manifests that only earlier tags pointed to are untagged
+        now.
+        """
         name = str(repository)
         with self._database.changes():
             known = set(self.tags(repository).values())
@@ -53,13 +55,13 @@ class TagMemory:
             )
 
     def note_untagged(self, repository: Repository, digest: Digest, now: float) -> None:
-        """A manifest has lost its tags, or never had one."""
+        """Record that a manifest has no tag."""
         self._database.write(
             "INSERT OR IGNORE INTO untagged VALUES(?, ?, ?)", (str(repository), digest, now)
         )
 
     def forget_untagged(self, repository: Repository, digest: Digest) -> None:
-        """A manifest is gone."""
+        """Remove the record of a manifest that is gone."""
         self._database.write(
             "DELETE FROM untagged WHERE repository = ? AND digest = ?", (str(repository), digest)
         )

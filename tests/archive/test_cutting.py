@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squashproxy.archive.detached_entry import Aside
+from squashproxy.archive.detached_entry import DetachedEntry
 from squashproxy.archive.rewrite import empty_file_header, with_path
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import StreamConsumed
@@ -38,7 +38,7 @@ class Act:
         if self.what == "drop":
             scanner.drop()
         elif self.what == "put aside":
-            scanner.put_aside()
+            scanner.detach()
         elif self.what == "replace":
             scanner.replace(_replaced(scanner.ordinal))
         else:
@@ -174,11 +174,11 @@ def test_a_replaced_header_keeps_the_payload(chunk: int) -> None:
 @each_chunk
 def test_an_entry_put_aside_takes_the_place_of_a_later_one(chunk: int) -> None:
     renamed = LayerBuilder().file("z", b"1" * 700).tar()[:512]
-    aside: list[Aside] = []
+    aside: list[DetachedEntry] = []
 
     def decide(scanner: TarScanner) -> None:
         if scanner.path == b"a":
-            aside.append(scanner.put_aside())
+            aside.append(scanner.detach())
         elif scanner.path == b"c":
             scanner.replace_by(aside[0], renamed, 9)
         else:

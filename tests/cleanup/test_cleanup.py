@@ -8,6 +8,7 @@ import pytest
 
 from squashproxy.cleanup.apply.audit_log import read_log
 from squashproxy.cleanup.apply.undo import undo
+from squashproxy.cleanup.results import StepOutcome
 from squashproxy.cleanup.rule_planner import Planner
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.oci.descriptor import Descriptor
@@ -36,7 +37,7 @@ def test_a_tag_that_nothing_keeps_goes_with_its_image(room: Room) -> None:
     assert room.registry.tags("app") == {"keep": kept}
     assert gone not in room.registry.manifests("app")
     assert pulls_whole(room.registry, kept)
-    assert result.count("deleted") == 1
+    assert result.count(StepOutcome.DELETED) == 1
 
 
 def test_a_plan_changes_nothing(room: Room) -> None:
@@ -226,7 +227,7 @@ def test_a_new_tag_between_two_deletions_keeps_its_image(room: Room) -> None:
     raw = room.registry.manifest("app", last)
     room.on_step = lambda _: room.registry.put_manifest("app", "new", raw.data, raw.media_type)  # type: ignore[assignment]
     result = room.apply(plan)
-    assert (result.problem, result.count("left")) == (None, 1)
+    assert (result.problem, result.count(StepOutcome.LEFT)) == (None, 1)
     assert room.registry.tags("app")["new"] == last
     assert pulls_whole(room.registry, last)
 
@@ -239,7 +240,11 @@ def test_a_run_that_broke_off_is_taken_up_again(room: Room) -> None:
     assert room.apply(plan).problem is not None
     assert len(room.registry.tags("app")) == 2
     result = room.apply(plan)
-    assert (result.problem, result.count("gone"), result.count("deleted")) == (None, 2, 2)
+    assert (result.problem, result.count(StepOutcome.GONE), result.count(StepOutcome.DELETED)) == (
+        None,
+        2,
+        2,
+    )
     assert room.registry.tags("app") == {}
 
 
@@ -289,7 +294,7 @@ def test_squash_in_place_keeps_every_tag_and_leaves_the_signed(room: Room) -> No
     tags = room.registry.tags("app")
     assert tags["signed"] == signed.digest
     assert tags["one"] == tags["two"] != plain
-    assert result.count("squashed") == 2
+    assert result.count(StepOutcome.SQUASHED) == 2
     assert room.plan("action: squash").deletions == 0
     room.clock += 8 * DAY
     room.clean("action: squash\nuntagged: {older_than: 7d}")
@@ -364,7 +369,7 @@ def test_what_is_left_after_a_push_keeps_its_signatures(room: Room, seed: int) -
 
     room.registry.before_each(push_once)
     result = room.apply(plan)
-    assert result.count("deleted") == 0
+    assert result.count(StepOutcome.DELETED) == 0
     assert room.registry.tags("app")["two"] == built.digest
     assert signatures <= room.registry.manifests("app")
     assert tag in room.registry.tags("app")
@@ -379,7 +384,7 @@ def test_a_problem_of_the_plan_stops_no_other_repository(room: Room) -> None:
     planner = Planner(room.client, room.gatherer, lambda: room.clock)
     down, up = room.apply_all(planner.plan(text))
     assert "cannot reach" in (down.problem or "")
-    assert (up.problem, up.count("deleted")) == (None, 1)
+    assert (up.problem, up.count(StepOutcome.DELETED)) == (None, 1)
 
 
 @pytest.mark.parametrize("family", Family)

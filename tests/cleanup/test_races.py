@@ -8,7 +8,7 @@ import pytest
 
 from squashproxy.cleanup.apply.audit_log import read_log
 from squashproxy.cleanup.apply.undo import undo
-from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.cleanup.results import RepositoryResult, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
@@ -60,8 +60,7 @@ def put_signature(room: Room, of: BuiltImage, tag: str | None) -> None:
 
 
 def outcomes(result: RepositoryResult) -> Mapping[str, int]:
-    names = ("deleted", "left", "restored", "untagged", "gone")
-    return {name: result.count(name) for name in names if result.count(name)}
+    return {each.value: result.count(each) for each in StepOutcome if result.count(each)}
 
 
 def test_a_tag_that_moves_to_an_index_of_old_images_brings_them_along(room: Room) -> None:
@@ -132,7 +131,7 @@ def test_an_index_in_the_very_moment_of_the_deletion_gets_its_children_back(
     result = room.apply(room.plan(RULE))
     assert room.registry.tags("app")["keep"] == built.digest
     assert pulls_whole(room.registry, built.digest)
-    assert result.count("restored") >= 1
+    assert result.count(StepOutcome.RESTORED) >= 1
     assert result.problem is None
 
 
@@ -162,7 +161,7 @@ def test_where_only_a_look_shows_a_loss_all_that_was_deleted_since_is_put_back(
     result = room.apply(room.plan(RULE))
     assert pulls_whole(room.registry, target)
     assert "keep vanished while 7 manifests were deleted" in (result.problem or "")
-    assert result.count("restored") == 7
+    assert result.count(StepOutcome.RESTORED) == 7
 
 
 def test_where_the_manifest_cannot_be_put_back_the_log_is_named(room: Room) -> None:
@@ -246,7 +245,7 @@ def test_a_tag_that_moves_right_before_it_is_untagged_stays(room: Room) -> None:
     result = room.apply(plan)
     assert room.registry.tags("app")["old"] == pushed.digest
     assert pulls_whole(room.registry, pushed.digest)
-    assert result.count("untagged") == 0
+    assert result.count(StepOutcome.UNTAGGED) == 0
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "platform of a kept index"])
@@ -293,7 +292,7 @@ def test_a_dead_tag_that_comes_to_life_keeps_its_image(rooms: Callable[..., Room
     result = room.apply(plan)
     assert room.registry.tags("app")[first] == old[4].digest
     assert pulls_whole(room.registry, old[4].digest)
-    assert result.count("left") == 1
+    assert result.count(StepOutcome.LEFT) == 1
 
 
 def test_a_new_tag_in_the_moment_before_a_deletion_prevents_it(room: Room) -> None:
@@ -304,7 +303,7 @@ def test_a_new_tag_in_the_moment_before_a_deletion_prevents_it(room: Room) -> No
     result = room.apply(room.plan(RULE))
     assert room.registry.tags("app")["new"] == target
     assert pulls_whole(room.registry, target)
-    assert (result.problem, result.count("left")) == (None, 1)
+    assert (result.problem, result.count(StepOutcome.LEFT)) == (None, 1)
     assert read_log(room.logs[0])[0].is_done is False
 
 
@@ -374,7 +373,7 @@ def test_requests_grow_with_the_number_of_deletions_alone(room: Room) -> None:
         fill(room, count)
         plan = room.plan(RULE)
         room.registry.forget_requests()
-        assert room.apply(plan).count("deleted") == count
+        assert room.apply(plan).count(StepOutcome.DELETED) == count
         asked.append(len(room.registry.requests) / count)
     assert asked[1] < 1.1 * asked[0]
     assert max(asked) < 25

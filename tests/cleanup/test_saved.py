@@ -11,6 +11,7 @@ import pytest
 
 from squashproxy.cleanup.plan import CleanupPlan, RulePlan
 from squashproxy.cleanup.plan_file import plan_document, read_plan, write_plan
+from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import digest_of
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.testing import Fault, FaultKind, index_of
@@ -30,7 +31,7 @@ def test_a_plan_that_still_holds_is_applied(room: Room, tmp_path: Path) -> None:
     write_plan(CleanupPlan((room.plan(RULE),)), tmp_path / "plan.json")
     (plan,) = read_plan(tmp_path / "plan.json").rules
     result = room.apply_saved(plan, RULE)
-    assert (result.problem, result.count("deleted")) == (None, 2)
+    assert (result.problem, result.count(StepOutcome.DELETED)) == (None, 2)
     assert room.registry.tags("app").keys() == {"keep"}
 
 
@@ -92,7 +93,7 @@ def test_an_age_that_the_rule_allows_is_no_hindrance(room: Room) -> None:
     plan = room.plan(RULE)
     room.clock += 6 * DAY
     result = room.apply_saved(plan, f"{RULE}\nmax_plan_age: 7d")
-    assert result.count("deleted") == 2
+    assert result.count(StepOutcome.DELETED) == 2
 
 
 @pytest.mark.parametrize("kind", ["image", "index"])
@@ -107,7 +108,7 @@ def test_a_saved_plan_that_broke_off_is_taken_up_again(room: Room, kind: str) ->
     room.registry.arm(Fault("DELETE", "/manifests/", FaultKind.ANSWER, status=500, times=5, skip=2))
     assert room.apply_saved(plan, RULE).problem is not None
     result = room.apply_saved(plan, RULE)
-    assert (result.problem, result.count("gone")) == (None, 2)
+    assert (result.problem, result.count(StepOutcome.GONE)) == (None, 2)
     assert room.registry.tags("app").keys() == {"keep"}
     assert len(room.registry.manifests("app")) == 1
 

@@ -12,6 +12,7 @@ import pytest
 
 from squashproxy.cleanup.apply.audit_log import read_log
 from squashproxy.cleanup.apply.undo import undo
+from squashproxy.cleanup.results import StepOutcome
 from squashproxy.errors import UsageError
 from squashproxy.testing import Fault, FaultKind, TagDeletion
 from tests.cleanup.room import Room, image, pulls_whole
@@ -25,7 +26,7 @@ def test_what_was_left_is_not_brought_back_once_somebody_else_deletes_it(
     room = rooms(tag_deletion=TagDeletion.REFUSED)
     image("shared").push(room.registry, "app", "keep")
     image("shared").push(room.registry, "app", "old")
-    assert room.clean(RULE).count("left") == 1
+    assert room.clean(RULE).count(StepOutcome.LEFT) == 1
     room.registry.drop_tag("app", "old")
     undo(room.client, read_log(room.logs[0]))
     assert room.registry.tags("app").keys() == {"keep"}
@@ -49,7 +50,7 @@ def test_an_entry_that_fails_stops_no_other_and_is_told(room: Room) -> None:
     room.registry.arm(Fault("PUT", "/manifests/old1", FaultKind.ANSWER, status=403, times=9))
     result = undo(room.client, read_log(room.logs[0]))
     assert result.failures == 1
-    assert [step.outcome for step in result.steps].count("restored") == 2
+    assert [step.outcome for step in result.steps].count(StepOutcome.RESTORED) == 2
     assert room.registry.tags("app").keys() == {"old0", "old2"}
 
 

@@ -1,4 +1,4 @@
-"""`--backup TEMPLATE`: what it may hold, and what is wrong usage."""
+"""Templates of backup tags: what it may hold, and what is wrong usage."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BAD = [
 @pytest.mark.parametrize(("template", "words"), BAD)
 @pytest.mark.parametrize("existing", [OLD, None], ids=["over-an-image", "free"])
 def test_a_bad_template_is_wrong_usage(template: str, words: str, existing: Digest | None) -> None:
-    with pytest.raises(UsageError, match="--backup") as caught:
+    with pytest.raises(UsageError, match="the backup's tag") as caught:
         backup_tag(template, "1", existing)
     assert words in str(caught.value)
 

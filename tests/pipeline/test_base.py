@@ -241,7 +241,7 @@ class TestANumber:
     @pytest.mark.parametrize("count", ["5", "99"])
     def test_more_than_there_are_is_an_error(self, lab: Lab, count: str) -> None:
         lab.put(app())
-        fails(lab, BaseMismatch, f"--base {count}", "has 4 layers", base=count)
+        fails(lab, BaseMismatch, f"a base of {count}", "has 4 layers", base=count)
 
     def test_a_negative_one_is_wrong_usage(self) -> None:
         with pytest.raises(UsageError, match="--base -1"):

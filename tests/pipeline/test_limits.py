@@ -38,7 +38,7 @@ def test_a_limit_is_passed(lab: Lab, limits: Limits, words: tuple[str, ...], bas
 def test_a_layer_unpacks_to_far_more_than_its_size(lab: Lab, above: int) -> None:
     bomb = LayerBuilder().file("bomb", bytes(18 << 20))
     lab.put(image_of(OS, bomb, *[LayerBuilder().file("z")] * (above - 1)))
-    words = ("more than 100 times", "--max-ratio")
+    words = ("more than 100 times", "`max_ratio`")
     fails(lab, LimitExceeded, *words, base="1", limits=Limits(ratio=100))
 
 

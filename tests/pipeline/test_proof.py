@@ -15,7 +15,7 @@ from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, Family
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
-from squashproxy.squash.decide import Judge
+from squashproxy.squash.decide import EntryDecider
 from squashproxy.testing import BuiltImage, ImageBuilder, index_of
 from squashproxy.transports import archives
 from squashproxy.transports.layout import blob_path
@@ -86,15 +86,15 @@ def _write(place: Place, image: BuiltImage) -> None:
 @pytest.fixture
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """A merge that loses one file."""
-    decide = Judge.decide
+    decide = EntryDecider.decide
 
-    def lose(judge: Judge, scanner: TarScanner) -> None:
+    def lose(decider: EntryDecider, scanner: TarScanner) -> None:
         if scanner.path == b"app/new":
             scanner.drop()
         else:
-            decide(judge, scanner)
+            decide(decider, scanner)
 
-    monkeypatch.setattr(Judge, "decide", lose)
+    monkeypatch.setattr(EntryDecider, "decide", lose)
 
 
 @pytest.mark.usefixtures("_forgetful")
@@ -118,7 +118,7 @@ class TestAMergeThatLosesAFile:
 def test_a_pipe_cannot_be_read_back(lab: Lab) -> None:
     lab.put(app())
     sink = archives.open_sink(ArchiveReference(Transport.DOCKER_ARCHIVE, "-"))
-    with pytest.raises(UsageError, match="--verify"):
+    with pytest.raises(UsageError, match="before it is published to verify it"):
         copy_image(
             lab.source(),
             sink,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
@@ -101,7 +102,7 @@ def race(start: Start, folder: Path, seed: int, capsys: pytest.CaptureFixture[st
             assert is_right or f"{tag} vanished while" in problem, (tag, digest, found, problem)
         assert said["moves"] > KEPT, "the neighbour was at work"
         outcomes = [step["outcome"] for step in repository["steps"]]
-        assert outcomes.count("deleted") > KEPT or problem, outcomes
+        assert outcomes.count(StepOutcome.DELETED) > KEPT or problem, outcomes
 
 
 def test_what_a_neighbour_needs_stays(

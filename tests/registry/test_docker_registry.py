@@ -109,7 +109,7 @@ def test_who_is_not_let_in_learns_why(connect: Connect, real: RealRegistry) -> N
         with pytest.raises(NotFound, match="has no tag v9"):
             connect().repository(Repository(real.host, "apps/auto")).get_manifest("v9")
         return
-    with pytest.raises(TlsError, match="give its authority with --ca"):
+    with pytest.raises(TlsError, match="give its authority with `ca`"):
         connect().repository(Repository(real.host, "apps/auto")).get_manifest("v9")
     client = connect(ClientOptions(ca=real.ca))
     with pytest.raises(Unauthorized, match=rf"run `docker login {real.host}`"):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from squashproxy.pipeline.inspect import ImageDetails, Inspection, LayerDetails
-from squashproxy.promotion.results import ImageResult, PromoteResult
+from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
 from squashproxy.report.copy import show_copy
 from squashproxy.report.inspect import show_inspection
 from squashproxy.report.plan import show_plan
@@ -227,7 +227,7 @@ def test_on_a_narrow_terminal_names_go_on_in_the_next_line(
     monkeypatch.setenv("COLUMNS", "60")
     source = "registry.dev.example.com/apps/platform/web:2026-11-27-rc.1"
     target = "registry.example.com/production/platform/web:2026-11-27-rc.1"
-    image = ImageResult("apps", source, DIGEST, target, DIGEST, "copied", None)
+    image = ImageResult("apps", source, DIGEST, target, DIGEST, ImageOutcome.COPIED, None)
     promoted = PromoteResult(False, (image,), (), (), (), None, 1.0)
     text = re.sub(r"\x1b\[\d*m", "", rendered(lambda screen: show_promotion(screen, promoted)))
     rows = [re.split(r"  +", line.strip()) for line in text.splitlines()]

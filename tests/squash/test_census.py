@@ -165,7 +165,7 @@ def test_what_it_may_remember_is_bounded() -> None:
     base = Layer()
     for number in range(200):
         base.file(f"f{number}")
-    with pytest.raises(LimitExceeded, match="--memory"):
+    with pytest.raises(LimitExceeded, match="`memory`"):
         read([base.tar(), Layer().file("k").tar()], 1, memory=20_000)
 
 

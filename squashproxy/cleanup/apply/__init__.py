@@ -1,1 +1,1 @@
-"""Applying a cleanup plan: watching, removing, restoring and the audit log."""
+"""Applying a cleanup plan: watching the tags, removing, restoring, the audit log, undoing."""

@@ -1,4 +1,4 @@
-"""Doing what a plan says, and nothing else, while others push to the repository."""
+"""Applying a plan, and nothing else, while others push to the repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from squashproxy.cleanup.apply.watch import Watch
 from squashproxy.cleanup.load_graph import Gatherer
 from squashproxy.cleanup.plan import RepositoryPlan
 from squashproxy.cleanup.provenance import is_made_from
-from squashproxy.cleanup.results import RepositoryResult, Step
+from squashproxy.cleanup.results import RepositoryResult, Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
@@ -24,15 +24,15 @@ from squashproxy.state.tags import TagMemory
 
 
 class Moved(SquashproxyError):
-    """A repository is not what it was when the plan was made."""
+    """The repository changed after the plan was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Applies the plan of one repository after another; `now` gives unix seconds.
+    """Applies the plans of repositories, one after another; `now` gives unix seconds.
 
-    `cancellation` is asked between steps, so that a shutdown leaves nothing half-done; `on_step`
-    hears of each, with its repository.
+    `cancellation` is asked between steps, so that a shutdown leaves no step half done. `on_step` is
+    called with each step and its repository.
     """
 
     client: RegistryClient
@@ -47,10 +47,10 @@ class Applier:
     def apply(
         self, rule: str, plan: RepositoryPlan, options: CopyOptions, *, is_exact: bool = False
     ) -> RepositoryResult:
-        """Do what the plan of a repository says; its own errors are in the result.
+        """Apply the plan of one repository; its errors are part of the result.
 
-        What others push, move or delete after the plan was made is left alone, with all that it
-        needs. `is_exact` does nothing at all in a repository where that was done before this began.
+        What others push, move or delete after the plan was made stays, with everything it needs.
+        With `is_exact`, nothing is done in a repository that changed before this call.
         """
         if plan.problem is not None or not plan.deletions:
             return untouched(rule, plan)
@@ -72,8 +72,10 @@ class Applier:
             squasher.run(plan.squash)
         except SquashproxyError as error:
             problem = error
-        done = {step.digest for step in steps if step.outcome in ("deleted", "gone")}
-        done -= {Digest(step.digest) for step in steps if step.outcome == "restored"}
+        done = {
+            step.digest for step in steps if step.outcome in (StepOutcome.DELETED, StepOutcome.GONE)
+        }
+        done -= {Digest(step.digest) for step in steps if step.outcome == StepOutcome.RESTORED}
         planned = {each.digest for each in plan.remove}
         return RepositoryResult(
             rule=rule,
@@ -87,7 +89,7 @@ class Applier:
     def _check(
         self, repository: Repository, plan: RepositoryPlan, current: Mapping[str, Digest]
     ) -> None:
-        """Compare with the plan: only what it takes away may have gone, or been squashed."""
+        """Compare with the plan: only what it deletes may be gone, or squashed, already."""
         going = {tag for each in plan.remove for tag in each.tags}
         going |= {each.tag for each in plan.untag}
         squashed = {tag for each in plan.squash for tag in each.tags}
@@ -107,5 +109,5 @@ class Applier:
 
 
 def untouched(rule: str, plan: RepositoryPlan) -> RepositoryResult:
-    """The result for a repository where nothing was to be done, or could be planned."""
+    """The result for a repository with nothing to do, or without a plan."""
     return RepositoryResult(rule, plan.repository, (), 0, 0, plan.problem)

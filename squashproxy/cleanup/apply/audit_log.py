@@ -1,4 +1,4 @@
-"""The log of deletions: a line before each, with all that undoing it takes, and one after it."""
+"""The audit log: a line before each deletion, with all that an undo needs, and one after it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any, Self
 
+from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import Digest, Hasher, parse_digest
 from squashproxy.errors import FormatError, UsageError, reason_of
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, check_tag, parse_repository
 
 _FORMAT = "squashproxy audit"
-_NOT_DONE = frozenset({"left", "gone"})
+_NOT_DONE = frozenset({StepOutcome.LEFT, StepOutcome.GONE})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was there: a manifest and the tags that pointed to it.
+    """One entry: a manifest, and the tags that pointed to it.
 
-    `action` is `delete`, `untag` or `squash`. `is_done` says whether it came to that; None where
-    the process ended before it knew.
+    `action` is `delete`, `untag` or `squash`. `is_done` says whether it happened; None where the
+    process ended before it knew.
     """
 
     action: str
@@ -40,7 +41,7 @@ class Entry:
 
 
 class AuditLog:
-    """Appends to a file, which is on the disk before anything is deleted. For one thread."""
+    """Appends entries to a file, and syncs each to disk before the deletion. For one thread."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._count = 0
@@ -49,8 +50,8 @@ class AuditLog:
             self.path, self._file = _open_new(folder / name)
         except OSError as error:
             raise UsageError(
-                f"{folder / name} cannot be written: {reason_of(error)}; nothing is deleted "
-                "without a log, so name another folder as `state`"
+                f"{folder / name} cannot be written: {reason_of(error)}",
+                advice="nothing is deleted without a log, so name another folder as `state`",
             ) from error
 
     def __enter__(self) -> Self:
@@ -60,7 +61,7 @@ class AuditLog:
         self._file.close()
 
     def begin(self, entry: Entry) -> int:
-        """Write what is about to go; its number. Raises UsageError where that fails."""
+        """Write what is about to be deleted; returns the entry's number. Raises UsageError."""
         self._count += 1
         document = {
             "format": _FORMAT,
@@ -79,8 +80,8 @@ class AuditLog:
         self._sync()
         return self._count
 
-    def end(self, number: int, outcome: str, tags: tuple[str, ...]) -> None:
-        """Write how it ended, and which tags it took away. Raises UsageError where that fails."""
+    def end(self, number: int, outcome: StepOutcome, tags: tuple[str, ...]) -> None:
+        """Write how the step ended, and which tags it removed. Raises UsageError."""
         self._write({"format": _FORMAT, "ended": number, "outcome": outcome, "tags": list(tags)})
 
     def _write(self, document: dict[str, Any]) -> None:
@@ -97,12 +98,12 @@ class AuditLog:
 
     def _lost(self, error: OSError) -> UsageError:
         return UsageError(
-            f"{self.path} cannot be written: {reason_of(error)}; nothing more was deleted"
+            f"{self.path} cannot be written: {reason_of(error)}", advice="nothing more was deleted"
         )
 
 
 def _open_new(wanted: Path) -> tuple[Path, IO[bytes]]:
-    """A file that was not there; its name gets a number where another run took the wanted one."""
+    """Create a new file. If another run took the wanted name, a number is added to it."""
     path = wanted
     for number in count(2):
         try:
@@ -113,14 +114,15 @@ def _open_new(wanted: Path) -> tuple[Path, IO[bytes]]:
 
 
 def log_name(moment: float) -> str:
-    """A name that sorts by date and stands for one process."""
+    """A file name that sorts by date and is unique to this process."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment)) + f"-{os.getpid()}.jsonl"
 
 
 def read_log(path: Path) -> list[Entry]:
-    """The entries, oldest first; a last line that was cut short is left out, as nothing went then.
+    """The entries of a log, oldest first. A truncated last line is ignored: nothing was deleted
+    then.
 
-    Raises UsageError for what is no log, naming the line.
+    Raises UsageError for a file that is no log, naming the line.
     """
     try:
         data = path.read_bytes()
@@ -148,7 +150,7 @@ def _documents(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
-    """Read a line: an entry, or how one ended."""
+    """Read one line: an entry, or the end of one."""
     if "ended" not in fields:
         # Logs of earlier versions have no numbers; all that they name was done.
         number = fields.get("number", len(entries) + 1)
@@ -203,6 +205,6 @@ def _int(value: object) -> int:
 
 def _no_entry(path: Path, number: int) -> UsageError:
     return UsageError(
-        f"{path}:{number}: this is no entry of an audit log, or it was edited; take the file that "
-        "the cleanup wrote"
+        f"{path}:{number}: this is no entry of an audit log, or it was edited",
+        advice="take the file that the cleanup wrote",
     )

@@ -1,4 +1,4 @@
-"""Manifests that stay against the plan, since somebody has just pointed a tag to them."""
+"""Manifests that stay although the plan deletes them, since a tag was just pointed to them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from squashproxy.errors import NotFound
 
 
 class Guard:
-    """Protects manifests with all that they need; `read` raises NotFound for what is absent.
+    """Protects manifests with everything they need; `read` raises NotFound for an absent manifest.
 
-    What refers to a protected manifest is protected with it.
+    The referrers of a protected manifest are protected with it.
     """
 
     def __init__(self, read: Callable[[Digest], Node]) -> None:
@@ -20,9 +20,9 @@ class Guard:
         self._protected: set[Digest] = set()
 
     def protect(self, digest: Digest) -> list[Digest]:
-        """Protect a manifest, what it holds, and the subjects of all that; those are returned.
+        """Protect a manifest, everything below it, and the subjects of all these; returns them.
 
-        Children stand before what holds them. Raises RegistryError and FormatError, since what
+        Children come before parents. Raises RegistryError and FormatError, since a manifest that
         cannot be read may need anything.
         """
         found: dict[Digest, None] = {}
@@ -40,7 +40,7 @@ class Guard:
         return list(reversed(found))
 
     def holds(self, digest: Digest, tags: Iterable[str]) -> bool:
-        """Whether a manifest with these tags is protected, or refers to what is."""
+        """Whether a manifest with these tags is protected, or refers to one that is."""
         if not self._protected:
             return False
         if digest in self._protected or not self._protected.isdisjoint(map(subject_of_tag, tags)):

@@ -1,11 +1,11 @@
-"""Deletions and untaggings of one repository, while others may push to it.
+"""Deleting and untagging in one repository while others may push to it.
 
-1. A tag is asked for right before it goes, and right before the manifest goes that it points to.
-   A push in between wins.
-2. A tag that others move, or push, protects what it points to from then on (see Guard). What the
-   plan says of everything else is still right: a new tag gives no old one a reason to stay.
-3. All tags are looked at again and again (see Watch). What somebody needs, and what was deleted in
-   the moment before that was seen, is put back.
+1. A tag is asked for right before it is deleted, and right before the manifest it points to is
+   deleted. A push in between wins.
+2. A tag that others move or create protects what it points to from then on (Guard). The rest of the
+   plan stays right: a new tag is no reason to keep an old one.
+3. All tags are looked at again and again (Watch). A manifest that is needed, and was deleted just
+   before that was seen, is put back.
 4. A tag that vanished together with a manifest is put back with it, and the repository is left.
 """
 
@@ -23,7 +23,7 @@ from squashproxy.cleanup.apply.untag import Untagger
 from squashproxy.cleanup.apply.watch import Changes, Vanished, Watch
 from squashproxy.cleanup.load_graph import Gatherer
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, Untag
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, RegistryError, SquashproxyError
 
@@ -35,20 +35,20 @@ _TAG_PUSHED_TO = "a tag of it was pushed to meanwhile"
 _NEEDED = "something that stays needs it"
 _STILL_TAGGED = "its registry says that something still points to it"
 _TAGS_FIRST = frozenset({400, 403, 409, 412})
-"""Answers of registries that delete no digest while tags point to it."""
+"""The status codes with which registries refuse to delete a digest while tags point to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How the removal of a manifest ended, why, and which tags went with it."""
+    """How the removal of a manifest ended, the reason, and which tags were removed with it."""
 
-    outcome: str
+    outcome: StepOutcome
     why: str
     tags: tuple[str, ...] = ()
 
 
 class Remover:
-    """Does what a plan says of untagging and deleting, in its order."""
+    """Carries out the untaggings and deletions of a plan, in its order."""
 
     def __init__(self, site: Site, gatherer: Gatherer, watch: Watch) -> None:
         self._site = site
@@ -61,9 +61,9 @@ class Remover:
         self._tags_go_alone = False
 
     def run(self, plan: RepositoryPlan) -> None:
-        """Do all of it. Raises SquashproxyError.
+        """Carry out all of them. Raises SquashproxyError.
 
-        Whatever ends it, what was deleted last is looked after first.
+        However it ends, the last deletions are checked first.
         """
         try:
             self._run(plan)
@@ -89,21 +89,21 @@ class Remover:
         if not self._tags_go_alone:
             self._glance_again()
         found = self._ask([tag])[tag]
-        outcome, why = "untagged", untag.why
+        outcome, why = StepOutcome.UNTAGGED, untag.why
         if found is None:
-            outcome = "gone"
+            outcome = StepOutcome.GONE
         elif found != digest:
-            outcome, why = "left", _PUSHED_TO
+            outcome, why = StepOutcome.LEFT, _PUSHED_TO
         elif not self._untagger.untag(tag):
-            outcome, why = "left", _CANNOT_UNTAG
+            outcome, why = StepOutcome.LEFT, _CANNOT_UNTAG
         self._site.log.end(number, outcome, (tag,))
         self._tell("untag", digest, (tag,), outcome, why)
-        if outcome == "untagged":
+        if outcome == StepOutcome.UNTAGGED:
             self._watch.note_untagged(tag)
             self._check_survival(digest, tag)
 
     def _check_survival(self, digest: Digest, tag: str) -> None:
-        """Some registries take a manifest away with any of its tags. Raises TookManifest."""
+        """Raise TookManifest where the registry deleted a manifest along with its tag."""
         if self._remote.find_manifest(digest) is not None:
             self._tags_go_alone = True
             return
@@ -120,33 +120,35 @@ class Remover:
         try:
             number = self._site.begin("delete", digest, tags, removal.why)
         except NotFound:
-            self._forget(removal, "gone")
+            self._forget(removal, StepOutcome.GONE)
             return
         try:
             there, end = self._ask_again(removal)
         except SquashproxyError:
-            self._site.log.end(number, "left", ())
+            self._site.log.end(number, StepOutcome.LEFT, ())
             raise
         end = end or self._delete(removal, there)
         self._site.log.end(number, end.outcome, end.tags)
-        if end.outcome == "left":
+        if end.outcome == StepOutcome.LEFT:
             self._leave(removal, end.why)
         else:
             self._forget(removal, end.outcome)
 
     def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], _End | None]:
-        """Which of its tags still point to a manifest, and how it ends if it is not deleted."""
+        """Which of its tags still point to a manifest, and how its removal ends where it is not
+        deleted.
+        """
         digest = removal.digest
         at = self._ask(removal.tags)
         there = tuple(tag for tag in removal.tags if at[tag] == digest)
         if not there and self._remote.find_manifest(digest) is None:
-            return (), _End("gone", removal.why)
+            return (), _End(StepOutcome.GONE, removal.why)
         if self._watch.needs_glance:
             self._glance()
         if any(found not in (None, digest) for found in at.values()):
-            return (), _End("left", _TAG_PUSHED_TO)
+            return (), _End(StepOutcome.LEFT, _TAG_PUSHED_TO)
         if self._guard.holds(digest, removal.tags):
-            return (), _End("left", _NEEDED)
+            return (), _End(StepOutcome.LEFT, _NEEDED)
         return there, None
 
     def _delete(self, removal: Removal, there: tuple[str, ...]) -> _End:
@@ -158,15 +160,15 @@ class Remover:
                 raise
             why_left = self._delete_tags_first(removal, there, error)
             if why_left is not None:
-                return _End("left", why_left)
+                return _End(StepOutcome.LEFT, why_left)
         self._watch.note_deleted(digest, there)
         self._clear(there, digest)
-        return _End("deleted", removal.why, there)
+        return _End(StepOutcome.DELETED, removal.why, there)
 
     def _delete_tags_first(
         self, removal: Removal, tags: Sequence[str], refusal: RegistryError
     ) -> str | None:
-        """Delete a manifest after its tags; why it was left, None where it was not."""
+        """Delete a manifest after its tags; returns why it was left, None where it was deleted."""
         digest = removal.digest
         for tag in tags:
             number = self._site.begin("untag", digest, (tag,), removal.why)
@@ -174,7 +176,9 @@ class Remover:
             found = self._ask([tag])[tag]
             is_wanted = self._guard.holds(digest, removal.tags)
             is_done = found == digest and not is_wanted and self._untagger.untag(tag)
-            self._site.log.end(number, "untagged" if is_done else "left", (tag,))
+            self._site.log.end(
+                number, StepOutcome.UNTAGGED if is_done else StepOutcome.LEFT, (tag,)
+            )
             if is_done:
                 self._watch.note_untagged(tag)
                 if self._remote.find_manifest(digest) is None:
@@ -197,28 +201,28 @@ class Remover:
         return None
 
     def _clear(self, tags: Iterable[str], digest: Digest) -> None:
-        """Some registries keep a tag whose manifest went by its digest."""
+        """Delete tags that some registries keep after their manifest was deleted by digest."""
         for tag in tags:
             found = self._remote.has_still(tag)
             if found is not None and found.digest == digest:
                 self._untagger.untag(tag)
 
     def _leave(self, removal: Removal, why: str) -> None:
-        """What is left keeps what it holds, which stands behind it in the plan."""
+        """Leave a manifest, and with it everything below it, which comes later in the plan."""
         self._guard.protect(removal.digest)
-        self._tell("delete", removal.digest, removal.tags, "left", why)
+        self._tell("delete", removal.digest, removal.tags, StepOutcome.LEFT, why)
 
-    def _forget(self, removal: Removal, outcome: str) -> None:
-        """What it held has lost its index, which is known to a later run if this one breaks off."""
+    def _forget(self, removal: Removal, outcome: StepOutcome) -> None:
+        """Record that children lost their index, for a later run if this one breaks off."""
         site = self._site
-        if outcome == "deleted":
+        if outcome == StepOutcome.DELETED:
             for child in site.read_node(removal.digest).children:
                 site.tags.note_untagged(site.repository, child, site.now())
         site.tags.forget_untagged(site.repository, removal.digest)
         self._tell("delete", removal.digest, removal.tags, outcome, removal.why)
 
     def _ask(self, tags: Sequence[str]) -> dict[str, Digest | None]:
-        """Where tags point now. Others' pushes are taken in."""
+        """Ask where tags point now, and take in what others pushed."""
         found = side_by_side(self._remote.find_manifest, tags)
         at = {
             tag: None if each is None else each.digest
@@ -228,7 +232,7 @@ class Remover:
         return at
 
     def _look_around(self) -> None:
-        """Look, where it is time for it. Raises Stopped and TakenAlong."""
+        """Look at all tags if it is time to. Raises Stopped and TakenAlong."""
         self._site.check_stopped()
         if self._watch.needs_look:
             self._look()
@@ -245,7 +249,7 @@ class Remover:
         self._watch.note_look()
 
     def _glance_again(self) -> None:
-        """Glance a second time within a step, where names are few enough for one each step."""
+        """Glance a second time within a step, where the names are few enough."""
         if self._watch.glances_every_step:
             self._glance()
 
@@ -263,7 +267,7 @@ class Remover:
         }
 
     def _take_in(self, changes: Changes) -> None:
-        """Protect what others want now, and put back what of it is gone already."""
+        """Protect what others need now, and put back what of it was deleted already."""
         for digest in changes.wanted:
             needed = self._guard.protect(digest)
             self._restorer.put_back_deleted(needed, "somebody has just pushed what needs it")
@@ -274,15 +278,15 @@ class Remover:
             raise TakenAlong(self._site.repository, taken)
 
     def _may_be_ours(self, vanished: Vanished) -> bool:
-        """Whether a tag may have gone along with what this cleanup deleted.
+        """Whether a tag may have vanished with a manifest that this cleanup deleted.
 
-        Where the manifest is gone that it pointed to before, somebody else deleted that.
+        If the manifest it pointed to before is gone as well, somebody else deleted it.
         """
         if not vanished.suspects:
             return False
         return self._remote.find_manifest(vanished.before) is not None
 
     def _tell(
-        self, action: str, digest: Digest, tags: tuple[str, ...], outcome: str, why: str
+        self, action: str, digest: Digest, tags: tuple[str, ...], outcome: StepOutcome, why: str
     ) -> None:
         self._site.tell(Step(action, digest, tags, outcome, why))

@@ -1,4 +1,4 @@
-"""Putting back what a cleanup deleted in the moment in which somebody else began to need it."""
+"""Restoring a manifest that was deleted at the moment when others began to need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.apply.watch import Vanished, Watch
 from squashproxy.cleanup.graph import in_order, subject_of_tag
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.reference import Repository
@@ -17,7 +17,7 @@ _MOST_NAMED = 3
 
 
 class TakenAlong(SquashproxyError):
-    """A tag that was to stay went with a deletion, since somebody had just moved it there."""
+    """A tag to keep vanished with a deletion, since it had just been moved to that manifest."""
 
     def __init__(self, repository: Repository, taken: Sequence[Vanished]) -> None:
         parts = []
@@ -41,7 +41,7 @@ class TakenAlong(SquashproxyError):
 
 
 class TookManifest(SquashproxyError):
-    """A registry deleted a manifest where only one of its tags was to go."""
+    """A registry deleted a manifest although only one of its tags was to be deleted."""
 
     def __init__(self, repository: Repository, tag: str) -> None:
         super().__init__(
@@ -51,18 +51,18 @@ class TookManifest(SquashproxyError):
 
 
 class NotRestored(SquashproxyError):
-    """Something that somebody needs was deleted and cannot be put back."""
+    """A manifest that is needed was deleted and cannot be put back."""
 
 
 class Restorer:
-    """Puts manifests of one repository back; what they say was read before they were deleted."""
+    """Puts manifests of one repository back; their bytes were read before they were deleted."""
 
     def __init__(self, site: Site, watch: Watch) -> None:
         self._site = site
         self._watch = watch
 
     def put_back(self, digest: Digest, tags: Sequence[str], why: str) -> None:
-        """Put a manifest back, under those of these tags that nobody took since.
+        """Put a manifest back, under those of its tags that point to nothing else now.
 
         Raises NotRestored.
         """
@@ -75,18 +75,18 @@ class Restorer:
         except SquashproxyError as error:
             raise NotRestored(
                 f"{digest} of {remote.name} was deleted in the moment in which it began to be "
-                f"needed, and it cannot be put back: {error}; `squashproxy cleanup --undo "
-                f"{self._site.log.path}` tries it again"
+                f"needed, and it cannot be put back: {error}",
+                advice=f"undo {self._site.log.path} to try it again",
             ) from error
         self._watch.note_restored(digest, tags)
         if not tags:
             self._site.tags.note_untagged(remote.name, digest, self._site.now())
-        self._site.tell(Step("restore", digest, tuple(tags), "restored", why))
+        self._site.tell(Step("restore", digest, tuple(tags), StepOutcome.RESTORED, why))
 
     def put_back_deleted(self, digests: Iterable[Digest], why: str) -> None:
-        """Put back what of this was deleted, with what it holds and what referred to it.
+        """Put back the deleted ones among these manifests, their children and their referrers.
 
-        Tags that went with it stay away, since nobody keeps those.
+        The tags that were deleted with them stay deleted, since the rule does not keep those.
         """
         deleted = [each for each in digests if self._watch.is_deleted(each)]
         if not deleted:
@@ -95,13 +95,17 @@ class Restorer:
             self.put_back(digest, self._own_tags(digest), why)
 
     def put_back_suspects(self, vanished: Vanished) -> None:
-        """Put back all that a tag may have gone along with, and the tag if that is only one."""
+        """Put back every manifest that a tag may have vanished with, and the tag if there is only
+        one.
+        """
         self.put_back_deleted(vanished.suspects, f"{vanished.tag} vanished with it")
         if len(vanished.suspects) == 1:
             self.put_back(vanished.suspects[0], (vanished.tag,), "it had just been moved there")
 
     def _belonging_to(self, roots: Iterable[Digest]) -> set[Digest]:
-        """What was deleted of these, of what they hold, and of what referred to any of that."""
+        """The deleted ones among these manifests, their children, and the referrers of any of
+        these.
+        """
         referrers: defaultdict[Digest, list[Digest]] = defaultdict(list)
         for digest, tags in self._watch.deleted():
             subjects = {self._site.read_node(digest).subject, *map(subject_of_tag, tags)}
@@ -121,5 +125,5 @@ class Restorer:
         return self._site.read_node(digest).children
 
     def _own_tags(self, digest: Digest) -> tuple[str, ...]:
-        """The tags by which a manifest referred to another one, as cosign's do."""
+        """The tags by which a manifest refers to another one, as cosign's do."""
         return tuple(tag for tag in self._watch.tags_with(digest) if subject_of_tag(tag))

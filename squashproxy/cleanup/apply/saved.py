@@ -1,7 +1,8 @@
-"""Applying a plan that was saved: what of it is still right by the rule as it is now.
+"""Applying a saved plan as far as the rule still agrees.
 
-A file may be old, edited, or somebody else's. So the repository is planned again before anything is
-done, and only what both plans say is done. What the rule keeps now ends the repository, by name.
+A plan file may be old, edited or forged. So the repository is planned again first, and only what
+both plans say is done. If the rule now keeps something that the saved plan deletes, nothing is done
+in that repository, and the message names it.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RemoteRepository
 
 _CLOCK_SECONDS = 300.0
-"""How far ahead the clock of the machine may be that made a plan."""
+"""How far ahead the clock of the machine that made the plan may be, in seconds."""
 
 
 def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> CleanupRule:
-    """The rule that a saved plan was made by. Raises UsageError where it does not fit any more.
+    """The rule that a saved plan was made by. Raises UsageError where plan and rule no longer
+    match.
 
-    Raises PlanRefused for one that is too old, or takes more away than the rule allows.
+    Raises PlanRefused for a plan that is too old, or deletes more than the rule allows.
     """
     rule = _rule_of(plan, rules)
     if rule.action.value != plan.action:
         raise UsageError(
             f"the plan of {plan.rule} says {plan.action}, but the rule says {rule.action.value} "
-            "now; plan again"
+            "now",
+            advice="plan again",
         )
     patterns = [parse_repository_pattern(text) for text in rule.repositories]
     for each in plan.repositories:
@@ -42,7 +45,8 @@ def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> Cle
         repository = parse_repository(each.repository)
         if not any(pattern.matches(repository) for pattern in patterns):
             raise UsageError(
-                f"the plan is about {each.repository}, which {rule.name} is not about; plan again"
+                f"the plan is about {each.repository}, which {rule.name} is not about",
+                advice="plan again",
             )
     _check_age(plan, rule, now)
     refusal = refusal_of(plan, rule)
@@ -63,23 +67,24 @@ def _check_age(plan: RulePlan, rule: CleanupRule, now: float) -> None:
     age = now - plan.made
     if not age >= -_CLOCK_SECONDS:
         raise PlanRefused(
-            f"the plan of {plan.rule} has a date in the future; set this machine's clock, or plan "
-            "again"
+            f"the plan of {plan.rule} has a date in the future",
+            advice="set this machine's clock, or plan again",
         )
     if age > rule.max_plan_age:
         raise PlanRefused(
             f"the plan of {plan.rule} is {age / 3600:,.1f} hours old, more than its max_plan_age "
-            f"of {rule.max_plan_age / 3600:,.1f}; plan again"
+            f"of {rule.max_plan_age / 3600:,.1f}",
+            advice="plan again",
         )
 
 
 class NotPlannedNow(SquashproxyError):
-    """A saved plan takes something away that the rule keeps now."""
+    """A saved plan deletes something that the rule keeps now."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedApplier:
-    """Applies saved plans that were checked (`check_saved`)."""
+    """Applies saved plans that `check_saved` accepted."""
 
     applier: Applier
     planner: Planner
@@ -117,14 +122,16 @@ class SavedApplier:
 
 @dataclass(frozen=True, slots=True)
 class _Agreement:
-    """What a saved plan and the one of now both say; what is gone by now stays, to be told so."""
+    """What a saved plan and the current one both say; steps whose target is gone stay, to be
+    reported.
+    """
 
     saved: RepositoryPlan
     now: RepositoryPlan
     remote: RemoteRepository
 
     def check_kept(self) -> None:
-        """Raise NotPlannedNow where a tag is to go that is kept now."""
+        """Raise NotPlannedNow where a tag to be deleted is kept now."""
         saved = self.saved
         going = {tag: each.digest for each in saved.remove for tag in each.tags}
         going |= {each.tag: each.digest for each in saved.untag}
@@ -134,7 +141,7 @@ class _Agreement:
                 raise self._refused(kept.tag, kept.why)
 
     def removals(self) -> Iterator[Removal]:
-        """The manifests that go."""
+        """The manifests to delete."""
         now = {each.digest: each for each in self.now.remove}
         for each in self.saved.remove:
             if each.digest in now:
@@ -146,7 +153,7 @@ class _Agreement:
                 raise self._refused(name, "something that stays needs it")
 
     def untags(self) -> Iterator[Untag]:
-        """The tags that go alone."""
+        """The tags to delete without their manifest."""
         now = {each.tag for each in self.now.untag}
         now |= {tag for each in self.now.remove for tag in each.tags}
         for each in self.saved.untag:
@@ -155,7 +162,7 @@ class _Agreement:
             yield each
 
     def squashes(self) -> Iterator[Squash]:
-        """The images that are squashed in place."""
+        """The images to squash in place."""
         now = {each.digest for each in self.now.squash}
         for each in self.saved.squash:
             still = [tag for tag in each.tags if self.now.tags.get(tag) == each.digest]

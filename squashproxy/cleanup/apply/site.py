@@ -1,4 +1,4 @@
-"""A repository while a rule is applied to it: what every step works with."""
+"""What the steps of one rule in one repository share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from squashproxy.state.tags import TagMemory
 
 
 class Stopped(SquashproxyError):
-    """The work was ended from outside, between two steps."""
+    """The run was asked to stop, and did so between two steps."""
 
     def __init__(self, repository: Repository) -> None:
         super().__init__(f"{repository}: stopped between two steps; apply again to go on")
@@ -25,7 +25,7 @@ class Stopped(SquashproxyError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Of one rule and one repository; `tell` hears of each step, `now` gives unix seconds."""
+    """One repository under one rule; `tell` is called with each step, `now` gives unix seconds."""
 
     remote: RemoteRepository
     rule: str
@@ -46,11 +46,13 @@ class Site:
             raise Stopped(self.repository)
 
     def read_node(self, digest: Digest) -> Node:
-        """A manifest as a node of the graph; what was read before is not asked for again."""
+        """A manifest as a node of the graph, from the cache where it was read before."""
         raw = self.remote.get_manifest(digest)
         return node_of(digest, raw, f"the manifest {digest} of {self.repository}")
 
     def begin(self, action: str, digest: Digest, tags: tuple[str, ...], why: str) -> int:
-        """Write into the log what is about to happen; the entry's number. Raises NotFound."""
+        """Write into the audit log what is about to happen; returns the entry's number. Raises
+        NotFound.
+        """
         raw = self.remote.get_manifest(digest)
         return self.log.begin(Entry(action, self.rule, self.repository, digest, tags, why, raw))

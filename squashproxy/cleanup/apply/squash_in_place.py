@@ -1,7 +1,7 @@
 """Squashing images in place.
 
-A tag moves only if nobody moved it meanwhile, and if nobody signed its image meanwhile: that
-signature would not be true of the squashed image.
+A tag is moved only if nobody moved or signed it in the meantime: a signature of the original does
+not cover the squashed image.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.graph import SIGNATURE_SUFFIXES, node_of
 from squashproxy.cleanup.plan import Squash
 from squashproxy.cleanup.provenance import is_made_from
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
 from squashproxy.oci.manifest import RawManifest
@@ -32,22 +32,22 @@ from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 
 class TagMoved(SquashproxyError):
-    """Somebody pushed to the tag while its image was squashed; the push wins."""
+    """Somebody pushed to the tag while its image was squashed; that push wins."""
 
 
 class SignedMeanwhile(SquashproxyError):
-    """Somebody signed an image after it was planned to squash it."""
+    """Somebody signed an image after squashing it was planned."""
 
 
 class GuardedSink(RegistrySink):
-    """A tag that is replaced only while it points to what was squashed."""
+    """A sink whose tag is replaced only while it still points to the image that was squashed."""
 
     def __init__(self, client: RegistryClient, reference: Reference, expected: Digest) -> None:
         super().__init__(client, reference)
         self._expected = expected
 
     def publish(self, manifest: RawManifest) -> None:
-        """Store the image's own manifest under the tag. Raises TagMoved and Signed."""
+        """Store the image's manifest under the tag. Raises TagMoved and SignedMeanwhile."""
         check_unsigned(self._remote, self._expected)
         if self.find_manifest() != self._expected:
             raise TagMoved(f"{self.name} was pushed to while it was squashed; its push was left")
@@ -56,7 +56,7 @@ class GuardedSink(RegistrySink):
 
 @dataclass(frozen=True, slots=True)
 class InPlaceSquasher:
-    """Squashes images of one registry's repository into itself."""
+    """Squashes images of a repository into the same repository."""
 
     client: RegistryClient
     open_source: SourceOpener
@@ -92,9 +92,9 @@ class InPlaceSquasher:
 
 
 class InPlaceSteps:
-    """The steps by which a plan squashes images of one repository.
+    """Carries out the squashes of a plan in one repository.
 
-    `saved_bytes` is what squashing left out so far, of each image once.
+    `saved_bytes` is what squashing left out so far, each image counted once.
     """
 
     def __init__(self, site: Site, squasher: InPlaceSquasher, options: CopyOptions) -> None:
@@ -115,9 +115,9 @@ class InPlaceSteps:
             try:
                 step = self._squash_tag(squash, tag, became)
             except (TagMoved, SignedMeanwhile, NotFound) as error:
-                self._site.tell(Step("squash", squash.digest, (tag,), "left", str(error)))
+                self._site.tell(Step("squash", squash.digest, (tag,), StepOutcome.LEFT, str(error)))
                 continue
-            if step.outcome in ("squashed", "gone") and step.became is not None:
+            if step.outcome in (StepOutcome.SQUASHED, StepOutcome.GONE) and step.became is not None:
                 became = Digest(step.became)
             self._site.tell(step)
         if became is not None:
@@ -132,7 +132,9 @@ class InPlaceSteps:
         if found.digest != digest:
             if not is_made_from(self._squasher.client, site.repository, found.digest, digest):
                 raise TagMoved("it was pushed to meanwhile")
-            return Step("squash", digest, (tag,), "gone", "it was squashed before", found.digest)
+            return Step(
+                "squash", digest, (tag,), StepOutcome.GONE, "it was squashed before", found.digest
+            )
         number = site.begin("squash", digest, (tag,), "the rule squashes it")
         step = self._replace(squash, tag, became)
         site.log.end(number, step.outcome, (tag,))
@@ -142,15 +144,15 @@ class InPlaceSteps:
         repository, digest = self._site.repository, squash.digest
         if became is not None:
             self._squasher.retag(repository, tag, digest, became)
-            return Step("squash", digest, (tag,), "squashed", "", became)
+            return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", became)
         result = self._squasher.squash(repository, tag, digest, self._options)
         if result.digest == digest:
             why = "there is nothing to squash"
-            return Step("squash", digest, (tag,), "left", why, result.digest)
+            return Step("squash", digest, (tag,), StepOutcome.LEFT, why, result.digest)
         self.saved_bytes += sum(
             each.compressed_before - each.compressed_after for each in result.platforms
         )
-        return Step("squash", digest, (tag,), "squashed", "", result.digest)
+        return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", result.digest)
 
 
 def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:

@@ -1,4 +1,4 @@
-"""Putting back what a cleanup took away, while the registry still has the blobs."""
+"""Undoing a cleanup while the registry still has the blobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from squashproxy.cleanup.apply.audit_log import Entry
 from squashproxy.cleanup.provenance import is_made_from
-from squashproxy.cleanup.results import Step
+from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import RegistryError, SquashproxyError
 from squashproxy.registry.client import RegistryClient
@@ -15,16 +15,17 @@ from squashproxy.registry.client import RegistryClient
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """What came back; `failures` counts what could not."""
+    """What was put back; `failures` counts what could not be."""
 
     steps: tuple[Step, ...]
     failures: int
 
 
 def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
-    """Put manifests back, what they hold first, then their tags where nobody took these since.
+    """Put manifests back, children first, then their tags where these point to nothing else now.
 
-    What was logged and then not done needs nothing. An entry that fails stops no other.
+    A logged step that was not carried out needs no undo. An entry that fails does not stop the
+    others.
     """
     steps: list[Step] = []
     failures = 0
@@ -35,7 +36,7 @@ def undo(client: RegistryClient, entries: Sequence[Entry]) -> UndoResult:
             steps += _put_back(client, entry)
         except SquashproxyError as error:
             failures += 1
-            steps.append(Step("undo", entry.digest, entry.tags, "failed", _reason(error)))
+            steps.append(Step("undo", entry.digest, entry.tags, StepOutcome.FAILED, _reason(error)))
     return UndoResult(tuple(steps), failures)
 
 
@@ -52,8 +53,8 @@ def _put_back(client: RegistryClient, entry: Entry) -> list[Step]:
             free.append(tag)
         elif found.digest != entry.digest:
             why = f"{remote.name}:{tag} points to something newer, which was left"
-            steps.append(Step("undo", entry.digest, (tag,), "left", why))
-    return [Step("undo", entry.digest, tuple(free), "restored", entry.why), *steps]
+            steps.append(Step("undo", entry.digest, (tag,), StepOutcome.LEFT, why))
+    return [Step("undo", entry.digest, tuple(free), StepOutcome.RESTORED, entry.why), *steps]
 
 
 def _is_ours(client: RegistryClient, entry: Entry, digest: Digest) -> bool:

@@ -1,4 +1,4 @@
-"""Taking a tag away and leaving its manifest, in the way that a registry can."""
+"""Deleting a tag without its manifest, in whatever way the registry supports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from squashproxy.registry.deletions import Deletion
 
 
 class Untagger:
-    """Of one repository; remembers what its registry can."""
+    """Deletes tags in one repository, and remembers what its registry supports."""
 
     def __init__(self, remote: RemoteRepository) -> None:
         self._remote = remote
@@ -15,7 +15,7 @@ class Untagger:
         self._is_harbor = False
 
     def untag(self, tag: str) -> bool:
-        """Take a tag away and leave what it points to; False where the registry cannot."""
+        """Delete a tag and leave what it points to; False where the registry cannot do that."""
         if self._by_tag is None:
             done = self._remote.delete_manifest(tag) is not Deletion.NOT_OFFERED
             self._is_harbor = not done and self._remote.is_harbor()

@@ -29,7 +29,7 @@ _NAMES_A_STEP = 1000
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """A tag that is gone: where it pointed before, and what it may have gone along with."""
+    """A tag that is gone, where it pointed, and the deletions that may have taken it along."""
 
     tag: str
     before: Digest
@@ -38,9 +38,9 @@ class Vanished:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What others did since the tags were seen last.
+    """What others changed since the tags were last seen.
 
-    `wanted` is what somebody has pointed a tag to, a new one or one that pointed elsewhere.
+    `wanted` are manifests that somebody pointed a tag to, new or moved.
     """
 
     wanted: tuple[Digest, ...]
@@ -48,9 +48,9 @@ class Changes:
 
 
 class Watch:
-    """Remembers where the tags pointed when they were seen last, and what was deleted since.
+    """Keeps where the tags pointed when they were last seen, and what was deleted since.
 
-    It begins with the tags of a plan, so that everything is looked at before the first step.
+    It begins with the tags of the plan, so everything is looked at before the first step.
     """
 
     def __init__(self, tags: Mapping[str, Digest]) -> None:
@@ -66,7 +66,7 @@ class Watch:
 
     @property
     def needs_look(self) -> bool:
-        """Whether everything has to be looked at before the next step."""
+        """Whether a look is due before the next step."""
         count = len(self._names)
         if count <= _FEW_TAGS:
             return self._steps_since_look > 0
@@ -74,42 +74,42 @@ class Watch:
 
     @property
     def needs_glance(self) -> bool:
-        """Whether the names have to be listed right before the next deletion."""
+        """Whether a glance is due right before the next deletion."""
         return self._steps_since_glance >= _interval(len(self._names), _NAMES_A_STEP)
 
     @property
     def glances_every_step(self) -> bool:
-        """Whether the names are so few that they are listed for every step."""
+        """Whether the names are few enough to be listed at every step."""
         return len(self._names) <= _NAMES_A_STEP
 
     @property
     def needs_last_look(self) -> bool:
-        """Whether something was deleted that no look came after."""
+        """Whether there was a deletion after the last look."""
         return bool(self._since_look)
 
     def is_deleted(self, digest: Digest) -> bool:
-        """Whether a manifest was deleted here, and not put back."""
+        """Whether this cleanup deleted a manifest and did not put it back."""
         return digest in self._deleted
 
     def deleted(self) -> list[tuple[Digest, tuple[str, ...]]]:
-        """What was deleted here and not put back, with the tags that went with each."""
+        """What was deleted and not put back, with the tags deleted with each."""
         return list(self._deleted.items())
 
     def tags_with(self, digest: Digest) -> tuple[str, ...]:
-        """The tags that went with a manifest that was deleted."""
+        """The tags that were deleted with a manifest."""
         return self._deleted.get(digest, ())
 
     def tags_of(self, digest: Digest) -> tuple[str, ...]:
-        """The tags that pointed to a manifest when they were seen last."""
+        """The tags that pointed to a manifest when they were last seen."""
         return tuple(sorted(self._by_digest.get(digest, ())))
 
     def note_step(self) -> None:
-        """A step is done, and others may have done anything meanwhile."""
+        """Record that a step was done: others may have changed anything in the meantime."""
         self._steps_since_look += 1
         self._steps_since_glance += 1
 
     def note_deleted(self, digest: Digest, tags: tuple[str, ...]) -> None:
-        """A manifest was deleted, and with it all tags that pointed to it."""
+        """Record that a manifest was deleted, with all tags that pointed to it."""
         self._deleted[digest] = tags
         self._since_look.append(digest)
         self._since_glance.append(digest)
@@ -117,37 +117,37 @@ class Watch:
             self._point(tag, None)
 
     def note_untagged(self, tag: str) -> None:
-        """A tag was taken away."""
+        """Record that a tag was deleted."""
         self._point(tag, None)
 
     def note_restored(self, digest: Digest, tags: Iterable[str]) -> None:
-        """A manifest was put back, and these tags of it."""
+        """Record that a manifest was put back with these tags."""
         self._deleted.pop(digest, None)
         for tag in tags:
             self._point(tag, digest)
 
     def note_look(self) -> None:
-        """A look was taken, and what it showed was dealt with."""
+        """Record that a look was taken and its changes were handled."""
         self._steps_since_look = 0
         self._since_look.clear()
         self._since_glance.clear()
 
     def note_glance(self) -> None:
-        """A glance was taken, and what it showed was dealt with."""
+        """Record that a glance was taken and its changes were handled."""
         self._steps_since_glance = 0
         self._since_glance.clear()
 
     def questions(self, listed: Collection[str]) -> list[str]:
-        """What has to be asked for after a glance: names that are new, and tags not listed."""
+        """The tags to ask for after a glance: new names, and known tags that were not listed."""
         return sorted((set(listed) - self._names) | (self._tags.keys() - set(listed)))
 
     def compare(
         self, found: Mapping[str, Digest | None], listed: Collection[str] | None = None
     ) -> Changes:
-        """Take in where tags point now, None for nowhere.
+        """Take in where tags point now, None for nowhere; returns what others changed.
 
-        A tag that is not among the `listed` names was there at the last glance; of one that is
-        listed, or where nothing was listed, only the last look is known to have seen it.
+        A tag that is not `listed` existed at the last glance. Of a listed tag, or where nothing was
+        listed, only the last look is known to have seen it.
         """
         wanted: dict[Digest, None] = {}
         vanished: list[Vanished] = []
@@ -173,5 +173,5 @@ class Watch:
 
 
 def _interval(count: int, a_step: int) -> int:
-    """Steps after which `count` things are asked for, so that each step pays for `a_step`."""
+    """The number of steps between requests for `count` things, at `a_step` things per step."""
     return -(-count // a_step)

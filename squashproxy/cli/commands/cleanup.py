@@ -66,7 +66,9 @@ def cleanup(
     """
     if undo is not None:
         if applies or plan_file is not None or rule is not None:
-            raise UsageError("--undo goes by its log alone; leave --plan, --apply and --rule out")
+            raise UsageError(
+                "--undo goes by its log alone", advice="leave --plan, --apply and --rule out"
+            )
         _undo(common, configuration, undo)
     elif applies:
         _apply(common, configuration, rule, plan_file)

@@ -59,7 +59,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
     is_piped = isinstance(target, ArchiveReference) and target.is_stream
     if is_piped and common.as_json:
         raise UsageError(
-            f"--json and {target} both want standard output; write the archive to a file"
+            f"--json and {target} both want standard output", advice="write the archive to a file"
         )
     with open_session(common) as session:
         with watching(common) as observer:
@@ -81,6 +81,7 @@ def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:
     if values["no_clobber"] and values["backup"] is not None:
         raise UsageError(
             "--no-clobber and --backup contradict each other: one leaves an existing tag alone, "
-            "the other replaces it; give one of them"
+            "the other replaces it",
+            advice="give one of them",
         )
     return make_options(common, **values)

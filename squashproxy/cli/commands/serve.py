@@ -74,12 +74,12 @@ def _find_configuration(
         return _from_options(listen, upstreams, directory)
     if listen or upstreams or directory:
         raise UsageError(
-            f"--listen, --upstream and --store stand in for a file, but {path} is one; write them "
-            "into it"
+            f"--listen, --upstream and --store stand in for a file, but {path} is one",
+            advice="write them into it",
         )
     found = read_configuration(path, os.environ)
     if found.serve is None:
-        raise UsageError(f"{path} has no section `serve`; write one")
+        raise UsageError(f"{path} has no section `serve`", advice="write one")
     return found
 
 

@@ -48,7 +48,9 @@ def verify(
     content. Exit code 4 if they differ.
     """
     if all(isinstance(image, ArchiveReference) and image.is_stream for image in (a, b)):
-        raise UsageError("A and B cannot both come from standard input; write one to a file")
+        raise UsageError(
+            "A and B cannot both come from standard input", advice="write one to a file"
+        )
     with open_session(common) as session, watching(common) as observer:
         result = verify_images(
             session.open_source(a),

@@ -1,1 +1,1 @@
-"""What is told to others after a promotion."""
+"""Hooks: commands and webhooks that run before and after the promotion of an image."""

@@ -1,4 +1,4 @@
-"""Running a command for so long and no longer, whatever it writes and whatever it leaves behind."""
+"""Running a command within a time limit, whatever it writes and whatever it leaves running."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import IO
 
 _PIECE = 64 << 10
 _KEPT = 1024
-"""Bytes of each stream's end that are kept: enough for a sentence of any alphabet."""
+"""How many bytes of the end of each stream are kept, enough for a sentence."""
 _TICK = 0.25
 _LAST_WAIT = 5.0
-"""Seconds for what was killed to be gone."""
+"""Seconds to wait for killed processes to end."""
 
 
 class OutOfTime(Exception):
-    """The command, or something that it left behind with its output open, did not end in time."""
+    """The command, or a process it left behind with its output open, did not end in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended: its exit code, or minus a signal; and the end of what it wrote."""
+    """How a command ended: its exit code (or minus a signal), and the end of its output."""
 
     code: int
     output: str
@@ -36,13 +36,14 @@ class Ended:
 def run_command(
     command: Sequence[str], text: bytes, timeout: float, tick: Callable[[], None]
 ) -> Ended:
-    """Run a command with `text` on its standard input, for `timeout` seconds at most.
+    """Run a command with `text` on its standard input, for at most `timeout` seconds.
 
-    It is over when the command has ended and nobody holds its output open any more, as in a shell's
-    pipe. What it writes is read as it comes and forgotten but for its end. `tick` is called a few
-    times a second; it may raise. Whatever ends the run early, the whole process group is killed.
+    It counts as ended when the process has ended and no other process holds its output open, as in
+    a shell's pipe. Output is read as it comes, and only its end is kept. `tick` is called a few
+    times a second and may raise. If the run ends early for any reason, the whole process group is
+    killed.
 
-    Raises OutOfTime, and OSError or ValueError where there is no such command.
+    Raises OutOfTime, and OSError or ValueError where the command does not exist.
     """
     process = subprocess.Popen(  # noqa: S603 - what the operator's own file says
         list(command),

@@ -1,4 +1,4 @@
-"""Commands and webhooks around an image that is promoted."""
+"""Running the hooks of a rule around an image's promotion."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MOST_SHOWN = 200
 
 
 class HookFailed(SquashproxyError):
-    """A hook did not say that it is fine to go on."""
+    """A hook failed, so the promotion does not go on."""
 
 
 def run_hook(
     hook: CommandHook | WebHook, event: dict[str, Any], tick: Callable[[], None] = lambda: None
 ) -> None:
-    """Tell a hook of an event.
+    """Run a hook with the data of an event.
 
-    `tick` is called a few times a second, and may raise to give the hook up. Raises HookFailed
-    where it fails, or does not end in time.
+    `tick` is called a few times a second and may raise to give the hook up. Raises HookFailed where
+    the hook fails or does not end in time.
     """
     if isinstance(hook, CommandHook):
         _run(hook, json.dumps(event), tick)
@@ -59,7 +59,7 @@ def _end(ended: Ended) -> str:
 
 
 def _post(hook: WebHook, event: dict[str, Any], tick: Callable[[], None]) -> None:
-    """The address is not told: it may hold a token."""
+    """Post the event. The address is not part of any message: it may hold a token."""
     from squashproxy.promotion.hooks.webhooks import NotPosted, post  # noqa: PLC0415 - loads requests
 
     headers = {"User-Agent": f"squashproxy/{__version__}"}

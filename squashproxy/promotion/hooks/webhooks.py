@@ -1,8 +1,8 @@
-"""Posting to a webhook for so long and no longer, however slowly it answers.
+"""Posting to a webhook within a time limit, however slowly it answers.
 
-The time-outs of `requests` are for each piece that arrives: a server that sends a byte a second is
-never too slow for them. So the call runs in a thread of its own; once its time is over nobody waits
-for it any more, and its connections are shut, which ends it.
+The time-outs of `requests` apply to each piece that arrives, so a server that sends a byte a second
+never exceeds them. So the call runs in a thread. When the time is over nobody waits for the thread,
+and its connections are shut down, which ends it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TICK = 0.25
 
 
 class NotPosted(SquashproxyError):
-    """No answer came, or none in time."""
+    """The webhook gave no answer, or none in time."""
 
 
 def post(
@@ -36,10 +36,10 @@ def post(
     timeout: float,
     tick: Callable[[], None],
 ) -> int:
-    """Post a JSON document, and return the status of the answer within `timeout` seconds.
+    """Post a JSON document, and return the status of the answer, within `timeout` seconds.
 
-    Nothing of the answer's body is read, and no redirect is followed. Proxies and certificates are
-    those of the environment. `tick` is called a few times a second; it may raise. Raises NotPosted,
+    The answer's body is not read, and redirects are not followed. Proxies and certificates are
+    those of the environment. `tick` is called a few times a second and may raise. Raises NotPosted,
     whose text never holds the address, since that may hold a token.
     """
     call = _Call(address, document, headers, timeout)
@@ -102,7 +102,7 @@ class _Call:
 
 
 class _Connections:
-    """The connections of one call, so that they can be shut from outside."""
+    """The connections of one call, so that another thread can shut them down."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -110,14 +110,14 @@ class _Connections:
         self._is_shut = False
 
     def add(self, connection: socket.socket) -> None:
-        """A connection is there. TLS takes the socket's number away, so a second one is kept."""
+        """Note a connection. TLS takes over the socket's descriptor, so a duplicate is kept."""
         with self._lock:
             self._open.append(connection.dup())
         if self._is_shut:
             self.shut()
 
     def shut(self) -> None:
-        """End all reading and writing, now and later."""
+        """Shut down all connections, present and future."""
         with self._lock:
             self._is_shut = True
             for each in self._open:

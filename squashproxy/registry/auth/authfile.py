@@ -71,7 +71,8 @@ def read_authfile(path: Path) -> AuthFile | None:
         ) from error
     if len(data) > _MOST_BYTES:
         raise UsageError(
-            f"the credential file {path} has more than {_MOST_BYTES} bytes; name the right one"
+            f"the credential file {path} has more than {_MOST_BYTES} bytes",
+            advice="name the right one",
         )
     return parse_authfile(data, str(path))
 
@@ -81,9 +82,11 @@ def parse_authfile(data: bytes, name: str) -> AuthFile:
     try:
         document = json.loads(data) if data.strip() else {}
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the credential file {name} is not valid JSON; repair it") from error
+        raise UsageError(
+            f"the credential file {name} is not valid JSON", advice="repair it"
+        ) from error
     if not isinstance(document, dict):
-        raise UsageError(f"the credential file {name} is not a JSON object; repair it")
+        raise UsageError(f"the credential file {name} is not a JSON object", advice="repair it")
     auths = {}
     for key, entry in _section(document, "auths", name).items():
         found = _entry(entry, f"the entry {quoted(key)} of the credential file {name}", name)
@@ -119,27 +122,31 @@ def _helper(value: object, name: str) -> str:
     if isinstance(value, str) and not _NO_PROGRAM.search(value):
         return value
     raise UsageError(
-        f"the credential file {name} names a credential helper that no program can be called; "
-        "repair it"
+        f"the credential file {name} names a credential helper that no program can be called",
+        advice="repair it",
     )
 
 
 def _section(document: dict[str, Any], key: str, name: str) -> dict[str, Any]:
     section = document.get(key) or {}
     if not isinstance(section, dict):
-        raise UsageError(f"{key!r} in the credential file {name} is not a JSON object; repair it")
+        raise UsageError(
+            f"{key!r} in the credential file {name} is not a JSON object", advice="repair it"
+        )
     return section
 
 
 def _entry(entry: object, where: str, origin: str) -> Credentials | None:
     if not isinstance(entry, dict):
-        raise UsageError(f"{where} is not a JSON object; repair it or log in again")
+        raise UsageError(f"{where} is not a JSON object", advice="repair it or log in again")
     for key in ("username", "password", "auth", "registrytoken", "identitytoken"):
         if not is_secret_text(entry.get(key)):
-            raise UsageError(f"{where} holds what is no text as {key!r}; log in again")
+            raise UsageError(f"{where} holds what is no text as {key!r}", advice="log in again")
     token = str(entry.get("registrytoken") or "")
     if not token.isascii() or not token.isprintable():
-        raise UsageError(f"{where} holds a 'registrytoken' that cannot be sent; log in again")
+        raise UsageError(
+            f"{where} holds a 'registrytoken' that cannot be sent", advice="log in again"
+        )
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
         username, password = _decoded(str(entry["auth"]), where)
@@ -157,10 +164,10 @@ def _decoded(auth: str, where: str) -> tuple[str, str]:
     try:
         text = base64.b64decode(_LINE_ENDS.sub("", auth), validate=True).decode()
     except ValueError as error:
-        raise UsageError(f"{where} holds no valid base64; log in again") from error
+        raise UsageError(f"{where} holds no valid base64", advice="log in again") from error
     username, colon, password = text.partition(":")
     if not colon:
-        raise UsageError(f"{where} holds no user:password; log in again")
+        raise UsageError(f"{where} holds no user:password", advice="log in again")
     return username, password.rstrip("\0")
 
 

@@ -70,7 +70,9 @@ class CredentialStore:
             return None
         username, colon, password = value.partition(":")
         if not colon:
-            raise UsageError(f"${name} holds no user:password; set it to both, with a colon")
+            raise UsageError(
+                f"${name} holds no user:password", advice="set it to both, with a colon"
+            )
         return Credentials(f"${name}", username, password)
 
     def _from_file(self, file: AuthFile, repository: Repository) -> Credentials | None:
@@ -86,7 +88,7 @@ class CredentialStore:
     def _iter_files(self) -> Iterator[AuthFile]:
         environ = self._environ
         if self._authfile is not None:
-            yield _named(self._authfile, "--authfile")
+            yield _named(self._authfile, "the option for credentials")
         if named := environ.get("REGISTRY_AUTH_FILE"):
             yield _named(Path(named), "$REGISTRY_AUTH_FILE")
         if inline := environ.get("DOCKER_AUTH_CONFIG"):

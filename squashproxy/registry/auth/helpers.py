@@ -29,8 +29,8 @@ class CredentialHelpers:
         program = shutil.which(name, path=self._environ.get("PATH"))
         if program is None:
             raise UsageError(
-                f"the credential helper {name}, named by {file}, is not installed; "
-                "install it, or take it out of that file and log in again"
+                f"the credential helper {name}, named by {file}, is not installed",
+                advice="install it, or take it out of that file and log in again",
             )
         for server in servers:
             answer = self._run(program, server)
@@ -73,8 +73,11 @@ def _read(answer: bytes, name: str) -> Credentials | None:
         username = secret = None
     if not isinstance(username, str) or not isinstance(secret, str):
         raise UsageError(
-            f"the credential helper {name} gave no user name and secret; see that it is current"
+            f"the credential helper {name} gave no user name and secret",
+            advice="see that it is current",
         )
     if not is_secret_text(username) or not is_secret_text(secret):
-        raise UsageError(f"the credential helper {name} gave what is no text; log in again")
+        raise UsageError(
+            f"the credential helper {name} gave what is no text", advice="log in again"
+        )
     return credentials_of(name, username, secret) if username or secret else None

@@ -60,8 +60,8 @@ class Endpoint:
             target = read_url(base, location)
         except BadUrl as error:
             raise RegistryError(
-                f"{told}, which is no web address: {error}; it, or a proxy before it, is set up "
-                "wrong"
+                f"{told}, which is no web address: {error}",
+                advice="it, or a proxy before it, is set up wrong",
             ) from error
         if target.scheme not in WEB_PORTS:
             raise Denied(f"{told}, which is no web address")
@@ -80,13 +80,15 @@ class Endpoint:
     def _check_foreign(self, target: SplitResult) -> None:
         if target.scheme == "http" and self.scheme == "https" and not is_loopback(self.hostname):
             raise Denied(
-                f"{self.name} points to http://{target.netloc}, which is not encrypted, so it was "
-                "not followed; the registry's address has to be set right in its configuration"
+                f"{self.name} points to http://{target.netloc}, which is not encrypted, so it "
+                "was not followed",
+                advice="the registry's address has to be set right in its configuration",
             )
         if _is_private(target.hostname or "") and not self._is_private():
             raise Denied(
                 f"{self.name} points to the private address {target.netloc}, so it was not "
-                "followed; a public registry has no business there"
+                "followed",
+                advice="a public registry has no business there",
             )
 
     def _is_private(self) -> bool:
@@ -145,7 +147,7 @@ class Hosts:
             return "https" if tls and number != WEB_PORTS["http"] else "http"
         reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
-            f"cannot reach {netloc}: {reason}; is it up, and is the name right?"
+            f"cannot reach {netloc}: {reason}", advice="is it up, and is the name right?"
         ) from failures[0]
 
 

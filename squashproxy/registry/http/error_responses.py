@@ -73,23 +73,23 @@ def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> R
     suffix = f"(HTTP {status})"
     if _is_full(refusal, action):
         return RegistryError(
-            f"{host} is out of space for {action.text}{said} {suffix}; "
-            "make room there, then try again",
+            f"{host} is out of space for {action.text}{said} {suffix}",
+            advice="make room there, then try again",
             status=status,
         )
     if status == 429:
         wait = retry_after_of(refusal.headers, now)
         return TooManyRequests(
-            f"{host} limits how often it may be asked{said} {suffix}{_asked_for(wait)}; "
-            "try again later, or log in for a higher limit",
+            f"{host} limits how often it may be asked{said} {suffix}{_asked_for(wait)}",
+            advice="try again later, or log in for a higher limit",
             status=status,
             retry_after=wait,
         )
     if status >= 500 and not _takes_no_pushes(refusal, action):
         wait = retry_after_of(refusal.headers, now)
         return ServerFault(
-            f"{host} failed at {action.text}{said} {suffix}{_asked_for(wait)}; "
-            "try again, and if it stays so, the registry's log says why",
+            f"{host} failed at {action.text}{said} {suffix}{_asked_for(wait)}",
+            advice="try again, and if it stays so, the registry's log says why",
             status=status,
             retry_after=wait,
         )
@@ -125,22 +125,27 @@ def _refused(refusal: Refusal, action: Action, said: str, suffix: str) -> Regist
     status, host, path = refusal.status, action.host, action.repository.path
     if _takes_no_pushes(refusal, action):
         return Denied(
-            f"{host} takes no pushes{said} {suffix}; push to another registry", status=status
+            f"{host} takes no pushes{said} {suffix}",
+            advice="push to another registry",
+            status=status,
         )
     if status == 404:
         if action.wanted is None or "NAME_UNKNOWN" in refusal.codes:
             return NotFound(
-                f"{host} has no repository {path}{said} {suffix}; check its name, and whether it "
-                "has to be created first",
+                f"{host} has no repository {path}{said} {suffix}",
+                advice="check its name, and whether it has to be created first",
                 status=status,
             )
         return NotFound(
-            f"{host} has no {action.wanted} in {path} {suffix}; check the name", status=status
+            f"{host} has no {action.wanted} in {path} {suffix}",
+            advice="check the name",
+            status=status,
         )
     if status == 403:
         verb = "push there" if action.pushes else "pull from there"
         return Denied(
-            f"{host} refused {action.text}{said} {suffix}; check that the account may {verb}",
+            f"{host} refused {action.text}{said} {suffix}",
+            advice=f"check that the account may {verb}",
             status=status,
         )
     return RegistryError(f"{host} refused {action.text}{said} {suffix}", status=status)

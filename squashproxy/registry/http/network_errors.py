@@ -40,23 +40,27 @@ def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TlsError(
-                f"the certificate of {host} is not trusted: {cause.verify_message}; "
-                f"give its authority with --ca FILE, or --insecure {host} to take it unseen"
+                f"the certificate of {host} is not trusted: {cause.verify_message}",
+                advice=f"give its authority with {{ca}}, or {{insecure}} {host} to skip the check",
             )
         if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
             return TlsError(
-                f"{host} does not speak TLS; if it is meant to be plain HTTP, "
-                f"give --plain-http {host}"
+                f"{host} does not speak TLS",
+                advice=f"if it is meant to be plain HTTP, give {{plain-http}} {host}",
             )
     if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
         return RegistryError(f"{host} named '{shown(url)}', which cannot be asked")
-    return Unreachable(f"cannot reach {host}: {_reason(causes)}; is it up, and is the name right?")
+    return Unreachable(
+        f"cannot reach {host}: {_reason(causes)}", advice="is it up, and is the name right?"
+    )
 
 
 def broken_off(error: BaseException, host: str, what: str) -> Unreachable:
     """The error for a body that ended before its time."""
     reason = _reason(list(_iter_causes(error)))
-    return Unreachable(f"the connection to {host} broke while {what} was read: {reason}; try again")
+    return Unreachable(
+        f"the connection to {host} broke while {what} was read: {reason}", advice="try again"
+    )
 
 
 def _reason(causes: list[BaseException]) -> str:

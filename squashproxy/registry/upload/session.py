@@ -41,8 +41,8 @@ class UploadSession:
         self._follow(begun)
         if not self._location:
             raise RegistryError(
-                f"{action.host} began {action.text} without saying where to send it (no Location); "
-                "it, or a proxy before it, is set up wrong"
+                f"{action.host} began {action.text} without saying where to send it (no Location)",
+                advice="it, or a proxy before it, is set up wrong",
             )
 
     def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:
@@ -67,7 +67,8 @@ class UploadSession:
         if held is None:
             raise RegistryError(
                 f"{self._action.host} does not tell how much of {self._action.text} it holds, so "
-                "what broke off cannot be taken up again; try again"
+                "what broke off cannot be taken up again",
+                advice="try again",
             )
         return held
 
@@ -85,8 +86,8 @@ class UploadSession:
         answer = self._caller.ask(call)
         if answer.status == 404 and find_blob(self._caller, digest) != size:
             raise RegistryError(
-                f"{self._action.host} lost {self._action.text} before its end "
-                "(HTTP 404); try again",
+                f"{self._action.host} lost {self._action.text} before its end (HTTP 404)",
+                advice="try again",
                 status=404,
             )
 

@@ -142,7 +142,8 @@ class Upload:
                 if parts > _MOST_PARTS:
                     raise RegistryError(
                         f"{self._name.host} takes a blob for {self._name.path} in ever smaller "
-                        "parts; see what it, or a proxy before it, answers"
+                        "parts",
+                        advice="see what it, or a proxy before it, answers",
                     )
             if not len(window):
                 return
@@ -188,7 +189,8 @@ class Upload:
         if not window.start <= held <= window.end:
             raise RegistryError(
                 f"{self._name.host} holds {held} bytes of a blob for {self._name.path} of which "
-                f"{window.start} to {window.end} were sent, so it cannot be gone on with; try again"
+                f"{window.start} to {window.end} were sent, so it cannot be gone on with",
+                advice="try again",
             ) from error
         window.send_from(held)
 
@@ -203,7 +205,8 @@ class Upload:
                     raise
                 raise SquashproxyError(
                     f"the blob for {self._name} does not fit into a temporary file: "
-                    f"{error.strerror}; name a roomier directory in $TMPDIR"
+                    f"{error.strerror}",
+                    advice="name a roomier directory in $TMPDIR",
                 ) from error
             self._check()
             size = self._hasher.size
@@ -216,11 +219,12 @@ class Upload:
         size, digest = self._expected.size, self._expected.digest
         if size is not None and size != self._hasher.size:
             raise IntegrityError(
-                f"{what} has {self._hasher.size} bytes instead of {size}; it was not kept"
+                f"{what} has {self._hasher.size} bytes instead of {size}", advice="it was not kept"
             )
         if digest is not None and digest != self._hasher.digest:
             raise IntegrityError(
-                f"{what} has the digest {self._hasher.digest} instead of {digest}; it was not kept"
+                f"{what} has the digest {self._hasher.digest} instead of {digest}",
+                advice="it was not kept",
             )
 
     def _begin(self) -> UploadSession:

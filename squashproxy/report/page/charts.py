@@ -1,4 +1,4 @@
-"""What the page's script draws: plain data, ready for JSON."""
+"""The charts of a plan's page: bars of the layers, and the tree of folders for the treemap."""
 
 from __future__ import annotations
 
@@ -11,32 +11,46 @@ from squashproxy.printable import printable
 from squashproxy.report.build_steps import step_text
 
 
-def chart_data(result: PlanResult) -> list[dict[str, Any]]:
-    """For each platform the bars of its layers and the tree of its hidden folders; in bytes."""
-    return [
-        {"layers": _bars(plan.layers), "folders": _tree(plan.hidden_folders)}
-        for plan in result.platforms
-    ]
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One layer's bar; `shown` and `hidden` are its parts in per cent of the longest bar.
+
+    `is_read` is false for a layer that could not be read; its bar is empty.
+    """
+
+    number: int
+    role: str
+    step: str
+    is_read: bool
+    unpacked: int
+    hidden_bytes: int
+    shown: str
+    hidden: str
 
 
-def _bars(layers: Sequence[LayerPlan]) -> list[dict[str, Any]]:
-    """What shows and what is hidden of each layer, None for one that was not read; base first."""
-    return [
-        {
-            "number": number,
-            "role": layer.role,
-            "shown": _shown(layer),
-            "hidden": layer.hidden_bytes,
-            "step": step_text(layer.created_by),
-        }
-        for number, layer in enumerate(layers, 1)
-    ]
+def layer_bars(layers: Sequence[LayerPlan]) -> list[Bar]:
+    """The bars of all layers, base first."""
+    longest = max((layer.unpacked or 0 for layer in layers), default=0)
+    return [_bar(number, layer, longest or 1) for number, layer in enumerate(layers, 1)]
 
 
-def _shown(layer: LayerPlan) -> int | None:
-    if layer.unpacked is None or layer.hidden_bytes is None:
-        return None
-    return layer.unpacked - layer.hidden_bytes
+def _bar(number: int, layer: LayerPlan, longest: int) -> Bar:
+    unpacked, hidden = layer.unpacked or 0, layer.hidden_bytes or 0
+    return Bar(
+        number=number,
+        role=layer.role,
+        step=step_text(layer.created_by),
+        is_read=layer.unpacked is not None,
+        unpacked=unpacked,
+        hidden_bytes=hidden,
+        shown=f"{100 * (unpacked - hidden) / longest:.2f}",
+        hidden=f"{100 * hidden / longest:.2f}",
+    )
+
+
+def folder_trees(result: PlanResult) -> list[list[dict[str, Any]]]:
+    """For each platform the tree of its hidden folders, ready for JSON; sizes in bytes."""
+    return [_tree(plan.hidden_folders) for plan in result.platforms]
 
 
 @dataclass(slots=True)
@@ -57,32 +71,24 @@ def _tree(folders: Iterable[HiddenFolder]) -> list[dict[str, Any]]:
                 at = at.below.setdefault(part, _Folder())
         at.size += listed.hidden_bytes
         at.files += listed.files
-    return _children(root, "")
+    return _children(root, is_root=True)
 
 
-def _children(folder: _Folder, path: str) -> list[dict[str, Any]]:
-    """A folder's own files stand beside its folders, since a treemap's areas are its leaves."""
-    nodes = [_node(name, below, path) for name, below in folder.below.items()]
+def _children(folder: _Folder, *, is_root: bool = False) -> list[dict[str, Any]]:
+    """The nodes in a folder. Its own files are a node beside its folders: areas are leaves."""
+    nodes = [_node(name, below) for name, below in folder.below.items()]
     if folder.files:
-        name = "files" if nodes or not path else ""
-        nodes.append(
-            {
-                "name": name,
-                "path": f"{printable(path)}/",
-                "value": folder.size,
-                "files": folder.files,
-            }
-        )
+        name = "files" if nodes or is_root else ""
+        nodes.append({"name": name, "value": folder.size, "files": folder.files})
     return nodes
 
 
-def _node(name: str, folder: _Folder, above: str) -> dict[str, Any]:
-    """A folder whose only content is another folder is drawn as one, as in `usr/share/doc`."""
-    path = f"{above}/{name}"
+def _node(name: str, folder: _Folder) -> dict[str, Any]:
+    """A folder. One that only holds another folder is drawn as one node, as in `usr/share/doc`."""
     while not folder.files and len(folder.below) == 1:
         [(part, folder)] = folder.below.items()
-        name, path = f"{name}/{part}", f"{path}/{part}"
-    node = {"name": printable(name), "path": f"{printable(path)}/"}
+        name = f"{name}/{part}"
+    node = {"name": printable(name)}
     if not folder.below:
         return {**node, "value": folder.size, "files": folder.files}
-    return {**node, "children": _children(folder, path)}
+    return {**node, "children": _children(folder)}

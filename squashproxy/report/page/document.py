@@ -1,4 +1,4 @@
-"""The page as text: a template filled in, with everything that it needs inside."""
+"""The page as text: a template, filled in with the plan, the style and the script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from squashproxy.analysis.secret_patterns import sentence_of
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.printable import printable
 from squashproxy.report.build_steps import step_text
-from squashproxy.report.page.charts import chart_data
+from squashproxy.report.page.charts import folder_trees, layer_bars
 from squashproxy.report.screen import short_digest
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
 
@@ -22,44 +22,46 @@ if TYPE_CHECKING:
 
 _MARK = '<meta name="generator" content="squashproxy '
 PAGE_HEAD = 4096
-"""In so many bytes of its start a page says that it is one."""
+"""A page names its generator within this many bytes of its start."""
 
-_ECHARTS = "echarts/echarts.min.js"
-_PARTS = ("drawing", "layers", "folders", "tables", "page")
-"""The page's own script, in the order in which its parts need each other."""
+_PARTS = ("sizes", "layout", "treemap", "tables", "page")
+"""The page's script, in the order in which its parts need each other."""
 
 
 def render_page(result: PlanResult) -> str:
-    """The page of a plan, as HTML.
+    """The page of a plan, as HTML that needs no other file.
 
-    Whatever comes from the image is escaped, and a policy in the page's head lets no script run but
-    the two that belong to it, and nothing be loaded.
+    Text from the image is escaped. A policy in the page's head lets nothing run and nothing be
+    loaded but the page's own script and style.
     """
-    own = "\n".join(_read(f"script/{part}.js") for part in _PARTS)
-    scripts = [_read(_ECHARTS), own]
+    script = "\n".join(_read(f"script/{part}.js") for part in _PARTS)
+    style = f"\n{_read('colors.css')}{_read('page.css')}\n"
     return _template().render(
         result=result,
-        charts=chart_data(result),
-        style=_read("colors.css") + _read("page.css"),
-        scripts=scripts,
-        policy=_policy(scripts),
+        folders=folder_trees(result),
+        style=style,
+        script=script,
+        policy=_policy(script, style),
         version=__version__,
     )
 
 
 def is_page(start: str) -> bool:
-    """Whether what begins with `start`, of PAGE_HEAD bytes, is a page that squashproxy wrote."""
+    """Whether a file that begins with `start`, of PAGE_HEAD bytes, is a page of `render_page`."""
     return _MARK in start
 
 
-def _policy(scripts: list[str]) -> str:
-    """A Content-Security-Policy; styles are allowed inline, since ECharts places things by them."""
-    sums = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
-    allowed = " ".join(f"'sha256-{text}'" for text in sums)
+def _policy(script: str, style: str) -> str:
+    """A Content-Security-Policy that names script and style by their sums (CSP level 3)."""
     return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src {_source_of(script)}; style-src {_source_of(style)}; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _source_of(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
 
 
 def _read(name: str) -> str:
@@ -80,6 +82,7 @@ def _template() -> Template:
         printable=printable,
         short=short_digest,
         step=step_text,
+        bars=layer_bars,
         rule_sentence=sentence_of,
     )
     return environment.from_string(_read("page.html.jinja"))

@@ -21,15 +21,14 @@ _PLACES = {
     "/assets/parts.js": (_SELF, "script/parts.js", _SCRIPT),
     "/assets/images.js": (_SELF, "script/images.js", _SCRIPT),
     "/assets/charts.js": (_SELF, "script/charts.js", _SCRIPT),
-    "/assets/echarts.js": (_REPORT, "echarts/echarts.min.js", _SCRIPT),
+    "/assets/drawing.js": (_SELF, "script/drawing.js", _SCRIPT),
 }
 
 POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy; styles are allowed inline, since ECharts places things by them."""
+"""The Content-Security-Policy: nothing but the page's own files, and no inline style."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,9 @@ def test_a_broken_file_is_named(
 
 def test_a_file_that_was_named_must_exist(environ: dict[str, str], tmp_path: Path) -> None:
     missing = tmp_path / "missing.json"
-    with pytest.raises(UsageError, match=r"missing\.json, named by --authfile, does not exist"):
+    with pytest.raises(
+        UsageError, match=r"missing\.json, named by the option for credentials, does not exist"
+    ):
         find(environ, authfile=missing)
     environ["REGISTRY_AUTH_FILE"] = str(missing)
     with pytest.raises(UsageError, match=r"named by \$REGISTRY_AUTH_FILE, does not exist"):

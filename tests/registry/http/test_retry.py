@@ -55,7 +55,10 @@ def test_a_registry_that_wants_too_long_a_wait_is_told_at_once() -> None:
 
 def test_waits_are_told_before_they_begin() -> None:
     told: list[tuple[str, float, str, str]] = []
-    errors = [Unreachable("h broke; try again"), TooManyRequests("h limits; log in", retry_after=9)]
+    errors = [
+        Unreachable("h broke", advice="try again"),
+        TooManyRequests("h limits", advice="log in", retry_after=9),
+    ]
 
     def attempt() -> str:
         if errors:

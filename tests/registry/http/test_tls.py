@@ -50,7 +50,7 @@ def ask(client: RegistryClient, registry: FakeRegistry) -> int | None:
 def test_loopback_is_asked_for_tls_first_and_its_trust_is_never_assumed(
     connect: Connect, secured: FakeRegistry
 ) -> None:
-    sentence = rf"certificate of {secured.host} is not trusted: .*--ca FILE, or --insecure"
+    sentence = rf"certificate of {secured.host} is not trusted: .*with `ca`, or `insecure`"
     with pytest.raises(TlsError, match=sentence):
         ask(connect(), secured)
     assert secured.requests == ()
@@ -89,7 +89,7 @@ def test_plain_http_where_tls_is_expected_is_told(
 ) -> None:
     monkeypatch.setattr("squashproxy.registry.http.endpoints._speaks_tls", lambda *_: True)
     with pytest.raises(
-        TlsError, match=rf"does not speak TLS; .* give --plain-http {registry.host}"
+        TlsError, match=rf"does not speak TLS; .* give `plain_http` {registry.host}"
     ):
         ask(connect(), registry)
 

@@ -1,104 +1,110 @@
-/** The two charts; drawn anew only where their data changed. */
+/** The two charts: savings over time, and the images that shrank most. */
 
-import { size } from "./words.js";
+import { svg, ticks } from "./drawing.js";
+import { make } from "./parts.js";
+import { change, moment, size } from "./words.js";
 
 const TOP = 8;
-const drawn = new Map();
+const HEIGHT = 240;
+const MARGIN = { left: 64, right: 16, top: 12, bottom: 28 };
+const DOTS = 30;
+const DAY = 86400;
 
-function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+let last = null;
+
+function quiet(text) {
+  return make("p", "quiet", text);
 }
 
-function chart(id) {
-  const place = document.getElementById(id);
-  return window.echarts.getInstanceByDom(place) ?? window.echarts.init(place, null, { renderer: "svg" });
+function clock(at, isLong) {
+  const form = isLong ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
+  return new Date(at * 1000).toLocaleString("en-GB", form);
 }
 
-function draw(id, option) {
-  const key = JSON.stringify(option);
-  if (drawn.get(id) === key) return;
-  drawn.set(id, key);
-  chart(id).setOption(
-    { animation: false, textStyle: { color: color("--ink"), fontFamily: "inherit" }, ...option },
-    true,
+/** The line stays where it was until the next image was made. */
+function stepPath(points, x, y) {
+  const [first, ...rest] = points;
+  const steps = rest.map((point) => `H${x(point.at)}V${y(point.saved)}`);
+  return `M${x(first.at)},${y(first.saved)}${steps.join("")}`;
+}
+
+function savings(points, now, width) {
+  const until = Math.max(now, points.at(-1).at + 1);
+  const all = [...points, { at: until, saved: points.at(-1).saved }];
+  const begin = points[0].at;
+  const marks = ticks(Math.max(...points.map((point) => point.saved), 1));
+  const inner = { width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
+  const x = (at) => (MARGIN.left + (inner.width * (at - begin)) / (until - begin)).toFixed(1);
+  const y = (saved) => (MARGIN.top + inner.height * (1 - saved / marks.at(-1))).toFixed(1);
+  const bottom = MARGIN.top + inner.height;
+  const grid = marks.flatMap((mark) => [
+    svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(mark), y2: y(mark) }),
+    svg("text", { class: "tick", x: MARGIN.left - 8, y: Number(y(mark)) + 4, "text-anchor": "end" }, size(mark)),
+  ]);
+  const isLong = until - begin > 2 * DAY;
+  const times = [
+    svg("text", { class: "tick", x: MARGIN.left, y: HEIGHT - 8 }, clock(begin, isLong)),
+    svg("text", { class: "tick", x: width - MARGIN.right, y: HEIGHT - 8, "text-anchor": "end" }, clock(until, isLong)),
+  ];
+  const line = stepPath(all, x, y);
+  const area = `${line}V${bottom}H${x(begin)}Z`;
+  const shown = points.length <= DOTS ? points : [];
+  const dots = shown.map((point) =>
+    svg(
+      "circle",
+      { class: "dot", cx: x(point.at), cy: y(point.saved), r: 3 },
+      svg("title", {}, `${moment(point.at)}: ${size(point.saved)}`),
+    ),
+  );
+  const said = `${size(points.at(-1).saved)} left out since ${moment(begin)}`;
+  return svg(
+    "svg",
+    { role: "img", "aria-label": said, width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` },
+    ...grid,
+    ...times,
+    svg("path", { class: "area", d: area }),
+    svg("path", { class: "line", d: line }),
+    ...dots,
   );
 }
 
-function axis(extra) {
-  return {
-    axisLine: { lineStyle: { color: color("--line") } },
-    splitLine: { lineStyle: { color: color("--line") } },
-    axisLabel: { color: color("--quiet"), ...extra.axisLabel },
-    ...Object.fromEntries(Object.entries(extra).filter(([key]) => key !== "axisLabel")),
-  };
-}
-
-function message(text) {
-  return {
-    title: { text, left: "center", top: "middle", textStyle: { color: color("--quiet"), fontSize: 14, fontWeight: 400 } },
-  };
-}
-
-function savings(points, now) {
-  if (!points.length) return message("Nothing saved yet");
-  const data = points.map((point) => [point.at * 1000, point.saved]);
-  const last = data[data.length - 1];
-  const minute = Math.floor(now / 60) * 60000; // not the second, so that it is not drawn anew each time
-  if (minute > last[0]) data.push([minute, last[1]]);
-  return {
-    grid: { left: 8, right: 16, top: 12, bottom: 8, containLabel: true },
-    tooltip: { trigger: "axis", valueFormatter: size },
-    xAxis: axis({ type: "time", splitNumber: 3, axisLabel: { hideOverlap: true, fontSize: 11, alignMinLabel: "left", alignMaxLabel: "right" } }),
-    yAxis: axis({ type: "value", splitNumber: 4, axisLabel: { formatter: (value) => size(value) } }),
-    series: [
-      {
-        type: "line",
-        step: "end",
-        showSymbol: data.length < 30,
-        data,
-        lineStyle: { color: color("--good"), width: 2 },
-        itemStyle: { color: color("--good") },
-        areaStyle: { color: color("--good"), opacity: 0.12 },
-      },
-    ],
-  };
+function pair(image, most) {
+  const rect = (name, bytes, y) =>
+    svg("rect", { class: name, y, width: `${(100 * bytes) / most}%`, height: "45%", rx: 2 });
+  const bars = svg(
+    "svg",
+    { class: "pair", "aria-hidden": "true" },
+    rect("before", image.compressed_before, "0"),
+    rect("after", image.compressed_after, "52%"),
+  );
+  const [before, after] = [image.compressed_before, image.compressed_after];
+  const name = make("span", "name", image.image.split("/").at(-1));
+  name.title = image.image;
+  return make("li", "", name, bars, make("span", "quiet", `${size(before)} → ${size(after)}, ${change(before, after)}`));
 }
 
 function shrunk(images) {
   const saved = (image) => image.compressed_before - image.compressed_after;
-  const top = [...images].sort((a, b) => saved(b) - saved(a)).slice(0, TOP).reverse();
-  if (!top.length) return message("No image yet");
-  const names = top.map((image) => image.image.split("/").slice(-1)[0]);
-  const series = (name, key, fill) => ({
-    name,
-    type: "bar",
-    data: top.map((image) => image[key]),
-    itemStyle: { color: color(fill) },
-    barGap: "10%",
-  });
-  return {
-    grid: { left: 8, right: 24, top: 32, bottom: 8, containLabel: true },
-    legend: { top: 0, left: 0, itemWidth: 12, textStyle: { color: color("--ink") } },
-    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: size },
-    xAxis: axis({ type: "value", splitNumber: 3, axisLabel: { formatter: (value) => size(value), hideOverlap: true } }),
-    yAxis: axis({ type: "category", data: names, axisLabel: { width: 150, overflow: "truncate" } }),
-    series: [series("before", "compressed_before", "--base"), series("after", "compressed_after", "--shown")],
-  };
+  const top = [...images].sort((a, b) => saved(b) - saved(a)).slice(0, TOP);
+  if (!top.length) return quiet("No image yet");
+  const most = Math.max(...top.map((image) => Math.max(image.compressed_before, image.compressed_after)), 1);
+  return make("ol", "pairs", ...top.map((image) => pair(image, most)));
+}
+
+function showSavings(status) {
+  const place = document.getElementById("savings");
+  const width = place.clientWidth;
+  if (!status.savings.length) place.replaceChildren(quiet("Nothing saved yet"));
+  else if (width > MARGIN.left + MARGIN.right) place.replaceChildren(savings(status.savings, status.now, width));
 }
 
 export function showCharts(status) {
-  if (!window.echarts) return;
-  draw("savings", savings(status.savings, status.now));
-  draw("shrunk", shrunk(status.images));
+  last = status;
+  showSavings(status);
+  document.getElementById("shrunk").replaceChildren(shrunk(status.images));
 }
 
-/** Let the charts follow the window and the colour scheme. */
-export function prepareCharts(redraw) {
-  window.addEventListener("resize", () => {
-    for (const id of ["savings", "shrunk"]) chart(id).resize();
-  });
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    drawn.clear();
-    redraw();
-  });
+/** Let the line follow the width of the window. */
+export function prepareCharts() {
+  new ResizeObserver(() => last && showSavings(last)).observe(document.getElementById("savings"));
 }

@@ -29,5 +29,5 @@ function tell(why) {
 }
 
 prepareImages();
-prepareCharts(() => last && showCharts(last));
+prepareCharts();
 poll(show, tell);

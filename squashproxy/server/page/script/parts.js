@@ -1,5 +1,6 @@
 /** The parts of the page that are no charts and no table; all text goes in as text. */
 
+import { svg } from "./drawing.js";
 import { ago, count, duration, moment, size } from "./words.js";
 
 /** @returns {HTMLElement} an element with a class and texts or elements in it */
@@ -46,12 +47,9 @@ export function showFigures(status) {
 }
 
 function bar(share, label) {
-  const filled = make("span", "filled");
-  filled.style.width = `${Math.min(100, Math.max(0, 100 * share))}%`;
-  const outer = make("span", "bar", filled);
-  outer.setAttribute("role", "img");
-  outer.setAttribute("aria-label", label);
-  return outer;
+  const percent = 100 * Math.min(1, Math.max(0, share));
+  const filled = svg("rect", { class: "filled", width: `${percent}%`, height: "100%" });
+  return svg("svg", { class: "bar", role: "img", "aria-label": label }, filled);
 }
 
 function jobLine(job, now) {
