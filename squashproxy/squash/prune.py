@@ -5,14 +5,14 @@ only, so an entry is decided when its header arrives:
 
 1. An entry stays unless a higher layer hides it.
 2. A directory stays, whatever hides it: a layer above may still hold hidden entries below it.
-3. A whiteout or an opaque marker stays, even where it hides nothing any more: what it hides must not
-   be in the way of a layer above.
+3. A whiteout or an opaque marker stays, even where it hides nothing any more: what it hides must
+   not be in the way of a layer above.
 4. A file whose path became a directory in a higher layer is replaced by a whiteout, since it hides
    what lower layers have below that path. Without payload it stays: a whiteout is no smaller.
 5. A hidden entry that a hard link of its layer needs, if that link stays, stays too; so does what
    the entry needs itself.
-6. An entry at a path that a hard link of a higher layer needs stays. That holds for every link whose
-   target its own layer lacks, hidden or not: the layer with the link may be kept as it is.
+6. An entry at a path that a hard link of a higher layer needs stays. That holds for every link
+   whose target its own layer lacks, hidden or not: the layer with the link may be kept as it is.
 7. A symlink stays where entries of its layer lie behind it.
 8. A layer of which only hidden directories and markers would be left can be left out, if no layer
    above it holds anything hidden (rules 2 and 3 have no reason then).

@@ -88,9 +88,7 @@ def _is_merged(lower: Names, directory: bytes, marks: set[bytes]) -> bool:
 
 
 class _Unpacking:
-    def __init__(
-        self, lower: Names, tar: bytes, *, lenient: bool, makes_parents: bool
-    ) -> None:
+    def __init__(self, lower: Names, tar: bytes, *, lenient: bool, makes_parents: bool) -> None:
         self.tar = tar
         self.lenient = lenient
         self.names = dict(lower)
