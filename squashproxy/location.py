@@ -1,4 +1,4 @@
-"""Where an image is: in a registry, or in a layout or archive (INTERFACE.md)."""
+"""Where an image is: in a registry, or in a layout or archive."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a merged tar is made of: stretches of a source layer, and new bytes between them.
+"""Spans: the pieces of a merged tar. A span is a stretch of a source layer, or new bytes.
 
-The seam between the merge and the encoders: a stretch knows the chunks that it was cut from, and
-those the compressed code they came of, so that an encoder may copy the code as it is (DESIGN.md,
-section 5); one that does not just compresses the bytes.
+This is the seam between the merge and the encoders. A stretch knows the chunks that it was cut
+from, and these know the compressed code they came from, so an encoder may copy that code unchanged
+(ARCHITECTURE.md, Splicing). An encoder that does not simply compresses the bytes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 
 class Start(NamedTuple):
-    """Where a deflate block begins (RFC 1951, section 3.2.3).
+    """The start of a deflate block (RFC 1951, section 3.2.3).
 
-    `offset` and `window` are offsets in the layer's tar, in bytes; `window` is where the block's
-    gzip member begins, before which nothing can be referred to. `bit` is an offset in the blob, in
-    bits.
+    `offset` and `window` are offsets in the layer's tar, in bytes. `window` is where the block's
+    gzip member begins; a block cannot refer to anything before it. `bit` is an offset in the blob,
+    in bits.
     """
 
     offset: int
@@ -25,12 +25,12 @@ class Start(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Deflate blocks in a row, of one gzip member; or, where `is_block`, just one.
+    """Consecutive deflate blocks of one gzip member; a single block where `is_block` is true.
 
-    Where the inner ones begin is found by inflating it once more, which is only worth it near a
-    cut. `end` is an offset in the layer's tar, in bytes, `end_bit` one in the blob, in bits;
-    `is_final` says that the last block is its member's. `end_bit` is the next whole byte where it
-    is final and no block.
+    The boundaries inside a chain are found by inflating it once more, which only pays near a cut.
+    `end` is an offset in the layer's tar in bytes, `end_bit` one in the blob in bits. `is_final`
+    says that the last block is the last of its member. For a final chain that is no single block,
+    `end_bit` is the next whole byte.
     """
 
     start: Start
@@ -41,14 +41,14 @@ class Chain(NamedTuple):
 
 
 class Inflated(NamedTuple):
-    """A chunk of a layer's tar, and the compressed code that it came of.
+    """A chunk of a layer's tar, with the compressed code that it came from.
 
-    `chains` are those that end in the chunk, `begun` is where the one under way at its end starts,
-    unless that is a single block;
-    `code` holds pieces of the blob with their offsets, in bytes: all that these chains are made of,
-    as far as it was read for the chunk. All are empty where blocks of the blob's packing cannot be
-    copied. A piece that several chunks need stands in each. `read` is how much of the blob was read
-    up to the chunk's end, in bytes; 0 where nobody counted.
+    `chains` are the chains that end in the chunk. `begun` is the start of the chain that is open at
+    its end, unless that is a single block. `code` holds pieces of the blob with their offsets in
+    bytes: everything that these chains consist of, as far as it was read. A piece that several
+    chunks need is in each of them. All three are empty where the blob's blocks cannot be copied.
+    `read` is the number of bytes of the blob read up to the chunk's end; 0 where that was not
+    counted.
     """
 
     content: bytes
@@ -59,12 +59,12 @@ class Inflated(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Bytes of a layer's tar, unchanged.
+    """Unchanged bytes of a layer's tar.
 
-    `stream` numbers the layer streams in the order in which the merge opened them; what comes later
-    than it stood, since a link took it over, counts as a stream of its own, so that within one
-    offsets only grow. `offset` is the position of `data` in the layer's tar, `sources` are the
-    chunks that it was cut from.
+    `stream` numbers the layer streams in the order in which the merge opened them. Content that is
+    moved behind its place, to where a link takes it over, counts as a stream of its own, so that
+    offsets within a stream only grow. `offset` is the position of `data` in the layer's tar;
+    `sources` are the chunks that it was cut from.
     """
 
     stream: int
@@ -74,7 +74,7 @@ class Kept(NamedTuple):
 
 
 class New(NamedTuple):
-    """Bytes that stand in no layer: a rewritten header, a whiteout, the end of the archive."""
+    """Bytes that are in no layer: a rewritten header, a whiteout, the end of the archive."""
 
     data: bytes
 

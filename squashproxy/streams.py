@@ -1,10 +1,13 @@
-"""Streams that end with the work on them."""
+"""Streams: the size of their chunks, and closing them with the work on them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+
+CHUNK = 256 << 10
+"""The most bytes in a chunk of a stream."""
 
 T = TypeVar("T")
 

@@ -1,1 +1,1 @@
-"""What `plan` finds out about an image."""
+"""The analysis behind a plan: hidden files, secrets, sizes and thresholds."""

@@ -1,4 +1,4 @@
-"""The layers of a kept base, counted for a plan although a copy would not read them."""
+"""Counting the layers of a kept base for a plan; a copy does not read them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def count_base(
     """The counts of the `base` layers that can be read, by number; `layers` are all of the image.
 
     Foreign layers are left out: no registry holds them. A layer that is damaged or past a limit
-    ends the count with a warning, since a copy would keep it all the same; whoever listens to the
-    census has heard of what it held up to there. Raises what fetching a layer raises.
+    ends the counting with a warning, since a copy would keep it anyway. Raises what fetching a
+    layer raises.
     """
     counts: dict[int, LayerCount] = {}
     for number in reversed(range(len(base))):

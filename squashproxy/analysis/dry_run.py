@@ -1,4 +1,4 @@
-"""All that a copy does with the layers of an image, but the new layer is thrown away."""
+"""A dry run: everything that a copy does with the layers, with the new layer discarded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.squash_layers import Squashed, merge_options, packing_for, squash_layers
-from squashproxy.pipeline.threads import Crew
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.squash.census import Census
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount
@@ -25,11 +25,11 @@ from squashproxy.transports.base import ImageSource, WrittenBlob
 
 
 @dataclass(slots=True)
-class Rehearsal:
-    """Squashes one image to nowhere, and keeps what that tells.
+class DryRun:
+    """Squashes one image, discards the layer and keeps the findings.
 
-    `findings` are the hidden entries of all layers, and `counts` by number what layers of the base
-    hold: where the merge ends, the base is read as well.
+    `findings` are the hidden entries of all layers; `counts` are the counts of base layers by
+    number, which are read after the merge.
     """
 
     source: ImageSource
@@ -41,11 +41,11 @@ class Rehearsal:
     counts: dict[int, LayerCount] = field(default_factory=dict)
 
     def squash(self, *, packs_plain: bool) -> Squashed:
-        """What a copy would get. Raises what squashing raises."""
+        """The result that a copy would get. Raises what squashing raises."""
         layers = layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
-        with Crew(self.options.jobs) as crew:
+        with CopyThreads(self.options.jobs) as threads:
             if self.base.count == len(layers):
-                return self._look_at(layers, crew)
+                return self._look_at(layers, threads)
             above = self.image.manifest.layers[self.base.count :]
             return squash_layers(
                 layers,
@@ -53,34 +53,34 @@ class Rehearsal:
                 self.options,
                 family_of(self.image.manifest.raw.media_type),
                 packing=packing_for(above, self.options.compression, packs_plain=packs_plain),
-                crew=crew,
+                threads=threads,
                 write=_measure,
                 watcher=self,
             )
 
     def begin(self) -> None:
-        """A merge begins, perhaps anew: forget all."""
+        """A merge begins, possibly again: forget what was found before."""
         self.findings.clear()
 
     def end(self, merge: Merge, layers: Sequence[Layer]) -> None:
-        """Go on down through the base."""
+        """Read the layers of the base as well."""
         base = self.image.manifest.layers[: self.base.count]
         census = Census(merge.index, merge.options)
         self.counts = count_base(census, layers, base, self.observer)
 
     def hidden(self, entry: HiddenEntry) -> None:
-        """An upper layer hides the entry."""
+        """An upper layer hides this entry."""
         self.findings.hidden(entry)
 
     def revived(self, path: bytes, layer: int, size: int) -> None:
-        """The hidden entry's content is in the output after all, as a hard link's."""
+        """The content of a hidden entry is kept after all, as that of a hard link."""
         self.findings.revived(path, layer, size)
 
-    def _look_at(self, layers: Sequence[SourceLayer], crew: Crew) -> Squashed:
+    def _look_at(self, layers: Sequence[SourceLayer], threads: CopyThreads) -> Squashed:
         """Count an image whose layers all stay."""
         choices = merge_options(layers, len(layers), self.options, self)
         first = 0 if choices.reads_base else len(layers)
-        prefetched = Prefetch(layers, first, crew).layers
+        prefetched = Prefetch(layers, first, threads).layers
         merge = Merge(prefetched, choices)
         report = merge.run()
         self.end(merge, prefetched)

@@ -1,4 +1,4 @@
-"""What was found out about an image, and the figures that a plan makes of it."""
+"""The figures of a plan, computed from what was found out about an image."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from squashproxy.squash.layer import LayerCount
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the target has a blob already; None where there is no target.
+    """Whether and where the target has a blob; None where there is no target.
 
-    `mountable_from` is a repository of the target's registry, of blobs that are not `in_target`.
+    `mountable_from` is another repository of the target's registry that has it.
     """
 
     in_target: bool | None
@@ -32,12 +32,12 @@ Placed = tuple[Descriptor, Place]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """All that was found out about one image.
+class ImageFigures:
+    """Everything that was found out about one image.
 
-    `layers` are its layers as a copy would bring them, base first; `config` is the one that it
-    would get. `counts` hold, by number, the layers of the base that could be counted; what a merge
-    looked up in the base for itself is not in there.
+    `layers` are its layers as a copy would bring them, base first; `config` is its new config.
+    `counts` are the counts of the base layers that could be read, by number. What a merge looked up
+    in the base for itself is not included.
     """
 
     image: Image
@@ -92,7 +92,9 @@ class Picture:
 
     @property
     def _unchanged(self) -> int:
-        """How many layers stay as they are: the base, or all where nothing is to be squashed."""
+        """The number of layers that stay unchanged: the base, or all where there is nothing to
+        squash.
+        """
         return len(self.layers) if self._is_kept else self.base.count
 
     @property
@@ -100,7 +102,7 @@ class Picture:
         return self.squashed.layer.descriptor.size if self.squashed.layer else 0
 
     def _movement(self) -> _Movement | None:
-        """What happens to the layers that stay and to the config; None without a target."""
+        """What happens to unchanged layers and to the config; None without a target."""
         if self.config[1].in_target is None:
             return None
         sizes = {"reused": 0, "mountable": 0, "sent": 0}
@@ -116,7 +118,9 @@ class Picture:
         return _Movement(**sizes)
 
     def _estimate(self) -> int:
-        """The new layer's size: of each merged blob, the share of its tar that survives."""
+        """The estimated size of the new layer: of each merged blob, the share of its tar that
+        survives.
+        """
         if self._is_kept:
             return 0
         size = 0
@@ -154,7 +158,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Movement:
-    """What a copy does with blobs that it does not make; sizes in bytes."""
+    """What a copy does with existing blobs; sizes in bytes."""
 
     reused: int
     mountable: int

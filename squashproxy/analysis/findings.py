@@ -1,4 +1,4 @@
-"""All that a plan notes of hidden files while the layers go by."""
+"""The findings on hidden files, collected while the layers are read."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from squashproxy.squash.layer import HiddenEntry
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Hands what a merge tells of hidden entries to everyone who keeps something of it."""
+    """Passes each hidden entry on to everything that collects findings."""
 
     largest: LargestHidden = field(default_factory=LargestHidden)
     folders: HiddenFolders = field(default_factory=HiddenFolders)
     suspects: Suspects = field(default_factory=Suspects)
 
     def clear(self) -> None:
-        """Forget all: the merge begins again."""
+        """Forget everything: the merge begins again."""
         for keeper in (self.largest, self.folders, self.suspects):
             keeper.clear()
 
     def hidden(self, entry: HiddenEntry) -> None:
-        """An upper layer hides the entry; what has no content takes no room and tells nothing."""
+        """An upper layer hides the entry. Empty files are ignored."""
         if entry.size:
             self.largest.hidden(entry)
             self.folders.hidden(entry)
             self.suspects.hidden(entry)
 
     def revived(self, path: bytes, layer: int, size: int) -> None:
-        """The hidden entry's content, of `size` bytes, lives on after all as a hard link's."""
+        """A hidden entry (`size` bytes) is kept after all, as the content of a hard link."""
         if size:
             self.largest.revived(path, layer)
             self.folders.revived(path, size)

@@ -1,4 +1,4 @@
-"""The largest files that ship although an upper layer hides them."""
+"""The largest files that an upper layer hides and the image still contains."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from squashproxy.pipeline.results import HiddenFile
 from squashproxy.squash.layer import HiddenEntry
 
 LARGEST = 20
-"""So many files are named."""
+"""How many files are listed."""
 
 _CANDIDATES = 8 * LARGEST
-"""Remembered while reading, since links may revive some of them."""
+"""How many files are remembered during the reading, since links may still revive some of them."""
 
 
 def as_text(path: bytes) -> str:
-    """A path of an image as it stands in results: what is no UTF-8 as backslash escapes."""
+    """A path of an image as results show it: bytes that are not UTF-8 become backslash escapes."""
     return path.decode("utf-8", "backslashreplace")
 
 
 @dataclass(slots=True)
 class LargestHidden:
-    """The largest hidden entries; ties by path, so that the list is always the same."""
+    """The largest hidden entries. Ties are ordered by path, so that the list is deterministic."""
 
     _heap: list[tuple[int, bytes, int, int]] = field(default_factory=list)
     _revived: set[tuple[bytes, int]] = field(default_factory=set)
 
     def clear(self) -> None:
-        """Forget all: the merge begins again."""
+        """Forget everything: the merge begins again."""
         self._heap.clear()
         self._revived.clear()
 
@@ -41,12 +41,12 @@ class LargestHidden:
             heapq.heappushpop(self._heap, item)
 
     def revived(self, path: bytes, layer: int) -> None:
-        """The hidden entry's content lives on after all, as a hard link's."""
+        """The content of a hidden entry is kept after all, as that of a hard link."""
         self._revived.add((path, layer))
 
     @property
     def files(self) -> tuple[HiddenFile, ...]:
-        """The files, the largest first."""
+        """The files, largest first."""
         found = [
             HiddenFile(as_text(path), size, layer, by)
             for size, path, layer, by in sorted(self._heap, reverse=True)

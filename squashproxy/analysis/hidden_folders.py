@@ -13,10 +13,12 @@ from squashproxy.pipeline.results import HiddenFolder
 from squashproxy.squash.layer import HiddenEntry
 
 LISTED = 200
-"""So many folders are listed."""
+"""How many folders are listed."""
 
 _REMEMBERED = 50_000
-"""Folders kept apart while reading; with more, the deepest are counted with their parents."""
+"""How many folders are counted separately while reading. Beyond that, the deepest are counted with
+their parents.
+"""
 _ANY_DEPTH = 1 << 30
 
 
@@ -32,10 +34,10 @@ class _Sum:
 
 @dataclass(slots=True)
 class HiddenFolders:
-    """Adds up hidden payload by folder, in memory that does not grow with the image.
+    """Adds up hidden content by folder, in bounded memory.
 
-    Of folders deeper than `depth` only their ancestor of that depth is known. The depth shrinks for
-    all of them at once, so that a file that is revived is taken from where it was added.
+    Folders deeper than `depth` are counted under their ancestor at that depth. The depth shrinks
+    for all folders at once, so a file that is revived is subtracted from where it was added.
     """
 
     remembered: int = _REMEMBERED
@@ -43,7 +45,7 @@ class HiddenFolders:
     _sums: dict[bytes, _Sum] = field(default_factory=dict)
 
     def clear(self) -> None:
-        """Forget all: the merge begins again."""
+        """Forget everything: the merge begins again."""
         self._sums.clear()
         self.depth = _ANY_DEPTH
 
@@ -54,12 +56,12 @@ class HiddenFolders:
             self._fold()
 
     def revived(self, path: bytes, size: int) -> None:
-        """The hidden entry's content lives on after all, as a hard link's."""
+        """The content of a hidden entry is kept after all, as that of a hard link."""
         self._sum_of(parent_of(path)).add(_Sum(-size, -1))
 
     @property
     def listed(self) -> tuple[HiddenFolder, ...]:
-        """At most `LISTED` folders, the largest first; they add up to all that is hidden."""
+        """At most `LISTED` folders, largest first; they add up to everything that is hidden."""
         sums = {
             path: _Sum(kept.size, kept.files) for path, kept in self._sums.items() if kept.files
         }
@@ -77,7 +79,7 @@ class HiddenFolders:
         return found
 
     def _fold(self) -> None:
-        """Count the deepest folders with their parents, until half of the room is free."""
+        """Count the deepest folders with their parents until half of the room is free."""
         while len(self._sums) > self.remembered // 2:
             self.depth = max(map(_depth_of, self._sums)) - 1
             before, self._sums = self._sums, {}

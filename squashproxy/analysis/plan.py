@@ -1,11 +1,11 @@
-"""Looking before leaping: where an image's bytes are, and what a copy would do with them."""
+"""The plan of a copy: where an image's bytes are, and what a copy would do with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from squashproxy.analysis.dry_run import Rehearsal
-from squashproxy.analysis.figures import Picture, Place, Placed
+from squashproxy.analysis.dry_run import DryRun
+from squashproxy.analysis.figures import ImageFigures, Place, Placed
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
@@ -15,7 +15,7 @@ from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import becomes_single, select
+from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, warn_of_fit
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.squash_layers import Squashed
@@ -33,9 +33,9 @@ def plan_image(
     observer: Observer,
     quick_source: SourceOpener | None = None,
 ) -> PlanResult:
-    """Read `source` and say what a copy to `sink` would do; nothing is written.
+    """Read `source` and work out what a copy to `sink` would do; nothing is written.
 
-    Every layer is read, once unless the merge needs more; those of the base are only counted, and
+    Every layer is read, once unless the merge needs more. Layers of the base are only counted, and
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
@@ -89,14 +89,9 @@ class _Job:
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
             return () if plan is None else (plan,)
-        selection = select(parsed, self.options.platforms, self.source.name)
-        if selection.warning is not None:
-            self.observer.warn(selection.warning)
-        if self.sink is not None:
-            becomes_single(selection, self.sink, self.options, self.source.name)
+        chosen, _ = choose_images(parsed, self.sink, self.options, self.source.name, self.observer)
         plans = [
-            self._try_plan(self.source.read_manifest(child.descriptor.digest))
-            for child in selection.children
+            self._try_plan(self.source.read_manifest(child.descriptor.digest)) for child in chosen
         ]
         return tuple(plan for plan in plans if plan is not None)
 
@@ -113,15 +108,15 @@ class _Job:
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
         packs = self._packs(image, base)
-        rehearsal = Rehearsal(self.source, image, base, self.options, self.observer)
-        squashed = rehearsal.squash(packs_plain=packs)
+        dry_run = DryRun(self.source, image, base, self.options, self.observer)
+        squashed = dry_run.squash(packs_plain=packs)
         for sentence in squashed.report.warnings:
             self.observer.warn(sentence)
         brought = (*base.packed, *manifest.layers[len(base.packed) :])
         layers = [(layer, self._place_of(layer, base)) for layer in brought]
         config = self._config(image, base, squashed)
-        found = (rehearsal.findings, rehearsal.counts)
-        return Picture(image, base, squashed, layers, config, *found).plan
+        found = (dry_run.findings, dry_run.counts)
+        return ImageFigures(image, base, squashed, layers, config, *found).plan
 
     def _config(self, image: Image, base: Base, squashed: Squashed) -> Placed:
         """The config of the result, and where the target has it; a new one is never mounted."""

@@ -1,11 +1,11 @@
-"""Which paths look like secrets and which like caches: the table, and the search in it.
+"""The patterns of paths that look like secrets or caches, and the search for them.
 
-Paths alone decide; what a file holds is never looked at. A pattern is the end of a path, or with a
-leading slash the whole of it; `*` stays within a name, `**` crosses slashes, case does not count. A
-cache's pattern is its folder.
+Only paths are looked at, never contents. A pattern matches the end of a path, or with a leading
+slash the whole path; `*` stays within a name, `**` crosses slashes, and case is ignored. The
+pattern of a cache is its folder.
 
-Not in the table, on purpose: `etc/shadow` and its like, which every `useradd` in a later layer
-replaces; public keys and certificates, such as the `*.pem` and `*.crt` that distributions ship.
+Left out on purpose: `etc/shadow` and similar files, which every `useradd` in a later layer
+replaces; public keys and certificates, such as the `*.pem` and `*.crt` of distributions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from enum import Enum
 from functools import cache
 
 _LONGEST = 4096
-"""Bytes of a path (Linux's PATH_MAX); longer ones cannot be opened, and would cost much time."""
+"""The longest path in bytes (Linux's PATH_MAX); a longer one cannot be opened, and would cost much
+time to match.
+"""
 
 
 class SuspectKind(Enum):
@@ -29,7 +31,7 @@ class SuspectKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SuspectRule:
-    """One kind of file: its name in results, a sentence about it, and where it is found.
+    """One kind of file: its name in results, a sentence about it, and its patterns.
 
     Paths that match one of `exceptions` are harmless.
     """
@@ -42,23 +44,23 @@ class SuspectRule:
 
 
 def find_secret(path: bytes) -> SuspectRule | None:
-    """The first rule by which a file at `path` looks like a secret."""
+    """The first rule for secrets that `path` matches."""
     return _secrets().find(path) if len(path) <= _LONGEST else None
 
 
 def find_cache(folder: bytes) -> tuple[SuspectRule, bytes] | None:
-    """The rule of the cache that `folder` is, or lies in, and the cache's folder."""
+    """The rule of the cache that `folder` is, or is in, and the cache's folder."""
     return _caches().find_outermost(folder) if len(folder) <= _LONGEST else None
 
 
 def sentence_of(rule: str) -> str:
-    """What to know about files that `rule` found. Raises KeyError where there is no such rule."""
+    """The sentence about files that `rule` finds. Raises KeyError for an unknown rule."""
     return _SENTENCES[rule]
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Rules, and all of their patterns as one expression with a group for each rule."""
+    """Rules with all of their patterns as one expression that has a group for each rule."""
 
     rules: tuple[SuspectRule, ...]
     expression: re.Pattern[bytes]
@@ -105,7 +107,7 @@ def _table(rules: tuple[SuspectRule, ...], below: str) -> _Table:
 
 
 def _compiled(expression: str) -> re.Pattern[bytes]:
-    """`expression` as the end of a path; the first place counts where it fits."""
+    """The expression for the end of a path; its first match counts."""
     return re.compile(f"(?:.*?/)??{expression}".encode(), re.IGNORECASE | re.DOTALL)
 
 

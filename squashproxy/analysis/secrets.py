@@ -1,4 +1,6 @@
-"""Files that were deleted or replaced, still ship, and whose path says that they matter."""
+"""Deleted or replaced files that the image still contains, and whose path looks like a secret or
+cache.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,9 @@ from squashproxy.pipeline.results import Suspect
 from squashproxy.squash.layer import HiddenEntry
 
 LISTED_SECRETS = 1000
-"""So many secrets are listed; more are only counted."""
+"""How many secrets are listed; further ones are only counted."""
 LISTED_CACHES = 1000
-"""So many caches are listed; no image of good will has more."""
+"""How many caches are listed."""
 
 
 @dataclass(slots=True)
@@ -30,17 +32,17 @@ class _Cache:
 
 @dataclass(slots=True)
 class Suspects:
-    """Secrets one by one and caches folder by folder, layer by layer, in bounded memory."""
+    """Collects secrets one by one and caches by folder, for each layer, in bounded memory."""
 
     secrets: int = 0
-    """How many secrets are hidden, listed or not."""
+    """The number of hidden secrets, listed or not."""
     _secrets: dict[tuple[bytes, int], Suspect] = field(default_factory=dict)
     _caches: dict[tuple[str, bytes, int], _Cache] = field(default_factory=dict)
     _folder: bytes | None = None
     _cache_of_folder: tuple[SuspectRule, bytes] | None = None
 
     def clear(self) -> None:
-        """Forget all: the merge begins again."""
+        """Forget everything: the merge begins again."""
         self.secrets = 0
         self._secrets.clear()
         self._caches.clear()
@@ -58,7 +60,7 @@ class Suspects:
             cache.hidden_by = max(cache.hidden_by, entry.hidden_by)
 
     def revived(self, path: bytes, layer: int, size: int) -> None:
-        """The hidden entry's content lives on after all, as a hard link's."""
+        """The content of a hidden entry is kept after all, as that of a hard link."""
         if find_secret(path) is not None:
             self.secrets -= 1
             self._secrets.pop((path, layer), None)
@@ -70,7 +72,7 @@ class Suspects:
 
     @property
     def listed(self) -> tuple[Suspect, ...]:
-        """Secrets by rule and path, then caches, the largest first."""
+        """Secrets by rule and path, then caches, largest first."""
         secrets = sorted(self._secrets.values(), key=lambda found: (found.rule, found.path))
         caches = [
             Suspect(
@@ -102,7 +104,7 @@ class Suspects:
             )
 
     def _try_cache(self, path: bytes, layer: int) -> _Cache | None:
-        """The cache that a file at `path` belongs to; neighbours are looked up once."""
+        """The cache that a file belongs to; files of one folder are looked up once."""
         folder = parent_of(path)
         if folder != self._folder:
             self._folder = folder

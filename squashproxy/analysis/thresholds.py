@@ -1,4 +1,4 @@
-"""Thresholds that an image must not pass, for pipelines that fail on wasteful or leaking images."""
+"""Thresholds that an image must not exceed, for pipelines that fail on waste or leaks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from squashproxy.errors import UsageError
 from squashproxy.pipeline.results import PlatformPlan
 
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -21,7 +20,7 @@ _EXPRESSION = re.compile(r"\s*([a-z]+)\s*(>=|<=|>|<)\s*(\S.*?)\s*")
 
 
 class Figure(Enum):
-    """What can be compared: bytes of tar, a share from 0 to 1, a number of files."""
+    """The figures that can be compared: bytes of tar, a share from 0 to 1, a number of files."""
 
     HIDDEN = "hidden"
     EFFICIENCY = "efficiency"
@@ -40,7 +39,7 @@ class Figure(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A comparison that must not hold; `text` is how the user wrote it."""
+    """A comparison that fails the plan if it is true; `text` is how the user wrote it."""
 
     text: str
     figure: Figure
@@ -48,20 +47,20 @@ class Threshold:
     limit: float
 
     def is_passed_by(self, plan: PlatformPlan) -> bool:
-        """Whether the comparison holds for the platform, so that the plan fails."""
+        """Whether the comparison is true for the platform, so that the plan fails."""
         return _COMPARISONS[self.comparison](self.figure.of(plan), self.limit)
 
 
 def parse_threshold(text: str, parse_size: Callable[[str], int]) -> Threshold:
-    """Read `hidden>20MB`, `efficiency<0.9` or `secrets>0`; `parse_size` reads sizes above 0.
+    """Parse `hidden>20MB`, `efficiency<0.9` or `secrets>0`; `parse_size` parses sizes above 0.
 
-    Raises UsageError, as `parse_size` must.
+    Raises ValueError, as `parse_size` must.
     """
     match = _EXPRESSION.fullmatch(text)
     figures = {figure.value: figure for figure in Figure}
     if match is None or match[1] not in figures:
-        raise UsageError(
-            f"--fail-over {text!r} cannot be read: write hidden, efficiency or secrets, then >, "
+        raise ValueError(
+            f"{text!r} cannot be read: write hidden, efficiency or secrets, then >, "
             ">=, < or <=, then a size, a share or a number, as in 'hidden>20MB', "
             "'efficiency<0.9' or 'secrets>0'"
         )
@@ -77,9 +76,8 @@ def _parse_limit(figure: Figure, text: str, parse_size: Callable[[str], int]) ->
             return _parse_share(text)
         case Figure.SECRETS:
             if not (text.isascii() and text.isdigit()):
-                raise UsageError(
-                    f"--fail-over: {text!r} is not a number of secrets; write a whole number, as "
-                    "in 'secrets>0'"
+                raise ValueError(
+                    f"{text!r} is not a number of secrets; write a whole number, as in 'secrets>0'"
                 )
             return int(text)
 
@@ -87,7 +85,6 @@ def _parse_limit(figure: Figure, text: str, parse_size: Callable[[str], int]) ->
 def _parse_share(text: str) -> float:
     if re.fullmatch(r"[01]|[01]?\.[0-9]+|[01]\.", text, re.ASCII) and float(text) <= 1:
         return float(text)
-    raise UsageError(
-        f"--fail-over: {text!r} is not an efficiency; write a share from 0 to 1, as in "
-        "'efficiency<0.9'"
+    raise ValueError(
+        f"{text!r} is not an efficiency; write a share from 0 to 1, as in 'efficiency<0.9'"
     )

@@ -1,4 +1,4 @@
-"""An entry that leaves the tar for now: a hard link behind it may take its payload over."""
+"""An entry taken out of the tar for now: a later hard link may take over its payload."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from squashproxy.span import Kept
 
 @dataclass(frozen=True, slots=True)
 class DetachedEntry:
-    """An entry that was put aside: the stretches of its payload, and what it was.
+    """A hidden entry that was set aside, with the spans of its payload.
 
-    `offset` and `span_size` are those of the entry in its stream, in bytes; `size` is its payload.
+    `offset` and `span_size` are those of the entry in its stream; `size` is that of its payload.
+    All in bytes.
     """
 
     ordinal: int

@@ -1,4 +1,4 @@
-"""What the headers in front of an entry's own say of it: GNU long names and pax records."""
+"""Extension headers in front of an entry's own header: GNU long names and pax records."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from squashproxy.archive.header import (
 
 @dataclass(slots=True)
 class Extended:
-    """The extensions of one entry, read one after the other; of two that say the same the last."""
+    """The extensions of one entry. If two say the same thing, the last one counts."""
 
     size: int = 0
-    """The bytes of the extensions, with their headers."""
+    """The bytes of the extensions, headers included."""
     map_size: int = 0
-    """The bytes of an old GNU sparse map that were read, behind the entry's own header."""
+    """The bytes read so far of an old GNU sparse map, which follows the entry's own header."""
     long_name: bytes = b""
     long_link: bytes = b""
     records: dict[bytes, bytes] = field(default_factory=dict)
 
     def add(self, typeflag: bytes, payload: bytes) -> None:
-        """Read one more; raise BadArchive for damaged pax records."""
+        """Add one extension. Raises BadArchive for damaged pax records."""
         if typeflag == GNU_LONG_NAME:
             self.long_name = payload.partition(b"\0")[0]
         elif typeflag == GNU_LONG_LINK:

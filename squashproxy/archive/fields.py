@@ -1,4 +1,4 @@
-"""Number fields of plain headers, each form parsed once: the same few recur all over a layer."""
+"""Number fields of plain headers. Each form is parsed once, since a layer repeats the same few."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from zlib_ng import zlib_ng
 from squashproxy.archive.header import parse_number
 
 _MOST = 4096
-"""Forms that are remembered; a layer with more is parsed as it comes."""
+"""The most forms that are remembered; others are parsed each time."""
 
 _ADLER = 65521
 _SPACES = 8 * 0x20
 
 
 def sum_of(header: memoryview) -> int:
-    """The plain sum of a header's bytes, modulo 65521; the low half of Adler-32 is one more."""
+    """The sum of a header's bytes modulo 65521; the low half of Adler-32 is one more."""
     return (zlib_ng.adler32(header) - 1) & 0xFFFF
 
 
 class Sums(dict[bytes, int]):
-    """By checksum field: what `sum_of` gives for a header that holds it and is whole, or -1.
+    """Maps a checksum field to the `sum_of` of a valid header with that field; -1 for an invalid
+    field.
 
     A header's checksum counts the field itself as spaces (POSIX, pax).
     """
@@ -33,7 +34,7 @@ class Sums(dict[bytes, int]):
 
 
 class Sizes(dict[bytes, int]):
-    """By size field: the bytes of payload, or a negative number where that cannot be."""
+    """Maps a size field to the bytes of payload; negative for an invalid field."""
 
     def __missing__(self, field: bytes) -> int:
         try:

@@ -53,9 +53,9 @@ _MAX_DIGITS = 20
 
 
 def checksum(buffer: bytes, at: int) -> int:
-    """The sum of a header's bytes, its checksum field read as spaces.
+    """The sum of a header's bytes, with its checksum field read as spaces.
 
-    Adler-32's low half is one plus the plain sum, modulo 65521; half a block never reaches that.
+    The low half of Adler-32 is one plus the sum modulo 65521; half a block never reaches that.
     """
     view = memoryview(buffer)
     low = adler32(view[at : at + _HALF]) & 0xFFFF
@@ -65,7 +65,7 @@ def checksum(buffer: bytes, at: int) -> int:
 
 
 def has_valid_checksum(buffer: bytes, at: int) -> bool:
-    """Whether the header's checksum fits, counted in unsigned bytes or, as old tars did, signed."""
+    """Whether the checksum is right, in unsigned bytes or, as old tars count, in signed ones."""
     try:
         stated = parse_number(buffer[at + CHECKSUM.start : at + CHECKSUM.stop])
     except ValueError:
@@ -78,9 +78,9 @@ def has_valid_checksum(buffer: bytes, at: int) -> bool:
 
 
 def parse_number(field: bytes) -> int:
-    """An octal field, or one in GNU's base 256; raise ValueError where it is neither.
+    """Parse an octal field, or one in GNU's base 256. Raises ValueError.
 
-    Zero bytes and spaces may stand before the digits, as for Go's tar reader.
+    Zero bytes and spaces may precede the digits, as in Go's tar reader.
     """
     if field and field[0] & 0x80:
         value = int.from_bytes(field, "big", signed=False)
@@ -97,7 +97,7 @@ def parse_number(field: bytes) -> int:
 
 
 def read_name(buffer: bytes, at: int) -> bytes:
-    """The path in a header block, its ustar or star prefix joined on; raw bytes."""
+    """The path in a header block, joined with its ustar or star prefix; raw bytes."""
     name = _text(buffer, at, 100)
     if buffer[at + MAGIC.start : at + MAGIC.stop] != _POSIX_MAGIC or not buffer[at + PREFIX.start]:
         return name
@@ -114,7 +114,7 @@ def read_link(buffer: bytes, at: int) -> bytes:
 
 
 def is_sparse_extended(buffer: bytes, at: int, *, first: bool) -> bool:
-    """Whether another block of an old GNU sparse map follows this one."""
+    """Whether another block of an old GNU sparse map follows."""
     return buffer[at + (_GNU_EXTENDED_AT if first else _GNU_EXTENSION_EXTENDED_AT)] != 0
 
 
@@ -124,16 +124,19 @@ def padded(size: int) -> int:
 
 
 def parse_decimal(text: bytes) -> int:
-    """A decimal number of a pax header; raise ValueError where it is none, or a huge one."""
+    """Parse a decimal number of a pax header. Raises ValueError for anything else, and for huge
+    numbers.
+    """
     if not text.isdigit() or len(text) > _MAX_DIGITS:
         raise ValueError(text)
     return int(text)
 
 
 def parse_pax(payload: bytes) -> list[tuple[bytes, bytes]]:
-    """The records of a pax header, `LENGTH KEY=VALUE` and a line feed each; raise BadArchive.
+    """Parse the records of a pax header, `LENGTH KEY=VALUE` with a line feed. Raises BadArchive.
 
-    A key may stand more than once; the last counts, save for the maps of sparse files (pax 0.0).
+    If a key occurs more than once, the last one counts, except for the maps of sparse files (pax
+    0.0).
     """
     records = []
     at = 0

@@ -6,10 +6,10 @@ from squashproxy.errors import BadArchive
 
 
 class BadEntry(Exception):
-    """What is wrong with an entry: the rest of a sentence that begins with its name."""
+    """A refused entry; its text is the rest of a sentence that begins with the entry's name."""
 
     def at(self, where: str, path: bytes) -> BadArchive:
-        """The error for people: the entry `path` of the stream `where` is refused."""
+        """The same error for people, with the entry's `path` and the stream's name `where`."""
         return BadArchive(
             f"{where}: the entry {shown(path)} {self}; squashproxy refuses such entries, so build "
             "the image again"
@@ -17,7 +17,7 @@ class BadEntry(Exception):
 
 
 def normalise(name: bytes) -> bytes:
-    """Return the one form of `name`; raise BadEntry for `..` and NUL (DESIGN.md, section 4)."""
+    """Return the normalised form of `name`. Raises BadEntry for `..` and NUL."""
     if name[:1] not in (b"/", b".", b"") and b"//" not in name and b"/." not in name:
         if b"\0" in name:
             raise BadEntry("holds a NUL byte")
@@ -41,5 +41,5 @@ def join(parent: bytes, name: bytes) -> bytes:
 
 
 def shown(path: bytes) -> str:
-    """`path` for people, with whatever is not text escaped."""
+    """`path` for people: bytes that are no text are escaped."""
     return "/" + path.decode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
-"""New header bytes: an entry under another path or with another link target, or made from nothing.
+"""New header bytes: an entry with another path or link target, or an entry made from nothing.
 
-Everything that is not renamed keeps its bytes: mode, owner, times, xattrs, sparse maps, formats.
+Everything else keeps its bytes: mode, owner, times, xattrs, sparse maps, formats.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _Headers:
 
 
 def with_path(raw: bytes, path: bytes) -> bytes:
-    """The header blocks `raw` of one entry, naming `path` (normalised) instead."""
+    """The header blocks `raw` of an entry, changed to the (normalised) `path`."""
     headers = _split(raw)
     name = path + b"/" if headers.is_directory else path
     headers = _with_sparse_name(_without(headers, GNU_LONG_NAME, _PAX_PATH), name)
@@ -95,7 +95,7 @@ def with_path(raw: bytes, path: bytes) -> bytes:
 
 
 def with_link(raw: bytes, link: bytes) -> bytes:
-    """The header blocks `raw` of one link, pointing to `link` (normalised) instead."""
+    """The header blocks `raw` of a link, changed to the (normalised) target `link`."""
     headers = _without(_split(raw), GNU_LONG_LINK, _PAX_LINK)
     headers = replace(headers, main=_set(headers.main, LINK, link[:100]))
     if len(link) > LINK.stop - LINK.start:
@@ -104,7 +104,7 @@ def with_link(raw: bytes, link: bytes) -> bytes:
 
 
 def directory_header(path: bytes) -> bytes:
-    """A directory as unpackers make one that no entry describes: 0755, root, epoch."""
+    """A directory as unpackers make one without an entry: mode 0755, root, epoch."""
     return _made(path + b"/", DIRECTORY, 0o755)
 
 
@@ -142,7 +142,7 @@ def _join(headers: _Headers) -> bytes:
 
 
 def _without(headers: _Headers, gnu: bytes, key: bytes) -> _Headers:
-    """The headers with every long form of one field taken out."""
+    """The headers with every long form of one field removed."""
     kept = []
     for extension in headers.extensions:
         if extension.typeflag == gnu:

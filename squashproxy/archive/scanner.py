@@ -1,9 +1,27 @@
 """TarScanner: steps through the entries of a tar that arrives in chunks, and cuts it.
 
-Feed a chunk, `advance()` to each entry whose header is complete, say `keep()`, `drop()` or
-`replace()`, then `take()` the spans. Headers are read where they lie, payloads are never looked
-at, and a stretch of kept entries leaves as one span. The attributes that describe an entry belong
-to the one that `advance()` found last.
+The caller feeds a chunk, calls `advance()` for each entry, decides it, and takes the spans. Headers
+are read in place, payloads are never looked at, and consecutive kept entries leave as one span.
+
+States, and what leads from one to the next:
+
+1. *Between entries*: the cursor stands at a header, or at the end of the chunk. `advance()` leads
+   to 2, 3, 4 or 6.
+2. *At an entry*: its header is complete, and the attributes describe it. The caller decides once:
+   `keep()`, `drop()`, `replace()`, `replace_by()` or `detach()`; `rename()` and the inserts may
+   come before. The next `advance()` skips the payload (5) and goes on from 1.
+3. *Within a header* (`_partial` is not empty): the chunk ended inside the headers of an entry. What
+   was read is collected until they are complete; then 2.
+4. *At a global pax header*: it is dropped without asking the caller; then 1.
+5. *Within a payload* (`_remaining` is positive): the chunk ended inside a payload. Its rest follows
+   the entry's decision; then 1.
+6. *Ended* (`_ended`): a block of zeros was met. What follows is ignored.
+7. *Finished* (`_finished`): `finish()` was called. It raises BadArchive in states 3 and 5; any
+   further use raises StreamConsumed.
+
+Beside these, `_keeping` says whether the bytes since the last decision go out, `_run` is where the
+current span began in the chunk (-1 for none), and `_detached` collects spans for a detached entry
+instead of the output.
 """
 
 from __future__ import annotations
@@ -40,9 +58,9 @@ from squashproxy.errors import BadArchive, StreamConsumed
 from squashproxy.span import Inflated, Kept, New, Span
 
 MAX_EXTENSION = 1 << 20
-"""A long name, pax header or sparse map above this many bytes is refused, as by Go's tar reader."""
+"""The most bytes in a long name, pax header or sparse map, as in Go's tar reader."""
 MAX_HEADERS = 4 << 20
-"""All header blocks of one entry, in bytes."""
+"""The most bytes in all header blocks of one entry."""
 
 _PREFIX_AT = PREFIX.start
 _SIZE_AT, _SIZE_END = SIZE.start, SIZE.stop
@@ -105,12 +123,12 @@ class TarScanner:
 
     @property
     def span_size(self) -> int:
-        """The bytes that the entry takes in the tar: headers, payload and padding."""
+        """The bytes of the entry in the tar: headers, payload and padding."""
         return self._header_size + padded(self.size)
 
     @property
     def header(self) -> bytes:
-        """A copy of the entry's header blocks, extensions first; before the decision only."""
+        """A copy of the entry's header blocks, extensions first. Only before the decision."""
         raw = bytes(self._partial) or self._chunk[self._entry_at : self._at]
         return with_path(raw, self.path) if self._renamed else raw
 
@@ -120,7 +138,7 @@ class TarScanner:
         return self._base + len(self._chunk)
 
     def feed(self, source: Inflated) -> None:
-        """Take the next chunk; the one before must be stepped through and taken."""
+        """Take the next chunk. The one before must be used up and its spans taken."""
         self._refuse_finished()
         self._base += len(self._chunk)
         self._sources = (source,)
@@ -132,7 +150,7 @@ class TarScanner:
             self._run = 0
 
     def advance(self) -> bool:
-        """Step to the next entry whose header is complete; False when the chunk is used up."""
+        """Step to the next entry with a complete header; False when the chunk is used up."""
         while not self._ended:
             at = self._at + self._remaining
             if at > self._length:
@@ -156,7 +174,7 @@ class TarScanner:
         return False
 
     def rename(self, path: bytes) -> None:
-        """From here on the entry has another path (normalised), also where it is kept."""
+        """Give the entry another (normalised) path, also if it is kept."""
         self.path = path
         self.parent, _, self.name = path.rpartition(b"/")
         self._raw_parent = None
@@ -168,7 +186,7 @@ class TarScanner:
         return self._partial_offset if self._partial else self._base + self._entry_at
 
     def keep(self) -> None:
-        """The entry stays, bit for bit unless it was renamed."""
+        """Keep the entry, bit for bit unless it was renamed."""
         if self._renamed:
             self.replace(self.header)
             return
@@ -186,14 +204,14 @@ class TarScanner:
         self._keeping = True
 
     def drop(self) -> None:
-        """The entry goes, headers and payload."""
+        """Leave the entry out, headers and payload."""
         self._close_run(self._entry_at)
         self._detached = None
         self._partial.clear()
         self._keeping = False
 
     def detach(self) -> DetachedEntry:
-        """The entry goes; what is returned holds all of it when the next entry's header is read."""
+        """Take the entry out. The result holds all of its payload once the next header was read."""
         spans: list[Kept] = []
         aside = DetachedEntry(
             self.ordinal, self.offset, self.path, self.header, self.size, self.span_size, spans
@@ -205,9 +223,10 @@ class TarScanner:
         return aside
 
     def replace_by(self, aside: DetachedEntry, header: bytes, stream: int) -> None:
-        """The entry, which has no payload, goes; in its place comes another one that went before.
+        """Replace this entry, a hard link without content, by an earlier hidden entry that was
+        detached.
 
-        It comes under the header blocks `header`, as part of `stream`.
+        `header` are its new header blocks; its spans become part of `stream`.
         """
         self.drop()
         self._out.append(New(header))
@@ -215,7 +234,7 @@ class TarScanner:
         self.touched = True
 
     def replace(self, header: bytes) -> None:
-        """The entry stays under other headers; its payload is kept."""
+        """Keep the entry's payload under other header blocks."""
         self.drop()
         self._out.append(New(header))
         self._run = self._at
@@ -223,18 +242,18 @@ class TarScanner:
         self.touched = True
 
     def insert_before(self, data: bytes) -> None:
-        """Put whole entries of our own in front of this one; before its decision only."""
+        """Put whole entries of our own before this one. Only before its decision."""
         self._close_run(self._entry_at)
         self._out.append(New(data))
         self.touched = True
 
     def insert_after(self, data: bytes) -> None:
-        """Put whole entries of our own behind this one."""
+        """Put whole entries of our own after this one."""
         self._after.append(data)
         self.touched = True
 
     def take(self) -> list[Span]:
-        """The spans decided since the last call; their views stay valid."""
+        """The spans since the last call; their views stay valid."""
         self._close_run(self._entry_at if self._partial else self._at)
         out = self._out
         self._out = []
@@ -243,7 +262,7 @@ class TarScanner:
         return out
 
     def finish(self) -> list[Span]:
-        """The stream is over: the last spans. Raises BadArchive where it ends within an entry."""
+        """End the stream: the last spans. Raises BadArchive where it ends within an entry."""
         self._refuse_finished()
         self._finished = True
         if not self._ended:
@@ -282,9 +301,9 @@ class TarScanner:
             self._run = self._at
 
     def _try_plain(self, at: int) -> bool:
-        """Read the next header if it is a plain one: a file's or directory's, a block and no more.
+        """Read the next header if it is a plain one: a file's or directory's, of a single block.
 
-        Most are, so this one path is short; False for all others, and for anything strange.
+        Most are, so this path is short. Returns False for all others, and for anything unusual.
         """
         chunk = self._chunk
         end = at + BLOCK
@@ -312,7 +331,9 @@ class TarScanner:
         return True
 
     def _set_path(self, name: bytes) -> None:
-        """Normalise `name`; neighbours share a directory, so the last one's form is remembered."""
+        """Normalise `name`. Neighbours share a directory, so the form of the last one is
+        remembered.
+        """
         raw_parent, _, base = name.rpartition(b"/")
         if not base:
             raw_parent, _, base = name[:-1].rpartition(b"/")
@@ -372,10 +393,10 @@ class TarScanner:
         self._ended = True
 
     def _parse(self, buffer: bytes, at: int) -> int:
-        """Read one entry's headers: their length, or minus the length that they need.
+        """Parse one entry's headers; returns their length, or minus the length that they need.
 
-        Extensions that were read before stand in front of `at`; no header is read twice, however
-        many chunks it takes.
+        Extensions that were parsed before stand in front of `at`. No header is parsed twice,
+        however many chunks it spans.
         """
         extended = self._extended
         start = at - extended.size
@@ -406,7 +427,7 @@ class TarScanner:
         return end - start
 
     def _map_end(self, buffer: bytes, at: int, offset: int) -> int:
-        """Where the map of an old GNU sparse file ends; past the buffer where it is incomplete."""
+        """The end of an old GNU sparse map; past the buffer where it is incomplete."""
         end = at + BLOCK + self._extended.map_size
         first = not self._extended.map_size
         while end <= len(buffer) and is_sparse_extended(buffer, end - BLOCK, first=first):
@@ -451,7 +472,7 @@ class TarScanner:
         self._remaining = padded(self.size)
 
     def _normalise(self, path: bytes, name: bytes) -> bytes:
-        """The one form of `path`, which is `name` or a part of it."""
+        """The normalised form of `path`, which is `name` or a part of it."""
         try:
             return normalise(path)
         except BadEntry as error:
@@ -478,7 +499,7 @@ class TarScanner:
         return self._damaged("an entry has more headers than squashproxy accepts", offset)
 
     def _damaged(self, what: str, offset: int) -> BadArchive:
-        """The error for the header that stands `offset` bytes behind the entry's first."""
+        """The error for the header that is `offset` bytes behind the entry's first."""
         first = self._partial_offset if self._partial else self._base + self._entry_at
         return BadArchive(
             f"{self.where} is damaged: {what}, at byte {first + offset} of its tar; "

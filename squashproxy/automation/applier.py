@@ -35,7 +35,7 @@ def open_applier(context: Context, count: int) -> Iterator[Applier]:
     with AuditLog(context.audit_folder, log_name(time.time())) as log:
         yield Applier(
             client=context.client,
-            gatherer=context.gatherer,
+            graph_loader=context.graph_loader,
             tags=context.tags,
             squasher=squasher,
             log=log,

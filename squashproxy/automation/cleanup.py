@@ -94,7 +94,7 @@ def _apply_fresh(
 
 
 def _planner(context: Context) -> Planner:
-    return Planner(context.client, context.gatherer, time.time, context.observer.tally)
+    return Planner(context.client, context.graph_loader, time.time, context.observer.tally)
 
 
 def _apply(

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from squashproxy.automation.options import RunOptions
 from squashproxy.cancellation import Cancellation
-from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.errors import UsageError
@@ -62,9 +62,9 @@ class Context:
     cancellation: Cancellation
 
     @property
-    def gatherer(self) -> Gatherer:
+    def graph_loader(self) -> GraphLoader:
         """Loads the graphs of repositories."""
-        return Gatherer(self.client, self.manifests, self.tags, self.observer.tally)
+        return GraphLoader(self.client, self.manifests, self.tags, self.observer.tally)
 
     @property
     def audit_folder(self) -> Path:
@@ -98,7 +98,7 @@ def open_context(
         manifests = ManifestMemory(database, time.time)
         manifests.forget_unused()
         with (
-            RegistryClient(client_settings, on_wait=teller, memory=manifests) as client,
+            RegistryClient(client_settings, on_wait=teller, cache=manifests) as client,
             RegistryClient(client_settings.quick, on_wait=teller) as quick,
         ):
             yield Context(

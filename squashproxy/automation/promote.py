@@ -116,7 +116,9 @@ def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:
 
 def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
     """Delete at the target what the source no longer has, if the rule asks for it."""
-    plan = plan_mirroring(found, context.client, context.gatherer, context.promotions, time.time)
+    plan = plan_mirroring(
+        found, context.client, context.graph_loader, context.promotions, time.time
+    )
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
     with open_applier(context, plan.deletions) as applier:

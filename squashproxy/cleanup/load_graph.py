@@ -52,7 +52,7 @@ def _is_tag(pattern: Pattern) -> bool:
     return not pattern.is_wild and is_tag(pattern.text)
 
 
-class Gatherer:
+class GraphLoader:
     """Loads graphs with several requests at once. Manifests are cached between runs."""
 
     def __init__(

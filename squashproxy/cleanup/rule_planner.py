@@ -10,7 +10,7 @@ from squashproxy.catalog.repositories import find_repositories, parse_repository
 from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.graph import Graph
 from squashproxy.cleanup.in_use import InUseLists
-from squashproxy.cleanup.load_graph import Gatherer, wanted_by
+from squashproxy.cleanup.load_graph import GraphLoader, wanted_by
 from squashproxy.cleanup.make_plan import find_heads, make_plan
 from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
 from squashproxy.cleanup.results import RepositoryResult
@@ -30,7 +30,7 @@ class Planner:
     """Plans rules; `now` gives unix seconds, `tally` counts repositories."""
 
     client: RegistryClient
-    gatherer: Gatherer
+    graph_loader: GraphLoader
     now: Callable[[], float]
     tally: Tally = untold
 
@@ -94,11 +94,11 @@ class Planner:
     ) -> RepositoryPlan:
         in_use = lists.of(repository)
         try:
-            graph = self.gatherer.graph(repository, wanted_by(rule.keep), now, in_use)
+            graph = self.graph_loader.graph(repository, wanted_by(rule.keep), now, in_use)
             decision = decide(graph, rule, in_use, now)
             heads = find_heads(graph, decision, rule, now) | (orphans & graph.untagged.keys())
             touched = heads | {graph.tags[tag] for tag in decision.candidates}
-            graph = self.gatherer.with_referrers(graph, graph.below(touched))
+            graph = self.graph_loader.with_referrers(graph, graph.below(touched))
         except SquashproxyError as error:
             return RepositoryPlan(str(repository), {}, problem=str(error))
         plan = make_plan(graph, decision, rule, in_use, heads)

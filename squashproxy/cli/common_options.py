@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
@@ -20,6 +20,7 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.registry.options import ClientOptions
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 _MAX_JOBS = 64
 
 
@@ -55,6 +56,18 @@ def parse_host(text: str) -> str:
             f"{text!r} is not a host", advice="write HOST or HOST:PORT, as in references"
         )
     return text
+
+
+def value_of(option: str, parse: Callable[[str], _T]) -> Callable[[str], _T]:
+    """A parser of an option's value, whose ValueError becomes a UsageError about the option."""
+
+    def read(text: str) -> _T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise UsageError(f"{option} {error}") from error
+
+    return read
 
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from squashproxy.cli.common_options import CommonOptions
+from squashproxy.cli.common_options import CommonOptions, value_of
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
@@ -88,7 +88,7 @@ platform_option = click.option(
 _OPTIONS = (
     click.option(
         "--base",
-        type=parse_base,
+        type=value_of("--base", parse_base),
         default="auto",
         show_default=True,
         metavar="auto|none|N|REF",
@@ -107,7 +107,7 @@ _OPTIONS = (
     platform_option,
     click.option(
         "--compression",
-        type=parse_compression,
+        type=value_of("--compression", parse_compression),
         default="keep",
         show_default=True,
         metavar="keep|gzip|zstd[:LEVEL]",
@@ -118,7 +118,7 @@ _OPTIONS = (
     ),
     click.option(
         "--memory",
-        type=parse_size,
+        type=value_of("--memory:", parse_size),
         default=_DEFAULT_MEMORY,
         show_default=True,
         metavar="SIZE",
@@ -126,7 +126,7 @@ _OPTIONS = (
     ),
     click.option(
         "--max-unpacked",
-        type=parse_size,
+        type=value_of("--max-unpacked:", parse_size),
         metavar="SIZE",
         help="Refuse an image whose layers unpack to more than this.",
     ),

@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int:
-    """Run one command line; return its exit code (README, exit codes).
+    """Run one command line; return its exit code (REFERENCE.md, exit codes).
 
     Errors of the tree in errors.py, of click and of the system are handled. Any other exception
     is a bug and passes through.

@@ -1,1 +1,1 @@
-"""Packing of layers: blobs to tar bytes, spans to blobs. Pure; the streams come from elsewhere."""
+"""Compression of layers: from blobs to tar bytes, and from spans to blobs. Pure."""

@@ -1,4 +1,4 @@
-"""Writing deflate bit by bit (RFC 1951): copied code, and the empty blocks that align it."""
+"""Writing deflate bit by bit (RFC 1951): copied code, and empty blocks that align it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _STORED_EMPTY = 0xFFFF0000
 
 
 def _dynamic_empty() -> tuple[int, int]:
-    """An empty dynamic block with an odd number of bits, 95: the bits, low first, and their count.
+    """An empty dynamic block with an odd number of bits, 95: its bits, lowest first, and their
+    count.
 
-    Two literal codes and two distance codes of one bit each make both codes complete, as the
-    strictest readers want.
+    Two literal codes and two distance codes of one bit each make both codes complete, which the
+    strictest decoders require.
     """
     lengths = {18: 1, 1: 1}
     order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
@@ -40,7 +41,7 @@ _ODD_EMPTY = _dynamic_empty()
 
 
 class BitWriter:
-    """A stream of bits, handed out as whole bytes; views that are put in must stay unchanged."""
+    """A stream of bits that is handed out as whole bytes. Views that are put in must not change."""
 
     def __init__(self) -> None:
         self._out: list[bytes | memoryview] = []
@@ -54,30 +55,30 @@ class BitWriter:
         return out
 
     def put_bytes(self, data: bytes) -> None:
-        """Whole bytes, behind `end_byte`."""
+        """Append whole bytes; only after `end_byte`."""
         assert not self._count, "a byte is incomplete"
         if data:
             self._out.append(data)
 
     def end_byte(self) -> None:
-        """Make the next bit the first of a byte, by an empty stored block if need be."""
+        """Pad to a byte boundary, with an empty stored block where that is needed."""
         if self._count:
             self._put(0, 3)
             self._put(0, -self._count % 8)
             self._put(_STORED_EMPTY, 32)
 
     def end_stream(self) -> None:
-        """Write the final block, and fill up its last byte."""
+        """Write the final block, and pad its last byte."""
         self._put(*_FINAL_EMPTY)
         self._put(0, -self._count % 8)
 
     def copy(
         self, views: Sequence[memoryview], first_bit: int, end_bit: int, *, clears_final: bool
     ) -> None:
-        """Copy code, from bit `first_bit` of the first byte of `views` on.
+        """Copy code, beginning at bit `first_bit` of the first byte of `views`.
 
-        `end_bit` is the end in the last byte, 0 where that is whole. `clears_final` clears the
-        first bit, which in a block's header says that it is the last.
+        `end_bit` is the end within the last byte, 0 where the whole byte is copied. `clears_final`
+        clears the first bit, which marks a block as the last one.
         """
         self._shift_to(first_bit)
         head = views[0][0] & (0xFF << first_bit) & 0xFF
@@ -101,7 +102,7 @@ class BitWriter:
         self._out += [view for view in views if view]
 
     def _shift_to(self, bit: int) -> None:
-        """Empty blocks, until the next bit is bit `bit` of its byte."""
+        """Write empty blocks until the next bit is bit `bit` of its byte."""
         if (bit - self._count) % 2:
             self._put(*_ODD_EMPTY)
         while self._count != bit:

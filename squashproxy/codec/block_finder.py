@@ -1,7 +1,7 @@
-"""The blocks of a chain, found by inflating it once more.
+"""Finding the blocks inside a chain by inflating it once more.
 
-Where a block ends depends on its code alone. So it does not matter what stands before the chain,
-only that there is enough of it to refer to.
+Where a block ends depends only on its code. So it does not matter what came before the chain, as
+long as there is enough history to refer to.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from squashproxy.codec.library import BLOCK, OK, Library, Stop, address_of
 from squashproxy.span import Chain, Start
 
 MOST = 4096
-"""So many blocks are told apart in one chain, 80 bytes of code for each: encoders make larger ones.
-
-Streams that were made to hurt have a quarter of a million in a chain.
+"""The most blocks that are found in one chain, at 80 bytes of code each. Encoders make larger
+blocks; a malicious stream could have a quarter of a million in a chain.
 """
 
 _ROOM = 64 << 10
@@ -26,10 +25,11 @@ _HISTORY = bytes(WINDOW)
 
 
 def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
-    """The blocks from `start` on that are whole in `code`: up to the member's last, or `MOST`.
+    """The blocks from `start` on that are complete in `code`: up to the member's last one, or
+    `MOST`.
 
-    `code` is the blob from the byte that holds the start's bit on. It was inflated before, so it is
-    sound.
+    `code` is the blob from the byte that holds the start's bit. It was inflated before, so it is
+    valid.
     """
     used = bool(start.bit & 7)
     first = (start.bit >> 3) + used
@@ -57,7 +57,9 @@ def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
 
 @contextmanager
 def _begun(start: Start, first_byte: int, library: Library) -> Iterator[Any]:
-    """A stream that has read all up to `start`, whose bit may be any of `first_byte`."""
+    """A decompressor that has consumed everything up to `start`, which may be any bit of
+    `first_byte`.
+    """
     stream = library.stream()
     reference = ctypes.byref(stream)
     used = start.bit & 7

@@ -1,8 +1,8 @@
-"""gzip (RFC 1952), inflated with boundaries between its blocks: what a splicer copies from.
+"""Inflating gzip (RFC 1952) with block boundaries, which a splicer needs to copy code.
 
-A boundary is where `inflate()` is told to stop, and every stop costs: the thread has to ask for the
-interpreter again. So one is looked for every 512 KiB only, and between two of them lies a chain of
-blocks; boundaries.py finds the others where they matter.
+A boundary is where `inflate()` is told to stop, and every stop costs: the thread has to take the
+interpreter's lock again. So a boundary is looked for only every 512 KiB, and the blocks between two
+of them form a chain. block_finder.py finds the other boundaries where they are needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ctypes
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 
-from squashproxy.codec.frames import CHUNK, cut_short, damaged
+from squashproxy.codec.frames import cut_short, damaged
 from squashproxy.codec.library import (
     BLOCK,
     NO_FLUSH,
@@ -23,24 +23,27 @@ from squashproxy.codec.library import (
     is_error,
 )
 from squashproxy.span import Chain, Inflated, Start
+from squashproxy.streams import CHUNK
 
 MAX_CHAIN = 4 << 20
-"""A chain with more bytes of content, or of code, is never copied: memory stays bounded."""
+"""A chain with more bytes of content or of code is never copied, which bounds memory."""
 
 MANY = 1024
-"""A chunk with so many chains goes out before it is full: empty ones would fill the memory."""
+"""A chunk with this many chains is handed out before it is full: empty chains would fill the
+memory.
+"""
 
 _CHAIN = 512 << 10
-"""A chain ends at the first boundary behind so many bytes of content."""
+"""A chain ends at the first boundary after this many bytes of content."""
 
 _CHAIN_CODE = 320 << 10
-"""Or behind so many bytes of code, where that holds little."""
+"""A chain also ends after this many bytes of code, where that holds little content."""
 
 _CHUNK_CODE = 1 << 20
-"""A chunk of more code than that goes out before it is full, too."""
+"""A chunk with more bytes of code is handed out before it is full."""
 
 _SINGLE = 4096
-"""So many blocks of a later member are chains by themselves; a member may have far too many."""
+"""The most blocks of a later member that are chains by themselves."""
 
 _TRAILER = 8
 
@@ -50,10 +53,10 @@ def iter_inflated(
 ) -> Generator[Inflated, None, None]:
     """The content of all members, in chunks of 256 KiB, with code and chains of blocks.
 
-    Only the last chunk is shorter, and one with a thousand chains, or of more than a MiB of code.
-    Where the chunks of content end does not depend on the pieces of the blob, nor do the chains.
-    Those of all members but the first are single blocks, a few thousand of each. Every member's
-    CRC-32 and length are checked; zero bytes after a member are padding. Raises BadCompression.
+    Only the last chunk is shorter, and one with a thousand chains or more than a MiB of code.
+    Neither the chunks nor the chains depend on how the blob is cut into pieces. In all members but
+    the first, chains are single blocks, up to a few thousand in each. Every member's CRC-32 and
+    length are checked; zero bytes after a member are padding. Raises BadCompression.
     """
     reader = _Reader(where, library)
     for piece in blob:
@@ -62,11 +65,11 @@ def iter_inflated(
 
 
 class _Member:
-    """One gzip member under way; `at` is its first byte in the blob, `window` in the content.
+    """The gzip member being read; `at` is its first byte in the blob, `window` in the content.
 
-    Chains begin long in the first member only: of each the last block is needed by itself, and the
-    members of blobs with several are mostly small. `singles` are the blocks still to be chains by
-    themselves.
+    Only the first member uses multi-block chains. A member's final block must stand alone so that
+    its final bit can be cleared; later members are usually small, so their blocks are recorded one
+    by one. `singles` is how many more blocks are recorded so.
     """
 
     def __init__(self, library: Library, at: int, window: int) -> None:
@@ -81,12 +84,14 @@ class _Member:
 
     @property
     def read(self) -> int:
-        """How much of the blob was read, in bytes."""
+        """The number of bytes of the blob that were read."""
         return int(self._at + self.stream.total_in)
 
 
 class _Reader:
-    """`_content` and `_blob` are where the chunk and the piece under way begin."""
+    """Inflates a blob; `_content` and `_blob` are where the current chunk and the current piece
+    begin.
+    """
 
     def __init__(self, where: str, library: Library) -> None:
         self._where = where
@@ -107,8 +112,8 @@ class _Reader:
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
         """Inflate another piece of the blob.
 
-        A full chunk goes out only when the next symbol needs room: blocks that end right where the
-        chunk does belong to it.
+        A full chunk is handed out only when the next symbol needs room, so that blocks which end
+        exactly with the chunk belong to it.
         """
         if not piece:
             return
@@ -135,7 +140,7 @@ class _Reader:
         self._blob += len(piece)
 
     def finish(self) -> Generator[Inflated, None, None]:
-        """The blob is over: the last chunk."""
+        """The blob has ended: yield the last chunk."""
         yield from self._take()
         if self._member is not None:
             raise cut_short(self._where)
@@ -155,7 +160,7 @@ class _Reader:
         self._member = self._begun = None
 
     def _run(self, member: _Member) -> None:
-        """Inflate until the piece is used up, the chunk should go, or the member ends."""
+        """Inflate until the piece is used up, the chunk is to be handed out, or the member ends."""
         while True:
             begun = self._begun
             if begun is None or self._seeks:
@@ -168,8 +173,8 @@ class _Reader:
     def _run_on(self, member: _Member, begun: Start) -> bool:
         """Inflate until a boundary is to be looked for; False where something else comes first.
 
-        That time has come when the next symbol needs room, and not before: whether a boundary right
-        there is passed must not depend on where the piece ends.
+        That is when the next symbol needs room, and not before: whether a boundary exactly there is
+        passed must not depend on where the piece ends.
         """
         stream = member.stream
         room, left = stream.avail_out, stream.avail_in
@@ -216,7 +221,7 @@ class _Reader:
         return code
 
     def _content_end(self, member: _Member) -> int:
-        """Up to where there is content."""
+        """The end of the content so far."""
         return int(self._content + CHUNK - member.stream.avail_out)
 
     def _begin_chain(self, member: _Member, bit: int) -> None:
@@ -234,7 +239,7 @@ class _Reader:
         return len(self._chains) >= MANY or self._latest - self._code_bit > 8 * _CHUNK_CODE
 
     def _take(self) -> Iterator[Inflated]:
-        """The chunk, unless there is no content; then its chains are good for nothing."""
+        """The chunk; None where it has no content, since its chains are useless then."""
         filled = CHUNK - self._room
         content = self._chunk.content if not self._room else self._chunk.content[:filled]
         begun = self._begun if self._may_be_copied(self._begun, filled) else None
@@ -249,14 +254,14 @@ class _Reader:
             yield inflated
 
     def _may_be_copied(self, begun: Start | None, filled: int) -> bool:
-        """Whether the chain that is under way has several blocks, and is not too long yet."""
+        """Whether the open chain has several blocks and is not too long yet."""
         if begun is None or self._member is None or self._is_block:
             return False
         length = self._content + filled - begun.offset
         return max(length, self._member.read - (begun.bit >> 3)) <= MAX_CHAIN
 
     def _still_needed(self, begun: Start | None) -> list[tuple[int, bytes]]:
-        """The pieces that the next chunk may need as well: the last one, and the chain's."""
+        """The pieces that the next chunk may need: the last one, and those of the open chain."""
         first = len(self._code) - 1
         while begun is not None and first > 0 and self._code[first][0] > begun.bit >> 3:
             first -= 1
@@ -269,7 +274,9 @@ _new_bytes.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t)
 
 
 class _Chunk:
-    """Bytes that are filled before anyone else sees them, as the C API allows; saves a copy."""
+    """Bytes that are filled in place before anything else sees them, as the C API allows. Saves a
+    copy.
+    """
 
     def __init__(self) -> None:
         self.content: bytes = _new_bytes(None, CHUNK)

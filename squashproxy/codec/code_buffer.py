@@ -1,4 +1,4 @@
-"""The code of one stream, from the oldest block that may still be copied."""
+"""The compressed code of one stream, from the oldest block that may still be copied."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from squashproxy.span import Chain, Inflated, Start
 
 _MOST = 6 << 20
-"""Code of so many bytes is enough for the largest block that a splicer copies, and some more."""
+"""The most bytes of code to keep, somewhat more than the largest block that is copied."""
 
 
 class CodeBuffer:
-    """Fed with chunks, in their order; what was settled is forgotten."""
+    """Holds the code of chunks that are added in order, and forgets what was dealt with."""
 
     def __init__(self) -> None:
         self.chains: deque[Chain] = deque()
@@ -23,7 +23,7 @@ class CodeBuffer:
         self._latest: Inflated | None = None
 
     def add(self, sources: Sequence[Inflated]) -> None:
-        """Take in what chunks bring, unless they were added before."""
+        """Take the code and chains of chunks, unless they were added before."""
         for source in sources:
             if source is self._latest:
                 continue
@@ -38,22 +38,22 @@ class CodeBuffer:
 
     @property
     def under_way(self) -> Start | None:
-        """Where the next chain begins, whose end may not be known yet; None for a single block."""
+        """The start of the open chain, whose end may be unknown yet; None for a single block."""
         if not self.chains:
             return self._begun
         return None if self.chains[0].is_block else self.chains[0].start
 
     @property
     def is_full(self) -> bool:
-        """Whether the oldest code goes next, asked for or not.
+        """Whether the oldest code is dropped next, needed or not.
 
-        The newest piece does not count: most of it may lie behind the block under way.
+        The newest piece does not count: most of it may lie behind the open block.
         """
         oldest, newest = self._pieces[0][1], self._pieces[-1][1]
         return self._size - len(oldest) - len(newest) > _MOST
 
     def forget(self, bit: int) -> None:
-        """Nothing before `bit` of the blob will be asked for."""
+        """Drop the code before `bit` of the blob."""
         byte = bit >> 3
         pieces = self._pieces
         while len(pieces) > 1 and pieces[1][0] <= byte:
@@ -69,7 +69,7 @@ class CodeBuffer:
         self._size -= len(self._pieces.popleft()[1])
 
     def cut(self, first: int, end: int | None = None) -> list[memoryview]:
-        """The blob's bytes from `first` to `end`, excluded; None is as far as there are any."""
+        """The blob's bytes from `first` to `end` (exclusive; None for all that is there)."""
         views = []
         for at, data in self._pieces:
             if end is not None and at >= end:

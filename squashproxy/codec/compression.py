@@ -1,4 +1,4 @@
-"""Which packing a blob has, and the tar inside it; and the way back."""
+"""The compression of a blob: finding it out, undoing it, and applying it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from squashproxy.codec.library import Library
 from squashproxy.codec.rechunk import iter_even
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Inflated
-
-_CHUNK = 256 << 10
+from squashproxy.streams import CHUNK
 
 
 def sniff(start: bytes) -> Compression:
-    """The packing of a blob that starts so; its bytes decide, as for docker, not its media type."""
+    """The compression of a blob that begins with these bytes. The bytes decide, as in docker, not
+    the media type.
+    """
     if start.startswith(gzip.MAGIC):
         return Compression.GZIP
     if start.startswith(zstd.MAGIC):
@@ -28,7 +29,7 @@ def sniff(start: bytes) -> Compression:
 def iter_unpacked(
     blob: Iterable[bytes], where: str, library: Library | None
 ) -> Generator[Inflated, None, None]:
-    """The tar in a blob, in chunks of at most 256 KiB; those of gzip with their code.
+    """The tar in a blob, in chunks of at most 256 KiB; for gzip with their code.
 
     `where` names the blob in errors; without a `library` there is no code. Raises BadCompression.
     The blob is read to its end.
@@ -58,7 +59,7 @@ def iter_packed(
 ) -> Iterator[bytes]:
     """A blob that holds `content`, in chunks; `level` is zstd's, None for its default.
 
-    `workers` are threads that zstd may use; the blob does not depend on how many.
+    `workers` is the number of threads that zstd may use; the blob does not depend on it.
     """
     if packing is Compression.GZIP:
         return gzip.iter_deflated(content)
@@ -68,9 +69,10 @@ def iter_packed(
 
 
 class _Counted:
-    """A blob in pieces of 256 KiB, however it arrived, counted as they are taken.
+    """A blob in even pieces of 256 KiB, counted as they are taken.
 
-    The count decides what a new layer may weigh (share.py), so the network must not shape it.
+    The count decides the level of a new layer (zstd_level.py), so it must not depend on the
+    network.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -78,12 +80,12 @@ class _Counted:
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in iter_even(self._pieces, _CHUNK):
+        for piece in iter_even(self._pieces, CHUNK):
             self.size += len(piece)
             yield piece
 
 
 def _iter_split(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
-        for at in range(0, len(chunk), _CHUNK):
-            yield chunk[at : at + _CHUNK]
+        for at in range(0, len(chunk), CHUNK):
+            yield chunk[at : at + CHUNK]

@@ -1,4 +1,4 @@
-"""Compressing stretches of content anew, between code that is copied."""
+"""Compressing stretches of content between copied code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zlib_ng import zlib_ng
 from squashproxy.codec.bits import BitWriter
 
 WINDOW = 32 << 10
-"""As far back as deflate can refer, in bytes (RFC 1951, section 2)."""
+"""How far back deflate can refer, in bytes (RFC 1951, section 2)."""
 
 _PIECE = 256 << 10
 _SMALL = 4 << 10
@@ -20,7 +20,7 @@ Data = bytes | memoryview
 
 
 class Deflater:
-    """Writes deflate blocks to `bits`; each stretch refers to what went out before it."""
+    """Writes deflate blocks to `bits`. Each stretch can refer to what was written before it."""
 
     def __init__(self, bits: BitWriter, level: int) -> None:
         self._bits = bits
@@ -34,9 +34,9 @@ class Deflater:
         """The bytes of content that were compressed."""
 
     def put(self, data: Data) -> None:
-        """Compress `data`, as the next part of a stretch.
+        """Compress `data` as the next part of a stretch.
 
-        Little of it is copied, since a view keeps the whole chunk that it was cut from.
+        Small views are copied, since a view keeps the whole chunk that it was cut from.
         """
         if len(data) < _SMALL:
             data = bytes(data)
@@ -50,7 +50,7 @@ class Deflater:
             self._compress_pieces(self._stretch)
 
     def end_stretch(self) -> None:
-        """Write all that was put, up to a whole byte."""
+        """Write everything that was put, up to a whole byte."""
         if self._stretch is None:
             return
         self._bits.put_bytes(self._stretch.compress(b"".join(self._waiting)))
@@ -60,7 +60,9 @@ class Deflater:
         self._waiting_size = 0
 
     def remember(self, data: Data) -> None:
-        """Content went out, in whatever way; the last 32 KiB are the window of the next stretch."""
+        """Note content that was written in any way; its last 32 KiB are the window of the next
+        stretch.
+        """
         recent = self._recent
         recent.append(data)
         self._recent_size += len(data)
@@ -75,7 +77,7 @@ class Deflater:
         )
 
     def _compress_pieces(self, stretch: zlib_ng._Compress) -> None:
-        """Compress in even pieces, however the content arrived: the result may depend on them."""
+        """Compress in even pieces: the result may depend on how content is cut."""
         whole = b"".join(self._waiting)
         at = 0
         while len(whole) - at >= _PIECE:

@@ -1,4 +1,4 @@
-"""From the merge's spans to a blob: the seam behind which compression happens."""
+"""Encoders: from the merge's spans to a blob."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.span import Span
 
 
 class Encoder(Protocol):
-    """Turns spans into a blob, once. The properties hold when the blob was read to its end."""
+    """Turns spans into a blob, once. Its properties are valid when the blob was read."""
 
     def iter_blob(self, spans: Iterable[Span]) -> Iterator[Chunk]:
         """The blob, in chunks."""
@@ -24,12 +24,12 @@ class Encoder(Protocol):
 
     @property
     def spliced(self) -> int:
-        """Bytes of the blob that were copied compressed."""
+        """The bytes of the blob that were copied compressed."""
         ...
 
     @property
     def reencoded(self) -> int:
-        """Bytes of the tar that were compressed anew."""
+        """The bytes of the tar that were compressed again."""
         ...
 
 
@@ -41,9 +41,10 @@ def encoder_for(
     keeps_share: bool,
     workers: int,
 ) -> Encoder:
-    """The encoder for a blob of `packing`; gzip is spliced where a `library` sees its blocks.
+    """The encoder for a compression. gzip is spliced where a `library` can find its blocks.
 
-    With `keeps_share`, zstd's level is the lowest that packs as well as the sources (share.py).
+    With `keeps_share`, zstd's level is the lowest that compresses as well as the sources
+    (zstd_level.py).
     """
     if packing is Compression.GZIP and library is not None:
         return Splicer(library)
@@ -51,7 +52,7 @@ def encoder_for(
 
 
 class Recompressor:
-    """Compresses everything anew, by so many `workers` where the packing's library can."""
+    """Compresses everything again, with `workers` threads where the library supports that."""
 
     def __init__(
         self,
@@ -82,10 +83,10 @@ class Recompressor:
 
     @property
     def spliced(self) -> int:
-        """Nothing is ever copied compressed."""
+        """Always 0."""
         return 0
 
     @property
     def reencoded(self) -> int:
-        """The whole tar."""
+        """The size of the whole tar."""
         return self._size if self._packing is not Compression.NONE else 0

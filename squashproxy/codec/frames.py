@@ -1,4 +1,4 @@
-"""What gzip members and zstd frames have in common: one after another, each with its own end."""
+"""What gzip members and zstd frames have in common: one follows another, and each has an end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Protocol
 
 from squashproxy.errors import BadCompression
 
-CHUNK = 256 << 10
-"""Inflated chunks hold at most this many bytes."""
-
 
 class Frame(Protocol):
     """A decompressor for one member or frame."""
 
     def inflate(self, data: bytes) -> tuple[bytes, bytes]:
-        """At most CHUNK bytes of content, and the part of `data` that was not needed.
+        """At most CHUNK bytes of content, and the part of `data` that was not consumed.
 
         Raises BadCompression.
         """
@@ -23,12 +20,12 @@ class Frame(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether the frame's end, with its checksum, was read."""
+        """Whether the frame's end, with its checksum, was reached."""
         ...
 
     @property
     def has_more(self) -> bool:
-        """Whether content is left that needs no more data."""
+        """Whether there is more content without further data."""
         ...
 
 
@@ -58,7 +55,7 @@ def iter_frames(
 
 
 def _iter_rest(frame: Frame, where: str) -> Generator[bytes, None, None]:
-    """What the frame still holds when there is no more data."""
+    """The content that the frame still holds when the data has ended."""
     while not frame.ended:
         content, _ = frame.inflate(b"")
         if content:
@@ -68,14 +65,14 @@ def _iter_rest(frame: Frame, where: str) -> Generator[bytes, None, None]:
 
 
 def cut_short(where: str) -> BadCompression:
-    """The error for a stream that has no end."""
+    """The error for a stream without an end."""
     return BadCompression(
         f"{where} is cut short: its compressed stream has no end; build or push the image again"
     )
 
 
 def damaged(where: str, reason: object) -> BadCompression:
-    """The error for a stream that does not inflate."""
+    """The error for a stream that cannot be inflated."""
     return BadCompression(
         f"{where} is damaged: its compressed stream does not inflate ({reason}); build or push the "
         "image again"

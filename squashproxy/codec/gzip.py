@@ -1,4 +1,4 @@
-"""gzip (RFC 1952): any number of members in; one member out."""
+"""gzip (RFC 1952): reading any number of members, writing one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import cast
 
 from zlib_ng import zlib_ng
 
-from squashproxy.codec.frames import CHUNK, damaged, iter_frames
+from squashproxy.codec.frames import damaged, iter_frames
+from squashproxy.streams import CHUNK
 
 MAGIC = b"\x1f\x8b"
 LEVEL = 6
-"""zlib-ng's level 6 comes within 2 % of zlib's size, in less than half of its time."""
+"""zlib-ng's level 6: within 2 % of zlib's size in less than half of its time."""
 
 _WINDOW = 31
 _MEMORY = 9

@@ -1,8 +1,8 @@
-"""The library that inflates block by block, found at run time.
+"""The zlib library that inflates block by block, found at run time.
 
-`inflate()` called with Z_BLOCK returns at every block boundary and tells its bit position (zlib.h).
-Python's modules do not offer that flag, so it is called through ctypes: in the zlib-ng wheel's own
-extension module, which exports the library's symbols, else in the system's zlib.
+`inflate()` called with Z_BLOCK returns at every block boundary and reports its bit position
+(zlib.h). Python's modules do not offer that flag, so it is called through ctypes: in the zlib-ng
+wheel's extension module, which exports the library's symbols, or else in the system's zlib.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STREAM_END = 1
 _BUFFER_ERROR = -5
 NO_FLUSH = 0
 BLOCK = 5
-"""`inflate` is to return at the next boundary (Z_BLOCK)."""
+"""Makes `inflate` return at the next boundary (Z_BLOCK)."""
 
 _GZIP = 31
 _RAW = -15
@@ -57,11 +57,10 @@ class _ZlibStream(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Functions of zlib.h; all return zlib's code.
+    """Functions of zlib.h. All return zlib's codes.
 
-    `begin` makes ready for gzip, `begin_raw` for deflate blocks alone. `set_history` says what
-    stands before the first block, and its length; `prime` puts so many bits, of such a value, in
-    front of the input.
+    `begin` prepares for gzip, `begin_raw` for deflate blocks alone. `set_history` sets the content
+    before the first block and its length; `prime` puts bits in front of the input.
     """
 
     name: str
@@ -75,7 +74,7 @@ class Library:
 
 
 class Stop(NamedTuple):
-    """What `data_type` says of the place at which `inflate` returned."""
+    """What `data_type` says about the place where `inflate` returned."""
 
     is_boundary: bool
     is_final: bool
@@ -83,24 +82,24 @@ class Stop(NamedTuple):
 
     @classmethod
     def of(cls, stream: Any) -> Stop:
-        """The place where `stream` stands; `unused_bits` are those of the last byte it read."""
+        """The place of `stream`; `unused_bits` counts the unread bits of its last byte."""
         state: int = stream.data_type
         return cls(bool(state & 128), bool(state & 64), state & 7)
 
 
 def address_of(data: bytes) -> int:
-    """Where the bytes of `data` are; good as long as somebody holds it."""
+    """The address of the bytes of `data`; valid as long as something holds it."""
     return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
 def is_error(code: int) -> bool:
-    """Whether a code is one that more input, or more room, does not mend."""
+    """Whether a code is an error that more input or more room would not resolve."""
     return code not in (OK, STREAM_END, _BUFFER_ERROR)
 
 
 @cache
 def find_library() -> Library | None:
-    """The fastest one that is there; None where blocks cannot be seen."""
+    """The fastest library that is there; None where blocks cannot be found."""
     return try_zlib_ng() or try_zlib()
 
 
@@ -115,7 +114,7 @@ def try_zlib_ng() -> Library | None:
 
 
 def try_zlib() -> Library | None:
-    """The system's zlib, where its types have the sizes that we know."""
+    """The system's zlib, if its types have the expected sizes."""
     module = _try_load(_SYSTEM_ZLIB)
     if module is None or ctypes.sizeof(ctypes.c_ulong) != ctypes.sizeof(ctypes.c_size_t):
         return None
@@ -135,7 +134,7 @@ def _library(
     prefix: str,
     beginning: Callable[[int], Callable[[Any], int]],
 ) -> Library:
-    """What both have in common; `beginning` gives the function that begins with a window's bits."""
+    """The common part; `beginning` gives the function that begins with a number of window bits."""
     pointer = ctypes.POINTER(stream)
 
     def function(name: str, *arguments: Any) -> Callable[..., int]:

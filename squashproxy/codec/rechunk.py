@@ -1,12 +1,13 @@
-"""Bytes cut evenly, however they arrived."""
+"""Cutting bytes into even pieces, however they arrive."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 BLOCK = 256 << 10
-"""Encoders see the tar in pieces of this many bytes, however it arrived, since what some of them
-write depends on the pieces."""
+"""Encoders see the tar in pieces of this many bytes, since the output of some depends on the
+pieces. Another value would change the digests of results.
+"""
 
 
 def iter_even(chunks: Iterable[bytes | memoryview], size: int = BLOCK) -> Iterator[bytes]:

@@ -1,11 +1,11 @@
-"""Splicer: from spans to gzip, with deflate blocks copied as they are wherever that is allowed.
+"""The splicer: from spans to gzip, copying deflate blocks unchanged wherever that is allowed.
 
 A block may be copied when the 32 KiB before it are the same in the output as in its source, since
-that is as far back as it can refer (RFC 1951, section 2). It has to land on the same bit of a byte;
-empty blocks shift what follows. Everything else is compressed anew. DESIGN.md, section 5.
+that is as far back as it can refer (RFC 1951, section 2). It must begin at the same bit of a byte;
+empty blocks shift what follows. Everything else is compressed again (ARCHITECTURE.md, Splicing).
 
-Blocks come in chains. One that is whole is copied without a look inside; only around a cut are its
-blocks told apart.
+Blocks come in chains. A chain that is kept whole is copied without finding its blocks; only around
+a cut are they told apart.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from squashproxy.span import Chain, Kept, Span, Start
 _NOWHERE = -1
 
 _COPY_BITS = 8 * (256 << 10)
-"""So much code that blocks in a row make up is written out, though more might follow."""
+"""Consecutive copied blocks are written once they have this many bits of code."""
 
 _HEADER = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF))
 
@@ -52,12 +52,12 @@ class Splicer:
 
     @property
     def spliced(self) -> int:
-        """Bytes of the blob that were copied compressed."""
+        """The bytes of the blob that were copied compressed."""
         return self._spliced_bits >> 3
 
     @property
     def reencoded(self) -> int:
-        """Bytes of the tar that were compressed anew."""
+        """The bytes of the tar that were compressed again."""
         return self._deflater.size
 
     def iter_blob(self, spans: Iterable[Span]) -> Iterator[Data]:
@@ -104,7 +104,7 @@ class Splicer:
         self._run = self._end = span.offset
 
     def _end_run(self) -> None:
-        """What follows does not stand behind this in its source; the block under way is cut."""
+        """End a run: what follows was not behind it in its source, so the open block is cut."""
         if self._held_size:
             self._settle_last()
         if self._held_size:
@@ -139,7 +139,7 @@ class Splicer:
             self._encode_held(size)
 
     def _settle_blocks(self, chain: Chain) -> None:
-        """Tell the blocks apart of a chain that a run begins in, or a member ends with."""
+        """Find the blocks of a chain in which a run begins, or with which a member ends."""
         code = self._code.cut(chain.start.bit >> 3, (chain.end_bit + 7) >> 3)
         for block in iter_blocks(chain.start, b"".join(code), self._library):
             rest = chain._replace(start=block.start)
@@ -149,7 +149,7 @@ class Splicer:
             self._settle(block)
 
     def _settle_last(self) -> None:
-        """Tell the blocks apart of the chain that the run ends in."""
+        """Find the blocks of the chain in which the run ends."""
         start = self._code.under_way
         if start is None or not self._may_hold_copies(start, self._end):
             return
@@ -164,7 +164,7 @@ class Splicer:
         return self._end - self._held_size
 
     def _may_copy(self, chain: Chain) -> bool:
-        """Whether a chain that begins what is held can go out as it is, to its end."""
+        """Whether a chain at the beginning of the held content can be copied to its end."""
         start = chain.start
         if start.offset != self._held_from or start.offset < self._first_copy(start):
             return False
@@ -175,16 +175,16 @@ class Splicer:
         return fits and self._code.holds(start.bit)
 
     def _may_hold_copies(self, start: Start, end: int) -> bool:
-        """Whether blocks from `start` up to `end` could be copied, and can be told apart."""
+        """Whether there may be copyable blocks from `start` to `end`, and these can be found."""
         first = max(start.offset, self._held_from, self._first_copy(start))
         return first < end and end - start.offset <= MAX_CHAIN and self._code.holds(start.bit)
 
     def _first_copy(self, start: Start) -> int:
-        """The first place where a block of the run may be copied, of the member of `start`."""
+        """The first offset at which a block of the run may be copied, for the member of `start`."""
         return self._run if self._run <= start.window else self._run + WINDOW
 
     def _pass_empty(self, chain: Chain) -> None:
-        """Blocks without content are only good for going on with a copy without a seam."""
+        """Blocks without content only serve to continue a copy without a seam."""
         copy = self._copy
         if copy is not None and copy[1] == chain.start.bit and not chain.is_final:
             self._extend_copy(copy, chain)
@@ -201,9 +201,10 @@ class Splicer:
         self._extend_copy(copy, chain)
 
     def _extend_copy(self, copy: tuple[int, int], chain: Chain) -> None:
-        """The chain goes out behind what `copy` holds; a final block by itself, its bit cleared.
+        """Append the chain to the open copy; a final block is copied by itself, with its final bit
+        cleared.
 
-        What follows a member's final block is another member's header, or nothing.
+        After a member's final block comes another member's header, or nothing.
         """
         first = chain.start.bit
         self._spliced_bits += chain.end_bit - first
@@ -215,7 +216,7 @@ class Splicer:
         self._copy = None
 
     def _write_copy(self, copy: tuple[int, int], *, clears_final: bool = False) -> None:
-        """Write the code between two bits of the blob; more of it may follow."""
+        """Write the code between two bits of the blob; more may follow."""
         first, end = copy
         if first < end:
             views = self._code.cut(first >> 3, (end + 7) >> 3)
@@ -223,7 +224,7 @@ class Splicer:
         self._copy = (end, end)
 
     def _end_copy(self) -> None:
-        """What follows is not the code behind the last copied block."""
+        """End the open copy: what follows is not the code behind its last block."""
         if self._copy is not None:
             self._write_copy(self._copy)
             self._copy = None

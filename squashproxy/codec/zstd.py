@@ -1,11 +1,12 @@
-"""Zstandard (RFC 8878): any number of frames in; one frame out."""
+"""Zstandard (RFC 8878): reading any number of frames, writing one."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterable, Iterator
 
-from squashproxy.codec.frames import CHUNK, damaged, iter_frames
+from squashproxy.codec.frames import damaged, iter_frames
+from squashproxy.streams import CHUNK
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -15,7 +16,7 @@ else:
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = range(0x184D2A50, 0x184D2A60)
 LEVEL = 3
-"""zstd's own default, which is what builders use."""
+"""zstd's default level, which builders use."""
 
 _MAX_WINDOW_LOG = 27
 

@@ -1,7 +1,7 @@
-"""What a new zstd layer may weigh at most: its bytes' share of the sources' compressed size.
+"""The level of a new zstd layer: the lowest that compresses as well as the sources were compressed.
 
-Nothing in a zstd frame tells at which level it was made, so a sample of the content is compressed
-at one level after the other, until it is as small as it was in its sources.
+A zstd frame does not say at which level it was made. So a sample of the content is compressed at
+one level after the other until it is as small as in its sources.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from squashproxy.codec import zstd
 from squashproxy.span import Kept, Span
 
 SAMPLE = 8 << 20
-"""Bytes of content that are tried."""
+"""The size of the sample in bytes of content."""
 
 LEVELS = (zstd.LEVEL, 6, 9, 12, 15, 19)
-"""Higher ones need more memory to read than registries' clients may have."""
+"""The levels that are tried. Higher ones need more memory to read than clients may have."""
 
 _PIECE = 256 << 10
-"""Of a blob so much may be read already, but not yet inflated."""
+"""How much of a blob may have been read but not yet inflated, in bytes."""
 
 
 def take_sample(spans: Iterable[Span]) -> tuple[Sequence[Span], Iterator[Span]]:
-    """The first spans, and all of them again."""
+    """The first spans as a sample, and an iterator of all spans."""
     stream = iter(spans)
     sample: list[Span] = []
     size = 0
@@ -34,7 +34,9 @@ def take_sample(spans: Iterable[Span]) -> tuple[Sequence[Span], Iterator[Span]]:
 
 
 def choose_level(sample: Sequence[Span]) -> int:
-    """The lowest level at which the sample weighs no more than its share; else the smallest's."""
+    """The lowest level at which the sample is no larger than its share; else that of the smallest
+    result.
+    """
     share = _share(sample)
     if share is None:
         return zstd.LEVEL
@@ -48,7 +50,9 @@ def choose_level(sample: Sequence[Span]) -> int:
 
 
 def _share(sample: Sequence[Span]) -> float | None:
-    """What the kept bytes of the sample weighed in their sources; None where nobody counted."""
+    """The compressed size of the sample's kept bytes in their sources; None where it was not
+    counted.
+    """
     rates: dict[int, float] = {}
     kept: dict[int, int] = {}
     for span in sample:

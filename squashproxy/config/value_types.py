@@ -39,7 +39,6 @@ from squashproxy.rules.version_ranges import VersionRange, parse_range
 T = TypeVar("T")
 _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:/\s]*):(?P<port>[0-9]{1,5})")
 _URL = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
-_FLAG = re.compile(r"^--[a-z]+ ")
 _LONGEST_WAIT = 600.0
 _MOST_CHARACTERS = 1024
 _SOME_PATH = "some/path"
@@ -62,7 +61,7 @@ def reads(parse: Callable[[str], T], *kinds: type) -> PlainValidator:
         try:
             return parse(text)
         except SquashproxyError as error:
-            raise ValueError(_FLAG.sub("", str(error))) from error
+            raise ValueError(str(error)) from error
 
     return PlainValidator(read)
 
@@ -73,10 +72,7 @@ def _kind(value: Any) -> str:
 
 
 def _parse_base(text: str) -> BaseChoice:
-    try:
-        found = parse_base(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no base; write auto, none, a number or an image") from error
+    found = parse_base(text)
     if isinstance(found.image, ArchiveReference):
         raise ValueError(f"{text!r}: a base is an image in a registry here")  # noqa: TRY004 - as above
     return found

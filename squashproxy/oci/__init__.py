@@ -1,1 +1,1 @@
-"""The documents of an image: manifests, indexes, configs, and what names them."""
+"""The documents of an image: manifests, indexes, configs and descriptors."""

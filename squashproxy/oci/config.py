@@ -1,4 +1,4 @@
-"""Image configs: the parsed document is edited, never rebuilt, so unknown fields survive."""
+"""Image configs. The parsed document is edited, never rebuilt, so unknown fields survive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from squashproxy.oci.platform import Platform, platform_of
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """A config's exact bytes, and what of it squashing needs."""
+    """A config's exact bytes, and the fields that squashing needs."""
 
     data: bytes
     document: Json
@@ -32,7 +32,7 @@ class ImageConfig:
         return tuple(self.document.get("history") or ())
 
     def created_by(self, layer: int) -> str:
-        """The build step that made a layer (counted from 0); empty where the history is silent."""
+        """The build step that made a layer (counted from 0); empty where that is unknown."""
         with_layer = [entry for entry in self.history if not entry.get("empty_layer")]
         if len(with_layer) != len(self.diff_ids):
             return ""
@@ -41,11 +41,11 @@ class ImageConfig:
     def squashed(self, kept: int, new_diff_ids: Sequence[Digest], note: Json) -> bytes:
         """The config of the squashed image.
 
-        The first `kept` layers stay, `new_diff_ids` follow. History keeps every entry, marks those
-        of the squashed layers as `empty_layer` and appends one made of `note`, so that the entries
-        without the mark equal the layers (OCI image specification, config.md). Where they did not
-        in the source, all its entries are marked and one of unknown making stands for each layer.
-        `created` stays the source's: results hold no clock.
+        The first `kept` layers stay; `new_diff_ids` follow. The history keeps every entry, marks
+        those of the squashed layers as `empty_layer`, and appends one made of `note`, so that the
+        entries without the mark match the layers (OCI image specification, config.md). Where they
+        did not match in the source, all its entries are marked, and an entry of unknown origin is
+        added for each layer. `created` stays the source's: results contain no time of their own.
         """
         document = dict(self.document)
         rootfs = dict(document["rootfs"])
@@ -79,7 +79,7 @@ class ImageConfig:
 
 
 def parse_config(data: bytes, layers: int, where: str) -> ImageConfig:
-    """Read an image config; raise FormatError where its diff IDs do not fit `layers` layers."""
+    """Parse an image config. Raises FormatError where its diff IDs do not match `layers` layers."""
     document = parse_json_object(data, where)
     rootfs = document.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None

@@ -1,4 +1,4 @@
-"""From Docker's family of media types to OCI's, for places that hold no other."""
+"""Conversion from Docker's media types to OCI's, for targets that hold no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES = {
 
 
 def as_oci(manifest: ImageManifest) -> ImageManifest:
-    """The same image as OCI names its parts; as it is where it is OCI's. No blob changes."""
+    """The same image with OCI's media types; unchanged where it has them. No blob changes."""
     if mediatypes.family_of(manifest.raw.media_type) is mediatypes.Family.OCI:
         return manifest
     config = _renamed(manifest.config)
@@ -36,7 +36,7 @@ def as_oci(manifest: ImageManifest) -> ImageManifest:
 
 
 def index_as_oci(index: ImageIndex) -> ImageIndex:
-    """The same index as OCI's; its children are not looked at."""
+    """The same index with OCI's media types. Its children are not converted."""
     if mediatypes.family_of(index.raw.media_type) is mediatypes.Family.OCI:
         return index
     document = {**index.document, "mediaType": mediatypes.OCI_INDEX}

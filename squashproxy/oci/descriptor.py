@@ -1,4 +1,4 @@
-"""Descriptors: what names a blob or a manifest (OCI image specification, descriptor.md)."""
+"""Descriptors: references to blobs and manifests (OCI image specification, descriptor.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Descriptor:
         return annotations_of(self.extra)
 
     def to_json(self) -> Json:
-        """The descriptor as it stands in a manifest."""
+        """The descriptor as a manifest contains it."""
         return {
             "mediaType": self.media_type,
             "digest": self.digest,
@@ -37,13 +37,13 @@ class Descriptor:
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
-    """The annotations in a document; none where they are no object."""
+    """The annotations of a document; empty where they are no object."""
     annotations = document.get("annotations")
     return annotations if isinstance(annotations, dict) else {}
 
 
 def parse_descriptor(document: object, where: str) -> Descriptor:
-    """Read one descriptor; raise FormatError that starts with `where` if it is none."""
+    """Parse one descriptor. Raises FormatError, which begins with `where`."""
     if not isinstance(document, dict):
         raise FormatError(f"{where} is not a descriptor")
     size = document.get("size")

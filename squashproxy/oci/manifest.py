@@ -1,4 +1,4 @@
-"""Manifests and indexes: the bytes as they came, and beside them what they say."""
+"""Manifests and indexes: their exact bytes, and the parsed form beside them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REFERENCE_TYPE = "vnd.docker.reference.type"
 
 @dataclass(frozen=True, slots=True)
 class RawManifest:
-    """A manifest's exact bytes and the media type it came with."""
+    """A manifest's exact bytes, and the media type it was served with."""
 
     data: bytes
     media_type: str
@@ -54,12 +54,12 @@ class ImageManifest:
 
     @property
     def is_image(self) -> bool:
-        """Whether this is a container image, and not another artifact in a manifest's clothes."""
+        """Whether this is a container image and not another artifact with a manifest."""
         return self.config.media_type in mediatypes.CONFIGS and "artifactType" not in self.document
 
     @property
     def kind(self) -> str:
-        """What this is where it is no image: the artifact's type, or its config's."""
+        """The type of an artifact that is no image: its artifact type, or its config's."""
         return str(self.document.get("artifactType") or self.config.media_type)
 
     def with_layers(
@@ -70,7 +70,7 @@ class ImageManifest:
     ) -> RawManifest:
         """The same manifest with another config and other layers; unknown fields survive.
 
-        Docker's schema 2 knows no annotations, so there `annotations` are left out.
+        Docker's schema 2 has no annotations, so there `annotations` are left out.
         """
         document = dict(self.document)
         document["config"] = config.to_json()
@@ -89,7 +89,7 @@ class IndexChild:
 
     @property
     def is_attestation(self) -> bool:
-        """Whether this is BuildKit's attestation of another child, and no image."""
+        """Whether this is BuildKit's attestation of another child instead of an image."""
         return _REFERENCE_TYPE in self.descriptor.annotations or self.platform == Platform(
             "unknown", "unknown"
         )
@@ -120,10 +120,10 @@ class ImageIndex:
 
 
 def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
-    """Read a manifest of either family; `where` names it in errors.
+    """Parse a manifest of either family; `where` names it in errors.
 
     Raises FormatError for Docker schema 1, for anything that is no manifest, and where the
-    document's own `mediaType` contradicts the one that it came with.
+    document's `mediaType` contradicts the media type it was served with.
     """
     document = parse_json_object(raw.data, where)
     media_type = _media_type(raw, document, where)
@@ -146,7 +146,7 @@ def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
 
 
 def parse_json_object(data: bytes, where: str) -> Json:
-    """Read a JSON object; raise FormatError that starts with `where` if `data` is none."""
+    """Parse a JSON object. Raises FormatError, which begins with `where`."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -157,7 +157,7 @@ def parse_json_object(data: bytes, where: str) -> Json:
 
 
 def check_depth(depth: int, where: str) -> None:
-    """Raise FormatError for what stands in more indexes than anybody nests."""
+    """Raise FormatError for indexes that are nested too deeply."""
     if depth > _MOST_NESTED:
         raise FormatError(
             f"{where} stands in more than {_MOST_NESTED} indexes, one in the other; push it alone"
@@ -165,7 +165,7 @@ def check_depth(depth: int, where: str) -> None:
 
 
 def encode_json(document: Any) -> bytes:
-    """The one way squashproxy writes JSON into a registry: compact, in the document's order.
+    """Encode JSON for a registry: compact, in the document's order.
 
     Half a surrogate pair, which UTF-8 cannot hold, stays the escape that it was.
     """
@@ -174,7 +174,7 @@ def encode_json(document: Any) -> bytes:
 
 
 def _media_type(raw: RawManifest, document: Json, where: str) -> str:
-    """What the manifest is; Content-Type parameters are ignored, a contradiction is an error."""
+    """The media type of a manifest. Parameters are ignored; a contradiction is an error."""
     named = raw.media_type.partition(";")[0].strip()
     stated = document.get("mediaType")
     if stated in mediatypes.SCHEMA1 or document.get("schemaVersion") == 1:
@@ -208,7 +208,7 @@ def _children(document: Json, where: str) -> tuple[IndexChild, ...]:
 
 
 def _stated_platform(descriptor: Descriptor) -> Platform | None:
-    """A child's platform; None where the index does not say it, or only in empty words."""
+    """A child's platform; None where the index does not state it, or with empty fields."""
     stated = descriptor.extra.get("platform")
     if not isinstance(stated, dict) or not (stated.get("os") or stated.get("architecture")):
         return None

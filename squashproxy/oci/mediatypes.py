@@ -1,4 +1,4 @@
-"""Media types of the two families, Docker's and OCI's, and what each is for."""
+"""Media types of the two families, Docker's and OCI's."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _LAYERS = frozenset(
 
 
 class Family(Enum):
-    """Whose media types a manifest uses; the output stays in the source's family."""
+    """The family of a manifest's media types. The result stays in the source's family."""
 
     DOCKER = "docker"
     OCI = "oci"
 
 
 class Compression(Enum):
-    """How a layer's tar is packed."""
+    """How a layer's tar is compressed."""
 
     NONE = "none"
     GZIP = "gzip"
@@ -86,25 +86,25 @@ def family_of_layer(media_type: str) -> Family:
 
 
 def layer_type(family: Family, compression: Compression) -> str:
-    """The media type of a layer in `family`, packed with `compression`."""
+    """The media type of a layer in `family` with `compression`."""
     return _LAYER_TYPE[family, compression]
 
 
 def compression_of(media_type: str) -> Compression:
-    """What a layer's media type claims; gzip for those that say nothing we know."""
+    """The compression that a layer's media type states; gzip for unknown types."""
     return _COMPRESSION.get(media_type, Compression.GZIP)
 
 
 def is_layer(media_type: str) -> bool:
-    """Whether a blob of this type is a layer that can be merged."""
+    """Whether a blob of this type is a layer that can be squashed."""
     return media_type in _LAYERS
 
 
 def is_foreign(media_type: str) -> bool:
-    """Whether a layer may not be distributed; such layers count as base (DESIGN.md, section 4)."""
+    """Whether a layer may not be distributed. Such a layer always counts as base."""
     return media_type in _FOREIGN
 
 
 def is_encrypted(media_type: str) -> bool:
-    """Whether a layer is encrypted as ocicrypt does it."""
+    """Whether a layer is encrypted (ocicrypt)."""
     return media_type.endswith("+encrypted")

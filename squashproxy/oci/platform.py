@@ -13,7 +13,7 @@ _DEFAULT_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What an image runs on."""
+    """The platform that an image is made for."""
 
     os: str
     architecture: str
@@ -24,10 +24,10 @@ class Platform:
         return f"{self.os}/{self.architecture}{variant}"
 
     def matches(self, wanted: Platform) -> bool:
-        """Whether an image for this platform is what `wanted` asks for.
+        """Whether an image for this platform satisfies `wanted`.
 
-        amd64 alone means amd64/v1 and arm64 alone arm64/v8; arm alone, asked for, means any of its
-        variants.
+        amd64 alone means amd64/v1, and arm64 alone arm64/v8; arm alone, as `wanted`, means any of
+        its variants.
         """
         if (self.os, self.architecture) != (wanted.os, wanted.architecture):
             return False
@@ -38,7 +38,7 @@ class Platform:
 
 
 def parse_platform(text: str) -> Platform:
-    """Read `OS/ARCH[/VARIANT]`; raise UsageError where it is none."""
+    """Parse `OS/ARCH[/VARIANT]`. Raises UsageError."""
     parts = text.lower().split("/")
     if len(parts) not in (2, 3) or not all(parts):
         raise UsageError(f"{text!r} is not a platform; write OS/ARCH, as in linux/amd64")
@@ -47,7 +47,7 @@ def parse_platform(text: str) -> Platform:
 
 
 def platform_of(document: Mapping[str, object]) -> Platform:
-    """The platform that an index entry or an image config states; `unknown` where it is silent."""
+    """The platform that an index entry or an image config states; `unknown` for missing fields."""
     variant = document.get("variant")
     return Platform(
         str(document.get("os") or "unknown"),

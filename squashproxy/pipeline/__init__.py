@@ -1,1 +1,1 @@
-"""Copying one image: what to keep, what to merge, what is there already, and the push."""
+"""Copying one image: find the base, squash the layers above it, copy or mount the rest, publish."""

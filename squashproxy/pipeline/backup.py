@@ -1,4 +1,4 @@
-"""Tags for what must not vanish: an image that a tag moves from, an original."""
+"""Backup tags: they keep an image that a tag is about to move from, or a signed original."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ _ANY_DIGEST = Digest("sha256:" + "0" * _DIGITS)
 
 
 class BackupTaken(SquashproxyError):
-    """The tag for the old image points to another image, which would lose that tag."""
+    """The backup's tag points to another image, which would lose that tag."""
 
 
 def fill_tag(template: str, tag: str, digest: Digest | None) -> str:
-    """The tag that a template gives for an image: it may hold `{tag}` and `{digest}` (12 digits).
+    """The tag that a template gives for an image; it may contain `{tag}` and `{digest}` (12
+    digits).
 
-    Without a digest a made-up one stands in. Raises UsageError where that is no tag, or the very
-    tag of the image.
+    Without a digest, an invented one is used. Raises UsageError where the result is no valid tag,
+    or is the image's own tag.
     """
     hexadecimal = (digest or _ANY_DIGEST).partition(":")[2][:_DIGITS]
     try:
@@ -42,9 +43,9 @@ def fill_tag(template: str, tag: str, digest: Digest | None) -> str:
 
 
 def backup_tag(template: str | None, tag: str, existing: Digest | None) -> str | None:
-    """The tag that `existing` gets before `tag` moves; None where nothing is to be kept.
+    """The tag for `existing` before `tag` moves; None where no backup is wanted.
 
-    Raises UsageError for a bad template.
+    Raises UsageError for an invalid template.
     """
     if template is None:
         return None
@@ -55,9 +56,10 @@ def backup_tag(template: str | None, tag: str, existing: Digest | None) -> str |
 
 
 def check_backup(sink: ImageSink, existing: Digest, spare: str) -> bool:
-    """Whether the tag `spare` has to be written for the image `existing`: not where it is there.
+    """Whether the backup tag `spare` must be written for `existing`; false where it points there
+    already.
 
-    Raises BackupTaken where it points to another image, whose only tag that may be.
+    Raises BackupTaken where it points to another image, since that may be its only tag.
     """
     found = sink.find_manifest(spare)
     if found is not None and found != existing:
@@ -70,6 +72,6 @@ def check_backup(sink: ImageSink, existing: Digest, spare: str) -> bool:
 
 
 def write_backup(sink: ImageSink, existing: Digest, spare: str) -> None:
-    """Give an image the tag `spare`. Raises BackupTaken where somebody took that meanwhile."""
+    """Point the tag `spare` to an image. Raises BackupTaken where somebody took the tag since."""
     if check_backup(sink, existing, spare):
         sink.write_manifest(sink.read_manifest(existing), spare)

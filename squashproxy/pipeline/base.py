@@ -27,11 +27,11 @@ SourceOpener = Callable[[Location], ImageSource]
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The first `count` layers stay; `reason` says why, for people.
+    """The base of an image: its first `count` layers stay. `reason` says why, for people.
 
-    `annotations` name the base image where it is known to be true; `repository` is where that image
-    lives. `packed` holds the same layers as that image has them, where the source had unpacked its
-    own, and `source` has their blobs.
+    `annotations` name the base image where that is known to be true; `repository` is where it
+    lives. `packed` are the base image's own, compressed layers where the source has them
+    uncompressed; `source` holds their blobs.
     """
 
     count: int
@@ -46,7 +46,7 @@ class BaseFinder:
     """Finds the base of images.
 
     `open_source` opens an image that the user named. `quick_source` opens one that only an
-    annotation names: that is a hint, so it should give up soon where nobody answers.
+    annotation names: that is a hint, so it should give up soon.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class BaseFinder:
         self._observer = observer
 
     def choose(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
-        """The base that the options ask for; foreign layers always belong to it.
+        """The base that the options ask for. Foreign layers always belong to it.
 
         Raises BaseMismatch where the base asked for is no prefix of the image's layers.
         """

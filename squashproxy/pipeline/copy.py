@@ -1,4 +1,4 @@
-"""The main job: squash an image, or all images of an index, while copying."""
+"""The copy of an image: squash one image, or every image of an index, on its way to the target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import becomes_single, select
+from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
@@ -36,11 +36,11 @@ def copy_image(
     quick_source: SourceOpener | None = None,
     cancellation: Cancellation | None = None,
 ) -> CopyResult:
-    """Squash `source` into `sink`; the sink's tag moves last, when everything is in.
+    """Squash `source` into `sink`. The sink's tag moves last, when everything else is there.
 
-    `open_source` and `quick_source` open base images (see BaseFinder); `clock` gives seconds, for
-    the report only; `cancellation` is asked between chunks. Raises SquashproxyError, also
-    Cancelled; then the tag is as it was and no upload is left open.
+    `open_source` and `quick_source` open base images (see BaseFinder). `clock` gives seconds, for
+    the report only. `cancellation` is asked between chunks. Raises SquashproxyError (Cancelled is
+    one); the tag is unchanged then, and no upload is left open.
     """
     started = clock()
     check_fit(sink, options)
@@ -64,7 +64,7 @@ def copy_image(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How source and target stand to each other, before anything is moved."""
+    """How source and target compare before anything is copied."""
 
     source_digest: Digest
     existing: Digest | None
@@ -72,7 +72,7 @@ class Standing:
 
 
 def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) -> Standing:
-    """Whether a copy would have anything to do: a HEAD on each side, seldom more.
+    """Whether a copy would have anything to do: a HEAD on each side, rarely more.
 
     Raises SquashproxyError.
     """
@@ -161,14 +161,13 @@ class _Job:
     def _copy_index(
         self, index: ImageIndex, copier: ImageCopier
     ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
-        """Copy the chosen images; a single one that was asked for becomes the result itself."""
-        selection = select(index, self.options.platforms, self.source.name)
-        if selection.warning is not None:
-            self.observer.warn(selection.warning)
-        is_single = becomes_single(selection, self.sink, self.options, self.source.name)
+        """Copy the chosen images. A single image that was asked for becomes the result itself."""
+        chosen, is_single = choose_images(
+            index, self.sink, self.options, self.source.name, self.observer
+        )
         children: list[Descriptor] = []
         platforms: list[PlatformCopy] = []
-        for child in selection.children:
+        for child in chosen:
             copied = copier.copy(self.source.read_manifest(child.descriptor.digest))
             platform = str(child.platform or copied.copy.platform)
             platforms.append(replace(copied.copy, platform=platform))
@@ -181,7 +180,7 @@ class _Job:
     def _index_of(self, source: ImageIndex, children: list[Descriptor]) -> RawManifest:
         """The result's index; the source's own bytes where no child changed.
 
-        What it says of a base goes: the images say what is true of theirs.
+        Annotations about a base are removed: the images' own annotations are right about theirs.
         """
         before = [child.descriptor.digest for child in source.children]
         if [child.digest for child in children] == before:

@@ -1,18 +1,18 @@
-"""Copying an image exactly as it is, with what refers to it: signatures stay valid so."""
+"""Copying an image unchanged, with its referrers, so that its signatures stay valid."""
 
 from __future__ import annotations
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import ImageIndex, RawManifest, check_depth, parse_manifest
-from squashproxy.pipeline.blob_copy import Delivery, Tally
-from squashproxy.pipeline.threads import Crew
+from squashproxy.pipeline.blob_copy import BlobCopier, TransferCount
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
 
 
 class ExactCopier:
-    """Copies manifests of one source into one sink, with all that they hold; each once."""
+    """Copies manifests with everything below them from one source to one sink, each once."""
 
     def __init__(
         self,
@@ -26,13 +26,13 @@ class ExactCopier:
         self._source = source
         self._sink = sink
         self._jobs = jobs
-        self._delivery = Delivery(source, sink, observer, cancellation, own)
+        self._blob_copier = BlobCopier(source, sink, observer, cancellation, own)
         self._done: dict[Digest, RawManifest] = {}
 
     def copy(self, digest: Digest, depth: int = 0) -> RawManifest:
-        """Bring a manifest, children first, since registries refuse what names what is absent.
+        """Copy a manifest, children first: registries refuse a manifest whose children are absent.
 
-        No tag moves. `depth` says in how many indexes it stands. Raises SquashproxyError.
+        No tag moves. `depth` is the number of indexes around it. Raises SquashproxyError.
         """
         check_depth(depth, f"{self._source.name}: {digest}")
         if digest in self._done:
@@ -44,7 +44,7 @@ class ExactCopier:
             for child in parsed.children:
                 self.copy(child.descriptor.digest, depth + 1)
         else:
-            with Crew(self._jobs) as crew:
-                self._delivery.bring([*parsed.layers, parsed.config], crew, Tally())
+            with CopyThreads(self._jobs) as threads:
+                self._blob_copier.bring([*parsed.layers, parsed.config], threads, TransferCount())
         self._sink.write_manifest(raw)
         return raw

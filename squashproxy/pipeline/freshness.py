@@ -1,4 +1,4 @@
-"""Whether the target holds the result already: a HEAD, and a small GET or two."""
+"""Whether the target already has the result: a HEAD, and one or two small GETs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Freshness:
     def is_up_to_date(self, existing: Digest) -> bool:
         """Whether the target's `existing` manifest is what a copy would give.
 
-        A target that cannot be read or understood is not up to date.
+        A target that cannot be read or parsed is not up to date.
         """
         try:
             return self._matches(self._sink.read_manifest(existing))

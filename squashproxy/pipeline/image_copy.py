@@ -1,4 +1,4 @@
-"""Copying one image of the source: the base brought, the rest squashed, the documents written."""
+"""Copying one image: bring the base, squash the other layers, write config and manifest."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, without_base
-from squashproxy.pipeline.blob_copy import Delivery, PackedLayer, Tally
+from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squash_layers import Squashed, packing_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
-from squashproxy.pipeline.threads import Crew
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of, parse_image, short
@@ -29,14 +29,16 @@ from squashproxy.transports.documents import in_place_of, parse_image, short
 
 @dataclass(frozen=True, slots=True)
 class CopiedImage:
-    """The manifest to push, whose blobs are all in the target, and what it took to get there."""
+    """The manifest to publish, whose blobs are all in the target, and the report of the copy."""
 
     manifest: RawManifest
     copy: PlatformCopy
 
 
 class ImageCopier:
-    """Copies images of one source into one sink; layers and results that images share once."""
+    """Copies images from one source to one sink. Layers and results that images share are made
+    once.
+    """
 
     def __init__(
         self,
@@ -56,13 +58,15 @@ class ImageCopier:
         self._cancellation = cancellation
         self._packs = not source.packs and sink.traits.packed
         own = [] if source.repository is None else [source.repository]
-        self._delivery = Delivery(source, sink, observer, cancellation, [*options.base_repos, *own])
+        self._blob_copier = BlobCopier(
+            source, sink, observer, cancellation, [*options.base_repos, *own]
+        )
         self._squashed: dict[tuple[object, ...], Squashed] = {}
 
     def copy(self, raw: RawManifest) -> CopiedImage:
-        """Bring all that the squashed image needs into the sink, but not its manifest.
+        """Bring everything that the squashed image needs into the sink, except its manifest.
 
-        Raises NoSuchPlatform where platforms were asked for and the image is for none of them.
+        Raises NoSuchPlatform where platforms were asked for and the image has none of them.
         """
         manifest = parse_image(raw, self._source.name)
         if not self._sink.traits.docker:
@@ -81,30 +85,30 @@ class ImageCopier:
         return self._squash(image, base)
 
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
-        tally = Tally()
-        with Crew(self._options.jobs) as crew:
-            self._delivery.bring([*manifest.layers, manifest.config], crew, tally)
+        tally = TransferCount()
+        with CopyThreads(self._options.jobs) as threads:
+            self._blob_copier.bring([*manifest.layers, manifest.config], threads, tally)
         counted = _unchanged(manifest, source_digest, "unknown", kept=len(manifest.layers))
         return _done(manifest.raw, counted, tally)
 
     def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
-        tally = Tally()
-        with Crew(self._options.jobs) as crew:
-            kept = self._bring_base(image, base, crew, tally)
-            self._delivery.bring([manifest.config], crew, tally)
+        tally = TransferCount()
+        with CopyThreads(self._options.jobs) as threads:
+            kept = self._bring_base(image, base, threads, tally)
+            self._blob_copier.bring([manifest.config], threads, tally)
         raw = self._renamed(image, base, manifest.config, kept.layers)
         counted = _unchanged(manifest, image.digest, str(image.platform), kept=base.count)
         return _done(raw, replace(counted, compressed_after=_size(kept.layers)), tally)
 
     def _squash(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
-        tally = Tally()
-        with Crew(self._options.jobs) as crew:
-            kept = self._bring_base(image, base, crew, tally)
-            squashed = self._squash_layers(image, base, tally, crew)
+        tally = TransferCount()
+        with CopyThreads(self._options.jobs) as threads:
+            kept = self._bring_base(image, base, threads, tally)
+            squashed = self._squash_layers(image, base, tally, threads)
             if squashed.is_kept:
-                self._delivery.bring([manifest.layers[-1], manifest.config], crew, tally)
+                self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, tally)
         counted = _counted(image, base, squashed, kept.layers)
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
@@ -112,22 +116,26 @@ class ImageCopier:
         raw = self._write_documents(image, base, squashed, kept.layers, tally)
         return _done(raw, counted, tally)
 
-    def _bring_base(self, image: Image, base: Base, crew: Crew, tally: Tally) -> _Kept:
-        """Begin to bring the layers of the base, packed where the target wants them so."""
+    def _bring_base(
+        self, image: Image, base: Base, threads: CopyThreads, tally: TransferCount
+    ) -> _Kept:
+        """Start to bring the layers of the base, compressed if the target needs that."""
         mounts = [] if base.repository is None else [base.repository]
         if base.packed:
-            self._delivery.bring(base.packed, crew, tally, mounts, base.source)
+            self._blob_copier.bring(base.packed, threads, tally, mounts, base.source)
             return _Kept(base.packed)
-        layers: list[Descriptor | PackedLayer] = []
+        layers: list[Descriptor | CompressedLayer] = []
         for layer in image.manifest.layers[: base.count]:
             if self._packs and mediatypes.compression_of(layer.media_type) is Compression.NONE:
-                layers.append(self._delivery.pack(layer, crew, tally))
+                layers.append(self._blob_copier.pack(layer, threads, tally))
             else:
-                self._delivery.bring([layer], crew, tally, mounts)
+                self._blob_copier.bring([layer], threads, tally, mounts)
                 layers.append(layer)
         return _Kept(tuple(layers))
 
-    def _squash_layers(self, image: Image, base: Base, tally: Tally, crew: Crew) -> Squashed:
+    def _squash_layers(
+        self, image: Image, base: Base, tally: TransferCount, threads: CopyThreads
+    ) -> Squashed:
         descriptors = image.manifest.layers
         key = (base.count, *(layer.digest for layer in descriptors))
         known = self._squashed.get(key)
@@ -145,8 +153,8 @@ class ImageCopier:
             packing=packing_for(
                 descriptors[base.count :], options.compression, packs_plain=self._packs
             ),
-            crew=crew,
-            write=lambda chunks: self._delivery.write("squashed layer", chunks, tally),
+            threads=threads,
+            write=lambda chunks: self._blob_copier.write("squashed layer", chunks, tally),
         )
         for sentence in squashed.report.warnings:
             self._observer.warn(sentence)
@@ -159,11 +167,11 @@ class ImageCopier:
         base: Base,
         squashed: Squashed,
         kept: Sequence[Descriptor],
-        tally: Tally,
+        tally: TransferCount,
     ) -> RawManifest:
         manifest = image.manifest
         new = [] if squashed.layer is None else [squashed.layer]
-        config = self._delivery.write_document(
+        config = self._blob_copier.write_document(
             manifest.config.media_type,
             squashed_config(image, base, squashed, self._options),
             tally,
@@ -174,7 +182,7 @@ class ImageCopier:
     def _renamed(
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
-        """The manifest of an image that was not squashed: its own, if it fits the target."""
+        """The manifest of an image that was not squashed: unchanged if the target accepts it."""
         manifest = image.manifest
         if manifest.raw.digest == image.digest and tuple(layers) == manifest.layers:
             return manifest.raw
@@ -193,13 +201,13 @@ class ImageCopier:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The layers of the base, of which some may still be on their way."""
+    """The layers of the base; some may still be uploading."""
 
-    parts: Sequence[Descriptor | PackedLayer]
+    parts: Sequence[Descriptor | CompressedLayer]
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
-        """The layers as they are in the target; to be asked when the crew's work has ended."""
+        """The layers as the target has them. Valid only when the threads have ended."""
         return tuple(
             part if isinstance(part, Descriptor) else part.written or part.plain
             for part in self.parts
@@ -216,7 +224,7 @@ def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyO
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:
-    """Why a manifest's layers cannot be squashed, None where they can."""
+    """Why the layers of a manifest cannot be squashed; None where they can."""
     if not manifest.is_image:
         return f"is no container image but an artifact of the type {manifest.kind!r}"
     for layer in manifest.layers:
@@ -244,7 +252,7 @@ def _size(blobs: Iterable[Descriptor]) -> int:
     return sum(blob.size for blob in blobs)
 
 
-def _done(raw: RawManifest, counted: PlatformCopy, tally: Tally) -> CopiedImage:
+def _done(raw: RawManifest, counted: PlatformCopy, tally: TransferCount) -> CopiedImage:
     copy = replace(
         counted,
         digest=raw.digest,

@@ -1,4 +1,4 @@
-"""Looking at an image without its layers: manifests and configs only."""
+"""Inspecting an image without its layers: only manifests and configs are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.transports.documents import parse_image, read_config
 
 @dataclass(frozen=True, slots=True)
 class LayerDetails:
-    """One layer; `size` is that of the blob, in bytes."""
+    """One layer; `size` is the size of its blob in bytes."""
 
     digest: str
     media_type: str
@@ -25,9 +25,9 @@ class LayerDetails:
 
 @dataclass(frozen=True, slots=True)
 class ImageDetails:
-    """One platform's image; `compressed` is the sum of its layers' blobs, in bytes.
+    """One platform's image; `compressed` is the sum of its layers' blobs in bytes.
 
-    `squashed_from` is the source's digest if squashproxy made this image. An artifact that is no
+    `squashed_from` is the source's digest if this tool made the image. An artifact that is no
     container image has the platform `unknown`, no labels and no date.
     """
 
@@ -44,7 +44,7 @@ class ImageDetails:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a reference points to; `images` holds one image, or all of an index."""
+    """What a reference points to; `images` holds the single image, or all images of an index."""
 
     reference: str
     digest: str
@@ -100,7 +100,9 @@ def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None
 
 
 def _source_in_history(config: ImageConfig | None) -> str | None:
-    """What the stamp in the last history entry names, where manifests know no annotations."""
+    """The source that the stamp in the last history entry names, where manifests have no
+    annotations.
+    """
     if config is None or not config.history:
         return None
     words = str(config.history[-1].get("comment") or "").split()

@@ -1,12 +1,12 @@
-"""What a copy may be asked for."""
+"""The options of a copy, and the parsers of their values."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
-from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -14,7 +14,7 @@ from squashproxy.reference import Repository
 
 
 class BaseKind(Enum):
-    """The four ways to say which layers are the base."""
+    """The four ways to choose the base."""
 
     AUTO = "auto"
     NONE = "none"
@@ -24,7 +24,7 @@ class BaseKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BaseChoice:
-    """Which leading layers stay as they are."""
+    """Which leading layers stay unchanged."""
 
     kind: BaseKind = BaseKind.AUTO
     count: int = 0
@@ -41,24 +41,32 @@ class BaseChoice:
         return str(self.image) if self.image else self.kind.value
 
 
+_MOST_DIGITS = 6
+
+
 def parse_base(text: str) -> BaseChoice:
-    """Read `auto`, `none`, a number of layers, or a reference; raise UsageError."""
+    """Parse `auto`, `none`, a number of layers, or a reference.
+
+    Raises ValueError, and UsageError for a reference that is invalid.
+    """
     if text in (BaseKind.AUTO.value, BaseKind.NONE.value):
         return BaseChoice(BaseKind(text))
-    if text.lstrip("-").isascii() and text.lstrip("-").isdigit():
+    if re.fullmatch(r"-?[0-9]+", text):
+        if len(text) > _MOST_DIGITS:
+            raise ValueError(f"{text[:_MOST_DIGITS]}...: no image has so many layers")
         count = int(text)
         if count < 0:
-            raise UsageError(f"--base {text}: a number of layers is 0 or more")
+            raise ValueError(f"{text}: a number of layers is 0 or more")
         return BaseChoice(BaseKind.COUNT, count) if count else BaseChoice(BaseKind.NONE)
     image = parse_location(text)
     if isinstance(image, ArchiveReference) and image.is_stream:
-        raise UsageError(f"--base {text}: a base cannot come through a pipe; name its file")
+        raise ValueError(f"{text}: a base cannot come through a pipe; name its file")
     return BaseChoice(BaseKind.IMAGE, image=image)
 
 
 @dataclass(frozen=True, slots=True)
 class CompressionChoice:
-    """How new layers are packed; `kind` None keeps the source's format."""
+    """How new layers are compressed; `kind` None keeps the source's format."""
 
     kind: Compression | None = None
     level: int | None = None
@@ -70,7 +78,7 @@ class CompressionChoice:
 
 
 def parse_compression(text: str) -> CompressionChoice:
-    """Read `keep`, `gzip`, or `zstd[:LEVEL]` with a level of 1 to 22; raise UsageError."""
+    """Parse `keep`, `gzip`, or `zstd[:LEVEL]` with a level of 1 to 22. Raises ValueError."""
     name, colon, level = text.partition(":")
     if text == "keep":
         return CompressionChoice()
@@ -80,17 +88,16 @@ def parse_compression(text: str) -> CompressionChoice:
         return CompressionChoice(Compression.ZSTD)
     if name == "zstd" and level.isascii() and level.isdigit() and 1 <= int(level) <= 22:
         return CompressionChoice(Compression.ZSTD, int(level))
-    raise UsageError(
-        f"--compression {text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22"
-    )
+    raise ValueError(f"{text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Past one of these an image is refused; None is no limit. Sizes in bytes.
+    """Limits past which an image is refused; None means no limit. Sizes in bytes.
 
-    `memory` bounds what the merge remembers (paths, links), `unpacked` the inflated size of all
-    layers read, `entries` their tar entries, `ratio` inflated to compressed size of one layer.
+    `memory` limits what the merge remembers (paths, links), `unpacked` the uncompressed size of all
+    layers read, `entries` their tar entries, `ratio` the uncompressed to the compressed size of a
+    layer.
     """
 
     memory: int | None = 2 << 30
@@ -101,9 +108,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """All that shapes a copy.
+    """The options that shape a copy.
 
-    Without a `library` that sees the blocks of gzip, everything is compressed anew.
+    Without a `library` that finds deflate blocks, new layers are always recompressed.
     """
 
     base: BaseChoice = BaseChoice()

@@ -1,4 +1,4 @@
-"""Layers fetched and inflated beside the merge, the next ones before they are asked for."""
+"""Prefetching layers: they are fetched and inflated in threads before the merge asks for them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
 
-from squashproxy.pipeline.read_ahead import Ahead
+from squashproxy.pipeline.read_ahead import ReadAhead
 from squashproxy.pipeline.source_layer import SourceLayer
-from squashproxy.pipeline.threads import Crew
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.span import Inflated
 
 _LAYERS_AHEAD = 2
@@ -17,15 +17,14 @@ _LAYERS_AHEAD = 2
 class Prefetch:
     """Opens layers for a merge, which reads them from the top down.
 
-    Those below `kept` are begun only when they are asked for.
-
-    Fetching and inflating run in threads of `crew`, with which they end.
+    Layers below `kept` are opened only when they are asked for. Fetching and inflating run in
+    `threads`, and end with it.
     """
 
-    def __init__(self, layers: Sequence[SourceLayer], kept: int, crew: Crew) -> None:
+    def __init__(self, layers: Sequence[SourceLayer], kept: int, threads: CopyThreads) -> None:
         self._layers = layers
         self._kept = kept
-        self._crew = crew
+        self._threads = threads
         self._begun: dict[int, PrefetchedStream] = {}
         self.layers = [PrefetchedLayer(self, number) for number in range(len(layers))]
         """The layers as the merge is to see them, base first."""
@@ -35,7 +34,7 @@ class Prefetch:
         return self._layers[number].where
 
     def open(self, number: int) -> PrefetchedStream:
-        """Begin to read a layer, and those below it as well."""
+        """Start to read a layer, and the next ones below it."""
         reading = self._begun.pop(number, None) or self._begin(number)
         for below in range(number - 1, max(self._kept, number - _LAYERS_AHEAD) - 1, -1):
             if below not in self._begun:
@@ -44,21 +43,21 @@ class Prefetch:
 
     def _begin(self, number: int) -> PrefetchedStream:
         layer = self._layers[number]
-        fetched = self._crew.ahead(layer.iter_fetched(), len, f"fetch {layer.number}")
+        fetched = self._threads.ahead(layer.iter_fetched(), len, f"fetch {layer.number}")
         skipped = Event()
         chunks = layer.iter_unpacked(iter(fetched), skipped.is_set)
-        inflated = self._crew.ahead(chunks, _weigh, f"inflate {layer.number}")
+        inflated = self._threads.ahead(chunks, _weigh, f"inflate {layer.number}")
         checked = layer.iter_checked(inflated, skipped.is_set)
         return PrefetchedStream(fetched, inflated, checked, skipped)
 
 
 class PrefetchedStream:
-    """A layer's tar, while it is fetched and inflated."""
+    """The tar of a layer that is being fetched and inflated."""
 
     def __init__(
         self,
-        fetched: Ahead[bytes],
-        inflated: Ahead[Inflated],
+        fetched: ReadAhead[bytes],
+        inflated: ReadAhead[Inflated],
         checked: Iterator[Inflated],
         skipped: Event,
     ) -> None:
@@ -71,23 +70,23 @@ class PrefetchedStream:
         return self._chunks
 
     def skip_rest(self) -> None:
-        """Read to the end without inflating, so that the digest is checked all the same.
+        """Read to the end without inflating, so that the blob's digest is still checked.
 
-        How far it was inflated already hangs on timing, so the diff ID is not asked for.
+        How much was inflated by then depends on timing, so the diff ID is not checked.
         """
         self._skipped.set()
         for _ in self._chunks:
             pass
 
     def close(self) -> None:
-        """Read no further, where the end was not reached."""
+        """Stop reading before the end."""
         self._inflated.stop()
         self._fetched.stop()
 
 
 @dataclass(frozen=True, slots=True)
 class PrefetchedLayer:
-    """A layer that the merge opens."""
+    """A layer as the merge sees it."""
 
     prefetch: Prefetch
     number: int
@@ -98,7 +97,7 @@ class PrefetchedLayer:
         return self.prefetch.where(self.number)
 
     def open(self) -> PrefetchedStream:
-        """Begin to read the layer; to be closed."""
+        """Start to read the layer; the caller closes the stream."""
         return self.prefetch.open(self.number)
 
 

@@ -1,4 +1,4 @@
-"""Whether options and target fit together, found out before anything is read."""
+"""Checking that options and target fit together, before anything is read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from squashproxy.transports.base import ImageSink, ReferrerSink
 
 
 def check_fit(sink: ImageSink, options: CopyOptions) -> None:
-    """Raise UsageError for options that mean nothing to such a target."""
+    """Raise UsageError for options that the target cannot honour."""
     if options.base_repos and sink.repository is None:
         raise UsageError(
             f"base repositories belong to the target's registry, and {sink.name} is in none",
@@ -38,7 +38,7 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
 
 
 def warn_of_fit(sink: ImageSink, observer: Observer) -> None:
-    """Tell what fits, but may not be what was meant."""
+    """Warn about combinations that work but look unintended."""
     if sink.traits.wants_name and sink.tag is None:
         observer.warn(
             f"{sink.name} gives the image no name, so docker load will show its ID alone; write "

@@ -28,11 +28,12 @@ def prove(
     cancellation: Cancellation,
     clock: Callable[[], float],
 ) -> None:
-    """Unpack source and result, image by image, with the code of `verify`, which is not the copy's.
+    """Unpack source and result, image by image, with the code of `verify`, which the copy does not
+    use.
 
-    `final` is what the sink is going to publish. Of images that stayed as they are the target's
-    blobs are read: what it held of them before may be damaged. Raises TreesDiffer, IntegrityError,
-    and what reading an image raises.
+    `final` is the manifest that the sink will publish. Of images that were not squashed, the
+    target's blobs are read: a blob that it had before may be damaged. Raises TreesDiffer,
+    IntegrityError, and what reading an image raises.
     """
     arrived = _Result(sink, final)
     for platform in platforms:
@@ -48,17 +49,17 @@ def prove(
             (compared,) = result.platforms
             first = compared.differences[0]
             raise TreesDiffer(
-                f"{sink.name} was left as it is: for {platform.platform} the squashed image would "
-                f"differ from {source.name} in {compared.differences_count} ways, the first is "
-                f"{first.kind} of {first.path!r} ({first.a} became {first.b}); this is a bug in "
-                "squashproxy, report it"
+                f"{sink.name} was left as it is: for {platform.platform} the squashed image "
+                f"would differ from {source.name} in {compared.differences_count} ways, the "
+                f"first is {first.kind} of {first.path!r} ({first.a} became {first.b})",
+                advice="this is a bug in squashproxy, report it",
             )
 
 
 def _check_blobs(
     arrived: ImageReader, digest: Digest, observer: Observer, cancellation: Cancellation
 ) -> None:
-    """Read what an image is made of, even where nobody can unpack it: each digest is checked."""
+    """Read every blob of an image, even one that cannot be unpacked, to check its digest."""
     manifest = parse_image(arrived.read_manifest(digest), arrived.name)
     layers = [layer for layer in manifest.layers if not is_foreign(layer.media_type)]
     for number, blob in enumerate((manifest.config, *layers)):
@@ -69,7 +70,7 @@ def _check_blobs(
 
 
 class _Result:
-    """What the sink holds, and the manifest that it is going to get."""
+    """The sink's content together with the manifest that it will publish."""
 
     def __init__(self, sink: ImageSink, final: RawManifest) -> None:
         self._sink = sink
@@ -81,19 +82,19 @@ class _Result:
         return f"{self._sink.name}, before it is published,"
 
     def read_manifest(self, digest: Digest | None = None) -> RawManifest:
-        """The manifest to come, or one that is in the sink already."""
+        """The manifest to be published, or one that the sink has."""
         if digest in (None, self._final.digest):
             return self._final
         return self._sink.read_manifest(digest)
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """A blob that was written, or was there before."""
+        """A blob in the sink."""
         return self._sink.iter_blob(blob)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pinned:
-    """The one image of a digest."""
+    """A reader of the one image with a given digest."""
 
     place: ImageReader
     digest: Digest

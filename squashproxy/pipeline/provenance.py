@@ -1,7 +1,7 @@
-"""Where an image came from, as an in-toto statement that refers to it.
+"""Provenance: an in-toto statement that says where an image came from and refers to it.
 
-in-toto attestation framework (Statement v1) and SLSA provenance v1; the manifest is that of an
-artifact with a subject (OCI image specification 1.1, manifest.md). It holds no clock, so that the
+Formats: in-toto attestation framework (Statement v1) and SLSA provenance v1, in the manifest of an
+artifact with a subject (OCI image specification 1.1, manifest.md). It contains no time, so that the
 same copy gives the same statement.
 """
 
@@ -28,7 +28,7 @@ _BUILDER = "https://squashproxy.dev/squashproxy"
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """What was copied: from where, as what, and each of its platforms."""
+    """The facts of a copy: the source, the result, and its platforms."""
 
     source: ImageSource
     source_digest: Digest
@@ -38,7 +38,7 @@ class Making:
 
 
 def write_provenance(making: Making, sink: ImageSink) -> None:
-    """Push the statement; the image's manifest goes before it, by its digest.
+    """Push the statement. The image's manifest is pushed before it, by digest.
 
     Raises RegistryError.
     """

@@ -1,7 +1,7 @@
-"""Ahead: an iterator that runs in a thread of its own, a bounded way before its reader.
+"""Reading ahead: an iterator runs in its own thread, a bounded distance before its reader.
 
-Stages of the pipeline stay plain iterators; put behind one another with an Ahead between them, they
-run side by side. What is read, and its order, never depends on timing.
+The stages of the pipeline are plain iterators. Connected by read-ahead they run in parallel. What
+is read, and in which order, never depends on timing.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from squashproxy.streams import closed_after
 T = TypeVar("T")
 
 _BATCH = 512 << 10
-"""Bytes that cross over at once: every batch costs a wake-up, and there are seven threads."""
+"""Bytes handed over at once. Every batch costs a wake-up, and there are seven threads."""
 
 _BATCHES = 2
 
 WAKING_SECONDS = 0.25
-"""A signal that comes right before its thread begins to wait for a lock is not noticed while that
-waits (Python runs handlers between instructions, in the main thread), so no wait is longer."""
+"""The longest wait, in seconds. Python runs signal handlers in the main thread between
+instructions, so a signal that arrives just before a wait is noticed only after it.
+"""
 
 
 class Stopped(SquashproxyError):
-    """Another part of the copy failed, so this one ends; never shown to a person."""
+    """Another part of the copy failed, so this one ends. Never shown to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class _End:
     error: BaseException | None
 
 
-class Ahead(Generic[T]):
-    """Reads `stream` ahead from now on, and closes it at the end, in its own thread.
+class ReadAhead(Generic[T]):
+    """Reads `stream` in its own thread from now on, and closes it there at the end.
 
-    `weigh` gives an item's bytes. Items cross over in batches of 512 KiB or one item, of which at
-    most two wait. An error of the stream comes out where it stood. Iterate once; `stop` ends the
-    stream and its reader, whatever either waits for.
+    `weigh` gives an item's size in bytes. Items are handed over in batches of 512 KiB, or of one
+    item, of which at most two wait. An error of the stream is raised where it occurred in the order
+    of items. Iterate once. `stop` ends both the stream and its reader, whatever they wait for.
     """
 
     def __init__(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> None:
@@ -70,7 +71,7 @@ class Ahead(Generic[T]):
             self._credits.put(True)
 
     def _wait(self) -> list[T] | _End:
-        """The next batch; wakes now and then, so that a signal is never overslept."""
+        """The next batch. Waits in short steps, so that signals are handled."""
         while True:
             try:
                 return self._filled.get(timeout=WAKING_SECONDS)
@@ -79,11 +80,11 @@ class Ahead(Generic[T]):
 
     @property
     def is_running(self) -> bool:
-        """Whether there is still something to stop."""
+        """Whether the thread has not ended yet."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Read no further: the reader gets Stopped, the thread ends when its stream lets it.
+        """Stop reading: the reader gets Stopped, and the thread ends as soon as its stream returns.
 
         A thread that waits for a connection is left behind. It holds nothing else, and ends with
         the connection's time-out.
@@ -93,7 +94,7 @@ class Ahead(Generic[T]):
         self._filled.put(_End(Stopped("stopped because another part of the copy failed")))
 
     def join(self, seconds: float) -> None:
-        """Wait for the end of the thread, but not for longer."""
+        """Wait for the thread to end, up to a time limit."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -123,7 +124,7 @@ class Ahead(Generic[T]):
                     self._hand_over(batch)
 
     def _hand_over(self, batch: list[T]) -> bool:
-        """Wait for room, and give the batch to the reader; False where nobody reads any more."""
+        """Wait for room and hand the batch over; False where the reader has stopped."""
         if not self._credits.get() or self._is_stopped:
             return False
         self._filled.put(batch)

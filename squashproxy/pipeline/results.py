@@ -1,4 +1,4 @@
-"""What a copy and a plan report; the field names are those of the JSON (INTERFACE.md)."""
+"""The results of a copy and of a plan; the field names are those of the JSON."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PlatformCopy:
-    """One platform's image before and after; all sizes in bytes.
+    """One platform's image before and after the copy; sizes in bytes.
 
-    `compressed_*` are sums over the layers' blobs; `unpacked_*` sums over the tars that were read
-    or written, base excluded since it is not read; `hidden_bytes` is the payload (with headers) of
-    entries above the base that upper layers hide.
+    `compressed_*` are sums over the layers' blobs. `unpacked_*` are sums over the tars that were
+    read or written; the base is not read and not included. `hidden_bytes` is the size (with
+    headers) of the entries above the base that upper layers hide.
     """
 
     platform: str
@@ -35,7 +35,7 @@ class PlatformCopy:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What `squashproxy copy` did. `skipped` is true where nothing was left to do.
+    """The result of a copy. `skipped` is true where there was nothing to do.
 
     `spooled_bytes` went through temporary files, since pipes can be read and written only once.
     """
@@ -53,7 +53,9 @@ class CopyResult:
 
 @dataclass(frozen=True, slots=True)
 class HiddenFile:
-    """A file that ships although an upper layer hides it; layers count from 0, base first."""
+    """A file that an upper layer hides but the image still contains; layers count from 0, base
+    first.
+    """
 
     path: str
     size: int
@@ -63,10 +65,10 @@ class HiddenFile:
 
 @dataclass(frozen=True, slots=True)
 class HiddenFolder:
-    """Hidden files below a folder, those in folders that are listed themselves left out.
+    """The hidden files below a folder, except those in folders that are listed themselves.
 
-    `path` is `/` for the image's root; `hidden_bytes` is payload alone; `files` counts hidden files
-    that are not empty.
+    `path` is `/` for the image's root; `hidden_bytes` counts content only; `files` counts hidden
+    files that are not empty.
     """
 
     path: str
@@ -76,11 +78,11 @@ class HiddenFolder:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A file that ships although it was deleted or replaced, and whose path says what it is.
+    """A deleted or replaced file that the image still contains, and whose path suggests its kind.
 
-    `kind` is `secret` or `cache`, `rule` the name of the rule in pipeline/suspect_rules.py. Each
-    secret stands for itself; a cache's files are counted together, under its folder, for each
-    layer. `size` is payload; layers count from 0, base first; `hidden_by` is the uppermost layer
+    `kind` is `secret` or `cache`; `rule` is a name in analysis/secret_patterns.py. Each secret is
+    listed by itself; the files of a cache are counted together under its folder, for each layer.
+    `size` counts content only; layers count from 0, base first; `hidden_by` is the uppermost layer
     that hides any of it.
     """
 
@@ -97,8 +99,8 @@ class Suspect:
 class LayerPlan:
     """One layer of the source.
 
-    `role` is `base` (kept as it is), `squashed`, or `kept` (above the base, nothing to squash).
-    `unpacked` and `hidden_bytes` (what upper layers hide of it) are bytes of tar: headers, payload
+    `role` is `base` (stays unchanged), `squashed`, or `kept` (above the base, nothing to squash).
+    `unpacked` and `hidden_bytes` (what upper layers hide of it) are bytes of tar: headers, content
     and padding. These counts are None for a base layer that cannot be read.
     """
 
@@ -119,22 +121,22 @@ class LayerPlan:
 class PlatformPlan:
     """What a copy of one platform would do; sizes in bytes, None where no target was given.
 
-    `compressed_after` is the size of the squashed image's layers, and `upload_bytes` what would be
-    sent of them and of the config if the platform were copied alone: exact, since the new layer is
-    made and thrown away, but for layers of the base that would be packed. For a target that is up
-    to date that is nothing, and all is reused. `estimated_after` is what
-    to expect without that: the base plus, of each merged layer, its compressed size times the share
-    of its bytes that survive.
+    `compressed_after` is the size of the squashed image's layers; `upload_bytes` is what would be
+    uploaded of them and of the config if this platform were copied alone. Both are exact, since the
+    new layer is made and discarded, except for base layers that would be compressed. For a target
+    that is up to date, nothing is uploaded and all is reused. `estimated_after` is what to expect
+    without making the layer: the base, plus each merged layer's compressed size times the share of
+    its bytes that survive.
 
     `unpacked_before`, `unpacked_after` and `hidden_bytes` are about the layers above the base, as
     in PlatformCopy; `hidden_bytes` is what a copy would leave out. `total_unpacked` and
     `total_hidden` are sums over all layers that can be read, base included. All of these are bytes
-    of tar: headers, payload and padding. `efficiency` is the share of `total_unpacked` that is not
+    of tar: headers, content and padding. `efficiency` is the share of `total_unpacked` that is not
     hidden, from 0 to 1; 1 where nothing is unpacked.
 
-    The lists of what is hidden are about all layers too, but their sizes are payload alone:
-    `largest_hidden`; `hidden_folders`, the largest first, which add up to all hidden payload;
-    `suspects`, secrets first. `secrets` is exact where more of them are hidden than are listed.
+    The lists of hidden files cover all layers too, but their sizes count content only:
+    `largest_hidden`; `hidden_folders`, largest first, which add up to all hidden content;
+    `suspects`, secrets first. `secrets` is exact even where more secrets are hidden than listed.
     """
 
     platform: str
@@ -165,7 +167,7 @@ class PlatformPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """What `squashproxy plan` found; nothing was moved."""
+    """The result of a plan. Nothing was copied."""
 
     source: str
     source_digest: str

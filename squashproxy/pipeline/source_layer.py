@@ -19,14 +19,14 @@ from squashproxy.span import Inflated
 from squashproxy.transports.base import ImageSource
 
 _RATIO_FREE = 16 << 20
-"""Below this many bytes a layer may have any ratio: small ones compress a thousandfold."""
+"""Up to this many bytes a layer may have any ratio: small layers can compress a thousandfold."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLayer:
-    """Fetches, verifies and unpacks one layer; `number` counts from 1 for people.
+    """Fetches, verifies and inflates one layer; `number` counts from 1, for messages.
 
-    `diff_id` is what the image's config calls the layer's tar.
+    `diff_id` is the digest of the layer's tar according to the image's config.
     """
 
     source: ImageSource
@@ -50,10 +50,11 @@ class SourceLayer:
     def iter_unpacked(
         self, blob: Iterator[bytes], is_skipped: Callable[[], bool]
     ) -> Iterator[Inflated]:
-        """The tar in the layer's blob from its start; once it `is_skipped`, the blob is only read.
+        """The inflated tar. Once `is_skipped` is true, the rest of the blob is read but not
+        inflated.
 
-        Raises LimitExceeded past `max_ratio`. A blob that does not inflate is read to its end all
-        the same: where its digest is wrong too, IntegrityError says whose fault it is.
+        Raises LimitExceeded past `max_ratio`. A blob that cannot be inflated is still read to its
+        end: if its digest is wrong as well, IntegrityError names the actual cause.
         """
         try:
             for chunk in self._iter_limited(iter_unpacked(blob, self.where, self.library)):
@@ -68,9 +69,10 @@ class SourceLayer:
     def iter_checked(
         self, chunks: Iterable[Inflated], is_skipped: Callable[[], bool]
     ) -> Iterator[Inflated]:
-        """The tar, which must be the config's unless its rest `is_skipped`. Raises WrongDiffId.
+        """The tar, checked against the config's diff ID unless its rest is skipped. Raises
+        WrongDiffId.
 
-        It is hashed where it is read and not where it is inflated, which takes longest of all.
+        The tar is hashed by its reader and not in the inflating thread, which has the most work.
         """
         hasher = Hasher(self.diff_id)
         for chunk in chunks:
@@ -79,7 +81,8 @@ class SourceLayer:
         if not is_skipped() and hasher.digest != self.diff_id:
             raise WrongDiffId(
                 f"{self.where} unpacks to {hasher.digest}, but the image's config says "
-                f"{self.diff_id}; the image is broken, build it again"
+                f"{self.diff_id}",
+                advice="the image is broken, build it again",
             )
 
     def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
@@ -96,7 +99,7 @@ class SourceLayer:
             yield chunk
 
     def iter_fetched(self) -> Iterator[bytes]:
-        """The blob, verified when it was read to its end."""
+        """The blob; its digest is checked at the end."""
         label = f"layer {self.number}/{self.count}"
         blob = self.source.iter_blob(self.descriptor)
         yield from watched(
@@ -105,7 +108,7 @@ class SourceLayer:
 
 
 def _read_rest(blob: Iterator[bytes]) -> None:
-    """Read to the end, where size and digest are checked."""
+    """Read a blob to its end, where size and digest are checked."""
     for _ in blob:
         pass
 
@@ -136,5 +139,5 @@ def layers_of(
 
 
 def can_be_read(descriptors: Sequence[Descriptor]) -> bool:
-    """Whether the registry holds all of the layers; it does not hold foreign ones."""
+    """Whether a registry holds all of the layers; it does not hold foreign ones."""
     return not any(is_foreign(descriptor.media_type) for descriptor in descriptors)

@@ -1,4 +1,4 @@
-"""Squashing the layers of one image: the merge, the encoder and the upload joined up."""
+"""Squashing the layers of one image: merge, encode, hash and upload, in parallel threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.oci.mediatypes import Compression, Family, compression_of, laye
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
-from squashproxy.pipeline.threads import Crew
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.span import Span
 from squashproxy.squash.layer import HiddenEntry, Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
@@ -28,28 +28,28 @@ _SPAN_WEIGHT = 128
 
 
 class MergeWatcher(Protocol):
-    """Hears of hidden entries while a merge runs, and of its end."""
+    """Is told of hidden entries during a merge, and of its end."""
 
     def begin(self) -> None:
-        """A merge begins, perhaps anew: forget all."""
+        """A merge begins, possibly again: forget what was told before."""
         ...
 
     def end(self, merge: Merge, layers: Sequence[Layer]) -> None:
-        """The merge of `layers` is over; those of the base may still be read."""
+        """The merge of `layers` has ended; the layers of the base may still be read."""
         ...
 
     def hidden(self, entry: HiddenEntry) -> None:
-        """An upper layer hides the entry."""
+        """An upper layer hides this entry."""
         ...
 
     def revived(self, path: bytes, layer: int, size: int) -> None:
-        """The hidden entry's content, of `size` bytes, lives on after all as a hard link's."""
+        """A hidden entry (`size` bytes) is kept after all, as the content of a hard link."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class NewLayer:
-    """A layer that was not in the source; sizes in bytes."""
+    """A layer that the source does not have; sizes in bytes."""
 
     descriptor: Descriptor
     diff_id: Digest
@@ -60,10 +60,10 @@ class NewLayer:
 
 @dataclass(frozen=True, slots=True)
 class Squashed:
-    """What the layers above the base became.
+    """The result of squashing the layers above the base.
 
-    `layer` is None where nothing is left of them, and where `is_kept`: then the only layer above
-    the base stays as it is, since there was nothing to drop.
+    `layer` is None where nothing is left of them, and with `is_kept`: then the only layer above the
+    base stays unchanged, since nothing in it is hidden.
     """
 
     layer: NewLayer | None
@@ -78,19 +78,19 @@ def squash_layers(
     family: Family,
     *,
     packing: Compression,
-    crew: Crew,
+    threads: CopyThreads,
     write: Callable[[Iterator[Chunk]], WrittenBlob],
     watcher: MergeWatcher | None = None,
 ) -> Squashed:
-    """Merge the layers above the first `kept` and pack them; `write` stores the new blob.
+    """Merge the layers above the first `kept` and compress the result; `write` stores the blob.
 
-    With a `watcher`, which reads the base as well, that is begun in time. Fetching, inflating,
-    merging, hashing and encoding run side by side, in threads of `crew`.
-    Raises what the merge raises; `write` must leave nothing behind where its stream raises.
+    A `watcher` reads the base as well, so its layers are prefetched too. Fetching, inflating,
+    merging, hashing and encoding run in parallel, in `threads`. Raises what the merge
+    raises. `write` must leave nothing behind where its stream raises.
     """
     choices = merge_options(layers, kept, options, watcher)
     reads_base = watcher is not None and choices.reads_base
-    prefetched = Prefetch(layers, 0 if reads_base else kept, crew).layers
+    prefetched = Prefetch(layers, 0 if reads_base else kept, threads).layers
     watched = _Watched(watcher, prefetched)
     if len(layers) == kept + 1:
         report = _try_keep(watched, layers[kept].descriptor, choices, packing)
@@ -113,12 +113,12 @@ def squash_layers(
             workers=os.cpu_count() or 1,
         )
         content = Hasher()
-        spans = iter(crew.ahead(merge.iter_spans(), _weigh, "merge"))
+        spans = iter(threads.ahead(merge.iter_spans(), _weigh, "merge"))
         first = next(spans, None)
         if first is None:
             return Squashed(None, is_kept=False, report=merge.report)
-        hashed = crew.ahead(_iter_hashed(chain((first,), spans), content), _weigh, "hash")
-        written = write(iter(crew.ahead(encoder.iter_blob(hashed), len, "encode")))
+        hashed = threads.ahead(_iter_hashed(chain((first,), spans), content), _weigh, "hash")
+        written = write(iter(threads.ahead(encoder.iter_blob(hashed), len, "encode")))
         layer = NewLayer(
             Descriptor(media_type, written.digest, written.size),
             content.digest,
@@ -133,7 +133,7 @@ def squash_layers(
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """The layers of a merge, and who watches it."""
+    """The layers of a merge, and its watcher."""
 
     watcher: MergeWatcher | None
     layers: Sequence[Layer]
@@ -163,7 +163,7 @@ def merge_options(
     options: CopyOptions,
     watcher: MergeWatcher | None = None,
 ) -> MergeOptions:
-    """What the merge needs of the copy's options."""
+    """The merge's options, from those of the copy."""
     return MergeOptions(
         kept=kept,
         reads_base=can_be_read([layer.descriptor for layer in layers[:kept]]),
@@ -179,9 +179,9 @@ def merge_options(
 def packing_for(
     layers: Sequence[Descriptor], choice: CompressionChoice, *, packs_plain: bool = False
 ) -> Compression:
-    """The packing asked for; with `keep`, the one that holds most of the layers' bytes.
+    """The compression of the new layer; with `keep`, the one that most of the layers' bytes have.
 
-    With `packs_plain`, layers that are not packed become gzip.
+    With `packs_plain`, uncompressed layers become gzip.
     """
     if choice.kind is not None:
         return choice.kind
@@ -195,7 +195,7 @@ def packing_for(
 def _try_keep(
     watched: _Watched, above: Descriptor, options: MergeOptions, packing: Compression
 ) -> MergeReport | None:
-    """Read the only layer above the base; its report where there is nothing to drop or repair."""
+    """Read the only layer above the base; its report where nothing in it has to change."""
     if compression_of(above.media_type) is not packing:
         return None
     watched.begin()

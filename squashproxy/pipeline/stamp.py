@@ -1,7 +1,7 @@
-"""The stamp on a result: which source and which options made it (DESIGN.md, section 4).
+"""The stamp on a result: the source and the options that made it.
 
-OCI manifests and indexes carry it as annotations. Docker's schema 2 has none, so there the last
-history entry of the config says the same.
+OCI manifests and indexes carry it as annotations. Docker's schema 2 has no annotations, so there
+the last history entry of the config holds it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from squashproxy.pipeline.options import BaseKind, CopyOptions
 SOURCE = "dev.squashproxy.source.digest"
 OPTIONS = "dev.squashproxy.options"
 ENGINE = 3
-"""Goes up whenever the same source and options give other bytes than before."""
+"""Increased whenever the same source and options give other bytes than before."""
 
 _HASH_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What made a result."""
+    """The source and the options of a result."""
 
     source: Digest
     options: str
@@ -37,14 +37,14 @@ class Stamp:
         return {SOURCE: self.source, OPTIONS: self.options}
 
     def history_entry(self, squashed: str) -> Json:
-        """The stamp as a history entry; `squashed` says what was done, for people."""
+        """The stamp as a history entry; `squashed` describes the squash, for people."""
         return {
             "created_by": f"squashproxy: {squashed}",
             "comment": f"{SOURCE}={self.source} {OPTIONS}={self.options}",
         }
 
     def is_on(self, annotations: Mapping[str, str]) -> bool:
-        """Whether a manifest or an index with these annotations carries this stamp."""
+        """Whether the annotations of a manifest or an index carry this stamp."""
         return (annotations.get(SOURCE), annotations.get(OPTIONS)) == (self.source, self.options)
 
     def is_in(self, config: ImageConfig) -> bool:
@@ -54,14 +54,14 @@ class Stamp:
 
 
 def source_in(config: ImageConfig) -> str | None:
-    """The source that the stamp in a config names, None where there is no stamp."""
+    """The source that the stamp in a config names; None where there is no stamp."""
     comment = str(config.history[-1].get("comment") or "") if config.history else ""
     name, _, rest = comment.partition("=")
     return rest.partition(" ")[0] if name == SOURCE else None
 
 
 def options_hash(options: CopyOptions) -> str:
-    """The engine's version and a short hash of the options that shape a result's bytes."""
+    """The engine's version and a short hash of the options that shape the result's bytes."""
     shaping: Json = {
         "base": str(options.base),
         "compression": str(options.compression),

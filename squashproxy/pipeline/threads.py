@@ -1,4 +1,4 @@
-"""The threads of a copy: they end together with it, whatever happens."""
+"""The threads of a copy. They end when the copy ends, whatever happens."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
-from squashproxy.pipeline.read_ahead import WAKING_SECONDS, Ahead, Stopped
+from squashproxy.pipeline.read_ahead import WAKING_SECONDS, ReadAhead, Stopped
 
 T = TypeVar("T")
 
 _PATIENCE = 1.0
-"""Seconds that stopped streams get to end in; see Ahead.stop."""
+"""Seconds that stopped streams have to end."""
 
 
-class Crew:
-    """Runs tasks and streams beside the caller; on the way out waits for them.
+class CopyThreads:
+    """Runs tasks and streams in threads, and waits for them at the end of its block.
 
-    A task's error, and one of the caller's own, stops all the others; it is raised at the end of
-    the block, once.
+    An error of a task, or of the block itself, stops all the others, and is raised once at the end
+    of the block.
     """
 
     def __init__(self, size: int) -> None:
         self._pool = ThreadPoolExecutor(max(1, size), thread_name_prefix="squashproxy")
         self._tasks: list[Future[None]] = []
-        self._aheads: list[Ahead[object]] = []
+        self._aheads: list[ReadAhead[object]] = []
         self._is_stopped = False
         self._lock = Lock()
 
     def start(self, task: Callable[[], None]) -> None:
-        """Run `task` soon."""
+        """Run `task` in a thread."""
         self._tasks.append(self._pool.submit(self._run, task))
 
-    def ahead(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> Ahead[T]:
+    def ahead(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> ReadAhead[T]:
         """Read `stream` in a thread of its own from now on. Raises Stopped after the end."""
         with self._lock:
             if self._is_stopped:
                 raise Stopped("stopped because another part of the copy failed")
-            ahead = Ahead(stream, weigh, name)
+            ahead = ReadAhead(stream, weigh, name)
             self._aheads = [known for known in self._aheads if known.is_running]
             self._aheads.append(ahead)  # type: ignore[arg-type]  # it is only stopped and joined
             return ahead
@@ -66,7 +66,9 @@ class Crew:
             self._raise_first()
 
     def _await_tasks(self) -> None:
-        """Wait until all tasks are done, or one failed; a signal is not overslept."""
+        """Wait until all tasks have ended or one failed. Waits in short steps, so signals are
+        handled.
+        """
         while True:
             done, running = wait(self._tasks, WAKING_SECONDS, FIRST_EXCEPTION)
             if not running or any(task.exception() for task in done):
@@ -93,9 +95,9 @@ class Crew:
             ahead.join(max(0.0, deadline - monotonic()))
 
     def _raise_first(self) -> None:
-        """Raise the error that stopped the others, not those of the stopped.
+        """Raise the error that stopped the others, not the Stopped errors it caused.
 
-        Every task has ended: the stopped may be done before the one that stopped them.
+        Every task has ended by now; a stopped one may end before the one that failed.
         """
         errors = [task.exception() for task in self._tasks if not task.cancelled()]
         for error in errors:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from squashproxy.catalog.tags import side_by_side
-from squashproxy.cleanup.load_graph import Gatherer, Wanted
+from squashproxy.cleanup.load_graph import GraphLoader, Wanted
 from squashproxy.cleanup.make_plan import find_heads, make_plan
 from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
 from squashproxy.cleanup.retention import NOTHING_IN_USE, Decision
@@ -23,7 +23,7 @@ from squashproxy.state.promotions import Promoted, PromotionMemory
 def plan_mirroring(
     found: RuleSteps,
     client: RegistryClient,
-    gatherer: Gatherer,
+    graph_loader: GraphLoader,
     memory: PromotionMemory,
     now: Callable[[], float],
 ) -> RulePlan | None:
@@ -41,7 +41,7 @@ def plan_mirroring(
     lost = _lost(found, memory)
     _check_lost(client, [promoted.source for each in lost.values() for promoted in each])
     plans = [
-        _of_repository(repository, each, cleanup, gatherer, now())
+        _of_repository(repository, each, cleanup, graph_loader, now())
         for repository, each in lost.items()
     ]
     plan = RulePlan(found.rule.name, Action.DELETE.value, round(now(), 3), tuple(plans))
@@ -86,11 +86,13 @@ def _of_repository(
     repository: Repository,
     lost: list[Promoted],
     rule: CleanupRule,
-    gatherer: Gatherer,
+    graph_loader: GraphLoader,
     now: float,
 ) -> RepositoryPlan:
     try:
-        graph = gatherer.graph(repository, Wanted(created=False, pushed=False, pulled=False), now)
+        graph = graph_loader.graph(
+            repository, Wanted(created=False, pushed=False, pulled=False), now
+        )
         ours = {each.target.tag: each.digest for each in lost}
         going = sorted(tag for tag, digest in graph.tags.items() if ours.get(tag) == digest)
         companions = graph.companions
@@ -101,7 +103,7 @@ def _of_repository(
         }
         decision = Decision(kept, tuple(going))
         heads = find_heads(graph, decision, rule, now)
-        graph = gatherer.with_referrers(graph, graph.below(heads))
+        graph = graph_loader.with_referrers(graph, graph.below(heads))
     except SquashproxyError as error:
         return RepositoryPlan(str(repository), {}, problem=str(error))
     return make_plan(graph, decision, rule, NOTHING_IN_USE, heads)

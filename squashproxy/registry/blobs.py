@@ -1,4 +1,4 @@
-"""Blobs of a repository: found, read with resumption, and mounted."""
+"""Blobs of a repository: find them, read them with resumption, mount them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from squashproxy.registry.http.error_responses import Action
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)")
 _SENT = frozenset({200, 206})
 _MOST_COUNTED = 10 << 30
-"""Bytes that are read of a blob only to learn its size."""
+"""The most bytes of a blob that are read only to learn its size."""
 
 
 def find_blob(caller: Caller, digest: Digest) -> int | None:
-    """The size of a blob in bytes, None where the repository does not hold it.
+    """The size of a blob in bytes; None where the repository does not have it.
 
-    Where HEAD is refused, or brings no size, the blob is asked for and left unread.
+    Where HEAD is refused or gives no size, a GET is sent and its body is not read.
     """
     answer = caller.ask(_call("HEAD", caller, digest, frozenset({200, 404, 405, 501})))
     if answer.status == 404:
@@ -37,10 +37,10 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
 
 
 def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
-    """A blob's bytes in chunks of 256 KiB; nothing is asked for before the first is wanted.
+    """A blob's bytes in chunks of 256 KiB. The request is sent when the first chunk is wanted.
 
-    A connection that breaks is taken up again where it broke. Raises IntegrityError, at the end at
-    the latest, where size or digest is wrong.
+    A broken connection is resumed where it broke. Raises IntegrityError, at the end at the latest,
+    where size or digest is wrong.
     """
     what = f"the blob {blob.digest} of {caller.repository}"
     return iter(Verified(_iter_resumed(caller, blob, what), blob.digest, blob.size, what))
@@ -67,7 +67,9 @@ def _iter_resumed(caller: Caller, blob: Descriptor, what: str) -> Iterator[bytes
 
 
 def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Iterator[bytes]:
-    """The bytes from `start`; a server that ignores Range sends all, the known part is skipped."""
+    """The bytes from `start`. A server that ignores Range sends everything, and the known part is
+    skipped.
+    """
     headers = {"Range": f"bytes={start}-"} if start else {}
     response = caller.open(_call("GET", caller, blob.digest, _SENT, headers))
     skip = start
@@ -82,7 +84,7 @@ def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Itera
 
 
 def _first_byte(response: Response, start: int, host: str, what: str) -> int:
-    """Where a partial answer starts, which must not be after what was asked for."""
+    """Where a partial answer begins, which must not be after the requested byte."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     first = None if match is None else parse_decimal(match[1])
     if first is None or first > start:
@@ -105,7 +107,7 @@ def _size_by_get(caller: Caller, digest: Digest) -> int | None:
 
 
 def _counted(response: Response, host: str, what: str) -> int:
-    """The size of a body that comes without one; what has no end is not read to it."""
+    """The size of a body without a stated length. An endless body is not read to its end."""
     size = 0
     for piece in iter_body(response, host, what):
         size += len(piece)

@@ -9,28 +9,28 @@ from squashproxy.errors import RegistryError
 from squashproxy.reference import Repository
 from squashproxy.registry.auth.authorizer import Authorizer
 from squashproxy.registry.auth.scopes import Scopes
-from squashproxy.registry.http.connections import Body, Message, Response, Wire, read_body
+from squashproxy.registry.http.connections import Body, Connections, Message, Response, read_body
 from squashproxy.registry.http.endpoints import Endpoint, origin_of
 from squashproxy.registry.http.error_responses import (
     MAX_ERROR_BODY,
     Action,
     Refusal,
-    fault_of,
     read_refusal,
+    refusal_error,
 )
 from squashproxy.registry.http.retry import Retry
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_REDIRECTS = (307, 308)
-_MAX_PROOFS = 2
+_MAX_AUTHORIZATIONS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request with its meaning; statuses other than `expected` become errors.
 
-    `timeout` is in seconds, None for the client's own. `by_password` is for what takes none of the
+    `timeout` is in seconds, None for the client's own. `basic_only` is for what takes none of the
     registry's tokens.
     """
 
@@ -42,7 +42,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body | None = None
     timeout: float | None = None
-    by_password: bool = False
+    basic_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Caller:
 
     repository: Repository
     endpoint: Endpoint
-    wire: Wire
+    connections: Connections
     authorizer: Authorizer
     retry: Retry
     timeout: float
@@ -86,12 +86,12 @@ class Caller:
             call.method, call.url, call.headers, call.body, call.timeout or self.timeout
         )
         for _ in range(_MAX_REDIRECTS):
-            response = self._proven(call, message)
+            response = self._send_authorized(call, message)
             if response.status in call.expected:
                 return response
             location = response.headers.get("Location")
             if location is None or not _may_follow(message, response.status):
-                raise fault_of(self._refusal(response, call), call.action)
+                raise refusal_error(self._refusal(response, call), call.action)
             self._refusal(response, call)
             message = replace(message, url=self.endpoint.resolve(message.url, location, "Location"))
         raise RegistryError(
@@ -99,32 +99,34 @@ class Caller:
             advice="it is set up wrong",
         )
 
-    def _proven(self, call: Call, message: Message) -> Response:
+    def _send_authorized(self, call: Call, message: Message) -> Response:
         """Send with the registry's proof; to other hosts without one."""
         if not self.endpoint.serves(message.url):
-            return self.wire.send(message, self._other_host(message.url))
-        if call.by_password:
-            return self._by_password(call, message)
+            return self.connections.send(message, self._other_host(message.url))
+        if call.basic_only:
+            return self._send_basic(call, message)
         header = self.authorizer.header(self.endpoint, call.action, call.scopes)
-        proofs = 0
+        attempts = 0
         while True:
-            response = self.wire.send(_with_proof(message, header), self.endpoint.name)
+            response = self.connections.send(
+                _with_authorization(message, header), self.endpoint.name
+            )
             if response.status != 401:
                 return response
             refusal = self._refusal(response, call)
-            if proofs == _MAX_PROOFS or not _is_replayable(message.body):
-                raise self.authorizer.hopeless(refusal, call.action)
-            header = self.authorizer.answer(
-                self.endpoint, call.action, call.scopes, refusal, header, again=proofs > 0
+            if attempts == _MAX_AUTHORIZATIONS or not _is_replayable(message.body):
+                raise self.authorizer.unauthorized(refusal, call.action)
+            header = self.authorizer.answer_challenge(
+                self.endpoint, call.action, call.scopes, refusal, header, again=attempts > 0
             )
-            proofs += 1
+            attempts += 1
 
-    def _by_password(self, call: Call, message: Message) -> Response:
-        header = self.authorizer.password(call.action)
-        response = self.wire.send(_with_proof(message, header), self.endpoint.name)
+    def _send_basic(self, call: Call, message: Message) -> Response:
+        header = self.authorizer.basic_header(call.action)
+        response = self.connections.send(_with_authorization(message, header), self.endpoint.name)
         if response.status != 401:
             return response
-        raise self.authorizer.hopeless(self._refusal(response, call), call.action)
+        raise self.authorizer.unauthorized(self._refusal(response, call), call.action)
 
     def _refusal(self, response: Response, call: Call) -> Refusal:
         """Read an unexpected answer, so that its connection can be used again."""
@@ -135,7 +137,7 @@ class Caller:
         return f"{origin_of(url)[1]} (where {self.endpoint.name} sent us)"
 
 
-def _with_proof(message: Message, header: str | None) -> Message:
+def _with_authorization(message: Message, header: str | None) -> Message:
     if header is None:
         return message
     return replace(message, headers={**message.headers, "Authorization": header})

@@ -1,4 +1,4 @@
-"""The repositories of a registry (`_catalog`, which is distribution's own)."""
+"""The repositories of a registry (`_catalog`, an endpoint of distribution only)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from squashproxy.errors import Denied, NotFound, RegistryError, Unauthorized
 from squashproxy.registry.auth.scopes import catalog
 from squashproxy.registry.caller import Caller
-from squashproxy.registry.name_lists import Listing, NameReader
+from squashproxy.registry.name_lists import NameList, NameListReader
 
 
 def iter_repositories(caller: Caller) -> Iterator[str]:
-    """The path of every repository once, in the registry's order; what is listed need be none.
+    """The path of every listed repository once, in the registry's order; a path may be invalid.
 
-    Raises RegistryError and FormatError; many registries list nothing, and then names have to be
-    written out.
+    Raises RegistryError and FormatError. Many registries list nothing; then names have to be given.
     """
     what = "the list of repositories"
     where = f"{what} of {caller.endpoint.name}"
-    listing = Listing("/v2/_catalog", "repositories", what, where, catalog())
+    listing = NameList("/v2/_catalog", "repositories", what, where, catalog())
     try:
-        yield from NameReader(caller, listing).iter_names()
+        yield from NameListReader(caller, listing).iter_names()
     except (NotFound, Denied, Unauthorized) as error:
         if error.status is None:
             raise

@@ -1,4 +1,6 @@
-"""RegistryClient and RemoteRepository: all that the rest of squashproxy knows of registries."""
+"""The client of registries: RegistryClient for several registries, RemoteRepository for one
+repository.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,12 @@ from squashproxy.registry import blobs, catalog, deletions, harbor, manifests, r
 from squashproxy.registry.auth.authorizer import Authorizer
 from squashproxy.registry.auth.credentials import CredentialStore
 from squashproxy.registry.caller import Caller
-from squashproxy.registry.http.connections import AnswerListener, Wire
-from squashproxy.registry.http.endpoints import Hosts
-from squashproxy.registry.http.rate_limit import Pace
+from squashproxy.registry.http.connections import AnswerListener, Connections
+from squashproxy.registry.http.endpoints import Endpoints
+from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.retry import Retry, WaitListener
-from squashproxy.registry.http.tls import Trust
-from squashproxy.registry.manifest_cache import Memory, NoMemory
+from squashproxy.registry.http.tls import TlsContexts
+from squashproxy.registry.manifest_cache import ManifestCache, NoCache
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.referrers import ReferrersSupport
 from squashproxy.registry.upload import session
@@ -34,11 +36,11 @@ _DEFAULTS = ClientOptions()
 class RegistryClient:
     """Connections, credentials and tokens for any number of registries.
 
-    Usable from several threads, and as a context manager. `environ` stands in for the process's
-    environment, `sleep` and `clock` (seconds) for those of `time`. `listener` hears of every
-    answer, `on_wait` of every wait before a call is made again. What `memory` knows of a manifest
-    is not asked again by its digest; who has to know whether a repository still holds it, asks
-    `find_manifest`.
+    Usable from several threads, and as a context manager. `environ` replaces the process's
+    environment, `sleep` and `clock` (seconds) those of `time`. `listener` is called with every
+    answer, `on_wait` with every wait before a retry. A manifest that `cache` holds is not fetched
+    by digest again, so `get_manifest` does not prove that a repository still has it;
+    `find_manifest` does.
     """
 
     def __init__(
@@ -50,18 +52,18 @@ class RegistryClient:
         clock: Callable[[], float] = time.monotonic,
         listener: AnswerListener | None = None,
         on_wait: WaitListener | None = None,
-        memory: Memory | None = None,
+        cache: ManifestCache | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._options = options
-        self._memory = memory or NoMemory()
+        self._cache = cache or NoCache()
         self._retry = Retry(options.retries, sleep, options.longest_wait, on_wait)
-        self._hosts = Hosts(options)
-        self._wire = Wire(
-            options, Trust(options, environ), Pace(options.rates, sleep, clock), listener
+        self._endpoints = Endpoints(options)
+        self._connections = Connections(
+            options, TlsContexts(options, environ), RateLimit(options.rates, sleep, clock), listener
         )
         self._authorizer = Authorizer(
-            self._wire,
+            self._connections,
             CredentialStore(options.authfile, environ, options.logins),
             self._retry,
             options.timeout,
@@ -77,9 +79,9 @@ class RegistryClient:
         self.close()
 
     def repository(self, name: Repository) -> RemoteRepository:
-        """A repository; nothing is asked of its registry yet.
+        """A repository; no request is sent yet.
 
-        Raises FormatError where its path is none, as a name out of a registry's list may be.
+        Raises FormatError for an invalid path, as a registry's list may contain.
         """
         if not is_repository_path(name.path):
             raise FormatError(
@@ -98,14 +100,14 @@ class RegistryClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._wire.close()
+        self._connections.close()
 
     def _caller(self, name: Repository) -> Caller:
-        endpoint = self._retry.call(lambda: self._hosts.find(name.host), name.host)
+        endpoint = self._retry.call(lambda: self._endpoints.find(name.host), name.host)
         return Caller(
             name,
             endpoint,
-            self._wire,
+            self._connections,
             self._authorizer,
             self._retry,
             self._options.timeout,
@@ -127,10 +129,10 @@ class RemoteRepository:
         self._client = client
 
     def find_manifest(self, selector: str) -> Descriptor | None:
-        """What a tag or digest points to, None for nothing; costs a HEAD, seldom a GET."""
+        """What a tag or digest points to; None for nothing. Costs a HEAD, rarely a GET."""
         return manifests.find_manifest(self._caller, selector)
 
-    def has_still(self, tag: str) -> Descriptor | None:
+    def recheck_tag(self, tag: str) -> Descriptor | None:
         """What a tag points to that was found a moment ago, None for nothing; costs a HEAD."""
         return manifests.find_manifest(self._caller, tag, trusts_head=True)
 
@@ -140,32 +142,33 @@ class RemoteRepository:
         Raises NotFound, IntegrityError, and FormatError above MAX_MANIFEST bytes. What the
         registry has comes, even schema 1: `parse_manifest` refuses that.
         """
-        memory = self._client._memory  # noqa: SLF001 client and repository are one unit
-        known = memory.find(Digest(selector)) if ":" in selector else None
+        cache = self._client._cache  # noqa: SLF001 client and repository are one unit
+        known = cache.find(Digest(selector)) if ":" in selector else None
         if known is not None:
             return known
         found = manifests.get_manifest(self._caller, selector)
-        memory.add(found.digest, found)
+        cache.add(found.digest, found)
         return found
 
     def put_manifest(self, raw: RawManifest, selector: str) -> None:
-        """Write a manifest under a tag or its digest; all that it names must be there."""
+        """Write a manifest under a tag or its digest. Everything below it must be there."""
         manifests.put_manifest(self._caller, raw, selector)
-        self._client._memory.add(raw.digest, raw)  # noqa: SLF001 client and repository are one unit
+        self._client._cache.add(raw.digest, raw)  # noqa: SLF001 client and repository are one unit
 
     def put_referrer(self, raw: RawManifest) -> None:
-        """Write a manifest that has a subject, and list it where the registry does not itself."""
+        """Write a manifest that has a subject, and list it where the registry does not."""
         referrers.put_referrer(self._caller, raw)
 
     def find_blob(self, digest: Digest) -> int | None:
-        """The size of a blob in bytes, None where the repository does not hold it."""
+        """The size of a blob in bytes; None where the repository does not have it."""
         return blobs.find_blob(self._caller, digest)
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob in chunks of 256 KiB; asked for when the first is wanted.
+        """The bytes of a blob in chunks of 256 KiB. The request is sent when the first chunk is
+        wanted.
 
-        What breaks off is taken up again. Raises IntegrityError, at the end at the latest, where
-        size or digest is wrong.
+        A broken connection is resumed. Raises IntegrityError, at the end at the latest, where size
+        or digest is wrong.
         """
         return blobs.iter_blob(self._caller, blob)
 
@@ -218,7 +221,7 @@ class RemoteRepository:
         return referrers.list_referrers(self._caller, digest, self._client._referrers)  # noqa: SLF001 see above
 
     def delete_manifest(self, selector: str) -> deletions.Deletion:
-        """Delete a tag alone, or a manifest by its digest with every tag that points to it."""
+        """Delete only a tag, or by its digest a manifest with every tag that points to it."""
         return deletions.delete_manifest(self._caller, selector)
 
     def is_harbor(self) -> bool:

@@ -1,4 +1,4 @@
-"""Deleting tags and manifests, as far as a registry does (distribution specification, deleting)."""
+"""Deleting tags and manifests (distribution specification, deleting)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from squashproxy.registry.manifests import manifest_url
 _DONE = frozenset({200, 202, 204})
 _GONE = 404
 _NO_TAGS = frozenset({400, 404, 405, 501})
-"""What registries that delete by digest alone answer to a tag: distribution 2 says 400, ECR 404."""
+"""The status codes of registries that delete by digest only: distribution 2 answers 400, ECR 404.
+"""
 
 
 class Deletion(Enum):
@@ -21,16 +22,16 @@ class Deletion(Enum):
 
     DONE = "done"
     GONE = "gone"
-    """It was not there."""
+    """It did not exist."""
     NOT_OFFERED = "not offered"
-    """This registry does not delete so."""
+    """This registry has no such deletion."""
 
 
 def delete_manifest(caller: Caller, selector: str) -> Deletion:
-    """Delete a tag alone, or a manifest by its digest, and with it every tag that points to it.
+    """Delete only a tag, or by its digest a manifest with every tag that points to it.
 
-    Raises Denied where a registry refuses to delete by digest, since nothing else is left then, and
-    FormatError for what is neither a tag nor a digest.
+    Raises Denied where a registry refuses to delete by digest, since there is no other way then,
+    and FormatError for a name that is neither a tag nor a digest.
     """
     name = caller.repository
     url = manifest_url(caller, selector)
@@ -55,6 +56,6 @@ def delete_manifest(caller: Caller, selector: str) -> Deletion:
 
 
 def _is_gone(answer: Answer) -> bool:
-    """Whether the registry says that the tag is not there, and not that it takes no tags here."""
+    """Whether the answer means that the tag does not exist, not that tags cannot be deleted."""
     refusal = read_refusal(answer.status, answer.headers, answer.body)
     return answer.status == _GONE and bool(refusal.codes & {"MANIFEST_UNKNOWN", "TAG_UNKNOWN"})

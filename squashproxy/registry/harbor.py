@@ -1,6 +1,6 @@
-"""What Harbor tells and does through an API of its own (Harbor API v2.0).
+"""Harbor's own API (Harbor API v2.0).
 
-That API takes passwords; a token of the registry's service counts as nobody there (harbor:
+It takes passwords; to it, a token of the registry's service is an anonymous user (harbor:
 src/server/middleware/security/v2_token.go).
 """
 
@@ -19,7 +19,7 @@ from squashproxy.registry.caller import Call, Caller
 from squashproxy.registry.deletions import Deletion
 from squashproxy.registry.http.error_responses import Action
 from squashproxy.registry.manifests import check_selector
-from squashproxy.registry.paging import Page, Pages, iter_entries
+from squashproxy.registry.paging import Page, Pager, iter_entries
 
 _DONE = frozenset({200, 202, 204})
 _GONE = 404
@@ -29,7 +29,7 @@ _MOST_DATE = 64
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What Harbor knows of a manifest; the dates as it writes them."""
+    """What Harbor says of a manifest; dates are unparsed."""
 
     digest: Digest
     pushed: str | None
@@ -46,25 +46,25 @@ def is_harbor(caller: Caller) -> bool:
 
 
 def delete_tag(caller: Caller, tag: str) -> Deletion:
-    """Delete a tag and leave its manifest. Raises FormatError for what is no tag."""
+    """Delete a tag and leave its manifest. Raises FormatError for an invalid tag."""
     name = caller.repository
     check_selector(name, tag)
     action = Action(name, f"the deletion of the tag {tag} from {name.path}", f"tag {tag}")
     url = caller.endpoint.url(f"{_place(caller)}/artifacts/{tag}/tags/{tag}")
     expected = _DONE | {_GONE}
-    call = Call("DELETE", url, action, delete(name.path), expected, by_password=True)
+    call = Call("DELETE", url, action, delete(name.path), expected, basic_only=True)
     answer = caller.ask(call)
     return Deletion.GONE if answer.status == _GONE else Deletion.DONE
 
 
 def iter_artifacts(caller: Caller) -> Iterator[Artifact]:
-    """The manifests of a repository, with the dates of their push and their last pull."""
+    """The manifests of a repository, with the dates of their push and last pull."""
     name = caller.repository
     where = f"the list of artifacts of {name}"
     url = caller.endpoint.url(f"{_place(caller)}/artifacts?page_size={_PAGE}")
     action = Action(name, f"the list of artifacts of {name.path}")
-    call = Call("GET", url, action, pull(name.path), frozenset({200}), by_password=True)
-    pages = Pages(caller, call, where)
+    call = Call("GET", url, action, pull(name.path), frozenset({200}), basic_only=True)
+    pages = Pager(caller, call, where)
 
     def read(page: Page) -> list[Any]:
         if isinstance(page.document, list):
@@ -88,7 +88,7 @@ def _artifact(fields: Json, where: str) -> Artifact:
 
 
 def _date(text: object) -> str | None:
-    """A date as it is written, None for what is too long to be one."""
+    """A date as it is written; None where it is too long to be one."""
     return text if isinstance(text, str) and len(text) <= _MOST_DATE else None
 
 

@@ -1,4 +1,4 @@
-"""What a client need not ask again: a digest always means the same bytes."""
+"""A cache of manifests by digest: a digest always means the same bytes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 
 
-class Memory(Protocol):
-    """Manifests by digest; usable from several threads."""
+class ManifestCache(Protocol):
+    """Keeps manifests by digest; usable from several threads."""
 
     def find(self, digest: Digest) -> RawManifest | None:
-        """The exact bytes of a manifest, None where it was never read."""
+        """The exact bytes of a manifest; None where it is not cached."""
         ...
 
     def add(self, digest: Digest, raw: RawManifest) -> None:
-        """Remember a manifest, whose digest was checked."""
+        """Keep a manifest whose digest was checked."""
         ...
 
 
-class NoMemory:
-    """Remembers nothing."""
+class NoCache:
+    """Keeps nothing."""
 
     def find(self, digest: Digest) -> None:  # noqa: ARG002 - the protocol's names
         """Nothing."""

@@ -1,4 +1,4 @@
-"""Manifests of a repository: found, read and written as exact bytes."""
+"""Manifests of a repository, read and written as exact bytes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _MOST_TYPE = 255
 _FOUND = frozenset({200})
 _STORED = frozenset({200, 201, 202, 204})
 _NO_HEAD = frozenset({404, 405, 501})
-"""Registries that answer HEAD so may still answer GET."""
+"""The status codes of registries that refuse HEAD but may answer GET."""
 
 
 def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -> Descriptor | None:
-    """What a tag or digest points to, None for nothing.
+    """What a tag or digest points to; None for nothing.
 
-    Costs a HEAD; a GET more where that is refused, says 404 (Nexus does so for what it has), or
-    leaves out the digest, as some proxies do. `trusts_head` believes a 404: for whoever has seen
-    the same question answered before.
+    Costs a HEAD, and a GET where HEAD is refused, answers 404 (as Nexus does for manifests that it
+    has) or gives no digest. With `trusts_head`, a 404 is believed.
     """
     call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD)
     answer = caller.ask(call)
@@ -56,7 +55,7 @@ def get_manifest(caller: Caller, selector: str) -> RawManifest:
 def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
     """Write a manifest under a tag or its digest.
 
-    Returns whether the registry says that it lists it among the referrers of its subject.
+    Returns whether the registry says that it lists it as a referrer of its subject.
     """
     url = manifest_url(caller, selector)
     if ":" in selector and _digest_like(selector, raw.data) != selector:
@@ -99,10 +98,9 @@ def _call(method: str, caller: Caller, selector: str, expected: frozenset[int]) 
 
 
 def check_selector(name: Repository, selector: str) -> None:
-    """Raise FormatError for what is neither a tag nor a digest.
+    """Raise FormatError for a name that is neither a tag nor a digest.
 
-    Names that a registry lists become parts of URLs; `../../other/manifests/keep` would leave the
-    repository.
+    Listed names become parts of URLs; `../../other/manifests/keep` would leave the repository.
     """
     if not is_tag(selector) and not is_digest(selector):
         raise FormatError(
@@ -111,13 +109,13 @@ def check_selector(name: Repository, selector: str) -> None:
 
 
 def manifest_url(caller: Caller, selector: str) -> str:
-    """The URL of a manifest. Raises FormatError for what is neither a tag nor a digest."""
+    """The URL of a manifest. Raises FormatError for a name that is neither a tag nor a digest."""
     check_selector(caller.repository, selector)
     return caller.endpoint.url(f"/v2/{caller.repository.path}/manifests/{selector}")
 
 
 def _described(answer: Answer, selector: str) -> Descriptor | None:
-    """The descriptor that the headers of a HEAD give, None where they do not suffice."""
+    """The descriptor in the headers of a HEAD; None where they are incomplete."""
     size = parse_decimal(answer.headers.get("Content-Length", ""))
     stated = answer.headers.get("Docker-Content-Digest") or (selector if ":" in selector else "")
     try:

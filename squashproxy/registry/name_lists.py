@@ -11,18 +11,18 @@ from squashproxy.oci.descriptor import Json
 from squashproxy.registry.auth.scopes import Scopes
 from squashproxy.registry.caller import Call, Caller
 from squashproxy.registry.http.error_responses import Action
-from squashproxy.registry.paging import MOST_NAME, MOST_NAME_BYTES, MOST_NAMES, Page, Pages
+from squashproxy.registry.paging import MOST_NAME, MOST_NAME_BYTES, MOST_NAMES, Page, Pager
 
 _PAGE = 1000
 _SIZE_REFUSED = frozenset({400, 422})
 """distribution 2.8 and 3 answer 400 to an `n` above their `maxentries`."""
 
 _LAST_REFUSED = frozenset({400, 404, 405, 422, 501})
-"""Answers that say that a registry does not know `last`."""
+"""The status codes of registries that do not know `last`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class NameList:
     """A list: its place, its key there, what it is called, also with its host, who may read it."""
 
     path: str
@@ -33,30 +33,30 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class NamePage:
-    """A page's document, the names in it that no page before it had, and whether it has others."""
+class NameListPage:
+    """A page: its document, its new names, and whether it has others."""
 
     document: Json
     new: list[str]
     repeats: bool
 
 
-class NameReader:
-    """Reads one list of names whole.
+class NameListReader:
+    """Reads a whole list of names.
 
     Some registries cut their lists without naming a next page. So after the last page they are
-    asked for what stands behind the last name. This costs one request a list: nothing else tells a
-    list that is whole from one that is cut. Only an empty list, which has no last name, and a page
-    that was asked for already need no question.
+    asked for the names after the last one. This costs one request a list; nothing else tells a
+    complete list from a cut one. Only an empty list, which has no last name, and a page that was
+    requested before need no such question.
     """
 
-    def __init__(self, caller: Caller, listing: Listing) -> None:
+    def __init__(self, caller: Caller, listing: NameList) -> None:
         self._caller = caller
         self._listing = listing
         action = Action(caller.repository, listing.what)
         url = caller.endpoint.url(listing.path)
         first = Call("GET", url, action, listing.scopes, frozenset({200}))
-        self._pages = Pages(caller, first, listing.where)
+        self._pages = Pager(caller, first, listing.where)
         self._sized = True
         self._names: dict[str, None] = {}
         self._bytes = 0
@@ -66,7 +66,7 @@ class NameReader:
         for page in self.iter_pages():
             yield from page.new
 
-    def iter_pages(self) -> Iterator[NamePage]:
+    def iter_pages(self) -> Iterator[NameListPage]:
         """Every page. Raises RegistryError and FormatError."""
         first = self._first_page()
         yield self._read(first)
@@ -78,13 +78,13 @@ class NameReader:
             yield from self._iter_behind(next(reversed(self._names)))
 
     def hold(self, size: int) -> None:
-        """Count `size` bytes of memory as if they were a name's; raise FormatError for too many."""
+        """Count `size` bytes of memory as a name's. Raises FormatError for too many."""
         self._bytes += size
         if self._bytes > MOST_NAME_BYTES:
             raise self._pages.too_much(f"more than {MOST_NAME_BYTES} bytes of names")
 
     def _first_page(self) -> Page:
-        """The first page, asked for without a size where the registry refuses ours."""
+        """The first page; requested without a size where the registry refuses ours."""
         found = self._pages.ask(self._url(), _SIZE_REFUSED)
         if isinstance(found, Page):
             return found
@@ -93,10 +93,10 @@ class NameReader:
         assert isinstance(found, Page), "every other answer is an error"
         return found
 
-    def _iter_behind(self, last: str) -> Iterator[NamePage]:
-        """The pages behind a name; none where the registry has none, or does not know `last`.
+    def _iter_behind(self, last: str) -> Iterator[NameListPage]:
+        """The pages after a name; none where the registry has none, or does not know `last`.
 
-        A registry that ignores `last` begins anew; its pages end where one was asked for before.
+        A registry that ignores `last` begins again; its pages end where one was requested before.
         """
         url = self._url(last)
         found = None if self._pages.was_asked(url) else self._pages.ask(url, _LAST_REFUSED)
@@ -114,7 +114,7 @@ class NameReader:
         mark = "?" if query else ""
         return self._caller.endpoint.url(f"{self._listing.path}{mark}{'&'.join(query)}")
 
-    def _read(self, page: Page) -> NamePage:
+    def _read(self, page: Page) -> NameListPage:
         listed = self._listed(page)
         new = []
         for name in listed:
@@ -124,7 +124,7 @@ class NameReader:
         if len(self._names) > MOST_NAMES:
             raise self._pages.too_much(f"more than {MOST_NAMES} names")
         self.hold(sum(map(sys.getsizeof, new)))
-        return NamePage(page.document, new, repeats=len(new) < len(listed))
+        return NameListPage(page.document, new, repeats=len(new) < len(listed))
 
     def _listed(self, page: Page) -> list[str]:
         """The names of a page; `null` stands for none, as Go writes an empty list."""

@@ -1,4 +1,4 @@
-"""What a person may set about talking to registries."""
+"""Options of registry clients."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ _QUICK_SECONDS = 5.0
 
 
 class UploadMode(Enum):
-    """How a blob goes to a registry."""
+    """How a blob is uploaded."""
 
     AUTO = "auto"
-    """Chunks, and one stream where the registry takes no ranges."""
+    """In chunks, or as one stream where the registry does not support ranges."""
     STREAM = "stream"
     """One PATCH of unknown length; cannot be resumed."""
     CHUNKS = "chunks"
-    """PATCHes with Content-Range; what is lost of one is sent again."""
+    """PATCH requests with Content-Range; a lost part is sent again."""
     MONOLITHIC = "monolithic"
-    """One PUT of known length, through a temporary file."""
+    """One PUT of known length, from a temporary file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
     """Options of a RegistryClient.
 
-    Hosts are written as in references, `host` or `host:port`. `urls` says where a host's API is,
-    scheme, name and port, if not at the host itself; `logins` the user and password, before any
-    other place is asked for them; `authorities`, by name and port of the API, which certificates
-    (PEM) are trusted besides the usual ones; `rates` how many requests a second a host is sent at
-    most. `retries` counts further attempts after the first, for temporary errors. Where a registry
-    wants to be left alone (Retry-After) for more than `longest_wait` seconds, its error is raised
-    at once, and says how long. `timeout` is in seconds, for connecting and for each read and write;
-    `commit_timeout` is in seconds, for the answer to the request that ends an upload, since
-    registries move and hash the whole blob before they answer.
+    Hosts are written as in references, `host` or `host:port`. `urls` gives the address of a host's
+    API (scheme, name, port) if it differs from the host; `logins` gives user and password, before
+    any other source of credentials; `authorities` gives additional trusted certificates (PEM) by
+    name and port of the API; `rates` gives the most requests per second to a host. `retries` is the
+    number of further attempts after a temporary error. If a registry asks to wait longer than
+    `longest_wait` seconds (Retry-After), the error is raised at once and says how long. `timeout`
+    is in seconds, for connecting and for each read and write. `commit_timeout` is in seconds, for
+    the answer to the request that ends an upload, since registries move and hash the whole blob
+    before they answer.
     """
 
     authfile: Path | None = None

@@ -1,8 +1,8 @@
-"""Lists that registries hand out page by page (distribution specification, listing tags).
+"""Lists in pages (distribution specification, listing tags).
 
 A list ends where a page names no next one, and nowhere else: not at an empty page, and not at one
-whose names all came before. What does not look like a list is an error, since cleanup deletes by
-what is missing from one. The bounds of all lists stand here.
+whose names were all seen before. Anything that is no list is an error, since cleanup deletes what a
+list lacks. All limits on lists are in this module.
 """
 
 from __future__ import annotations
@@ -21,28 +21,30 @@ from squashproxy.registry.http.error_responses import text_of_errors
 from squashproxy.registry.http.links import BadLink, next_target
 
 MOST_PAGES = 10_000
-"""Pages of one list."""
+"""The most pages in a list."""
 
 MOST_PAGE_BYTES = 32 << 20
-"""Bytes of memory for the text of one page; where pages are not known, one holds a whole list."""
+"""The most bytes of memory for the text of a page; some registries send a whole list as one page.
+"""
 
 MOST_NAMES = 1_000_000
-"""Names of one list."""
+"""The most names in a list."""
 
 MOST_VALUES = MOST_NAMES + 10_000
-"""JSON values and keys of one page: `[],[],...` takes twenty times the memory of its bytes."""
+"""The most JSON values and keys in a page: `[],[],...` takes twenty times the memory of its bytes.
+"""
 
 MOST_NAME = 1024
-"""Characters of a name; those of tags and repositories end at 128 and 255."""
+"""The most characters in a name; tags have at most 128, repositories 255."""
 
 MOST_NAME_BYTES = 64 << 20
-"""Bytes of memory for the names of one list."""
+"""The most bytes of memory for the names of a list."""
 
 MOST_ENTRIES = 100_000
-"""Entries of a list of other things than names, such as referrers."""
+"""The most entries in a list of other things, such as referrers."""
 
 MOST_ENTRY_BYTES = 16 << 20
-"""Bytes of all pages of a list whose entries are kept whole."""
+"""The most bytes in all pages of a list whose entries are kept whole."""
 
 _WIDE = 4
 """Bytes of memory for each character of a text that is not ASCII."""
@@ -50,17 +52,17 @@ _WIDE = 4
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A JSON document, and where the next page is, None after the last."""
+    """A JSON document, and the URL of the next page; None after the last."""
 
     document: Any
     next_url: str | None
 
 
-class Pages:
-    """Asks for the pages of one list, which is called `where` in errors; none comes twice.
+class Pager:
+    """Requests the pages of one list, which errors call `where`; none is requested twice.
 
-    `first` asks for the first page, and with another URL for the others. `most_bytes` bounds a
-    page, `most_in_all` all of them.
+    `first` makes the first request, and with another URL the others. `most_bytes` limits a page,
+    `most_in_all` all of them.
     """
 
     def __init__(
@@ -81,11 +83,11 @@ class Pages:
         self._bytes = 0
 
     def was_asked(self, url: str) -> bool:
-        """Whether a page was asked for by this URL."""
+        """Whether a page was requested with this URL."""
         return _key(url) in self._asked
 
     def ask(self, url: str, others: frozenset[int] = frozenset()) -> Page | Answer:
-        """The page at a URL, or the answer itself where its status is one of the `others`."""
+        """The page at a URL, or the answer itself where its status is one of `others`."""
         self._asked.add(_key(url))
         if len(self._asked) > MOST_PAGES:
             raise self.too_much(f"more than {MOST_PAGES} pages")
@@ -100,9 +102,9 @@ class Pages:
         return Page(self._parsed(text), next_url)
 
     def following(self, page: Page, *, stops_at_known: bool = False) -> Iterator[Page]:
-        """The pages behind a page.
+        """The pages after a page.
 
-        One that was asked for before is an error, or the end where `stops_at_known` says so.
+        A page that was requested before is an error, or the end if `stops_at_known`.
         """
         while page.next_url is not None:
             if self.was_asked(page.next_url):
@@ -113,7 +115,7 @@ class Pages:
             yield page
 
     def wrong(self, what: str, document: object = None) -> FormatError:
-        """The error for a page that is none, with what the registry says in its place."""
+        """The error for a page that is no list, with what the registry sent instead."""
         said = text_of_errors(document)
         return FormatError(
             f"{self.where} {what}{(': ' if said else '')}{said}",
@@ -121,7 +123,7 @@ class Pages:
         )
 
     def too_much(self, what: str) -> FormatError:
-        """The error for a list that passes a bound."""
+        """The error for a list that exceeds a limit."""
         return FormatError(
             f"{self.where} has {what}, which is more than is read of one list",
             advice="see what the registry, or a proxy before it, answers",
@@ -176,7 +178,7 @@ class Pages:
             raise self.wrong("is not valid JSON") from error
 
 
-def iter_entries(pages: Pages, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:
+def iter_entries(pages: Pager, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:
     """The entries of a page and of those behind it, as `read` finds them; up to MOST_ENTRIES."""
     count = 0
     for page in chain((first,), pages.following(first)):

@@ -1,7 +1,7 @@
-"""What refers to a manifest: signatures, attestations, bills of material.
+"""Referrers of a manifest: signatures, attestations, bills of material.
 
-Distribution specification 1.1, listing referrers, and the referrers tag schema for registries
-without that.
+Sources: distribution specification 1.1, listing referrers, and the referrers tag schema for
+registries without that API.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.manifests import find_manifest, get_manifest, put_manifest
-from squashproxy.registry.paging import MOST_ENTRY_BYTES, Page, Pages, iter_entries
+from squashproxy.registry.paging import MOST_ENTRY_BYTES, Page, Pager, iter_entries
 
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
-"""Registries without the API answer so, whatever the digest."""
+"""The status codes of registries without the API, whatever the digest."""
 
 _NOBODY = digest_of(b"This is no manifest, so no registry holds one with its digest.")
 
 
 class ReferrersSupport:
-    """Which registries list referrers, as far as it is known; usable from several threads."""
+    """Which registries list referrers, as far as known; usable from several threads."""
 
     def __init__(self) -> None:
         self._known: dict[str, bool] = {}
 
     def find(self, host: str) -> bool | None:
-        """Whether a registry does, None where nobody asked yet."""
+        """Whether a registry lists referrers; None where that is unknown."""
         return self._known.get(host)
 
     def note(self, host: str, *, lists: bool) -> None:
-        """Remember whether a registry does."""
+        """Record whether a registry lists referrers."""
         self._known[host] = lists
 
 
@@ -46,17 +46,17 @@ def fallback_tag(digest: Digest) -> str:
 
 
 def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:
-    """Whether the registry has the referrers API; asked once, then remembered in `support`.
+    """Whether the registry has the referrers API; asked once, then kept in `support`.
 
-    It is asked for the referrers of a digest that no manifest has. Where the API is, the answer is
-    an empty list, never a 404 (distribution specification 1.1, listing referrers). Raises
-    RegistryError, and FormatError where the answer is neither.
+    It is asked for the referrers of a digest that no manifest has. With the API, the answer is an
+    empty list, never a 404 (distribution specification 1.1, listing referrers). Raises
+    RegistryError, and FormatError for any other answer.
     """
     host = caller.repository.host
     known = support.find(host)
     if known is not None:
         return known
-    listing = _Listing(caller, _NOBODY)
+    listing = _ReferrersList(caller, _NOBODY)
     found = listing.ask()
     if isinstance(found, Page):
         listing.read(found)
@@ -69,12 +69,12 @@ def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:
 def list_referrers(
     caller: Caller, digest: Digest, support: ReferrersSupport
 ) -> tuple[Descriptor, ...] | None:
-    """The manifests whose subject is `digest`, None where the registry has no referrers API.
+    """The manifests whose subject is `digest`; None where the registry has no referrers API.
 
-    It answers with an empty list where there is no such manifest. Raises ReferrersUnknown where
-    the registry has the API and still does not answer for this digest.
+    The API answers with an empty list where the manifest does not exist. Raises ReferrersUnknown
+    where the registry has the API but does not answer for this digest.
     """
-    listing = _Listing(caller, digest)
+    listing = _ReferrersList(caller, digest)
     found = listing.ask()
     name = caller.repository
     if isinstance(found, Page):
@@ -91,7 +91,7 @@ def list_referrers(
     )
 
 
-class _Listing:
+class _ReferrersList:
     """The list of referrers of one manifest."""
 
     def __init__(self, caller: Caller, digest: Digest) -> None:
@@ -100,7 +100,7 @@ class _Listing:
         action = Action(name, f"the list of referrers of {digest} in {name.path}")
         call = Call("GET", self._url, action, pull(name.path), frozenset({200}))
         where = f"the list of referrers of {digest} in {name}"
-        self._pages = Pages(
+        self._pages = Pager(
             caller, call, where, most_bytes=MAX_MANIFEST, most_in_all=MOST_ENTRY_BYTES
         )
 
@@ -127,9 +127,9 @@ class _Listing:
 
 
 def put_referrer(caller: Caller, raw: RawManifest) -> None:
-    """Write a manifest that has a subject; where the registry lists no referrers, the client does.
+    """Write a manifest that has a subject; list it where the registry does not.
 
-    That list is an index under a tag of the subject's (referrers tag schema). Nothing guards it
+    That list is an index under a tag of the subject's (referrers tag schema). Nothing protects it
     against two writers at once, as the specification says.
     """
     document = parse_json_object(raw.data, "the referrer")

@@ -14,18 +14,18 @@ from squashproxy.printable import quoted
 from squashproxy.reference import is_tag
 from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Caller
-from squashproxy.registry.name_lists import Listing, NameReader
+from squashproxy.registry.name_lists import NameList, NameListReader
 
 _MANIFEST_BYTES = 512
-"""Memory of one ListedManifest without its tags."""
+"""ManifestCache of one ListedManifest without its tags."""
 
 _LAST_SECOND = 253402300799
-"""The end of the year 9999, in unix seconds: later dates are none."""
+"""The end of the year 9999, in unix seconds; later dates are invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedManifest:
-    """What a list of tags says of a manifest, as Google's do; `uploaded` in unix seconds."""
+    """What a list of tags says of a manifest, as Google's lists do; `uploaded` in unix seconds."""
 
     digest: Digest
     tags: tuple[str, ...]
@@ -41,17 +41,17 @@ class TagList:
 
 
 def iter_listed_names(caller: Caller) -> Iterator[str]:
-    """Every name that the registry lists as a tag, once and in its order, whatever it is."""
-    return NameReader(caller, _listing(caller)).iter_names()
+    """Every name that the registry lists as a tag, once and in its order, valid or not."""
+    return NameListReader(caller, _listing(caller)).iter_names()
 
 
 def iter_tags(caller: Caller) -> Iterator[str]:
     """Every tag once, in the registry's order.
 
-    Raises FormatError where a listed name is no tag: a list that holds one cannot be right.
+    Raises FormatError where a listed name is no valid tag: such a list cannot be right.
     """
     listing = _listing(caller)
-    for name in NameReader(caller, listing).iter_names():
+    for name in NameListReader(caller, listing).iter_names():
         _check_tags((name,), listing.where)
         yield name
 
@@ -59,7 +59,7 @@ def iter_tags(caller: Caller) -> Iterator[str]:
 def list_tags(caller: Caller) -> TagList:
     """Every tag once, and what the registry says of manifests beside them; raises as above."""
     listing = _listing(caller)
-    reader = NameReader(caller, listing)
+    reader = NameListReader(caller, listing)
     tags: list[str] = []
     manifests: dict[Digest, ListedManifest] = {}
     for page in reader.iter_pages():
@@ -81,9 +81,9 @@ def _check_tags(names: Iterable[str], where: str) -> None:
             )
 
 
-def _listing(caller: Caller) -> Listing:
+def _listing(caller: Caller) -> NameList:
     path = caller.repository.path
-    return Listing(
+    return NameList(
         f"/v2/{path}/tags/list",
         "tags",
         f"the list of tags of {path}",
@@ -117,7 +117,7 @@ def _name(tag: object) -> str:
 
 
 def _seconds(milliseconds: object) -> float | None:
-    """Unix seconds, None for what is no date, or stands for none as 0 does."""
+    """Unix seconds; None for an invalid date, and for 0, which stands for none."""
     number = parse_decimal(str(milliseconds)) if isinstance(milliseconds, (str, int)) else None
     seconds = (number or 0) / 1000
     return seconds if 0 < seconds <= _LAST_SECOND else None

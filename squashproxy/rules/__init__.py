@@ -1,1 +1,1 @@
-"""Patterns, version ranges, dates and timetables, as rules of a configuration use them."""
+"""The rules' vocabulary: patterns, version ranges, dates and timetables. Pure."""

@@ -1,16 +1,16 @@
-"""Dates of images that can be meant."""
+"""Plausible dates of images."""
 
 from __future__ import annotations
 
 _AHEAD = 86400.0
-"""Seconds by which clocks of machines that build images may be ahead."""
+"""How far ahead the clock of a build machine may be, in seconds."""
 
 
 def is_ahead(moment: float | None, now: float) -> bool:
-    """Whether a date, in unix seconds, lies so far in the future that a clock was wrong."""
+    """Whether a date, in unix seconds, is so far ahead that a clock must have been wrong."""
     return moment is not None and moment > now + _AHEAD
 
 
 def believable(moment: float | None, now: float) -> float | None:
-    """The date, None where nobody can have meant it: it would be the newest for ever."""
+    """The date; None where it is in the future, since such an image would be the newest forever."""
     return None if is_ahead(moment, now) else moment

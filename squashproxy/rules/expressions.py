@@ -1,9 +1,9 @@
-"""Regular expressions that cannot hang: RE2, whose time grows with expression times name.
+"""Regular expressions that cannot hang: RE2 takes time proportional to expression times name.
 
-`re` tries every way in which nested repetitions can share a name, which takes for ever with
-`(a+)+` and forty letters; a configuration is no reason to wait that long. RE2 has no look-around
-and no back references for that reason (https://github.com/google/re2/wiki/Syntax). Its memory is
-bounded as well. All that is known of its Python binding, which has no types, stands here.
+`re` tries every way in which nested repetitions can match, which takes forever with `(a+)+` and
+forty letters. RE2 has no look-around and no back references for that reason
+(https://github.com/google/re2/wiki/Syntax), and its memory is bounded. Everything that is known
+about its Python binding, which has no types, is in this module.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any
 from squashproxy.errors import UsageError
 
 MOST_CHARACTERS = 1024
-"""Of an expression or a glob."""
+"""The most characters in an expression or a glob."""
 _MOST_MEMORY = 2 << 20
 _MOST_PROGRAMS = 1000
 _MOST_REPEATED = 1000
 """RE2's own limit, for `x{1000}` and for `(x{40}){25}` alike."""
 _LONGEST_SEARCHED = 1024
-"""Characters of a name that groups are looked for in: eight times the longest tag."""
+"""The longest name in which groups are looked for: eight times the longest tag."""
 
 _REPETITION = re.compile(r"\{(\d*)(,?)(\d*)\}", re.ASCII)
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -34,7 +34,7 @@ _BACK_REFERENCE = re.compile(r"\\[1-9kg]")
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A regular expression, as RE2 reads it; `has_groups` tells whether their texts are kept."""
+    """A regular expression for RE2; `has_groups` says whether the texts of groups are kept."""
 
     source: str
     has_groups: bool = False
@@ -44,9 +44,9 @@ class Expression:
         return _program(self).fullmatch(_encodable(name)) is not None
 
     def search(self, name: str) -> tuple[str | None, ...] | None:
-        """What it matches first, and the text of each group; None where it matches nowhere.
+        """The first match, and the text of each group; None without a match.
 
-        Nothing is found in names of more than 1,024 characters, which no tag has.
+        Names of more than 1,024 characters are not searched; no tag is that long.
         """
         if len(name) > _LONGEST_SEARCHED:
             return None
@@ -55,9 +55,9 @@ class Expression:
 
 
 def compile_expression(source: str, text: str, *, captures: bool = False) -> Expression:
-    """Read an expression, which a rule writes as `text`.
+    """Parse an expression as a rule writes it.
 
-    Groups are kept apart only where that is asked for, since it costs time. Raises UsageError.
+    Groups are kept only where that is asked for, since it costs time. Raises UsageError.
     """
     check_length(text)
     found = Expression("".join(_as_re2(source, text)), captures)
@@ -90,7 +90,7 @@ def _program(expression: Expression) -> Any:
 
 
 def check_length(text: str) -> None:
-    """Raise UsageError for a pattern that nobody can mean."""
+    """Raise UsageError for a pattern that is too long."""
     if len(text) > MOST_CHARACTERS:
         raise UsageError(
             f"a pattern of {len(text):,} characters is too long; write one of at most "

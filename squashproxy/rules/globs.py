@@ -1,7 +1,7 @@
-"""Globs as regular expressions: `*`, `?`, `[a-z]` and `[!a-z]`, as fnmatch reads them.
+"""Globs as regular expressions: `*`, `?`, `[a-z]` and `[!a-z]`, as in fnmatch.
 
-`*` and `?` match slashes, too; `[^a]` is one of the two characters. A range that runs backwards
-holds nothing.
+`*` and `?` match slashes too; `[^a]` matches `^` or `a`. A range that runs backwards matches
+nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from squashproxy.errors import UsageError
 from squashproxy.rules.expressions import Expression, check_length, compile_expression
 
 WILD = frozenset("*?[")
-"""Characters that make a name a glob."""
+"""The characters that make a name a glob."""
 _NOTHING = r"[^\x{0}-\x{10FFFF}]"
 
 
 def compile_glob(glob: str) -> Expression:
-    """Read a glob. Raises UsageError where it is empty or too long."""
+    """Parse a glob. Raises UsageError where it is empty or too long."""
     if not glob:
         raise UsageError("an empty pattern matches nothing; write * for every name")
     check_length(glob)

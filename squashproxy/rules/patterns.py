@@ -1,4 +1,4 @@
-"""Names as rules write them: a glob, or a regular expression between slashes."""
+"""Patterns for names: a glob, or a regular expression between slashes."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from squashproxy.rules.globs import WILD, compile_glob
 
 _MOST_NEAR = 3
 _MOST_COMPARED = 1000
-"""Names that may have been meant; telling how alike two names are takes its time."""
+"""The most names to search for a similar one, which takes time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What names are compared with, whole; `*` matches slashes too, as in fnmatch."""
+    """A pattern that whole names are compared with; `*` matches slashes too, as in fnmatch."""
 
     text: str
     expression: Expression
 
     def matches(self, name: str) -> bool:
-        """Whether a name is meant; takes time in proportion to its length, whatever the pattern."""
+        """Whether a name matches. Takes time proportional to its length, whatever the pattern."""
         return self.expression.matches(name)
 
     @property
     def is_wild(self) -> bool:
-        """Whether more than one name may be meant."""
+        """Whether more than one name can match."""
         return self.is_expression or not WILD.isdisjoint(self.text)
 
     @property
@@ -42,19 +42,19 @@ class Pattern:
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Read a glob, or `/EXPRESSION/`; raise UsageError where that is none."""
+    """Parse a glob, or `/EXPRESSION/`. Raises UsageError."""
     if _is_expression(text):
         return Pattern(text, compile_expression(text[1:-1], text))
     return parse_glob(text)
 
 
 def parse_glob(text: str) -> Pattern:
-    """Read a glob, also one between slashes; raise UsageError where it is empty or too long."""
+    """Parse a glob, even one between slashes. Raises UsageError where it is empty or too long."""
     return Pattern(text, compile_glob(text))
 
 
 def parse_grouping(text: str) -> Expression:
-    """Read an expression whose first group sorts names; raise UsageError."""
+    """Parse an expression whose first group sorts names. Raises UsageError."""
     found = compile_expression(text, text, captures=True)
     if not found.has_groups:
         raise UsageError(f"{text!r} has no group; put what sorts the tags in parentheses")
@@ -62,12 +62,12 @@ def parse_grouping(text: str) -> Expression:
 
 
 def matches_any(patterns: Iterable[Pattern], name: str) -> bool:
-    """Whether any of the patterns means the name."""
+    """Whether any of the patterns matches the name."""
     return any(pattern.matches(name) for pattern in patterns)
 
 
 def near_misses(patterns: Iterable[Pattern], names: Iterable[str]) -> list[str]:
-    """Names that the patterns may have been meant for."""
+    """Names that are similar to the patterns."""
     there = list(islice(names, _MOST_COMPARED))
     found: dict[str, None] = {}
     for pattern in patterns:
@@ -86,7 +86,7 @@ def unmatched(patterns: Iterable[Pattern], tags: Collection[str]) -> list[str]:
 
 
 def meant(pattern: Pattern, names: Iterable[str], otherwise: str) -> str:
-    """Advice for a pattern that matches nothing: names that are near, or what to say without."""
+    """Advice for a pattern that matches nothing: similar names, if there are any."""
     near = near_misses([pattern], names)
     return f"did you mean {' or '.join(near)}?" if near else otherwise
 

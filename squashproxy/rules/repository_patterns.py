@@ -1,4 +1,4 @@
-"""Repositories as rules name them: one, or those that a glob matches."""
+"""Patterns for repositories: a name, or a glob."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RepositoryPattern:
 
     @property
     def fixed(self) -> str:
-        """The folders before the first one that is no plain name, with a slash at the end."""
+        """The folders before the first one that holds a wildcard, with a slash at the end."""
         if self.path.is_expression:
             return ""
         folders = self.path.text.split("/")
@@ -32,7 +32,7 @@ class RepositoryPattern:
         return "".join(f"{folder}/" for folder in folders[:plain])
 
     def matches(self, repository: Repository) -> bool:
-        """Whether a repository is meant, however its host is written."""
+        """Whether a repository matches, however its host is written."""
         return host_key(repository.host) == host_key(self.host) and self.path.matches(
             repository.path
         )
@@ -42,7 +42,7 @@ class RepositoryPattern:
 
 
 def parse_repository_pattern(text: str) -> RepositoryPattern:
-    """Read `HOST/REPO` or `HOST/GLOB`; raise UsageError."""
+    """Parse `HOST/REPO` or `HOST/GLOB`. Raises UsageError."""
     host, slash, glob = text.removeprefix("docker://").partition("/")
     if slash and glob and ("." in host or ":" in host or host == "localhost"):
         path = parse_pattern(glob)

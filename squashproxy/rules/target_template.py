@@ -1,4 +1,4 @@
-"""Where an image goes: the rule's `to`, filled in."""
+"""The target of an image: a promotion rule's `to`, filled in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _WORDS = "{repo}, {path}, {name} and {tag}"
 
 
 class TargetTemplate:
-    """`HOST/REPO[:TAG]`, where a part may be named.
+    """A template `HOST/REPO[:TAG]`.
 
-    `{path}` is the whole path of the source's repository, `{name}` its last part, `{repo}` what is
-    left of it without the fixed folders of the rule's glob, `{tag}` the source's tag. `host` is the
-    target registry. Raises UsageError for what cannot be filled in.
+    `{path}` is the source repository's whole path, `{name}` its last part, `{repo}` the path
+    without the fixed folders of the rule's glob, `{tag}` the source's tag. `host` is the target
+    registry. Raises UsageError for a template that cannot be filled in.
     """
 
     def __init__(self, text: str, fixed: str) -> None:
@@ -30,7 +30,7 @@ class TargetTemplate:
         self.host = sample.repository.host
 
     def target(self, source: Repository, tag: str) -> Reference:
-        """Where an image with a tag goes. Raises UsageError where there is no such name."""
+        """The target of an image with a tag. Raises UsageError where the name is invalid."""
         name, written = self._filled(source, tag)
         try:
             check_tag(written)
@@ -41,7 +41,7 @@ class TargetTemplate:
             ) from error
 
     def guess(self, source: Repository, tag: str) -> Reference:
-        """Where an image would go if names were of any length: for looking ahead, never for use."""
+        """The target if names had no greatest length; for looking ahead only."""
         try:
             return self.target(source, tag)
         except UsageError:
@@ -68,7 +68,7 @@ class TargetTemplate:
 
 
 def base_repository(text: str, host: str) -> Repository:
-    """A repository that holds bases; without a host it is one of the target registry's."""
+    """A repository that holds base images; without a host it is in the target registry."""
     first, slash, _ = text.partition("/")
     named = bool(slash) and ("." in first or ":" in first or first == "localhost")
     return parse_repository(text if named else f"{host}/{text}")

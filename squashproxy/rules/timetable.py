@@ -1,4 +1,4 @@
-"""The moments at which a rule is due: after cron, or at intervals, with jitter."""
+"""Schedules: the times at which a rule is due, by cron or at intervals, with jitter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIELDS = 5
 
 
 def parse_cron(text: str) -> str:
-    """Read five fields as cron has them, or `@daily` and the like; raise UsageError."""
+    """Parse five cron fields, or `@daily` and the like. Raises UsageError."""
     fields = _SHORTCUTS.get(text.strip(), text).split()
     if len(fields) != _FIELDS:
         raise UsageError(f"{text!r} is no schedule; write five fields as cron has them: 0 3 * * *")
@@ -43,7 +43,7 @@ def parse_cron(text: str) -> str:
 
 
 def parse_zone(text: str) -> ZoneInfo:
-    """Read a time zone such as Europe/Berlin; raise UsageError where there is none such."""
+    """Parse a time zone such as Europe/Berlin. Raises UsageError for an unknown one."""
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -54,10 +54,10 @@ def parse_zone(text: str) -> ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """When a rule is due: by `cron` in a zone, or every so many seconds.
+    """When a rule is due: by `cron` in a time zone, or at an interval in seconds.
 
-    Each time is put off by up to `jitter` seconds, the same for the same rule and time, so that
-    hundreds of machines do not ask a registry at once and a restart changes nothing.
+    Each time is delayed by up to `jitter` seconds. The delay is always the same for the same rule
+    and time, so that many machines do not ask a registry at once and a restart changes nothing.
     """
 
     cron: str | None

@@ -1,4 +1,4 @@
-"""Tags as versions, and ranges of them, as npm writes ranges (semver.org 2.0.0)."""
+"""Tags as versions, and version ranges as npm writes them (semver.org 2.0.0)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIDE = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,2}}(?:-[a-zA-Z0-9.-]*)?(?:\+[a
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """Such as `>=1.2`, `^1`, `~1.4`, `1.x` or `>=1.2 <2 || ^3`.
+    """A range such as `>=1.2`, `^1`, `~1.4`, `1.x` or `>=1.2 <2 || ^3`.
 
     Pre-releases are in it only where it names one of the same version.
     """
@@ -37,7 +37,7 @@ class VersionRange:
 
 
 def parse_range(text: str) -> VersionRange:
-    """Read a range; raise UsageError where it is none."""
+    """Parse a range. Raises UsageError."""
     try:
         _spec(text)
     except (ValueError, AttributeError) as error:  # semantic_version trips over "a - b"
@@ -49,7 +49,7 @@ def parse_range(text: str) -> VersionRange:
 
 
 def version_of(tag: str) -> Version | None:
-    """The version that a tag names, None where it is none."""
+    """The version that a tag names; None where it names none."""
     match = _VERSION.fullmatch(tag)
     if match is None:
         return None
@@ -62,9 +62,9 @@ def version_of(tag: str) -> Version | None:
 
 @cache
 def _spec(text: str) -> NpmSpec:
-    """The range as its library reads it; raises ValueError where it is none.
+    """The range for the library. Raises ValueError.
 
-    Of what stands beside a hyphen the library expects that it is a version.
+    The library assumes that versions stand on both sides of a hyphen, so that is checked here.
     """
     plain = " ".join(text.replace(",", " ").split())
     for alternative in plain.split("||"):

@@ -1,4 +1,4 @@
-"""A server put together from its configuration."""
+"""The server, assembled from its configuration, and its shutdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 from squashproxy.config.clients import client_options
@@ -24,39 +24,44 @@ from squashproxy.server.api.control import ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
-from squashproxy.server.auth.grants import Rights
+from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.threads import Workers
-from squashproxy.server.http.routes import Names
+from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.http.routes import UpstreamNames
 from squashproxy.server.jobs.jobs import Job, Jobs, ShuttingDown
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
-from squashproxy.server.page.history import History, Trouble
+from squashproxy.server.page.history import History, Problem
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.page.status import Status
 from squashproxy.server.pull.blobs import Blobs
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
 from squashproxy.server.pull.warming import Warming
-from squashproxy.server.store.async_store import Keeper
+from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import SquashRecord, Store
 from squashproxy.server.store.directory import DirectoryStore
-from squashproxy.server.store.memory import Shelf
+from squashproxy.server.store.memory import MemoryStore
 from squashproxy.server.store.registry import RegistryStore
-from squashproxy.server.upstream.clients import Upstreams
+from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.server.upstream.fetches import Fetches
-from squashproxy.server.upstream.tags import Freshness, TagBook
+from squashproxy.server.upstream.tags import Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
 _TRIM_SECONDS = 5.0
-_REMEMBERED = 1000
+_REMEMBERED_IMAGES = 1000
+_STOP_SECONDS = 10.0
+"""How long jobs and other threads may take to end after they were cancelled."""
+_LAST_SECONDS = 2.0
+"""How long the store's own threads may take after that."""
 
 
-class Service:
-    """Everything that answers, and what runs beside it. To be made and used in the event loop.
+class Application:
+    """The assembled server: what answers requests, and the tasks that run beside it.
 
-    Raises UsageError for a configuration that cannot work here, and what the store raises.
+    It is made and used in the event loop. Raises UsageError for a configuration that cannot work
+    on this machine, and the errors of the store; nothing stays open then.
     """
 
     def __init__(
@@ -74,26 +79,33 @@ class Service:
             self.metrics.watch_runs(runs)
         self.is_draining = False
         options = client_options(configuration, common)
-        self._upstreams = Upstreams(
-            frozenset(self.settings.upstreams), options, environ, self._note_failure
-        )
-        self._store = open_store(self.settings, options, environ)
-        self._history = History(self._store.records(_REMEMBERED))
-        self._tools = self._make_tools(configuration.engine.jobs)
-        self._manifests = Manifests(self._tools, self.settings.first_pull, self._warn)
-        self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
-        self._blobs = Blobs(self._tools, self._fetches)
-        self._warming = Warming(self._tools, self._manifests, self._warn)
         self._gate = _gate_of(self.settings)
+        with ExitStack() as opened:
+            self._upstreams = UpstreamClients(
+                frozenset(self.settings.upstreams), options, environ, self._note_failure
+            )
+            opened.callback(self._upstreams.close)
+            self._store = open_store(self.settings, options, environ)
+            opened.callback(self._store.close)
+            self._history = History(self._store.records(_REMEMBERED_IMAGES))
+            self._assemble(configuration.engine.jobs)
+            self._opened = opened.pop_all()
+
+    def _assemble(self, jobs: int) -> None:
+        self._context = self._make_context(jobs)
+        self._manifests = Manifests(self._context, self.settings.first_pull, self._warn)
+        self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
+        self._blobs = Blobs(self._context, self._fetches)
+        self._warming = Warming(self._context, self._manifests, self._warn)
         self._control = self._make_control()
         self._tasks: list[asyncio.Task[None]] = []
         self.metrics.watch(self._count_jobs, self._store.usage, lambda: self._upstreams.states)
 
     def handler(self, default: str | None) -> Dispatch:
-        """What answers the requests of a listener whose plain names mean the upstream `default`."""
-        names = Names(self._upstreams.hosts, default)
+        """The handler for a listener; names without a host mean repositories of `default`."""
+        names = UpstreamNames(self._upstreams.hosts, default)
         pull = PullApi(
-            self._tools,
+            self._context,
             manifests=self._manifests,
             blobs=self._blobs,
             gate=self._gate,
@@ -103,7 +115,7 @@ class Service:
         return Dispatch(pull, self._control, self.metrics)
 
     def start(self) -> None:
-        """Begin what runs beside the answers."""
+        """Start the tasks that run beside the answers."""
         warm = self.settings.warm
         self._tasks.append(asyncio.create_task(self._look_after_store()))
         if warm.images:
@@ -112,43 +124,62 @@ class Service:
             )
 
     async def stop(self) -> None:
-        """End jobs and threads, and let go of the store."""
-        self._tools.jobs.stop()
+        """Stop everything that works, then close what it worked with. Nobody answers any more.
+
+        1. Tasks of the event loop: trimming, warming, and manifests that are passed through.
+        2. Threads that use upstream: jobs, fetches, readers and the rest are cancelled and waited
+           for, together at most _STOP_SECONDS.
+        3. Threads of the store, after the last uses were noted.
+        4. The store and the connections, even if a thread did not end in time.
+        """
+        try:
+            await self._stop_tasks()
+            await self._stop_threads()
+        finally:
+            self._opened.close()
+
+    async def _stop_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._let_jobs_end()
-        for part in (self._fetches, self._blobs, self._warming, self._tools.tags):
-            part.close()
-        with suppress(SquashproxyError):
-            await self._tools.keeper.workers.run(self._note_uses)
-        self._tools.keeper.close()
-        self._tools.asked.close()
-        self._upstreams.close()
-        self._store.close()
+        await self._manifests.close()
 
-    async def _let_jobs_end(self) -> None:
-        waiting = [job.result for job in self._tools.jobs.current]
-        if waiting:
-            await asyncio.wait(waiting, timeout=10.0)
+    async def _stop_threads(self) -> None:
+        context = self._context
+        await asyncio.gather(
+            context.jobs.close(_STOP_SECONDS),
+            context.tags.close(_STOP_SECONDS),
+            context.upstream_threads.close(_STOP_SECONDS),
+            self._fetches.close(_STOP_SECONDS),
+            self._blobs.close(_STOP_SECONDS),
+            self._warming.close(_STOP_SECONDS),
+            self._gate.close(_STOP_SECONDS),
+        )
+        self._fetches.close_files()
+        with suppress(SquashproxyError, TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await context.async_store.threads.run(self._note_uses)
+        await context.async_store.close(_LAST_SECONDS)
 
-    def _make_tools(self, jobs: int) -> Tools:
+    def _make_context(self, jobs: int) -> PullContext:
         settings = self.settings
-        rights = Rights()
+        grants = Grants()
         stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
-        keeper = Keeper(self._store, lambda sentence: self._warn("the store", sentence))
-        return Tools(
+        async_store = AsyncStore(self._store, lambda sentence: self._warn("the store", sentence))
+        return PullContext(
             upstreams=self._upstreams,
             store=self._store,
-            shelf=Shelf(self._store),
-            tags=TagBook(self._upstreams, keeper, rights, freshness, self.metrics.count_stale),
-            rights=rights,
+            memory=MemoryStore(self._store),
+            tags=TagResolver(
+                self._upstreams, async_store, grants, freshness, self.metrics.count_stale
+            ),
+            grants=grants,
             rules=Rules(settings.rules, settings.limits),
             jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
-            keeper=keeper,
-            asked=Workers(64, "squashproxy-ask"),
+            async_store=async_store,
+            upstream_threads=Threads(64, "squashproxy-ask"),
             uses={},
         )
 
@@ -159,7 +190,7 @@ class Service:
             started=time.time(),
             upstreams=self._upstreams,
             store=self._store,
-            jobs=self._tools.jobs,
+            jobs=self._context.jobs,
             metrics=self.metrics,
             history=self._history,
             runs=self._runs,
@@ -170,7 +201,7 @@ class Service:
                 by_host.setdefault(urlsplit(upstream.url).netloc, host)
         token = settings.hook.token if settings.hook is not None else None
         return ControlApi(
-            self._tools,
+            self._context,
             gate=self._gate,
             metrics=self.metrics,
             status=status,
@@ -183,22 +214,22 @@ class Service:
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
             try:
-                await self._tools.keeper.workers.run(self._note_uses)
-                evicted = await self._tools.keeper.workers.run(self._store.trim)
+                await self._context.async_store.threads.run(self._note_uses)
+                evicted = await self._context.async_store.threads.run(self._store.trim)
             except SquashproxyError as error:
                 self._warn("the store", str(error))
             else:
                 self.metrics.count_evictions(evicted)
 
     def _note_uses(self) -> None:
-        uses = list(self._tools.uses.items())
+        uses = list(self._context.uses.items())
         self._store.touch(uses)
         for digest, when in uses:
-            if self._tools.uses.get(digest) == when:
-                self._tools.uses.pop(digest, None)
+            if self._context.uses.get(digest) == when:
+                self._context.uses.pop(digest, None)
 
     def _count_jobs(self) -> tuple[int, int, int]:
-        jobs = self._tools.jobs.current
+        jobs = self._context.jobs.current
         running = sum(job.started is not None for job in jobs)
         return running, len(jobs) - running, sum(job.waiters for job in jobs)
 
@@ -210,7 +241,7 @@ class Service:
             self.metrics.count_job("squashed", seconds)
             self.metrics.count_saved(record.compressed_before - record.compressed_after)
             self._history.add(record)
-            self._tools.shelf.put_result(job.key, record.digest)
+            self._context.memory.put_result(job.key, record.digest)
         elif error is not None and not isinstance(error, ShuttingDown):
             self.metrics.count_job("failed", seconds)
             self._warn(job.image, str(error))
@@ -220,19 +251,22 @@ class Service:
 
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
-        self._history.add_trouble(Trouble(time.time(), image, sentence))
+        self._history.add_problem(Problem(time.time(), image, sentence))
 
 
 def open_store(
     settings: ServeSettings, options: ClientOptions, environ: Mapping[str, str]
 ) -> Store:
-    """The store of the configuration."""
+    """The store of the configuration. Raises UsageError for a registry that is an upstream too."""
     store = settings.store
     if isinstance(store, DirectoryStoreSettings):
         return DirectoryStore(store.directory, store.max_size)
     if store.registry.host in settings.upstreams:
-        below = f"{store.registry} is below the upstream {store.registry.host}"
-        raise UsageError(f"{below}; what is squashed would be squashed again")
+        raise UsageError(
+            f"{store.registry} is on the upstream {store.registry.host}, so squashed images would "
+            "be squashed again",
+            advice="keep them on another registry",
+        )
     return RegistryStore(
         RegistryClient(options, environ=environ),
         RegistryClient(options.quick, environ=environ),

@@ -1,4 +1,4 @@
-"""A server that runs: listeners, signals, and an end that lets requests finish."""
+"""Running the server: listeners, signals, and a stop that lets requests finish."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import Listener, TlsSettings
 from squashproxy.errors import UsageError, reason_of
 from squashproxy.registry.options import ClientOptions
-from squashproxy.server.assembly import Service
+from squashproxy.server.assembly import Application
 from squashproxy.server.http.access_log import AccessLogger, LogThread
 from squashproxy.server.http.server import HttpServer
 from squashproxy.state.runs import RunHistory
@@ -25,6 +25,10 @@ _LOG = logging.getLogger("squashproxy.server")
 _KEEP_ALIVE = 75.0
 _BACKLOG = 1024
 _GOODBYE_SECONDS = 1.0
+_CANCEL_SECONDS = 1.0
+_AIOHTTP_SECONDS = 5.0
+"""How much longer aiohttp waits than `serve.drain`, at whose end we cancel requests ourselves: its
+own cancelling does not wait for a handler to end, and misses those whose client has left."""
 
 ReadyListener = Callable[[list[str]], None]
 
@@ -41,61 +45,63 @@ async def serve(
 ) -> None:
     """Serve until `until` returns, then let requests end for `serve.drain` seconds.
 
-    `on_ready` hears the addresses, with the ports that the system chose; `runs` is shown on the
-    page and as metrics. Raises UsageError where
-    an address cannot be listened on, and what Service raises.
+    `on_ready` is called with the addresses, including the ports that the system chose. `runs` is
+    shown on the page and as metrics. Raises UsageError if an address cannot be listened on, and the
+    errors of Application.
     """
-    service = Service(configuration, common, environ, runs)
+    application = Application(configuration, common, environ, runs)
     try:
         if access_log is None:
-            await _run(service, until, None, on_ready)
+            await _run(application, until, None, on_ready)
         else:
             with LogThread(access_log) as log:
-                await _run(service, until, log.logger, on_ready)
+                await _run(application, until, log.logger, on_ready)
     finally:
-        await service.stop()
+        await application.stop()
 
 
 async def _run(
-    service: Service,
+    application: Application,
     until: Callable[[], Awaitable[object]],
     access_log: logging.Logger | None,
     on_ready: ReadyListener,
 ) -> None:
-    settings = service.settings
+    settings = application.settings
     context = None if settings.tls is None else _context(settings.tls)
     runners: list[web.ServerRunner] = []
     servers: list[HttpServer] = []
     try:
         addresses = [
-            await _listen(service, listener, context, access_log, (runners, servers))
+            await _listen(application, listener, context, access_log, (runners, servers))
             for listener in settings.listen
         ]
-        service.start()
+        application.start()
         on_ready(addresses)
         await until()
-        service.is_draining = True
+        application.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
-        await asyncio.gather(*(runner.cleanup() for runner in runners))
-        await _closed(servers)
+        await _end_requests(runners, servers, settings.drain)
+        await _close_connections(servers)
 
 
 async def _listen(
-    service: Service,
+    application: Application,
     listener: Listener,
     context: ssl.SSLContext | None,
     access_log: logging.Logger | None,
     begun: tuple[list[web.ServerRunner], list[HttpServer]],
 ) -> str:
     server = HttpServer(
-        service.handler(listener.upstream),
-        service.settings.limits.connections,
+        application.handler(listener.upstream),
+        application.settings.limits.connections,
         access_log=access_log,
         access_log_class=AccessLogger,
         keepalive_timeout=_KEEP_ALIVE,
     )
-    runner = web.ServerRunner(server, shutdown_timeout=service.settings.drain)
+    runner = web.ServerRunner(
+        server, shutdown_timeout=application.settings.drain + _AIOHTTP_SECONDS
+    )
     await runner.setup()
     runners, servers = begun
     runners.append(runner)
@@ -106,14 +112,30 @@ async def _listen(
         await site.start()
     except OSError as error:
         raise UsageError(
-            f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}; "
-            "is another server there?"
+            f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}",
+            advice="is another server there?",
         ) from error
     port = runner.addresses[0][1]
     return f"{listener.host}:{port}"
 
 
-async def _closed(servers: list[HttpServer]) -> None:
+async def _end_requests(
+    runners: list[web.ServerRunner], servers: list[HttpServer], drain: float
+) -> None:
+    """Listen no more, and let requests end for `drain` seconds; then cancel them."""
+    cancelling = [
+        asyncio.get_running_loop().call_later(drain, server.cancel_requests) for server in servers
+    ]
+    try:
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
+    finally:
+        for handle in cancelling:
+            handle.cancel()
+        for server in servers:
+            await server.end_requests(_CANCEL_SECONDS)
+
+
+async def _close_connections(servers: list[HttpServer]) -> None:
     """Give connections the moment that TLS needs to say goodbye; then cut them."""
     deadline = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
     while any(server.open_connections for server in servers):
@@ -126,18 +148,17 @@ async def _closed(servers: list[HttpServer]) -> None:
 
 
 async def signalled() -> None:
-    """Return at the first SIGTERM or SIGINT; the second one ends the process as it always does."""
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
-        event.set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    try:
+        await event.wait()
+    finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    await event.wait()
 
 
 def _context(tls: TlsSettings) -> ssl.SSLContext:

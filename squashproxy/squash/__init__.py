@@ -1,1 +1,1 @@
-"""The merge: overlay rules over tar entries. Pure: layers are opened by whoever calls."""
+"""The merge: overlay rules applied to tar entries. Pure; the caller opens the layers."""

@@ -1,9 +1,12 @@
-"""What the kept base looks like, read only where the layers above it leave a doubt.
+"""The paths of the kept base, read only when the layers above it leave a question open.
 
-Two doubts need it. A whiteout of something that layers above the base made and removed again: kept
-in a directory that the base lacks, it shows on overlay file systems as a name that cannot be
-opened; dropped where the base has such a file, it brings that back. And a directory that comes
-after entries below it: where the base has something else at its path, naive unpackers fail.
+Two questions need it:
+
+1. Is a whiteout still needed? The layers above the base made something and removed it again. If the
+   base has a file at that path, leaving the whiteout out would bring the file back. If the base
+   lacks even the directory, keeping it shows a name on overlay file systems that cannot be opened.
+2. Must a directory's header go out early? Its entry comes after entries below it. If the base has
+   something else at its path, unpackers that go by the order of the tar fail.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from squashproxy.squash.whiteout import Mark, read_mark
 
 
 def read_base(layers: Sequence[Layer]) -> PathIndex:
-    """The paths that `layers`, base first, hold together. Raises what reading them raises."""
+    """The paths of `layers`, base first, as one index. Raises what reading a layer raises."""
     index = PathIndex()
     for number in reversed(range(len(layers))):
         index.begin_layer(number)

@@ -1,7 +1,7 @@
-"""Census: what layers hold and what layers above them hide of it, counted without an output.
+"""Census: counts what layers hold and how much of it upper layers hide, without any output.
 
-A merge reads only the layers above the base. A census goes on where it ended, down through the
-base, with the paths that the merge learned.
+A merge reads only the layers above the base. A census continues where the merge ended, down through
+the base, with the paths that the merge has learned.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _BYTES_PER_HIDDEN = 220
 
 @dataclass(slots=True)
 class Census:
-    """Counts layers of the base, from the top down, each once.
+    """Counts the layers of the base, from the top down, each once.
 
-    `index` is the merge's when its spans were read to the end; the census adds to it. An entry
-    whose content lives on as a hard link of its own layer is not hidden, as in a merge.
+    `index` is the index of a merge whose spans were read to the end; the census adds to it. As in a
+    merge, an entry does not count as hidden if its content lives on as a hard link of its layer.
     """
 
     index: PathIndex
@@ -38,9 +38,9 @@ class Census:
         self.links = LinkTable(self.index)
 
     def count(self, number: int, layer: Layer) -> LayerCount:
-        """Read the next lower layer, which is `number` (0 is the lowest).
+        """Count the next lower layer; `number` is its number, 0 being the lowest.
 
-        A layer that holds a path twice is read three times. Raises BadArchive, LimitExceeded past
+        A layer that holds a path twice is read three times. Raises BadArchive, LimitExceeded above
         the options' `max_memory`, and what reading the layer raises.
         """
         self.index.begin_layer(number)
@@ -79,11 +79,11 @@ class _Tally:
 
     @property
     def memory(self) -> int:
-        """An estimate of the bytes of memory that hidden files take, which links may revive."""
+        """An estimate, in bytes, of the memory for hidden files that links may still revive."""
         return _BYTES_PER_HIDDEN * len(self._hidden)
 
     def note(self, scanner: TarScanner) -> None:
-        """Take in an entry."""
+        """Count an entry."""
         self.total.entries += 1
         mark, path = read_mark(self.index.resolve(scanner.path))
         if mark is Mark.WHITEOUT:
@@ -97,9 +97,10 @@ class _Tally:
         scanner.drop()
 
     def note_superseded(self, scanner: TarScanner, superseded: frozenset[int]) -> None:
-        """On another reading: a later entry of the layer takes this one's place.
+        """Count an entry that a later entry of the same layer replaces.
 
-        What layers above hide was counted on the first reading.
+        For the last reading of a layer with duplicate paths: what upper layers hide was counted on
+        the first.
         """
         if scanner.ordinal in superseded:
             path = self.index.resolve(scanner.path)
@@ -143,7 +144,7 @@ class _Tally:
             self._revive(target.ordinal)
 
     def _revive(self, ordinal: int) -> None:
-        """A hidden file of this layer lives on under a link's name; more links change nothing."""
+        """Count a hidden file as living on under a link's name; further links change nothing."""
         taken = self._hidden.pop(ordinal, None)
         if taken is None:
             return
@@ -155,7 +156,7 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What a hidden file takes: bytes of payload, and of tar with headers and padding."""
+    """A hidden file: `size` is its payload, `span_size` adds headers and padding, both in bytes."""
 
     path: bytes
     size: int

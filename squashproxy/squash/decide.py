@@ -1,4 +1,30 @@
-"""Decides each entry of a layer when its header arrives: keep, drop or rewrite it."""
+"""Decides each entry of a layer when its header arrives: keep, drop or rewrite it.
+
+Layers come from the top down, so the first entry seen for a path wins; squash/index.py lists what
+hides what. For an entry above the base, the first rule that fits counts:
+
+1. A later entry of the same layer has its path (`Facts.superseded`): dropped.
+2. An aufs leftover: dropped.
+3. A whiteout: dropped, and it acts on lower layers. Those that the kept base still needs are
+   written at the end.
+4. An opaque marker: kept if it is the first that counts for its directory and a base is kept, else
+   dropped.
+5. A hard link
+   a. that an upper layer hides: dropped, yet other links may still mean the file by its path;
+   b. whose file is in the output: kept, pointing to the path that the file has there;
+   c. whose file went by a moment ago, hidden: the link becomes the file;
+   d. whose file is anywhere else: set aside, and written together with the file.
+6. A directory whose header went out before (`Facts.described`): dropped.
+7. Anything else
+   a. that is visible: kept, and links that waited for it follow. A directory that replaces one of
+      the base is followed by an opaque marker;
+   b. that is hidden while links wait for it: the first link becomes the file, the others point
+      to it;
+   c. that is hidden: dropped.
+
+A path that stands twice in a layer, and a directory that had to be known earlier, stop the pass
+with RestartNeeded (squash/restart.py).
+"""
 
 from __future__ import annotations
 
@@ -21,9 +47,9 @@ from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
 class EntryDecider:
     """Applies the rules to the entries of one layer after the other, from the top down.
 
-    `layers` are all of the image, base first; the base is read only where there is a doubt. With
-    `survey` given, facts are put there instead of raising SurveyNeeded. `streams` numbers the
-    streams that spans belong to.
+    `layers` are all layers of the image, base first; the base is read only if a question is open
+    (squash/base_index.py). With a `survey`, facts are collected there instead of raising
+    SurveyNeeded. `streams` gives each stream of spans its number.
     """
 
     def __init__(
@@ -42,7 +68,7 @@ class EntryDecider:
         self._keeps_base = options.kept > 0
         self._described = options.facts.described
         self._undescribed = set(self._described)
-        """Directories whose header is out, and whose entry is still to come: it is not hidden."""
+        """Directories whose header went out before their entry came; that entry is not hidden."""
         self._replaced = options.facts.replaced
         self._base: PathIndex | None = None
         self._number = len(layers)
@@ -53,12 +79,12 @@ class EntryDecider:
         self._parent = b""
         self._is_parent_marked = False
         self.index = PathIndex(self._described)
-        """What the layers so far say of each path."""
+        """The state of each path after the layers read so far."""
         self.links = LinkTable(self.index)
-        """Links that wait for their file."""
+        """The links that wait for their file."""
 
     def begin_layer(self, number: int) -> None:
-        """Entries of layer `number` follow; numbers go down."""
+        """Start layer `number`, whose entries follow; numbers go down."""
         self._number = number
         self._where = self._layers[number].where
         self._count = self._report.layers.setdefault(number, LayerCount())
@@ -69,11 +95,11 @@ class EntryDecider:
 
     @property
     def memory(self) -> int:
-        """An estimate of the bytes of memory that paths and links take."""
+        """An estimate, in bytes, of the memory that paths and links take."""
         return self.index.memory + self.links.memory
 
     def decide(self, scanner: TarScanner) -> None:
-        """Speak on an entry of a layer above the base.
+        """Decide an entry of a layer above the base.
 
         Raises BadEntry, BadArchive, Ambiguous and RestartNeeded.
         """
@@ -88,7 +114,7 @@ class EntryDecider:
             self._decide_entry(scanner)
 
     def _may_be_marked(self, scanner: TarScanner) -> bool:
-        """Whether a part of the path begins as whiteouts do; asked once for a directory."""
+        """Whether any part of the path starts with `.wh.`; a directory is looked at once."""
         if scanner.parent is not self._parent:
             self._parent = scanner.parent
             self._is_parent_marked = b"/.wh." in b"/" + scanner.parent
@@ -143,7 +169,7 @@ class EntryDecider:
             self.links.hide_below(scanner.path, itself=False)
 
     def _place(self, scanner: TarScanner, *, is_directory: bool) -> int:
-        """The verdict on the entry, VISIBLE or the layer that hides it."""
+        """Claim the entry's path: VISIBLE, or the number of the layer that hides the entry."""
         path = scanner.path
         if not path and not is_directory:
             raise BadEntry("is the image's root, but no directory")
@@ -167,12 +193,12 @@ class EntryDecider:
         return verdict
 
     def _insert_described(self, scanner: TarScanner) -> None:
-        """Directories that this entry implies, and that a lower layer describes, go out first."""
+        """Write the headers of directories that this entry implies and a lower layer describes."""
         for path in self.index.take_described():
             scanner.insert_before(self._described[path])
 
     def _note_late(self, scanner: TarScanner) -> None:
-        """A directory comes after entries below it, which is harmless without a base."""
+        """Note a directory that comes after entries below it; without a base this is harmless."""
         if not self._keeps_base or not self._options.reads_base:
             return
         if not self._read_base().shows_other(scanner.path):
@@ -182,7 +208,7 @@ class EntryDecider:
         self._survey.described[scanner.path] = scanner.header
 
     def _decide_mark(self, scanner: TarScanner) -> bool:
-        """Handle whiteouts, opaque markers and aufs leftovers; False for an ordinary entry."""
+        """Decide a whiteout, opaque marker or aufs leftover; False for an ordinary entry."""
         resolved = self.index.resolve(scanner.path)
         mark, path = read_mark(resolved)
         if mark is Mark.ENTRY:
@@ -214,14 +240,14 @@ class EntryDecider:
         return is_first and self._keeps_base and self.index.try_mark(directory)
 
     def _mark_replaced(self, scanner: TarScanner) -> None:
-        """The base's directory was removed before this one was made; its content must not show."""
+        """Add an opaque marker if this directory replaces one of the base."""
         path = scanner.path
         is_replaced = self.index.is_removed_here(path) or path in self._replaced
         if self._keeps_base and is_replaced and self.index.try_mark(path):
             scanner.insert_after(empty_file_header(opaque_path(path)))
 
     def _note_replaced(self, path: bytes) -> None:
-        """What the base has in `path` must not show in the directory of an upper layer."""
+        """Keep the base's content of `path` out of the directory that an upper layer has there."""
         above = self.index.directory_from(path)
         if above is None or above <= self._number or not self._keeps_base:
             return
@@ -241,7 +267,7 @@ class EntryDecider:
             scanner.replace(with_link(scanner.header, target))
 
     def _take_over(self, scanner: TarScanner, target: Hidden) -> bool:
-        """Let the link be the file that it means, if that went by lately."""
+        """Turn the link into the file that it means, if that file is still remembered."""
         file = self._recent.try_find(target.ordinal)
         if file is None:
             return False
@@ -251,7 +277,7 @@ class EntryDecider:
         return True
 
     def _park(self, scanner: TarScanner, target: Hidden | Lower) -> None:
-        """The link's file is not in the output yet; the link goes out when the file does."""
+        """Set the link aside until its file goes out."""
         if isinstance(target, Lower):
             self._ambiguous(
                 f"{self._where}: the hard link {shown(scanner.path)} points to "
@@ -265,7 +291,7 @@ class EntryDecider:
         scanner.drop()
 
     def _pass_on(self, scanner: TarScanner, waiting: list[Link] | None, target: Target) -> None:
-        """Links of upper layers waited for this path, which is a link itself."""
+        """Let links that waited for this path, which is a link itself, wait for its target."""
         if not waiting:
             return
         if isinstance(target, Emitted):
@@ -274,7 +300,7 @@ class EntryDecider:
             self.links.wait(target, waiting)
 
     def _promote(self, scanner: TarScanner, links: Sequence[Link]) -> None:
-        """The first surviving link becomes the file, with all its metadata."""
+        """Write the file under the first surviving link's path, with all its metadata."""
         first, *others = links
         scanner.replace(with_path(scanner.header, first.path))
         self._insert_links(scanner, others, first.path)
@@ -314,7 +340,7 @@ class EntryDecider:
             self._options.on_hidden(entry)
 
     def revive(self, scanner: TarScanner, links: Sequence[Link]) -> None:
-        """Speak on a hidden file of this layer that links take over, when it is read again."""
+        """Write a hidden file of this layer for the links to it, on the second reading."""
         self._count_revived(scanner.path, scanner.size, scanner.span_size)
         self._promote(scanner, links)
 
@@ -325,14 +351,14 @@ class EntryDecider:
             self._options.on_revived(path, self._number, size)
 
     def iter_remainders(self) -> Iterator[tuple[Remainder, bytes]]:
-        """What the output still needs when all layers are read; see PathIndex."""
+        """The entries that the output still needs once all layers are read; see PathIndex."""
         return self.index.iter_remainders(
             keeps_base=self._keeps_base,
             read_base=self._read_base if self._options.reads_base else None,
         )
 
     def search(self, scanner: TarScanner) -> None:
-        """Speak on an entry of the kept base, which matters only to links that wait for it.
+        """Decide an entry of the kept base, which is written only if links wait for it.
 
         Raises BadEntry and BadArchive.
         """
@@ -377,7 +403,7 @@ class EntryDecider:
         self._report.warn(self._number, kind, sentence)
 
     def broken_link(self, link: Link, target: bytes) -> BadArchive:
-        """The error for a link that no layer can serve."""
+        """The error for a link whose file no layer holds."""
         if self.index.directory_from(target) == link.layer:
             return self._linked_directory(link, target)
         return BadArchive(

@@ -1,4 +1,4 @@
-"""Paths that stand twice in one layer: the last wins, as unpackers do."""
+"""Paths that stand twice in one layer: the last entry counts, as it does for unpackers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from squashproxy.squash.walk import walk
 def find_superseded(layer: Layer) -> frozenset[int]:
     """The ordinals of the entries that a later entry of the same layer replaces.
 
-    What is no directory also replaces the entries that stood below its path.
+    An entry that is not a directory also replaces the earlier entries below its path.
     """
     seen = _Seen()
     walk(layer, seen.note)
@@ -26,7 +26,7 @@ class _Seen:
         self.superseded: set[int] = set()
 
     def note(self, scanner: TarScanner) -> None:
-        """Take in an entry, in the layer's order."""
+        """Note an entry; they come in the layer's order."""
         path = scanner.path
         earlier = self._latest.get(path)
         if earlier is not None:

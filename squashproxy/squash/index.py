@@ -1,8 +1,23 @@
-"""PathIndex: what the layers read so far, from the top down, say of each path.
+"""PathIndex: the state of each path after the layers read so far, from the top down.
 
-Facts carry the number of the layer that they come from (0 is the lowest) and act on lower layers
-only. So nothing needs staging: while layer m is read, a fact of layer m changes nothing, wherever
-it stands in the layer, and from m-1 on it does (DESIGN.md, section 4).
+The rules of hiding. What stands at a path P in a layer acts on the layers below it:
+
+1. A file, symlink, device, fifo or hard link hides P and everything under P.
+2. A directory hides only the lower directory's own entry; their children merge.
+3. A whiteout of P hides P and everything under P.
+4. An opaque marker in P hides everything under P, but not P.
+5. An entry below P, with none for P itself, implies a directory P. A lower directory then describes
+   P; a lower entry that is not a directory is hidden.
+6. A hidden entry still hides. With a directory on top, a file at the same path below it and another
+   directory below that, the children of the lowest do not come back.
+7. Whiteouts and opaque markers act on lower layers only, wherever they stand in their own.
+8. A path that stands twice in one layer is a DUPLICATE: the last entry counts, and finding it
+   takes another reading.
+9. An entry below a symlink of its own layer lands where the symlink points. Symlinks of lower
+   layers are not followed, as on an overlay file system; rule 5 applies.
+
+Each fact carries the number of its layer (0 is the lowest). While layer m is read, a fact of layer
+m changes nothing; from layer m-1 on it does. That is all that rule 7 needs: nothing is staged.
 """
 
 from __future__ import annotations
@@ -14,13 +29,13 @@ from squashproxy.archive.path import parent_of
 from squashproxy.squash.symlinks import SymlinkMap
 
 VISIBLE = -1
-"""`place` accepted the entry: it belongs to the output."""
+"""The entry belongs to the output."""
 DUPLICATE = -2
-"""The path stood in this layer already, or entries below it did and this is no directory."""
+"""The layer held this path before, or entries below it, and this one is not a directory."""
 REDIRECTED = -3
-"""The path leads through a symlink of this layer; place what `resolve` gives."""
+"""The path leads through a symlink of this layer; place the path that `resolve` returns."""
 LATE = -4
-"""Like VISIBLE; the entry describes a directory that an upper layer's entries implied."""
+"""Visible, and it describes a directory that entries of an upper layer implied (rule 5)."""
 
 _DIRECTORY = 0
 _OTHER = 1
@@ -32,7 +47,7 @@ _BYTES_PER_PATH = 230
 
 
 class Remainder(Enum):
-    """What must be added to the output when all layers are read."""
+    """A kind of entry to add to the output after all layers are read."""
 
     DIRECTORY = "directory"
     WHITEOUT = "whiteout"
@@ -40,7 +55,7 @@ class Remainder(Enum):
 
 
 class PathIndex:
-    """Decides which entry wins each path; see DESIGN.md, section 4, for the table of rules.
+    """Decides which entry wins each path, by the rules above.
 
     Directories in `described` count as present as soon as an entry implies them.
     """
@@ -64,11 +79,11 @@ class PathIndex:
 
     @property
     def memory(self) -> int:
-        """An estimate of the bytes of memory that the index takes."""
+        """An estimate, in bytes, of the memory that the index takes."""
         return _BYTES_PER_PATH * (len(self._winners) + len(self._gone) + len(self._opaque))
 
     def begin_layer(self, number: int) -> None:
-        """Entries of layer `number` follow; numbers go down."""
+        """Start layer `number`, whose entries follow; numbers go down."""
         self._layer = number
         self._as_directory = number << _KIND_BITS | _DIRECTORY
         self._as_other = number << _KIND_BITS | _OTHER
@@ -80,8 +95,8 @@ class PathIndex:
     def place(self, path: bytes, parent: bytes, *, is_directory: bool) -> int:
         """Claim `path`, which lies in `parent`, for an entry of this layer.
 
-        Returns VISIBLE, DUPLICATE, REDIRECTED, or the number of the layer that hides the entry. A
-        hidden entry that is no directory still hides what lies below it in lower layers.
+        Returns VISIBLE, LATE, DUPLICATE, REDIRECTED, or the number of the layer that hides the
+        entry.
         """
         if parent != self._parent:
             self._enter(parent)
@@ -102,7 +117,7 @@ class PathIndex:
         return VISIBLE
 
     def remove(self, path: bytes) -> None:
-        """A whiteout of `path` stands in this layer."""
+        """Note a whiteout of `path` in this layer."""
         parent = parent_of(path)
         if self._hiding_of(parent) >= 0:
             return
@@ -111,7 +126,7 @@ class PathIndex:
             self._gone.setdefault(path, self._layer)
 
     def make_opaque(self, directory: bytes) -> bool:
-        """Take in an opaque marker of this layer; True if it is `directory`'s first that counts."""
+        """Note an opaque marker in this layer; True if it is `directory`'s first that counts."""
         known = self._winners.get(directory)
         if known is not None and known & _KIND_MASK == _OTHER:
             return False
@@ -127,18 +142,18 @@ class PathIndex:
         return found if found >= 0 else None
 
     def try_mark(self, directory: bytes) -> bool:
-        """Note that an opaque marker of `directory` goes out; False if one did before."""
+        """Claim the output's opaque marker for `directory`; False if it was written before."""
         if directory in self._marked:
             return False
         self._marked.add(directory)
         return True
 
     def is_settled(self, directory: bytes) -> bool:
-        """Whether its opaque marker went out, or one of a directory above says enough."""
+        """Whether the output hides the base's content of `directory`, at it or further up."""
         return directory in self._marked or self._is_covered(directory)
 
     def is_removed_here(self, path: bytes) -> bool:
-        """Whether a whiteout of `path` stood in this layer."""
+        """Whether this layer removed `path`."""
         return self._gone.get(path) == self._layer
 
     def holds(self, path: bytes) -> bool:
@@ -150,11 +165,11 @@ class PathIndex:
         return self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER
 
     def other_from(self, path: bytes) -> int | None:
-        """The layer whose entry shows at `path`, if it is no directory."""
+        """The layer whose entry shows at `path`; None if there is none, or it is a directory."""
         return self._from(path, _OTHER)
 
     def directory_from(self, path: bytes) -> int | None:
-        """The layer whose directory shows at `path`."""
+        """The layer whose directory entry shows at `path`; None if there is none."""
         return self._from(path, _DIRECTORY)
 
     def _from(self, path: bytes, kind: int) -> int | None:
@@ -164,20 +179,20 @@ class PathIndex:
         return known >> _KIND_BITS
 
     def holds_directory(self, path: bytes) -> bool:
-        """Whether any layer so far shows a directory at `path`."""
+        """Whether the layers so far show a directory at `path`, implied or with an entry."""
         return self._winners.get(path, _OTHER) & _KIND_MASK != _OTHER
 
     def is_implied(self, path: bytes) -> bool:
-        """Whether entries below `path` were seen, but none for it."""
+        """Whether entries below `path` were seen, but none for `path` itself."""
         return self._winners.get(path, _OTHER) & _KIND_MASK == _IMPLIED
 
     def note_symlink(self, path: bytes, target: bytes) -> None:
-        """A symlink of this layer stands at `path`; later entries below it land where it points."""
+        """Note a symlink of this layer at `path`; later entries below it land where it points."""
         self._symlinks.note(path, target)
         self._parent = None
 
     def resolve(self, path: bytes) -> bytes:
-        """Where an entry `path` lands, its parents followed through this layer's symlinks.
+        """The path at which an entry lands once this layer's symlinks above it are followed.
 
         Raises BadEntry for a circle.
         """
@@ -186,11 +201,11 @@ class PathIndex:
     def iter_remainders(
         self, *, keeps_base: bool, read_base: Callable[[], PathIndex] | None = None
     ) -> Iterator[tuple[Remainder, bytes]]:
-        """What the output still needs, in the order of paths, a directory before its marker.
+        """The entries that the output still needs, by path, a directory before its marker.
 
-        With a base kept: whiteouts and opaque markers that may hide its content, and directories
-        that the base must not describe. Without: directories that only hidden entries implied.
-        `read_base` is called where only the base's own paths can tell.
+        With a base: whiteouts and opaque markers that may hide its content, and directories that it
+        must not describe. Without one: directories implied by hidden entries alone. `read_base` is
+        called when only the paths of the base can tell.
         """
         found = [(path, Remainder.DIRECTORY) for path in self._bare_directories(keeps_base)]
         if keeps_base:
@@ -223,7 +238,7 @@ class PathIndex:
         return by
 
     def take_described(self) -> list[bytes]:
-        """Directories of `described` that were implied since the last call, parents first."""
+        """Directories of `described` that became implied since the last call, parents first."""
         found = self._found
         if found:
             self._found = []
@@ -264,7 +279,7 @@ class PathIndex:
         return newest if newest > self._layer else VISIBLE
 
     def _is_covered(self, path: bytes) -> bool:
-        """Whether nothing of the base can be seen at `path`, because of a directory above it."""
+        """Whether something further up hides all that the base has at `path`."""
         while path:
             path = parent_of(path)
             if path in self._gone or path in self._opaque:
@@ -296,10 +311,11 @@ class PathIndex:
         doubtful: Sequence[bytes],
         read_base: Callable[[], PathIndex] | None,
     ) -> list[bytes]:
-        """Of the whiteouts of what these layers made themselves, those that the base needs.
+        """Those of the `doubtful` whiteouts that the base needs.
 
-        Where the base has the whiteout's directory, it does no harm. It surely does where another
-        whiteout in it hides something that these layers did not make.
+        They remove something that these layers made themselves. A whiteout does no harm if the base
+        has its directory. The base surely has it if one of the `sure` whiteouts, which hide what
+        these layers did not make, lies in it; then all are kept and the base need not be read.
         """
         based = {b""}
         for path in sure:

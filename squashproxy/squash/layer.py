@@ -1,4 +1,4 @@
-"""What the merge is given and what it tells: layers, options, limits, counts."""
+"""Input and result of a merge: layers and options, counts and warnings."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ from squashproxy.squash.pass_facts import Facts
 
 
 class LayerStream(Protocol):
-    """The inflated tar of a layer from its start, in chunks of 64 to 256 KiB, once."""
+    """The inflated tar of a layer, from its start, in chunks of 64 to 256 KiB; iterated once."""
 
     def __iter__(self) -> Iterator[Inflated]: ...
 
     def skip_rest(self) -> None:
-        """Read to the end without looking, so that the blob's digest is checked all the same."""
+        """Read to the end and discard it, so that the blob's digest is still checked."""
         ...
 
     def close(self) -> None:
-        """Let go of the blob, wherever the reading stopped."""
+        """Close the blob, even if it was not read to its end."""
         ...
 
 
 class Layer(Protocol):
-    """A layer that can be read, more than once if need be."""
+    """A layer that can be read, more than once if necessary."""
 
     @property
     def where(self) -> str:
-        """The layer, for people: its number and digest."""
+        """The layer's name in messages: its number and digest."""
         ...
 
     def open(self) -> LayerStream:
-        """Begin to read the layer; to be closed."""
+        """Open the layer for reading; the caller closes the stream."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HiddenEntry:
-    """An entry that an upper layer hides; `size` in bytes of payload, layers from 0, base first."""
+    """An entry that an upper layer hides.
+
+    `size` is its payload in bytes; layers are counted from 0, base first.
+    """
 
     path: bytes
     size: int
@@ -49,15 +52,18 @@ class HiddenEntry:
 
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
-    """What shapes a merge.
+    """How layers are merged.
 
-    `kept` layers at the bottom stay as they are; `reads_base` allows to read them where there is a
-    doubt (squash/base.py). `strict` makes layers an error about which unpackers disagree. `facts`
-    are what earlier passes learned. In about `aside` bytes of memory the last hidden files are kept
-    for links that take them over; for others the layer is read again. Past `max_entries`,
-    `max_unpacked` (bytes inflated) or `max_memory` (bytes of index) the merge raises LimitExceeded.
-    `on_hidden` hears of every hidden entry, `on_revived` of path, layer and size of those whose
-    content links take over.
+    `kept`: so many of the lowest layers stay as they are.
+    `reads_base`: the base may be read if a question is open (squash/base_index.py).
+    `strict`: a layer about which unpackers disagree is an error, not a warning.
+    `facts`: what earlier passes learned.
+    `aside`: bytes of memory for the last hidden files. A link that follows soon takes its file
+    from there; for other links the layer is read again.
+    `max_entries`, `max_unpacked` (bytes inflated), `max_memory` (bytes of index): above any of
+    these the merge raises LimitExceeded.
+    `on_hidden` is called for every hidden entry, `on_revived` with the path, layer and size of each
+    hidden entry whose content lives on as a link.
     """
 
     kept: int = 0
@@ -74,7 +80,7 @@ class MergeOptions:
 
 @dataclass(slots=True)
 class LayerCount:
-    """What one layer held; sizes in bytes of tar: headers, payload and padding."""
+    """Counts of one layer; sizes are bytes of tar, with headers, payload and padding."""
 
     unpacked: int = 0
     entries: int = 0
@@ -84,7 +90,11 @@ class LayerCount:
 
 @dataclass(slots=True)
 class MergeReport:
-    """What a merge found; complete when its spans were read to the end."""
+    """Counts and warnings of a merge, complete once its spans were read to the end.
+
+    `fallbacks` counts additional readings of layers. `touched` says that anything was dropped,
+    rewritten or added, `empty` that there is no output.
+    """
 
     layers: dict[int, LayerCount] = field(default_factory=dict)
     fallbacks: int = 0
@@ -93,13 +103,13 @@ class MergeReport:
     _warnings: dict[tuple[int, str], tuple[str, int]] = field(default_factory=dict)
 
     def warn(self, layer: int, kind: str, sentence: str) -> None:
-        """Take a warning; of one kind and layer the first is kept and the others are counted."""
+        """Add a warning; of each kind and layer, the first is kept and the others are counted."""
         first, count = self._warnings.get((layer, kind), (sentence, 0))
         self._warnings[layer, kind] = (first, count + 1)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The warnings, in the order in which they came up."""
+        """The warnings, in the order in which they arose."""
         return tuple(
             first if count == 1 else f"{first} (and {count - 1} more like it)"
             for first, count in self._warnings.values()
@@ -107,15 +117,15 @@ class MergeReport:
 
     @property
     def unpacked(self) -> int:
-        """The bytes of tar read, layers that were read twice counted once."""
+        """The bytes of tar read; a layer that was read twice counts once."""
         return sum(count.unpacked for count in self.layers.values())
 
     @property
     def entries(self) -> int:
-        """The entries read."""
+        """The number of entries read."""
         return sum(count.entries for count in self.layers.values())
 
     @property
     def hidden_bytes(self) -> int:
-        """The bytes that upper layers hide."""
+        """The bytes of tar that upper layers hide."""
         return sum(count.hidden_bytes for count in self.layers.values())

@@ -1,7 +1,8 @@
-"""Hard links whose target is not in the output where it stands (DESIGN.md, section 4).
+"""Hard links, and the files that they mean.
 
-A link's inode is what its target's path meant when the link was made. Read from the top down, that
-file may be in the output already, may have gone by hidden, or may lie in a lower layer.
+A link means the file that its target's path named when the link was made. When layers are read from
+the top down, that file is in one of three places: in the output already (Emitted), earlier in this
+layer but hidden (Hidden), or in a lower layer (Lower).
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ class Emitted:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """The file is entry `ordinal` of the layer being read, and hidden: its bytes went by."""
+    """The file is entry `ordinal` of the layer being read. It is hidden; its bytes went by."""
 
     ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
 class Lower:
-    """The file is what a lower layer has at `path`."""
+    """The file is the one that a lower layer holds at `path`."""
 
     path: bytes
 
@@ -42,7 +43,7 @@ Target = Emitted | Hidden | Lower
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link that survives: its path, its header blocks, its layer's number."""
+    """A link that survives: its path, its header blocks, the number of its layer."""
 
     path: bytes
     header: bytes
@@ -50,7 +51,7 @@ class Link:
 
 
 class LinkTable:
-    """Which links wait for which file."""
+    """The links that wait, and the files for which they do."""
 
     def __init__(self, index: PathIndex) -> None:
         self._index = index
@@ -63,16 +64,16 @@ class LinkTable:
         self._waiting = 0
         self._is_kept = False
         self.promised: dict[int, list[Link]] = {}
-        """By ordinal: links that take over a hidden file of this layer when it is read again."""
+        """By ordinal of a hidden file: the links that revive it on the layer's second reading."""
         self._leaving: dict[bytes, list[Link]] = {}
         self.parked: dict[bytes, list[Link]] = {}
-        """By path: links of upper layers whose file this layer or a lower one holds."""
+        """By path: links of upper layers whose file is in this layer or a lower one."""
 
     def begin_layer(self, number: int) -> None:
-        """Entries of the next layer follow; nothing is promised any more.
+        """Start the next layer, whose entries follow.
 
-        Links of the layer before that wait for a lower layer's file now meet its candidates: what
-        their own layer did with the path is not what they mean.
+        Links of the layer before that wait for a file of a lower layer can be served from here on:
+        what their own layer holds at the path is not the file that they mean.
         """
         self._layer = number
         self._hidden = {}
@@ -90,21 +91,21 @@ class LinkTable:
         self._leaving = {}
 
     def note_hidden(self, path: bytes, ordinal: int) -> None:
-        """A hidden entry of this layer went by, which links may point to."""
+        """Note a hidden entry of this layer, to which links may point."""
         self._hidden[path] = ordinal
         self._aliases.pop(path, None)
 
     def note_alias(self, path: bytes, target: Target) -> None:
-        """In this layer `path` means the file `target`."""
+        """Note that `path` names the file `target` in this layer."""
         self._aliases[path] = target
 
     def take_over(self, hidden: Hidden, path: bytes) -> Sequence[Link]:
-        """The hidden file goes out after all, as `path`; the links that it was promised to."""
+        """Note that the hidden file goes out as `path`; return the links that waited for it."""
         self._taken[hidden.ordinal] = Emitted(path)
         return self.promised.pop(hidden.ordinal, ())
 
     def resolve(self, path: bytes) -> Target:
-        """The file that a link of this layer to `path` means."""
+        """The file that a link of this layer to `path` means, as far as it is known now."""
         target = self._aliases.get(path) or self._look_up(path)
         return self._taken.get(target.ordinal, target) if isinstance(target, Hidden) else target
 
@@ -122,11 +123,11 @@ class LinkTable:
 
     @property
     def memory(self) -> int:
-        """An estimate of the bytes of memory that the table takes."""
+        """An estimate, in bytes, of the memory that the table takes."""
         return self._waiting + _BYTES_PER_PATH * (len(self._hidden) + len(self._aliases))
 
     def wait(self, target: Hidden | Lower, links: Iterable[Link]) -> None:
-        """`links` go out when `target` does."""
+        """Let `links` wait until `target` goes out."""
         links = list(links)
         self._waiting += sum(len(link.header) + _BYTES_PER_LINK for link in links)
         if isinstance(target, Hidden):
@@ -135,7 +136,7 @@ class LinkTable:
         self._leaving.setdefault(target.path, []).extend(links)
 
     def try_take(self, path: bytes) -> list[Link] | None:
-        """The links that wait for what a lower layer has at `path`."""
+        """Remove and return the links that wait for a lower layer's file at `path`."""
         links = self.parked.pop(path, None)
         above = path
         while links and above:
@@ -144,20 +145,20 @@ class LinkTable:
         return links
 
     def try_keep(self, ordinal: int) -> list[Link] | None:
-        """On the second reading: the links that take over entry `ordinal`, if it was promised."""
+        """On the second reading: the links that revive entry `ordinal`, if there are any."""
         self._is_kept = not self.promised
         return self.promised.pop(ordinal, None)
 
     def are_kept(self) -> bool:
-        """Whether all promises are kept, and the entry behind the last one was seen."""
+        """Whether all promised files were revived, and the entry after the last one was seen."""
         return self._is_kept
 
     def hide_below(self, path: bytes, *, itself: bool) -> None:
-        """From layers below this one, what lies under `path` (and at it) cannot be seen."""
+        """Note that lower layers can show nothing under `path`; nor at it, with `itself`."""
         self._cut |= self._below.get(path, set())
         if itself and path in self.parked:
             self._cut.add(path)
 
     def find_cut(self) -> bytes | None:
-        """At a layer's end: a path that links wait for, but that no lower layer can show."""
+        """At a layer's end: a path that links wait for and that no lower layer can show."""
         return next((path for path in sorted(self._cut) if path in self.parked), None)

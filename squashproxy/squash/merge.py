@@ -1,8 +1,8 @@
-"""Merge: layers in, from the top down; spans of one merged tar out (DESIGN.md, section 4).
+"""Merge: reads layers from the top down and yields the spans of one merged tar.
 
-Every entry is decided when its header arrives; nothing is held but paths. Where that cannot work,
-the merge reads a layer again (`fallbacks` counts these), and where even that is too late it raises
-RestartNeeded.
+Every entry is decided when its header arrives, so only paths are held in memory. If a link's file
+went by too early, the layer is read again (`MergeReport.fallbacks` counts that). If something was
+needed before output that is already out, the merge raises RestartNeeded.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from squashproxy.squash.whiteout import opaque_path, whiteout_path
 class Merge:
     """One pass over the layers above the base.
 
-    `layers` are all of the image, base first; those of the base are opened only where a hard link
-    needs a file of theirs, or a whiteout or directory leaves a doubt (squash/base.py). `report` is
-    complete when `iter_spans` ended. With `survey` given, facts are put there instead of raising
-    SurveyNeeded.
+    `layers` are all layers of the image, base first. The base is opened only if a hard link needs
+    one of its files, or if a whiteout or directory leaves a question open (squash/base_index.py).
+    `report` is complete once `iter_spans` has ended. With a `survey`, facts are collected there
+    instead of raising SurveyNeeded.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Merge:
 
     @property
     def index(self) -> PathIndex:
-        """What the layers read so far say of each path; for a census of those below."""
+        """The state of each path after the layers read so far, for a census of the base."""
         return self._decider.index
 
     def iter_spans(self) -> Iterator[Span]:
-        """The merged tar, piece by piece; nothing at all where nothing is left above the base.
+        """The merged tar, span by span; none at all if nothing is left above the base.
 
         Raises BadArchive, LimitExceeded, Ambiguous (`strict`), RestartNeeded, and what reading a
         layer raises.
@@ -89,7 +89,7 @@ class Merge:
     def _iter_pass(
         self, number: int, decide: Decision, is_done: Callable[[], bool] = lambda: False
     ) -> Iterator[Span]:
-        """Read one layer and let `decide` speak on every entry, until it `is_done`."""
+        """Read one layer and `decide` its entries, until `is_done`."""
         scanner = TarScanner(self._layers[number].where, next(self._streams))
         for spans in iter_walk(self._layers[number], scanner, decide, is_done):
             if number >= self.options.kept:
@@ -100,7 +100,7 @@ class Merge:
         self.report.touched |= scanner.touched
 
     def _take_promised(self, scanner: TarScanner) -> None:
-        """On the second reading: files that are hidden, but live on under their links' names."""
+        """On the second reading: write the hidden files that live on under their links' names."""
         links = self._links.try_keep(scanner.ordinal)
         if links:
             self._decider.revive(scanner, links)
@@ -136,9 +136,9 @@ class Merge:
                 )
 
     def _iter_own_links(self, target: bytes) -> Iterator[Span]:
-        """Links that no lower layer can serve: they mean what came behind them in their own.
+        """Write links to `target`, which no lower layer holds: it came after them in their own.
 
-        Raises BadArchive where that does not hold `target` either.
+        Raises BadArchive if their own layer does not hold it either.
         """
         links = self._links.try_take(target) or []
         is_circle = any(link.path == target for link in links)

@@ -1,4 +1,4 @@
-"""What a pass over the layers must know beforehand, and how it says that it does not."""
+"""Facts that a pass over the layers must know in advance, and the exceptions that ask for them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What earlier passes found out.
+    """Facts that earlier passes found.
 
     `superseded`: by layer, the ordinals of entries that a later entry of the same layer replaces.
-    `described`: headers of directories that stand in a lower layer than entries below them do. With
-    a base kept, they must go out first: the base may hold something else at their path.
-    `replaced`: directories that a lower layer, still above the base, removed before. Their opaque
-    markers go out with them: behind their children, naive unpackers would touch those.
+    `described`: by path, headers of directories whose entry stands in a lower layer than entries
+    below them. With a base kept, the header must go out before those: the base may hold something
+    else at that path.
+    `replaced`: directories that a lower layer, still above the base, removed first. Their opaque
+    marker must directly follow them: after their children, some unpackers would remove those too.
     """
 
     superseded: Mapping[int, frozenset[int]] = field(default_factory=dict)
@@ -24,14 +25,14 @@ class Facts:
 
 @dataclass(slots=True)
 class Survey:
-    """Facts that a pass collects when it is only made for them."""
+    """Facts collected by a pass that is made only for them; see Facts."""
 
     described: dict[bytes, bytes] = field(default_factory=dict)
     replaced: set[bytes] = field(default_factory=set)
 
 
 class RestartNeeded(Exception):
-    """Something must be known before layer `layer` is read, and other layers are out already."""
+    """A fact must be known before layer `layer` is read, but output has been written already."""
 
     def __init__(self, layer: int) -> None:
         super().__init__(layer)
@@ -39,8 +40,8 @@ class RestartNeeded(Exception):
 
 
 class DuplicatePath(RestartNeeded):
-    """A path stands twice in the layer, and the first entry may be out; see `find_superseded`."""
+    """A path stands twice in the layer, and its first entry may be out; see `find_superseded`."""
 
 
 class SurveyNeeded(RestartNeeded):
-    """What the layer says of a directory had to be known above it; see `Survey`."""
+    """The layer describes a directory that had to be known in the layers above; see `Survey`."""

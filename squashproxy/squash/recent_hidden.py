@@ -1,6 +1,7 @@
-"""Hidden files that went by lately: links that follow soon take them over without another reading.
+"""RecentHidden: the last hidden files of a layer, for links that follow soon after them.
 
-Links mostly stand not far behind their file, as `git` and its many names do in one folder.
+Most links stand close to their file, like the many names of `git` in one folder. Such a link takes
+its file from here, and the layer need not be read again.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from collections import deque
 from squashproxy.archive.detached_entry import DetachedEntry
 
 CELL = 256 << 10
-"""A tar arrives in chunks of about so many bytes; one byte of a hidden file keeps a whole one."""
+"""Memory is counted in cells of this many bytes: about one chunk, which a single byte keeps alive.
+
+Not streams.CHUNK, though it has the same value: this number decides which files are remembered, and
+so it shapes the result.
+"""
 
 MOST = 4096
-"""So many files are remembered, whatever their size."""
+"""At most this many files are remembered, whatever their size."""
 
 
 class RecentHidden:
     """The last hidden files of one layer, in at most `room` bytes.
 
-    Which files these are depends on the layer's tar alone, so the result does not depend on how it
-    arrives: cells of the tar are counted for the chunks that files keep in memory.
+    Which files these are depends only on the layer's tar, not on the chunks in which it arrives:
+    what is counted are cells of the tar, not the chunks that the files keep in memory.
     """
 
     def __init__(self, room: int) -> None:
@@ -31,11 +36,11 @@ class RecentHidden:
         self._used = 0
 
     def has_room_for(self, offset: int, size: int) -> bool:
-        """Whether an entry of `size` bytes at `offset` of the tar can be remembered at all."""
+        """Whether an entry of `size` bytes at `offset` of the tar fits at all."""
         return (offset + size - 1) // CELL - offset // CELL < self._cells
 
     def add(self, file: DetachedEntry) -> None:
-        """Remember a file, and forget the oldest ones, for whose chunks there is no room then."""
+        """Remember a file; the oldest ones go until it fits."""
         first, last = file.offset // CELL, (file.offset + file.span_size - 1) // CELL
         is_shared = first == self._last_cell
         self._files.append((file, self._used - is_shared))
@@ -47,5 +52,5 @@ class RecentHidden:
             del self._by_ordinal[forgotten.ordinal]
 
     def try_find(self, ordinal: int) -> DetachedEntry | None:
-        """Entry `ordinal`, if it is remembered."""
+        """Entry `ordinal`; None if it is not remembered."""
         return self._by_ordinal.get(ordinal)

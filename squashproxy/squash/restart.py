@@ -1,4 +1,4 @@
-"""Merging again where one pass could not know in time."""
+"""Merges again after a pass that lacked a fact."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ T = TypeVar("T")
 def merge_with_restarts(
     layers: Sequence[Layer], options: MergeOptions, run: Callable[[Merge], T]
 ) -> T:
-    """Return what `run` makes of a merge; look closer and run anew where the merge asks for it.
+    """Return the result of `run` on a merge that has all the facts it needs.
 
-    `run` consumes the merge's spans and must undo what it did where RestartNeeded passes through.
+    `run` consumes the merge's spans. When the merge raises RestartNeeded, the missing facts are
+    gathered and `run` is called again with a new merge; `run` must undo what it did before it lets
+    the exception through. Raises BadArchive for a layer that changes between two readings, and what
+    `run` raises.
     """
     restarts = 0
     while True:
@@ -57,9 +60,9 @@ def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded)
 
 
 def survey(layers: Sequence[Layer], options: MergeOptions) -> Survey:
-    """Read all layers above the base for what a merge must know of directories beforehand.
+    """Read all layers above the base for the facts about directories that a merge needs first.
 
-    Raises what a merge raises, also DuplicatePath.
+    Raises what a merge raises, DuplicatePath included.
     """
     found = Survey()
     Merge(layers, replace(options, on_hidden=None, on_revived=None), found).run()

@@ -1,7 +1,7 @@
-"""The symlinks of one layer, and where entries below them land.
+"""SymlinkMap: the symlinks of one layer, and where entries below them land.
 
-Unpackers follow the symlinks that the layer itself made (securejoin, fs.RootPath); those of lower
-layers they treat in different ways, of which squashproxy follows the overlay file system's.
+All unpackers follow symlinks that the layer itself made (securejoin, fs.RootPath). They disagree
+about symlinks of lower layers; those are treated as an overlay file system does.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ _MAX_FOLLOWED = 40
 
 
 class SymlinkMap:
-    """Symlinks by path; paths are normalised, targets as they stand."""
+    """Symlinks by path. Paths are normalised, targets are kept as written."""
 
     def __init__(self) -> None:
         self._targets: dict[bytes, bytes] = {}
 
     def note(self, path: bytes, target: bytes) -> None:
-        """A symlink stands at `path`."""
+        """Add a symlink at `path`."""
         self._targets[path] = target
 
     def lead(self, directory: bytes) -> bool:
@@ -32,7 +32,7 @@ class SymlinkMap:
         return False
 
     def resolve(self, path: bytes) -> bytes:
-        """Where an entry `path` lands, the symlinks above it followed within the image's root.
+        """The path at which an entry lands: symlinks above it are followed within the image's root.
 
         Raises BadEntry for a circle.
         """

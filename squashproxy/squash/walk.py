@@ -1,4 +1,4 @@
-"""Walking through the entries of one layer."""
+"""Reads one layer and has each of its entries decided."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Decision = Callable[[TarScanner], None]
 def iter_walk(
     layer: Layer, scanner: TarScanner, decide: Decision, is_done: Callable[[], bool] = lambda: False
 ) -> Iterator[list[Span]]:
-    """Read `layer` and let `decide` speak on every entry; the spans, chunk by chunk.
+    """Read `layer`, `decide` each entry, and yield the spans chunk by chunk.
 
-    Once `is_done`, the rest of the layer is only read. Raises BadArchive, also where `decide`
-    raises BadEntry, and what reading the layer raises: first of all that the blob is not the one
-    that was asked for, which explains everything else.
+    Once `is_done`, the rest of the layer is read but not looked at. Raises BadArchive, also for a
+    BadEntry of `decide`, and what reading the layer raises. A damaged layer is read to its end
+    first: if the blob's digest is wrong, that error explains all others.
     """
     with closing(layer.open()) as stream:
         for chunk in stream:
@@ -47,6 +47,6 @@ def _decide_all(scanner: TarScanner, chunk: Inflated, decide: Decision) -> None:
 
 
 def walk(layer: Layer, decide: Decision) -> None:
-    """Read `layer` for what `decide` learns from it."""
+    """Read `layer` only for what `decide` learns from it."""
     for _ in iter_walk(layer, TarScanner(layer.where, 0), decide):
         pass

@@ -1,4 +1,7 @@
-"""Names that mean something to layers: whiteouts, opaque markers, and what aufs left behind."""
+"""Names with a meaning in layers: whiteouts, opaque markers and aufs leftovers.
+
+See the OCI image specification, layer.md, section Whiteouts.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _REFUSED = frozenset({b".wh.", b".wh..", b".wh..."})
 
 
 class Mark(Enum):
-    """What a path stands for."""
+    """The meaning of an entry's name."""
 
     ENTRY = "entry"
     WHITEOUT = "whiteout"
@@ -23,16 +26,16 @@ class Mark(Enum):
 
 
 class Marked(NamedTuple):
-    """A mark, and the path that it is about."""
+    """A mark, and the path to which it applies."""
 
     mark: Mark
     path: bytes
 
 
 def read_mark(path: bytes) -> Marked:
-    """What `path` stands for; raise BadEntry for `.wh.` with nothing, `.` or `..` behind it.
+    """The meaning of `path`; raise BadEntry for the names `.wh.`, `.wh..` and `.wh...`.
 
-    containerd refuses these names as well (validateWhiteout).
+    containerd refuses these as well (validateWhiteout).
     """
     parent, _, name = path.rpartition(b"/")
     if path.startswith(_META_PREFIX) or b"/" + _META_PREFIX in path:
@@ -46,11 +49,11 @@ def read_mark(path: bytes) -> Marked:
 
 
 def whiteout_path(path: bytes) -> bytes:
-    """The entry that hides `path`."""
+    """The path of the whiteout that hides `path`."""
     parent, _, name = path.rpartition(b"/")
     return join(parent, PREFIX + name)
 
 
 def opaque_path(directory: bytes) -> bytes:
-    """The entry that hides what lower layers hold in `directory`."""
+    """The path of the marker that hides what lower layers hold in `directory`."""
     return join(directory, OPAQUE_NAME)

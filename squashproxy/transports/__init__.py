@@ -1,1 +1,1 @@
-"""Where images come from and go to: one pair of protocols, several implementations."""
+"""Transports: where images come from and go to, as two protocols with implementations."""

@@ -1,4 +1,6 @@
-"""Images into archives: an OCI layout in a tar, with what docker reads beside it if asked for."""
+"""Writing an image as an archive: an OCI layout in a tar, with docker's documents beside it if
+wanted.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,10 @@ _FOLDERS = ("blobs/", "blobs/sha256/")
 
 
 class ArchiveSink(FiledSink):
-    """One image, to be written as an archive; a file appears when the image is published.
+    """Writes one image as an archive; the file appears when the image is published.
 
     A docker archive holds an OCI layout and docker's `manifest.json`, as docker 25 and BuildKit
-    write it. An archive that is there and holds other images is left alone: raises ArchiveError.
+    write it. An existing archive that holds other images is not replaced: raises ArchiveError.
     """
 
     def __init__(self, reference: ArchiveReference) -> None:
@@ -59,7 +61,7 @@ class ArchiveSink(FiledSink):
 
     @property
     def traits(self) -> Traits:
-        """A docker archive holds one platform and takes layers packed or not."""
+        """A docker archive holds one platform, and takes layers compressed or not."""
         return Traits(
             indexes=not self._is_docker,
             docker=False,
@@ -71,17 +73,17 @@ class ArchiveSink(FiledSink):
 
     @property
     def spooled_bytes(self) -> int:
-        """What went to a temporary file on its way to a pipe."""
+        """The bytes that went through a temporary file on their way to a pipe."""
         return 0 if self._writer is None else self._writer.spooled_bytes
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:
-        """What the file holds now; another tag than the image's is never there."""
+        """What the file holds now; it never holds another tag than the image's."""
         if self._old is None or tag not in (None, self.tag):
             return None
         return self._old.find_digest()
 
     def read_manifest(self, digest: Digest) -> RawManifest:
-        """A manifest that was written, or that the file holds already. Raises ArchiveError."""
+        """A manifest that was written, or that the old file holds. Raises ArchiveError."""
         written = self._written.get(digest)
         if written is None or self._writer is None:
             return self._old_image.read_manifest(digest)
@@ -89,7 +91,7 @@ class ArchiveSink(FiledSink):
         return parse_manifest(RawManifest(data, ""), f"a manifest of {self.name}").raw
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """A blob that was written, or that the file holds already."""
+        """A blob that was written, or that the old file holds."""
         written = self._written.get(blob.digest)
         if written is None or self._writer is None:
             return self._old_image.iter_blob(blob)
@@ -103,7 +105,7 @@ class ArchiveSink(FiledSink):
     def write_blob(
         self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None
     ) -> WrittenBlob:
-        """Append a stream; where `chunks` raises, a file is as it was before."""
+        """Append a stream. Where `chunks` raises, the file is as it was before."""
         written = self._open_writer().add(chunks, blob_path, digest, size)
         self._written[written.digest] = written
         return WrittenBlob(written.digest, written.size)
@@ -116,7 +118,7 @@ class ArchiveSink(FiledSink):
             self.write_blob((manifest.data,), manifest.digest, len(manifest.data))
 
     def publish(self, manifest: RawManifest) -> None:
-        """Append the image's manifest and the archive's documents; a file appears."""
+        """Append the image's manifest and the archive's documents; the file appears."""
         parsed = parse_manifest(manifest, f"the manifest for {self.name}")
         documents = {INDEX: encode_json(with_image(empty_index(), manifest, self._annotations))}
         if self._is_docker:
@@ -145,9 +147,9 @@ class ArchiveSink(FiledSink):
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def _may_replace(self) -> bool:
-        """Whether a file is there now, and is to be replaced.
+        """Whether a file exists now and is to be replaced.
 
-        Raises ArchiveError where somebody else has put another image there meanwhile.
+        Raises ArchiveError where somebody put another image there in the meantime.
         """
         found = self._look()
         if found is not None and found != self._seen:
@@ -176,7 +178,8 @@ class ArchiveSink(FiledSink):
         if any(is_foreign(layer.media_type) for layer in manifest.layers):
             raise FormatError(
                 f"{self.name}: the image has foreign layers, which a docker archive cannot leave "
-                "out; copy it to an OCI layout or a registry"
+                "out",
+                advice="copy it to an OCI layout or a registry",
             )
         name = self.tag
         entry: Json = {
@@ -209,14 +212,14 @@ def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
             names = old.names
         except SquashproxyError as error:
             raise ArchiveError(
-                f"{path} is there and will not be replaced, since {error.fact}; remove it, or "
-                "name another file"
+                f"{path} is there and will not be replaced, since {error.fact}",
+                advice="remove it, or name another file",
             ) from error
         others = Counter(names) - Counter([_own_name(reference)])
         if others:
             raise ArchiveError(
-                f"{path} holds {_listed(others)}, which would be lost; write to another file, or "
-                "remove this one"
+                f"{path} holds {_listed(others)}, which would be lost",
+                advice="write to another file, or remove this one",
             )
         if names:
             opened.pop_all()

@@ -1,4 +1,4 @@
-"""Images in archives, whatever kind of archive it is."""
+"""Images in archives of any kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ ArchiveSource = LayoutSource | DockerArchiveSource
 
 
 def open_archive_source(reference: ArchiveReference) -> ArchiveSource:
-    """The image that `reference` names in a tar; to be closed. Raises what opening the tar does."""
+    """Open the image that `reference` names in a tar; the caller closes it. Raises what opening the
+    tar raises.
+    """
     files = open_archive(reference.path)
     if reference.transport is Transport.DOCKER_ARCHIVE:
         return DockerArchiveSource(files, reference)

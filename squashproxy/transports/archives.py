@@ -1,4 +1,4 @@
-"""Sources and sinks outside of registries, by what a location names."""
+"""Opening sources and sinks outside of registries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from squashproxy.transports.layout_sink import LayoutSink
 
 
 def open_source(reference: ArchiveReference) -> ImageSource:
-    """The image that `reference` names; to be closed. Raises ArchiveError."""
+    """Open the image that `reference` names; the caller closes it. Raises ArchiveError."""
     if reference.transport is Transport.OCI:
         root = Path(reference.path)
         if not root.is_dir():
@@ -30,7 +30,9 @@ def open_source(reference: ArchiveReference) -> ImageSource:
 
 
 def open_sink(reference: ArchiveReference) -> ImageSink:
-    """The place that `reference` names; to be closed. Raises ArchiveError where it is taken."""
+    """Open the place that `reference` names; the caller closes it. Raises ArchiveError where it is
+    taken.
+    """
     if reference.transport is Transport.OCI:
         return LayoutSink(reference)
     return ArchiveSink(reference)

@@ -1,4 +1,4 @@
-"""Images in what `docker save` and its like write: a tar with a `manifest.json`."""
+"""Images in archives of `docker save` and similar tools: a tar with a `manifest.json`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _LIBRARY = "library/"
 class DockerArchiveSource(FiledSource):
     """One image of a docker archive.
 
-    Archives of docker 25 and later and of BuildKit hold an OCI layout as well, whose manifest is
-    then the image's. For others one is made up, in Docker's schema 2.
+    Archives of docker 25 and later and of BuildKit also hold an OCI layout, whose manifest is used.
+    For others a manifest is made, in Docker's schema 2.
     """
 
     packs = False
@@ -53,7 +53,7 @@ class DockerArchiveSource(FiledSource):
 
     @property
     def names(self) -> list[str]:
-        """The whole names of all images that are there, NO_NAME for those without."""
+        """The full names of all images in the archive, NO_NAME for those without one."""
         return [name for names, _ in self._listed for name in names or (NO_NAME,)]
 
     @cached_property
@@ -88,7 +88,7 @@ class DockerArchiveSource(FiledSource):
         return open_image()
 
     def _choose(self) -> int | None:
-        """The number of the image that the reference names; the only one where it names none."""
+        """The number of the image that the reference names; the only image where it names none."""
         name, count = self._reference.name, len(self._listed)
         if name is None:
             return 0 if count == 1 else None
@@ -101,21 +101,22 @@ class DockerArchiveSource(FiledSource):
     def _no_docker_archive(self) -> ArchiveError:
         if self._files.find(INDEX) is not None:
             return ArchiveError(
-                f"{self._files.name} is no docker archive but an OCI layout; name it as "
-                "oci-archive:"
+                f"{self._files.name} is no docker archive but an OCI layout",
+                advice="name it as oci-archive:",
             )
         if self._files.is_cut_short:
             return ArchiveError(
-                f"{self._files.name} is no docker archive: it is cut short; save the image again"
+                f"{self._files.name} is no docker archive: it is cut short",
+                advice="save the image again",
             )
         return ArchiveError(
-            f"{self._files.name} is no docker archive: it has no {MANIFEST}; give what docker save "
-            "or the like wrote"
+            f"{self._files.name} is no docker archive: it has no {MANIFEST}",
+            advice="give what docker save or the like wrote",
         )
 
 
 def normal_name(name: str) -> str:
-    """A name with docker.io, library/ and latest filled in; as it is where it is no reference."""
+    """A name with docker.io, library/ and latest filled in; unchanged where it is no reference."""
     try:
         return str(parse_reference(name))
     except (BadReference, FormatError):

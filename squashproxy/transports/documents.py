@@ -1,4 +1,4 @@
-"""Reading an image's documents from wherever it is."""
+"""Reading an image's documents from any source."""
 
 from __future__ import annotations
 
@@ -30,29 +30,31 @@ class Readable(Protocol):
 
 
 def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
-    """The config of an image; raise FormatError where it does not fit the manifest."""
+    """Read the config of an image. Raises FormatError where it does not fit the manifest."""
     where = f"the config of {place.name}"
     if manifest.config.size > MAX_CONFIG:
         raise FormatError(
-            f"{where} has {manifest.config.size} bytes; more than {MAX_CONFIG} are refused"
+            f"{where} has {manifest.config.size} bytes",
+            advice=f"more than {MAX_CONFIG} are refused",
         )
     data = b"".join(place.iter_blob(manifest.config))
     return parse_config(data, len(manifest.layers), where)
 
 
 def parse_image(raw: RawManifest, name: str) -> ImageManifest:
-    """Read the manifest of one image; raise FormatError for an index where none may stand."""
+    """Parse the manifest of one image. Raises FormatError for an index."""
     parsed = parse_manifest(raw, f"the manifest {short(raw.digest)} of {name}")
     if isinstance(parsed, ImageIndex):
         raise FormatError(
             f"the manifest {short(raw.digest)} of {name} is an index within an index, which "
-            "squashproxy does not read; copy its images one by one"
+            "squashproxy does not read",
+            advice="copy its images one by one",
         )
     return parsed
 
 
 def in_place_of(old: Descriptor, new: Descriptor) -> Descriptor:
-    """`new` with the other fields of `old`, but not those that hold or fetch the old content.
+    """`new` with the other fields of `old`, except those that hold or fetch the old content.
 
     Those are `data` and `urls` (OCI image specification, descriptor.md).
     """
@@ -61,5 +63,5 @@ def in_place_of(old: Descriptor, new: Descriptor) -> Descriptor:
 
 
 def short(digest: Digest) -> str:
-    """A digest as people read it: the algorithm and 12 digits."""
+    """A digest for people: the algorithm and 12 digits."""
     return digest[:19]

@@ -1,4 +1,4 @@
-"""What sources and sinks outside of registries have in common."""
+"""What sources and sinks in files have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files with names: what image layouts and archives are made of, in a folder or in a tar."""
+"""Named files: image layouts and archives consist of them, in a folder or in a tar."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from squashproxy.errors import ArchiveError, reason_of
-
-CHUNK = 256 << 10
+from squashproxy.streams import CHUNK
 
 
 class Files(Protocol):
-    """Files that can be read, in any order and by several threads."""
+    """Files that can be read in any order, from several threads."""
 
     @property
     def name(self) -> str:
@@ -26,7 +25,7 @@ class Files(Protocol):
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the end is missing, so that files may be, too."""
+        """Whether the end of the tar is missing, so that files may be missing too."""
         ...
 
     def find(self, path: str) -> int | None:
@@ -50,7 +49,8 @@ def read_file(files: Files, path: str, limit: int) -> bytes:
     size = files.find(path)
     if size is not None and size > limit:
         raise ArchiveError(
-            f"{files.name}: {path} has {size} bytes; documents of more than {limit} are refused"
+            f"{files.name}: {path} has {size} bytes",
+            advice=f"documents of more than {limit} are refused",
         )
     return b"".join(files.iter_file(path))
 
@@ -58,7 +58,9 @@ def read_file(files: Files, path: str, limit: int) -> bytes:
 def missing(files: Files, path: str) -> ArchiveError:
     """The error for a file that should be there."""
     why = "it is cut short" if files.is_cut_short else "it is incomplete"
-    return ArchiveError(f"{files.name} holds no {path}: {why}; save or copy the image again")
+    return ArchiveError(
+        f"{files.name} holds no {path}: {why}", advice="save or copy the image again"
+    )
 
 
 class Folder:

@@ -26,21 +26,21 @@ LAYOUT = "oci-layout"
 LAYOUT_DOCUMENT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"
 CONTAINERD_NAME = "io.containerd.image.name"
-"""Under which docker and containerd keep an image's whole reference."""
+"""The annotation under which docker and containerd keep an image's full reference."""
 
 NO_NAME = "an image without a name"
 _DOCKER_INDEX = "manifest.json"
 
 
 def blob_path(digest: Digest) -> str:
-    """Where a layout keeps a blob."""
+    """The path of a blob in a layout."""
     algorithm, _, digits = digest.partition(":")
     return f"blobs/{algorithm}/{digits}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is in a layout."""
+    """The contents of a layout."""
 
     files: Files
 
@@ -66,7 +66,7 @@ class Layout:
         return [child.annotations.get(REF_NAME) or NO_NAME for child in children]
 
     def find(self, name: str | None) -> Descriptor | None:
-        """The image of that name; without one the only image, or the only one without a name."""
+        """The image of that name; without a name the only image, or the only unnamed one."""
         found = [child.descriptor for child in self.index.children]
         if name is None:
             if len(found) > 1:
@@ -76,7 +76,7 @@ class Layout:
         return self.find_named(name) or (referenced[-1] if referenced else None)
 
     def find_named(self, name: str | None) -> Descriptor | None:
-        """The image that another one of that name, or without a name, would replace."""
+        """The image that a new one of that name, or without a name, would replace."""
         found = [child.descriptor for child in self.index.children]
         named = [image for image in found if image.annotations.get(REF_NAME) == name]
         return named[-1] if named else None
@@ -97,8 +97,9 @@ class Layout:
         size = self.files.find(path)
         if size is not None and size != blob.size:
             raise IntegrityError(
-                f"blob {blob.digest[:19]} of {self.name} has {size} bytes, but its descriptor says "
-                f"{blob.size}; save or copy the image again"
+                f"blob {blob.digest[:19]} of {self.name} has {size} bytes, but its descriptor "
+                f"says {blob.size}",
+                advice="save or copy the image again",
             )
         what = f"blob {blob.digest[:19]} of {self.name}"
         return iter(Verified(self.files.iter_file(path), blob.digest, blob.size, what))
@@ -110,14 +111,17 @@ class Layout:
     def _no_layout(self) -> ArchiveError:
         if self.files.find(_DOCKER_INDEX) is not None:
             return ArchiveError(
-                f"{self.name} is no OCI layout but a docker archive; name it as docker-archive:"
+                f"{self.name} is no OCI layout but a docker archive",
+                advice="name it as docker-archive:",
             )
         if self.files.is_cut_short:
             return ArchiveError(
-                f"{self.name} is no OCI layout: it is cut short; save or copy the image again"
+                f"{self.name} is no OCI layout: it is cut short",
+                advice="save or copy the image again",
             )
         return ArchiveError(
-            f"{self.name} is no OCI layout: it has no {INDEX}; name one that holds an image"
+            f"{self.name} is no OCI layout: it has no {INDEX}",
+            advice="name one that holds an image",
         )
 
 
@@ -161,9 +165,9 @@ def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage
     """The error for an image that is not there, or one of several that was not named."""
     there = ", ".join(sorted(names)) or "nothing"
     if name is None and names:
-        return NoSuchImage(f"{where} holds several images; name one of them: {there}")
+        return NoSuchImage(f"{where} holds several images", advice=f"name one of them: {there}")
     wanted = f"no image {name!r}" if name else "no image"
-    return NoSuchImage(f"{where}: there is {wanted}; there is {there}")
+    return NoSuchImage(f"{where}: there is {wanted}", advice=f"there is {there}")
 
 
 def _has_reference(image: Descriptor, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The `index.json` of a layout, edited (OCI image specification, image-layout.md)."""
+"""Editing the `index.json` of a layout (OCI image specification, image-layout.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def empty_index() -> Json:
 
 
 def with_image(index: Json, manifest: RawManifest, annotations: Mapping[str, str]) -> Json:
-    """The index with an image in place of the one of the same name, or of no name."""
+    """The index with an image in place of the one with the same name, or without a name."""
     name = annotations.get(REF_NAME)
     entry = manifest.descriptor.to_json()
     if annotations:

@@ -1,4 +1,4 @@
-"""Images into OCI image layouts in folders."""
+"""Writing images into OCI image layouts in folders."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ from squashproxy.transports.writable import check_folder
 
 
 class LayoutSink(FiledSink):
-    """A name in a layout, to be written; the folder is made where there is none.
+    """A name in a layout to be written; the folder is made where it is missing.
 
-    Several may write into one folder at once. Raises ArchiveError for a folder of anything else.
+    Several processes may write into one folder at once. Raises ArchiveError for a folder that is no
+    layout.
     """
 
     traits = Traits(docker=False)
@@ -109,7 +110,7 @@ class LayoutSink(FiledSink):
     def close(self) -> None:
         """Remove what was written for an image that was not published.
 
-        Not where somebody else writes into the folder, who may count on it.
+        Nothing is removed while another process writes into the folder, since it may rely on it.
         """
         if self._lock is None:
             return
@@ -143,7 +144,7 @@ class LayoutSink(FiledSink):
             return
         if any(root.iterdir()) and not (root / INDEX).exists() and not (root / LAYOUT).exists():
             raise ArchiveError(
-                f"{root} holds something else than an OCI layout; name another folder"
+                f"{root} holds something else than an OCI layout", advice="name another folder"
             )
 
     def _begin(self) -> None:
@@ -167,7 +168,7 @@ class LayoutSink(FiledSink):
         self._new.append(path)
 
     def _hold(self) -> None:
-        """Tell others that blobs are counted on, from the first one that was found or written."""
+        """Mark blobs as needed, for other processes, once one was found or written."""
         if self._lock is None:
             self._lock = os.open(self._root, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_SH)
@@ -180,7 +181,7 @@ class LayoutSink(FiledSink):
             self._new.append(folder)
 
     def _new_file(self) -> WholeFile:
-        """A file that is forgotten unless it is settled."""
+        """A file that is removed unless it is kept explicitly."""
         self._begin()
         try:
             return WholeFile(self._root)
@@ -204,7 +205,7 @@ class LayoutSink(FiledSink):
             self._new.append(place)
 
     def _put(self, manifest: RawManifest, name: str | None) -> None:
-        """Let the index name the manifest; one writer at a time."""
+        """Add the manifest to the index; one writer at a time."""
         annotations = {} if name is None else {REF_NAME: name}
         with self._alone():
             index = empty_index()

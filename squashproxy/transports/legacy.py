@@ -19,7 +19,7 @@ from squashproxy.transports.saved import SavedImage, describe_layer, made_up_ima
 REPOSITORIES = "repositories"
 _OWN = ("id", "parent", "parent_id", "layer_id", "Size", "throwaway", "container_config")
 _MOST_LAYERS = 512
-"""A chain that is longer names itself as its own parent."""
+"""A longer chain must name itself as its own parent."""
 
 
 def read_names(files: Files) -> dict[str, str]:
@@ -29,7 +29,7 @@ def read_names(files: Files) -> dict[str, str]:
     names = {}
     for repository, tags in document.items():
         if not isinstance(tags, dict):
-            raise FormatError(f"{where}: {repository!r} has no tags; save the image again")
+            raise FormatError(f"{where}: {repository!r} has no tags", advice="save the image again")
         names.update({f"{repository}:{tag}": str(layer) for tag, layer in tags.items()})
     return names
 
@@ -47,7 +47,7 @@ def open_image(files: Files, top: str) -> SavedImage:
         layer_blob = describe_layer(files, path, None)
         if compression_of(layer_blob.media_type) is not Compression.NONE:
             raise FormatError(
-                f"{files.name}: {path} is packed, which docker never did; save it anew"
+                f"{files.name}: {path} is packed, which docker never did", advice="save it anew"
             )
         layers.append((layer_blob, path))
         diff_ids.append(layer_blob.digest)

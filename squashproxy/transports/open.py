@@ -15,23 +15,23 @@ from squashproxy.codec.compression import iter_unpacked, sniff
 from squashproxy.errors import ArchiveError, BadCompression, reason_of
 from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.transports.files import CHUNK
+from squashproxy.streams import CHUNK
 from squashproxy.transports.standard import open_standard_input
 from squashproxy.transports.tarball import Tarball
 
 _UNREAD = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
 _MAGIC = 6
 _WAKING_SECONDS = 0.25
-"""A signal that comes right before a wait is not noticed during it, so no wait is longer."""
+"""The longest wait in seconds, since a signal just before a wait is noticed only after it."""
 
 
 def open_archive(path: str) -> Tarball:
     """The files of the tar at `path`, or on standard input for `-`.
 
-    What can be read only once, and what is compressed with gzip or zstd, goes to a temporary file
-    first: layers are read from the top down, and archives hold them in any order, with the
-    documents that tell it at the end. That file has no name, so nothing of it stays, however the
-    process ends. Raises ArchiveError, BadCompression, UsageError for a terminal.
+    A stream that can be read only once, and a compressed file, is written to a temporary file
+    first: layers are read from the top down, and archives hold them in any order, with their list
+    at the end. That file has no name, so nothing of it stays however the process ends. Raises
+    ArchiveError, BadCompression, and UsageError for a terminal.
     """
     is_stdin = path == STANDARD_STREAM
     name = "the archive on standard input" if is_stdin else path
@@ -49,15 +49,17 @@ def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
     try:
         return Path(path).open("rb", buffering=0)
     except FileNotFoundError as error:
-        raise ArchiveError(f"{name} is not there; check the path, {COLON_RULE}") from error
+        raise ArchiveError(
+            f"{name} is not there", advice=f"check the path, {COLON_RULE}"
+        ) from error
     except IsADirectoryError as error:
         raise ArchiveError(
-            f"{name} is a folder; name an archive in it, or name the folder as oci: if it is an "
-            "OCI layout"
+            f"{name} is a folder",
+            advice="name an archive in it, or name the folder as oci: if it is an OCI layout",
         ) from error
     except OSError as error:
         raise ArchiveError(
-            f"{name} could not be opened: {reason_of(error)}; make it readable first"
+            f"{name} could not be opened: {reason_of(error)}", advice="make it readable first"
         ) from error
 
 
@@ -66,7 +68,7 @@ def _index(stream: IO[bytes], name: str) -> Tarball:
     if not stat.S_ISREG(status.st_mode):
         return _spooled(stream, _read_once(stream, name), name)
     if not status.st_size:
-        raise ArchiveError(f"{name} is empty; save or copy the image again")
+        raise ArchiveError(f"{name} is empty", advice="save or copy the image again")
     start = os.pread(stream.fileno(), _MAGIC, 0)
     if _is_packed(start, name):
         return _spooled(stream, _read_once(stream, name), name)
@@ -78,8 +80,8 @@ def _spooled(stream: IO[bytes], chunks: Iterator[bytes], name: str) -> Tarball:
     first = next(chunks, b"")
     if not first:
         raise ArchiveError(
-            f"{name} is empty: nothing was written to it; see what the command that should have "
-            "written says"
+            f"{name} is empty: nothing was written to it",
+            advice="see what the command that should have written says",
         )
     pieces = _with_first(first, chunks)
     if _is_packed(first, name):
@@ -99,7 +101,7 @@ def _fill(spool: IO[bytes], pieces: Iterator[bytes], name: str) -> int:
     try:
         return fill_spool(spool, pieces, name)
     except BadCompression as error:
-        raise BadCompression(f"{error.fact}; save or copy the image again") from error
+        raise BadCompression(f"{error.fact}", advice="save or copy the image again") from error
 
 
 def new_spool() -> IO[bytes]:
@@ -108,21 +110,21 @@ def new_spool() -> IO[bytes]:
         return tempfile.TemporaryFile(prefix="squashproxy-", buffering=0)
     except OSError as error:
         raise ArchiveError(
-            f"no temporary file can be made in {tempfile.gettempdir()}: {reason_of(error)}; set "
-            "TMPDIR to a folder with room"
+            f"no temporary file can be made in {tempfile.gettempdir()}: {reason_of(error)}",
+            advice="set TMPDIR to a folder with room",
         ) from error
 
 
 def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
-    """Write all `chunks` to a spool and return their size; `name` says of what they are."""
+    """Write all `chunks` to a spool and return their size; `name` names them in errors."""
     size = 0
     for chunk in chunks:
         try:
             write_all(spool, chunk)
         except OSError as error:
             raise ArchiveError(
-                f"{name} does not fit into {tempfile.gettempdir()} ({reason_of(error)}); set "
-                "TMPDIR to a folder with room"
+                f"{name} does not fit into {tempfile.gettempdir()} ({reason_of(error)})",
+                advice="set TMPDIR to a folder with room",
             ) from error
         size += len(chunk)
     return size
@@ -131,7 +133,9 @@ def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
 def _is_packed(start: bytes, name: str) -> bool:
     for magic, kind in _UNREAD.items():
         if start.startswith(magic):
-            raise ArchiveError(f"{name} is packed with {kind}, which is not read here; unpack it")
+            raise ArchiveError(
+                f"{name} is packed with {kind}, which is not read here", advice="unpack it"
+            )
     return sniff(start) is not Compression.NONE
 
 

@@ -30,7 +30,7 @@ class _RegistryPlace:
 
     @property
     def repository(self) -> Repository:
-        """Where the image is, or goes."""
+        """The repository of the image."""
         return self._reference.repository
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
@@ -38,11 +38,11 @@ class _RegistryPlace:
         return self._remote.iter_blob(blob)
 
     def close(self) -> None:
-        """Nothing to do: the client, which holds the connections, has its own end."""
+        """Do nothing: the client holds the connections, and is closed by its owner."""
 
 
 class RegistrySource(_RegistryPlace):
-    """An image that a registry serves."""
+    """An image in a registry."""
 
     packs = True
 
@@ -59,15 +59,15 @@ class RegistrySource(_RegistryPlace):
 
 
 class RegistrySink(_RegistryPlace):
-    """A tag of a registry's repository, to be written."""
+    """A tag in a registry, to be written."""
 
     traits = Traits()
 
     def __init__(self, client: RegistryClient, reference: Reference) -> None:
         if reference.digest is not None or reference.tag is None:
             raise UsageError(
-                f"{reference}: a digest cannot be a target, since the result decides it; "
-                "give a tag instead"
+                f"{reference}: a digest cannot be a target, since the result decides it",
+                advice="give a tag instead",
             )
         super().__init__(client, reference)
         self._tag = reference.tag

@@ -1,4 +1,4 @@
-"""The images that a docker archive's `manifest.json` lists (moby, image/tarexport)."""
+"""The images that the `manifest.json` of a docker archive lists (moby, image/tarexport)."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def read_list(data: bytes, files: Files) -> list[ListedImage]:
     try:
         entries = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not valid JSON; save the image again") from error
+        raise FormatError(f"{where} is not valid JSON", advice="save the image again") from error
     if not isinstance(entries, list):
-        raise FormatError(f"{where} is no list of images; save the image again")
+        raise FormatError(f"{where} is no list of images", advice="save the image again")
     return [_parse_entry(entry, where) for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""Writing a tar whose blobs may be measured only while they are written."""
+"""Writing a tar whose blobs are measured while they are written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from squashproxy.atomic_file import WholeFile, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, reason_of
 from squashproxy.location import STANDARD_STREAM
-from squashproxy.transports.files import CHUNK
+from squashproxy.streams import CHUNK
 from squashproxy.transports.open import fill_spool, new_spool
 from squashproxy.transports.standard import open_standard_output
 
@@ -36,10 +36,10 @@ class Written:
 
 
 class TarWriter:
-    """A tar that appears at `path` when it is finished, or goes to standard output for `-`.
+    """A tar that appears at `path` when it is finished, or is written to standard output for `-`.
 
-    Every entry is made of its name and content alone: no time, no owner. Files are added one at a
-    time, by any thread. Raises ArchiveError for what the system refuses, UsageError for a terminal.
+    Entries depend on name and content alone: no time, no owner. Files are added one at a time, from
+    any thread. Raises ArchiveError where the system refuses, UsageError for a terminal.
     """
 
     def __init__(self, path: str) -> None:
@@ -100,8 +100,8 @@ class TarWriter:
     def finish(self, may_replace: Callable[[], bool]) -> None:
         """End the tar, and let it appear.
 
-        Where another file is at its path by then, `may_replace` is asked: False for one that is
-        gone again. It raises for one that must stay.
+        Where another file exists at its path by then, `may_replace` is asked: False means that it
+        is gone again; it raises for a file that must stay.
         """
         with self._lock:
             self._write(_END)
@@ -186,7 +186,7 @@ class TarWriter:
         self._write(bytes(-size % _BLOCK))
 
     def _cut(self, start: int) -> None:
-        """Forget all from `start` on, so that the next file stands there."""
+        """Remove everything from `start` on, so that the next file begins there."""
         self._stream.seek(start)
         self._stream.truncate()
         self._at = start
@@ -194,7 +194,8 @@ class TarWriter:
     def _refused(self, error: OSError) -> ArchiveError:
         if isinstance(error, BrokenPipeError):
             return ArchiveError(
-                f"{self.name} was closed by its reader after {self._at} bytes; see what that says"
+                f"{self.name} was closed by its reader after {self._at} bytes",
+                advice="see what that says",
             )
         left = "nothing of it was left behind"
         if self._file is None and self._at:
@@ -219,8 +220,8 @@ def _hashed(chunks: Iterable[Chunk], hasher: Hasher) -> Iterator[bytes]:
 def _check(hasher: Hasher, digest: Digest | None, size: int | None) -> None:
     if digest not in (None, hasher.digest) or size not in (None, hasher.size):
         raise IntegrityError(
-            f"a blob of {hasher.size} bytes has the digest {hasher.digest} instead of {digest}; "
-            "it was changed on its way"
+            f"a blob of {hasher.size} bytes has the digest {hasher.digest} instead of {digest}",
+            advice="it was changed on its way",
         )
 
 

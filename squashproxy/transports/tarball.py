@@ -1,4 +1,4 @@
-"""A tar file that is read by name: indexed once by its headers, then read wherever asked."""
+"""Reading a tar by name: its headers are indexed once, then files are read in any order."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import IO
 
 from squashproxy.errors import ArchiveError, reason_of
-from squashproxy.transports.files import CHUNK, missing
+from squashproxy.streams import CHUNK
+from squashproxy.transports.files import missing
 
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_LINKS = 16
-"""More links one after the other are a circle."""
+"""A longer chain of links is a circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,10 @@ class _Stretch:
 
 
 class Tarball:
-    """The files of a tar in `stream`, which can be sought; `spooled_bytes` is what that took.
+    """The files of a tar in a seekable `stream`; `spooled_bytes` is the size of its temporary file.
 
-    Symbolic and hard links lead to files of the same tar: docker writes them for layers that
-    several images share. Raises ArchiveError for what is no tar, and for a damaged one.
+    Symbolic and hard links lead to files of the same tar: docker writes them for layers that images
+    share. Raises ArchiveError for a file that is no tar or is damaged.
     """
 
     def __init__(self, stream: IO[bytes], name: str, spooled_bytes: int = 0) -> None:
@@ -120,8 +121,8 @@ class Tarball:
         block = self._read(end, _BLOCK)
         if len(block) == _BLOCK and any(block):
             raise ArchiveError(
-                f"{self._name} is damaged: at byte {end} stands no tar header; save or copy the "
-                "image again"
+                f"{self._name} is damaged: at byte {end} stands no tar header",
+                advice="save or copy the image again",
             )
         if 0 < len(block) < _BLOCK:
             raise self._cut_short(f"at byte {end}")
@@ -130,12 +131,12 @@ class Tarball:
     def _unreadable(self, reason: str) -> ArchiveError:
         if not self._files and not self._links and "unexpected end" not in reason:
             return ArchiveError(
-                f"{self._name} is no tar archive; give a file that docker save, skopeo or the like "
-                "wrote"
+                f"{self._name} is no tar archive",
+                advice="give a file that docker save, skopeo or the like wrote",
             )
         return self._cut_short("within an entry")
 
     def _cut_short(self, where: str) -> ArchiveError:
         return ArchiveError(
-            f"{self._name} is cut short: it ends {where}; save or copy the image again"
+            f"{self._name} is cut short: it ends {where}", advice="save or copy the image again"
         )

@@ -1,4 +1,4 @@
-"""Where files can appear: found out before anything is read, so that a plan tells it as well."""
+"""Whether files can be written at a place, checked before anything is read, also by a plan."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ def check_file(path: Path) -> None:
     with _looking_at(path, "file"):
         folder = resolved(path).parent
         if path.is_dir():
-            raise ArchiveError(f"{path} is a folder; name a file in it")
+            raise ArchiveError(f"{path} is a folder", advice="name a file in it")
         if path.exists() and not path.is_file():
             return
     if not folder.is_dir():
-        raise ArchiveError(f"{path} cannot be written: there is no folder {folder}; make it first")
+        raise ArchiveError(
+            f"{path} cannot be written: there is no folder {folder}", advice="make it first"
+        )
     _check_access(path, folder)
     if path.exists() and not _may_be_replaced(path, folder):
         raise ArchiveError(
             f"{path} cannot be written: it is somebody else's, and {folder} lets nobody replace "
-            "the files of others; name another file"
+            "the files of others",
+            advice="name another file",
         )
 
 
@@ -35,13 +38,16 @@ def check_folder(path: Path) -> None:
     with _looking_at(path, "folder"):
         if path.is_symlink() and not path.exists():
             raise ArchiveError(
-                f"{path} is a link to {path.readlink()}, which is not there; name another folder"
+                f"{path} is a link to {path.readlink()}, which is not there",
+                advice="name another folder",
             )
         there = path
         while not there.exists():
             there = there.parent
     if not there.is_dir():
-        raise ArchiveError(f"{path} cannot be written: {there} is no folder; name another folder")
+        raise ArchiveError(
+            f"{path} cannot be written: {there} is no folder", advice="name another folder"
+        )
     _check_access(path, there)
 
 
@@ -51,7 +57,7 @@ def _looking_at(path: Path, kind: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ArchiveError(
-            f"{path} cannot be written: {reason_of(error)}; name another {kind}"
+            f"{path} cannot be written: {reason_of(error)}", advice=f"name another {kind}"
         ) from error
 
 
@@ -65,6 +71,6 @@ def _may_be_replaced(path: Path, folder: Path) -> bool:
 def _check_access(path: Path, folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ArchiveError(
-            f"{path} cannot be written: the folder {folder} takes no new files; get the permission "
-            "to write there, or name another place"
+            f"{path} cannot be written: the folder {folder} takes no new files",
+            advice="get the permission to write there, or name another place",
         )

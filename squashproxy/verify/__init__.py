@@ -1,1 +1,1 @@
-"""Two images unpacked in memory and compared: the witness of a squash, sharing none of its code."""
+"""Comparing what two images unpack to. It shares no code with the squash that it checks."""

@@ -1,8 +1,8 @@
-"""Applying one layer to a tree as overlay file systems do (DESIGN.md, section 4), bottom-up.
+"""Applying one layer to a tree as overlay file systems do, from the lowest layer up.
 
-Whiteouts act on lower layers only, wherever they stand, so nodes know the layer that wrote them.
-Links may mean a lower file that their own layer took away before, so what it takes away is
-remembered until it ends. Nothing here is shared with the merge, whose result it judges.
+Whiteouts act on lower layers only, wherever they stand in the tar, so every node knows the layer
+that wrote it. A link may mean a lower file that its own layer removed earlier, so removed files are
+remembered until the layer ends. No code is shared with the merge.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from squashproxy.verify.tree import Directory, Inode, Kind, Node, Tree, descend
 
 
 class LayerApplication:
-    """Applies entries, in their order, to `tree`; `number` is the layer's, above those before.
+    """Applies the entries of layer `number`, in order, to `tree`; layers are applied from the
+    lowest up.
 
     `where` names the layer in errors.
     """
@@ -31,18 +32,18 @@ class LayerApplication:
         self._links = LinkTable(tree, number, where, self.find_lower)
 
     def apply(self, entry: Entry) -> None:
-        """Take in the next entry. Raises BadArchive for one that no unpacker takes."""
+        """Apply the next entry. Raises BadArchive for one that no unpacker accepts."""
         try:
             self._apply(entry)
         except BadName as problem:
             raise refused(self._where, entry.path, problem) from problem
 
     def finish(self) -> None:
-        """The layer is at its end: links to what came after them find it now."""
+        """End the layer: links to targets that came after them are resolved now."""
         self._links.finish()
 
     def find_lower(self, path: bytes) -> Inode | None:
-        """The file that the layers below have at `path`, whatever this layer did to it."""
+        """The file that the lower layers have at `path`, whatever this layer did to it."""
         at, rest = path, b""
         while at:
             removed = self._removed.get(at)
@@ -98,7 +99,9 @@ class LayerApplication:
         return self._make_directory(parent), name
 
     def _make_directory(self, path: bytes) -> Directory:
-        """The directory at `path`; what is missing or no directory is made without metadata."""
+        """The directory at `path`. Missing parents, and parents that are no directories, are made
+        without metadata.
+        """
         directory = self._tree.root
         directory.touched = self._number
         names = path.split(b"/") if path else []
@@ -113,9 +116,10 @@ class LayerApplication:
         return directory
 
     def _bring_back(self, path: bytes) -> None:
-        """Put the lower directory that only this layer hid to its place again.
+        """Restore a lower directory that only this layer hid.
 
-        Of two entries the last wins, and a directory merges, as if the first had not been there.
+        Of two entries for a path the last one wins, and a directory merges as if the first had not
+        existed.
         """
         parent, name = self._make_parent(path)
         covered = self._covered.pop(path)
@@ -123,9 +127,9 @@ class LayerApplication:
             parent.children[name] = covered
 
     def _cover(self, path: bytes, directory: Directory) -> None:
-        """A file of this layer stands over `directory`: what is the layer's own in it is gone.
+        """A file of this layer replaces `directory`: what this layer put into it is gone.
 
-        The lower rest is kept for a directory that may follow.
+        The lower content is kept in case a directory entry follows.
         """
         if directory.made == self._number:
             return
@@ -141,7 +145,7 @@ class LayerApplication:
             waiting += [child for child in above.children.values() if isinstance(child, Directory)]
 
     def _uncover(self, path: bytes) -> None:
-        """What lower layers have below `path` is hidden for good, whatever follows."""
+        """Hide for good what lower layers have below `path`."""
         prefix = path + b"/" if path else b""
         for at in [at for at in self._covered if at.startswith(prefix)]:
             del self._covered[at]
@@ -159,7 +163,7 @@ class LayerApplication:
             del parent.children[name]
 
     def _prune(self, path: bytes, directory: Directory) -> None:
-        """Take away what lower layers put below `path`."""
+        """Remove what lower layers put below `path`."""
         self._uncover(path)
         waiting = [(path, directory)]
         while waiting:
@@ -174,7 +178,7 @@ class LayerApplication:
                     del directory.children[name]
 
     def _forget_lower(self, directory: Directory) -> None:
-        """The directory is this layer's own from now on."""
+        """From now on the directory belongs to this layer alone."""
         directory.made = self._number
         if directory.layer < self._number:
             directory.metadata = None
@@ -188,6 +192,8 @@ class LayerApplication:
         return made == self._number
 
     def _note_removed(self, path: bytes, node: Node | None) -> None:
-        """Keep what this layer takes away; of two at one path only the first was a lower one."""
+        """Remember what this layer removes; of two removals at a path only the first was of a lower
+        file.
+        """
         if node is not None and not self._is_own_file(node):
             self._removed.setdefault(path, node)

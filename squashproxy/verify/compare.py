@@ -1,4 +1,4 @@
-"""Two trees side by side: every path, and everything that a container could see of it."""
+"""Comparing two trees: every path, and everything that a container could see of it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Comparison:
 def compare(a: Tree, b: Tree) -> Comparison:
     """Compare two trees.
 
-    A directory that no entry describes, in one of them, may have any metadata. Names whose links
-    lead into a lower layer, in one of them, belong to no link group.
+    A directory that no entry describes in one of them may have any metadata. Names whose links lead
+    into a lower layer in one of them are not compared as link groups.
     """
     pairs = _Pairs()
     found: list[_Found] = []
@@ -50,14 +50,14 @@ def compare(a: Tree, b: Tree) -> Comparison:
 
 
 class _Pairs:
-    """Walks both trees at once, counts, and notes the names of linked files on the way."""
+    """Walks both trees at once, counts paths, and collects the names of linked files."""
 
     def __init__(self) -> None:
         self.paths = -1
         self._linked: list[tuple[bytes, Inode, Inode]] = []
 
     def iter_pairs(self, a: Tree, b: Tree) -> Iterator[tuple[bytes, Node | None, Node | None]]:
-        """Every path of either tree; without recursion, since a hostile path may be very deep."""
+        """Every path of either tree, without recursion: a hostile path may be very deep."""
         waiting: list[tuple[bytes, Node | None, Node | None]] = [(b"", a.root, b.root)]
         while waiting:
             path, one, other = waiting.pop()
@@ -77,7 +77,7 @@ class _Pairs:
             self._linked.append((path, one, other))
 
     def iter_links(self) -> Iterator[_Found]:
-        """Names whose groups differ; what only one tree has is told already, and left out."""
+        """Names whose link groups differ. Names that only one tree has were reported already."""
         groups: dict[Inode, list[bytes]] = defaultdict(list)
         others: dict[Inode, list[bytes]] = defaultdict(list)
         for path, one, other in self._linked:

@@ -1,4 +1,4 @@
-"""Values of a path as a difference shows them: short, and never a secret's content."""
+"""The values that a difference shows: short, and never a secret's content."""
 
 from __future__ import annotations
 

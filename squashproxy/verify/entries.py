@@ -1,4 +1,4 @@
-"""One layer's tar, read once, by the standard library: entries come out, files as their sha256."""
+"""Reading one layer's tar with the standard library: entries, with files as their sha256."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import IO, Self, cast
 from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadArchive
 from squashproxy.span import Inflated
+from squashproxy.streams import CHUNK
 from squashproxy.verify.names import BadName, normalise, shown
 from squashproxy.verify.tree import Kind, Metadata
 
-_PIECE = 256 << 10
 _NANOSECONDS = 1_000_000_000
 _MODE = 0o7777
 _XATTR = "SCHILY.xattr."
@@ -41,7 +41,7 @@ _EXTENSIONS = frozenset(
     }
 )
 _MAX_EXTENSION = 1 << 20
-"""Bytes of an extension header; it is held in memory, and real ones have a few hundred."""
+"""The most bytes in an extension header, which is held in memory; real ones have a few hundred."""
 
 _ZeroBlock: type[tarfile.HeaderError] = tarfile.EOFHeaderError  # type: ignore[attr-defined]  # typeshed's gap
 _NothingLeft: type[tarfile.HeaderError] = tarfile.EmptyHeaderError  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ class Entry:
 
 
 class TarStream:
-    """The chunks of an unpacked layer as the file that tarfile reads; all of it is hashed.
+    """The chunks of an unpacked layer as a file for tarfile; everything is hashed.
 
     `like` is a digest whose algorithm is used.
     """
@@ -75,7 +75,7 @@ class TarStream:
         self._position = 0
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes, none only at the end."""
+        """At most `size` bytes; empty only at the end."""
         if self._position == len(self._chunk) and not self._advance():
             return b""
         piece = self._chunk[self._position : self._position + size]
@@ -99,28 +99,28 @@ class TarStream:
 
 
 def iter_entries(stream: TarStream, where: str) -> Iterator[Entry]:
-    """The entries of a layer; `where` names it. Raises BadArchive.
+    """The entries of a layer; `where` names it in errors. Raises BadArchive.
 
-    The archive ends before the stream does, which is to be drained.
+    The archive may end before the stream does, which the caller drains.
     """
     try:
         yield from _Reading(stream, where).iter_entries()
     except _DAMAGE as error:
         raise BadArchive(
-            f"{where} is cut short or damaged ({error}); push the image again"
+            f"{where} is cut short or damaged ({error})", advice="push the image again"
         ) from error
 
 
 class _DamagedHeader(Exception):
-    """Not one of tarfile's own errors, which it takes for the end of the archive."""
+    """An error that tarfile does not take for the end of the archive, as it does its own."""
 
 
 _DAMAGE = (tarfile.TarError, _DamagedHeader, ValueError, LookupError, OverflowError, RecursionError)
-"""What tarfile raises on nonsense: it reads numbers and nests headers without asking."""
+"""What tarfile raises for garbage: it parses numbers and nests headers without checking."""
 
 
 class _StrictInfo(tarfile.TarInfo):
-    """Headers whose damage is an error also behind the first entry."""
+    """Headers whose damage is an error even after the first entry."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -204,9 +204,9 @@ class _Reading:
 
 
 def refused(where: str, name: bytes, problem: Exception) -> BadArchive:
-    """The error for people: the entry `name` of the layer `where` cannot be unpacked."""
+    """The error for people: entry `name` of layer `where` cannot be unpacked."""
     return BadArchive(
-        f"{where}: the entry {shown(name.lstrip(b'/'))} {problem}; build the image again"
+        f"{where}: the entry {shown(name.lstrip(b'/'))} {problem}", advice="build the image again"
     )
 
 
@@ -214,7 +214,7 @@ def _hash_content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     content = archive.extractfile(info)
     assert content is not None, "a regular file has content"
     digest = sha256()
-    while piece := content.read(_PIECE):
+    while piece := content.read(CHUNK):
         digest.update(piece)
     return digest.digest()
 

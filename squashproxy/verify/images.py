@@ -1,4 +1,4 @@
-"""The images behind a reference: its only one, or those of an index, by platform."""
+"""The images that a reference points to: a single one, or those of an index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from squashproxy.verify.layers import ImageLayer
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """One image, whose config is not read yet where an index states its platform."""
+    """One image. Its config is not read yet where an index states its platform."""
 
     source: ImageReader
     digest: Digest
@@ -33,9 +33,9 @@ class PlatformImage:
                 layer.media_type
             ):
                 raise FormatError(
-                    f"the manifest {short(self.digest)} of {self.source.name} holds a blob of type "
-                    f"{layer.media_type!r}, which is no layer that can be unpacked; compare images "
-                    "of plain layers"
+                    f"the manifest {short(self.digest)} of {self.source.name} holds a blob of "
+                    f"type {layer.media_type!r}, which is no layer that can be unpacked",
+                    advice="compare images of plain layers",
                 )
         diff_ids = read_config(self.source, manifest).diff_ids
         return tuple(
@@ -46,7 +46,7 @@ class PlatformImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """What a reference points to; attestations are left out."""
+    """The images of a reference; attestations are left out."""
 
     name: str
     digest: Digest
@@ -76,7 +76,8 @@ def _children(source: ImageReader, index: ImageIndex) -> tuple[PlatformImage, ..
     images = [child for child in index.children if not child.is_attestation]
     if index.children and not images:
         raise FormatError(
-            f"{source.name} holds attestations and no image; name the index that they belong to"
+            f"{source.name} holds attestations and no image",
+            advice="name the index that they belong to",
         )
     return tuple(
         PlatformImage(
@@ -97,6 +98,7 @@ def _image(source: ImageReader, raw: RawManifest) -> ImageManifest:
     if not manifest.is_image:
         raise FormatError(
             f"the manifest {short(raw.digest)} of {source.name} is an artifact of type "
-            f"{manifest.kind!r} and no container image; there is no tree to compare"
+            f"{manifest.kind!r} and no container image",
+            advice="there is no tree to compare",
         )
     return manifest

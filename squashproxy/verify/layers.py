@@ -1,4 +1,4 @@
-"""Layers of an image in a registry or archive, fetched, checked and applied to a tree."""
+"""Layers of an image in a registry or archive: fetched, checked and applied to a tree."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class ImageLayer:
         )
 
     def check(self, observer: Observer, cancellation: Cancellation) -> None:
-        """Read the blob to its end for its digest alone.
+        """Read the blob to its end, only to check its digest.
 
-        Raises IntegrityError, and what reading a blob that is not there raises.
+        Raises IntegrityError, and what reading an absent blob raises.
         """
         with closed_after(self._iter_fetched(observer, cancellation)) as blob:
             for _ in blob:
@@ -49,9 +49,9 @@ class ImageLayer:
     def apply_to(self, tree: Tree, observer: Observer, cancellation: Cancellation) -> None:
         """Read the layer once, to its end, and apply it.
 
-        Raises IntegrityError where the blob or what it unpacks to is not what it should be,
-        BadCompression, BadArchive. A layer that cannot be unpacked is read to its end all the same:
-        where its digest is wrong too, IntegrityError says whose fault it is.
+        Raises IntegrityError where the blob or the unpacked tar has the wrong digest,
+        BadCompression, BadArchive. A layer that cannot be unpacked is still read to its end: if its
+        digest is wrong as well, IntegrityError names the actual cause.
         """
         with closed_after(self._iter_fetched(observer, cancellation)) as blob:
             try:
@@ -62,12 +62,12 @@ class ImageLayer:
                 raise
         if found != self.diff_id:
             raise WrongDiffId(
-                f"{self.where} unpacks to {found}, but the image's config says {self.diff_id}; the "
-                "image is broken, build it again"
+                f"{self.where} unpacks to {found}, but the image's config says {self.diff_id}",
+                advice="the image is broken, build it again",
             )
 
     def _unpack(self, blob: Iterator[bytes], tree: Tree) -> Digest:
-        """Apply the tar in `blob`; return its digest. No block-aware library takes part."""
+        """Apply the tar in `blob`; returns its digest. The block-aware library is not used here."""
         stream = TarStream(iter_unpacked(blob, self.where, None), self.diff_id)
         application = LayerApplication(tree, self.number, self.where)
         for entry in iter_entries(stream, self.where):

@@ -1,4 +1,4 @@
-"""Hard links of one layer: which inode each one names."""
+"""Hard links of one layer: the inode that each one names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNKNOWN = Metadata(0, (0, 0), 0, ())
 
 @dataclass(frozen=True, slots=True)
 class _Forward:
-    """Links whose target was not there yet; `inode` stands in for it at all of `paths`."""
+    """Links whose target was not seen yet; `inode` is a placeholder at all of `paths`."""
 
     target: bytes
     inode: Inode
@@ -21,7 +21,7 @@ class _Forward:
 
 
 class LinkTable:
-    """Finds the inodes of the links of layer `number`; `find_lower` those of the layers below."""
+    """Finds the inodes of the links of layer `number`; `find_lower` finds those of lower layers."""
 
     def __init__(
         self, tree: Tree, number: int, where: str, find_lower: Callable[[bytes], Inode | None]
@@ -34,10 +34,10 @@ class LinkTable:
         self._forward: dict[Inode, _Forward] = {}
 
     def inode_of(self, path: bytes, target: bytes) -> Inode:
-        """What a link at `path` to `target` names, both with their symlinks followed.
+        """The inode that a link at `path` to `target` names, with symlinks followed in both.
 
-        A target that only a lower layer holds is copied, once for all links of this layer. One that
-        is nowhere yet gets a stand-in, which `finish` replaces.
+        A target that only a lower layer has is copied, once for all links of this layer. For a
+        target that does not exist yet there is a placeholder, which `finish` replaces.
         """
         inode = self._find_own(target) or self._copied(self._find_lower(target))
         if inode is None:
@@ -50,9 +50,9 @@ class LinkTable:
         return inode
 
     def finish(self) -> None:
-        """Replace the stand-ins; links to nothing stay, and are told to the tree.
+        """Replace the placeholders. Links to nothing stay, and are reported to the tree.
 
-        A target is a later link's stand-in at most, so that the last one is settled first.
+        A target can only be a later link's placeholder, so the last one is resolved first.
         """
         for link in reversed(self._forward.values()):
             inode = self._find_own(link.target)
@@ -76,7 +76,7 @@ class LinkTable:
         return copy
 
     def _replace(self, path: bytes, stand_in: Inode, inode: Inode) -> None:
-        """Put `inode` at `path`, unless another entry took the place of the link."""
+        """Put `inode` at `path`, unless another entry replaced the link."""
         parent_path, _, name = path.rpartition(b"/")
         parent = self._tree.find(parent_path)
         if isinstance(parent, Directory) and parent.children.get(name) is stand_in:

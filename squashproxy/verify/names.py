@@ -1,4 +1,4 @@
-"""Names of tar entries as layers use them: one form, and what `.wh.` makes of them."""
+"""Names of tar entries in layers: their normalised form, and the meaning of `.wh.`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _NOTHING = frozenset({b"", b".", b".."})
 
 
 class BadName(Exception):
-    """What is wrong with an entry's name: the rest of a sentence that begins with it."""
+    """A refused name; its text is the rest of a sentence that begins with the name."""
 
 
 class Mark(Enum):
-    """What a name in a layer stands for."""
+    """What a name in a layer means."""
 
     ENTRY = "entry"
     WHITEOUT = "whiteout"
@@ -26,7 +26,7 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A mark, and the path that it is about."""
+    """A mark, and the path that it applies to."""
 
     mark: Mark
     path: bytes
@@ -43,7 +43,7 @@ def normalise(name: bytes) -> bytes:
 
 
 def read_mark(path: bytes) -> Marked:
-    """What a normalised `path` stands for; raise BadName for a whiteout of nothing."""
+    """What a normalised `path` means. Raises BadName for a whiteout of nothing."""
     if b".wh." not in path:
         return Marked(Mark.ENTRY, path)
     parent, _, name = path.rpartition(b"/")
@@ -62,5 +62,5 @@ def read_mark(path: bytes) -> Marked:
 
 
 def shown(path: bytes) -> str:
-    """`path` for people, with its slash, whatever is not text escaped."""
+    """`path` for people, with a leading slash; bytes that are no text are escaped."""
     return "/" + path.decode("utf-8", "backslashreplace")

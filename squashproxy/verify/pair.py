@@ -1,4 +1,4 @@
-"""Which image of A is compared with which of B."""
+"""Pairing the images of A with those of B."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from squashproxy.verify.images import ImageSet, PlatformImage
 
 @dataclass(frozen=True, slots=True)
 class ImagePair:
-    """Two images of one platform; None stands for one that is not there."""
+    """Two images of one platform; None for a missing one."""
 
     a: PlatformImage | None
     b: PlatformImage | None
 
     @property
     def platform(self) -> Platform:
-        """What both run on, as A states it."""
+        """The platform of the pair, as A states it."""
         image = self.a or self.b
         assert image is not None, "a pair has at least one image"
         return image.platform
 
     @property
     def is_of_one_platform(self) -> bool:
-        """Whether both are there and run on the same."""
+        """Whether both exist and have the same platform."""
         return self.a is not None and self.b is not None and _are_alike(self.a, self.b)
 
 
 def pair_images(a: ImageSet, b: ImageSet, platforms: Sequence[Platform]) -> tuple[ImagePair, ...]:
-    """The pairs in A's order, then what only B has; of `platforms` alone where some are given.
+    """The pairs in A's order, then what only B has; restricted to `platforms` if there are any.
 
-    Two single images are a pair whatever they run on. A single image beside an index is compared
-    with the one of its platform. Raises NoSuchPlatform where that is not there, and for one of
+    Two single images are a pair whatever their platforms. A single image is compared with the image
+    of its platform in an index. Raises NoSuchPlatform where the index has none, and for one of
     `platforms` that neither side has.
     """
     for wanted in platforms:
@@ -58,8 +58,8 @@ def _with_single(pairs: tuple[ImagePair, ...], a: ImageSet, b: ImageSet) -> tupl
     if not whole:
         single, index = (b, a) if a.is_index else (a, b)
         raise NoSuchPlatform(
-            f"{single.name} is for {single.platforms_text}, which {index.name} has no image for; "
-            f"it has {index.platforms_text}"
+            f"{single.name} is for {single.platforms_text}, which {index.name} has no image for",
+            advice=f"it has {index.platforms_text}",
         )
     return whole
 
@@ -78,7 +78,7 @@ def _pair_all(
 
 
 def _find_alike(image: PlatformImage, among: Sequence[PlatformImage]) -> PlatformImage | None:
-    """The one of the same platform, said in the same words if possible."""
+    """The image of the same platform, written the same way if possible."""
     alike = [other for other in among if _are_alike(image, other)]
     exact = [other for other in alike if other.platform == image.platform]
     return next(iter((*exact, *alike)), None)

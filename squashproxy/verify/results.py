@@ -1,4 +1,4 @@
-"""What a comparison reports; the field names are those of the JSON (INTERFACE.md)."""
+"""The results of a comparison; the field names are those of the JSON."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ DifferenceKind = Literal[
     "links",
     "platform",
 ]
-"""`missing` is only in A, `extra` only in B, `target` a symlink's, `links` a hard link group;
-`platform` is not about a path: only one of the two images runs there."""
+"""`missing` is only in A, `extra` only in B, `target` is a symlink's, `links` a hard link group;
+`platform` is not about a path: only one of the images has that platform.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is not the same at `path`; `a` and `b` are the two values, short, for people.
+    """A difference at `path`; `a` and `b` are the two values, short, for people.
 
     `path` is relative to the image's root, which is empty; bytes that are not UTF-8 are escaped.
     """
@@ -38,9 +39,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class PlatformVerify:
-    """One platform's pair of images; a digest is None where there is no such image.
+    """The pair of images of one platform; a digest is None for a missing image.
 
-    `paths` counts those that were compared, the root left out.
+    `paths` counts the compared paths without the root.
     """
 
     platform: str
@@ -53,7 +54,7 @@ class PlatformVerify:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """What `squashproxy verify` found; `identical` is true where there is no difference."""
+    """The result of a comparison; `identical` is true where there is no difference."""
 
     a: str
     a_digest: str

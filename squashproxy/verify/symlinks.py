@@ -1,6 +1,6 @@
-"""Where entries below a symlink land: unpackers follow the symlinks that the layer itself made.
+"""Entries below a symlink: unpackers follow a symlink that the same layer made.
 
-A lower layer's symlink is replaced instead, as an overlay file system shows it.
+A lower layer's symlink is replaced by a directory instead, as in an overlay file system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an image unpacks to: names, directories and inodes, in memory."""
+"""What an image unpacks to, in memory: names, directories and inodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from squashproxy.errors import BadArchive
 
 
 class Kind(Enum):
-    """The type of a tar entry or file. A hard link is none once its target is known."""
+    """The type of a file. A hard link has none of its own once its target is known."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -22,7 +22,7 @@ class Kind(Enum):
 
 
 class Metadata(NamedTuple):
-    """What every type of file has; `mtime` in nanoseconds since 1970, `mode` without the type."""
+    """The metadata of every type; `mtime` in nanoseconds since 1970, `mode` without the type."""
 
     mode: int
     owner: tuple[int, int]
@@ -32,12 +32,12 @@ class Metadata(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Inode:
-    """A file of any type but directory; names that share one are hard links of each other.
+    """A file of any type except directory. Names that share an inode are hard links of each other.
 
-    `payload` is the sha256 of a file, the target of a symlink, `major:minor` of a device; `size`
-    counts a file's bytes; `layer` wrote it. It never changes once its layer is applied, so that
-    trees may share it. A loose one was written out because its layer links into a lower one, which
-    no overlay unpacker can do: which names share it says nothing of the image.
+    `payload` is the sha256 of a file, the target of a symlink, `major:minor` of a device; `size` is
+    a file's size in bytes; `layer` wrote it. An inode never changes after its layer was applied, so
+    trees may share it. A loose inode was copied because its layer links into a lower layer, which
+    no overlay unpacker can do: which names share it says nothing about the image.
     """
 
     kind: Kind
@@ -49,7 +49,7 @@ class Inode:
     is_linked: bool = False
 
     def loosened(self, layer: int) -> Inode:
-        """The copy that `layer` writes out."""
+        """The copy that `layer` makes for its links."""
         return Inode(self.kind, self.metadata, self.payload, self.size, layer, is_loose=True)
 
 
@@ -57,8 +57,8 @@ class Inode:
 class Directory:
     """A directory; `metadata` is None where no entry describes it.
 
-    It came with the layer `made`; `layer` wrote the metadata; `touched` is the last one with an
-    entry at it or below.
+    Layer `made` created it; `layer` wrote the metadata; `touched` is the last layer with an entry
+    at it or below.
     """
 
     made: int
@@ -73,7 +73,7 @@ Node: TypeAlias = Inode | Directory
 
 @dataclass(frozen=True, slots=True)
 class BrokenLink:
-    """A hard link to nothing, which does no harm where an upper layer hides it."""
+    """A hard link to nothing. It is harmless where an upper layer hides it."""
 
     path: bytes
     inode: Inode
@@ -81,7 +81,7 @@ class BrokenLink:
 
 
 class Tree:
-    """The layers applied so far. `leftovers` are the files of aufs that links may lead to."""
+    """The layers applied so far. `leftovers` are aufs files that links may lead to."""
 
     def __init__(self) -> None:
         self.root = Directory(made=-1, layer=-1, touched=-1)
@@ -89,11 +89,11 @@ class Tree:
         self.broken: list[BrokenLink] = []
 
     def find(self, path: bytes) -> Node | None:
-        """What stands at a normalised path."""
+        """The node at a normalised path."""
         return descend(self.root, path)
 
     def copy(self) -> Tree:
-        """Another tree that begins where this one is; both share their inodes."""
+        """Another tree with the same content; both share their inodes."""
         other = Tree()
         other.root = _copy_directory(self.root)
         other.leftovers = dict(self.leftovers)
@@ -101,14 +101,14 @@ class Tree:
         return other
 
     def require_whole(self) -> None:
-        """Raise BadArchive for a hard link to nothing that can still be seen."""
+        """Raise BadArchive for a hard link to nothing that is still visible."""
         for link in self.broken:
             if self.find(link.path) is link.inode:
                 raise BadArchive(link.sentence)
 
 
 def descend(start: Node, path: bytes) -> Node | None:
-    """What stands at `path` below `start`; `start` itself for the empty path."""
+    """The node at `path` below `start`; `start` itself for the empty path."""
     node: Node | None = start
     for name in path.split(b"/") if path else ():
         if not isinstance(node, Directory):
@@ -118,7 +118,7 @@ def descend(start: Node, path: bytes) -> Node | None:
 
 
 def _copy_directory(root: Directory) -> Directory:
-    """A deep copy as to directories, made without recursion: a hostile path may be very deep."""
+    """Copy a directory tree without recursion: a hostile path may be very deep."""
     copy = _shallow_copy(root)
     waiting = [copy]
     while waiting:

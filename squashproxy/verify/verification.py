@@ -1,4 +1,4 @@
-"""The proof of a squash: both images unpacked, platform by platform, and compared."""
+"""Verification: both images unpacked, platform by platform, and compared."""
 
 from __future__ import annotations
 
@@ -75,12 +75,11 @@ def _platform_text(image: PlatformImage | None) -> str:
 def _compare(
     a: PlatformImage, b: PlatformImage, observer: Observer, cancellation: Cancellation
 ) -> Comparison:
-    """Unpack and compare; layers that both images begin with are unpacked once, from A.
+    """Unpack and compare. Layers that both images begin with are unpacked once, from A.
 
-    Those are the leading ones with the same blob. The same diff ID is not enough: it is a claim,
-    which only reading the blob proves. What B keeps under that digest is a claim as well, so its
-    blobs are read, too. The tree of the common layers is copied as to directories and names; the
-    copy shares its inodes.
+    Those are the leading layers with the same blob. The same diff ID is not enough: it is a claim
+    that only reading the blob proves. What B stores under the same digest is also a claim, so its
+    blobs are read too. The tree of the common layers is copied, and the copy shares its inodes.
     """
     ours, theirs = a.read_layers(), b.read_layers()
     common = _count_common(ours, theirs)
@@ -105,7 +104,7 @@ def _compare(
 
 
 def _count_common(ours: Sequence[ImageLayer], theirs: Sequence[ImageLayer]) -> int:
-    """How many layers both begin with: the same blob, of which both state the same."""
+    """The number of leading layers that have the same blob and diff ID in both."""
     count = 0
     for one, other in zip(ours, theirs, strict=False):
         if (one.descriptor.digest, one.diff_id) != (other.descriptor.digest, other.diff_id):

@@ -95,7 +95,7 @@ def test_a_base_past_the_limit_of_memory_is_a_warning_as_a_copy_would_not_read_i
     lab.copy(base="1", limits=limits)
     plan = lab.plan(target=None, base="1", limits=limits)
     assert plan.platforms[0].layers[0].entries is None
-    assert "--memory" in plan.warnings[0]
+    assert "`memory`" in plan.warnings[0]
 
 
 def test_a_base_that_the_merge_looked_into_is_counted_all_the_same(lab: Lab) -> None:

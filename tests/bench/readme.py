@@ -1,10 +1,10 @@
-"""The tables that benchmarks write into the README."""
+"""The tables that benchmarks write into the README of this folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parent / "README.md"
 
 
 def write_table(name: str, table: str) -> None:

@@ -15,7 +15,7 @@ from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.apply.audit_log import AuditLog
 from squashproxy.cleanup.apply.saved import SavedApplier, check_saved
 from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher
-from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.plan import RulePlan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.rule_planner import Planner, apply_plan
@@ -74,8 +74,8 @@ class Room:
     logs: list[Path] = field(default_factory=list)
 
     @property
-    def gatherer(self) -> Gatherer:
-        return Gatherer(
+    def graph_loader(self) -> GraphLoader:
+        return GraphLoader(
             self.client, ManifestMemory(self.database, lambda: self.clock), TagMemory(self.database)
         )
 
@@ -87,7 +87,7 @@ class Room:
         return rule(f'repositories: ["HOST/{self.path}"]\n{text}', self.registry.host)
 
     def plan(self, text: str) -> RulePlan:
-        planner = Planner(self.client, self.gatherer, lambda: self.clock)
+        planner = Planner(self.client, self.graph_loader, lambda: self.clock)
         return planner.plan(self.rule(text))
 
     def apply(self, plan: RulePlan) -> RepositoryResult:
@@ -101,7 +101,7 @@ class Room:
     def apply_saved(self, plan: RulePlan, text: str) -> RepositoryResult:
         """Apply a plan as the command does that reads it from a file."""
         rule = check_saved(plan, [self.rule(text)], self.clock)
-        planner = Planner(self.client, self.gatherer, lambda: self.clock)
+        planner = Planner(self.client, self.graph_loader, lambda: self.clock)
         with self._applier() as applier:
             (result,) = SavedApplier(applier, planner, CopyOptions()).apply(plan, rule)
         return result
@@ -115,7 +115,7 @@ class Room:
         with AuditLog(self.folder, self.logs[-1].name) as log:
             yield Applier(
                 self.client,
-                self.gatherer,
+                self.graph_loader,
                 TagMemory(self.database),
                 squasher,
                 log,
@@ -159,7 +159,7 @@ def room_maker(folder: Path) -> Iterator[Callable[..., Room]]:
             registry = stack.enter_context(FakeRegistry(RegistryOptions(**options)))
             database = stack.enter_context(open_state(None))
             client = RegistryClient(
-                environ={}, sleep=lambda _: None, memory=ManifestMemory(database, lambda: NOW)
+                environ={}, sleep=lambda _: None, cache=ManifestMemory(database, lambda: NOW)
             )
             stack.enter_context(client)
             return Room(registry, client, database, folder)

@@ -328,7 +328,7 @@ def test_a_registry_that_is_down_stops_no_other(room: Room) -> None:
         'repositories: ["127.0.0.1:9/*", "HOST/app"]\naction: delete\nkeep: {tags: [keep]}',
         room.registry.host,
     )
-    planner = Planner(room.client, room.gatherer, lambda: room.clock)
+    planner = Planner(room.client, room.graph_loader, lambda: room.clock)
     down, up = planner.plan(text).repositories
     assert "cannot reach 127.0.0.1:9" in (down.problem or "")
     assert (up.problem, up.deletions) == (None, 1)
@@ -381,7 +381,7 @@ def test_a_problem_of_the_plan_stops_no_other_repository(room: Room) -> None:
         'repositories: ["127.0.0.1:9/*", "HOST/app"]\naction: delete\nkeep: {tags: [keep]}',
         room.registry.host,
     )
-    planner = Planner(room.client, room.gatherer, lambda: room.clock)
+    planner = Planner(room.client, room.graph_loader, lambda: room.clock)
     down, up = room.apply_all(planner.plan(text))
     assert "cannot reach" in (down.problem or "")
     assert (up.problem, up.count(StepOutcome.DELETED)) == (None, 1)

@@ -14,7 +14,7 @@ from squashproxy.cleanup.apply.restore import Restorer
 from squashproxy.cleanup.apply.squash_in_place import GuardedSink
 from squashproxy.cleanup.apply.watch import Watch
 from squashproxy.cleanup.graph import Graph
-from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.make_plan import _Planner
 from squashproxy.errors import SquashproxyError
 from squashproxy.transports.registry import RegistrySink
@@ -44,7 +44,7 @@ def believe_the_plan(self: Remover, tags: Any) -> dict[str, Any]:
 GUARDS: Mapping[str, tuple[Any, str, Any]] = {
     "what stays keeps what it needs": (_Planner, "_find_needed", lambda *_: set()),
     "what needs a subject keeps it": (Graph, "needed_by", Graph.below),
-    "referrers are asked for": (Gatherer, "with_referrers", lambda _self, graph, _: graph),
+    "referrers are asked for": (GraphLoader, "with_referrers", lambda _self, graph, _: graph),
     "what moved is protected": (Guard, "holds", never),
     "and all that it holds": (Guard, "protect", protect_alone),
     "tags are looked at between deletions": (Remover, "_look_around", nothing),

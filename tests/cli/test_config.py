@@ -133,7 +133,7 @@ SERVE_PROBLEMS = {
     "a store among an upstream's images": (
         ["{file}"],
         LEAST.replace("directory: cache", "registry: docker.io/me/cache"),
-        "is below the upstream docker.io",
+        "is on the upstream docker.io",
     ),
     "users that are not there": (["{file}"], f"{LEAST}  auth: {{htpasswd: u}}", "file of users"),
     "certificates that are not there": (

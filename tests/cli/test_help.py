@@ -1,4 +1,4 @@
-"""Help names every option of the contract (INTERFACE.md), with an example, at 80 columns."""
+"""Help names every option, with an example, at 80 columns."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import pytest
 import squashproxy.cli.commands.copy as copy_module
 from squashproxy.cli import session
 from squashproxy.config.values import parse_size
-from squashproxy.errors import UsageError
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.options import (
@@ -49,7 +48,7 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "M", "-1", "1iB", "1 MiBs", "0", "0.0001", "1e6", "\u0661"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(ValueError, match="size"):
         parse_size(text)
 
 

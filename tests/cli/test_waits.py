@@ -64,4 +64,4 @@ def test_a_registry_that_wants_more_than_a_minute_is_told_and_not_waited_for(
         outcome = squashproxy("tags", f"{registry.host}/app")
     assert outcome.code == 1
     assert outcome.err.count("\n") == 1
-    assert "wants to be left alone for 32 years; try again later" in outcome.err
+    assert "asks to wait 32 years; try again later" in outcome.err

@@ -11,9 +11,9 @@ import pytest
 from squashproxy.codec.bits import BitWriter
 from squashproxy.codec.blocks import MANY, iter_inflated
 from squashproxy.codec.deflater import WINDOW
-from squashproxy.codec.frames import CHUNK
 from squashproxy.codec.library import Library
 from squashproxy.span import Chain, Inflated
+from squashproxy.streams import CHUNK
 from squashproxy.testing import Packing, pack
 from tests.codec.blobs import WHERE, iter_pieces
 from tests.codec.encoders import Encoder, each_encoder, packed

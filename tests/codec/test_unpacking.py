@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.codec.compression import iter_unpacked, sniff
-from squashproxy.codec.frames import CHUNK
 from squashproxy.codec.library import Library, find_library
 from squashproxy.errors import BadCompression
 from squashproxy.oci.mediatypes import Compression
+from squashproxy.streams import CHUNK
 from squashproxy.testing import Packing, pack
 from tests.codec.blobs import (
     CONTENT,

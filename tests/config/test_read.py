@@ -365,7 +365,10 @@ PROBLEMS = {
         f"{LEAST}  rules: [{{match: x, base: '{'9' * 6000}'}}]",
         "serve.rules[1].base: this has 6000 characters; write what is meant",
     ),
-    "a base of two signs": (f"{LEAST}  rules: [{{match: x, base: --1}}]", "'--1' is no base"),
+    "a base of two signs": (
+        f"{LEAST}  rules: [{{match: x, base: --1}}]",
+        "'--1' is not a reference",
+    ),
     "a base below nothing": (
         f"{LEAST}  rules: [{{match: x, base: -1}}]",
         "serve.rules[1].base: -1: a number of layers is 0 or more",

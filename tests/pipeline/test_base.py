@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from squashproxy.errors import BaseMismatch, FormatError, NotFound, UsageError
+from squashproxy.errors import BaseMismatch, FormatError, NotFound
 from squashproxy.location import Location
 from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.base import SourceOpener
@@ -243,8 +243,8 @@ class TestANumber:
         lab.put(app())
         fails(lab, BaseMismatch, f"a base of {count}", "has 4 layers", base=count)
 
-    def test_a_negative_one_is_wrong_usage(self) -> None:
-        with pytest.raises(UsageError, match="--base -1"):
+    def test_a_negative_one_is_wrong(self) -> None:
+        with pytest.raises(ValueError, match="-1: a number of layers is 0 or more"):
             options(base="-1")
 
     def test_none_and_0_flatten_all(self, lab: Lab) -> None:

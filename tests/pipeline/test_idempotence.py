@@ -13,6 +13,7 @@ from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Family
 from squashproxy.pipeline.options import Limits
 from squashproxy.reference import parse_repository
 from squashproxy.registry.http import connections
+from squashproxy.streams import CHUNK
 from squashproxy.testing import AMD64, BuiltImage, ImageBuilder, LayerBuilder, Packing, index_of
 from tests.pipeline.images import (
     APP,
@@ -281,7 +282,7 @@ class TestTheSameBytes:
     ) -> None:
         lab.put(large(packing))
         found = set()
-        for size in (connections.CHUNK, 1 << 20, 4099, 333):
+        for size in (CHUNK, 1 << 20, 4099, 333):
             monkeypatch.setattr(connections, "CHUNK", size)
             found.add(self.forced(lab, base="none"))
         assert len(found) == 1

@@ -19,11 +19,11 @@ for _number in range(2000):
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        pytest.param(Limits(entries=1999), ("1999 entries", "--max-entries"), id="entries"),
+        pytest.param(Limits(entries=1999), ("1999 entries", "`max_entries`"), id="entries"),
         pytest.param(
-            Limits(unpacked=1_000_000), ("1000000 unpacked bytes", "--max-unpacked"), id="unpacked"
+            Limits(unpacked=1_000_000), ("1000000 unpacked bytes", "`max_unpacked`"), id="unpacked"
         ),
-        pytest.param(Limits(memory=100_000), ("100000 bytes to remember", "--memory"), id="memory"),
+        pytest.param(Limits(memory=100_000), ("100000 bytes to remember", "`memory`"), id="memory"),
     ],
 )
 def test_a_limit_is_passed(lab: Lab, limits: Limits, words: tuple[str, ...], base: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.errors import IntegrityError, StreamConsumed
-from squashproxy.pipeline.read_ahead import Ahead, Stopped
+from squashproxy.pipeline.read_ahead import ReadAhead, Stopped
 
 PATIENCE = 10.0
 
@@ -18,7 +18,7 @@ PATIENCE = 10.0
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.binary(max_size=300_000), max_size=12))
 def test_every_item_comes_out_once_and_in_order(items: list[bytes]) -> None:
-    assert list(Ahead(iter(items), len, "items")) == items
+    assert list(ReadAhead(iter(items), len, "items")) == items
 
 
 def test_an_error_comes_out_behind_the_items_before_it() -> None:
@@ -26,7 +26,7 @@ def test_an_error_comes_out_behind_the_items_before_it() -> None:
         yield bytes(200_000)
         raise IntegrityError("the blob is damaged")
 
-    stream = iter(Ahead(broken(), len, "broken"))
+    stream = iter(ReadAhead(broken(), len, "broken"))
     assert next(stream) == bytes(200_000)
     with pytest.raises(IntegrityError, match="the blob is damaged"):
         next(stream)
@@ -44,7 +44,7 @@ def test_only_so_much_is_read_ahead() -> None:
                 full.set()
             yield bytes(512 << 10)
 
-    ahead = Ahead(endless(), len, "endless")
+    ahead = ReadAhead(endless(), len, "endless")
     assert full.wait(PATIENCE)
     ahead.join(0.2)
     assert taken == 3
@@ -63,7 +63,7 @@ def test_stopping_closes_the_stream_in_its_own_thread() -> None:
         finally:
             closed.set()
 
-    ahead = Ahead(endless(), len, "endless")
+    ahead = ReadAhead(endless(), len, "endless")
     next(iter(ahead))
     ahead.stop()
     assert closed.wait(PATIENCE)
@@ -77,7 +77,7 @@ def test_stopping_frees_a_reader_whose_stream_hangs() -> None:
         assert release.wait(PATIENCE)
         yield b""
 
-    ahead = Ahead(hanging(), len, "hanging")
+    ahead = ReadAhead(hanging(), len, "hanging")
 
     def read() -> None:
         try:
@@ -96,7 +96,7 @@ def test_stopping_frees_a_reader_whose_stream_hangs() -> None:
 
 
 def test_a_second_reader_is_told_that_the_stream_is_consumed() -> None:
-    ahead = Ahead(iter([b"one"]), len, "fetch 3")
+    ahead = ReadAhead(iter([b"one"]), len, "fetch 3")
     assert list(ahead) == [b"one"]
     with pytest.raises(StreamConsumed, match="fetch 3"):
         list(ahead)

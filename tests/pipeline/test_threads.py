@@ -9,21 +9,21 @@ from threading import Event
 import pytest
 
 from squashproxy.errors import IntegrityError, NotFound
-from squashproxy.pipeline.threads import Crew
+from squashproxy.pipeline.threads import CopyThreads
 
 PATIENCE = 10.0
 Task = Callable[[], None]
 
 
 class Endless:
-    """Work on a stream of the crew that ends only when the crew stops."""
+    """Work on a stream of the threads that ends only when the threads stops."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, threads: CopyThreads) -> None:
         self.begun = Event()
-        self._crew = crew
+        self._threads = threads
 
     def __call__(self) -> None:
-        for _ in self._crew.ahead(self._stream(), len, "more"):
+        for _ in self._threads.ahead(self._stream(), len, "more"):
             pass
 
     def wait(self) -> None:
@@ -45,18 +45,18 @@ def failing_after(work: Endless) -> Task:
 
 def test_the_block_ends_when_every_task_has() -> None:
     done: list[int] = []
-    with Crew(2) as crew:
+    with CopyThreads(2) as threads:
         for number in range(5):
-            crew.start(partial(done.append, number))
+            threads.start(partial(done.append, number))
     assert sorted(done) == [0, 1, 2, 3, 4]
 
 
 def test_a_tasks_error_ends_the_other_tasks_and_is_raised() -> None:
     def run() -> None:
-        with Crew(2) as crew:
-            work = Endless(crew)
-            crew.start(work)
-            crew.start(failing_after(work))
+        with CopyThreads(2) as threads:
+            work = Endless(threads)
+            threads.start(work)
+            threads.start(failing_after(work))
 
     with pytest.raises(NotFound, match="the blob is gone"):
         run()
@@ -64,9 +64,9 @@ def test_a_tasks_error_ends_the_other_tasks_and_is_raised() -> None:
 
 def test_a_tasks_error_ends_the_stream_of_the_block_and_is_raised_in_its_place() -> None:
     def run() -> None:
-        with Crew(1) as crew:
-            work = Endless(crew)
-            crew.start(failing_after(work))
+        with CopyThreads(1) as threads:
+            work = Endless(threads)
+            threads.start(failing_after(work))
             work()
 
     with pytest.raises(NotFound, match="the blob is gone"):
@@ -78,10 +78,10 @@ def test_an_error_of_the_block_ends_the_tasks_and_those_to_come(error: BaseExcep
     done: list[int] = []
 
     def run() -> None:
-        with Crew(1) as crew:
-            work = Endless(crew)
-            crew.start(work)
-            crew.start(partial(done.append, 1))
+        with CopyThreads(1) as threads:
+            work = Endless(threads)
+            threads.start(work)
+            threads.start(partial(done.append, 1))
             work.wait()
             raise error
 
@@ -96,19 +96,19 @@ def test_the_error_is_told_even_where_the_stopped_are_done_before_the_one_that_f
     stopped_is_done = Event()
 
     def run() -> None:
-        with Crew(2) as crew:
-            stop = crew._stop
+        with CopyThreads(2) as threads:
+            stop = threads._stop
 
             def stop_and_wait() -> None:
-                is_first = not crew._is_stopped
+                is_first = not threads._is_stopped
                 stop()
                 assert not is_first or stopped_is_done.wait(PATIENCE)
 
-            monkeypatch.setattr(crew, "_stop", stop_and_wait)
-            work = Endless(crew)
-            crew.start(work)
-            crew._tasks[0].add_done_callback(lambda _: stopped_is_done.set())
-            crew.start(failing_after(work))
+            monkeypatch.setattr(threads, "_stop", stop_and_wait)
+            work = Endless(threads)
+            threads.start(work)
+            threads._tasks[0].add_done_callback(lambda _: stopped_is_done.set())
+            threads.start(failing_after(work))
 
     with pytest.raises(NotFound, match="the blob is gone"):
         run()

@@ -18,7 +18,12 @@ from squashproxy.errors import (
     Unauthorized,
 )
 from squashproxy.reference import Repository
-from squashproxy.registry.http.error_responses import Action, fault_of, read_refusal, unauthorized
+from squashproxy.registry.http.error_responses import (
+    Action,
+    read_refusal,
+    refusal_error,
+    unauthorized_error,
+)
 
 WEB = Repository("registry.example.com", "apps/web")
 PULL = Action(WEB, "the pull of v1 from apps/web", "tag v1")
@@ -117,7 +122,7 @@ def oci(code: str, message: str = "", detail: Any = None) -> bytes:
             429,
             oci("TOOMANYREQUESTS", "pull rate limit"),
             TooManyRequests,
-            "registry.example.com limits how often it may be asked: toomanyrequests: pull rate "
+            "registry.example.com limits the rate of requests: toomanyrequests: pull rate "
             "limit (HTTP 429); try again later, or log in for a higher limit",
             id="too many requests",
         ),
@@ -126,7 +131,7 @@ def oci(code: str, message: str = "", detail: Any = None) -> bytes:
 def test_each_refusal_has_its_sentence(
     action: Action, status: int, body: bytes, kind: type[RegistryError], sentence: str
 ) -> None:
-    fault = fault_of(read_refusal(status, {}, body), action)
+    fault = refusal_error(read_refusal(status, {}, body), action)
     assert type(fault) is kind
     assert str(fault) == sentence
     assert fault.status == status
@@ -159,13 +164,13 @@ def test_each_refusal_has_its_sentence(
     ids=range(20),
 )
 def test_any_body_makes_a_sentence(body: bytes) -> None:
-    sentence = str(fault_of(read_refusal(400, {}, body), PULL))
+    sentence = str(refusal_error(read_refusal(400, {}, body), PULL))
     assert sentence.startswith("registry.example.com refused the pull of v1 from apps/web")
     assert len(sentence) < 500
 
 
 def test_a_body_cannot_write_on_the_terminal() -> None:
-    sentence = str(fault_of(read_refusal(400, {}, b"a\x1b[2J\r\nb\x9b1m"), PULL))
+    sentence = str(refusal_error(read_refusal(400, {}, b"a\x1b[2J\r\nb\x9b1m"), PULL))
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", sentence)
 
 
@@ -180,7 +185,7 @@ def test_a_body_cannot_write_on_the_terminal() -> None:
     ],
 )
 def test_a_401_says_what_to_do(known: str | None, advice: str) -> None:
-    fault = unauthorized(read_refusal(401, {}, b""), PULL, known, "$VARIABLE")
+    fault = unauthorized_error(read_refusal(401, {}, b""), PULL, known, "$VARIABLE")
     assert isinstance(fault, Unauthorized)
     assert advice in str(fault)
 
@@ -200,6 +205,6 @@ def test_a_401_says_what_to_do(known: str | None, advice: str) -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after(status: int, value: str, seconds: float | None) -> None:
     now = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    fault = fault_of(read_refusal(status, {"RETRY-After": value}, b""), PULL, now)
+    fault = refusal_error(read_refusal(status, {"RETRY-After": value}, b""), PULL, now)
     assert fault.retry_after == seconds
     assert fault.temporary

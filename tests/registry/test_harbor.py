@@ -66,9 +66,9 @@ def test_the_password_goes_where_tokens_count_for_nothing(
         assert remote.find_manifest("v1") is not None
         assert len(list(remote.iter_harbor_artifacts())) == 1
         assert remote.delete_harbor_tag("v1") is Deletion.DONE
-        proofs = [each.headers.get("authorization", "-").split()[0] for each in registry.requests]
-        assert proofs[-2:] == ["Basic", "Basic"]
-        assert "Bearer" in proofs
+        attempts = [each.headers.get("authorization", "-").split()[0] for each in registry.requests]
+        assert attempts[-2:] == ["Basic", "Basic"]
+        assert "Bearer" in attempts
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.registry.http.connections import CHUNK
 from squashproxy.registry.options import ClientOptions
+from squashproxy.streams import CHUNK
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
 from tests.registry.conftest import Time
 
@@ -241,7 +241,7 @@ def test_a_header_that_cannot_be_sent_is_told(
 ) -> None:
     client = connect(ClientOptions(user_agent="two\nlines"))
     app = client.repository(parse_repository(f"{registry.host}/app"))
-    with pytest.raises(RegistryError, match="which cannot be asked"):
+    with pytest.raises(RegistryError, match="which is no usable URL"):
         app.get_manifest("v1")
 
 
@@ -258,15 +258,15 @@ def test_connections_are_used_again(full: RemoteRepository) -> None:
 
 def test_connections_are_kept_to_a_bounded_number_of_places(full: RemoteRepository) -> None:
     """Redirects may name ever more."""
-    wire = full._client._wire
+    connections = full._client._connections
     for number in range(300):
-        wire._pool(f"http://127.0.0.1:{1000 + number}/x")
-    assert len(wire._pools) == 256
+        connections._pool(f"http://127.0.0.1:{1000 + number}/x")
+    assert len(connections._pools) == 256
     assert full.find_manifest("v1") == INDEX.descriptor
 
 
 def _idle(app: RemoteRepository) -> list[object]:
-    ((origin, pool),) = app._client._wire._pools.items()
+    ((origin, pool),) = app._client._connections._pools.items()
     connections = pool.connection_from_url(origin).pool
     assert connections is not None
     return [connection for connection in connections.queue if connection is not None]

@@ -45,7 +45,7 @@ def test_a_minute_is_waited(registry: FakeRegistry) -> None:
     assert read(registry, told) == [60.0]
     ((seconds, host, reason),) = told
     assert (seconds, host) == (60.0, registry.host)
-    assert reason.endswith("(HTTP 429) and wants to be left alone for 60 seconds")
+    assert reason.endswith("(HTTP 429) and asks to wait 60 seconds")
 
 
 TOO_LONG: dict[str, tuple[str, str]] = {
@@ -64,7 +64,7 @@ def test_a_longer_wait_is_an_error_at_once(
     told: Told = []
     fault = Fault("GET", "/manifests/", status=status, headers=(("Retry-After", value),), times=9)
     registry.arm(fault)
-    with pytest.raises(kind, match=f"and wants to be left alone for {span}; try again"):
+    with pytest.raises(kind, match=f"and asks to wait {span}; try again"):
         read(registry, told)
     assert told == []
     assert len(registry.requests) == 1

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from squashproxy.testing import FakeRegistry
+from tests.server.leftovers import server_threads
 from tests.server.serving import UP, Served, run_serve, settings
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_are_left() -> Iterator[None]:
+    yield
+    assert server_threads() == [], "a server left threads"
 
 
 @pytest.fixture

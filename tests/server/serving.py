@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from squashproxy.oci.platform import Platform
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.listen import serve
 from squashproxy.testing import BuiltIndex, FakeRegistry, ImageBuilder, LayerBuilder, index_of
+from tests.server.leftovers import open_files
 
 ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
 UP = "up.example"
@@ -58,6 +60,14 @@ class Served:
             method, f"{self.url}{path}", headers=headers, timeout=60, **options
         )
 
+    def log_lines(self, count: int) -> list[dict[str, Any]]:
+        """The first lines of the access log, which a thread of its own writes."""
+        deadline = time.monotonic() + 20
+        while self.log.getvalue().count("\n") < count:
+            assert time.monotonic() < deadline, "the log lacks lines"
+            time.sleep(0.01)
+        return [json.loads(line) for line in self.log.getvalue().splitlines()[:count]]
+
     def manifest(self, repo: str, selector: str, **options: Any) -> requests.Response:
         return self.get(f"/v2/{UP}/{repo}/manifests/{selector}", **options)
 
@@ -83,8 +93,14 @@ def run_serve(
     configuration: Mapping[str, Any],
     environ: Mapping[str, str] | None = None,
     make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    *,
+    may_leave_files: bool = False,
 ) -> Iterator[Served]:
-    """Serve until the end of the block; an error of the server's is raised there."""
+    """Serve until the end of the block; an error of the server's is raised there.
+
+    A stopped server leaves no task and no open file of its store; `may_leave_files` is for tests
+    whose upstream hangs for longer than the server waits.
+    """
     parsed = parse_configuration(json.dumps(configuration), "serve.yml", Path(), {})
     log = StringIO()
     ready: list[list[str]] = []
@@ -105,6 +121,7 @@ def run_serve(
             on_ready=tell,
             until=state.stop.wait,
         )
+        state.tasks = [str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
 
     def main() -> None:
         try:
@@ -132,6 +149,10 @@ def run_serve(
         assert not thread.is_alive(), "the server does not end"
     if state.error is not None:
         raise state.error
+    assert state.tasks == [], "the server left tasks"
+    store = configuration["serve"]["store"].get("directory")
+    if store is not None and not may_leave_files:
+        assert open_files(Path(store)) == [], "the server left files open"
 
 
 class _State:
@@ -140,6 +161,7 @@ class _State:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stop: asyncio.Event | None = None
         self.error: BaseException | None = None
+        self.tasks: list[str] = []
 
 
 def both_platforms() -> BuiltIndex:

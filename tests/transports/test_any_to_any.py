@@ -93,9 +93,9 @@ class TestAnIndexIntoADockerArchive:
     def test_needs_a_platform(self, one: str, tmp_path: Path) -> None:
         with open_places(tmp_path, one, "docker-archive") as (old, new):
             old.put(index())
-            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*--platform"):
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platform`"):
                 copy(old, new)
-            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*--platform"):
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platform`"):
                 plan(old, new)
             assert new.leftovers() == []
 
@@ -169,7 +169,7 @@ class TestOptionsThatMeanNothing:
     def test_base_repositories_of_no_registry(self, two: str, tmp_path: Path) -> None:
         with open_places(tmp_path, "registry", two) as (old, new):
             old.put(app())
-            with pytest.raises(UsageError, match="--base-repo"):
+            with pytest.raises(UsageError, match="`base_repo`"):
                 copy(old, new, base_repos=(Repository("example.com", "base"),))
             assert new.leftovers() == []
 
@@ -177,7 +177,7 @@ class TestOptionsThatMeanNothing:
     def test_a_backup_beside_a_file(self, two: str, tmp_path: Path) -> None:
         with open_places(tmp_path, "registry", two) as (old, new):
             old.put(app())
-            with pytest.raises(UsageError, match="--backup"):
+            with pytest.raises(UsageError, match="a backup stands beside"):
                 copy(old, new, backup="{tag}-old")
 
     def test_a_backup_in_a_layout(self, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ class TestOptionsThatMeanNothing:
     def test_a_backup_of_an_image_without_a_tag(self, tmp_path: Path) -> None:
         with open_places(tmp_path, "registry", "oci") as (old, new):
             old.put(app())
-            with pytest.raises(UsageError, match=r"--backup.* by writing oci:.*/layout:TAG"):
+            with pytest.raises(UsageError, match=r"a backup.* by writing oci:.*/layout:TAG"):
                 copy(old, new, name="", backup="{tag}-old")
 
 

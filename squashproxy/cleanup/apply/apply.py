@@ -11,7 +11,7 @@ from squashproxy.cleanup.apply.remove import Remover
 from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher, InPlaceSteps
 from squashproxy.cleanup.apply.watch import Watch
-from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.plan import RepositoryPlan
 from squashproxy.cleanup.provenance import is_made_from
 from squashproxy.cleanup.results import RepositoryResult, Step, StepOutcome
@@ -36,7 +36,7 @@ class Applier:
     """
 
     client: RegistryClient
-    gatherer: Gatherer
+    graph_loader: GraphLoader
     tags: TagMemory
     squasher: InPlaceSquasher
     log: AuditLog
@@ -67,8 +67,8 @@ class Applier:
         problem: SquashproxyError | None = None
         try:
             if is_exact:
-                self._check(repository, plan, self.gatherer.tags(repository)[1])
-            Remover(site, self.gatherer, Watch(plan.tags)).run(plan)
+                self._check(repository, plan, self.graph_loader.tags(repository)[1])
+            Remover(site, self.graph_loader, Watch(plan.tags)).run(plan)
             squasher.run(plan.squash)
         except SquashproxyError as error:
             problem = error

@@ -21,7 +21,7 @@ from squashproxy.cleanup.apply.restore import Restorer, TakenAlong, TookManifest
 from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.apply.untag import Untagger
 from squashproxy.cleanup.apply.watch import Changes, Vanished, Watch
-from squashproxy.cleanup.load_graph import Gatherer
+from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, Untag
 from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
@@ -50,9 +50,9 @@ class _End:
 class Remover:
     """Carries out the untaggings and deletions of a plan, in its order."""
 
-    def __init__(self, site: Site, gatherer: Gatherer, watch: Watch) -> None:
+    def __init__(self, site: Site, graph_loader: GraphLoader, watch: Watch) -> None:
         self._site = site
-        self._gatherer = gatherer
+        self._graph_loader = graph_loader
         self._watch = watch
         self._remote = site.remote
         self._untagger = Untagger(site.remote)
@@ -203,7 +203,7 @@ class Remover:
     def _clear(self, tags: Iterable[str], digest: Digest) -> None:
         """Delete tags that some registries keep after their manifest was deleted by digest."""
         for tag in tags:
-            found = self._remote.has_still(tag)
+            found = self._remote.recheck_tag(tag)
             if found is not None and found.digest == digest:
                 self._untagger.untag(tag)
 
@@ -242,7 +242,7 @@ class Remover:
             self._look()
 
     def _look(self) -> None:
-        listed, tags = self._gatherer.tags(self._site.repository)
+        listed, tags = self._graph_loader.tags(self._site.repository)
         missing = [tag for tag in self._watch.questions(listed.tags) if tag not in tags]
         at = {tag: tags.get(tag) for tag in listed.tags} | self._find(missing)
         self._take_in(self._watch.compare(at, listed.tags))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from squashproxy.analysis.plan import plan_image
 from squashproxy.analysis.thresholds import Threshold, parse_threshold
-from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.common_options import CommonOptions, common_options, value_of
 from squashproxy.cli.copy_options import make_options, parse_target, squash_options
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
@@ -26,7 +27,7 @@ _FAILED = 1
 
 
 def _parse_threshold(text: str) -> Threshold:
-    return parse_threshold(text, parse_size)
+    return value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size))(text)
 
 
 @click.command(

@@ -1,4 +1,4 @@
-"""Docker's config.json and podman's auth.json: what they say about a registry."""
+"""Credential files: docker's config.json and podman's auth.json."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _IDENTITY_USER = "<token>"
 """With this user name, the password is an identity token (docker's credential helpers)."""
 
 _MOST_BYTES = 16 << 20
+"""Bytes of a credential file; a larger one was named by mistake."""
+
 _LINE_ENDS = re.compile(r"[\r\n]")
 _NO_PROGRAM = re.compile(r"[\0/\ud800-\udfff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -25,9 +27,9 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A proof of who is asking; `origin` says where it was found, for errors.
+    """A login for a registry; `origin` says where it was found, for error messages.
 
-    `identity_token` is exchanged for access tokens, `registry_token` is one already.
+    An `identity_token` is exchanged for access tokens; a `registry_token` is an access token.
     """
 
     origin: str
@@ -39,7 +41,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class AuthFile:
-    """One file, its keys normalised to `host` or `host/namespace`."""
+    """One credential file; its keys are normalised to `host` or `host/namespace`."""
 
     name: str
     auths: Mapping[str, Credentials]
@@ -59,7 +61,7 @@ class AuthFile:
 
 
 def read_authfile(path: Path) -> AuthFile | None:
-    """Read a file; None where it does not exist. Raises UsageError where it is broken."""
+    """Read a file; None if it does not exist. Raises UsageError if it cannot be read."""
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
@@ -78,7 +80,7 @@ def read_authfile(path: Path) -> AuthFile | None:
 
 
 def parse_authfile(data: bytes, name: str) -> AuthFile:
-    """Read a file's content; raises UsageError, naming it, where it is broken."""
+    """Parse the content of the file `name`. Raises UsageError, which names it, if it is broken."""
     try:
         document = json.loads(data) if data.strip() else {}
     except (ValueError, RecursionError) as error:
@@ -101,16 +103,16 @@ def parse_authfile(data: bytes, name: str) -> AuthFile:
 
 
 def credentials_of(origin: str, username: str, secret: str) -> Credentials:
-    """Credentials from a user name and a secret, which is an identity token for `<token>`."""
+    """Credentials from a user name and a secret; for `<token>` the secret is an identity token."""
     if username == _IDENTITY_USER:
         return Credentials(origin, identity_token=secret)
     return Credentials(origin, username, secret)
 
 
 def is_secret_text(value: object) -> bool:
-    """Whether a value is text that can be sent, or stands for none.
+    """Whether a JSON value can be sent as a user name or secret; None and numbers can.
 
-    JSON can hold half a surrogate pair, which no encoding of text can.
+    JSON strings may hold half a surrogate pair, which no encoding can write.
     """
     if value is None or isinstance(value, int):
         return True
@@ -118,11 +120,11 @@ def is_secret_text(value: object) -> bool:
 
 
 def _helper(value: object, name: str) -> str:
-    """The name of a helper program, as a part of a file's name."""
+    """The checked name of a helper, which becomes part of a program's file name."""
     if isinstance(value, str) and not _NO_PROGRAM.search(value):
         return value
     raise UsageError(
-        f"the credential file {name} names a credential helper that no program can be called",
+        f"the credential file {name} names a credential helper that is no valid program name",
         advice="repair it",
     )
 
@@ -141,11 +143,11 @@ def _entry(entry: object, where: str, origin: str) -> Credentials | None:
         raise UsageError(f"{where} is not a JSON object", advice="repair it or log in again")
     for key in ("username", "password", "auth", "registrytoken", "identitytoken"):
         if not is_secret_text(entry.get(key)):
-            raise UsageError(f"{where} holds what is no text as {key!r}", advice="log in again")
+            raise UsageError(f"{where} has a {key!r} that is not valid text", advice="log in again")
     token = str(entry.get("registrytoken") or "")
     if not token.isascii() or not token.isprintable():
         raise UsageError(
-            f"{where} holds a 'registrytoken' that cannot be sent", advice="log in again"
+            f"{where} has a 'registrytoken' that cannot be sent", advice="log in again"
         )
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
@@ -160,7 +162,7 @@ def _entry(entry: object, where: str, origin: str) -> Credentials | None:
 
 
 def _decoded(auth: str, where: str) -> tuple[str, str]:
-    """User and password; line feeds count for nothing, as in the decoder of docker and podman."""
+    """User and password; line breaks are ignored, as docker and podman do."""
     try:
         text = base64.b64decode(_LINE_ENDS.sub("", auth), validate=True).decode()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Who is asking, per host and repository: remembers challenges, fetches and keeps tokens."""
+"""The Authorization header of each request: challenges are remembered, tokens fetched and kept."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
 from squashproxy.registry.auth.schemes import (
-    Proof,
     Scheme,
+    SchemeKind,
     Token,
     TokenRequest,
     basic_header,
@@ -24,14 +24,14 @@ from squashproxy.registry.auth.schemes import (
     token_requests,
 )
 from squashproxy.registry.auth.scopes import Scopes, parse_scopes
-from squashproxy.registry.http.connections import Message, Wire, read_body
+from squashproxy.registry.http.connections import Connections, Message, read_body
 from squashproxy.registry.http.endpoints import Endpoint
 from squashproxy.registry.http.error_responses import (
     Action,
     Refusal,
-    fault_of,
     read_refusal,
-    unauthorized,
+    refusal_error,
+    unauthorized_error,
 )
 from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.http.urls import shown
@@ -43,7 +43,7 @@ _BEARER = "Bearer "
 
 @dataclass(slots=True)
 class _Known:
-    """What is known about one repository; the lock makes threads share one token request."""
+    """The scheme and tokens of one repository; under the lock, threads share a token request."""
 
     scheme: Scheme | None = None
     tokens: list[Token] = field(default_factory=list)
@@ -51,17 +51,20 @@ class _Known:
 
 
 class Authorizer:
-    """Finds the Authorization for requests; usable from several threads."""
+    """Finds the Authorization header for requests; usable from several threads.
+
+    `timeout` and the times of `clock` are in seconds.
+    """
 
     def __init__(
         self,
-        wire: Wire,
+        connections: Connections,
         credentials: CredentialStore,
         retry: Retry,
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
-        self._wire = wire
+        self._connections = connections
         self._credentials = credentials
         self._retry = retry
         self._timeout = timeout
@@ -71,9 +74,9 @@ class Authorizer:
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, action: Action, scopes: Scopes) -> str | None:
-        """What to send unasked: None until the registry has told what it wants.
+        """The header to send up front; None until the registry has sent a challenge.
 
-        Renews a token that is about to end.
+        A token that is about to expire is renewed. Raises RegistryError where that fails.
         """
         known = self._known_for(action)
         with known.lock:
@@ -81,7 +84,7 @@ class Authorizer:
             credentials = None if scheme is None else self._credentials.find(action.repository)
             if scheme is None:
                 return None
-            if scheme.proof is Proof.BASIC:
+            if scheme.kind is SchemeKind.BASIC:
                 return None if credentials is None else _basic(credentials)
             try:
                 return self._bearer(endpoint, action, scheme, scopes, credentials)
@@ -89,15 +92,15 @@ class Authorizer:
                 refused = known.scheme is not None and isinstance(error, Unauthorized)
                 if refused or error.temporary:
                     raise
-                known.scheme = None  # it was wrong, or another repository's; the registry says anew
+                known.scheme = None  # wrong, or another repository's: the next challenge tells
                 return None
 
-    def password(self, action: Action) -> str | None:
-        """The credentials themselves, None without any."""
+    def basic_header(self, action: Action) -> str | None:
+        """The header with user and password, None without credentials."""
         credentials = self._credentials.find(action.repository)
         return None if credentials is None else _basic(credentials)
 
-    def answer(
+    def answer_challenge(
         self,
         endpoint: Endpoint,
         action: Action,
@@ -107,40 +110,40 @@ class Authorizer:
         *,
         again: bool,
     ) -> str:
-        """What to send after a 401 to a request that carried `used`.
+        """The header to send after a 401 to a request that carried the header `used`.
 
-        `again` says that `used` was itself such an answer. Raises Unauthorized where nothing is
-        left to try.
+        `again` says that `used` was itself the answer to a challenge. Raises Unauthorized when
+        nothing is left to try.
         """
         known = self._known_for(action)
         credentials = self._credentials.find(action.repository)
-        hopeless = self.hopeless(refusal, action)
+        unauthorized = self.unauthorized(refusal, action)
         with known.lock:
             scheme = self._learn(known, refusal, used)
             if scheme is None:
-                raise hopeless
-            if scheme.proof is Proof.BASIC:
+                raise unauthorized
+            if scheme.kind is SchemeKind.BASIC:
                 header = None if credentials is None else _basic(credentials)
             else:
                 wider = scopes | parse_scopes(scheme.scopes) if used else scopes
                 if again and wider == scopes:
-                    raise hopeless
+                    raise unauthorized
                 known.tokens = [token for token in known.tokens if _BEARER + token.value != used]
                 header = self._bearer(endpoint, action, scheme, wider, credentials)
         if header is None or header == used:
-            raise hopeless
-        # Only what led to a proof is tried for other repositories: one of them may be hostile.
+            raise unauthorized
+        # Other repositories start with this scheme only after it has worked: one may be hostile.
         self._schemes[endpoint.name] = scheme
         return header
 
-    def hopeless(self, refusal: Refusal, action: Action) -> Unauthorized:
-        """The error for a 401 that no proof helps against."""
+    def unauthorized(self, refusal: Refusal, action: Action) -> Unauthorized:
+        """The error for a 401 that no credentials at hand can answer."""
         credentials = self._credentials.find(action.repository)
         known = None
         if credentials is not None:
             user = f"{credentials.username!r} from " if credentials.username else ""
             known = f"{user}{credentials.origin}"
-        return unauthorized(refusal, action, known, variable_for(action.host))
+        return unauthorized_error(refusal, action, known, variable_for(action.host))
 
     def _known_for(self, action: Action) -> _Known:
         with self._lock:
@@ -148,12 +151,15 @@ class Authorizer:
 
     @staticmethod
     def _learn(known: _Known, refusal: Refusal, used: str | None) -> Scheme | None:
-        """The scheme to use: some registries challenge with Basic when a token has gone stale."""
+        """The scheme to use; a Basic challenge to a stale token does not replace Bearer.
+
+        Some registries send one when a token has expired.
+        """
         offered = choose_scheme(parse_challenges(refusal.headers.get("www-authenticate", "")))
         if offered is None:
             return known.scheme
         stale = used is not None and used.startswith(_BEARER)
-        if offered.proof is Proof.BASIC and known.scheme is not None and stale:
+        if offered.kind is SchemeKind.BASIC and known.scheme is not None and stale:
             return known.scheme
         known.scheme = offered
         return offered
@@ -197,7 +203,7 @@ class Authorizer:
             if status in _NOT_OFFERED and number < len(requests):
                 continue
             refusal = read_refusal(status, headers, body)
-            raise self.hopeless(refusal, _for_token(action, realm))
+            raise self.unauthorized(refusal, _for_token(action, realm))
         raise AssertionError("there is at least one request")
 
     def _ask(self, request: TokenRequest, action: Action) -> tuple[int, dict[str, str], bytes]:
@@ -210,12 +216,12 @@ class Authorizer:
             "GET" if body is None else "POST", request.url, headers, body, self._timeout
         )
         host = f"the token service of {action.host}"
-        response = self._wire.send(message, host)
+        response = self._connections.send(message, host)
         answer = read_body(response, _MAX_TOKEN_BODY, host, "its answer")
         status = response.status
         if status == 429 or status >= 500:
             refusal = read_refusal(status, response.headers, answer)
-            raise fault_of(refusal, _for_token(action, request.url))
+            raise refusal_error(refusal, _for_token(action, request.url))
         return status, dict(response.headers), answer
 
     def _read(self, body: bytes, scopes: Scopes, realm: str) -> Token:

@@ -1,4 +1,4 @@
-"""The WWW-Authenticate header (RFC 9110, section 11.6.1): which proofs a registry accepts."""
+"""The WWW-Authenticate header (RFC 9110, section 11.6.1): the schemes a registry accepts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _REST = re.compile(r"[^ \t\r\n,]*")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One proof that is accepted; scheme and parameter names are in lower case."""
+    """One accepted scheme; its name and the parameters' names are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """Read the header, which may hold several challenges; what cannot be read is left out."""
+    """Read the header, which may hold several challenges; unreadable parts are skipped."""
     scanner = Scanner(header[:MOST_HEADER])
     found: list[tuple[str, dict[str, str]]] = []
     scanner.match(_SEPARATORS)
@@ -30,7 +30,7 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
         word = scanner.match(TOKEN).lower()
         if word:
             scanner.match(SPACES)
-        if word and not scanner.stands("="):
+        if word and not scanner.is_at("="):
             found.append((word, {}))
         elif word and found:
             scanner.take("=")
@@ -45,4 +45,4 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
 
 def _value(scanner: Scanner) -> str | None:
     scanner.match(SPACES)
-    return scanner.quoted() if scanner.stands('"') else scanner.match(_UNQUOTED)
+    return scanner.quoted() if scanner.is_at('"') else scanner.match(_UNQUOTED)

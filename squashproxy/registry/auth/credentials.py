@@ -1,4 +1,8 @@
-"""Credentials for a registry, in the order in which docker's and podman's places are asked."""
+"""Credentials for a registry, from the places where docker and podman look, in order.
+
+Logins that were given come first, then the environment variable of the host, then the credential
+files: the one given, $REGISTRY_AUTH_FILE, $DOCKER_AUTH_CONFIG, podman's and docker's own.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,10 @@ def variable_for(host: str) -> str:
 
 
 class CredentialStore:
-    """Finds credentials; asks files and helper programs once, when first needed."""
+    """Finds credentials; usable from several threads.
+
+    Files are read and helper programs run when first needed, and their answers kept.
+    """
 
     def __init__(
         self,
@@ -41,8 +48,8 @@ class CredentialStore:
     def find(self, repository: Repository) -> Credentials | None:
         """The credentials for a repository, None where there are none.
 
-        Raises UsageError where a file or a helper program is broken, or where a file that was
-        named does not exist.
+        Raises UsageError if a file or a helper program is broken, or a file that was named does
+        not exist.
         """
         with self._lock:
             if repository not in self._found:

@@ -1,4 +1,4 @@
-"""Credential helpers: programs that keep passwords (docker's credential helper protocol)."""
+"""Credential helpers: programs that store passwords (docker's credential helper protocol)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from squashproxy.errors import UsageError
 from squashproxy.registry.auth.authfile import Credentials, credentials_of, is_secret_text
 
 _SECONDS = 60.0
+"""How long a helper may take: it may ask a person to unlock a keyring."""
+
 _NOT_FOUND = "credentials not found"
 
 
@@ -21,9 +23,10 @@ class CredentialHelpers:
         self._environ = environ
 
     def ask(self, helper: str, servers: Iterable[str], file: str) -> Credentials | None:
-        """What the helper that `file` names knows about the first of `servers` it knows.
+        """The helper's credentials for the first of `servers` that it knows, None for none.
 
-        Raises UsageError where the program is missing, fails or answers nonsense.
+        `file` is the credential file that names the helper, for error messages. Raises UsageError
+        if the program is missing, fails, or its answer cannot be read.
         """
         name = f"docker-credential-{helper}"
         program = shutil.which(name, path=self._environ.get("PATH"))
@@ -74,10 +77,11 @@ def _read(answer: bytes, name: str) -> Credentials | None:
     if not isinstance(username, str) or not isinstance(secret, str):
         raise UsageError(
             f"the credential helper {name} gave no user name and secret",
-            advice="see that it is current",
+            advice="update it",
         )
     if not is_secret_text(username) or not is_secret_text(secret):
         raise UsageError(
-            f"the credential helper {name} gave what is no text", advice="log in again"
+            f"the credential helper {name} gave credentials that are not valid text",
+            advice="log in again",
         )
     return credentials_of(name, username, secret) if username or secret else None

@@ -1,4 +1,4 @@
-"""How to prove who is asking: challenges in, headers and token requests out; no I/O."""
+"""Authentication schemes: challenges in, headers and token requests out; no I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from squashproxy.registry.auth.scopes import Scopes, render_scopes
 
 CLIENT_ID = "squashproxy"
 _ENCODING = ("utf-8", "surrogateescape")
-"""What the environment holds that is no UTF-8 is sent as the bytes that it was."""
+"""Bytes from the environment that are not UTF-8 are sent unchanged."""
 
 _DEFAULT_LIFETIME = 60.0
 _LONGEST_LIFETIME = 86400.0
@@ -25,8 +25,8 @@ _MARGIN = 10.0
 _MARGIN_SHARE = 0.2
 
 
-class Proof(Enum):
-    """The kinds of Authorization that registries take."""
+class SchemeKind(Enum):
+    """The kinds of Authorization header that registries accept."""
 
     BASIC = "basic"
     BEARER = "bearer"
@@ -34,9 +34,9 @@ class Proof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """What a registry asked for; `realm` and `service` belong to BEARER."""
+    """The scheme that a registry asked for; the other fields belong to BEARER."""
 
-    proof: Proof
+    kind: SchemeKind
     realm: str = ""
     service: str = ""
     scopes: str = ""
@@ -53,7 +53,7 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token; `received` and `lifetime` in seconds of a monotonic clock."""
+    """An access token; `received` is a time of a monotonic clock, both times are in seconds."""
 
     value: str
     scopes: Scopes
@@ -61,33 +61,33 @@ class Token:
     lifetime: float
 
     def is_fresh(self, now: float) -> bool:
-        """Whether there is time for a request: 10 s or 20 % of the lifetime, the longer of both.
+        """Whether more than 10 s and more than 20 % of the lifetime are left.
 
-        Tokens of less than 20 s count as fresh for their first half.
+        A token that lasts less than 20 s is fresh for the first half of its lifetime.
         """
         margin = min(max(_MARGIN, _MARGIN_SHARE * self.lifetime), self.lifetime / 2)
         return now < self.received + self.lifetime - margin
 
 
 def choose_scheme(challenges: Iterable[Challenge]) -> Scheme | None:
-    """The best proof that is accepted: Bearer with a realm, else Basic, None for neither."""
+    """The best scheme that is offered: Bearer with a realm, else Basic, None for neither."""
     best: Scheme | None = None
     for challenge in challenges:
         values = challenge.parameters
         if challenge.scheme == "bearer" and values.get("realm"):
             return Scheme(
-                Proof.BEARER,
+                SchemeKind.BEARER,
                 values["realm"],
                 values.get("service", ""),
                 values.get("scope", ""),
             )
         if challenge.scheme == "basic":
-            best = Scheme(Proof.BASIC)
+            best = Scheme(SchemeKind.BASIC)
     return best
 
 
 def basic_header(credentials: Credentials) -> str:
-    """The value of Authorization for Basic; an identity token stands in for the password."""
+    """The Authorization header for Basic; an identity token takes the place of the password."""
     user = credentials.username or ("<token>" if credentials.identity_token else "")
     secret = credentials.password or credentials.identity_token
     return "Basic " + base64.b64encode(f"{user}:{secret}".encode(*_ENCODING)).decode()
@@ -96,7 +96,7 @@ def basic_header(credentials: Credentials) -> str:
 def token_requests(
     realm: str, service: str, scopes: Scopes, credentials: Credentials | None
 ) -> list[TokenRequest]:
-    """The requests that bring a token, to be tried in order while one answers 404 or 405.
+    """Requests for a token; the next one is tried when a service answers 404 or 405.
 
     An identity token is exchanged by a POST (OAuth 2, refresh_token), which some services lack.
     """
@@ -122,7 +122,7 @@ def token_requests(
 
 
 def read_token(body: bytes, scopes: Scopes, received: float, where: str) -> Token:
-    """Read the answer of a token service; raises FormatError where it holds no token."""
+    """Read the answer of a token service. Raises FormatError if it holds no token."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -135,9 +135,10 @@ def read_token(body: bytes, scopes: Scopes, received: float, where: str) -> Toke
 
 
 def _lifetime(value: object) -> float:
-    """Seconds that a token lasts: 60 where that is not said, and at most a day.
+    """Seconds that a token lasts: 60 if the service does not say, and at most a day.
 
-    Some services write the number as a text. NaN, infinity and `true` are numbers to Python.
+    Some services write the number as a string. NaN, infinity and `true` are refused here since
+    they are numbers to Python.
     """
     number = parse_decimal(value) if isinstance(value, str) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not number > 0:

@@ -1,4 +1,4 @@
-"""Scopes: what a token allows (the token authentication specification of distribution)."""
+"""Scopes: the actions that a token allows (distribution's token specification)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 Scopes = frozenset[tuple[str, str]]
-"""Pairs of a repository's path and an action on it; `registry:catalog` stands for its catalogue."""
+"""Pairs of a repository's path and an action; `registry:catalog` is the list of repositories."""
 
 _ORDER = ("pull", "push", "delete")
 _CATALOG = "registry:catalog"
@@ -28,12 +28,12 @@ def delete(path: str) -> Scopes:
 
 
 def catalog() -> Scopes:
-    """Listing the repositories of a registry (distribution's token specification)."""
+    """NameList the repositories of a registry (distribution's token specification)."""
     return frozenset({(_CATALOG, "*")})
 
 
 def parse_scopes(text: str) -> Scopes:
-    """Read `repository:PATH:ACTION[,ACTION]`, several separated by spaces; skip other kinds."""
+    """Read scopes `repository:PATH:ACTION[,ACTION]` separated by spaces; skip other kinds."""
     pairs: set[tuple[str, str]] = set()
     for word in text.split():
         if word == f"{_CATALOG}:*":
@@ -46,7 +46,7 @@ def parse_scopes(text: str) -> Scopes:
 
 
 def render_scopes(scopes: Scopes) -> list[str]:
-    """One `repository:PATH:ACTION[,ACTION]` per repository, in an order that does not vary."""
+    """One `repository:PATH:ACTION[,ACTION]` per repository, in a fixed order."""
     actions: defaultdict[str, set[str]] = defaultdict(set)
     for path, action in scopes:
         actions[path].add(action)

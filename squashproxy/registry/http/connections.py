@@ -1,4 +1,7 @@
-"""Requests on connections, without meaning: no cookies, no netrc, no redirects, no retries."""
+"""Connections to registries: one message out, one response back.
+
+No cookies, no netrc, no redirects, no retries, and no knowledge of what a request means.
+"""
 
 from __future__ import annotations
 
@@ -14,41 +17,38 @@ from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout,
 from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.http.heads import POOLS
-from squashproxy.registry.http.network_errors import NETWORK_ERRORS, broken_off, failure_of
+from squashproxy.registry.http.network_errors import NETWORK_ERRORS, body_error, request_error
 from squashproxy.registry.http.proxies import Proxy, find_proxy
-from squashproxy.registry.http.rate_limit import Pace
-from squashproxy.registry.http.tls import Trust
+from squashproxy.registry.http.rate_limit import RateLimit
+from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
-
-CHUNK = 256 << 10
-"""Bytes that are read from a connection at a time."""
+from squashproxy.streams import CHUNK
 
 _IDLE_CONNECTIONS = 32
 _MOST_ORIGINS = 256
 _NO_RETRIES = Retry(False)
 
 Response: TypeAlias = BaseHTTPResponse
-"""An answer, its body unread."""
+"""A response whose body has not been read."""
 
 AnswerListener = Callable[[str, int, Mapping[str, str]], None]
-"""Hears of an answer: the host as people know it, the status and the headers; from any thread."""
+"""Called for each response with the host's name, the status and the headers; in any thread."""
 
 
 class Body(Protocol):
-    """What a request carries; pieces of at most 256 KiB, so that time-outs are per piece.
+    """A request's body, in pieces of at most 256 KiB: each piece has the whole time-out.
 
-    `replayable` says whether iterating again gives the same bytes. A body with a length is sent
-    with Content-Length, any other in chunked transfer encoding.
+    A body with a length is sent with Content-Length, any other in chunked transfer encoding.
     """
 
     @property
     def replayable(self) -> bool:
-        """Whether the body can be sent twice."""
+        """Whether iterating again gives the same bytes."""
         ...
 
     @property
     def failure(self) -> BaseException | None:
-        """The error of the source of the bytes: it is not one of the connection."""
+        """The error of the bytes' source, if that failed and not the connection."""
         ...
 
     def __iter__(self) -> Iterator[bytes | memoryview]: ...
@@ -56,7 +56,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request; `timeout` in seconds."""
+    """One request; `timeout` in seconds, for connecting and for each read and write."""
 
     method: str
     url: str
@@ -65,24 +65,24 @@ class Message:
     timeout: float = 30.0
 
 
-class Wire:
+class Connections:
     """Sends messages; usable from several threads.
 
-    It stands on urllib3's connection pools alone, one for each origin: what a session of `requests`
-    would add (cookies, netrc, redirects that keep credentials) is what registries must not get.
+    Uses one urllib3 pool per origin. A session of `requests` would add cookies, netrc and
+    redirects that keep credentials, none of which registries must get.
     """
 
     def __init__(
         self,
         options: ClientOptions,
-        trust: Trust,
-        pace: Pace,
+        tls: TlsContexts,
+        rate_limit: RateLimit,
         listener: AnswerListener | None = None,
     ) -> None:
         self._options = options
         self._listener = listener
-        self._pace = pace
-        self._trust = trust
+        self._rate_limit = rate_limit
+        self._tls = tls
         self._pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
         self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
@@ -90,11 +90,11 @@ class Wire:
             warnings.filterwarnings("ignore", category=InsecureRequestWarning)
 
     def send(self, message: Message, host: str) -> Response:
-        """Send a message and return the answer, with its whole URL; `host` is for people.
+        """Send a message and return the response; `host` names the server in error messages.
 
         Raises Unreachable, TlsError, or the error of the body's source.
         """
-        self._pace.wait(host)
+        self._rate_limit.wait(host)
         body = message.body
         headers = {**self._headers, **message.headers}
         if isinstance(body, Sized):
@@ -113,7 +113,7 @@ class Wire:
             )
         except NETWORK_ERRORS as error:
             if body is None or isinstance(body, bytes) or body.failure is None:
-                raise failure_of(error, message.url, host) from error
+                raise request_error(error, message.url, host) from error
             raise body.failure from None
         response.url = message.url
         if self._listener is not None:
@@ -137,15 +137,15 @@ class Wire:
             return self._pools[key]
 
     def _make_room(self) -> None:
-        """Forget the oldest origin, as redirects may name ever more; its requests go on."""
+        """Drop the oldest pool: redirects may name any number of origins. Its requests go on."""
         if len(self._pools) >= _MOST_ORIGINS:
             self._pools.pop(next(iter(self._pools))).clear()
 
     def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
-        """Connections to an origin, through the proxy of the environment if there is one."""
+        """A pool for an origin, through the proxy of the environment if there is one."""
         settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
         if scheme == "https":
-            settings["ssl_context"] = self._trust.context_for(netloc)
+            settings["ssl_context"] = self._tls.context_for(netloc)
         proxy = find_proxy(origin)
         manager = PoolManager(**settings) if proxy is None else _through(proxy, settings)
         manager.pool_classes_by_scheme = POOLS
@@ -158,16 +158,17 @@ def _through(proxy: Proxy, settings: dict[str, Any]) -> ProxyManager:
 
 
 def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
-    """The body's bytes as they were sent, never decoded; closes the response.
+    """The body's bytes as sent, never decoded; closes the response at the end.
 
-    Raises Unreachable where the connection breaks before the end.
+    `host` and `what` name server and content in error messages. Raises Unreachable if the
+    connection breaks before the end.
     """
     with closing(response):
         while True:
             try:
                 data = response.read(CHUNK, decode_content=False)
             except NETWORK_ERRORS as error:
-                raise broken_off(error, host, what) from error
+                raise body_error(error, host, what) from error
             if not data:
                 return
             yield data
@@ -176,7 +177,7 @@ def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
 def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
     """The body, read to its end so that the connection can be used again.
 
-    A body above `limit` bytes is cut to one byte more than that.
+    Of a body above `limit` bytes, `limit` + 1 bytes are returned and the connection is closed.
     """
     body = BytesIO()  # gives up its buffer without a copy, as joined pieces would be one
     stream = iter_body(response, host, what)

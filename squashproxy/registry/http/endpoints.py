@@ -1,4 +1,4 @@
-"""Where a registry's API is: its URL, and whether plain HTTP is allowed there."""
+"""Endpoints of registries: URL and scheme of each API, and the URLs it may point to."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from squashproxy.registry.options import ClientOptions
 _HUB_API = "registry-1.docker.io"
 
 Origin = tuple[str, str, int]
-"""Scheme, host name and port: what two URLs share if credentials may go to both."""
+"""Scheme, host name and port. Credentials go to URLs of one origin only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registry's API; `name` is the host as references write it."""
+    """The address of a registry's API; `name` is the host as references write it."""
 
     name: str
     scheme: str
@@ -36,11 +36,12 @@ class Endpoint:
 
     @property
     def origin(self) -> Origin:
-        """What a URL must share to be given credentials."""
+        """The origin that gets this registry's credentials."""
         return origin_of(self.url("/"))
 
     def serves(self, url: str) -> bool:
-        """Whether an absolute URL has this origin; nearly all begin as the API does."""
+        """Whether an absolute URL has this origin."""
+        # Nearly all URLs pass the cheap test.
         return url.startswith(self.url("/")) or origin_of(url) == self.origin
 
     def url(self, path: str) -> str:
@@ -48,23 +49,23 @@ class Endpoint:
         return f"{self.scheme}://{self.netloc}{path}"
 
     def resolve(self, base: str, location: str, header: str = "Location") -> str:
-        """The URL that `location` in a header means at `base`, if it may be followed.
+        """The absolute URL of `location`, which a header of the response from `base` names.
 
-        Proxies that end TLS make registries write `http://` for themselves; that is mended. Raises
-        RegistryError for what is no URL, and Denied for plain HTTP and for private addresses,
-        unless the registry itself is reached so: a registry must not be able to point us into the
-        network that we stand in.
+        Behind a proxy that terminates TLS, registries write `http://` URLs for themselves; these
+        become `https://`. Raises RegistryError for a text that is no URL. Raises Denied for plain
+        HTTP and for private addresses unless the registry itself is reached that way: otherwise a
+        registry could make this client send requests into its own network.
         """
-        told = f"{self.name} points to '{shown(location)}' in its {header} header"
+        pointer = f"{self.name} points to '{shown(location)}' in its {header} header"
         try:
             target = read_url(base, location)
         except BadUrl as error:
             raise RegistryError(
-                f"{told}, which is no web address: {error}",
+                f"{pointer}, which is no web address: {error}",
                 advice="it, or a proxy before it, is set up wrong",
             ) from error
         if target.scheme not in WEB_PORTS:
-            raise Denied(f"{told}, which is no web address")
+            raise Denied(f"{pointer}, which is no web address")
         if (
             target.scheme == "http"
             and self.scheme == "https"
@@ -88,7 +89,7 @@ class Endpoint:
             raise Denied(
                 f"{self.name} points to the private address {target.netloc}, so it was not "
                 "followed",
-                advice="a public registry has no business there",
+                advice="a public registry should not send its clients into a private network",
             )
 
     def _is_private(self) -> bool:
@@ -101,7 +102,7 @@ class Endpoint:
         return any(_is_private(str(address[4][0])) for address in found)
 
 
-class Hosts:
+class Endpoints:
     """The endpoints of one client; remembers which loopback registries speak TLS."""
 
     def __init__(
@@ -113,7 +114,7 @@ class Hosts:
         self._known: dict[str, Endpoint] = {}
 
     def find(self, host: str) -> Endpoint:
-        """The endpoint of a registry. Raises Unreachable where a loopback registry is down."""
+        """The endpoint of a registry. Raises Unreachable if a loopback registry is down."""
         with self._lock:
             known = self._known.get(host)
         if known is not None:
@@ -170,10 +171,10 @@ def _hostname(netloc: str) -> str:
 
 
 def _speaks_tls(host: str, port: int, timeout: float) -> bool:
-    """Whether a TLS handshake succeeds; trust is judged later, by the request itself.
+    """Whether a TLS handshake succeeds; the request itself verifies the certificate later.
 
-    Raises OSError where nothing listens. A handshake that times out counts as an answer in TLS:
-    only a clear refusal of it may lead to plain HTTP.
+    A handshake that times out counts as TLS: only a clear refusal may lead to plain HTTP. Raises
+    OSError if nothing listens.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -1,4 +1,4 @@
-"""A registry's refusals, as errors whose text is a sentence for a person."""
+"""Error responses of registries, turned into errors whose text is a sentence."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _FULL = ("no space left", "insufficient storage", "quota")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What was asked of a registry, for sentences: `text` as in "the push of 1.0 to apps/web".
+    """An action on a repository, for error messages; `text` as in "the push of 1.0 to apps/web".
 
-    `wanted` names what a 404 says is missing, None where that can only be the repository.
+    `wanted` names what a 404 says is missing; None if that can only be the repository.
     """
 
     repository: Repository
@@ -47,7 +47,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that refuses: status, headers (names in lower case) and what its body says."""
+    """An error response: status, headers (names in lower case), and its body's codes and text."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,8 +56,8 @@ class Refusal:
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
-    """Read an error's body: the specification's JSON, other JSON, HTML or plain text."""
-    # Fields that stand several times are joined by commas so; items() would lose all but one.
+    """Read an error response; the body is the specification's JSON, other JSON, HTML or text."""
+    # A lookup joins repeated fields with commas; items() would keep only one of them.
     lower = {name.lower(): headers[name] for name in headers}
     try:
         document = json.loads(body)
@@ -66,8 +66,8 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     return _read_document(status, lower, document)
 
 
-def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> RegistryError:
-    """The error for a refused action; 401 needs `unauthorized`, which knows the credentials."""
+def refusal_error(refusal: Refusal, action: Action, now: datetime | None = None) -> RegistryError:
+    """The error for a refused action; `unauthorized_error` is for 401."""
     status, host = refusal.status, action.host
     said = f": {refusal.text}" if refusal.text else ""
     suffix = f"(HTTP {status})"
@@ -80,7 +80,7 @@ def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> R
     if status == 429:
         wait = retry_after_of(refusal.headers, now)
         return TooManyRequests(
-            f"{host} limits how often it may be asked{said} {suffix}{_asked_for(wait)}",
+            f"{host} limits the rate of requests{said} {suffix}{_asked_for(wait)}",
             advice="try again later, or log in for a higher limit",
             status=status,
             retry_after=wait,
@@ -96,12 +96,15 @@ def fault_of(refusal: Refusal, action: Action, now: datetime | None = None) -> R
     return _refused(refusal, action, said, suffix)
 
 
-def unauthorized(
+def unauthorized_error(
     refusal: Refusal, action: Action, known: str | None, variable: str
 ) -> Unauthorized:
-    """The error for a 401; `known` says whose credentials were tried, None where there are none."""
+    """The error for a 401; `known` says which credentials were tried, None if there were none.
+
+    `variable` is the environment variable that may hold credentials.
+    """
     said = f": {refusal.text}" if refusal.text else ""
-    start = f"{action.host} refused {action.text}{said} (HTTP {refusal.status})"
+    fact = f"{action.host} refused {action.text}{said} (HTTP {refusal.status})"
     if known is None:
         advice = (
             f"it asks for credentials: run `docker login {action.host}`, "
@@ -109,16 +112,16 @@ def unauthorized(
         )
     else:
         advice = f"check the credentials of {known}, and that they allow this"
-    return Unauthorized(f"{start}; {advice}", status=refusal.status)
+    return Unauthorized(fact, advice=advice, status=refusal.status)
 
 
 def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that Retry-After asks to wait, None where it says nothing that can be understood."""
+    """The wait in seconds that Retry-After asks for, None without a readable value."""
     return parse_retry_after(headers.get("retry-after", ""), now or datetime.now(UTC))
 
 
 def _asked_for(wait: float | None) -> str:
-    return f" and wants to be left alone for {span_text(wait)}" if wait else ""
+    return f" and asks to wait {span_text(wait)}" if wait else ""
 
 
 def _refused(refusal: Refusal, action: Action, said: str, suffix: str) -> RegistryError:
@@ -165,7 +168,7 @@ def _is_full(refusal: Refusal, action: Action) -> bool:
 
 
 def text_of_errors(document: object) -> str:
-    """What a JSON document says in place of what was asked for, empty for nothing."""
+    """The error text in a JSON document; empty if it holds none."""
     return _read_document(0, {}, document).text
 
 
@@ -194,7 +197,7 @@ def _text_in(entry: Mapping[str, object], key: str) -> str:
 
 
 def _json_text(value: object) -> str:
-    """A value as JSON; empty where it is nested too deeply to be told."""
+    """A value as JSON; empty if it is nested too deeply."""
     try:
         return json.dumps(value)
     except RecursionError:
@@ -202,7 +205,7 @@ def _json_text(value: object) -> str:
 
 
 def _other_text(document: object) -> str:
-    """Registries that answer in their own JSON keep the reason under one of these names."""
+    """The reason in JSON of a registry's own form, under one of the usual names."""
     if isinstance(document, str):
         return document
     if isinstance(document, dict):
@@ -218,7 +221,7 @@ def _plain_text(body: bytes) -> str:
 
 
 def _title(page: str) -> str:
-    """The title of a web page; looked for without a pattern, which could take the square."""
+    """The title of a web page; a regular expression could take quadratic time here."""
     lower = page.lower()
     tag = lower.find("<title")
     start = lower.find(">", tag) + 1 if tag >= 0 else 0
@@ -227,6 +230,6 @@ def _title(page: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """One short line, without control characters: it ends up on a terminal."""
+    """One short line without control characters, since it is shown on a terminal."""
     line = _CONTROL.sub(" ", text).strip().rstrip(".;")
     return line if len(line) <= _MAX_SHOWN else line[: _MAX_SHOWN - 3] + "..."

@@ -1,8 +1,8 @@
-"""Connections that read the heads of answers whole, and within bounds.
+"""Connections that read the heads of responses completely and within bounds.
 
-http.client bounds the length of lines and the number of fields, but reads as many answers of
-`100 Continue`, and as many trailers, as a server sends: without end. And it takes a head for whole
-that the end of the connection cut short, so that half a Location would be followed.
+http.client bounds the length of lines and the number of fields, but not the number of interim
+`100 Continue` responses and trailers: a server could send them for ever. It also accepts a head
+that a closed connection cut short, so half a Location would be followed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 _MOST_LINES = 1000
-"""Lines of one head, interim answers included, or of the trailers behind a body."""
+"""Lines of one head, interim responses included, or of the trailers after a body."""
 
 _MOST_LINE = 65536
-"""What http.client says is a line too long, which it tells by itself."""
+"""The longest line that http.client accepts; it reports longer ones itself."""
 
 
 class _Lines:
@@ -31,9 +31,9 @@ class _Lines:
         self._count = 0
 
     def readline(self, limit: int) -> bytes:
-        """The next line; raises HTTPException for too many, and for one that is cut short.
+        """The next line. Raises HTTPException for too many lines, or one that is cut short.
 
-        An end before the first line is passed on: http.client knows what it means.
+        An end before the first line is passed on: http.client handles it.
         """
         line: bytes = self._file.readline(limit)
         self._count += 1
@@ -49,14 +49,14 @@ class _Lines:
 
 
 class _Response(HTTPResponse):
-    """An answer whose head and trailers are bounded and whole."""
+    """A response whose head and trailers are bounded and complete."""
 
     def begin(self) -> None:
         self._in_lines(super().begin)
         self._check_length()
 
     def _check_length(self) -> None:
-        """Refuse lengths that differ (RFC 9112, section 6.3), while the connection can be closed.
+        """Refuse several different lengths (RFC 9112, section 6.3).
 
         urllib3 refuses them too, but leaves the connection open.
         """
@@ -70,9 +70,9 @@ class _Response(HTTPResponse):
         self._in_lines(super()._read_and_discard_trailer)  # type: ignore[misc]  # not in typeshed
 
     def _in_lines(self, read: Callable[[], None]) -> None:
-        """Read with bounds in place of the connection's file."""
+        """Call `read` while bounded lines replace the connection's file."""
         file = self.fp
-        self.fp = _Lines(file)  # type: ignore[assignment]  # all that is called meanwhile
+        self.fp = _Lines(file)  # type: ignore[assignment]  # read() calls nothing else
         try:
             read()
         finally:
@@ -97,4 +97,4 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 POOLS = {"http": _PlainPool, "https": _TlsPool}
-"""The kinds of pools that a PoolManager is to make, by scheme."""
+"""Pool classes for a PoolManager, by scheme."""

@@ -1,7 +1,7 @@
-"""The Link header (RFC 8288, section 3): where a list goes on.
+"""The Link header (RFC 8288, section 3), which names the next page of a list.
 
-Who deletes by a list has to know that it is whole. So what cannot be read is an error here, and
-never taken for a header that names no next page.
+Cleanup deletes by lists, so a list must be complete. A header that cannot be read is therefore an
+error, never the end of the list.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _RELATION = re.compile(r"[a-z][a-z0-9.-]*|[a-z][a-z0-9+.-]*:\S+")
 
 
 class BadLink(ValueError):
-    """A Link header that cannot be read; says why, as a part of a sentence."""
+    """A Link header that cannot be read; its text says why, as part of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A target, as it was written, and its relation types in lower case."""
+    """A link's target as written, and its relation types in lower case."""
 
     target: str
     relations: frozenset[str]
 
 
 def next_target(header: str) -> str | None:
-    """The target of the link with `rel="next"`, None where there is none. Raises BadLink."""
+    """The target of the link with `rel="next"`, None without one. Raises BadLink."""
     targets = {link.target for link in parse_links(header) if _NEXT in link.relations}
     if len(targets) > 1:
         raise BadLink("it names several next pages")
@@ -40,7 +40,7 @@ def next_target(header: str) -> str | None:
 
 
 def parse_links(header: str) -> tuple[Link, ...]:
-    """Every link of a header, or of several that were joined by commas. Raises BadLink."""
+    """Every link of a header, or of several headers joined by commas. Raises BadLink."""
     if len(header) > MOST_HEADER:
         raise BadLink(f"it has more than {MOST_HEADER} characters")
     return tuple(_iter_links(Scanner(header)))
@@ -56,12 +56,12 @@ def _iter_links(scanner: Scanner) -> Iterator[Link]:
             raise BadLink("a link in it does not end with >")
         yield Link(target, _read_relations(scanner))
         if not scanner.is_done() and not scanner.take(","):
-            raise BadLink("something stands behind a link in it that is no parameter")
+            raise BadLink("a link in it is followed by something that is no parameter")
         scanner.match(_SEPARATORS)
 
 
 def _read_relations(scanner: Scanner) -> frozenset[str]:
-    """Pass the parameters of a link; of several `rel` the first counts (section 3.3)."""
+    """Read a link's parameters; only the first `rel` counts (section 3.3)."""
     relations: frozenset[str] | None = None
     scanner.match(SPACES)
     while scanner.take(";"):
@@ -83,7 +83,7 @@ def _read_value(scanner: Scanner) -> str:
     if not scanner.take("="):
         return ""
     scanner.match(SPACES)
-    if not scanner.stands('"'):
+    if not scanner.is_at('"'):
         return scanner.match(_UNQUOTED)
     value = scanner.quoted()
     if value is None:

@@ -1,4 +1,4 @@
-"""Broken connections, as errors whose text is a sentence for a person."""
+"""Network errors, turned into errors whose text is a sentence."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from squashproxy.errors import RegistryError, TlsError, Unreachable
 from squashproxy.registry.http.urls import shown
 
 NETWORK_ERRORS = (HTTPError, OSError, ValueError)
-"""What pools and sockets raise; ValueError stands for a URL or a header that cannot be sent."""
+"""Exceptions of pools and sockets; ValueError is for a URL or header that cannot be sent."""
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((ProxySchemeUnknown,), "the proxy of the environment is none of HTTP"),
+    ((ProxySchemeUnknown,), "the proxy of the environment is no HTTP proxy"),
     ((ProxyError,), "the proxy does not connect"),
     ((socket.gaierror,), "the name is not known"),
     ((ConnectionRefusedError,), "connection refused"),
@@ -31,11 +31,11 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((RemoteDisconnected, IncompleteRead), "the connection was closed"),
     ((HTTPException, InvalidHeader), "its answer is not valid HTTP"),
 )
-"""From the most telling to the least: urllib3 counts an unknown name as a time-out, too."""
+"""Most specific first: urllib3 also reports an unknown name as a time-out."""
 
 
-def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
-    """The error for a request to `url` that brought no (whole) answer; `host` is for people."""
+def request_error(error: BaseException, url: str, host: str) -> RegistryError:
+    """The error for a request to `url` without a complete response; `host` names the server."""
     causes = list(_iter_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -49,14 +49,14 @@ def failure_of(error: BaseException, url: str, host: str) -> RegistryError:
                 advice=f"if it is meant to be plain HTTP, give {{plain-http}} {host}",
             )
     if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
-        return RegistryError(f"{host} named '{shown(url)}', which cannot be asked")
+        return RegistryError(f"{host} named '{shown(url)}', which is no usable URL")
     return Unreachable(
         f"cannot reach {host}: {_reason(causes)}", advice="is it up, and is the name right?"
     )
 
 
-def broken_off(error: BaseException, host: str, what: str) -> Unreachable:
-    """The error for a body that ended before its time."""
+def body_error(error: BaseException, host: str, what: str) -> Unreachable:
+    """The error for a response whose body broke off; `what` names the content."""
     reason = _reason(list(_iter_causes(error)))
     return Unreachable(
         f"the connection to {host} broke while {what} was read: {reason}", advice="try again"
@@ -74,7 +74,7 @@ def _reason(causes: list[BaseException]) -> str:
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and everything that led to it: urllib3 wraps in arguments, too."""
+    """An error and all its causes; urllib3 also keeps causes in arguments and `reason`."""
     seen: set[int] = set()
     waiting = [error]
     while waiting:

@@ -1,4 +1,4 @@
-"""The proxies of the environment: which one leads to an origin, if any does."""
+"""HTTP proxies that the environment names, chosen by origin."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from squashproxy.host import is_loopback
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy without its login, and that as `user:password`, None where it has none."""
+    """A proxy's URL without its login; `login` is `user:password`, None without one."""
 
     url: str
     login: str | None
 
 
 def find_proxy(origin: str) -> Proxy | None:
-    """The proxy to an origin, which is `scheme://host:port`; none to loopback, as in docker.
+    """The proxy for an origin `scheme://host:port`; None for loopback, as in docker.
 
-    `requests` knows what its users write into `no_proxy`: networks, ports, domains.
+    `requests` reads `no_proxy` in all its forms: networks, ports, domains.
     """
     if is_loopback(urlsplit(origin).hostname or "") or not getproxies():
         return None
-    from requests import utils  # noqa: PLC0415 - few have proxies, and nobody else waits for it
+    from requests import utils  # noqa: PLC0415 - slow to import, and few users have proxies
 
     proxy = utils.select_proxy(origin, utils.get_environ_proxies(origin))
     if not proxy:

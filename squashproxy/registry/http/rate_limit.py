@@ -1,4 +1,4 @@
-"""How many requests a second a registry is sent, where somebody set a bound."""
+"""Rate limits that the user set, in requests per second and registry."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Mapping
 
 
-class Pace:
-    """Spaces requests evenly; `rates` are requests a second, by host as references name it.
+class RateLimit:
+    """Spaces requests evenly; usable from several threads.
 
-    Usable from several threads. `sleep` and `clock` are in seconds.
+    `rates` holds requests per second, by host as references write it. `sleep` and `clock` are in
+    seconds.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class Pace:
         self._next: dict[str, float] = {}
 
     def wait(self, host: str) -> None:
-        """Wait until the next request to `host` may go out."""
+        """Wait until the next request to `host` may be sent."""
         gap = self._gaps.get(host)
         if gap is None:
             return

@@ -1,4 +1,4 @@
-"""Trying again after temporary errors, for calls that can be made twice."""
+"""Retries after temporary errors, for calls that may be repeated."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 30.0
 
 WaitListener = Callable[[float, str, str], None]
-"""Hears of a wait before it begins: seconds, the host that is waited for, and why; in any thread.
+"""Called before each wait with its seconds, the host and the reason; in any thread.
 
-The reason is the fact of the error that led to it, without its advice.
+The reason is the fact of the error that caused the wait, without its advice.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often to try again, and how to wait (seconds); waits do not vary between runs.
+    """A retry policy: `retries` further attempts, with waits that are the same in each run.
 
-    Where the registry asks for more than `longest_wait` seconds, its error is raised at once.
-    `listener` hears of every wait.
+    A wait is what the registry asks for (Retry-After), else 0.25 s, doubled up to 30 s. If the
+    registry asks for more than `longest_wait` seconds, its error is raised at once. `listener` is
+    called before every wait.
     """
 
     retries: int
@@ -34,9 +35,9 @@ class Retry:
     listener: WaitListener | None = None
 
     def call(self, attempt: Callable[[], _T], host: str = "") -> _T:
-        """The result of `attempt`, made again while its errors are temporary.
+        """The result of `attempt`, which is repeated while its errors are temporary.
 
-        `host` is who is asked, for the listener.
+        `host` is for the listener. Raises the last error.
         """
         failures = 0
         while True:
@@ -47,9 +48,9 @@ class Retry:
                 self.wait(error, failures, host)
 
     def wait(self, error: SquashproxyError, failures: int, host: str = "") -> None:
-        """Wait as the error asks, or twice as long as the last time; raise it where that is vain.
+        """Wait before the next attempt, or raise `error` if there must be none.
 
-        `failures` counts from 1: the failures in a row, this one included.
+        `failures` is the number of failures in a row, this one included.
         """
         if not error.temporary or failures > self.retries:
             raise error

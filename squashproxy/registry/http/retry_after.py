@@ -1,4 +1,4 @@
-"""The Retry-After header (RFC 9110, section 10.2.3): how long a registry wants to be left alone."""
+"""The Retry-After header (RFC 9110, section 10.2.3): how long a registry asks to wait."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DATE = re.compile(
     r"(?:GMT|UTC|UT|Z|[+-][0-9]{4})"
     r"|[A-Za-z]{3} [ 0-9]?[0-9] [0-9]{1,2}:[0-9]{2}:[0-9]{2} [0-9]{4})"
 )
-"""The forms of dates of HTTP (section 5.6.7); `email` alone takes more, and overflows."""
+"""HTTP's date formats (section 5.6.7); the `email` package accepts more, and overflows."""
 
 _DAY = 86400.0
 _CENTURY = 36525 * _DAY
@@ -27,11 +27,11 @@ _SPANS = (
 
 
 def parse_retry_after(text: str, now: datetime) -> float | None:
-    """The seconds from `now` that a value asks for; None for what is neither seconds nor a date.
+    """The seconds from `now` that a value asks for; None if it is neither a number nor a date.
 
-    A number that is a moment between yesterday and a hundred years from now, in unix seconds or
-    milliseconds, is that moment: as a span it would be more than half a century. A moment that has
-    passed is no seconds.
+    Some registries send the time itself, in unix seconds or milliseconds. A number that is a time
+    between yesterday and a hundred years from now is read so: as a number of seconds it would be
+    more than half a century. A time that has passed gives 0.
     """
     text = text.strip()
     match = _SECONDS.fullmatch(text)
@@ -49,7 +49,7 @@ def parse_retry_after(text: str, now: datetime) -> float | None:
 
 
 def span_text(seconds: float) -> str:
-    """A span for a sentence, in its largest unit, such as `90 seconds` or `31 years`."""
+    """A duration for a sentence, in its largest unit, such as `90 seconds` or `31 years`."""
     for length, unit in _SPANS:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -1,7 +1,7 @@
-"""A scanner for structured header fields (RFC 9110, section 5.6), linear in their length.
+"""A scanner for structured header fields (RFC 9110, section 5.6), in linear time.
 
-A pattern that is searched for, or tried at each position in turn, can take the square of the
-length. Here each pattern is tried at one position only, and what follows begins behind its match.
+Searching a pattern, or trying it at each position, can take quadratic time. Here each pattern is
+tried at one position, and scanning continues after its match.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 MOST_HEADER = 64 << 10
-"""Characters of a field that are read; a line of HTTP is no longer here."""
+"""Characters of a field that are read; http.client accepts no longer line."""
 
 SPACES = re.compile(r"[ \t\r\n]*")
-"""Blanks, and the line breaks of folded fields."""
+"""Blanks, and line breaks of folded fields."""
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -21,28 +21,28 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class Scanner:
-    """A position in a text, and what stands there."""
+    """A text with a reading position."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
     def is_done(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the end is reached."""
         return self._at >= len(self._text)
 
-    def stands(self, character: str) -> bool:
+    def is_at(self, character: str) -> bool:
         """Whether this character comes next."""
         return self._text.startswith(character, self._at)
 
     def take(self, character: str) -> bool:
-        """Pass this character if it comes next."""
-        found = self.stands(character)
+        """Skip this character if it comes next; returns whether it did."""
+        found = self.is_at(character)
         self._at += found
         return found
 
     def match(self, pattern: re.Pattern[str]) -> str:
-        """Pass what matches here, and return it; empty where nothing does."""
+        """Read what matches here; empty if nothing does."""
         match = pattern.match(self._text, self._at)
         if match is None:
             return ""
@@ -50,9 +50,9 @@ class Scanner:
         return match[0]
 
     def quoted(self) -> str | None:
-        """Pass a quoted string, and return it unescaped.
+        """Read a quoted string and unescape it.
 
-        Where its second quote is missing: None, and all that is left is passed.
+        Without a closing quote: skip to the end and return None.
         """
         match = _QUOTED.match(self._text, self._at)
         if match is None:

@@ -1,4 +1,7 @@
-"""Whom TLS trusts: the system, `--ca`, and the certs.d directories of containers and docker."""
+"""TLS contexts: the system's authorities, the user's own, and the certs.d directories.
+
+The certs.d directories are those of docker and podman (containers-certs.d(5)).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,12 @@ from squashproxy.registry.options import ClientOptions
 _SYSTEM_DIRECTORIES = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 
 
-class Trust:
-    """Makes the TLS context for each host; contexts are kept, so that connections are shared."""
+class TlsContexts:
+    """Makes and keeps the TLS context of each host; usable from several threads.
+
+    Hosts without settings of their own share one context. Raises UsageError if the user's authority
+    is no certificate.
+    """
 
     def __init__(self, options: ClientOptions, environ: Mapping[str, str]) -> None:
         self._options = options
@@ -29,14 +36,14 @@ class Trust:
             self._common = self._make("", ())
 
     def context_for(self, netloc: str) -> ssl.SSLContext:
-        """The context for `host:port`. Raises UsageError where a certificate file is broken."""
+        """The context for `host:port`. Raises UsageError if a certificate file is broken."""
         with self._lock:
             if netloc not in self._contexts:
                 self._contexts[netloc] = self._find(netloc)
             return self._contexts[netloc]
 
     def is_insecure(self, netloc: str) -> bool:
-        """Whether the certificate of `host:port` is to be taken unseen."""
+        """Whether the certificate of `host:port` is not to be checked."""
         name, _, port = netloc.rpartition(":")
         host = netloc if parse_port(port) is None else name
         return not self._options.insecure.isdisjoint({netloc, host})
@@ -56,7 +63,7 @@ class Trust:
         if not context.cert_store_stats()["x509_ca"]:
             context.load_verify_locations(certifi.where())
         if self._options.ca is not None:
-            _load_authority(context, self._options.ca, "the file given with --ca")
+            _load_authority(context, self._options.ca, "the certificate authority given")
         for file in files:
             if file.suffix == ".cert":
                 _load_client(context, file)
@@ -68,7 +75,7 @@ class Trust:
         return context
 
     def _iter_files(self, netloc: str) -> Iterator[Path]:
-        """`*.crt` are authorities, `*.cert` with `*.key` the client's own (docker's certs.d)."""
+        """Authorities (`*.crt`), then client certificates (`*.cert`, each with a `*.key`)."""
         for directory in self._directories():
             place = directory / netloc
             if place.is_dir():
@@ -97,7 +104,7 @@ def _load_client(context: ssl.SSLContext, file: Path) -> None:
     try:
         context.load_cert_chain(file, key)
     except ssl.SSLError as error:
-        raise UsageError(f"{file} and {key} are no pair of a certificate and its key") from error
+        raise UsageError(f"{file} and {key} are not a certificate and its key") from error
     except OSError as error:
         raise UsageError(
             f"the client certificate {file} needs its key {key}: {error.strerror}"

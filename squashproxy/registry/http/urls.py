@@ -1,7 +1,7 @@
-"""URLs that somebody else wrote: read strictly, and shown without their secrets.
+"""URLs from registries: parsed strictly, and shown without secrets.
 
-Registries name URLs in Location, Link and WWW-Authenticate. Browsers and libraries repair wrong
-ones, each in its own way; what two readers take for different hosts gets credentials stolen. So
+Registries send URLs in Location, Link and WWW-Authenticate. Browsers and libraries repair wrong
+ones, each in its own way, and when two readers see different hosts, credentials get stolen. So
 nothing is repaired here (RFC 3986; RFC 9110, section 4.2).
 """
 
@@ -15,10 +15,10 @@ from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.printable import printable
 
 MOST_URL = 8000
-"""Characters of a URL (RFC 9110, section 4.1, wants at least so many to be understood)."""
+"""Characters of a URL: the length that RFC 9110, section 4.1, asks every reader to support."""
 
 WEB_PORTS = {"http": 80, "https": 443}
-"""The schemes that are spoken, and their usual ports."""
+"""The supported schemes, and their default ports."""
 
 _MOST_SHOWN = 200
 _MOST_HOST = 253
@@ -30,14 +30,14 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::(?P<port>.*)
 
 
 class BadUrl(ValueError):
-    """A text that is no URL of the web; says why, as a part of a sentence."""
+    """A text that is no web URL; its text says why, as part of a sentence."""
 
 
 def read_url(base: str, text: str) -> SplitResult:
-    """The absolute URL that `text` means at `base`, without its fragment; host in lower case.
+    """The absolute URL of `text` relative to `base`, without fragment, host in lower case.
 
-    Its scheme may be any, so that the caller can say what it wants of it; the rest is checked for
-    http and https only. Raises BadUrl.
+    Any scheme is accepted, so that the caller can name it in an error; everything else is checked
+    for http and https only. Raises BadUrl.
     """
     if len(text) > MOST_URL:
         raise BadUrl(f"it has more than {MOST_URL} characters")
@@ -58,9 +58,9 @@ def read_url(base: str, text: str) -> SplitResult:
 
 
 def shown(url: str) -> str:
-    """A URL as errors may show it: without user, query and fragment, escaped and shortened.
+    """A URL for error messages: without user, query and fragment, escaped and shortened.
 
-    Queries hold signatures and tokens. Any text is taken, also what is no URL.
+    Queries hold signatures and tokens. Any text is accepted, even one that is no URL.
     """
     plain = re.split(r"[?#]", url, maxsplit=1)[0]
     scheme, slashes, rest = plain.partition("//")
@@ -70,7 +70,7 @@ def shown(url: str) -> str:
 
 
 def _read_authority(netloc: str) -> str:
-    """`host` or `host:port`. A user in it is an error (RFC 9110, section 4.2.4)."""
+    """`host` or `host:port`. Raises BadUrl, also for a user (RFC 9110, section 4.2.4)."""
     if "@" in netloc:
         raise BadUrl("it holds a user name")
     match = _AUTHORITY.fullmatch(netloc)
@@ -87,9 +87,9 @@ def _read_authority(netloc: str) -> str:
 
 
 def _check_host(host: str) -> None:
-    """Raise BadUrl for what is neither a name nor an address in its usual spelling.
+    """Raise BadUrl unless the host is a name or a normally written address.
 
-    `2130706433`, `0x7f.1` and `127.1` mean 127.0.0.1 to resolvers, and would not look private.
+    `2130706433`, `0x7f.1` and `127.1` are 127.0.0.1 to resolvers, but would not look private.
     """
     if not host:
         raise BadUrl("it names no host")

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from squashproxy.digest import Chunk, Hasher
-
-PIECE = 256 << 10
-"""Bytes that go to a connection at a time; its time-out is per piece."""
+from squashproxy.streams import CHUNK
 
 _SMALL = 16 << 10
 _LARGE = 512 << 10
@@ -44,8 +42,8 @@ class HashedChunks:
     def iter_pieces(self) -> Iterator[Chunk]:
         """All that is left, small chunks joined, so that each costs no packet of its own."""
         small = bytearray()
-        while (piece := self.take(PIECE)) is not None:
-            if len(piece) + len(small) > PIECE or (small and len(piece) >= _SMALL):
+        while (piece := self.take(CHUNK)) is not None:
+            if len(piece) + len(small) > CHUNK or (small and len(piece) >= _SMALL):
                 yield memoryview(small)
                 small = bytearray()
             if len(piece) >= _SMALL:
@@ -99,7 +97,7 @@ class Window:
     def fill(self, chunks: HashedChunks, limit: int) -> bool:
         """Take up to `limit` bytes; False where the stream ended before."""
         while self.size < limit:
-            piece = chunks.take(min(limit - self.size, PIECE))
+            piece = chunks.take(min(limit - self.size, CHUNK))
             if piece is None:
                 return False
             self._keep(piece)
@@ -115,7 +113,7 @@ class Window:
             self._pieces.append(piece)
             return
         last = self._pieces[-1] if self._pieces else None
-        if isinstance(last, bytearray) and len(last) + len(piece) <= PIECE:
+        if isinstance(last, bytearray) and len(last) + len(piece) <= CHUNK:
             last += piece
         else:
             self._pieces.append(bytearray(piece))
@@ -184,7 +182,7 @@ class Spool:
     def __iter__(self) -> Iterator[bytes]:
         try:
             self._file.seek(0)
-            while piece := self._file.read(PIECE):
+            while piece := self._file.read(CHUNK):
                 yield piece
         except OSError as error:
             self.failure = error

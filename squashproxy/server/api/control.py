@@ -1,4 +1,4 @@
-"""What is beside the pull API: the page, health, metrics, warming and webhooks."""
+"""The endpoints outside of `/v2/`: page, health, metrics, warming and webhooks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from squashproxy.errors import FormatError, SquashproxyError, UsageError
 from squashproxy.oci.manifest import parse_json_object
 from squashproxy.reference import Reference, parse_reference
 from squashproxy.server.api.webhooks import read_pushes
-from squashproxy.server.auth.caller import ANYONE, Asker
+from squashproxy.server.auth.caller import ANYONE, Caller
 from squashproxy.server.auth.gate import Gate, check_read
 from squashproxy.server.http import errors
-from squashproxy.server.http.errors import Refusal, refusal_of
+from squashproxy.server.http.errors import ApiError, api_error_of
 from squashproxy.server.http.request_log import facts_of
 from squashproxy.server.page.metrics import CONTENT_TYPE, Metrics
 from squashproxy.server.page.page import POLICY, find_asset
 from squashproxy.server.page.status import Status
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.warming import Warmed, Warming
 
 _MOST_BODY = 1 << 20
@@ -32,18 +32,18 @@ _MOST_PUSHES = 100
 
 @dataclass(frozen=True, slots=True)
 class HookSettings:
-    """What webhooks must send as their Authorization, and how upstreams call themselves."""
+    """The Authorization that webhooks must send, and the hosts that upstreams call themselves."""
 
     token: str | None
     upstream_by_host: Mapping[str, str]
 
 
 class ControlApi:
-    """Answers everything outside of `/v2/`. Raises Refusal."""
+    """Answers everything outside of `/v2/`. Raises ApiError."""
 
     def __init__(
         self,
-        tools: Tools,
+        context: PullContext,
         *,
         gate: Gate,
         metrics: Metrics,
@@ -52,7 +52,7 @@ class ControlApi:
         hooks: HookSettings,
         is_draining: Callable[[], bool],
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._gate = gate
         self._metrics = metrics
         self._status = status
@@ -65,7 +65,7 @@ class ControlApi:
         facts_of(request).kind = "control"
         if path in ("/api/v1/warm", "/api/v1/hook"):
             if request.method != "POST":
-                raise Refusal(405, "UNSUPPORTED", "this is for POST", {"Allow": "POST"})
+                raise ApiError(405, "UNSUPPORTED", "this is for POST", {"Allow": "POST"})
             return await (self._warm(request) if path.endswith("warm") else self._hook(request))
         if request.method not in ("GET", "HEAD"):
             raise errors.unsupported("only GET and HEAD are answered here")
@@ -74,18 +74,20 @@ class ControlApi:
         if path == "/readyz":
             return await self._ready()
         if path == "/metrics":
-            body = await self._tools.keeper.workers.run(self._metrics.render)
+            body = await self._context.async_store.threads.run(self._metrics.render)
             return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
         if path == "/api/v1/status":
             viewer = await self._admit_viewer(request)
             visible = _Visible(self._gate, viewer)
-            return _json(await self._tools.keeper.workers.run(self._status.document, visible))
+            return _json(
+                await self._context.async_store.threads.run(self._status.document, visible)
+            )
         return await self._asset(request, path)
 
     async def _asset(self, request: web.BaseRequest, path: str) -> web.Response:
-        asset = await self._tools.keeper.workers.run(find_asset, path)
+        asset = await self._context.async_store.threads.run(find_asset, path)
         if asset is None:
-            raise Refusal(404, "UNSUPPORTED", "there is nothing at this address")
+            raise ApiError(404, "UNSUPPORTED", "there is nothing at this address")
         if path == "/":
             await self._admit_viewer(request)
         headers = {
@@ -103,13 +105,13 @@ class ControlApi:
         if self._is_draining():
             return _json({"status": "draining"}, 503)
         try:
-            await self._tools.keeper.workers.run(self._tools.store.check)
+            await self._context.async_store.threads.run(self._context.store.check)
         except SquashproxyError as error:
             return _json({"status": "unavailable", "reason": str(error)}, 503)
         return _json({"status": "ready"})
 
-    async def _admit_viewer(self, request: web.BaseRequest) -> Asker:
-        """The page names images: where only upstream knows who may see them, it stays here."""
+    async def _admit_viewer(self, request: web.BaseRequest) -> Caller:
+        """Admit a viewer of the page. If upstream decides who may see an image, only local ones."""
         if not self._gate.challenges:
             return await self._admit(request)
         if not _is_local(request.remote):
@@ -118,18 +120,18 @@ class ControlApi:
 
     async def _warm(self, request: web.BaseRequest) -> web.Response:
         _check_origin(request)
-        asker = await self._admit(request)
+        caller = await self._admit(request)
         document = await _read_object(request)
         image = self._image(document.get("image"))
-        check_read(self._gate, asker, image.repository)
+        check_read(self._gate, caller, image.repository)
         try:
             if document.get("dry_run"):
-                return _json(await self._warming.estimate(asker, image))
-            warmed = await self._warming.warm(asker, image)
+                return _json(await self._warming.estimate(caller, image))
+            warmed = await self._warming.warm(caller, image)
         except UsageError as error:
-            raise Refusal(400, "UNSUPPORTED", str(error)) from error
+            raise ApiError(400, "UNSUPPORTED", str(error)) from error
         except SquashproxyError as error:
-            raise refusal_of(
+            raise api_error_of(
                 error, errors.MANIFEST_UNKNOWN, challenges=self._gate.challenges
             ) from error
         return _json(warmed.to_json(), 202 if warmed.job else 200)
@@ -139,7 +141,7 @@ class ControlApi:
         try:
             pushes = read_pushes(await _read(request), self._hooks.upstream_by_host)
         except FormatError as error:
-            raise Refusal(400, "UNSUPPORTED", str(error)) from error
+            raise ApiError(400, "UNSUPPORTED", str(error)) from error
         warmed: list[Warmed] = []
         failed: list[str] = []
         for image in pushes[:_MOST_PUSHES]:
@@ -164,42 +166,42 @@ class ControlApi:
 
     def _image(self, text: object) -> Reference:
         if not isinstance(text, str):
-            raise Refusal(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"}')
+            raise ApiError(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"}')
         try:
             image = parse_reference(text)
         except UsageError as error:
             raise errors.name_invalid(str(error)) from error
         host = image.repository.host
-        if host not in self._tools.upstreams.hosts:
-            there = ", ".join(sorted(self._tools.upstreams.hosts))
+        if host not in self._context.upstreams.hosts:
+            there = ", ".join(sorted(self._context.upstreams.hosts))
             raise errors.name_unknown(f"{host} is no upstream here; there is {there}")
         return image
 
-    async def _admit(self, request: web.BaseRequest) -> Asker:
-        asker = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
-        facts_of(request).user = asker.name
-        return asker
+    async def _admit(self, request: web.BaseRequest) -> Caller:
+        caller = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
+        facts_of(request).user = caller.name
+        return caller
 
 
 @dataclass(frozen=True, slots=True)
 class _Visible:
-    """Which images an asker may see on the page."""
+    """Decides which images a caller may see on the page."""
 
     gate: Gate
-    asker: Asker
+    caller: Caller
 
     def __call__(self, image: str) -> bool:
-        """Whether the image, by its name for people, is one of theirs."""
+        """Whether the caller may see the image of that name."""
         if self.gate.is_open or self.gate.challenges:
             return True
         try:
-            return self.gate.may_read(self.asker, parse_reference(image).repository)
+            return self.gate.may_read(self.caller, parse_reference(image).repository)
         except UsageError:
             return False
 
 
 def _check_origin(request: web.BaseRequest) -> None:
-    """Raise Refusal for what another site's page sends from an operator's browser."""
+    """Raise ApiError, 403, for requests that another site's page makes in a browser."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise errors.denied("pages of other sites may not ask for this")
@@ -211,7 +213,7 @@ async def _read(request: web.BaseRequest) -> bytes:
     async for piece in request.content.iter_any():
         size += len(piece)
         if size > _MOST_BODY:
-            raise Refusal(413, "SIZE_INVALID", f"a body may have {_MOST_BODY} bytes")
+            raise ApiError(413, "SIZE_INVALID", f"a body may have {_MOST_BODY} bytes")
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -220,7 +222,7 @@ async def _read_object(request: web.BaseRequest) -> dict[str, object]:
     try:
         return parse_json_object(await _read(request), "the request")
     except FormatError as error:
-        raise Refusal(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"} as JSON') from error
+        raise ApiError(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"} as JSON') from error
 
 
 def _json(document: object, status: int = 200) -> web.Response:

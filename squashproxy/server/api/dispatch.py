@@ -1,4 +1,4 @@
-"""From a request to whoever answers it: the outermost edge of the server."""
+"""Routing: passes each request to its endpoint, and answers errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.server.api.control import ControlApi
 from squashproxy.server.api.pull import PullApi
 from squashproxy.server.http import errors
-from squashproxy.server.http.errors import Refusal, refusal_of
+from squashproxy.server.http.errors import ApiError, api_error_of
 from squashproxy.server.http.request_log import facts_of
 from squashproxy.server.http.routes import parse_path
 from squashproxy.server.http.server import error_response
@@ -21,7 +21,7 @@ _LOG = logging.getLogger("squashproxy.server")
 
 
 class Dispatch:
-    """Answers every request, whatever happens."""
+    """Answers every request, also if a bug raises an unexpected error."""
 
     def __init__(self, pull: PullApi, control: ControlApi, metrics: Metrics) -> None:
         self._pull = pull
@@ -35,21 +35,21 @@ class Dispatch:
         response: web.StreamResponse
         try:
             response = await self._answer(request)
-        except Refusal as refusal:
-            facts.error = str(refusal)
-            response = error_response(refusal)
+        except ApiError as error:
+            facts.error = str(error)
+            response = error_response(error)
         except (ConnectionError, asyncio.CancelledError):
             self._metrics.count_request(facts.kind, "left", 0.0)
             raise
         except SquashproxyError as error:
             facts.error = str(error)
-            response = error_response(refusal_of(error, errors.NAME_UNKNOWN, challenges=False))
+            response = error_response(api_error_of(error, errors.NAME_UNKNOWN, challenges=False))
         except Exception as error:  # the edge: one bug must not end the connection without a word
             if request.writer.output_size:
                 raise
             facts.error = f"{type(error).__name__}: {error}"
             _LOG.exception("%s %s could not be answered", request.method, request.raw_path)
-            response = error_response(Refusal(500, "UNKNOWN", "a bug in the server; see its log"))
+            response = error_response(ApiError(500, "UNKNOWN", "a bug in the server; see its log"))
         seconds = asyncio.get_running_loop().time() - began
         outcome = facts.outcome or str(response.status)
         self._metrics.count_request(facts.kind, outcome, seconds)
@@ -68,7 +68,7 @@ class Dispatch:
 
 
 def _body_size(request: web.BaseRequest, response: web.StreamResponse) -> int:
-    """Bytes of the body; what is not sent yet will be."""
+    """The length of the body in bytes, as announced."""
     if request.method == "HEAD":
         return 0
     return max(response.content_length or 0, 0)

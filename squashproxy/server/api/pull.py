@@ -1,4 +1,4 @@
-"""The pull API of a listener (OCI distribution specification 1.1)."""
+"""The endpoints below `/v2/` of a listener (OCI distribution specification 1.1)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.reference import Repository, check_tag
 from squashproxy.server.api.send import send_body
 from squashproxy.server.api.tag_list import empty_referrers, page_of
-from squashproxy.server.auth.caller import Asker
+from squashproxy.server.auth.caller import Caller
 from squashproxy.server.auth.gate import Gate, check_read
 from squashproxy.server.http import errors
-from squashproxy.server.http.errors import Refusal, refusal_of
+from squashproxy.server.http.errors import ApiError, api_error_of
 from squashproxy.server.http.ranges import find_part
 from squashproxy.server.http.request_log import Facts, facts_of
-from squashproxy.server.http.routes import Kind, Names, Route
+from squashproxy.server.http.routes import Kind, Route, UpstreamNames
 from squashproxy.server.page.history import History
 from squashproxy.server.pull.admission import Admission
-from squashproxy.server.pull.blobs import Blobs, Sized
-from squashproxy.server.pull.context import Tools
-from squashproxy.server.pull.manifests import Manifests, Wanted
-from squashproxy.server.pull.outcome import Found
+from squashproxy.server.pull.blobs import Blobs, FoundBlob
+from squashproxy.server.pull.context import PullContext
+from squashproxy.server.pull.manifests import ManifestRequest, Manifests
+from squashproxy.server.pull.outcome import FoundManifest
 
 _SOURCE = "X-Squashproxy-Source"
 _MADE_FROM = "X-Squashproxy-Source-Digest"
@@ -34,20 +34,20 @@ _UNKNOWN = {Kind.MANIFEST: errors.MANIFEST_UNKNOWN, Kind.BLOB: errors.BLOB_UNKNO
 
 
 class PullApi:
-    """Answers what a parsed path asks for. Raises Refusal."""
+    """Answers what a parsed path asks for. Raises ApiError."""
 
     def __init__(
         self,
-        tools: Tools,
+        context: PullContext,
         *,
         manifests: Manifests,
         blobs: Blobs,
         gate: Gate,
-        names: Names,
+        names: UpstreamNames,
         history: History,
     ) -> None:
-        self._tools = tools
-        self._admission = Admission(tools)
+        self._context = context
+        self._admission = Admission(context)
         self._manifests = manifests
         self._blobs = blobs
         self._gate = gate
@@ -62,35 +62,35 @@ class PullApi:
             raise errors.unsupported(
                 "nothing is pushed here: push to the upstream itself, and pull it through this"
             )
-        asker = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
-        facts.user = asker.name
+        caller = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
+        facts.user = caller.name
         if route.kind is Kind.BASE:
-            self._gate.check_login(asker)
+            self._gate.check_login(caller)
             return web.Response(body=b"{}", headers={**_VERSION, **_JSON})
         repository = self._names.find(route.name, _namespace(request))
-        check_read(self._gate, asker, repository)
+        check_read(self._gate, caller, repository)
         try:
-            return await self._answer(request, route, asker, repository, facts)
+            return await self._answer(request, route, caller, repository, facts)
         except SquashproxyError as error:
             unknown = _UNKNOWN.get(route.kind, errors.NAME_UNKNOWN)
-            raise refusal_of(error, unknown, challenges=self._gate.challenges) from error
+            raise api_error_of(error, unknown, challenges=self._gate.challenges) from error
 
     async def _answer(
         self,
         request: web.BaseRequest,
         route: Route,
-        asker: Asker,
+        caller: Caller,
         repository: Repository,
         facts: Facts,
     ) -> web.StreamResponse:
         if route.kind is Kind.MANIFEST:
-            return await self._manifest(request, route.selector, asker, repository, facts)
+            return await self._manifest(request, route.selector, caller, repository, facts)
         if route.kind is Kind.BLOB:
-            return await self._blob(request, _digest(route.selector), asker, repository, facts)
+            return await self._blob(request, _digest(route.selector), caller, repository, facts)
         if route.kind is Kind.TAGS:
-            return await self._tags(request, route.name, asker, repository)
+            return await self._tags(request, route.name, caller, repository)
         _digest(route.selector)
-        await self._admission.check(asker, repository)
+        await self._admission.check(caller, repository)
         headers = {**_common(request), "Content-Type": OCI_INDEX}
         return web.Response(body=empty_referrers(), headers=headers)
 
@@ -98,15 +98,15 @@ class PullApi:
         self,
         request: web.BaseRequest,
         selector: str,
-        asker: Asker,
+        caller: Caller,
         repository: Repository,
         facts: Facts,
     ) -> web.Response:
         accept = _accept(request)
-        wanted = Wanted(asker, repository, accept, head=request.method == "HEAD")
+        wanted = ManifestRequest(caller, repository, accept, head=request.method == "HEAD")
         if ":" in selector:
             digest = _digest(selector)
-            await self._admission.check_manifest(asker, repository, digest)
+            await self._admission.check_manifest(caller, repository, digest)
             found = await self._manifests.by_digest(wanted, digest)
         else:
             _check_tag(selector)
@@ -116,8 +116,8 @@ class PullApi:
         self._note_use(found)
         return _manifest_response(found, _common(request))
 
-    def _note_use(self, found: Found) -> None:
-        self._tools.uses[found.descriptor.digest] = self._tools.clock()
+    def _note_use(self, found: FoundManifest) -> None:
+        self._context.uses[found.descriptor.digest] = self._context.clock()
         if found.made_from is not None and found.raw is not None:
             self._history.count_pull(found.made_from)
 
@@ -125,24 +125,24 @@ class PullApi:
         self,
         request: web.BaseRequest,
         digest: Digest,
-        asker: Asker,
+        caller: Caller,
         repository: Repository,
         facts: Facts,
     ) -> web.StreamResponse:
-        await self._admission.check_blob(asker, repository, digest)
-        store = self._tools.store
-        self._tools.uses[digest] = self._tools.clock()
+        await self._admission.check_blob(caller, repository, digest)
+        store = self._context.store
+        self._context.uses[digest] = self._context.clock()
         store.hold(digest)
         try:
             head = request.method == "HEAD"
-            found = await self._blobs.find(asker, repository, digest, head=head)
+            found = await self._blobs.find(caller, repository, digest, head=head)
             facts.outcome = found.origin.value
             return await self._send(request, digest, found, facts)
         finally:
             store.release(digest)
 
     async def _send(
-        self, request: web.BaseRequest, digest: Digest, found: Sized, facts: Facts
+        self, request: web.BaseRequest, digest: Digest, found: FoundBlob, facts: Facts
     ) -> web.StreamResponse:
         headers = {
             **_common(request),
@@ -157,7 +157,7 @@ class PullApi:
             return web.Response(headers=headers)
         part = find_part(_range(request, digest), found.size)
         if part is None:
-            raise Refusal(
+            raise ApiError(
                 416,
                 "RANGE_INVALID",
                 f"the blob has {found.size} bytes, and none of those that were asked for",
@@ -168,17 +168,19 @@ class PullApi:
             last = part.start + part.length - 1
             headers["Content-Range"] = f"bytes {part.start}-{last}/{found.size}"
         response = web.StreamResponse(status=206 if part.is_partial else 200, headers=headers)
-        error = await send_body(request, response, found.body, part, self._tools.keeper.workers)
+        error = await send_body(
+            request, response, found.body, part, self._context.async_store.threads
+        )
         if error is not None:
             facts.error = str(error)
         return response
 
     async def _tags(
-        self, request: web.BaseRequest, name: str, asker: Asker, repository: Repository
+        self, request: web.BaseRequest, name: str, caller: Caller, repository: Repository
     ) -> web.Response:
-        tools = self._tools
-        tags = await tools.asked.run(tools.upstreams.list_tags, asker, repository)
-        tools.rights.grant(asker, repository)
+        context = self._context
+        tags = await context.upstream_threads.run(context.upstreams.list_tags, caller, repository)
+        context.grants.grant(caller, repository)
         page = page_of(name, tags, request.query.get("n"), request.query.get("last"))
         headers = {**_common(request), **_JSON}
         if page.next_path is not None:
@@ -189,7 +191,7 @@ class PullApi:
 
 
 def _namespace(request: web.BaseRequest) -> str | None:
-    """The upstream that a mirror is told."""
+    """The upstream that a client names to a mirror."""
     return request.query.get("ns") if "?" in request.raw_path else None
 
 
@@ -199,7 +201,7 @@ def _common(request: web.BaseRequest) -> dict[str, str]:
     return dict(_VERSION) if namespace is None else {**_VERSION, "OCI-Namespace": namespace}
 
 
-def _manifest_response(found: Found, common: Mapping[str, str]) -> web.Response:
+def _manifest_response(found: FoundManifest, common: Mapping[str, str]) -> web.Response:
     descriptor = found.descriptor
     headers = {
         **common,
@@ -223,7 +225,7 @@ def _accept(request: web.BaseRequest) -> str | None:
 
 
 def _range(request: web.BaseRequest, digest: Digest) -> str | None:
-    """The range that is asked for, unless it is meant for another version of the blob."""
+    """The Range header, unless If-Range makes it apply to another blob only."""
     condition = request.headers.get("If-Range")
     if condition is not None and condition != f'"{digest}"':
         return None
@@ -241,4 +243,4 @@ def _check_tag(tag: str) -> None:
     try:
         check_tag(tag)
     except BadReference as error:
-        raise Refusal(404, errors.MANIFEST_UNKNOWN, str(error)) from error
+        raise ApiError(404, errors.MANIFEST_UNKNOWN, str(error)) from error

@@ -1,33 +1,35 @@
-"""Answers with blobs in them."""
+"""Sending the bytes of a blob."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO
 
 from aiohttp import web
 
 from squashproxy.errors import SquashproxyError
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.pull.bodies import Body
 
 
 async def send_body(
-    request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Workers
+    request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Threads
 ) -> SquashproxyError | None:
-    """Send a part of a blob; the error that broke it off.
+    """Send a part of a blob; the error that broke it off, or None.
 
-    Then the connection is cut, so that what was sent is not taken for the whole.
+    After an error the connection is cut, so that the client does not take the part for the whole.
     """
     if body.path is not None and not request.secure:
         await _send_file(request, response, body.path, part, files)
         return None
     await response.prepare(request)
     try:
-        async for data in body.iterate(part):
-            await response.write(data)
+        async with aclosing(body.iterate(part)) as pieces:
+            async for data in pieces:
+                await response.write(data)
     except SquashproxyError as error:
         if request.transport is not None:
             request.transport.abort()
@@ -37,10 +39,10 @@ async def send_body(
 
 
 async def _send_file(
-    request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Workers
+    request: web.BaseRequest, response: web.StreamResponse, path: Path, part: Part, files: Threads
 ) -> None:
-    """Let the system send it: no byte passes through this process."""
-    file: IO[bytes] = await files.run(path.open, "rb")
+    """Let the system send the file (sendfile), without reading it into this process."""
+    file: IO[bytes] = await files.open(path.open, "rb")
     try:
         await response.prepare(request)
         transport = request.transport
@@ -51,4 +53,4 @@ async def _send_file(
             await loop.sendfile(transport, file, part.start, part.length)
         await response.write_eof()
     finally:
-        await files.run(file.close)
+        files.start(file.close)

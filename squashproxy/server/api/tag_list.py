@@ -11,23 +11,23 @@ from squashproxy.decimals import parse_decimal
 from squashproxy.oci.manifest import encode_json
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.printable import quoted
-from squashproxy.server.http.errors import Refusal
+from squashproxy.server.http.errors import ApiError
 
 _MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of tags; `next_path` is where the next one is, with a query."""
+    """A page of tags; `next_path` is path and query of the next one, or None."""
 
     body: bytes
     next_path: str | None
 
 
 def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None) -> Page:
-    """The page that `n` and `last` ask for, in the order that the specification wants.
+    """The page that `n` and `last` ask for, in lexical order.
 
-    Raises Refusal for a count that is none.
+    Raises ApiError for a count that is none.
     """
     most = _count(count)
     ordered = sorted(tags)
@@ -40,7 +40,7 @@ def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None)
 
 
 def empty_referrers() -> bytes:
-    """An index without referrers: what refers to an original says nothing of a squashed image."""
+    """An index without referrers: signatures of an original say nothing of a squashed image."""
     return encode_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
 
 
@@ -49,5 +49,5 @@ def _count(text: str | None) -> int:
         return _MOST
     number = parse_decimal(text)
     if number is None:
-        raise Refusal(400, "PAGINATION_NUMBER_INVALID", f"n={quoted(text)} is no number of tags")
+        raise ApiError(400, "PAGINATION_NUMBER_INVALID", f"n={quoted(text)} is no number of tags")
     return min(number, _MOST)

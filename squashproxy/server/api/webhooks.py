@@ -1,4 +1,4 @@
-"""Notifications of registries: which images were pushed.
+"""Notifications of registries about pushed images.
 
 The formats are distribution's (`application/vnd.docker.distribution.events.v1+json`) and Harbor's
 webhooks (`PUSH_ARTIFACT`).
@@ -30,7 +30,8 @@ def read_pushes(data: bytes, upstream_by_host: Mapping[str, str]) -> list[Refere
         found = _of_harbor(document)
     else:
         raise FormatError(
-            "this is no notification of distribution's nor of Harbor's; send one of the two"
+            "this is no notification of distribution's nor of Harbor's",
+            advice="send one of the two",
         )
     return list(dict.fromkeys(_upstreams_only(found, upstream_by_host)))
 

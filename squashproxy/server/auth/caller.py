@@ -1,4 +1,4 @@
-"""Who asks, and what they may read."""
+"""The caller of a request, from its Authorization header."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from squashproxy.server.http.errors import unauthorized
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Whoever sent a request.
+class Caller:
+    """Whoever sent a request; `name` is for the log.
 
-    `name` is for the log. With `login`, upstream is asked with it (user and password), and with
-    nothing else; without, with what the server itself has.
+    With a `login` (user and password), upstream is asked with it and nothing else. Without one,
+    upstream is asked with the server's own credentials.
     """
 
     name: str = ""
     login: tuple[str, str] | None = field(default=None, repr=False)
 
 
-ANYONE = Asker()
+ANYONE = Caller()
 
 
 def read_basic(authorization: str | None) -> tuple[str, str] | None:
-    """User and password of a header; None where there is none, or an empty one.
+    """User and password of the header; None if both are empty or there is no header.
 
-    Raises Refusal for a header that cannot be read: 401.
+    Raises ApiError for a header that cannot be read: 401.
     """
     if not authorization:
         return None

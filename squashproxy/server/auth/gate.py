@@ -1,4 +1,4 @@
-"""The gate: who may ask at all, and for which repositories (`serve.auth`)."""
+"""Access control: who may pull at all, and which repositories (`serve.auth`)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Protocol
 
 from squashproxy.reference import Repository
 from squashproxy.rules.patterns import Pattern, matches_any, parse_glob
-from squashproxy.server.auth.caller import ANYONE, Asker, read_basic
+from squashproxy.server.auth.caller import ANYONE, Caller, read_basic
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.lru import Bounded
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.errors import denied, too_many, unauthorized
 
 _PROVEN_SECONDS = 300.0
@@ -28,7 +28,7 @@ class Gate(Protocol):
 
     @property
     def challenges(self) -> bool:
-        """Whether credentials that upstream refuses are those of whoever is asking."""
+        """Whether upstream is asked with the caller's credentials, so that its 401 is theirs."""
         ...
 
     @property
@@ -36,23 +36,27 @@ class Gate(Protocol):
         """Whether everyone may read everything."""
         ...
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:
-        """Who is asking. Raises Refusal: 401, or 429 after too many wrong passwords."""
+    async def admit(self, authorization: str | None, peer: str) -> Caller:
+        """The caller. Raises ApiError: 401, or 429 after too many wrong passwords."""
         ...
 
-    def check_login(self, asker: Asker) -> None:
-        """Raise Refusal, 401, where a client that logs in has to be asked for credentials."""
+    def check_login(self, caller: Caller) -> None:
+        """Raise ApiError, 401, if a client that logs in must be asked for credentials."""
         ...
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:
-        """Whether a repository is the asker's to read, as far as this gate knows."""
+    def may_read(self, caller: Caller, repository: Repository) -> bool:
+        """Whether the caller may read a repository, as far as this gate knows."""
+        ...
+
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the threads that check passwords."""
         ...
 
 
-def check_read(gate: Gate, asker: Asker, repository: Repository) -> None:
-    """Raise Refusal, 403, for a repository that is not the asker's to read."""
-    if not gate.may_read(asker, repository):
-        raise denied(f"{asker.name} may not read {repository}")
+def check_read(gate: Gate, caller: Caller, repository: Repository) -> None:
+    """Raise ApiError, 403, for a repository that the caller may not read."""
+    if not gate.may_read(caller, repository):
+        raise denied(f"{caller.name} may not read {repository}")
 
 
 class OpenGate:
@@ -61,37 +65,43 @@ class OpenGate:
     challenges = False
     is_open = True
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:  # noqa: ARG002 - the protocol's names
+    async def admit(self, authorization: str | None, peer: str) -> Caller:  # noqa: ARG002 - the protocol's names
         """Anyone."""
         return ANYONE
 
-    def check_login(self, asker: Asker) -> None:
+    def check_login(self, caller: Caller) -> None:
         """Nothing."""
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+    def may_read(self, caller: Caller, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
         """Always."""
         return True
 
+    async def close(self, seconds: float) -> None:
+        """Nothing: this gate has no threads."""
+
 
 class UpstreamGate:
-    """Upstream decides; see Rights. Without credentials, upstream is asked without."""
+    """Upstream decides, asked with the caller's credentials or with none; see Grants."""
 
     challenges = True
     is_open = False
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:  # noqa: ARG002 - the protocol's names
-        """Whoever the header says; without one, nobody, who has no credentials at all."""
+    async def admit(self, authorization: str | None, peer: str) -> Caller:  # noqa: ARG002 - the protocol's names
+        """The user of the header; without one, a caller with an empty login."""
         user, password = read_basic(authorization) or ("", "")
-        return Asker(user, (user, password))
+        return Caller(user, (user, password))
 
-    def check_login(self, asker: Asker) -> None:
-        """Clients send what they have only where they were asked for it once."""
-        if asker.login == ("", ""):
+    def check_login(self, caller: Caller) -> None:
+        """Ask for credentials once: clients send them only after that."""
+        if caller.login == ("", ""):
             raise unauthorized("log in with your credentials for the registry behind this one")
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
+    def may_read(self, caller: Caller, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
         """Always: upstream is asked."""
         return True
+
+    async def close(self, seconds: float) -> None:
+        """Nothing: this gate has no threads."""
 
 
 class PasswordGate:
@@ -114,12 +124,12 @@ class PasswordGate:
         self._users = users
         self._read = None if read is None else _globs_of(read)
         self._clock = clock
-        self._workers = Workers(2, "squashproxy-passwords")
+        self._threads = Threads(2, "squashproxy-passwords")
         self._secret = secrets.token_bytes(32)
-        self._proven: Bounded[bytes, float] = Bounded(_MOST_PROVEN)
-        self._failures: Bounded[tuple[str, str], tuple[int, float]] = Bounded(_MOST_PROVEN)
+        self._proven: LruCache[bytes, float] = LruCache(_MOST_PROVEN)
+        self._failures: LruCache[tuple[str, str], tuple[int, float]] = LruCache(_MOST_PROVEN)
 
-    async def admit(self, authorization: str | None, peer: str) -> Asker:
+    async def admit(self, authorization: str | None, peer: str) -> Caller:
         """The user whose name and password the header holds."""
         login = read_basic(authorization)
         if login is None:
@@ -127,23 +137,27 @@ class PasswordGate:
         user, password = login
         proof = self._proof(user, password)
         if self._proven.get(proof, 0.0) > self._clock():
-            return Asker(user)
+            return Caller(user)
         self._check_failures(peer, user)
-        if not await self._workers.run(self._users.verify, user, password):
+        if not await self._threads.run(self._users.verify, user, password):
             self._count_failure(peer, user)
             raise unauthorized("the user or the password is wrong; log in again")
         self._failures.pop((peer, user))
         self._proven[proof] = self._clock() + _PROVEN_SECONDS
-        return Asker(user)
+        return Caller(user)
 
-    def check_login(self, asker: Asker) -> None:
-        """Nothing: who is here was admitted."""
+    def check_login(self, caller: Caller) -> None:
+        """Nothing: the caller was admitted already."""
 
-    def may_read(self, asker: Asker, repository: Repository) -> bool:
-        """Whether one of the user's globs fits."""
+    def may_read(self, caller: Caller, repository: Repository) -> bool:
+        """Whether one of the user's globs matches."""
         if self._read is None:
             return True
-        return matches_any(self._read.get(asker.name, ()), str(repository))
+        return matches_any(self._read.get(caller.name, ()), str(repository))
+
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the threads that check passwords."""
+        await self._threads.close(seconds)
 
     def _proof(self, user: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)

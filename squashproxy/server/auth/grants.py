@@ -1,4 +1,4 @@
-"""What upstream lets an asker read, remembered for a short time (`auth: upstream`)."""
+"""Which repositories upstream let a caller read, remembered for a minute (`auth: upstream`)."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ import time
 from collections.abc import Callable
 
 from squashproxy.reference import Repository
-from squashproxy.server.auth.caller import Asker
-from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.auth.caller import Caller
+from squashproxy.server.concurrency.lru import LruCache
 
 _SECONDS = 60.0
 _MOST = 50_000
 
 
-class Rights:
-    """Who was let in where, by upstream itself.
+class Grants:
+    """Grants of upstream, by caller and repository.
 
-    Only askers with a login of their own are looked at: for the others the server's own
-    credentials speak.
+    Callers without a login use the server's own credentials, so they need no grant.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._granted: Bounded[tuple[Asker, Repository], float] = Bounded(_MOST)
+        self._granted: LruCache[tuple[Caller, Repository], float] = LruCache(_MOST)
 
-    def has(self, asker: Asker, repository: Repository) -> bool:
-        """Whether the asker may read the repository, as far as is known now."""
-        if asker.login is None:
+    def has(self, caller: Caller, repository: Repository) -> bool:
+        """Whether the caller is known to be allowed to read the repository."""
+        if caller.login is None:
             return True
-        return self._granted.get((asker, repository), 0.0) > self._clock()
+        return self._granted.get((caller, repository), 0.0) > self._clock()
 
-    def grant(self, asker: Asker, repository: Repository) -> None:
-        """Upstream answered the asker."""
-        self._granted[asker, repository] = self._clock() + _SECONDS
+    def grant(self, caller: Caller, repository: Repository) -> None:
+        """Note that upstream let the caller read the repository."""
+        self._granted[caller, repository] = self._clock() + _SECONDS

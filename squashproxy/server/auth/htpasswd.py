@@ -13,13 +13,13 @@ from squashproxy.errors import UsageError, reason_of
 
 _BCRYPT = ("$2y$", "$2a$", "$2b$")
 _NOBODY = b"$2b$10$" + b"." * 53
-"""Checked for users that do not exist, so that they cannot be told by the time it takes."""
+"""Checked for unknown users, so that the time it takes does not tell which users exist."""
 _LONGEST = 72
 """Bytes of a password that bcrypt looks at; more than that is refused by its library."""
 
 
 class UserFile:
-    """A file that is read again when it changes. Raises UsageError where it cannot be read."""
+    """A file of users, read again when it changes. Raises UsageError if it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class UserFile:
 
 
 def parse_users(text: str, name: str) -> dict[str, bytes]:
-    """Users with their bcrypt hashes; raise UsageError that names file and line for others."""
+    """Users with their bcrypt hashes. Raises UsageError, with file and line, for other lines."""
     users: dict[str, bytes] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -60,7 +60,8 @@ def parse_users(text: str, name: str) -> dict[str, bytes]:
         user, colon, hashed = line.strip().partition(":")
         if not colon or not user or not hashed.startswith(_BCRYPT):
             raise UsageError(
-                f"{name}:{number}: no user with a bcrypt password; write it with htpasswd -B"
+                f"{name}:{number}: no user with a bcrypt password",
+                advice="write it with htpasswd -B",
             )
         users[user] = hashed.encode()
     return users

@@ -1,1 +1,1 @@
-"""Small tools for threads and tasks."""
+"""Threads beside the event loop, work shared by several callers, and bounded caches."""

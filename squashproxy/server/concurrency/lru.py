@@ -1,4 +1,4 @@
-"""A mapping that forgets what was not used for longest."""
+"""A cache of bounded size that drops the least recently used values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Bounded(Generic[K, V]):
-    """Holds values up to a total weight of `most`; each weighs 1 unless `weigh` says otherwise."""
+class LruCache(Generic[K, V]):
+    """Holds values up to a total weight; each weighs 1 unless `weigh` says otherwise."""
 
-    def __init__(self, most: int, weigh: Callable[[V], int] | None = None) -> None:
-        self._most = most
+    def __init__(self, max_weight: int, weigh: Callable[[V], int] | None = None) -> None:
+        self._max_weight = max_weight
         self._weigh = weigh or (lambda _: 1)
         self._weight = 0
         self._values: OrderedDict[K, V] = OrderedDict()
@@ -26,17 +26,17 @@ class Bounded(Generic[K, V]):
         self.pop(key)
         self._values[key] = value
         self._weight += self._weigh(value)
-        while self._weight > self._most and len(self._values) > 1:
+        while self._weight > self._max_weight and len(self._values) > 1:
             _, dropped = self._values.popitem(last=False)
             self._weight -= self._weigh(dropped)
 
     def get(self, key: K, default: V) -> V:
-        """The value of a key, which counts as a use."""
+        """The value of a key, or the default; this counts as a use."""
         found = self.find(key)
         return default if found is None else found
 
     def find(self, key: K) -> V | None:
-        """The value of a key, which counts as a use, or None."""
+        """The value of a key, or None; this counts as a use."""
         found = self._values.get(key)
         if found is not None:
             self._values.move_to_end(key)

@@ -1,4 +1,4 @@
-"""One piece of work for all who want its result at the same time."""
+"""Work that several callers want at the same time is done once."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Flights(Generic[K, V]):
-    """Runs work once per key; it goes on where those who wait for it leave.
+class SingleFlight(Generic[K, V]):
+    """Runs at most one piece of work per key; all who wait for it get its result or its error.
 
-    All get its result, or its error.
+    The work goes on if those who wait for it are cancelled.
     """
 
     def __init__(self) -> None:
         self._running: dict[K, asyncio.Task[V]] = {}
 
     async def join(self, key: K, work: Callable[[], Awaitable[V]]) -> V:
-        """The result of the work that runs for `key`, begun where none does."""
+        """The result of the work for `key`, which is begun unless it runs already."""
         task = self._running.get(key)
         if task is None:
             task = asyncio.ensure_future(_awaited(work))
             self._running[key] = task
             task.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Cancel the work that runs, and wait until it has let go."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _land(self, key: K, task: asyncio.Task[V]) -> None:
         self._running.pop(key, None)

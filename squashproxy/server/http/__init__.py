@@ -1,1 +1,1 @@
-"""HTTP in general: listening, routes, ranges, errors and logs."""
+"""HTTP below the API: connections, routes, ranges, errors and the access log."""

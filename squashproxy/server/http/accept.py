@@ -1,4 +1,4 @@
-"""Accept headers (RFC 9110, section 12.5.1), as registries' clients send them."""
+"""Accept headers (RFC 9110, section 12.5.1), as clients of registries send them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ANYTHING = frozenset({"*/*", "application/*"})
 
 @lru_cache(1024)
 def accepts(header: str | None, media_type: str) -> bool:
-    """Whether a client takes a media type; one that says nothing takes all.
+    """Whether a client accepts a media type; without a header it accepts all.
 
     Clients name each type that they know, without weights; `q=0` is the only one looked at.
     """

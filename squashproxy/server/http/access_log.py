@@ -1,4 +1,7 @@
-"""The access log: a JSON object a line, written by a thread, since a full pipe blocks."""
+"""The access log: one JSON object per request, one per line.
+
+A thread of its own writes it, because writing blocks while nobody reads the other end of a pipe.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import logging
 import logging.handlers
 import queue
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import IO, Self
 
@@ -18,10 +23,10 @@ _MOST_LINES = 10_000
 
 
 class AccessLogger(AbstractAccessLogger):
-    """Writes what a request was and what became of it; never a password or a token."""
+    """Logs each request and its outcome; never a password or a token."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """One request; `time` is in seconds."""
+        """Log one request, which took `time` seconds."""
         facts = facts_of(request)
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -40,29 +45,46 @@ class AccessLogger(AbstractAccessLogger):
 
 
 class LogThread:
-    """A logger whose lines another thread writes to `stream`; what does not fit is dropped."""
+    """A logger whose lines a thread writes to `stream`, within a `with` block.
 
-    def __init__(self, stream: IO[str]) -> None:
+    Lines are dropped while 10,000 wait. At the end of the block, the lines that still wait get
+    about `patience` seconds, so that a pipe that nobody reads cannot hold up the server.
+    """
+
+    def __init__(self, stream: IO[str], *, patience: float = 5.0) -> None:
         self.logger = logging.getLogger("squashproxy.access")
-        lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_LINES)
-        self.logger.handlers[:] = [_Dropping(lines)]
-        self.logger.setLevel(logging.INFO)
-        self.logger.propagate = False
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        self._listener = logging.handlers.QueueListener(lines, handler)
+        self._lines: queue.Queue[logging.LogRecord | None] = queue.Queue(_MOST_LINES)
+        self._patience = patience
+        self._stream = stream
+        self._thread = threading.Thread(target=self._write, name="squashproxy-log", daemon=True)
 
     def __enter__(self) -> Self:
-        self._listener.start()
+        self.logger.handlers[:] = [_Dropping(self._lines)]
+        self.logger.setLevel(logging.INFO)
+        self.logger.propagate = False
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.stop()
+        self.logger.handlers.clear()
+        try:
+            self._lines.put(None, timeout=self._patience)
+        except queue.Full:  # nobody reads: what waits is dropped, so that the thread can end
+            with suppress(queue.Empty):
+                while True:
+                    self._lines.get_nowait()
+            self._lines.put_nowait(None)
+        self._thread.join(self._patience)
+
+    def _write(self) -> None:
+        handler = logging.StreamHandler(self._stream)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        while (record := self._lines.get()) is not None:
+            handler.handle(record)
+        handler.close()
 
 
 class _Dropping(logging.handlers.QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
-        try:
+        with suppress(queue.Full):
             self.queue.put_nowait(record)
-        except queue.Full:
-            return

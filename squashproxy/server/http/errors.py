@@ -11,7 +11,7 @@ from squashproxy.errors import SquashproxyError
 
 _RETRY_SECONDS = 10
 LONGEST_PAUSE = 300.0
-"""Seconds that an upstream is left alone at most, and that clients are asked to wait."""
+"""The most seconds in which an upstream is not asked, or that clients are told to wait."""
 
 _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.NotFound, 404, ""),
@@ -19,10 +19,10 @@ _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.IntegrityError, 502, "UNKNOWN"),
     (errors.FormatError, 502, "UNKNOWN"),
 )
-"""An empty code is that of what was asked for."""
+"""An empty code stands for that of the route, as MANIFEST_UNKNOWN."""
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """An answer that is an error; `code` is one of the specification's."""
 
     def __init__(
@@ -45,29 +45,29 @@ BLOB_UNKNOWN = "BLOB_UNKNOWN"
 NAME_UNKNOWN = "NAME_UNKNOWN"
 
 
-def name_unknown(message: str) -> Refusal:
-    """No such repository, or none that may be asked for here."""
-    return Refusal(404, NAME_UNKNOWN, message)
+def name_unknown(message: str) -> ApiError:
+    """404: no such repository, or none that may be pulled here."""
+    return ApiError(404, NAME_UNKNOWN, message)
 
 
-def name_invalid(message: str) -> Refusal:
-    """A name that no repository can have."""
-    return Refusal(400, "NAME_INVALID", message)
+def name_invalid(message: str) -> ApiError:
+    """400: a name that no repository can have."""
+    return ApiError(400, "NAME_INVALID", message)
 
 
-def digest_invalid(message: str) -> Refusal:
-    """A digest that is none."""
-    return Refusal(400, "DIGEST_INVALID", message)
+def digest_invalid(message: str) -> ApiError:
+    """400: a malformed digest."""
+    return ApiError(400, "DIGEST_INVALID", message)
 
 
-def unsupported(message: str, status: int = 405) -> Refusal:
-    """What this registry does not do."""
-    return Refusal(status, "UNSUPPORTED", message, {"Allow": "GET, HEAD"} if status == 405 else {})
+def unsupported(message: str, status: int = 405) -> ApiError:
+    """405 or `status`: an operation that this registry does not have."""
+    return ApiError(status, "UNSUPPORTED", message, {"Allow": "GET, HEAD"} if status == 405 else {})
 
 
-def unauthorized(message: str) -> Refusal:
-    """Nobody knows who is asking."""
-    return Refusal(
+def unauthorized(message: str) -> ApiError:
+    """401: credentials are missing or wrong."""
+    return ApiError(
         401,
         "UNAUTHORIZED",
         message,
@@ -75,26 +75,26 @@ def unauthorized(message: str) -> Refusal:
     )
 
 
-def denied(message: str) -> Refusal:
-    """Who is asking may not."""
-    return Refusal(403, "DENIED", message)
+def denied(message: str) -> ApiError:
+    """403: the caller may not do this."""
+    return ApiError(403, "DENIED", message)
 
 
-def too_many(message: str, seconds: float) -> Refusal:
-    """To be asked again in so many seconds."""
-    return Refusal(429, "TOOMANYREQUESTS", message, _retry(seconds))
+def too_many(message: str, seconds: float) -> ApiError:
+    """429: try again after `seconds`."""
+    return ApiError(429, "TOOMANYREQUESTS", message, _retry(seconds))
 
 
-def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> Refusal:
-    """Not now."""
-    return Refusal(503, "UNAVAILABLE", message, _retry(seconds))
+def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> ApiError:
+    """503: try again after `seconds`."""
+    return ApiError(503, "UNAVAILABLE", message, _retry(seconds))
 
 
-def refusal_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> Refusal:
-    """The answer for an error of upstream's or of the store.
+def api_error_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> ApiError:
+    """The answer for an error of upstream or of the store.
 
-    `unknown` is the code where what was asked for is not there. With `challenges`, credentials that
-    upstream wants are those of whoever is asking.
+    `unknown` is the code for something that is not there. With `challenges`, upstream was asked
+    with the caller's credentials, so its 401 is passed on; else it becomes 403.
     """
     message = str(error)
     if isinstance(error, errors.Unauthorized):
@@ -105,8 +105,8 @@ def refusal_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> Re
         return unavailable(message)
     for kind, status, code in _STATUSES:
         if isinstance(error, kind):
-            return Refusal(status, code or unknown, message)
-    return Refusal(500, "UNKNOWN", message)
+            return ApiError(status, code or unknown, message)
+    return ApiError(500, "UNKNOWN", message)
 
 
 def _retry(seconds: float) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Parts of a blob (RFC 9110, section 14): one range of bytes, as resuming clients ask for it."""
+"""Range headers (RFC 9110, section 14): one range of bytes, as resuming clients send it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ONE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`length` bytes from `start`; `is_partial` where a range was asked for."""
+    """`length` bytes from `start`; `is_partial` if a range was asked for."""
 
     start: int
     length: int
@@ -18,9 +18,9 @@ class Part:
 
 
 def find_part(header: str | None, size: int) -> Part | None:
-    """The part that a Range header asks for of `size` bytes; None where there is no such part.
+    """The part of `size` bytes that a Range header asks for; None if it is outside of them.
 
-    What is no single range of bytes is ignored, as RFC 9110 allows: then all is sent.
+    Headers other than a single range of bytes are ignored, as RFC 9110 allows: all is sent.
     """
     match = _ONE.fullmatch(header.strip()) if header else None
     if match is None:

@@ -1,4 +1,4 @@
-"""What became of a request, for log and metrics."""
+"""The facts about a request that the access log and the metrics need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a path of the pull API names (OCI distribution specification 1.1, endpoints)."""
+"""Paths of the pull API (OCI distribution specification 1.1, endpoints)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PULL = re.compile(
 
 
 class Kind(Enum):
-    """What is asked for."""
+    """The endpoints."""
 
     BASE = "base"
     MANIFEST = "manifest"
@@ -36,7 +36,7 @@ _KINDS = {"manifests": Kind.MANIFEST, "blobs": Kind.BLOB, "referrers": Kind.REFE
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path taken apart; `selector` is a tag or a digest, unchecked."""
+    """A parsed path; `selector` is a tag or a digest, unchecked."""
 
     kind: Kind
     name: str = ""
@@ -44,10 +44,10 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """Which repositories may be asked for: those of the upstreams, and of no other host.
+class UpstreamNames:
+    """Resolves names to repositories of the upstreams; all other hosts are refused.
 
-    `default` is the upstream that a listener stands for, so that names without a host mean it.
+    `default` is the upstream of names without a host, None if they are refused, too.
     """
 
     upstreams: AbstractSet[str]
@@ -56,8 +56,8 @@ class Names:
     def find(self, name: str, namespace: str | None) -> Repository:
         """The repository that a name means.
 
-        `namespace` is what a mirror is told by `?ns=`; BuildKit says it although its mirrors have
-        the host in their path. Raises Refusal (404 NAME_UNKNOWN, 400 NAME_INVALID).
+        `namespace` is the host that clients send to a mirror as `?ns=`. BuildKit sends it although
+        the path begins with the host, too. Raises ApiError (404 NAME_UNKNOWN, 400 NAME_INVALID).
         """
         if namespace is not None:
             host = self._allowed(namespace)
@@ -84,14 +84,15 @@ class Names:
 
 
 def _canonical(host: str) -> str:
-    """A host as references name it; here Docker Hub has one name more, which old mirrors use."""
+    """A host as references name it; old mirrors use one more name of Docker Hub."""
     return DOCKER_HUB if host == _OLD_HUB else canonical_host(host)
 
 
 def parse_path(path: str) -> Route | None:
-    """Take a raw path apart, None for one that is not of the API.
+    """Parse a raw path; None if it is not of the API.
 
-    Nothing is decoded: no name that may be asked for needs that. Raises Refusal.
+    Nothing is percent-decoded, since no valid name needs that. Raises ApiError, 400, for a path
+    that is too long or has a percent sign.
     """
     if path in ("/v2/", "/v2"):
         return Route(Kind.BASE)

@@ -1,4 +1,4 @@
-"""HTTP below the API: connections that are counted, and errors in the API's form."""
+"""The HTTP server: counts connections, tracks requests, and gives errors the API's form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from squashproxy.server.http.errors import Refusal, unavailable
+from squashproxy.server.http.errors import ApiError, unavailable
 from squashproxy.server.http.request_log import facts_of
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -21,39 +21,65 @@ _CODES = {413: "SIZE_INVALID", 431: "UNSUPPORTED", 500: "UNKNOWN"}
 
 
 class HttpServer(web.Server):
-    """Hands requests to `handler`, and refuses them while more than `most` connections are open."""
+    """Passes requests to `handler`; above `max_connections`, answers 503 instead."""
 
-    def __init__(self, handler: Handler, most: int, **options: Any) -> None:
+    def __init__(self, handler: Handler, max_connections: int, **options: Any) -> None:
         self._open: dict[RequestHandler, asyncio.BaseTransport] = {}
-        self._most = most
+        self._max_connections = max_connections
         self._inner = handler
-        super().__init__(self._bounded, **options)
+        self._requests: set[asyncio.Task[Any]] = set()
+        super().__init__(self._tracked, **options)
 
     def __call__(self) -> _Connection:
-        """A connection, when one is made."""
+        """The protocol of a new connection."""
         return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
 
     @property
     def open_connections(self) -> int:
-        """How many there are."""
+        """How many connections are open."""
         return len(self._open)
 
     def note_open(self, connection: RequestHandler, transport: asyncio.BaseTransport) -> None:
-        """A connection was made."""
+        """Count a new connection."""
         self._open[connection] = transport
 
     def note_closed(self, connection: RequestHandler) -> None:
-        """A connection is gone."""
+        """Count a connection no longer."""
         self._open.pop(connection, None)
 
     def abort(self) -> None:
-        """Cut the connections whose clients do not answer when they are told goodbye, as in TLS."""
+        """Cut the connections that are still open, as TLS clients may not close their side."""
         for transport in self._open.values():
             if isinstance(transport, asyncio.Transport):
                 transport.abort()
 
-    async def _bounded(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self.open_connections > self._most:
+    async def end_requests(self, seconds: float) -> None:
+        """Cancel the requests that are still answered, and wait at most `seconds` for them.
+
+        aiohttp itself forgets a request whose client has left, though its handler runs on.
+        """
+        running = self.cancel_requests()
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+
+    def cancel_requests(self) -> list[asyncio.Task[Any]]:
+        """Cancel the requests that are still answered; their tasks."""
+        running = list(self._requests)
+        for task in running:
+            task.cancel()
+        return running
+
+    async def _tracked(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None, "aiohttp answers each request in a task"
+        self._requests.add(task)
+        try:
+            return await self._answer(request)
+        finally:
+            self._requests.discard(task)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.open_connections > self._max_connections:
             response = error_response(unavailable("too many connections are open; try again soon"))
             response.force_close()
             return response
@@ -61,7 +87,7 @@ class HttpServer(web.Server):
 
 
 class _Connection(RequestHandler):
-    """One connection; what cannot be parsed is answered in the API's form, too."""
+    """One connection; also unparsable requests are answered in the API's form."""
 
     __slots__ = ()
 
@@ -86,19 +112,19 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it may quote what was sent
     ) -> web.StreamResponse:
-        """The answer to a request that is none, or to one that met a bug."""
+        """The answer to an unparsable request, or to one that met a bug."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun already")
         if status >= 500:
             _LOG.error("a request could not be answered: %s", exc, exc_info=exc)
         text = "this request could not be answered" if status >= 500 else _NO_REQUEST
         facts_of(request).error = text
-        response = error_response(Refusal(status, _CODES.get(status, "UNSUPPORTED"), text))
+        response = error_response(ApiError(status, _CODES.get(status, "UNSUPPORTED"), text))
         response.force_close()
         return response
 
 
-def error_response(refusal: Refusal) -> web.Response:
-    """The answer that a refusal is."""
-    headers = {"Content-Type": "application/json", **refusal.headers}
-    return web.Response(status=refusal.status, body=refusal.body, headers=headers)
+def error_response(error: ApiError) -> web.Response:
+    """The response of an API error."""
+    headers = {"Content-Type": "application/json", **error.headers}
+    return web.Response(status=error.status, body=error.body, headers=headers)

@@ -1,1 +1,1 @@
-"""Squashing for the server: the rules and the running jobs."""
+"""Squashing for pulls: the rules, and the jobs that run."""

@@ -1,4 +1,11 @@
-"""Squashing jobs: one per key, however many ask; they outlive whoever asked."""
+"""Squashing jobs, in threads.
+
+1. There is one job per key (source and options); everyone who asks meanwhile joins it.
+2. A job goes on if those who wait for it leave.
+3. A failure is remembered: for a day if the same source and options must fail again, else for
+   `serve.negative_ttl` seconds. Until then the key has no new job.
+4. At most `engine.jobs` run and `limits.jobs_waiting` wait; a further one is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -20,34 +26,35 @@ from squashproxy.errors import (
     SquashproxyError,
 )
 from squashproxy.progress import Task
-from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.store.base import SquashKey, SquashRecord
 
 _MOST_FAILURES = 10_000
 _FOR_GOOD = 24 * 3600.0
 _LASTING = (FormatError, LimitExceeded, Ambiguous, NoSuchPlatform)
-"""What the same source and options meet again; remembered for _FOR_GOOD seconds."""
+"""Errors that the same source and options meet again; remembered for _FOR_GOOD seconds."""
 
 Work = Callable[["JobObserver", Cancellation], SquashRecord]
 
 
 class JobState(Enum):
-    """Where a job is."""
+    """Whether a job has begun."""
 
     WAITING = "waiting"
     RUNNING = "running"
 
 
 class ShuttingDown(SquashproxyError):
-    """The server ends, and its jobs with it; the next pull begins them anew."""
+    """The server stops, and its jobs with it; the next pull begins them anew."""
 
 
 class TooManyJobs(SquashproxyError):
-    """So many jobs wait that another one would not come to its turn."""
+    """Too many jobs wait already for another one."""
 
 
 class Progress:
-    """Bytes read so far, of those that are known to come; read from any thread."""
+    """Bytes read, and bytes known to come; usable from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,30 +62,30 @@ class Progress:
         self.total = 0
 
     def advance(self, count: int) -> None:
-        """More was read."""
+        """Count bytes that were read."""
         with self._lock:
             self.done += count
 
     def expect(self, count: int) -> None:
-        """More is to be read."""
+        """Count bytes that are to be read."""
         with self._lock:
             self.total += count
 
 
 class JobObserver:
-    """Turns what a copy tells into progress."""
+    """The observer of a copy that adds up its progress."""
 
     def __init__(self, progress: Progress, warn: Callable[[str], None]) -> None:
         self._progress = progress
         self._warn = warn
 
     def start(self, label: str, total: int | None) -> Task:  # noqa: ARG002 - the protocol's names
-        """A piece of work begins."""
+        """Begin a piece of work of `total` bytes."""
         self._progress.expect(total or 0)
         return _JobTask(self._progress)
 
     def warn(self, sentence: str) -> None:
-        """Something that an operator should know."""
+        """Pass a sentence on to the operator."""
         self._warn(sentence)
 
 
@@ -87,16 +94,16 @@ class _JobTask:
         self._progress = progress
 
     def advance(self, count: int) -> None:
-        """More is done."""
+        """Count bytes that were read."""
         self._progress.advance(count)
 
     def finish(self, outcome: str = "") -> None:
-        """Nothing: the job tells when it is over."""
+        """Nothing: the end of the job is reported by the job itself."""
 
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A job that waits or runs; times are unix seconds. Its result is a record, or an error."""
+    """A job that waits or runs; times are unix seconds. Its result is a record or an error."""
 
     key: SquashKey
     image: str
@@ -109,11 +116,11 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        """Where it is."""
+        """Whether it has begun."""
         return JobState.WAITING if self.started is None else JobState.RUNNING
 
     async def wait(self, seconds: float) -> Digest | None:
-        """The squashed image, None where it is not there in time. Raises the job's error."""
+        """The digest of the squashed image, or None after `seconds`. Raises the job's error."""
         self.waiters += 1
         try:
             async with asyncio.timeout(max(0.0, seconds)):
@@ -128,60 +135,71 @@ JobListener = Callable[[Job, SquashRecord | None, SquashproxyError | None], None
 
 
 class Jobs:
-    """Runs jobs, `count` at a time; `most_waiting` more may wait.
+    """Runs `count` jobs at a time; `max_waiting` more may wait.
 
-    `negative_ttl` is how long, in seconds, a failure is remembered that need not come again.
-    `on_end` hears of every job that ended.
+    `negative_ttl` is how long, in seconds, a failure is remembered that may not happen again.
+    `on_end` is called, in the event loop, for every job that ended.
     """
 
     def __init__(
         self,
         count: int,
-        most_waiting: int,
+        max_waiting: int,
         negative_ttl: float,
         on_end: JobListener,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="squashproxy-job")
-        self._most = count + most_waiting
+        self._threads = Threads(count, "squashproxy-job")
+        self._max_jobs = count + max_waiting
         self._negative_ttl = negative_ttl
         self._on_end = on_end
         self._clock = clock
         self._jobs: dict[SquashKey, Job] = {}
-        self._failures: Bounded[SquashKey, tuple[float, SquashproxyError]] = Bounded(_MOST_FAILURES)
+        self._running: dict[SquashKey, asyncio.Future[SquashRecord]] = {}
+        self._failures: LruCache[SquashKey, tuple[float, SquashproxyError]] = LruCache(
+            _MOST_FAILURES
+        )
 
     @property
     def current(self) -> list[Job]:
-        """The jobs that wait or run, in the order in which they came."""
+        """The jobs that wait or run, the oldest first."""
         return list(self._jobs.values())
 
     def join(self, key: SquashKey, image: str, work: Work, warn: Callable[[str], None]) -> Job:
-        """The job for a key, begun where none is at it.
+        """The job for a key, begun unless there is one; `image` is its name for people.
 
-        Raises what it failed with lately, or TooManyJobs.
+        Raises TooManyJobs, or the error with which the key failed a short time ago.
         """
         found = self._jobs.get(key)
         if found is not None:
             return found
         self._check_failures(key)
-        if len(self._jobs) >= self._most:
+        if len(self._jobs) >= self._max_jobs:
             raise TooManyJobs(
                 f"{len(self._jobs)} images wait to be squashed, so this one is handed out as it is"
             )
-        loop = asyncio.get_running_loop()
-        job = Job(key, image, self._clock(), Progress(), loop.create_future())
+        result: asyncio.Future[SquashRecord] = asyncio.get_running_loop().create_future()
+        job = Job(key, image, self._clock(), Progress(), result)
         self._jobs[key] = job
         observer = JobObserver(job.progress, warn)
-        running = loop.run_in_executor(self._pool, lambda: self._run(job, work, observer))
+        running = self._threads.begin(self._run, job, work, observer)
+        self._running[key] = running
         running.add_done_callback(lambda done: self._end(job, done))
         return job
 
-    def stop(self) -> None:
-        """End all jobs soon; what they wrote and did not publish is left to the store."""
+    async def close(self, seconds: float) -> None:
+        """Cancel all jobs and wait at most `seconds` for their threads.
+
+        A waiting job never starts; what a running job wrote but did not publish is left to the
+        store. All of them end with ShuttingDown.
+        """
         for job in self._jobs.values():
             job.cancellation.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if not await self._threads.close(seconds):
+            for running in self._running.values():
+                running.cancel()
+        await asyncio.gather(*(job.result for job in self.current), return_exceptions=True)
 
     def _check_failures(self, key: SquashKey) -> None:
         until, error = self._failures.find(key) or (0.0, None)
@@ -194,10 +212,8 @@ class Jobs:
 
     def _end(self, job: Job, done: asyncio.Future[SquashRecord]) -> None:
         self._jobs.pop(job.key, None)
-        if done.cancelled():
-            job.result.cancel()
-            return
-        error = done.exception()
+        self._running.pop(job.key, None)
+        error = Cancelled("the server stops") if done.cancelled() else done.exception()
         if error is None:
             job.result.set_result(done.result())
             self._on_end(job, done.result(), None)
@@ -217,7 +233,7 @@ class JobBroke(SquashproxyError):
 
 def _as_failure(error: BaseException, image: str) -> SquashproxyError:
     if isinstance(error, Cancelled):
-        return ShuttingDown("the server is shutting down; pull again when it is back")
+        return ShuttingDown("the server is shutting down", advice="pull again when it is back")
     if isinstance(error, SquashproxyError):
         return error
     broke = JobBroke(f"{image} could not be squashed: {type(error).__name__}: {error}")

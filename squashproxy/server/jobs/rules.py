@@ -1,4 +1,4 @@
-"""Which images are squashed, and how (`serve.rules`)."""
+"""The rules of the configuration: how each repository's images are squashed (`serve.rules`)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from squashproxy.rules.patterns import parse_glob
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How images are squashed; `hash` is that of the options, made once."""
+    """The options for squashing an image, and their hash."""
 
     options: CopyOptions
     hash: str
 
 
 class Rules:
-    """The first rule that matches decides; where none does, images are handed out as they are."""
+    """The first rule that matches decides; without one, images are handed out as they are."""
 
     def __init__(self, rules: Sequence[Rule], limits: ServeLimits) -> None:
         self._rules = [(parse_glob(rule.match), _recipe_of(rule, limits)) for rule in rules]
 
     def find(self, repository: Repository) -> Recipe | None:
-        """How the images of a repository are squashed, None where they are not."""
+        """The options for the images of a repository, or None if they are not squashed."""
         name = str(repository)
         for glob, recipe in self._rules:
             if glob.matches(name):

@@ -1,4 +1,4 @@
-"""What a job does: an image from upstream, squashed into the store."""
+"""The work of a job: squash an image from upstream into the store."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer, SilentObserver
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.server.auth.caller import Asker
+from squashproxy.server.auth.caller import Caller
 from squashproxy.server.store.base import SquashKey, SquashRecord, Store
-from squashproxy.server.upstream.clients import Upstreams
+from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySource
 
 
 class Squasher:
-    """Squashes, and estimates. Blocks; usable from several threads.
+    """Squashes images and estimates savings. Blocks; usable from several threads.
 
-    `on_bytes` hears how many bytes came from upstream.
+    `on_bytes` is called with the number of bytes that came from upstream.
     """
 
-    def __init__(self, upstreams: Upstreams, store: Store, on_bytes: Callable[[int], None]) -> None:
+    def __init__(
+        self, upstreams: UpstreamClients, store: Store, on_bytes: Callable[[int], None]
+    ) -> None:
         self._upstreams = upstreams
         self._store = store
         self._on_bytes = on_bytes
 
     def squash(
         self,
-        asker: Asker,
+        caller: Caller,
         key: SquashKey,
         options: CopyOptions,
         image: str,
@@ -48,17 +50,17 @@ class Squasher:
         observer: Observer,
         cancellation: Cancellation,
     ) -> SquashRecord:
-        """Squash the source of `key` with the rights of `asker`; all of it is in the store then."""
-        source = self._source(asker, key)
-        remote = self._upstreams.remote(asker, key.repository)
+        """Squash the source of `key` with the credentials of `caller`, into the store."""
+        source = self._source(caller, key, cancellation)
+        remote = self._upstreams.remote(caller, key.repository)
         sink = self._store.open_sink(key, image, lambda digest: is_there(remote, digest))
         with closing(sink):
             result = copy_image(
                 source,
                 sink,
                 options,
-                open_source=partial(self._open, self._upstreams.client(asker)),
-                quick_source=partial(self._open, self._upstreams.quick_client(asker)),
+                open_source=partial(self._open, self._upstreams.client(caller)),
+                quick_source=partial(self._open, self._upstreams.quick_client(caller)),
                 observer=observer,
                 clock=time.monotonic,
                 cancellation=cancellation,
@@ -67,23 +69,25 @@ class Squasher:
             sink.record(record)
         return record
 
-    def estimate(self, asker: Asker, key: SquashKey, options: CopyOptions) -> PlanResult:
-        """What squashing would save; every layer is read, nothing is written."""
+    def estimate(
+        self, caller: Caller, key: SquashKey, options: CopyOptions, cancellation: Cancellation
+    ) -> PlanResult:
+        """What squashing would save. Reads every layer and writes nothing."""
         return plan_image(
-            self._source(asker, key),
+            self._source(caller, key, cancellation),
             None,
             options,
-            open_source=partial(self._open, self._upstreams.client(asker)),
-            quick_source=partial(self._open, self._upstreams.quick_client(asker)),
+            open_source=partial(self._open, self._upstreams.client(caller)),
+            quick_source=partial(self._open, self._upstreams.quick_client(caller)),
             observer=SilentObserver(),
         )
 
-    def _source(self, asker: Asker, key: SquashKey) -> PinnedSource:
+    def _source(self, caller: Caller, key: SquashKey, cancellation: Cancellation) -> PinnedSource:
         reference = Reference(key.repository, None, key.source)
-        return PinnedSource(self._upstreams.client(asker), reference, self._on_bytes)
+        return PinnedSource(self._upstreams.client(caller), reference, self._on_bytes, cancellation)
 
     def _open(self, client: RegistryClient, location: Location) -> ImageSource:
-        """A base image, which an image may name: of an upstream alone."""
+        """A base image that an image names. Raises Denied unless it is on an upstream."""
         if not isinstance(location, Reference):
             raise Denied(f"{location} is no image in a registry")
         host = location.repository.host
@@ -93,30 +97,37 @@ class Squasher:
 
 
 class PinnedSource(RegistrySource):
-    """An image of upstream's, by its digest; `on_bytes` hears of what is fetched of it."""
+    """An image upstream, by its digest; `on_bytes` is called with each number of bytes fetched."""
 
     def __init__(
-        self, client: RegistryClient, reference: Reference, on_bytes: Callable[[int], None]
+        self,
+        client: RegistryClient,
+        reference: Reference,
+        on_bytes: Callable[[int], None],
+        cancellation: Cancellation,
     ) -> None:
         super().__init__(client, reference)
         self._on_bytes = on_bytes
+        self._cancellation = cancellation
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob, verified."""
+        """The bytes of a blob, verified. Raises Cancelled once the server stops."""
+        self._cancellation.check()
         with closed_after(super().iter_blob(blob)) as chunks:
             for chunk in chunks:
+                self._cancellation.check()
                 self._on_bytes(len(chunk))
                 yield chunk
 
     def find_digest(self) -> Digest:
-        """The digest that the source is pinned to; nobody need be asked."""
+        """The digest that the source is pinned to, without asking upstream."""
         digest = self._reference.digest
         assert digest is not None, "a job's source is pinned"
         return digest
 
 
 def is_there(remote: RemoteRepository, digest: Digest) -> bool:
-    """Whether upstream says that a repository holds a blob; what it cannot say counts as no."""
+    """Whether upstream says that a repository holds a blob; an error counts as no."""
     try:
         return remote.find_blob(digest) is not None
     except SquashproxyError:

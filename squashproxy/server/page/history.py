@@ -1,4 +1,4 @@
-"""What the page tells: images, savings, and recent errors."""
+"""The history that the page shows: squashed images, pulls, and recent errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MOST_ERRORS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that an operator should know; `at` in unix seconds."""
+class Problem:
+    """An error or warning for the operator; `at` in unix seconds."""
 
     at: float
     image: str
@@ -24,33 +24,33 @@ class Trouble:
 
 
 class History:
-    """Of this process, and what the store remembers from before."""
+    """The history of this process, after the records that the store remembers."""
 
     def __init__(self, records: Iterable[SquashRecord]) -> None:
         self._lock = threading.Lock()
         self._records = deque(sorted(records, key=lambda record: record.made_at), _MOST_IMAGES)
-        self._troubles: deque[Trouble] = deque(maxlen=_MOST_ERRORS)
+        self._problems: deque[Problem] = deque(maxlen=_MOST_ERRORS)
         self._pulls: Counter[Digest] = Counter()
 
     def add(self, record: SquashRecord) -> None:
-        """An image was squashed."""
+        """Add an image that was squashed."""
         with self._lock:
             self._records.append(record)
 
-    def add_trouble(self, trouble: Trouble) -> None:
-        """Something went wrong, perhaps again; from any thread."""
+    def add_problem(self, problem: Problem) -> None:
+        """Add a problem, in place of the last one if that is the same; from any thread."""
         with self._lock:
-            last = self._troubles[-1] if self._troubles else None
-            if last is not None and (last.image, last.message) == (trouble.image, trouble.message):
-                self._troubles.pop()
-            self._troubles.append(trouble)
+            last = self._problems[-1] if self._problems else None
+            if last is not None and (last.image, last.message) == (problem.image, problem.message):
+                self._problems.pop()
+            self._problems.append(problem)
 
     def count_pull(self, source: Digest) -> None:
-        """The squashed image of a source was handed out."""
+        """Count a pull of the squashed image of a source."""
         self._pulls[source] += 1
 
     def pulls_of(self, source: Digest) -> int:
-        """How often that happened."""
+        """How often the squashed image of a source was pulled."""
         return self._pulls[source]
 
     @property
@@ -60,7 +60,7 @@ class History:
             return list(reversed(self._records))
 
     @property
-    def troubles(self) -> list[Trouble]:
+    def problems(self) -> list[Problem]:
         """The errors, the newest first."""
         with self._lock:
-            return list(reversed(self._troubles))
+            return list(reversed(self._problems))

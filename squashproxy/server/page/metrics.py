@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The figures of the page."""
+    """The totals on the page; bytes from upstream and to clients."""
 
     requests: int
     bytes_in: int
@@ -29,7 +29,7 @@ class Totals:
 
 
 class Metrics:
-    """Counters of one server, apart from those of any other in the same process."""
+    """The metrics of one server, apart from those of others in the same process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,41 +72,41 @@ class Metrics:
         return Totals(counts["requests"], counts["in"], counts["out"])
 
     def count_request(self, kind: str, outcome: str, seconds: float) -> None:
-        """A request was answered; `outcome` is where the answer came from, or the status."""
+        """Count an answered request; `outcome` is the origin of the answer, or the status."""
         self._counts["requests"] += 1
         self._requests.labels(kind, outcome).inc()
         self._seconds.labels(kind).observe(seconds)
 
     def count_job(self, outcome: str, seconds: float) -> None:
-        """A job ended."""
+        """Count a job that ended."""
         self._jobs.labels(outcome).inc()
         self._job_seconds.observe(seconds)
 
     def count_saved(self, saved: int) -> None:
-        """An image was squashed; `saved` in bytes."""
+        """Count the bytes that squashing an image saved."""
         self._saved.inc(max(0, saved))
 
     def count_in(self, count: int) -> None:
-        """Bytes came from upstream; from any thread."""
+        """Count bytes from upstream; from any thread."""
         with self._lock:
             self._counts["in"] += count
         self._in.inc(count)
 
     def count_out(self, count: int) -> None:
-        """Bytes went to a client."""
+        """Count bytes to a client."""
         self._counts["out"] += count
         self._out.inc(count)
 
     def count_failure(self, upstream: str, kind: str) -> None:
-        """An upstream failed a call; from any thread."""
+        """Count a call that an upstream failed; from any thread."""
         self._failures.labels(upstream, kind).inc()
 
     def count_stale(self, upstream: str) -> None:
-        """An upstream's last word was used."""
+        """Count a tag that was answered from memory because an upstream was down."""
         self._stale.labels(upstream).inc()
 
     def count_evictions(self, count: int) -> None:
-        """The store made room."""
+        """Count entries that the store evicted."""
         self._evictions.inc(count)
 
     def watch(
@@ -150,11 +150,11 @@ class Metrics:
             )
 
     def watch_runs(self, runs: RunHistory) -> None:
-        """Tell of the runs of rules, too, as their history has them."""
+        """Include the runs of rules, from their history."""
         self._registry.register(_RunCollector(runs))
 
     def render(self) -> bytes:
-        """The figures in Prometheus's text format; may block for a moment."""
+        """All metrics in Prometheus's text format; may block for a moment."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -42,7 +42,7 @@ class Asset:
 
 @cache
 def find_asset(path: str) -> Asset | None:
-    """The file at a path of the server, None where there is none."""
+    """The file at a path of the server, or None."""
     place = _PLACES.get(path)
     if place is None:
         return None

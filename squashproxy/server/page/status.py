@@ -1,4 +1,4 @@
-"""What the page at `/` shows, as JSON."""
+"""The status that the page shows, as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from squashproxy.server.jobs.jobs import Job, Jobs
 from squashproxy.server.page.history import History
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.store.base import SquashRecord, Store
-from squashproxy.server.upstream.clients import Upstreams, UpstreamState
+from squashproxy.server.upstream.clients import UpstreamClients, UpstreamState
 from squashproxy.state.runs import Run, RunHistory
 
 _MOST_IMAGES = 200
@@ -21,11 +21,11 @@ _MOST_RUNS = 100
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The figures of a running server; `started` in unix seconds."""
+    """The status of a running server; `started` in unix seconds."""
 
     listen: tuple[str, ...]
     started: float
-    upstreams: Upstreams
+    upstreams: UpstreamClients
     store: Store
     jobs: Jobs
     metrics: Metrics
@@ -33,9 +33,9 @@ class Status:
     runs: RunHistory | None = None
 
     def document(self, is_visible: Callable[[str], bool]) -> Json:
-        """All of it, of those images that may be seen; blocks while the store is asked.
+        """The document, with only the images that may be seen. Blocks while the store is asked.
 
-        Sizes in bytes, times in unix seconds.
+        Sizes are in bytes, times in unix seconds.
         """
         usage = self.store.usage()
         totals = self.metrics.totals
@@ -65,9 +65,9 @@ class Status:
             "jobs": [_job(job) for job in self.jobs.current if is_visible(job.image)],
             "runs": [] if self.runs is None else list(map(_run, self.runs.newest(_MOST_RUNS))),
             "errors": [
-                {"at": trouble.at, "image": trouble.image, "message": trouble.message}
-                for trouble in self.history.troubles
-                if is_visible(trouble.image)
+                {"at": problem.at, "image": problem.image, "message": problem.message}
+                for problem in self.history.problems
+                if is_visible(problem.image)
             ],
         }
 
@@ -80,7 +80,7 @@ def _saved(record: SquashRecord) -> int:
 
 
 def _savings(records: list[SquashRecord]) -> list[Json]:
-    """The sum over time; the latest record comes first in what is given."""
+    """The bytes saved until each record, the oldest first; `records` begin with the newest."""
     total = 0
     points = []
     for record in reversed(records):

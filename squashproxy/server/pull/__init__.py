@@ -1,1 +1,1 @@
-"""What a pull is answered with: manifests and blobs."""
+"""Answering pulls: which manifest and which blob a client gets."""

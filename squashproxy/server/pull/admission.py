@@ -1,57 +1,61 @@
-"""Letting upstream say whether somebody with a login of their own may read a repository."""
+"""Asking upstream whether a caller may read a repository (`auth: upstream`)."""
 
 from __future__ import annotations
 
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound
 from squashproxy.reference import Repository
-from squashproxy.server.auth.caller import Asker
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.auth.caller import Caller
+from squashproxy.server.pull.context import PullContext
 
 
 class Admission:
-    """Asks upstream with the asker's login, where it did not say yes lately; see Rights.
+    """Asks upstream with the caller's login, unless it said yes a short time ago; see Grants.
 
-    Of squashed images and their blobs upstream knows nothing, so it is asked for their sources.
-    Raises what upstream says, and NotFound where it has nothing for the asker.
+    Upstream does not know squashed images and their blobs, so it is asked for their sources.
+    Raises NotFound where upstream has nothing for the caller, and other errors of upstream.
     """
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, context: PullContext) -> None:
+        self._context = context
 
-    async def check(self, asker: Asker, repository: Repository) -> None:
-        """For anything in a repository."""
-        tools = self._tools
-        if tools.rights.has(asker, repository):
+    async def check(self, caller: Caller, repository: Repository) -> None:
+        """Check that the caller may read the repository at all."""
+        context = self._context
+        if context.grants.has(caller, repository):
             return
-        latest = await tools.keeper.find_source(repository)
+        latest = await context.async_store.find_source(repository)
         if latest is not None:
-            await self._ask(asker, repository, latest)
+            await self._ask(caller, repository, latest)
             return
-        await tools.asked.run(tools.upstreams.list_tags, asker, repository)
-        tools.rights.grant(asker, repository)
+        await context.upstream_threads.run(context.upstreams.list_tags, caller, repository)
+        context.grants.grant(caller, repository)
 
-    async def check_manifest(self, asker: Asker, repository: Repository, digest: Digest) -> None:
-        """For a manifest by its digest."""
-        if self._tools.rights.has(asker, repository):
+    async def check_manifest(self, caller: Caller, repository: Repository, digest: Digest) -> None:
+        """Check that the caller may read a manifest, by its digest."""
+        if self._context.grants.has(caller, repository):
             return
-        key = await self._tools.keeper.find_key(repository, digest)
-        await self._ask(asker, repository, digest if key is None else key.source)
+        key = await self._context.async_store.find_key(repository, digest)
+        await self._ask(caller, repository, digest if key is None else key.source)
 
-    async def check_blob(self, asker: Asker, repository: Repository, digest: Digest) -> None:
-        """For a blob."""
-        tools = self._tools
-        if tools.rights.has(asker, repository):
+    async def check_blob(self, caller: Caller, repository: Repository, digest: Digest) -> None:
+        """Check that the caller may read a blob."""
+        context = self._context
+        if context.grants.has(caller, repository):
             return
-        found = await tools.asked.run(tools.upstreams.find_blob, asker, repository, digest)
+        found = await context.upstream_threads.run(
+            context.upstreams.find_blob, caller, repository, digest
+        )
         if found is None:
-            await self.check(asker, repository)
+            await self.check(caller, repository)
         else:
-            tools.rights.grant(asker, repository)
+            context.grants.grant(caller, repository)
 
-    async def _ask(self, asker: Asker, repository: Repository, source: Digest) -> None:
-        tools = self._tools
-        found = await tools.asked.run(tools.upstreams.find_manifest, asker, repository, source)
+    async def _ask(self, caller: Caller, repository: Repository, source: Digest) -> None:
+        context = self._context
+        found = await context.upstream_threads.run(
+            context.upstreams.find_manifest, caller, repository, source
+        )
         if found is None:
             raise NotFound(f"{repository} holds nothing of that digest", status=404)
-        tools.rights.grant(asker, repository)
+        context.grants.grant(caller, repository)

@@ -1,4 +1,13 @@
-"""Which bytes are handed out for a blob's digest, and from where."""
+"""Finding a blob: in the store, on its way from upstream, or upstream.
+
+A blob is looked for in this order, and the first place that has it answers:
+
+1. the store, for this repository;
+2. a fetch of it that runs already;
+3. upstream, which must say that the repository holds it. Then the store may have it from another
+   repository on the same host; else a fetch is begun, which also stores it;
+4. if the store has no room for it, upstream again, past the store.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +17,18 @@ from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
-from squashproxy.server.auth.caller import Asker
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.auth.caller import Caller
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.pull.bodies import Body, FetchBody, FileBody, StreamBody
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.outcome import Origin
 from squashproxy.server.store.base import KeptBlob
 from squashproxy.server.upstream.fetches import Fetch, Fetches
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
-    """A blob that was found: its size in bytes, where it comes from, and its body unless headed."""
+class FoundBlob:
+    """A blob: its size in bytes, its origin, and its body, None if only HEAD was asked."""
 
     size: int
     origin: Origin
@@ -27,63 +36,65 @@ class Sized:
 
 
 class Blobs:
-    """Blobs from the store, or passed through while they are stored."""
+    """Finds blobs, and begins their fetches."""
 
-    def __init__(self, tools: Tools, fetches: Fetches) -> None:
-        self._tools = tools
+    def __init__(self, context: PullContext, fetches: Fetches) -> None:
+        self._context = context
         self._fetches = fetches
-        self._readers = Workers(64, "squashproxy-read")
+        self._readers = Threads(64, "squashproxy-read")
 
     async def find(
-        self, asker: Asker, repository: Repository, digest: Digest, *, head: bool
-    ) -> Sized:
-        """A blob of a repository. Raises NotFound, and what upstream says."""
-        tools = self._tools
-        kept = await tools.keeper.find_blob(repository, digest)
+        self, caller: Caller, repository: Repository, digest: Digest, *, head: bool
+    ) -> FoundBlob:
+        """A blob of a repository. Raises NotFound, and other errors of upstream."""
+        context = self._context
+        kept = await context.async_store.find_blob(repository, digest)
         if kept is not None:
             return self._of_store(repository, kept)
         fetch = self._fetches.find(repository, digest)
         if fetch is not None:
-            return self._of_fetch(asker, repository, fetch)
-        size = await tools.asked.run(tools.upstreams.find_blob, asker, repository, digest)
+            return self._of_fetch(caller, repository, fetch)
+        size = await context.upstream_threads.run(
+            context.upstreams.find_blob, caller, repository, digest
+        )
         if size is None:
             raise NotFound(f"{repository} has no blob {digest}", status=404)
-        tools.rights.grant(asker, repository)
+        context.grants.grant(caller, repository)
         if head:
-            return Sized(size, Origin.ORIGINAL)
-        return await self._begin(asker, repository, Descriptor("", digest, size))
+            return FoundBlob(size, Origin.ORIGINAL)
+        return await self._begin(caller, repository, Descriptor("", digest, size))
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self._readers.close()
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the threads that read blobs."""
+        await self._readers.close(seconds)
 
-    async def _begin(self, asker: Asker, repository: Repository, blob: Descriptor) -> Sized:
-        tools = self._tools
-        adopted = await tools.keeper.adopt_blob(
+    async def _begin(self, caller: Caller, repository: Repository, blob: Descriptor) -> FoundBlob:
+        context = self._context
+        adopted = await context.async_store.adopt_blob(
             repository,
             blob.digest,
             lambda _: True,  # upstream has just said so
         )
         if adopted is not None:
             return self._of_store(repository, adopted)
-        remote = tools.upstreams.remote(asker, repository)
+        remote = context.upstreams.remote(caller, repository)
         try:
             fetch = await self._fetches.begin(repository, blob, remote)
         except SquashproxyError:
-            return Sized(blob.size, Origin.ORIGINAL, self._past_store(asker, repository, blob))
-        return self._of_fetch(asker, repository, fetch)
+            return FoundBlob(blob.size, Origin.ORIGINAL, self._past_store(caller, repository, blob))
+        return self._of_fetch(caller, repository, fetch)
 
-    def _of_store(self, repository: Repository, kept: KeptBlob) -> Sized:
+    def _of_store(self, repository: Repository, kept: KeptBlob) -> FoundBlob:
         if kept.path is not None:
-            return Sized(kept.size, Origin.CACHED, FileBody(kept.path, self._readers))
-        store = self._tools.store
+            return FoundBlob(kept.size, Origin.CACHED, FileBody(kept.path, self._readers))
+        store = self._context.store
         body = StreamBody(lambda: store.iter_blob(repository, kept), self._readers)
-        return Sized(kept.size, Origin.CACHED, body)
+        return FoundBlob(kept.size, Origin.CACHED, body)
 
-    def _of_fetch(self, asker: Asker, repository: Repository, fetch: Fetch) -> Sized:
-        rest = self._past_store(asker, repository, fetch.blob)
-        return Sized(fetch.blob.size, Origin.ORIGINAL, FetchBody(fetch, rest, self._readers))
+    def _of_fetch(self, caller: Caller, repository: Repository, fetch: Fetch) -> FoundBlob:
+        rest = self._past_store(caller, repository, fetch.blob)
+        return FoundBlob(fetch.blob.size, Origin.ORIGINAL, FetchBody(fetch, rest, self._readers))
 
-    def _past_store(self, asker: Asker, repository: Repository, blob: Descriptor) -> StreamBody:
-        remote = self._tools.upstreams.remote(asker, repository)
+    def _past_store(self, caller: Caller, repository: Repository, blob: Descriptor) -> StreamBody:
+        remote = self._context.upstreams.remote(caller, repository)
         return StreamBody(lambda: remote.iter_blob(blob), self._readers)

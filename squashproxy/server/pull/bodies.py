@@ -1,97 +1,98 @@
-"""The bytes of blobs, wherever they are, part by part."""
+"""The bodies of blobs: from a file, from a stream, or from a fetch that still runs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.spools import StoreFull
 from squashproxy.server.upstream.fetches import Fetch
-from squashproxy.streams import closed_after
-
-_PIECE = 256 << 10
+from squashproxy.streams import CHUNK, closed_after
 
 
 class Body(Protocol):
-    """A blob that can be sent; `path` is its file, if that is on this machine and whole."""
+    """The bytes of a blob; `path` is a whole file of them on this machine, or None."""
 
     @property
     def path(self) -> Path | None:
         """The file."""
         ...
 
-    def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """A blob in a file, which the system can send by itself, but for TLS."""
+    """A blob in a file. Without TLS, the system sends it and `iterate` is not used."""
 
     path: Path
-    workers: Workers
+    threads: Threads
 
-    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
-        """The bytes of a part. Raises ConnectionAbortedError for a file that is cut meanwhile."""
+    async def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
+        """The bytes of a part. Raises ConnectionAbortedError if the file is cut meanwhile."""
         position, end = part.start, part.start + part.length
-        file = await self.workers.run(self.path.open, "rb")
+        file = await self.threads.open(self.path.open, "rb")
         try:
             while position < end:
-                size = min(_PIECE, end - position)
-                data = await self.workers.run(os.pread, file.fileno(), size, position)
+                size = min(CHUNK, end - position)
+                data = await self.threads.run(os.pread, file.fileno(), size, position)
                 if not data:
                     raise ConnectionAbortedError("the file was cut while it was sent")
                 position += len(data)
                 yield data
         finally:
-            await self.workers.run(file.close)
+            self.threads.start(file.close)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamBody:
-    """A blob that is read from its beginning, by `open_stream`, each time it is sent."""
+    """A blob that can only be read from its beginning; `open_stream` begins anew."""
 
     open_stream: Callable[[], Iterator[bytes]]
-    workers: Workers
+    threads: Threads
     path: None = None
 
-    def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part."""
-        return self.workers.iterate(cut(self.open_stream(), part))
+        return self.threads.iterate(cut(self.open_stream(), part))
 
 
 @dataclass(frozen=True, slots=True)
 class FetchBody:
-    """A blob on its way; where the store has no room for it after all, it comes past the store."""
+    """A blob that is being fetched; `rest` is read instead if the store runs out of room."""
 
     fetch: Fetch
     rest: StreamBody
-    workers: Workers
+    threads: Threads
     path: None = None
 
-    async def iterate(self, part: Part) -> AsyncIterator[bytes]:
+    async def iterate(self, part: Part) -> AsyncGenerator[bytes, None]:
         """The bytes of a part, as they come."""
         sent = 0
         try:
-            async for data in self.fetch.iterate(part, self.workers):
-                sent += len(data)
-                yield data
+            async with aclosing(self.fetch.iterate(part, self.threads)) as pieces:
+                async for data in pieces:
+                    sent += len(data)
+                    yield data
         except StoreFull:
             left = Part(part.start + sent, part.length - sent, is_partial=True)
-            async for data in self.rest.iterate(left):
-                yield data
+            async with aclosing(self.rest.iterate(left)) as pieces:
+                async for data in pieces:
+                    yield data
 
 
 def cut(stream: Iterator[bytes], part: Part) -> Iterator[bytes]:
-    """A part of a stream; the last piece only when what comes after it was seen.
+    """A part of a stream. The last piece is held back until the next chunk, or the end, was read.
 
-    So a stream that checks itself at its end has done so before it is sent whole.
+    Streams verify themselves at their end, so a stream that is wrong is never sent whole.
     """
     position, end = 0, part.start + part.length
     held = b""

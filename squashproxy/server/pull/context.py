@@ -1,4 +1,4 @@
-"""What the parts of the server share."""
+"""The dependencies that the request handlers share."""
 
 from __future__ import annotations
 
@@ -7,35 +7,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
-from squashproxy.server.auth.grants import Rights
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.auth.grants import Grants
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.jobs.jobs import Jobs
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
-from squashproxy.server.store.async_store import Keeper
+from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import Store
-from squashproxy.server.store.memory import Shelf
-from squashproxy.server.upstream.clients import Upstreams
-from squashproxy.server.upstream.tags import TagBook
+from squashproxy.server.store.memory import MemoryStore
+from squashproxy.server.upstream.clients import UpstreamClients
+from squashproxy.server.upstream.tags import TagResolver
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What the parts of the server are to each other.
+class PullContext:
+    """The dependencies of a pull.
 
-    `asked` are threads for upstream; `uses` are the times, in unix
-    seconds, at which digests were used since the store was last told.
+    `store` is for calls that cost nothing, `async_store` for all others, `memory` for what was
+    found before. `upstream_threads` run calls to upstream. `uses` are the times, in unix seconds,
+    at which digests were used; they are written to the store every few seconds.
     """
 
-    upstreams: Upstreams
+    upstreams: UpstreamClients
     store: Store
-    shelf: Shelf
-    tags: TagBook
-    rights: Rights
+    memory: MemoryStore
+    tags: TagResolver
+    grants: Grants
     rules: Rules
     jobs: Jobs
     squasher: Squasher
-    keeper: Keeper
-    asked: Workers
+    async_store: AsyncStore
+    upstream_threads: Threads
     uses: dict[Digest, float]
     clock: Callable[[], float] = time.time

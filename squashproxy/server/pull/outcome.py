@@ -1,4 +1,4 @@
-"""What is handed out, and where it came from."""
+"""The manifest that a pull gets, and its origin."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Origin(Enum):
     CACHED = "cached"
     """From the store, squashed or not."""
     ORIGINAL = "original"
-    """Upstream's own, passed through."""
+    """Passed through from upstream."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A manifest; `raw` is None where only its descriptor was asked for.
+class FoundManifest:
+    """A manifest; `raw` is None if only its descriptor was asked for.
 
-    `made_from` is the digest of the source, where the manifest is squashed.
+    `made_from` is the digest of the source of a squashed manifest.
     """
 
     descriptor: Descriptor

@@ -1,4 +1,4 @@
-"""Squashing ahead of the first pull: by call, by webhook, and by the list of the configuration."""
+"""Squashing before the first pull: on request, by webhook, or by the configuration's list."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Reference
-from squashproxy.server.auth.caller import ANYONE, Asker
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.auth.caller import ANYONE, Caller
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.jobs.jobs import Job
-from squashproxy.server.pull.context import Tools
+from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
 
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """What became of an image: `job` runs, or `digest` was there, or no rule squashes it."""
+    """The state of an image: `job` runs, `digest` is its squashed image, or no rule squashes it."""
 
     image: str
     job: Job | None = None
@@ -38,31 +39,34 @@ class Warmed:
 
 
 class Warming:
-    """`on_warning` hears of images that could not be warmed."""
+    """Begins jobs; `on_warning` is called for images that could not be warmed."""
 
     def __init__(
-        self, tools: Tools, manifests: Manifests, on_warning: Callable[[str, str], None]
+        self, context: PullContext, manifests: Manifests, on_warning: Callable[[str, str], None]
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._manifests = manifests
         self._on_warning = on_warning
-        self._estimates = Workers(1, "squashproxy-estimate")
+        self._threads = Threads(1, "squashproxy-estimate")
+        self._cancellation = Cancellation()
 
-    async def warm(self, asker: Asker, image: Reference) -> Warmed:
-        """Begin to squash an image, if that was not done before. Raises SquashproxyError."""
-        begun = await self._manifests.begin(asker, image.repository, _tag_of(image))
+    async def warm(self, caller: Caller, image: Reference) -> Warmed:
+        """Begin to squash an image, unless it is squashed already. Raises SquashproxyError."""
+        begun = await self._manifests.begin(caller, image.repository, _tag_of(image))
         if isinstance(begun, Job):
             return Warmed(str(image), job=begun)
         return Warmed(str(image), digest=begun)
 
-    async def estimate(self, asker: Asker, image: Reference) -> Json:
-        """What squashing an image would save, in bytes; reads all layers, keeps nothing."""
-        key, options = await self._manifests.key_of(asker, image.repository, _tag_of(image))
-        plan = await self._estimates.run(self._tools.squasher.estimate, asker, key, options)
+    async def estimate(self, caller: Caller, image: Reference) -> Json:
+        """What squashing an image would save, in bytes. Reads all layers and keeps nothing."""
+        key, options = await self._manifests.key_of(caller, image.repository, _tag_of(image))
+        plan = await self._threads.run(
+            self._context.squasher.estimate, caller, key, options, self._cancellation
+        )
         return _estimate(str(image), plan)
 
     async def keep_warm(self, images: Sequence[Reference], every: float | None) -> None:
-        """Warm a list now, and every so many seconds; never ends unless `every` is None."""
+        """Warm a list now, and again each `every` seconds; only once if that is None."""
         while True:
             for image in images:
                 await self._try_warm(image)
@@ -70,12 +74,13 @@ class Warming:
                 return
             await asyncio.sleep(every)
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self._estimates.close()
+    async def close(self, seconds: float) -> None:
+        """Cancel estimates and wait at most `seconds` for their thread."""
+        self._cancellation.cancel()
+        await self._threads.close(seconds)
 
     async def _try_warm(self, image: Reference) -> None:
-        """One image after the other, so that pulls find jobs free."""
+        """Warm one image and wait for it, so that a list leaves jobs free for pulls."""
         try:
             warmed = await self.warm(ANYONE, image)
             if warmed.job is not None:
@@ -86,7 +91,7 @@ class Warming:
 
 def _tag_of(image: Reference) -> str:
     if image.tag is None:
-        raise UsageError(f"{image} names no tag; digests are handed out as they are")
+        raise UsageError(f"{image} names no tag, and digests are handed out as they are")
     return image.tag
 
 

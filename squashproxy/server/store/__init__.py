@@ -1,1 +1,1 @@
-"""Where the server keeps what it made: a folder, a registry, or memory."""
+"""The store: squashed images and blobs, kept in a folder or in a registry."""

@@ -1,4 +1,4 @@
-"""The store as the event loop asks it: in threads, and without letting its trouble fail a pull."""
+"""The store, asked from the event loop: in threads, and its errors fail no pull."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.concurrency.threads import Workers
-from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, Store, Vouch
+from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, Store, UpstreamCheck
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Keeper:
-    """What the store does not say, it does not hold; `on_trouble` hears why.
+class AsyncStore:
+    """If the store fails, its answer is None, and `on_problem` is called with the reason.
 
-    `workers` may be used for other short work that blocks.
+    `threads` may be used for other short work that blocks.
     """
 
-    def __init__(self, store: Store, on_trouble: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, on_problem: Callable[[str], None]) -> None:
         self._store = store
-        self.workers = Workers(16, "squashproxy-store")
-        self._on_trouble = on_trouble
+        self.threads = Threads(16, "squashproxy-store")
+        self._on_problem = on_problem
 
     async def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
         """A manifest of the repository."""
@@ -36,9 +36,9 @@ class Keeper:
         return await self._ask(self._store.find_blob, repository, digest)
 
     async def adopt_blob(
-        self, repository: Repository, digest: Digest, is_upstream: Vouch
+        self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
-        """A blob that another repository of the same host brought."""
+        """A blob that the store has from another repository of the same host."""
         return await self._ask(self._store.adopt_blob, repository, digest, is_upstream)
 
     async def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
@@ -54,28 +54,28 @@ class Keeper:
         return await self._ask(self._store.find_squashed, key)
 
     async def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
-        """From what a squashed image was made."""
+        """What a squashed image was made from."""
         return await self._ask(self._store.find_key, repository, result)
 
     async def find_source(self, repository: Repository) -> Digest | None:
-        """Any source that was squashed from the repository."""
+        """A source in the repository that was squashed."""
         return await self._ask(self._store.find_source, repository)
 
     async def keep_manifest(self, repository: Repository, raw: RawManifest) -> None:
-        """Keep an original."""
+        """Store a manifest from upstream."""
         await self._ask(self._store.keep_manifest, repository, raw)
 
     async def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the store's own names follow a tag."""
+        """Let a tag name a squashed image in the store."""
         await self._ask(self._store.name_image, repository, tag, result)
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self.workers.close()
+    async def close(self, seconds: float) -> None:
+        """Wait at most `seconds` for the calls that run; the store itself stays open."""
+        await self.threads.close(seconds)
 
     async def _ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
-            return await self.workers.run(question, *args, **kwargs)
+            return await self.threads.run(question, *args, **kwargs)
         except SquashproxyError as error:
-            self._on_trouble(str(error))
+            self._on_problem(str(error))
             return None

@@ -1,4 +1,4 @@
-"""Store: all that the server knows of the place where images are kept."""
+"""The contract of a store: the place where squashed images and blobs are kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
@@ -16,9 +17,9 @@ from squashproxy.transports.base import ImageSink
 
 @dataclass(frozen=True, slots=True)
 class SquashKey:
-    """What decides a squashed image: the source's digest, and options with the engine's version.
+    """What determines a squashed image: the source's digest, and the options' hash.
 
-    `repository` is where the source was seen; the result may be had there, and nowhere else.
+    `repository` holds the source; only there may the result be pulled.
     """
 
     repository: Repository
@@ -45,7 +46,7 @@ class SquashRecord:
 
 @dataclass(frozen=True, slots=True)
 class KnownTag:
-    """What a tag pointed to upstream when that was last asked, at `checked` in unix seconds."""
+    """What a tag pointed to upstream at `checked`, in unix seconds."""
 
     source: Descriptor
     checked: float
@@ -53,7 +54,7 @@ class KnownTag:
 
 @dataclass(frozen=True, slots=True)
 class KeptBlob:
-    """A blob in the store; `size` in bytes, `path` its file if it is one on this machine."""
+    """A blob in the store; `size` in bytes, `path` its file if that is on this machine."""
 
     digest: Digest
     size: int
@@ -62,7 +63,7 @@ class KeptBlob:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full the store is, in bytes; None where only the registry behind it knows."""
+    """How full the store is, in bytes; None if only the registry behind it knows."""
 
     kind: str
     place: str
@@ -71,23 +72,26 @@ class Usage:
     evictions: int
 
 
-Vouch = Callable[[Digest], bool]
+UpstreamCheck = Callable[[Digest], bool]
 """Whether upstream says that the repository in question holds a blob."""
 
 
 class Spool(Protocol):
-    """A blob on its way into the store; its file can be read while it grows."""
+    """A blob on its way into the store, in a file that can be read while it grows."""
 
     def fileno(self) -> int:
         """The descriptor of the file, for `os.pread`."""
         ...
 
     def write(self, chunk: Chunk) -> None:
-        """Append. Raises StoreFull where the disk is, ArchiveError where it is broken."""
+        """Append. Raises StoreFull if the disk is full, ArchiveError if it cannot be written."""
         ...
 
-    def keep(self, repository: Repository, blob: Descriptor) -> None:
-        """Let the store have it, as a blob of `repository`; the bytes have been verified."""
+    def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
+        """Let it be a blob of `repository` in the store; its bytes have been verified.
+
+        Raises Cancelled where that would take long and the server stops.
+        """
         ...
 
     def close(self) -> None:
@@ -98,14 +102,20 @@ class Spool(Protocol):
 class Store(Protocol):
     """Keeps squashed images, originals, and the map between them.
 
-    Everything is kept for a repository, named as upstream: what came from one is found there, and
-    in no other. `generation` goes up whenever something that was found before may be gone. Methods
-    block, and are called from several threads. Raises SquashproxyError.
+    1. Everything belongs to a repository, named as upstream. It MUST be found there and in no other
+       repository, since another one may not be the caller's to read.
+    2. A squashed image MUST be found only when all of it is kept.
+    3. `generation` MUST go up whenever something that was found before may be gone, since answers
+       are remembered by it.
+    4. Methods block and are called from several threads, except `generation`, `hold` and `release`,
+       which the event loop calls.
+
+    Raises SquashproxyError.
     """
 
     @property
     def generation(self) -> int:
-        """See above; costs nothing."""
+        """See rule 3."""
         ...
 
     def find_squashed(self, key: SquashKey) -> Digest | None:
@@ -113,19 +123,19 @@ class Store(Protocol):
         ...
 
     def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
-        """From what a squashed image was made, also where it was evicted since."""
+        """What a squashed image was made from, even if the image was evicted."""
         ...
 
     def find_source(self, repository: Repository) -> Digest | None:
-        """Any source that was squashed from the repository: who may read one, may read all."""
+        """A source in the repository that was squashed; who may read one may read all."""
         ...
 
-    def open_sink(self, key: SquashKey, image: str, is_upstream: Vouch) -> SquashSink:
-        """Where the job of `key` writes; `image` is its name for people."""
+    def open_sink(self, key: SquashKey, image: str, is_upstream: UpstreamCheck) -> SquashSink:
+        """The sink for the job of `key`; `image` is its name for people."""
         ...
 
     def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let a tag of `repository` name a squashed image, for those who read the store itself."""
+        """Let a tag of `repository` name a squashed image, for readers of the store itself."""
         ...
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
@@ -141,7 +151,7 @@ class Store(Protocol):
         ...
 
     def keep_manifest(self, repository: Repository, manifest: RawManifest) -> None:
-        """Keep a manifest as it came from upstream, where the store can."""
+        """Keep a manifest as it came from upstream, if the store can."""
         ...
 
     def find_blob(self, repository: Repository, digest: Digest) -> KeptBlob | None:
@@ -153,9 +163,9 @@ class Store(Protocol):
         ...
 
     def adopt_blob(
-        self, repository: Repository, digest: Digest, is_upstream: Vouch
+        self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
-        """A blob that another repository of the same host brought, where this one has it, too."""
+        """A blob of another repository of the same host, if upstream says this one has it, too."""
         ...
 
     def open_spool(self) -> Spool:
@@ -167,37 +177,37 @@ class Store(Protocol):
         ...
 
     def hold(self, digest: Digest) -> None:
-        """Do not evict a blob while it is sent; costs nothing, so the event loop calls it."""
+        """Protect a blob from eviction while it is sent."""
         ...
 
     def release(self, digest: Digest) -> None:
-        """The opposite of `hold`."""
+        """Undo one `hold`."""
         ...
 
     def trim(self) -> int:
-        """Evict what was not used for long until the bound holds; how many were."""
+        """Evict what was not used for longest until the bound holds; how many entries."""
         ...
 
     def usage(self) -> Usage:
         """How full it is."""
         ...
 
-    def records(self, most: int) -> list[SquashRecord]:
-        """The latest squashed images that are remembered, the newest first."""
+    def records(self, limit: int) -> list[SquashRecord]:
+        """At most `limit` records of squashed images, the newest first."""
         ...
 
     def check(self) -> None:
-        """Raise an error where the store cannot be used now."""
+        """Raise an error if the store cannot be used now."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close its files and connections, when no other method runs any more."""
         ...
 
 
 class SquashSink(ImageSink, Protocol):
-    """A sink that also takes the record of the job, which publishes the result."""
+    """The sink of a job; it also takes the job's record."""
 
     def record(self, record: SquashRecord) -> None:
-        """Let the map name the result: the last step."""
+        """Enter the result in the map of squashed images: the last step, which makes it found."""
         ...

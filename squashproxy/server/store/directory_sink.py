@@ -1,25 +1,26 @@
-"""Where a squashing job writes in a directory."""
+"""The sink of a squashing job whose store is a directory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
 from squashproxy.errors import ArchiveError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.store.base import KeptBlob, SquashKey, SquashRecord, Vouch
+from squashproxy.server.store.base import SquashKey, SquashRecord, UpstreamCheck
+from squashproxy.server.store.blob_folder import BlobFolder
 from squashproxy.server.store.spools import append
 from squashproxy.transports.base import Traits, WrittenBlob
 
-if TYPE_CHECKING:
-    from squashproxy.server.store.directory import DirectoryStore
-
 
 class DirectorySink:
-    """What it wrote stays where a job fails: the next one, or eviction, makes use of it."""
+    """Writes into the folder for the repository of `key`.
+
+    What a failed job wrote stays: the next job finds it there, or it is evicted. `keep_result`
+    enters the record of a finished job in the map of squashed images.
+    """
 
     repository = None
     tag = None
@@ -27,42 +28,48 @@ class DirectorySink:
     traits = Traits(docker=False)
 
     def __init__(
-        self, store: DirectoryStore, key: SquashKey, image: str, is_upstream: Vouch
+        self,
+        folder: BlobFolder,
+        keep_result: Callable[[SquashKey, SquashRecord], None],
+        key: SquashKey,
+        image: str,
+        is_upstream: UpstreamCheck,
     ) -> None:
-        self._store = store
+        self._folder = folder
+        self._keep_result = keep_result
         self._is_upstream = is_upstream
         self._key = key
         self._held: set[Digest] = set()
         self.name = f"{image}, squashed"
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:  # noqa: ARG002 - the protocol's names
-        """Nothing: a job runs only where the map names no result."""
+        """None: a job runs only if its image is not squashed yet."""
         return None
 
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest that the job wrote. Raises ArchiveError."""
-        found = self._store.find_manifest(self._key.repository, digest)
+        found = self._folder.find_manifest(self._key.repository, digest)
         if found is None:
             raise ArchiveError(f"the store holds no manifest {digest} of {self._key.repository}")
         return found
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
         """A blob that the job wrote."""
-        return self._store.iter_blob(self._key.repository, KeptBlob(blob.digest, blob.size))
+        return self._folder.iter_blob(blob.digest)
 
     def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
-        """Whether the repository's blob is kept; then it stays until the job is over."""
+        """Whether the repository's blob is kept; if so, it is held until the job is over."""
         if repository is not None:
             return False
         self._hold(blob.digest)
         repository = self._key.repository
-        found = self._store.find_blob(repository, blob.digest) or self._store.adopt_blob(
+        found = self._folder.find_blob(repository, blob.digest) or self._folder.adopt_blob(
             repository, blob.digest, self._is_upstream
         )
         return found is not None and found.size == blob.size
 
     def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
-        """Never: what other repositories brought is shared on disk, not without being brought."""
+        """False: blobs of other repositories are adopted by `has_blob` instead."""
         return False
 
     def write_blob(
@@ -71,37 +78,37 @@ class DirectorySink:
         digest: Digest | None = None,
         size: int | None = None,  # noqa: ARG002 - files grow
     ) -> WrittenBlob:
-        """Store a stream; a blob appears when it is whole, or not at all."""
+        """Store a stream; the blob appears as a whole or not at all."""
         hasher = Hasher(digest)
-        with self._store.new_file() as file:
+        with self._folder.new_file() as file:
             for chunk in chunks:
                 hasher.update(chunk)
                 append(file.stream, chunk, "the store")
             check_written(hasher, digest, self.name)
             self._hold(hasher.digest)
-            self._store.keep_file(file, self._key.repository, hasher.digest, hasher.size)
+            self._folder.keep_file(file, self._key.repository, hasher.digest, hasher.size)
         return WrittenBlob(hasher.digest, hasher.size)
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:  # noqa: ARG002 - the protocol's names
         """Store a manifest by its digest."""
         self._hold(manifest.digest)
-        self._store.keep_manifest(self._key.repository, manifest)
+        self._folder.keep_manifest(self._key.repository, manifest)
 
     def publish(self, manifest: RawManifest) -> None:
-        """Store the image's own manifest; the map names it when the record comes."""
+        """Store the image's own manifest; `record` makes it found."""
         self.write_manifest(manifest)
 
     def record(self, record: SquashRecord) -> None:
-        """Let the map name the result: the last step."""
-        self._store.keep_result(self._key, record)
+        """Enter the result in the map of squashed images."""
+        self._keep_result(self._key, record)
 
     def close(self) -> None:
-        """Let what was written be evicted like anything else."""
+        """Release what was written, so that it can be evicted like anything else."""
         held, self._held = self._held, set()
         for digest in held:
-            self._store.release(digest)
+            self._folder.release(digest)
 
     def _hold(self, digest: Digest) -> None:
         if digest not in self._held:
             self._held.add(digest)
-            self._store.hold(digest)
+            self._folder.hold(digest)

@@ -1,4 +1,4 @@
-"""What goes when a directory is full: whole images, those first that nobody used for longest."""
+"""Eviction from a full directory: whole images, the least recently used first."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from squashproxy.digest import Digest
 from squashproxy.server.store.ledger import Entry, Ledger
 
 GRACE = 60.0
-"""Seconds in which whoever was given a manifest gets to ask for the next blob of it."""
+"""Seconds in which a client that has a manifest may ask for its blobs; nothing is evicted then."""
 
 
 def evict(
     ledger: Ledger,
-    most: int,
+    max_bytes: int,
     held: AbstractSet[Digest],
     now: float,
     unlink: Callable[[Digest], None],
 ) -> list[Digest]:
-    """Remove entries until at most `most` bytes are kept; which they were.
+    """Remove entries until at most `max_bytes` are kept; the digests that were removed.
 
-    What a kept manifest needs stays, and so does an image that is being pulled: one of which any
-    part was used in the last GRACE seconds, or is `held`. The bound is passed rather than that.
+    An image stays while it is being pulled: while a part of it is `held`, or was used in the last
+    GRACE seconds. The bound is exceeded rather than that. `unlink` removes the file of a digest.
     """
-    excess = ledger.used_bytes() - most
+    excess = ledger.used_bytes() - max_bytes
     if excess <= 0:
         return []
     evicted: list[Entry] = []
@@ -46,7 +46,7 @@ def _is_in_use(ledger: Ledger, root: Entry, held: AbstractSet[Digest], before: f
 
 
 def _remove(ledger: Ledger, root: Entry) -> list[Entry]:
-    """Forget a root and what it alone needed: blobs of an image that is gone serve nobody."""
+    """Forget a root and the blobs that no other manifest needs."""
     removed: list[Entry] = []
     with ledger.changes():
         orphans = [root]

@@ -1,6 +1,6 @@
-"""The ledger of a directory: which repository may see what, what needs what, when it was used.
+"""The ledger of a directory: who may see a file, what a manifest needs, when it was used.
 
-SQLite, since a process that is killed must not leave half a sentence in it.
+It is a file of SQLite, so that a process that is killed leaves no change half done.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _COUNT_USED = _TREE + "SELECT count(*) FROM tree JOIN blobs USING(digest) WHERE 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A blob or manifest; `size` in bytes, `media_type` None for what is no manifest."""
+    """A blob or manifest; `size` in bytes, `media_type` None for a blob."""
 
     digest: Digest
     size: int
@@ -56,9 +56,9 @@ class Entry:
 
 
 class Ledger:
-    """Usable from several threads. Raises sqlite3.DatabaseError where the file is none of its own.
+    """The tables of the ledger; usable from several threads. Times are unix seconds.
 
-    Times are unix seconds.
+    Raises sqlite3.DatabaseError for a file that is no ledger.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,11 +73,11 @@ class Ledger:
         return self._db.changes()
 
     def entries(self) -> list[Entry]:
-        """Everything that is kept."""
+        """All blobs and manifests."""
         return [Entry(*row) for row in self._db.read("SELECT digest, size, media_type FROM blobs")]
 
     def find(self, repository: Repository, digest: Digest) -> Entry | None:
-        """What a repository may see under a digest."""
+        """The entry of a digest, if the repository may see it."""
         rows = self._db.read(
             "SELECT digest, size, media_type FROM blobs JOIN links USING(digest) "
             "WHERE digest = ? AND host = ? AND path = ?",
@@ -86,7 +86,7 @@ class Ledger:
         return Entry(*rows[0]) if rows else None
 
     def find_on_host(self, host: str, digest: Digest) -> Entry | None:
-        """What any repository of a host may see under a digest."""
+        """The entry of a digest, if any repository of the host may see it."""
         rows = self._db.read(
             "SELECT digest, size, media_type FROM blobs JOIN links USING(digest) "
             "WHERE digest = ? AND host = ? LIMIT 1",
@@ -95,7 +95,7 @@ class Ledger:
         return Entry(*rows[0]) if rows else None
 
     def add(self, entry: Entry, used: float) -> None:
-        """Note what is kept now."""
+        """Add an entry, or note its use."""
         self._db.write(
             "INSERT INTO blobs VALUES(?, ?, ?, ?) ON CONFLICT(digest) DO UPDATE SET "
             "size = excluded.size, media_type = coalesce(excluded.media_type, media_type), "
@@ -104,31 +104,31 @@ class Ledger:
         )
 
     def link(self, repository: Repository, digest: Digest) -> None:
-        """Let a repository see it."""
+        """Let a repository see an entry."""
         self._db.write(
             "INSERT OR IGNORE INTO links VALUES(?, ?, ?)",
             (repository.host, repository.path, digest),
         )
 
     def link_tree(self, repository: Repository, root: Digest) -> None:
-        """Let a repository see a manifest and everything that it needs."""
+        """Let a repository see a manifest and all that it needs."""
         self._db.write(
             _LINK_TREE,
             (root, repository.host, repository.path),
         )
 
     def need(self, parent: Digest, children: Iterable[Digest]) -> None:
-        """Note what a manifest names."""
+        """Note which digests a manifest names."""
         self._db.write_many(
             "INSERT OR IGNORE INTO needs VALUES(?, ?)", [(parent, child) for child in children]
         )
 
     def tree(self, root: Digest) -> set[Digest]:
-        """A manifest and everything that it needs, whether it is kept or not."""
+        """A manifest and all that it needs, whether it is kept or not."""
         return {row[0] for row in self._db.read(_READ_TREE, (root,))}
 
     def is_whole(self, root: Digest) -> bool:
-        """Whether everything that a manifest needs is kept."""
+        """Whether a manifest and all that it needs are kept."""
         [[missing]] = self._db.read(
             _COUNT_MISSING,
             (root,),
@@ -136,7 +136,7 @@ class Ledger:
         return not missing
 
     def children(self, parent: Digest) -> list[Entry]:
-        """What a manifest names and is kept."""
+        """The entries that a manifest names."""
         rows = self._db.read(
             "SELECT digest, size, media_type FROM needs JOIN blobs ON child = digest "
             "WHERE parent = ?",
@@ -145,11 +145,11 @@ class Ledger:
         return [Entry(*row) for row in rows]
 
     def is_needed(self, digest: Digest) -> bool:
-        """Whether a manifest that is kept names it."""
+        """Whether any manifest names the digest."""
         return bool(self._db.read("SELECT 1 FROM needs WHERE child = ? LIMIT 1", (digest,)))
 
     def remove(self, digest: Digest) -> None:
-        """Forget something that is kept no longer, and who may see it and what it needs."""
+        """Remove an entry, with its links, its needs and its names."""
         for table, column in (
             ("blobs", "digest"),
             ("links", "digest"),
@@ -159,7 +159,7 @@ class Ledger:
             self._db.write(f"DELETE FROM {table} WHERE {column} = ?", (digest,))  # noqa: S608 - two lines above
 
     def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
-        """Note when things were last used."""
+        """Note when entries were last used."""
         with self.changes():
             self._db.write_many(
                 "UPDATE blobs SET used = max(used, ?) WHERE digest = ?",
@@ -167,12 +167,12 @@ class Ledger:
             )
 
     def used_bytes(self) -> int:
-        """The size of everything that is kept."""
+        """The size of all entries together."""
         [[size]] = self._db.read("SELECT coalesce(sum(size), 0) FROM blobs")
         return int(size)
 
     def idle_roots(self, before: float) -> list[Entry]:
-        """What nothing else needs and nobody used since `before`; the oldest first."""
+        """Entries that no manifest needs and nobody used since `before`, the oldest first."""
         rows = self._db.read(
             "SELECT digest, size, media_type FROM blobs WHERE used < ? AND NOT EXISTS "
             "(SELECT 1 FROM needs WHERE child = blobs.digest) ORDER BY used",
@@ -181,7 +181,7 @@ class Ledger:
         return [Entry(*row) for row in rows]
 
     def is_idle(self, root: Digest, before: float) -> bool:
-        """Whether nobody used a manifest, nor any part of it, since `before`."""
+        """Whether neither a manifest nor any part of it was used since `before`."""
         [[busy]] = self._db.read(
             _COUNT_USED,
             (root, before),
@@ -189,7 +189,7 @@ class Ledger:
         return not busy
 
     def find_result(self, key: SquashKey) -> Digest | None:
-        """What a source was squashed to on this host."""
+        """The squashed image of a source, from any repository of the host."""
         rows = self._db.read(
             "SELECT result FROM results WHERE host = ? AND source = ? AND options = ?",
             (key.repository.host, key.source, key.options),
@@ -197,7 +197,7 @@ class Ledger:
         return Digest(rows[0][0]) if rows else None
 
     def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
-        """What a squashed image was made from in this repository."""
+        """What a squashed image of the repository was made from."""
         rows = self._db.read(
             "SELECT source, options FROM results WHERE result = ? AND host = ? AND path = ?",
             (result, repository.host, repository.path),
@@ -213,7 +213,7 @@ class Ledger:
         return Digest(rows[0][0]) if rows else None
 
     def keep_result(self, key: SquashKey, record: SquashRecord) -> None:
-        """Note what a source was squashed to."""
+        """Enter a squashed image in the map."""
         repository = key.repository
         self._db.write(
             "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?, ?, ?, ?)",
@@ -224,7 +224,7 @@ class Ledger:
         )
 
     def records(self, most: int) -> list[SquashRecord]:
-        """What was squashed, the latest first."""
+        """Records of squashed images, the newest first."""
         rows = self._db.read("SELECT record FROM results ORDER BY made DESC LIMIT ?", (most,))
         return [_decode(row[0]) for row in rows]
 
@@ -252,14 +252,14 @@ class Ledger:
         )
 
     def name(self, name: str, digest: Digest) -> bool:
-        """Let a name mean a manifest; whether that is news."""
+        """Let a name mean a manifest; False if it did already."""
         if self._db.read("SELECT 1 FROM names WHERE name = ? AND digest = ?", (name, digest)):
             return False
         self._db.write("INSERT OR REPLACE INTO names VALUES(?, ?)", (name, digest))
         return True
 
     def named(self) -> list[tuple[str, Descriptor]]:
-        """The names, and what they mean."""
+        """The names with their manifests, in order."""
         rows = self._db.read(
             "SELECT name, media_type, digest, size FROM names JOIN blobs USING(digest) "
             "WHERE media_type IS NOT NULL ORDER BY name"

@@ -1,30 +1,30 @@
-"""Manifests and the map, as the event loop knows them: what it need not ask a thread for."""
+"""Answers of the store that are kept in memory, so that the event loop need not ask a thread."""
 
 from __future__ import annotations
 
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.store.base import SquashKey, Store
 
 _MOST_BYTES = 32 << 20
 _MOST_RESULTS = 100_000
 
 
-class Shelf:
-    """Manifests by repository, and what sources were squashed to; emptied as the store changes."""
+class MemoryStore:
+    """Manifests and the map of squashed images; emptied when the store's generation changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._generation = store.generation
-        self._manifests: Bounded[tuple[Repository, Digest], RawManifest] = Bounded(
+        self._manifests: LruCache[tuple[Repository, Digest], RawManifest] = LruCache(
             _MOST_BYTES, lambda raw: len(raw.data)
         )
-        self._results: Bounded[SquashKey, Digest] = Bounded(_MOST_RESULTS)
+        self._results: LruCache[SquashKey, Digest] = LruCache(_MOST_RESULTS)
 
     def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
-        """A manifest that was handed out before."""
+        """A manifest that was remembered."""
         self._catch_up()
         return self._manifests.find((repository, digest))
 
@@ -33,12 +33,12 @@ class Shelf:
         self._manifests[repository, digest] = raw
 
     def find_result(self, key: SquashKey) -> Digest | None:
-        """What a source was squashed to."""
+        """The squashed image of a source."""
         self._catch_up()
         return self._results.find(key)
 
     def put_result(self, key: SquashKey, result: Digest) -> None:
-        """Remember what a source was squashed to."""
+        """Remember the squashed image of a source."""
         self._results[key] = result
 
     def _catch_up(self) -> None:

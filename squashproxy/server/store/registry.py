@@ -1,8 +1,9 @@
 """A registry as the store: nothing is kept on this machine, and replicas share everything.
 
-A repository `HOST/PATH` is kept in `STORE/HOST/PATH`. The map is its tags: `squashed-OPTIONS-HEX`
-names what the source of that sha256 was squashed to, and a tag of upstream's names what it was last
-squashed to.
+1. Images of the repository `HOST/PATH` are kept in `STORE/HOST/PATH`.
+2. The map of squashed images is its tags: `squashed-OPTIONS-HEX` is the squashed image of the
+   source with that sha256.
+3. A tag of upstream's names its last squashed image, which its annotations say the source of.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest, parse_digest
 from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
@@ -19,19 +21,26 @@ from squashproxy.oci.manifest import RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.server.store.base import KeptBlob, KnownTag, SquashKey, SquashRecord, Usage, Vouch
+from squashproxy.server.store.base import (
+    KeptBlob,
+    KnownTag,
+    SquashKey,
+    SquashRecord,
+    UpstreamCheck,
+    Usage,
+)
 from squashproxy.server.store.spools import append
+from squashproxy.streams import CHUNK
 from squashproxy.transports.base import Traits
 from squashproxy.transports.registry import RegistrySink
 
-_CHUNK = 256 << 10
 _MAP_TAG = re.compile(r"squashed-.+-([0-9a-f]{64})")
 
 
 class RegistryStore:
-    """Below a repository of a registry; `client` may push there, `quick` gives up soon.
+    """The store below the repository `root`; `client` is for transfers, `quick` for questions.
 
-    Originals' manifests are not kept, since registries take none whose blobs they lack.
+    Manifests from upstream are not kept: registries refuse manifests whose blobs they lack.
     """
 
     generation = 0
@@ -47,7 +56,7 @@ class RegistryStore:
         return None if found is None else found.digest
 
     def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
-        """From what a squashed image was made: its own annotations say that."""
+        """What a squashed image was made from, by its annotations."""
         raw = self.find_manifest(repository, result)
         return None if raw is None else _key_of(repository, raw)
 
@@ -62,9 +71,9 @@ class RegistryStore:
         self,
         key: SquashKey,
         image: str,  # noqa: ARG002 - the tag is its name
-        is_upstream: Vouch,  # noqa: ARG002 - see adopt_blob
+        is_upstream: UpstreamCheck,  # noqa: ARG002 - see adopt_blob
     ) -> RegistryStoreSink:
-        """Where the job of `key` pushes to."""
+        """The sink for the job of `key`."""
         place = Reference(self._place(key.repository), _map_tag(key))
         return RegistryStoreSink(self._client, place)
 
@@ -76,7 +85,7 @@ class RegistryStore:
             remote.put_manifest(remote.get_manifest(result), tag)
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
-        """From what the image of that tag was squashed; that it was checked, nobody remembers."""
+        """What the image of that tag was squashed from; when it was checked is not kept."""
         try:
             raw = self._remote(repository).get_manifest(tag)
         except NotFound:
@@ -87,7 +96,7 @@ class RegistryStore:
         return KnownTag(Descriptor(raw.media_type, key.source, len(raw.data)), 0.0)
 
     def keep_tag(self, repository: Repository, tag: str, known: KnownTag) -> None:
-        """Nothing: the tag is moved when its image is named."""
+        """Nothing: `name_image` moves the tag."""
 
     def find_manifest(self, repository: Repository, digest: Digest) -> RawManifest | None:
         """A manifest of the repository."""
@@ -115,9 +124,9 @@ class RegistryStore:
         self,
         repository: Repository,  # noqa: ARG002 - the protocol's names
         digest: Digest,  # noqa: ARG002 - see above
-        is_upstream: Vouch,  # noqa: ARG002 - see above
+        is_upstream: UpstreamCheck,  # noqa: ARG002 - see above
     ) -> KeptBlob | None:
-        """Nothing: which repositories hold a blob, only the registry knows."""
+        """None: only the registry knows which of its repositories hold a blob."""
         return None
 
     def open_spool(self) -> _TemporarySpool:
@@ -125,11 +134,11 @@ class RegistryStore:
         return _TemporarySpool(self)
 
     def push_blob(self, repository: Repository, blob: Descriptor, chunks: Iterator[bytes]) -> None:
-        """Push what was spooled."""
+        """Push the bytes of a spool."""
         self._patient(repository).upload_blob(chunks, blob.digest, blob.size)
 
     def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
-        """Nothing: what is kept for how long, the registry's own rules say."""
+        """Nothing: the registry's own rules say how long images are kept."""
 
     def hold(self, digest: Digest) -> None:
         """Nothing, as for `touch`."""
@@ -142,15 +151,15 @@ class RegistryStore:
         return 0
 
     def usage(self) -> Usage:
-        """Where it is; how full, the registry knows."""
+        """Its place; only the registry knows how full it is."""
         return Usage("registry", str(self._root), None, None, 0)
 
-    def records(self, most: int) -> list[SquashRecord]:  # noqa: ARG002 - the protocol's names
-        """None: what this process squashed, the server remembers."""
+    def records(self, limit: int) -> list[SquashRecord]:  # noqa: ARG002 - the protocol's names
+        """None are kept; the server remembers those of this process."""
         return []
 
     def check(self) -> None:
-        """Raise RegistryError where the registry does not answer."""
+        """Raise RegistryError if the registry does not answer."""
         self._quick.repository(self._root).find_manifest("squashproxy")
 
     def close(self) -> None:
@@ -164,7 +173,7 @@ class RegistryStore:
         return Repository(self._root.host, f"{self._root.path}/{host}/{repository.path}".lower())
 
     def _remote(self, repository: Repository) -> RemoteRepository:
-        """For questions; what is moved has the other client's patience."""
+        """The repository for questions, with short time-outs."""
         return self._quick.repository(self._place(repository))
 
     def _patient(self, repository: Repository) -> RemoteRepository:
@@ -172,12 +181,12 @@ class RegistryStore:
 
 
 class RegistryStoreSink(RegistrySink):
-    """The tag of the map that names a result; OCI alone, so that stamps can be read."""
+    """Pushes to a tag of the map. Only OCI manifests: the source is in their annotations."""
 
     traits = Traits(docker=False)
 
     def record(self, record: SquashRecord) -> None:
-        """Nothing: the tag of the map names the result since it was published."""
+        """Nothing: publishing moved the tag of the map already."""
 
 
 class _TemporarySpool:
@@ -193,18 +202,19 @@ class _TemporarySpool:
         """Append. Raises StoreFull or ArchiveError."""
         append(self._file, chunk, "the folder of temporary files")
 
-    def keep(self, repository: Repository, blob: Descriptor) -> None:
-        """Push it."""
-        self._store.push_blob(repository, blob, self._iter(blob.size))
+    def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
+        """Push it; the upload is cancelled if the server stops."""
+        self._store.push_blob(repository, blob, self._iter(blob.size, cancellation))
 
     def close(self) -> None:
         """Forget it."""
         self._file.close()
 
-    def _iter(self, size: int) -> Iterator[bytes]:
+    def _iter(self, size: int, cancellation: Cancellation) -> Iterator[bytes]:
         position = 0
         while position < size:
-            chunk = os.pread(self._file.fileno(), _CHUNK, position)
+            cancellation.check()
+            chunk = os.pread(self._file.fileno(), CHUNK, position)
             if not chunk:
                 return
             position += len(chunk)

@@ -1,4 +1,4 @@
-"""Blobs on their way into a store."""
+"""Writing to files of a store, and the errors of that."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StoreFull(SquashproxyError):
-    """There is no room; what is asked for can still be handed on."""
+    """The store has no room; a blob can still be passed through to its client."""
 
 
-def refused(where: str, error: OSError) -> SquashproxyError:
+def write_error(where: str, error: OSError) -> SquashproxyError:
     """The error for a file that could not be written."""
     if error.errno in _FULL:
-        return StoreFull(f"{where} is full: {reason_of(error)}; make room, or lower its max_size")
+        return StoreFull(
+            f"{where} is full: {reason_of(error)}", advice="make room, or lower its max_size"
+        )
     return ArchiveError(f"{where} could not be written: {reason_of(error)}")
 
 
@@ -28,4 +30,4 @@ def append(file: IO[bytes], chunk: Chunk, where: str) -> None:
     try:
         write_all(file, chunk)
     except OSError as error:
-        raise refused(where, error) from error
+        raise write_error(where, error) from error

@@ -1,4 +1,4 @@
-"""Setting a directory right that was left in the middle of something."""
+"""Making ledger and files agree after a process was killed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from squashproxy.transports.layout import blob_path
 
 
 def sweep(root: Path, ledger: Ledger, now: float) -> None:
-    """Let ledger and files agree.
+    """Make ledger and files agree.
 
-    What is gone, or not as long as it was, is forgotten. Files that no ledger knows, since the
-    process ended between the two, are entered, but no repository may see them before it brought
-    them itself; so they are evicted in time. Files without a whole name go.
+    1. An entry whose file is gone or has another size is removed, with the file.
+    2. A file without an entry gets one: the process was killed between the two. No repository may
+       see it before it has brought the same blob itself, so it is evicted in time.
+    3. Partial files are removed.
     """
     for partial in root.glob(".squashproxy-*.partial"):
         with suppress(OSError):
@@ -37,7 +38,7 @@ def sweep(root: Path, ledger: Ledger, now: float) -> None:
 
 
 def _files(root: Path) -> dict[Digest, int]:
-    """The blobs that are there, with their sizes in bytes."""
+    """The blobs in the folder, with their sizes in bytes."""
     found: dict[Digest, int] = {}
     for path in root.glob("blobs/*/*"):
         try:

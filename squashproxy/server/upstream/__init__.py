@@ -1,1 +1,1 @@
-"""The registries behind the server: clients, tags and fetches."""
+"""The registries that are pulled through: clients, tags and fetches of blobs."""

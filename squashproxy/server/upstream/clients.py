@@ -1,6 +1,7 @@
-"""The registries that are pulled through: asked with the right credentials, left alone when asked.
+"""Clients for the registries that are pulled through.
 
-Everything here blocks and runs in threads of Workers.
+Each caller's requests use that caller's credentials only. An upstream that answers 429 is not asked
+again for that caller before its Retry-After. Everything here blocks, so it runs in threads.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions
-from squashproxy.server.auth.caller import ANYONE, Asker
+from squashproxy.server.auth.caller import ANYONE, Caller
 from squashproxy.server.http.errors import LONGEST_PAUSE
 
 T = TypeVar("T")
 
-_MOST_ASKERS = 256
+_MOST_CALLERS = 256
 _PAUSE = 30.0
-"""Seconds that an upstream is left alone which says 429 without a Retry-After."""
+"""Seconds in which an upstream that answers 429 without a Retry-After is not asked."""
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -48,7 +49,10 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """What is known of an upstream; `until` in unix seconds, when it wants to be asked again."""
+    """How an upstream is; after `until`, in unix seconds, it may be asked again.
+
+    `remaining` is the number of pulls that its rate limit still allows, if it says so.
+    """
 
     health: Health = Health.UP
     until: float | None = None
@@ -58,10 +62,10 @@ class UpstreamState:
 FailureListener = Callable[[str, SquashproxyError], None]
 
 
-class Upstreams:
-    """The allow-list, with a client for each asker.
+class UpstreamClients:
+    """The upstreams that may be asked, with a pair of clients for each caller.
 
-    `common` is what all clients share; `on_failure` hears of every failed call.
+    `common` are the options of all clients; `on_failure` is called for every failed call.
     """
 
     def __init__(
@@ -76,43 +80,43 @@ class Upstreams:
         self._environ = environ
         self._on_failure = on_failure
         self._lock = threading.Lock()
-        self._clients: OrderedDict[Asker, _Clients] = OrderedDict()
+        self._clients: OrderedDict[Caller, _ClientPair] = OrderedDict()
         self._states = {host: UpstreamState() for host in sorted(hosts)}
-        self._paused: dict[tuple[Asker, str], float] = {}
+        self._paused: dict[tuple[Caller, str], float] = {}
 
     @property
     def states(self) -> dict[str, UpstreamState]:
-        """How the upstreams are."""
+        """The state of each upstream."""
         with self._lock:
             return dict(self._states)
 
-    def find_manifest(self, asker: Asker, name: Repository, selector: str) -> Descriptor | None:
-        """What a tag or digest points to, soon or not at all: one HEAD, with short time-outs."""
-        return self._ask(asker, name, lambda remote: remote.find_manifest(selector))
+    def find_manifest(self, caller: Caller, name: Repository, selector: str) -> Descriptor | None:
+        """The descriptor of a tag or digest, by one HEAD with short time-outs; None if unknown."""
+        return self._ask(caller, name, lambda remote: remote.find_manifest(selector))
 
-    def get_manifest(self, asker: Asker, name: Repository, selector: str) -> RawManifest:
-        """A manifest, soon or not at all."""
-        return self._ask(asker, name, lambda remote: remote.get_manifest(selector))
+    def get_manifest(self, caller: Caller, name: Repository, selector: str) -> RawManifest:
+        """A manifest, with short time-outs."""
+        return self._ask(caller, name, lambda remote: remote.get_manifest(selector))
 
-    def find_blob(self, asker: Asker, name: Repository, digest: Digest) -> int | None:
-        """The size of a blob in bytes, soon or not at all."""
-        return self._ask(asker, name, lambda remote: remote.find_blob(digest))
+    def find_blob(self, caller: Caller, name: Repository, digest: Digest) -> int | None:
+        """The size of a blob in bytes, with short time-outs; None if it is unknown."""
+        return self._ask(caller, name, lambda remote: remote.find_blob(digest))
 
-    def list_tags(self, asker: Asker, name: Repository) -> list[str]:
+    def list_tags(self, caller: Caller, name: Repository) -> list[str]:
         """All tags of a repository."""
-        return self._ask(asker, name, lambda remote: list(remote.iter_tags()))
+        return self._ask(caller, name, lambda remote: list(remote.iter_tags()))
 
-    def remote(self, asker: Asker, name: Repository) -> RemoteRepository:
-        """The repository for work that takes its time, with retries."""
-        return self._clients_of(asker).patient.repository(name)
+    def remote(self, caller: Caller, name: Repository) -> RemoteRepository:
+        """A repository for transfers: long time-outs and retries."""
+        return self._clients_of(caller).patient.repository(name)
 
-    def client(self, asker: Asker) -> RegistryClient:
-        """The client for work that takes its time."""
-        return self._clients_of(asker).patient
+    def client(self, caller: Caller) -> RegistryClient:
+        """The client for transfers: long time-outs and retries."""
+        return self._clients_of(caller).patient
 
-    def quick_client(self, asker: Asker) -> RegistryClient:
-        """The client for questions that may remain open."""
-        return self._clients_of(asker).quick
+    def quick_client(self, caller: Caller) -> RegistryClient:
+        """The client for questions that may fail: short time-outs."""
+        return self._clients_of(caller).quick
 
     def close(self) -> None:
         """Close all connections."""
@@ -122,35 +126,35 @@ class Upstreams:
         for both in clients:
             both.close()
 
-    def _ask(self, asker: Asker, name: Repository, call: Callable[[RemoteRepository], T]) -> T:
-        self._check_pause(asker, name.host)
+    def _ask(self, caller: Caller, name: Repository, call: Callable[[RemoteRepository], T]) -> T:
+        self._check_pause(caller, name.host)
         try:
-            answer = call(self._clients_of(asker).quick.repository(name))
+            answer = call(self._clients_of(caller).quick.repository(name))
         except SquashproxyError as error:
-            self._note_failure(asker, name.host, error)
+            self._note_failure(caller, name.host, error)
             raise
         self._note(name.host, health=Health.UP, until=None)
         return answer
 
-    def _check_pause(self, asker: Asker, host: str) -> None:
-        """Raise TooManyRequests while the upstream wants to be left alone."""
+    def _check_pause(self, caller: Caller, host: str) -> None:
+        """Raise TooManyRequests while the upstream's rate limit lasts."""
         with self._lock:
-            until = self._paused.get((asker, host), 0.0)
+            until = self._paused.get((caller, host), 0.0)
         left = until - time.time()
         if left > 0:
             raise TooManyRequests(
-                f"{host} wants to be left alone for another {left:.0f} s, since it was asked too "
-                "often; give the server credentials for it, or wait",
+                f"{host} has a rate limit, and may be asked again in {left:.0f} s",
+                advice="give the server credentials for it, or wait",
                 status=429,
                 retry_after=left,
             )
 
-    def _note_failure(self, asker: Asker, host: str, error: SquashproxyError) -> None:
+    def _note_failure(self, caller: Caller, host: str, error: SquashproxyError) -> None:
         self._on_failure(host, error)
         if isinstance(error, TooManyRequests):
             until = time.time() + min(error.retry_after or _PAUSE, LONGEST_PAUSE)
             with self._lock:
-                self._paused[asker, host] = until
+                self._paused[caller, host] = until
             self._note(host, health=Health.THROTTLED, until=until)
         elif isinstance(error, (Unreachable, ServerFault, TlsError)):
             self._note(host, health=Health.DOWN, until=None)
@@ -163,38 +167,41 @@ class Upstreams:
                 self._states[host] = replace(self._states[host], health=health, until=until)
 
     def _hear(self, host: str, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a listener's names
-        """Docker Hub says how many pulls are left, as in `RateLimit-Remaining: 76;w=21600`."""
+        """Note how many pulls are left; Docker Hub sends `RateLimit-Remaining: 76;w=21600`."""
         left = parse_decimal(headers.get("RateLimit-Remaining", "").partition(";")[0].strip())
         if left is not None and host in self._states:
             with self._lock:
                 self._states[host] = replace(self._states[host], remaining=left)
 
-    def _clients_of(self, asker: Asker) -> _Clients:
-        key = ANYONE if asker.login is None else Asker(login=asker.login)
+    def _clients_of(self, caller: Caller) -> _ClientPair:
+        key = ANYONE if caller.login is None else Caller(login=caller.login)
+        dropped: _ClientPair | None = None
         with self._lock:
             found = self._clients.get(key)
             if found is None:
                 found = self._clients[key] = self._make(key)
             self._clients.move_to_end(key)
-            if len(self._clients) > _MOST_ASKERS:
-                self._clients.popitem(last=False)
+            if len(self._clients) > _MOST_CALLERS:
+                _, dropped = self._clients.popitem(last=False)
+        if dropped is not None:
+            dropped.close()
         return found
 
-    def _make(self, asker: Asker) -> _Clients:
-        """Clients of the server itself, or of an asker, who gets to use nothing of the server's."""
+    def _make(self, caller: Caller) -> _ClientPair:
+        """Clients with the server's credentials, or with those of a caller and nothing else."""
         options, environ = self._common, self._environ
-        if asker.login is not None:
-            logins = {host: login for host in self.hosts if (login := _login_for(asker, host))}
+        if caller.login is not None:
+            logins = {host: login for host in self.hosts if (login := _login_for(caller, host))}
             options = replace(options, authfile=None, logins=logins)
             environ = _network_of(environ)
-        return _Clients(
+        return _ClientPair(
             RegistryClient(options, environ=environ, listener=self._hear),
             RegistryClient(options.quick, environ=environ, listener=self._hear),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Clients:
+class _ClientPair:
     patient: RegistryClient
     quick: RegistryClient
 
@@ -203,21 +210,21 @@ class _Clients:
         self.quick.close()
 
 
-def _login_for(asker: Asker, host: str) -> tuple[str, str] | None:
-    """The login as `host` gets it, None for nobody's.
+def _login_for(caller: Caller, host: str) -> tuple[str, str] | None:
+    """The login to send to `host`, None for none.
 
-    Of a user `ghcr.io/alice` no other host than ghcr.io hears.
+    The login of a user `ghcr.io/alice` is sent to ghcr.io only, as alice.
     """
-    assert asker.login is not None, "only logins are handed on"
-    user, password = asker.login
+    assert caller.login is not None, "only logins are handed on"
+    user, password = caller.login
     if not user and not password:
         return None
     named, slash, rest = user.partition("/")
     if not slash:
-        return asker.login
+        return caller.login
     return (rest, password) if named == host else None
 
 
 def _network_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """What says how the network is reached, without a word about credentials."""
+    """The variables for proxies and certificates, without any that hold credentials."""
     return {name: value for name, value in environ.items() if name.upper() in _NETWORK}

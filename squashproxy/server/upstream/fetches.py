@@ -1,6 +1,13 @@
-"""Blobs on their way from upstream: fetched once, kept, and sent on to all who ask meanwhile.
+"""Blobs on their way from upstream: each is fetched once, stored, and sent to all who ask for it.
 
-A fetch goes on where its clients leave, and does not wait for slow ones: they read from the file.
+1. A fetch is begun by the first pull of a blob that the store does not hold. Its thread writes the
+   bytes to a spool, a file of the store that has no name yet.
+2. Everyone who pulls the blob meanwhile reads from that file, at their own speed. Nobody slows the
+   fetch down, and it goes on if all of them leave.
+3. The last chunk may be read only after the whole blob was verified, so no client gets a whole
+   blob that is wrong.
+4. A verified spool becomes a blob of the store. If it cannot be stored, its readers still get it.
+5. When the server stops, fetches end at their next chunk, and the spools are closed.
 """
 
 from __future__ import annotations
@@ -8,27 +15,28 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import closing, suppress
+from copy import copy
 
-from squashproxy.errors import ServerFault, SquashproxyError
+from squashproxy.cancellation import Cancellation, Cancelled
+from squashproxy.errors import ServerFault, SquashproxyError, reason_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RemoteRepository
-from squashproxy.server.concurrency.threads import Workers
+from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.base import Spool, Store
 from squashproxy.server.store.spools import StoreFull
-
-_PIECE = 256 << 10
+from squashproxy.streams import CHUNK, closed_after
 
 Key = tuple[Repository, str]
 
 
 class Fetch:
-    """One blob on its way; `received` bytes may be read, of which the last ones are verified.
+    """A blob on its way; its first `received` bytes may be read.
 
-    It belongs to the event loop; from other threads `grow`, `end` and `tell` are called.
+    It belongs to the event loop. Other threads call only `grow`, `end` and `tell`.
     """
 
     def __init__(self, blob: Descriptor, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,39 +46,45 @@ class Fetch:
         self._loop = loop
         self._more = asyncio.Event()
         self._file = -1
+        self.close_file: Callable[[], object] = lambda: None
 
-    def lend(self, descriptor: int) -> None:
-        """The file that the bytes are in; a duplicate, closed when nobody knows the fetch."""
+    def read_from(self, descriptor: int) -> None:
+        """Read the bytes from this file, which is closed when nobody knows the fetch any more."""
         self._file = descriptor
-        weakref.finalize(self, os.close, descriptor)
+        self.close_file = weakref.finalize(self, os.close, descriptor)
 
-    async def iterate(self, part: Part, workers: Workers) -> AsyncIterator[bytes]:
-        """The bytes of a part, as they come. Raises the error of the fetch."""
+    async def iterate(self, part: Part, threads: Threads) -> AsyncGenerator[bytes, None]:
+        """The bytes of a part, as they arrive. Raises the error that ended the fetch."""
         position, end = part.start, part.start + part.length
         while position < end:
-            await self._await(position)
-            size = min(_PIECE, self.received - position, end - position)
-            data = await workers.run(os.pread, self._file, size, position)
+            await self._wait_for(position)
+            size = min(CHUNK, self.received - position, end - position)
+            data = await threads.run(self._read, size, position)
             position += len(data)
             yield data
 
     def grow(self, received: int) -> None:
-        """So many bytes may be read now."""
+        """Let the first `received` bytes be read."""
         self.tell(lambda: self._note(received, None))
 
     def end(self, error: SquashproxyError | None) -> None:
-        """Nothing more comes."""
+        """Say that no more bytes come, because of `error` or because all are there."""
         self.tell(lambda: self._note(self.received, error))
 
     def tell(self, function: Callable[[], None]) -> None:
-        """Let the event loop run `function`, if there is one still."""
-        if not self._loop.is_closed():
+        """Run `function` in the event loop, unless the loop has ended."""
+        with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function)
 
-    async def _await(self, position: int) -> None:
+    def _read(self, size: int, position: int) -> bytes:
+        """A method, since a thread that reads must keep the fetch and so its file alive."""
+        return os.pread(self._file, size, position)
+
+    async def _wait_for(self, position: int) -> None:
         while self.received <= position:
             if self.error is not None:
-                raise self.error.with_traceback(None)
+                # A copy: the traceback of a shared error would keep the fetch and its file alive.
+                raise copy(self.error)
             await self._more.wait()
 
     def _note(self, received: int, error: SquashproxyError | None) -> None:
@@ -80,7 +94,11 @@ class Fetch:
 
 
 class Fetches:
-    """All blobs on their way. `on_bytes` hears how many came; `on_warning` of what went wrong."""
+    """All blobs on their way.
+
+    `on_bytes` is called with the number of bytes that arrived, `on_warning` with an image and a
+    sentence for the operator; both in the thread of a fetch.
+    """
 
     def __init__(
         self,
@@ -91,8 +109,10 @@ class Fetches:
         self._store = store
         self._on_bytes = on_bytes
         self._on_warning = on_warning
-        self._workers = Workers(32, "squashproxy-fetch")
+        self._threads = Threads(32, "squashproxy-fetch")
+        self._cancellation = Cancellation()
         self._running: dict[Key, Fetch] = {}
+        self._known: weakref.WeakSet[Fetch] = weakref.WeakSet()
 
     def find(self, repository: Repository, digest: str) -> Fetch | None:
         """The fetch of a blob that is on its way."""
@@ -101,26 +121,45 @@ class Fetches:
     async def begin(
         self, repository: Repository, blob: Descriptor, remote: RemoteRepository
     ) -> Fetch:
-        """Fetch a blob, unless it is on its way already. Raises StoreFull."""
+        """The fetch of a blob, begun unless it is on its way already.
+
+        Raises StoreFull or ArchiveError where the store has no file for it.
+        """
         key = (repository, blob.digest)
         running = self._running.get(key)
         if running is not None:
             return running
         fetch = Fetch(blob, asyncio.get_running_loop())
+        self._known.add(fetch)
         self._running[key] = fetch
         try:
-            spool = await self._workers.run(self._store.open_spool)
+            spool = await self._threads.open(self._store.open_spool)
         except BaseException:
             self._running.pop(key, None)
             fetch.end(StoreFull("the store has no room"))
             raise
-        fetch.lend(os.dup(spool.fileno()))
-        self._workers.start(lambda: self._run(key, fetch, spool, remote))
+        try:
+            fetch.read_from(os.dup(spool.fileno()))
+        except OSError as error:
+            self._running.pop(key, None)
+            self._threads.start(spool.close)
+            fetch.end(StoreFull("the store has no room"))
+            raise StoreFull(f"no more files can be open: {reason_of(error)}") from error
+        self._threads.start(lambda: self._run(key, fetch, spool, remote))
         return fetch
 
-    def close(self) -> None:
-        """Take nothing more."""
-        self._workers.close()
+    async def close(self, seconds: float) -> None:
+        """Cancel all fetches and wait at most `seconds` for their threads."""
+        self._cancellation.cancel()
+        await self._threads.close(seconds)
+
+    def close_files(self) -> None:
+        """Close the files that readers read from, when there are no readers any more.
+
+        Usually they are closed already. But a traceback may keep a fetch alive.
+        """
+        for fetch in list(self._known):
+            fetch.close_file()
 
     def _run(self, key: Key, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
         error: SquashproxyError | None = ServerFault("a bug in the server broke off the blob")
@@ -129,32 +168,34 @@ class Fetches:
                 self._fetch(fetch, spool, remote)
                 self._keep(key, fetch, spool)
             error = None
+        except Cancelled as cancelled:
+            error = cancelled.with_traceback(None)
         except SquashproxyError as failure:
-            error = failure
+            error = failure.with_traceback(None)
             self._on_warning(f"{key[0]}@{key[1]}", str(failure))
         finally:
             fetch.end(error)
             fetch.tell(lambda: self._forget(key))
 
     def _fetch(self, fetch: Fetch, spool: Spool, remote: RemoteRepository) -> None:
-        """Let readers have what came, but the last piece only when all is verified.
-
-        So no client ever gets a wrong blob whole.
-        """
+        self._cancellation.check()
         received = 0
-        for chunk in remote.iter_blob(fetch.blob):
-            spool.write(chunk)
-            if received:
-                fetch.grow(received)
-            received += len(chunk)
-            self._on_bytes(len(chunk))
+        with closed_after(remote.iter_blob(fetch.blob)) as chunks:
+            for chunk in chunks:
+                self._cancellation.check()
+                spool.write(chunk)
+                if received:
+                    fetch.grow(received)
+                received += len(chunk)
+                self._on_bytes(len(chunk))
         fetch.grow(received)
 
     def _keep(self, key: Key, fetch: Fetch, spool: Spool) -> None:
-        """That it cannot be kept, is no error for those who read it."""
         try:
-            spool.keep(key[0], fetch.blob)
-        except SquashproxyError as error:
+            spool.keep(key[0], fetch.blob, self._cancellation)
+        except Cancelled:
+            return
+        except SquashproxyError as error:  # its readers have all of it, so they hear of no error
             self._on_warning(f"{key[0]}@{key[1]}", f"could not be kept: {error}")
 
     def _forget(self, key: Key) -> None:

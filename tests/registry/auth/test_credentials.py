@@ -226,23 +226,31 @@ def test_a_broken_helper_is_an_error(
         pytest.param({"auths": {HOST: {"auth": "/////w=="}}}, "no valid base64", id="no UTF-8"),
         pytest.param({"auths": {HOST: {"auth": "pässword"}}}, "no valid base64", id="non-ASCII"),
         pytest.param({"auths": {HOST: {"auth": "٣٣٣٣"}}}, "no valid base64", id="other digits"),
-        pytest.param({"auths": {HOST: {"auth": ["x"]}}}, "no text as 'auth'", id="auth is a list"),
-        pytest.param({"auths": {HOST: {"auth": {}}}}, "no text as 'auth'", id="auth is an object"),
         pytest.param(
-            {"auths": {HOST: {"username": "\ud800"}}}, "no text as 'username'", id="a half user"
+            {"auths": {HOST: {"auth": ["x"]}}},
+            "'auth' that is not valid",
+            id="auth is a list",
         ),
         pytest.param(
-            {"auths": {HOST: {"identitytoken": [1]}}}, "no text as 'identityto", id="a token list"
+            {"auths": {HOST: {"auth": {}}}},
+            "'auth' that is not valid",
+            id="auth is an object",
         ),
+        pytest.param(
+            {"auths": {HOST: {"username": "\ud800"}}},
+            "'username' that is not valid",
+            id="a half user",
+        ),
+        pytest.param({"auths": {HOST: {"identitytoken": [1]}}}, "a 'identityto", id="a token list"),
         pytest.param(
             {"auths": {HOST: {"registrytoken": "a\nb"}}}, "cannot be sent", id="a token of lines"
         ),
         pytest.param(
             {"auths": {HOST: {"registrytoken": "é"}}}, "cannot be sent", id="a token, non-ASCII"
         ),
-        pytest.param({"credsStore": "a\0b"}, "no program can be called", id="NUL in a helper"),
-        pytest.param({"credHelpers": {HOST: "a/b"}}, "no program can be", id="a helper elsewhere"),
-        pytest.param({"credHelpers": {HOST: ["a"]}}, "no program can be", id="a list of helpers"),
+        pytest.param({"credsStore": "a\0b"}, "no valid program name", id="NUL in a helper"),
+        pytest.param({"credHelpers": {HOST: "a/b"}}, "no valid program", id="a helper elsewhere"),
+        pytest.param({"credHelpers": {HOST: ["a"]}}, "no valid program", id="a list of helpers"),
         pytest.param("[" * 100_000, "is not valid JSON", id="nested deeply"),
         pytest.param(" " * (17 << 20), "has more than 16777216 bytes", id="too long"),
     ],

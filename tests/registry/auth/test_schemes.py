@@ -1,4 +1,4 @@
-"""The flow of proofs, as pure logic: which scheme, which token request, how long a token lasts."""
+"""Authentication without I/O: choice of scheme, token requests, lifetime of tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from squashproxy.errors import FormatError
 from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.schemes import (
-    Proof,
+    SchemeKind,
     Token,
     choose_scheme,
     read_token,
@@ -23,17 +23,17 @@ IDENTITY = Credentials("a file", identity_token="refresh")
 
 
 @pytest.mark.parametrize(
-    ("header", "proof"),
+    ("header", "kind"),
     [
-        pytest.param('Basic realm="r", Bearer realm="https://a"', Proof.BEARER, id="bearer first"),
-        pytest.param("Bearer, Basic", Proof.BASIC, id="a bearer without realm is useless"),
+        pytest.param('Basic realm="r", Bearer realm="https://a"', SchemeKind.BEARER, id="bearer"),
+        pytest.param("Bearer, Basic", SchemeKind.BASIC, id="a bearer without realm is useless"),
         pytest.param("Negotiate", None, id="nothing that we know"),
         pytest.param("", None, id="no challenge"),
     ],
 )
-def test_the_best_scheme_is_chosen(header: str, proof: Proof | None) -> None:
+def test_the_best_scheme_is_chosen(header: str, kind: SchemeKind | None) -> None:
     scheme = choose_scheme(parse_challenges(header))
-    assert (scheme and scheme.proof) == proof
+    assert (scheme and scheme.kind) == kind
 
 
 def test_a_token_request_names_service_account_and_every_scope() -> None:
@@ -48,7 +48,7 @@ def test_a_token_request_names_service_account_and_every_scope() -> None:
     assert request.headers["Authorization"] == "Basic YW5uOnBhOnNz"
 
 
-def test_anonymous_token_requests_carry_no_proof() -> None:
+def test_anonymous_token_requests_carry_no_authorization() -> None:
     (request,) = token_requests("https://a/t", "s", pull("c"), None)
     assert (request.headers, request.form) == ({}, None)
 

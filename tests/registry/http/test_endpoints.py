@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from squashproxy.errors import Denied
-from squashproxy.registry.http.endpoints import Endpoint, Hosts
+from squashproxy.registry.http.endpoints import Endpoint, Endpoints
 from squashproxy.registry.http.urls import shown
 from squashproxy.registry.options import ClientOptions
 
@@ -16,7 +16,7 @@ PUBLIC = Endpoint("registry.example.com", "https", "registry.example.com")
 
 def find(host: str, *, tls: bool = True, plain_http: tuple[str, ...] = ()) -> str:
     options = ClientOptions(plain_http=frozenset(plain_http))
-    return Hosts(options, lambda *_: tls).find(host).url("/v2/")
+    return Endpoints(options, lambda *_: tls).find(host).url("/v2/")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ UNREADABLE: dict[str, tuple[str, str]] = {
     "single quotes": (f"<{NEXT}>; rel='next'", "names no relation"),
     "a colon": (f"<{NEXT}>; rel: next", "has no rel"),
     "no semicolon": (f'<{NEXT}> rel="next"', "has no rel"),
-    "words behind": (f'<{NEXT}>; rel="next" or so', "something stands behind a link"),
+    "words behind": (f'<{NEXT}>; rel="next" or so', "a link in it is followed by something"),
     "two next pages": (f'<{NEXT}>; rel="next", </other>; rel="next"', "several next pages"),
     "too long": (f'<{NEXT}>; title="{"x" * 70_000}"; rel="next"', "more than 65536 characters"),
 }

@@ -126,7 +126,7 @@ def test_loopback_is_asked_directly(
     [
         ("http://{proxy}", "the proxy does not connect"),
         ("http://127.0.0.1:1", "the proxy does not connect"),
-        ("socks5://127.0.0.1:1", "the proxy of the environment is none of HTTP"),
+        ("socks5://127.0.0.1:1", "the proxy of the environment is no HTTP proxy"),
     ],
     ids=["refuses the tunnel", "is down", "speaks no HTTP"],
 )

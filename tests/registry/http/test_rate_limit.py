@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.registry.http.rate_limit import Pace
+from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.options import ClientOptions
 from squashproxy.testing import FakeRegistry
 
@@ -24,13 +24,13 @@ class Time:
 
 def test_requests_are_spaced_evenly() -> None:
     time = Time()
-    pace = Pace({"slow.example.com": 4.0}, time.sleep, time.clock)
+    rate_limit = RateLimit({"slow.example.com": 4.0}, time.sleep, time.clock)
     for _ in range(4):
-        pace.wait("slow.example.com")
-        pace.wait("other.example.com")
+        rate_limit.wait("slow.example.com")
+        rate_limit.wait("other.example.com")
     assert time.slept == [0.25, 0.25, 0.25]
     time.now += 10
-    pace.wait("slow.example.com")
+    rate_limit.wait("slow.example.com")
     assert len(time.slept) == 3
 
 

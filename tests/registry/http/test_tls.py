@@ -13,7 +13,7 @@ from squashproxy.digest import digest_of
 from squashproxy.errors import TlsError, UsageError
 from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RegistryClient
-from squashproxy.registry.http.tls import Trust
+from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
 from squashproxy.testing import FakeRegistry, RegistryOptions, Tls
 
@@ -113,7 +113,7 @@ def test_a_broken_authority_is_named(
     file = tmp_path / "own.pem"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(UsageError, match=rf"own\.pem, the file given with --ca, {sentence}"):
+    with pytest.raises(UsageError, match=rf"own\.pem, the certificate authority given, {sentence}"):
         connect(ClientOptions(ca=file))
 
 
@@ -125,14 +125,14 @@ def test_a_client_certificate_is_loaded_with_its_key(
     issued = authority.issue_cert("client.example.com")
     issued.cert_chain_pems[0].write_to_path(str(place / "client.cert"))
     with pytest.raises(UsageError, match=r"client\.cert needs its key .*client\.key"):
-        Trust(ClientOptions(), environ).context_for("a.example.com")
+        TlsContexts(ClientOptions(), environ).context_for("a.example.com")
     issued.private_key_pem.write_to_path(str(place / "client.key"))
-    context = Trust(ClientOptions(), environ).context_for("a.example.com")
+    context = TlsContexts(ClientOptions(), environ).context_for("a.example.com")
     assert context.verify_mode is ssl.CERT_REQUIRED
 
 
 def test_hosts_without_settings_share_a_context(environ: dict[str, str]) -> None:
-    trust = Trust(ClientOptions(), environ)
+    trust = TlsContexts(ClientOptions(), environ)
     assert trust.context_for("a.example.com") is trust.context_for("b.example.com")
 
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.digest import Chunk, Hasher
-from squashproxy.registry.upload.bodies import PIECE, HashedChunks, Stream, Window
+from squashproxy.registry.upload.bodies import HashedChunks, Stream, Window
+from squashproxy.streams import CHUNK
 
 PATTERN = bytes(range(251)) * 4096
 SIZES = st.lists(
-    st.sampled_from([0, 1, 7, 512, 16_383, 16_384, 65_536, PIECE - 1, PIECE, PIECE + 1, 900_000]),
+    st.sampled_from([0, 1, 7, 512, 16_383, 16_384, 65_536, CHUNK - 1, CHUNK, CHUNK + 1, 900_000]),
     max_size=12,
 )
 
@@ -32,7 +33,7 @@ def chunks_of(sizes: list[int], *, reuse: bool = False) -> Iterator[Chunk]:
 
 
 @settings(deadline=None)
-@given(sizes=SIZES, limit=st.sampled_from([5000, 65_536, PIECE, 4 << 20]), reuse=st.booleans())
+@given(sizes=SIZES, limit=st.sampled_from([5000, 65_536, CHUNK, 4 << 20]), reuse=st.booleans())
 def test_windows_hold_all_bytes_in_order(*, sizes: list[int], limit: int, reuse: bool) -> None:
     expected = b"".join(chunks_of(sizes))
     hasher = Hasher()
@@ -73,24 +74,24 @@ def test_a_stream_goes_on_after_its_window(sizes: list[int], limit: int) -> None
     window.fill(chunks, limit)
     pieces = [bytes(piece) for piece in Stream(window, chunks)]
     assert b"".join(pieces) == b"".join(chunks_of(sizes))
-    assert all(0 < len(piece) <= PIECE for piece in pieces)
+    assert all(0 < len(piece) <= CHUNK for piece in pieces)
 
 
 def test_small_chunks_travel_together() -> None:
     chunks = HashedChunks((b"x" * 512 for _ in range(2048)), Hasher())
-    assert [len(piece) for piece in chunks.iter_pieces()] == [PIECE] * 4
+    assert [len(piece) for piece in chunks.iter_pieces()] == [CHUNK] * 4
 
 
 def test_large_immutable_chunks_are_not_copied() -> None:
-    chunk = bytes(PIECE)
+    chunk = bytes(CHUNK)
     window = Window(0)
-    window.fill(HashedChunks([chunk, memoryview(chunk)], Hasher()), 2 * PIECE)
+    window.fill(HashedChunks([chunk, memoryview(chunk)], Hasher()), 2 * CHUNK)
     assert all(memoryview(piece).obj is chunk for piece in window)
 
 
 def test_a_small_view_does_not_keep_a_large_buffer() -> None:
-    chunk = bytes(8 * PIECE)
+    chunk = bytes(8 * CHUNK)
     window = Window(0)
-    window.fill(HashedChunks([memoryview(chunk)[:20_000]], Hasher()), PIECE)
+    window.fill(HashedChunks([memoryview(chunk)[:20_000]], Hasher()), CHUNK)
     (piece,) = window
     assert memoryview(piece).obj is not chunk

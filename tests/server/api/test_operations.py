@@ -11,12 +11,8 @@ import pytest
 import requests
 
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from tests.server.leftovers import join_server_threads
 from tests.server.serving import UP, Served, app, run_serve, settings
-
-
-def log_lines(served: Served) -> list[dict[str, object]]:
-    time.sleep(0.1)
-    return [json.loads(line) for line in served.log.getvalue().splitlines()]
 
 
 def job_state(served: Served) -> list[dict[str, object]]:
@@ -186,7 +182,7 @@ def test_the_log_has_a_line_for_each_request(served: Served, upstream: FakeRegis
     layer = manifest.json()["layers"][0]
     served.blob("app", layer["digest"])
     served.manifest("app", "none")
-    first, second, third = log_lines(served)
+    first, second, third = served.log_lines(3)
     assert (first["method"], first["status"], first["source"]) == ("GET", 200, "squashed")
     assert first["bytes"] == len(manifest.content)
     assert (second["bytes"], second["source"]) == (layer["size"], "cached")
@@ -266,12 +262,13 @@ def test_requests_end_before_the_server_does(upstream: FakeRegistry, tmp_path: P
 def test_a_server_ends_although_a_job_hangs(upstream: FakeRegistry, tmp_path: Path) -> None:
     app().push(upstream, "app", "1")
     hang = upstream.arm(Fault("GET", "/blobs/", FaultKind.HANG, times=100))
-    with run_serve(settings(upstream, tmp_path)) as served:
+    with run_serve(settings(upstream, tmp_path), may_leave_files=True) as served:
         served.post("/api/v1/warm", json={"image": f"{UP}/app:1"})
         assert hang.reached.wait(10)
         began = time.monotonic()
     assert time.monotonic() - began < 15
     hang.release()
+    join_server_threads(10)
 
 
 def test_more_connections_than_allowed_are_refused(upstream: FakeRegistry, tmp_path: Path) -> None:

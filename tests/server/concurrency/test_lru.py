@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squashproxy.server.concurrency.lru import Bounded
+from squashproxy.server.concurrency.lru import LruCache
 
 
 def test_uses_count() -> None:
-    known: Bounded[str, str] = Bounded(2)
+    known: LruCache[str, str] = LruCache(2)
     known["a"] = "1"
     known["b"] = "2"
     assert known.find("a") == "1"
@@ -18,7 +18,7 @@ def test_uses_count() -> None:
 
 
 def test_the_latest_stays_however_heavy() -> None:
-    known: Bounded[str, bytes] = Bounded(10, len)
+    known: LruCache[str, bytes] = LruCache(10, len)
     known["a"] = b"x" * 6
     known["b"] = b"x" * 60
     assert (known.find("a"), known.find("b")) == (None, b"x" * 60)
@@ -26,7 +26,7 @@ def test_the_latest_stays_however_heavy() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.binary(max_size=20))))
 def test_the_bound_holds(puts: list[tuple[int, bytes]]) -> None:
-    known: Bounded[int, bytes] = Bounded(50, len)
+    known: LruCache[int, bytes] = LruCache(50, len)
     for key, value in puts:
         known[key] = value
         held = [found for number in range(10) if (found := known.find(number)) is not None]

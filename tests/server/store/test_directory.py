@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import UsageError
 from squashproxy.oci.descriptor import Descriptor
@@ -49,7 +50,7 @@ def keep(store: DirectoryStore, repository: Repository, data: bytes) -> Descript
     blob = Descriptor(OCI_LAYER, digest_of(data), len(data))
     spool = store.open_spool()
     spool.write(data)
-    spool.keep(repository, blob)
+    spool.keep(repository, blob, Cancellation())
     spool.close()
     return blob
 
@@ -164,18 +165,18 @@ def test_the_index_names_the_squashed_images(store: DirectoryStore, tmp_path: Pa
 def test_a_file_that_is_gone_or_cut_is_forgotten(store: DirectoryStore) -> None:
     key, _, blobs = squash(store, ONE, "app")
     generation = store.generation
-    store.path_of(blobs[1].digest).unlink()
+    store._folder.path_of(blobs[1].digest).unlink()
     assert store.find_squashed(key) is None
     assert not found(store, ONE, blobs[1].digest)
     assert store.generation > generation
     again = keep(store, ONE, b"content")
-    store.path_of(again.digest).write_bytes(b"cont")
+    store._folder.path_of(again.digest).write_bytes(b"cont")
     assert not found(store, ONE, again.digest)
 
 
 def test_a_manifest_that_was_changed_is_not_handed_out(store: DirectoryStore) -> None:
     _, manifest, _ = squash(store, ONE, "app")
-    path = store.path_of(manifest.digest)
+    path = store._folder.path_of(manifest.digest)
     path.write_bytes(manifest.data.replace(b"2", b"3", 1))
     assert store.find_manifest(ONE, manifest.digest) is None
 
@@ -187,7 +188,7 @@ def test_the_oldest_goes_first(store: DirectoryStore, clock: Clock) -> None:
         clock.now += 1
     clock.now += GRACE
     store.touch([(blobs[0].digest, clock.now - GRACE - 0.5)])
-    store._most = 2000
+    store._max_bytes = 2000
     assert store.trim() == 2
     assert [found(store, ONE, blob.digest) for blob in blobs] == [True, False, False, True]
     assert store.usage().used == 2000
@@ -200,18 +201,18 @@ def test_what_a_manifest_needs_stays_with_it(store: DirectoryStore, clock: Clock
     _, new, new_blobs = squash(store, ONE, "new")
     clock.now += GRACE + 1
     store.touch([(old.digest, clock.now - GRACE - 0.5)])
-    store._most = sum(blob.size for blob in old_blobs) + len(old.data)
+    store._max_bytes = sum(blob.size for blob in old_blobs) + len(old.data)
     assert store.trim() == 3
     assert store.find_manifest(ONE, old.digest) == old
     assert all(found(store, ONE, blob.digest) for blob in old_blobs)
     assert store.find_manifest(ONE, new.digest) is None
     assert not any(found(store, ONE, blob.digest) for blob in new_blobs)
-    assert not any(store.path_of(blob.digest).exists() for blob in new_blobs)
+    assert not any(store._folder.path_of(blob.digest).exists() for blob in new_blobs)
 
 
 def test_a_pull_under_way_keeps_its_image(store: DirectoryStore, clock: Clock) -> None:
     _, manifest, blobs = squash(store, ONE, "app")
-    store._most = 1
+    store._max_bytes = 1
     assert store.trim() == 0, "it was used just now"
     clock.now += GRACE + 1
     store.hold(blobs[1].digest)
@@ -233,10 +234,10 @@ def test_a_shared_blob_stays_while_any_image_needs_it(store: DirectoryStore, clo
         store.keep_manifest(ONE, manifest_of(config, base, layer))
         clock.now += 10
     clock.now += GRACE
-    store._most = 1900
+    store._max_bytes = 1900
     store.trim()
     assert found(store, ONE, base.digest)
-    store._most = 1
+    store._max_bytes = 1
     store.trim()
     assert not found(store, ONE, base.digest)
     assert store.usage().used == 0
@@ -248,7 +249,7 @@ def test_an_evicted_image_is_no_longer_named(
     key, manifest, _ = squash(store, ONE, "app")
     store.name_image(ONE, "1", manifest.digest)
     clock.now += GRACE + 1
-    store._most = 1
+    store._max_bytes = 1
     store.trim()
     assert json.loads((tmp_path / "store" / "index.json").read_text())["manifests"] == []
     assert store.find_squashed(key) is None
@@ -260,7 +261,7 @@ def test_files_that_no_ledger_knows_belong_to_nobody_and_are_evicted(
 ) -> None:
     """The process was killed between a file and its entry."""
     data = b"orphan" * 100
-    path = store.path_of(digest_of(data))
+    path = store._folder.path_of(digest_of(data))
     store.close()
     path.write_bytes(data)
     (tmp_path / "store" / ".squashproxy-0123.partial").write_bytes(b"half")
@@ -276,7 +277,7 @@ def test_files_that_no_ledger_knows_belong_to_nobody_and_are_evicted(
 
 def test_an_orphan_is_used_once_somebody_brings_it_again(store: DirectoryStore) -> None:
     data = b"orphan" * 100
-    store.path_of(digest_of(data)).write_bytes(data)
+    store._folder.path_of(digest_of(data)).write_bytes(data)
     blob = keep(store, ONE, data)
     assert found(store, ONE, blob.digest)
 
@@ -285,12 +286,12 @@ def test_entries_without_files_are_forgotten_at_the_start(
     store: DirectoryStore, clock: Clock, tmp_path: Path
 ) -> None:
     key, _, blobs = squash(store, ONE, "app")
-    store.path_of(blobs[0].digest).unlink()
-    store.path_of(blobs[1].digest).write_bytes(b"x")
+    store._folder.path_of(blobs[0].digest).unlink()
+    store._folder.path_of(blobs[1].digest).write_bytes(b"x")
     store.close()
     again = DirectoryStore(tmp_path / "store", GIB, clock=clock)
     assert again.find_squashed(key) is None
-    assert not again.path_of(blobs[1].digest).exists()
+    assert not again._folder.path_of(blobs[1].digest).exists()
     again.close()
 
 
@@ -316,7 +317,7 @@ def test_two_servers_do_not_share_a_directory(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("data")
-    with pytest.raises(UsageError, match="something else"):
+    with pytest.raises(UsageError, match="other files"):
         DirectoryStore(tmp_path, GIB)
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
@@ -325,7 +326,7 @@ def test_a_job_counts_on_blobs_that_are_there(store: DirectoryStore, clock: Cloc
     blob = keep(store, ONE, b"base" * 100)
     sink = store.open_sink(SquashKey(ONE, blob.digest, "o"), "app", lambda _: False)
     assert sink.has_blob(blob)
-    store._most = 1
+    store._max_bytes = 1
     clock.now += GRACE + 1
     assert store.trim() == 0
     sink.close()

@@ -12,33 +12,58 @@ from squashproxy.server.upstream import tags
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.server.serving import UP, app, run_serve, settings
 
+_LATER = 3600.0
+"""Seconds after which no answer holds any more."""
+
+
+class Clock:
+    """The clock of the tags."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self._ahead
+
+    def advance(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    defaults = tags.TagResolver.__init__.__kwdefaults__
+    assert defaults is not None, "the clock is a keyword"
+    monkeypatch.setitem(defaults, "clock", clock)
+    return clock
+
 
 def heads(upstream: FakeRegistry) -> int:
     return sum(exchange.method == "HEAD" for exchange in upstream.requests)
 
 
 def test_a_tag_is_trusted_for_its_time_and_then_asked_by_head(
-    upstream: FakeRegistry, tmp_path: Path
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock
 ) -> None:
     app().push(upstream, "app", "1")
-    with run_serve(settings(upstream, tmp_path, tag_ttl="300ms")) as served:
+    with run_serve(settings(upstream, tmp_path)) as served:
         served.manifest("app", "1")
         upstream.forget_requests()
         served.manifest("app", "1")
         assert heads(upstream) == 0
-        time.sleep(0.35)
+        clock.advance(_LATER)
         served.manifest("app", "1")
         assert [exchange.method for exchange in upstream.requests] == ["HEAD"]
 
 
 def test_a_tag_that_moved_is_squashed_anew_and_the_old_digest_stays(
-    upstream: FakeRegistry, tmp_path: Path
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock
 ) -> None:
     app("old").push(upstream, "app", "1")
-    with run_serve(settings(upstream, tmp_path, tag_ttl="100ms")) as served:
+    with run_serve(settings(upstream, tmp_path)) as served:
         old = served.manifest("app", "1").headers["Docker-Content-Digest"]
         app("new").push(upstream, "app", "1")
-        time.sleep(0.15)
+        clock.advance(_LATER)
         new = served.manifest("app", "1").headers["Docker-Content-Digest"]
         assert new != old
         kept = served.manifest("app", old)
@@ -48,16 +73,16 @@ def test_a_tag_that_moved_is_squashed_anew_and_the_old_digest_stays(
 
 
 def test_the_store_s_names_follow_a_tag_that_moves_back(
-    upstream: FakeRegistry, tmp_path: Path
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock
 ) -> None:
     def named() -> str:
         [entry] = json.loads((tmp_path / "store" / "index.json").read_text())["manifests"]
         return str(entry["digest"])
 
-    with run_serve(settings(upstream, tmp_path, tag_ttl="50ms")) as served:
+    with run_serve(settings(upstream, tmp_path)) as served:
         for seed in ("one", "two", "one"):
             app(seed).push(upstream, "app", "1")
-            time.sleep(0.1)
+            clock.advance(_LATER)
             digest = served.manifest("app", "1").headers["Docker-Content-Digest"]
             assert named() == digest
 
@@ -74,27 +99,27 @@ SILENCE = {
 
 @pytest.mark.parametrize("fault", SILENCE.values(), ids=SILENCE)
 def test_the_last_known_image_is_served_where_upstream_gives_none(
-    upstream: FakeRegistry, tmp_path: Path, fault: Fault
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock, fault: Fault
 ) -> None:
     app().push(upstream, "app", "1")
-    with run_serve(settings(upstream, tmp_path, tag_ttl="50ms")) as served:
+    with run_serve(settings(upstream, tmp_path)) as served:
         known = served.manifest("app", "1")
         upstream.arm(fault)
-        time.sleep(0.1)
+        clock.advance(_LATER)
         stale = served.manifest("app", "1")
         assert (stale.status_code, stale.content) == (200, known.content)
         assert 'squashproxy_stale_total{upstream="up.example"} 1.0' in served.get("/metrics").text
 
 
 def test_an_upstream_that_says_nothing_is_not_waited_for(
-    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tags, "PATIENCE", 0.5)
     app().push(upstream, "app", "1")
-    with run_serve(settings(upstream, tmp_path, tag_ttl="50ms")) as served:
+    with run_serve(settings(upstream, tmp_path)) as served:
         known = served.manifest("app", "1")
         hang = upstream.arm(Fault("HEAD", "manifests", FaultKind.HANG, times=100))
-        time.sleep(0.1)
+        clock.advance(_LATER)
         began = time.monotonic()
         assert served.manifest("app", "1").content == known.content
         assert served.manifest("other", "1").status_code == 503
@@ -103,16 +128,16 @@ def test_an_upstream_that_says_nothing_is_not_waited_for(
 
 
 def test_a_tag_that_was_deleted_is_served_from_memory(
-    upstream: FakeRegistry, tmp_path: Path
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock
 ) -> None:
     app().push(upstream, "app", "1")
     gone = Fault("*", "manifests/1", status=404, times=100)
-    with run_serve(settings(upstream, tmp_path, tag_ttl="50ms")) as served:
+    with run_serve(settings(upstream, tmp_path)) as served:
         served.manifest("app", "1")
         upstream.arm(gone)
-        time.sleep(0.1)
+        clock.advance(_LATER)
         assert served.manifest("app", "1").status_code == 200
-    section = settings(upstream, tmp_path, tag_ttl="50ms")
+    section = settings(upstream, tmp_path)
     section["serve"]["upstreams"][UP]["stale"] = False
     with run_serve(section) as served:
         assert served.manifest("app", "1").status_code == 404
@@ -133,14 +158,16 @@ def test_after_a_restart_a_dead_upstream_still_has_its_last_word(tmp_path: Path)
         assert state == "down"
 
 
-def test_what_is_not_there_is_remembered_briefly(upstream: FakeRegistry, tmp_path: Path) -> None:
-    with run_serve(settings(upstream, tmp_path, negative_ttl="300ms")) as served:
+def test_what_is_not_there_is_remembered_briefly(
+    upstream: FakeRegistry, tmp_path: Path, clock: Clock
+) -> None:
+    with run_serve(settings(upstream, tmp_path)) as served:
         assert served.manifest("app", "1").status_code == 404
         upstream.forget_requests()
         assert served.manifest("app", "1").status_code == 404
         assert upstream.requests == ()
         app().push(upstream, "app", "1")
-        time.sleep(0.35)
+        clock.advance(_LATER)
         assert served.manifest("app", "1").status_code == 200
 
 
