@@ -24,7 +24,7 @@ from tests.model.squashing import MemoryLayer
 from tests.model.stacks import Stack, random_stack, shrink
 from tests.model.untar import Names, apply_layer
 
-STACKS = 1200
+STACKS = 600
 BATCH = 100
 CHUNKS = (100, 511, 512, 513, 1537, 65536)
 
