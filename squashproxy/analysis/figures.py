@@ -11,7 +11,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.base import Base
 from squashproxy.pipeline.image import Image
-from squashproxy.pipeline.results import LayerPlan, PlatformPlan
+from squashproxy.pipeline.results import LayerPlan, LayerRole, PlatformPlan
 from squashproxy.pipeline.squash_layers import Squashed
 from squashproxy.squash.layer import LayerCount
 
@@ -138,9 +138,9 @@ class ImageFigures:
         layer, place = self.image.manifest.layers[number], self.layers[number][1]
         count = self._count(number)
         if number < self.base.count:
-            role = "base"
+            role = LayerRole.BASE
         else:
-            role = "kept" if number < self._unchanged else "squashed"
+            role = LayerRole.KEPT if number < self._unchanged else LayerRole.SQUASHED
         return LayerPlan(
             digest=layer.digest,
             media_type=layer.media_type,

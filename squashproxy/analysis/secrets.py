@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 from squashproxy.analysis.hidden_files import as_text
 from squashproxy.analysis.secret_patterns import (
-    SuspectKind,
     SuspectRule,
     find_cache,
     find_secret,
 )
 from squashproxy.archive.path import parent_of
-from squashproxy.pipeline.results import Suspect
+from squashproxy.pipeline.results import Suspect, SuspectKind
 from squashproxy.squash.layer import HiddenEntry
 
 LISTED_SECRETS = 1000
@@ -77,7 +76,7 @@ class Suspects:
         caches = [
             Suspect(
                 rule,
-                SuspectKind.CACHE.value,
+                SuspectKind.CACHE,
                 as_text(folder),
                 cache.size,
                 cache.files,
@@ -95,7 +94,7 @@ class Suspects:
         if len(self._secrets) < LISTED_SECRETS:
             self._secrets[entry.path, entry.layer] = Suspect(
                 rule.name,
-                rule.kind.value,
+                rule.kind,
                 as_text(entry.path),
                 entry.size,
                 1,

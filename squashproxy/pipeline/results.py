@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +77,25 @@ class HiddenFolder:
     files: int
 
 
+class SuspectKind(StrEnum):
+    """Why a hidden file is worth a look."""
+
+    SECRET = "secret"  # noqa: S105 - a kind of finding, not a password
+    CACHE = "cache"
+
+
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A deleted or replaced file that the image still contains, and whose path suggests its kind.
 
-    `kind` is `secret` or `cache`; `rule` is a name in analysis/secret_patterns.py. Each secret is
+    `rule` is a name in analysis/secret_patterns.py. Each secret is
     listed by itself; the files of a cache are counted together under its folder, for each layer.
     `size` counts content only; layers count from 0, base first; `hidden_by` is the uppermost layer
     that hides any of it.
     """
 
     rule: str
-    kind: str
+    kind: SuspectKind
     path: str
     size: int
     files: int
@@ -95,18 +103,28 @@ class Suspect:
     hidden_by: int
 
 
+class LayerRole(StrEnum):
+    """What a copy does with a layer of the source."""
+
+    BASE = "base"
+    """It stays unchanged, as a part of the base."""
+    SQUASHED = "squashed"
+    """It becomes a part of the new layer."""
+    KEPT = "kept"
+    """It is above the base and stays unchanged: there is nothing to squash."""
+
+
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
     """One layer of the source.
 
-    `role` is `base` (stays unchanged), `squashed`, or `kept` (above the base, nothing to squash).
     `unpacked` and `hidden_bytes` (what upper layers hide of it) are bytes of tar: headers, content
     and padding. These counts are None for a base layer that cannot be read.
     """
 
     digest: str
     media_type: str
-    role: str
+    role: LayerRole
     created_by: str
     compressed: int
     unpacked: int | None

@@ -8,6 +8,7 @@ from squashproxy.pipeline.results import (
     PlanResult,
     PlatformPlan,
     Suspect,
+    SuspectKind,
 )
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.screen import COLUMN_GAP, Screen
@@ -125,7 +126,7 @@ def _movement(plan: PlatformPlan) -> str:
 
 
 def _show_secrets(screen: Screen, plan: PlatformPlan) -> None:
-    secrets = [suspect for suspect in plan.suspects if suspect.kind == "secret"]
+    secrets = [suspect for suspect in plan.suspects if suspect.kind is SuspectKind.SECRET]
     if not plan.secrets:
         return
     screen.line()
@@ -141,7 +142,7 @@ def _show_secrets(screen: Screen, plan: PlatformPlan) -> None:
 
 
 def _show_caches(screen: Screen, plan: PlatformPlan) -> None:
-    caches = [suspect for suspect in plan.suspects if suspect.kind == "cache"][:_SUSPECTS]
+    caches = [suspect for suspect in plan.suspects if suspect.kind is SuspectKind.CACHE][:_SUSPECTS]
     if not caches:
         return
     screen.line()

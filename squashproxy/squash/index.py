@@ -136,6 +136,11 @@ class PathIndex:
         self._opaque[directory] = self._layer
         return True
 
+    def hider_of_entries(self, directory: bytes) -> int | None:
+        """The layer that hides everything which this layer holds in `directory`, if one does."""
+        found = self._hiding_of(directory)
+        return found if found >= 0 else None
+
     def try_mark(self, directory: bytes) -> bool:
         """Claim the output's opaque marker for `directory`; False if it was written before."""
         if directory in self._marked:

@@ -41,12 +41,16 @@ def read_tree(tars: Iterable[bytes]) -> dict[bytes, Node]:
     return tree_of(names)
 
 
-def apply_layer(lower: Names, tar: bytes, *, lenient: bool = False) -> Names:
+def apply_layer(
+    lower: Names, tar: bytes, *, lenient: bool = False, makes_parents: bool = False
+) -> Names:
     """What is seen once the layer is unpacked on top of `lower`, which stays as it is.
 
     With `lenient` a name may have a whiteout and an entry, which only naive unpackers get right.
+    With `makes_parents` a directory needs no entry, as for real unpackers, which then make it with
+    metadata of their own.
     """
-    return _Unpacking(lower, tar, lenient=lenient).names
+    return _Unpacking(lower, tar, lenient=lenient, makes_parents=makes_parents).names
 
 
 def whiteouts(tar: bytes) -> list[bytes]:
@@ -84,7 +88,7 @@ def _is_merged(lower: Names, directory: bytes, marks: set[bytes]) -> bool:
 
 
 class _Unpacking:
-    def __init__(self, lower: Names, tar: bytes, *, lenient: bool) -> None:
+    def __init__(self, lower: Names, tar: bytes, *, lenient: bool, makes_parents: bool) -> None:
         self.tar = tar
         self.lenient = lenient
         self.names = dict(lower)
@@ -101,7 +105,7 @@ class _Unpacking:
                 self._hide(path)
         for path, info in entries:
             self._enter(path, info)
-        if self.implied:
+        if self.implied and not makes_parents:
             raise BadLayerError(f"no entry for the directories {sorted(self.implied)}")
 
     def _hide(self, path: bytes) -> None:

@@ -9,10 +9,12 @@ from squashproxy.pipeline.results import (
     HiddenFile,
     HiddenFolder,
     LayerPlan,
+    LayerRole,
     PlanResult,
     PlatformCopy,
     PlatformPlan,
     Suspect,
+    SuspectKind,
 )
 
 DIGEST = "sha256:" + "ab" * 32
@@ -54,7 +56,7 @@ SKIPPED = replace(COPY, skipped=True, platforms=(), seconds=0.04)
 BASE_LAYER = LayerPlan(
     digest=DIGEST,
     media_type="application/vnd.oci.image.layer.v1.tar+gzip",
-    role="base",
+    role=LayerRole.BASE,
     created_by="/bin/sh -c #(nop) ADD file:0123 in / ",
     compressed=51_000_000,
     unpacked=120_000_000,
@@ -67,7 +69,7 @@ BASE_LAYER = LayerPlan(
 
 UPPER_LAYER = replace(
     BASE_LAYER,
-    role="squashed",
+    role=LayerRole.SQUASHED,
     created_by="RUN /bin/sh -c apt-get update && apt-get install -y [lots] and a great deal more",
     compressed=503_000_000,
     unpacked=1_280_000_000,
@@ -113,9 +115,9 @@ PLAN = PlanResult(
                 HiddenFolder("/", 90_000_000, 8_000),
             ),
             suspects=(
-                Suspect("ssh-key", "secret", "root/.ssh/id_rsa", 2_602, 1, 1, 2),
-                Suspect("dotenv", "secret", "srv/\x1b[2J/.env", 120, 1, 0, 1),
-                Suspect("apt-cache", "cache", "var/cache/apt", 500_000_000, 70, 1, 2),
+                Suspect("ssh-key", SuspectKind.SECRET, "root/.ssh/id_rsa", 2_602, 1, 1, 2),
+                Suspect("dotenv", SuspectKind.SECRET, "srv/\x1b[2J/.env", 120, 1, 0, 1),
+                Suspect("apt-cache", SuspectKind.CACHE, "var/cache/apt", 500_000_000, 70, 1, 2),
             ),
             secrets=2,
             fallbacks=0,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from squashproxy.pipeline.results import HiddenFolder, LayerPlan, PlanResult
+from squashproxy.pipeline.results import HiddenFolder, LayerPlan, LayerRole, PlanResult
 from squashproxy.printable import printable
 from squashproxy.report.build_steps import step_text
 
@@ -19,7 +19,7 @@ class Bar:
     """
 
     number: int
-    role: str
+    role: LayerRole
     step: str
     is_read: bool
     unpacked: int

@@ -1,0 +1,318 @@
+"""Prune: what can go from each layer while the layers stay apart.
+
+Layers are read from the top down, as in a merge. What a layer says of a path acts on lower layers
+only, so an entry is decided when its header arrives:
+
+1. An entry stays unless a higher layer hides it.
+2. A directory stays, whatever hides it: a layer above may still hold hidden entries below it.
+3. A whiteout or an opaque marker stays, even where it hides nothing any more: what it hides must
+   not be in the way of a layer above.
+4. A file whose path became a directory in a higher layer is replaced by a whiteout, since it hides
+   what lower layers have below that path. Without payload it stays: a whiteout is no smaller.
+5. A hidden entry that a hard link of its layer needs, if that link stays, stays too; so does what
+   the entry needs itself.
+6. An entry at a path that a hard link of a higher layer needs stays. That holds for every link
+   whose target its own layer lacks, hidden or not: the layer with the link may be kept as it is.
+7. A symlink stays where entries of its layer lie behind it.
+8. A layer of which only hidden directories and markers would be left can be left out, if no layer
+   above it holds anything hidden (rules 2 and 3 have no reason then).
+
+Each entry that can go can also stay: a layer from which only some of them are taken is right, too.
+So it does not matter which layers are rewritten, and which are kept as they are.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
+from squashproxy.archive.rewrite import empty_file_header
+from squashproxy.archive.scanner import TarScanner
+from squashproxy.errors import LimitExceeded
+from squashproxy.span import New, Span
+from squashproxy.squash.index import REDIRECTED, PathIndex
+from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.walk import iter_walk
+from squashproxy.squash.whiteout import Mark, read_mark, whiteout_path
+
+_BYTES_PER_HIDDEN = 300
+_BYTES_PER_NEEDED = 150
+_WHITEOUT_SIZE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What can go from one layer; ordinals count its entries from 0.
+
+    `dropped` are ordinals in ascending order, `whiteouts` the path of each entry that a whiteout
+    replaces. `hidden_bytes` is what the layer's tar loses: headers, payload and padding. `unseen`
+    counts the directories and markers that a higher layer hides, and that stay all the same;
+    `held_back` the other hidden entries that stay (rules 4 to 7).
+    """
+
+    dropped: array[int]
+    whiteouts: Mapping[int, bytes]
+    hidden_bytes: int
+    hidden_entries: int
+    unseen: int
+    held_back: int
+    entries: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the layer loses nothing."""
+        return not self.dropped and not self.whiteouts
+
+    @property
+    def holds_hidden(self) -> bool:
+        """Whether the layer, kept as it is, holds anything that a higher layer hides."""
+        return bool(self.dropped or self.whiteouts or self.unseen or self.held_back)
+
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether nothing of the layer can be seen: it can be left out where rule 8 allows it."""
+        return not self.whiteouts and len(self.dropped) + self.unseen == self.entries
+
+
+@dataclass(slots=True)
+class _Hidden:
+    """A hidden entry, until its layer is read to the end."""
+
+    path: bytes
+    size: int
+    span_size: int
+    hidden_by: int
+    link: bytes = b""
+    whiteout: bytes = b""
+
+
+@dataclass(slots=True)
+class _LayerState:
+    """What is known of the layer that is being read."""
+
+    number: int
+    hidden: dict[int, _Hidden] = field(default_factory=dict)
+    by_path: dict[bytes, int] = field(default_factory=dict)
+    symlinks: list[int] = field(default_factory=list)
+    needed_below: set[bytes] = field(default_factory=set)
+    unseen: int = 0
+    held_back: int = 0
+
+
+class PruneScan:
+    """One reading of the layers above the base, from the top down.
+
+    `layers` are all of the image, base first; those of the base are not read. `cuts` has one Cut
+    for each layer that was read, by its number; `counts` what each held.
+    """
+
+    def __init__(self, layers: Sequence[Layer], options: MergeOptions) -> None:
+        self._layers = layers
+        self._options = options
+        self._index = PathIndex()
+        self._needed: set[bytes] = set()
+        self._state = _LayerState(len(layers))
+        self.cuts: dict[int, Cut] = {}
+        self.counts: dict[int, LayerCount] = {}
+
+    @property
+    def index(self) -> PathIndex:
+        """What the layers read so far say of each path; for a census of those below."""
+        return self._index
+
+    def run(self) -> None:
+        """Read the layers. Raises BadArchive, LimitExceeded, and what reading a layer raises."""
+        for number in reversed(range(self._options.kept, len(self._layers))):
+            self._read(number)
+
+    def _read(self, number: int) -> None:
+        self._index.begin_layer(number)
+        self._state = _LayerState(number)
+        count = self.counts[number] = LayerCount()
+        layer = self._layers[number]
+        scanner = TarScanner(layer.where, number)
+        for _ in iter_walk(layer, scanner, self._decide):
+            count.unpacked = scanner.consumed
+            count.entries = scanner.ordinal + 1
+            self._check_limits(layer)
+        self._end_layer(count)
+
+    def _end_layer(self, count: LayerCount) -> None:
+        state = self._state
+        whiteouts = {
+            ordinal: entry.whiteout for ordinal, entry in state.hidden.items() if entry.whiteout
+        }
+        dropped = array("q", (each for each in state.hidden if each not in whiteouts))
+        count.hidden_entries = len(state.hidden)
+        count.hidden_bytes = sum(
+            entry.span_size - (_WHITEOUT_SIZE if entry.whiteout else 0)
+            for entry in state.hidden.values()
+        )
+        self.cuts[state.number] = Cut(
+            dropped,
+            whiteouts,
+            count.hidden_bytes,
+            count.hidden_entries,
+            state.unseen,
+            state.held_back,
+            count.entries,
+        )
+        self._needed |= state.needed_below
+        if self._options.on_hidden is not None:
+            for entry in state.hidden.values():
+                self._options.on_hidden(
+                    HiddenEntry(entry.path, entry.size, state.number, entry.hidden_by)
+                )
+
+    def _decide(self, scanner: TarScanner) -> None:
+        """Decide an entry; the scan itself keeps nothing."""
+        resolved = self._index.resolve(scanner.path)
+        if resolved != scanner.path:
+            self._keep_symlinks()
+        mark, path = read_mark(resolved)
+        if mark is Mark.WHITEOUT:
+            self._decide_whiteout(path)
+        elif mark is Mark.OPAQUE:
+            self._decide_opaque(path)
+        elif mark is Mark.ENTRY:
+            self._decide_entry(scanner, resolved)
+        scanner.drop()
+
+    def _decide_whiteout(self, path: bytes) -> None:
+        if self._index.hider_of_entries(path.rpartition(b"/")[0]) is None:
+            self._index.remove(path)
+        else:
+            self._state.unseen += 1
+
+    def _decide_opaque(self, directory: bytes) -> None:
+        if self._index.hider_of_entries(directory) is None:
+            self._index.make_opaque(directory)
+        else:
+            self._state.unseen += 1
+
+    def _decide_entry(self, scanner: TarScanner, path: bytes) -> None:
+        parent = path.rpartition(b"/")[0]
+        is_directory = scanner.kind == DIRECTORY
+        hidden_by = self._index.place(path, parent, is_directory=is_directory)
+        assert hidden_by != REDIRECTED, "the path was resolved"
+        whiteout = None
+        if hidden_by >= 0:
+            whiteout = self._find_substitute(scanner, path, parent)
+        if scanner.kind == HARD_LINK:
+            self._note_link(scanner.link, stays=whiteout is None)
+        if whiteout is None:
+            self._state.by_path.pop(path, None)
+        else:
+            self._hide(scanner, path, hidden_by, whiteout)
+        if scanner.kind == SYMLINK:
+            self._index.note_symlink(path, scanner.link)
+            self._state.symlinks.append(scanner.ordinal)
+
+    def _find_substitute(self, scanner: TarScanner, path: bytes, parent: bytes) -> bytes | None:
+        """The whiteout to replace a hidden entry by, b"" for none; None where the entry stays."""
+        is_below_hidden = self._index.hider_of_entries(parent) is not None
+        shows_directory = not is_below_hidden and self._index.holds_directory(path)
+        if scanner.kind == DIRECTORY:
+            self._state.unseen += not shows_directory
+            return None
+        if path in self._needed:
+            self._state.held_back += 1
+            return None
+        if not shows_directory:
+            return b""
+        if self._index.is_implied(path) or not scanner.size:
+            self._state.held_back += 1
+            return None
+        return whiteout_path(path)
+
+    def _hide(
+        self, scanner: TarScanner, path: bytes, hidden_by: int, whiteout: bytes = b""
+    ) -> None:
+        link = scanner.link if scanner.kind == HARD_LINK else b""
+        self._state.hidden[scanner.ordinal] = _Hidden(
+            path, scanner.size, scanner.span_size, hidden_by, link, whiteout
+        )
+        self._state.by_path[path] = scanner.ordinal
+
+    def _note_link(self, target: bytes, *, stays: bool) -> None:
+        """A hard link of this layer needs its target, here or in a lower layer."""
+        resolved = self._index.resolve(target)
+        if resolved != target:
+            self._keep_symlinks()
+        is_here = resolved in self._state.by_path or self._shows_here(resolved)
+        if not is_here:
+            self._state.needed_below.update((target, resolved))
+        elif stays:
+            self._keep(resolved)
+
+    def _shows_here(self, path: bytes) -> bool:
+        return self._index.other_from(path) == self._state.number
+
+    def _keep(self, path: bytes) -> None:
+        """Keep the hidden entry at `path`, and what it needs itself."""
+        while (ordinal := self._state.by_path.pop(path, None)) is not None:
+            entry = self._state.hidden.pop(ordinal, None)
+            if entry is None:
+                return
+            self._state.held_back += 1
+            if not entry.link:
+                return
+            path = self._index.resolve(entry.link)
+
+    def _keep_symlinks(self) -> None:
+        """An entry lies behind a symlink of this layer: keep them all, wherever they lead."""
+        for ordinal in self._state.symlinks:
+            if self._state.hidden.pop(ordinal, None) is not None:
+                self._state.held_back += 1
+        self._state.symlinks.clear()
+
+    def _check_limits(self, layer: Layer) -> None:
+        options = self._options
+        entries = sum(count.entries for count in self.counts.values())
+        unpacked = sum(count.unpacked for count in self.counts.values())
+        memory = (
+            self._index.memory
+            + _BYTES_PER_HIDDEN * len(self._state.hidden)
+            + _BYTES_PER_NEEDED * len(self._needed)
+            + sum(8 * len(cut.dropped) for cut in self.cuts.values())
+        )
+        for what, value, limit, setting in (
+            ("entries", entries, options.max_entries, "max-entries"),
+            ("unpacked bytes", unpacked, options.max_unpacked, "max-unpacked"),
+            ("bytes to remember", memory, options.max_memory, "memory"),
+        ):
+            if limit is not None and value > limit:
+                raise LimitExceeded(
+                    f"{layer.where}: the image has more than {limit} {what}; nothing was pushed",
+                    advice=f"raise the limit {{{setting}}} if you trust the image",
+                )
+
+
+def iter_pruned(layer: Layer, cut: Cut, stream: int) -> Iterator[Span]:
+    """The tar of a layer without what `cut` names; not for a layer that is left out.
+
+    Raises BadArchive, and what reading the layer raises.
+    """
+    yield from _iter_entries(layer, cut, stream)
+    yield New(END_OF_ARCHIVE)
+
+
+def _iter_entries(layer: Layer, cut: Cut, stream: int) -> Iterator[Span]:
+    dropped = iter(cut.dropped)
+    next_dropped = next(dropped, -1)
+
+    def decide(scanner: TarScanner) -> None:
+        nonlocal next_dropped
+        if scanner.ordinal == next_dropped:
+            next_dropped = next(dropped, -1)
+            scanner.drop()
+        elif scanner.ordinal in cut.whiteouts:
+            scanner.insert_before(empty_file_header(cut.whiteouts[scanner.ordinal]))
+            scanner.drop()
+        else:
+            scanner.keep()
+
+    for spans in iter_walk(layer, TarScanner(layer.where, stream), decide):
+        yield from spans
