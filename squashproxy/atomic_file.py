@@ -15,7 +15,7 @@ _OWN_FILES = "/proc/self/fd"
 _PIECE = 1 << 20
 
 
-class WholeFile:
+class AtomicFile:
     """A file in the making; `stream` is unbuffered, and written to and read from at will.
 
     On Linux it has no name until it is published, so nothing of it stays, however the process

@@ -58,8 +58,8 @@ def check_written(written: Hasher, digest: Digest | None, name: str) -> None:
     """Raise IntegrityError where what was written to `name` has not the digest that it should."""
     if digest not in (None, written.digest):
         raise IntegrityError(
-            f"a blob for {name} has the digest {written.digest} instead of {digest}; "
-            "it was changed on its way"
+            f"a blob for {name} has the digest {written.digest} instead of {digest}: it was "
+            "changed on the way"
         )
 
 
@@ -88,8 +88,8 @@ class Verified:
             hasher.update(chunk)
             if self._size is not None and hasher.size > self._size:
                 raise IntegrityError(
-                    f"{self._what} is longer than the {self._size} bytes its descriptor says; "
-                    "where it is kept, or on its way from there, it was changed"
+                    f"{self._what} is longer than the {self._size} bytes that its descriptor "
+                    "states: it was changed in its place or on the way"
                 )
             yield chunk
         self._check(hasher)
@@ -97,11 +97,11 @@ class Verified:
     def _check(self, hasher: Hasher) -> None:
         if self._size is not None and hasher.size != self._size:
             raise IntegrityError(
-                f"{self._what} ended after {hasher.size} of {self._size} bytes; "
-                "where it is kept, or on its way from there, it was cut short"
+                f"{self._what} ended after {hasher.size} of {self._size} bytes: it was cut short "
+                "in its place or on the way"
             )
         if hasher.digest != self._digest:
             raise IntegrityError(
-                f"{self._what} has the digest {hasher.digest} instead of {self._digest}; "
-                "where it is kept, or on its way from there, it was changed"
+                f"{self._what} has the digest {hasher.digest} instead of {self._digest}: it was "
+                "changed in its place or on the way"
             )

@@ -72,7 +72,7 @@ def parse_location(text: str) -> Location:
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in _ELSEWHERE and not rest[:1].isdigit():
-        raise BadReference(f"{text!r}: {kind}: is not read here; {_ELSEWHERE[kind]}")
+        raise BadReference(f"{text!r}: {kind}: is not read here", advice=_ELSEWHERE[kind])
     if not colon or kind not in {transport.value for transport in Transport}:
         return parse_reference(text)
     pinned = _PINNED.fullmatch(rest)
@@ -80,11 +80,15 @@ def parse_location(text: str) -> Location:
     path, colon, name = (pinned[1] if pinned else rest).partition(":")
     if not path:
         what = "DIR" if kind == Transport.OCI.value else "FILE"
-        raise BadReference(f"{text!r} names no path; write {kind}:{what}[:NAME]")
+        raise BadReference(f"{text!r} names no path", advice=f"write {kind}:{what}[:NAME]")
     if colon and not name:
-        raise BadReference(f"{text!r} ends in a colon; give the image's name, or leave it out")
+        raise BadReference(
+            f"{text!r} ends in a colon", advice="give the image's name, or leave it out"
+        )
     if path.endswith("/") and kind != Transport.OCI.value:
-        raise BadReference(f"{text!r} ends in a slash, but {kind}: names a file; leave it out")
+        raise BadReference(
+            f"{text!r} ends in a slash, but {kind}: names a file", advice="leave it out"
+        )
     if path in _STREAMS and kind != Transport.OCI.value:
         path = STANDARD_STREAM
     return ArchiveReference(Transport(kind), path, name or None, digest)

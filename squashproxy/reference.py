@@ -100,7 +100,9 @@ def parse_repository(text: str) -> Repository:
     rest = _without_transport(text)
     name, tag = _split_tag(rest)
     if tag is not None or "@" in rest:
-        raise BadReference(f"{text!r} names an image; give the repository alone, as in HOST/REPO")
+        raise BadReference(
+            f"{text!r} names an image", advice="give the repository alone, as in HOST/REPO"
+        )
     return _parse_name(text, name)
 
 
@@ -115,8 +117,8 @@ def _without_transport(text: str) -> str:
     if text.startswith(_OTHER_TRANSPORTS):
         kind = text.partition(":")[0]
         raise BadReference(
-            f"{text!r}: no {kind!r} can stand here, only what is in a registry; "
-            "give HOST/REPO or HOST/REPO:TAG"
+            f"{text!r}: no {kind!r} can stand here, only what is in a registry",
+            advice="give HOST/REPO or HOST/REPO:TAG",
         )
     return text
 
@@ -137,7 +139,9 @@ def _digest_part(text: str, digest: str) -> Digest:
 
 def _parse_name(text: str, name: str) -> Repository:
     if _IMAGE_ID.fullmatch(text):
-        raise BadReference(f"{text!r} is an image ID, which registries do not know; give HOST/REPO")
+        raise BadReference(
+            f"{text!r} is an image ID, which registries do not know", advice="give HOST/REPO"
+        )
     host, path = _split_host(name)
     if not _HOST.fullmatch(host) or not _is_address_if_bracketed(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
@@ -146,8 +150,10 @@ def _parse_name(text: str, name: str) -> Repository:
     if host == DOCKER_HUB:
         path = path if "/" in path else f"library/{path}"
     if not _PATH.fullmatch(path):
-        hint = "; names are lower case" if path != path.lower() else ""
-        raise BadReference(f"{text!r} is not a reference: {path!r} is not a repository name{hint}")
+        raise BadReference(
+            f"{text!r} is not a reference: {path!r} is not a repository name",
+            advice="names are lower case" if path != path.lower() else "",
+        )
     if len(path) > _MAX_NAME:
         raise BadReference(f"{text!r} is not a reference: names end at {_MAX_NAME} characters")
     return Repository(host, path)
@@ -168,8 +174,8 @@ def _check_port(text: str, host: str) -> None:
     _, colon, port = host.rpartition("]")[2].partition(":")
     if colon and parse_port(port) is None:
         raise BadReference(
-            f"{text!r} is not a reference: {quoted(port)} is no port; write one from 1 to "
-            f"{MOST_PORT}"
+            f"{text!r} is not a reference: {quoted(port)} is no port",
+            advice=f"write one from 1 to {MOST_PORT}",
         )
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 from squashproxy.codec import blocks, gzip, zstd
 from squashproxy.codec.library import Library
 from squashproxy.codec.rechunk import iter_even
+from squashproxy.codec.zstd_level import PIECE
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Inflated
 from squashproxy.streams import CHUNK
@@ -80,7 +81,7 @@ class _Counted:
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in iter_even(self._pieces, CHUNK):
+        for piece in iter_even(self._pieces, PIECE):
             self.size += len(piece)
             yield piece
 

@@ -12,6 +12,9 @@ WINDOW = 32 << 10
 """How far back deflate can refer, in bytes (RFC 1951, section 2)."""
 
 _PIECE = 256 << 10
+"""zlib-ng gets content in pieces of this many bytes, since its output may depend on them. Another
+value would change the digests of results.
+"""
 _SMALL = 4 << 10
 _RAW = -15
 _MEMORY = 9

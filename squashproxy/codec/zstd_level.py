@@ -18,8 +18,10 @@ SAMPLE = 8 << 20
 LEVELS = (zstd.LEVEL, 6, 9, 12, 15, 19)
 """The levels that are tried. Higher ones need more memory to read than clients may have."""
 
-_PIECE = 256 << 10
-"""How much of a blob may have been read but not yet inflated, in bytes."""
+PIECE = 256 << 10
+"""Blobs are counted in pieces of this many bytes, so this much may have been read but not yet
+inflated. The count decides the level: another value would change the digests of results.
+"""
 
 
 def take_sample(spans: Iterable[Span]) -> tuple[Sequence[Span], Iterator[Span]]:
@@ -58,7 +60,7 @@ def _share(sample: Sequence[Span]) -> float | None:
     for span in sample:
         if isinstance(span, Kept) and span.sources[-1].read:
             read = span.sources[-1].read
-            certain = read - _PIECE if read > 4 * _PIECE else read
+            certain = read - PIECE if read > 4 * PIECE else read
             rates[span.stream] = certain / (span.offset + len(span.data))
             kept[span.stream] = kept.get(span.stream, 0) + len(span.data)
     return sum(rates[stream] * kept[stream] for stream in kept) if kept else None
