@@ -18,14 +18,14 @@ _DIGEST = re.compile(r"(sha256|sha512):([0-9a-f]+)")
 
 
 def parse_digest(text: str) -> Digest:
-    """Return `text` as a digest; raise FormatError where it is none."""
+    """Return `text` as a digest. Raises FormatError."""
     if not is_digest(text):
         raise FormatError(f"{quoted(text)} is not a sha256 or sha512 digest")
     return Digest(text)
 
 
 def is_digest(text: str) -> bool:
-    """Whether `text` is a digest."""
+    """Whether `text` is a sha256 or sha512 digest."""
     match = _DIGEST.fullmatch(text)
     return match is not None and len(match[2]) == _HEX_LENGTHS[match[1]]
 
@@ -36,7 +36,7 @@ def digest_of(data: Chunk) -> Digest:
 
 
 class Hasher:
-    """Counts and hashes a stream with sha256, or with the algorithm of `like`."""
+    """Hashes a stream and counts its bytes; with sha256, or with the algorithm of `like`."""
 
     def __init__(self, like: Digest | None = None) -> None:
         self._algorithm = "sha256" if like is None else like.partition(":")[0]
@@ -44,7 +44,7 @@ class Hasher:
         self.size = 0
 
     def update(self, data: Chunk) -> None:
-        """Take in the next piece of the stream."""
+        """Add the next piece of the stream."""
         self._hash.update(data)
         self.size += len(data)
 
@@ -55,7 +55,7 @@ class Hasher:
 
 
 def check_written(written: Hasher, digest: Digest | None, name: str) -> None:
-    """Raise IntegrityError where what was written to `name` has not the digest that it should."""
+    """Raise IntegrityError if what was written to `name` does not have the expected `digest`."""
     if digest not in (None, written.digest):
         raise IntegrityError(
             f"a blob for {name} has the digest {written.digest} instead of {digest}: it was "
@@ -64,10 +64,10 @@ def check_written(written: Hasher, digest: Digest | None, name: str) -> None:
 
 
 class Verified:
-    """A stream of chunks that fails, instead of ending, where size or digest is wrong.
+    """A stream of chunks that ends with an error if its size or digest is wrong.
 
-    `size` is in bytes, None where it is not known. `what` names the stream in errors. Raises
-    IntegrityError from the iteration: at the first byte too many, or at the end.
+    `size` is in bytes, None if it is not known. `what` names the stream in errors. The iteration
+    raises IntegrityError: at the first byte too many, or at the end.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Names of images in registries, read as docker reads them (distribution/reference grammar)."""
+"""References: names of images in registries, parsed as docker does (distribution/reference)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An image in a repository, by tag, by digest, or by both (the digest then decides)."""
+    """An image in a repository, by tag, by digest, or by both; then the digest counts."""
 
     repository: Repository
     tag: str | None
@@ -44,14 +44,14 @@ class Reference:
 
     @property
     def selector(self) -> str:
-        """What stands after `/manifests/` in the registry's API."""
+        """The tag or digest, as it follows `/manifests/` in the registry's API."""
         if self.digest is not None:
             return self.digest
         assert self.tag is not None, "a reference has a tag or a digest"
         return self.tag
 
     def at(self, digest: Digest) -> Reference:
-        """The same repository, pinned to `digest`."""
+        """The manifest `digest` of the same repository."""
         return replace(self, tag=None, digest=digest)
 
     def __str__(self) -> str:
@@ -61,9 +61,9 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """Read `[docker://]host[:port]/repo[:tag][@digest]`; fill in docker.io, library/ and latest.
+    """Parse `[docker://]host[:port]/repo[:tag][@digest]`; add docker.io, library/ and latest.
 
-    Raises BadReference with a sentence that names the part that is wrong.
+    Raises BadReference, which names the part that is wrong.
     """
     rest = _without_transport(text)
     rest, at, digest_text = rest.partition("@")
@@ -77,7 +77,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Whether `text` is a tag by the grammar; what a registry lists as one need not be."""
+    """Whether `text` is a valid tag. Registries may list tags that are not."""
     return _TAG.fullmatch(text) is not None
 
 
@@ -87,7 +87,7 @@ def is_repository_path(text: str) -> bool:
 
 
 def check_tag(tag: str) -> None:
-    """Raise BadReference where `tag` is none."""
+    """Raise BadReference if `tag` is not a valid tag."""
     if not is_tag(tag):
         raise BadReference(
             f"{quoted(tag)} is not a tag; one has 1 to 128 letters, digits, '_', '.' or '-', and "
@@ -96,7 +96,7 @@ def check_tag(tag: str) -> None:
 
 
 def parse_repository(text: str) -> Repository:
-    """Read `[docker://]host[:port]/repo`, where neither tag nor digest may stand."""
+    """Parse `[docker://]host[:port]/repo`. Raises BadReference, also for a tag or digest."""
     rest = _without_transport(text)
     name, tag = _split_tag(rest)
     if tag is not None or "@" in rest:
@@ -107,7 +107,7 @@ def parse_repository(text: str) -> Repository:
 
 
 def canonical_host(host: str) -> str:
-    """A host as references name it: Docker Hub has several names."""
+    """The host's name in references; Docker Hub has several others."""
     return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
@@ -180,7 +180,7 @@ def _check_port(text: str, host: str) -> None:
 
 
 def _split_host(name: str) -> tuple[str, str]:
-    """A first part with a dot or a port, or `localhost`, or an upper-case one, is a host."""
+    """Split off the first part if it is a host: with a dot, port or capital, or `localhost`."""
     first, slash, rest = name.partition("/")
     is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
     if slash and is_host:
