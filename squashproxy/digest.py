@@ -88,8 +88,8 @@ class Verified:
             hasher.update(chunk)
             if self._size is not None and hasher.size > self._size:
                 raise IntegrityError(
-                    f"{self._what} is longer than the {self._size} bytes that its descriptor "
-                    "states: it was changed in its place or on the way"
+                    f"{self._what} is longer than the {self._size} bytes its descriptor says: it "
+                    "was changed in its place or on the way"
                 )
             yield chunk
         self._check(hasher)

@@ -223,8 +223,7 @@ class TarScanner:
         return entry
 
     def replace_by(self, entry: DetachedEntry, header: bytes, stream: int) -> None:
-        """Replace this entry, a hard link without content, by an earlier hidden entry that was
-        detached.
+        """Replace this entry, a hard link without content, by an earlier one that was detached.
 
         `header` are its new header blocks; its spans become part of `stream`.
         """
@@ -332,9 +331,7 @@ class TarScanner:
         return True
 
     def _set_path(self, name: bytes) -> None:
-        """Normalise `name`. Neighbours share a directory, so the form of the last one is
-        remembered.
-        """
+        """Normalise `name`; neighbours share a directory, so its form is remembered."""
         raw_parent, _, base = name.rpartition(b"/")
         if not base:
             raw_parent, _, base = name[:-1].rpartition(b"/")

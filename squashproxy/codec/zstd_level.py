@@ -19,8 +19,10 @@ LEVELS = (zstd.LEVEL, 6, 9, 12, 15, 19)
 """The levels that are tried. Higher ones need more memory to read than clients may have."""
 
 PIECE = 256 << 10
-"""Blobs are counted in pieces of this many bytes, so this much may have been read but not yet
-inflated. The count decides the level: another value would change the digests of results.
+"""Blobs are counted in pieces of this many bytes; one may have been read but not yet inflated.
+
+Not streams.CHUNK, though it has the same value: the count decides the level, so another one would
+change the digests of results.
 """
 
 
@@ -36,8 +38,9 @@ def take_sample(spans: Iterable[Span]) -> tuple[Sequence[Span], Iterator[Span]]:
 
 
 def choose_level(sample: Sequence[Span]) -> int:
-    """The lowest level at which the sample is no larger than its share; else that of the smallest
-    result.
+    """The lowest level at which the sample is no larger than its share.
+
+    If there is none, the level with the smallest result.
     """
     share = _share(sample)
     if share is None:
@@ -52,9 +55,7 @@ def choose_level(sample: Sequence[Span]) -> int:
 
 
 def _share(sample: Sequence[Span]) -> float | None:
-    """The compressed size of the sample's kept bytes in their sources; None where it was not
-    counted.
-    """
+    """The compressed size of the sample's kept bytes in their sources; None if not counted."""
     rates: dict[int, float] = {}
     kept: dict[int, int] = {}
     for span in sample:

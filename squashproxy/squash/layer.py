@@ -54,7 +54,7 @@ class HiddenEntry:
 class MergeOptions:
     """How layers are merged.
 
-    `kept`: so many of the lowest layers stay as they are.
+    `kept`: the number of lowest layers that stay as they are.
     `reads_base`: the base may be read if a question is open (squash/base_index.py).
     `strict`: a layer about which unpackers disagree is an error, not a warning.
     `facts`: what earlier passes learned.
