@@ -1,4 +1,4 @@
-"""Files that appear as a whole or not at all."""
+"""AtomicFile: a file that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _OWN_FILES = "/proc/self/fd"
 _PIECE = 1 << 20
 
 
-class WholeFile:
-    """A file in the making; `stream` is unbuffered, and written to and read from at will.
+class AtomicFile:
+    """A file that is being written; `stream` is unbuffered and can be written and read.
 
-    On Linux it has no name until it is published, so nothing of it stays, however the process
-    ends. File systems that cannot do that (NFS among them) show it as `.squashproxy-*.partial`,
-    which only a process that is killed leaves behind; elsewhere that name is seen for the moment
-    in which another file is replaced. Raises OSError.
+    On Linux the file has no name until it is published, so nothing remains of it however the
+    process ends. On file systems without that feature, such as NFS, it is called
+    `.squashproxy-*.partial`, and a process that is killed leaves it behind. When another file is
+    replaced, that name exists for a moment on all file systems. Raises OSError.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,9 +44,9 @@ class WholeFile:
         self.abandon()
 
     def publish(self, path: Path) -> None:
-        """Let it appear at `path`, on the same file system, in place of a file that is there.
+        """Make the file appear at `path`, on the same file system; replace any file there.
 
-        The new file gets the permissions of the old one.
+        A replaced file passes its permissions on to the new one.
         """
         try:
             self.publish_new(path)
@@ -56,7 +56,7 @@ class WholeFile:
             self.abandon()
 
     def publish_new(self, path: Path) -> None:
-        """Let it appear at `path`. Raises FileExistsError where something is there already."""
+        """Make the file appear at `path`. Raises FileExistsError if anything is there."""
         try:
             if self._name is None:
                 self._link_unnamed(path)
@@ -71,7 +71,7 @@ class WholeFile:
         self.abandon()
 
     def _named_in(self, folder: Path) -> Path:
-        """The file's name, which it gets if it has none."""
+        """The file's name; it is given one if it has none."""
         if self._name is None:
             name = self._name = _partial_name(folder)
             try:
@@ -82,12 +82,12 @@ class WholeFile:
 
     def _link_unnamed(self, path: Path) -> None:
         own = self.stream.fileno()
-        # A descriptor of a directory is what makes Python ask for linkat, which follows the link
-        # that /proc shows; of an absolute path it is not looked at.
+        # Python calls linkat, which can follow the link in /proc, only with `src_dir_fd`. The
+        # system ignores that descriptor for an absolute path.
         os.link(Path(_OWN_FILES, str(own)), path, src_dir_fd=own, follow_symlinks=True)
 
     def _copy_to(self, name: Path) -> None:
-        """Where the system gives no name after all: better late than lost."""
+        """Copy the file, since the system cannot give it a name."""
         with name.open("xb", buffering=0) as copy:
             mode = os.fstat(self.stream.fileno()).st_mode & _PERMISSIONS
             os.fchmod(copy.fileno(), mode)
@@ -96,7 +96,7 @@ class WholeFile:
                 write_all(copy, piece)
 
     def abandon(self) -> None:
-        """Forget it, and the name that it had before it was published."""
+        """Discard the file, and the name that it had before it was published."""
         self.stream.close()
         if self._name is not None:
             self._name.unlink(missing_ok=True)
@@ -104,14 +104,14 @@ class WholeFile:
 
 
 def write_all(stream: IO[bytes], data: bytes | memoryview) -> None:
-    """Write the whole of `data`: an unbuffered stream may take less at once."""
+    """Write all of `data`; an unbuffered stream may accept less in one call."""
     view = memoryview(data)
     while view:
         view = view[stream.write(view) :]
 
 
 def resolved(path: Path) -> Path:
-    """Where a file at `path` is or would be, symlinks followed. Raises OSError for a circle."""
+    """`path` with symlinks followed; it need not exist. Raises OSError for a circle."""
     try:
         return Path(os.path.realpath(path, strict=True))
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def resolved(path: Path) -> Path:
 
 
 def _open_unnamed(folder: Path) -> int | None:
-    """A file without a name that can get one; None where system or file system have none."""
+    """Open a file without a name; None if the system or file system cannot do that."""
     if not hasattr(os, "O_TMPFILE"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""A file of SQLite, for what must not be left half-written by a process that is killed."""
+"""An SQLite file, for data that must survive a process that is killed while writing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any, Self
 
 
 class Database:
-    """Usable from several threads, and by several processes at once.
+    """A database for several threads, and for several processes at once.
 
-    `place` None is in memory, and forgotten at the end; `patience` in seconds is how long another
-    process is waited for. `schemas` make the tables, each from what those before it made: a file of
-    an earlier version gets the rest. Raises sqlite3.DatabaseError for a file of a later one.
+    `place` is its file; None keeps it in memory until it is closed. `patience` is how long to wait
+    for another process, in seconds. `schemas` are the versions of the tables, each as statements
+    that change the one before: a file of an earlier version gets those it lacks. Raises
+    sqlite3.DatabaseError for a file of a later version.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Database:
 
     @contextmanager
     def changes(self) -> Iterator[None]:
-        """All changes in the block, or none."""
+        """A block whose changes are all made, or none of them."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -58,17 +59,17 @@ class Database:
             self._db.execute("COMMIT")
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a question."""
+        """All rows of a query."""
         with self._lock:
             return self._db.execute(statement, values).fetchall()
 
     def write(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Run one change; the number of the row that it made."""
+        """Run a statement that changes something; return the ID of the row that it inserted."""
         with self._lock:
             return self._db.execute(statement, values).lastrowid or 0
 
     def write_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one change for each row."""
+        """Run a statement once for each row."""
         with self._lock:
             self._db.executemany(statement, rows)
 

@@ -18,14 +18,14 @@ _DIGEST = re.compile(r"(sha256|sha512):([0-9a-f]+)")
 
 
 def parse_digest(text: str) -> Digest:
-    """Return `text` as a digest; raise FormatError where it is none."""
+    """Return `text` as a digest. Raises FormatError."""
     if not is_digest(text):
         raise FormatError(f"{quoted(text)} is not a sha256 or sha512 digest")
     return Digest(text)
 
 
 def is_digest(text: str) -> bool:
-    """Whether `text` is a digest."""
+    """Whether `text` is a sha256 or sha512 digest."""
     match = _DIGEST.fullmatch(text)
     return match is not None and len(match[2]) == _HEX_LENGTHS[match[1]]
 
@@ -36,7 +36,7 @@ def digest_of(data: Chunk) -> Digest:
 
 
 class Hasher:
-    """Counts and hashes a stream with sha256, or with the algorithm of `like`."""
+    """Hashes a stream and counts its bytes; with sha256, or with the algorithm of `like`."""
 
     def __init__(self, like: Digest | None = None) -> None:
         self._algorithm = "sha256" if like is None else like.partition(":")[0]
@@ -44,7 +44,7 @@ class Hasher:
         self.size = 0
 
     def update(self, data: Chunk) -> None:
-        """Take in the next piece of the stream."""
+        """Add the next piece of the stream."""
         self._hash.update(data)
         self.size += len(data)
 
@@ -55,19 +55,19 @@ class Hasher:
 
 
 def check_written(written: Hasher, digest: Digest | None, name: str) -> None:
-    """Raise IntegrityError where what was written to `name` has not the digest that it should."""
+    """Raise IntegrityError if what was written to `name` does not have the expected `digest`."""
     if digest not in (None, written.digest):
         raise IntegrityError(
-            f"a blob for {name} has the digest {written.digest} instead of {digest}; "
-            "it was changed on its way"
+            f"a blob for {name} has the digest {written.digest} instead of {digest}: it was "
+            "changed on the way"
         )
 
 
 class Verified:
-    """A stream of chunks that fails, instead of ending, where size or digest is wrong.
+    """A stream of chunks that ends with an error if its size or digest is wrong.
 
-    `size` is in bytes, None where it is not known. `what` names the stream in errors. Raises
-    IntegrityError from the iteration: at the first byte too many, or at the end.
+    `size` is in bytes, None if it is not known. `what` names the stream in errors. The iteration
+    raises IntegrityError: at the first byte too many, or at the end.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class Verified:
             hasher.update(chunk)
             if self._size is not None and hasher.size > self._size:
                 raise IntegrityError(
-                    f"{self._what} is longer than the {self._size} bytes its descriptor says; "
-                    "where it is kept, or on its way from there, it was changed"
+                    f"{self._what} is longer than the {self._size} bytes its descriptor says: it "
+                    "was changed in its place or on the way"
                 )
             yield chunk
         self._check(hasher)
@@ -97,11 +97,11 @@ class Verified:
     def _check(self, hasher: Hasher) -> None:
         if self._size is not None and hasher.size != self._size:
             raise IntegrityError(
-                f"{self._what} ended after {hasher.size} of {self._size} bytes; "
-                "where it is kept, or on its way from there, it was cut short"
+                f"{self._what} ended after {hasher.size} of {self._size} bytes: it was cut short "
+                "in its place or on the way"
             )
         if hasher.digest != self._digest:
             raise IntegrityError(
-                f"{self._what} has the digest {hasher.digest} instead of {self._digest}; "
-                "where it is kept, or on its way from there, it was changed"
+                f"{self._what} has the digest {hasher.digest} instead of {self._digest}: it was "
+                "changed in its place or on the way"
             )

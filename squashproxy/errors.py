@@ -1,9 +1,9 @@
-"""Every error squashproxy raises on purpose, as one tree.
+"""Errors: every error that is raised on purpose, as one tree.
 
     SquashproxyError                 exit code 1
-    ├── UsageError                   exit code 2: wrong before any registry or archive was looked at
+    ├── UsageError                   exit code 2: found before any registry or archive was asked
     │   ├── BadReference
-    │   └── BadConfiguration         a sentence for each thing that is wrong in a file
+    │   └── BadConfiguration         one sentence for each problem in a file
     ├── RegistryError                a registry could not do what was asked
     │   ├── NotFound                 no such repository, manifest, tag or blob
     │   ├── ReferrersUnknown         it lists referrers, but not those of this manifest
@@ -15,8 +15,8 @@
     │   └── ServerFault              temporary: a 5xx answer
     ├── ArchiveError                 a layout or archive of images could not do what was asked
     │   └── NoSuchImage              it holds no image of that name
-    ├── IntegrityError               bytes that are not what their descriptor says
-    │   └── WrongDiffId              a layer's tar that is not the one which the config names
+    ├── IntegrityError               bytes that differ from their descriptor
+    │   └── WrongDiffId              a layer's tar that differs from the diff ID in the config
     ├── FormatError                  an image that breaks a specification, or is unreadable
     │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
     │   └── BadArchive               a tar stream that is damaged, cut short, or refused
@@ -25,15 +25,15 @@
     ├── BaseMismatch                 the base asked for is no prefix of the image's layers
     ├── LimitExceeded                a limit the user set (or the default) was passed
     ├── Ambiguous                    unpackers disagree about this layer, and that was refused
-    ├── PlanRefused                  a cleanup that would take away more than its rule allows
-    ├── PartlyFailed                 exit code 3: some of many failed, the report says which
-    ├── AllFailed                    all of them did
+    ├── PlanRefused                  a cleanup that would remove more than its rule allows
+    ├── PartlyFailed                 exit code 3: some of many failed; the report says which
+    ├── AllFailed                    all of many failed
     ├── ReportLost                   the work is done, but its report could not be written
     └── StreamConsumed               a stream was read a second time: a bug in the caller
 
-An error has a fact (what is wrong, and where) and, where there is one, an advice (what to do). Its
-text is both, as one sentence. An advice names a setting as `{max-ratio}`: the command line writes
-that as its option, everything else as the key of the configuration.
+An error has a fact (what is wrong, and where) and may have an advice (what to do). Its text is
+both, as one sentence. An advice names a setting as `{max-ratio}`: the command line prints that as
+its option, everything else as the key of the configuration.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _as_key(setting: str) -> str:
 
 
 class SquashproxyError(Exception):
-    """Base of the tree; `fact` and `advice` are parts of a sentence, without its full stop."""
+    """The root of the tree. `fact` and `advice` are parts of a sentence, without a full stop."""
 
     exit_code: ClassVar[int] = 1
 
@@ -64,15 +64,15 @@ class SquashproxyError(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same call may succeed a little later."""
+        """Whether the same call may succeed if repeated later."""
         return False
 
     def sentences(self, name_setting: Callable[[str], str] = _as_key) -> tuple[str, ...]:
-        """What is told: one sentence, or one for each of several things that are wrong."""
+        """The text to show: one sentence, or one for each of several problems."""
         return (self.worded(name_setting),)
 
     def worded(self, name_setting: Callable[[str], str]) -> str:
-        """The sentence, with each setting of the advice as `name_setting` writes it."""
+        """The sentence, with the settings in its advice as `name_setting` writes them."""
         if not self.advice:
             return self.fact
         advice = _SETTING.sub(lambda match: name_setting(match[1]), self.advice)
@@ -80,18 +80,18 @@ class SquashproxyError(Exception):
 
 
 def reason_of(error: OSError) -> str:
-    """What the system said, as a part of a sentence."""
+    """The operating system's reason, as part of a sentence."""
     return (error.strerror or str(error)).lower()
 
 
 class UsageError(SquashproxyError):
-    """Wrong usage or configuration, found without looking at any image."""
+    """Wrong usage or configuration, found without reading any image."""
 
     exit_code: ClassVar[int] = 2
 
 
 class BadReference(UsageError):
-    """A text that names no image."""
+    """A text that is not the name of an image."""
 
 
 class BadConfiguration(UsageError):
@@ -102,15 +102,15 @@ class BadConfiguration(UsageError):
         self._problems = problems
 
     def sentences(self, name_setting: Callable[[str], str] = _as_key) -> tuple[str, ...]:  # noqa: ARG002 - its problems name keys, never options
-        """One for each problem, in the order of the file."""
+        """One sentence for each problem, in the order of the file."""
         return self._problems
 
 
 class RegistryError(SquashproxyError):
     """A registry's refusal or failure.
 
-    `status` is the HTTP status, or None where no answer came; `retry_after` is in seconds, as the
-    registry asked for.
+    `status` is the HTTP status, or None if there was no response. `retry_after` is how long the
+    registry asked to wait, in seconds.
     """
 
     def __init__(
@@ -133,7 +133,8 @@ class NotFound(RegistryError):
 class ReferrersUnknown(RegistryError):
     """A registry that lists referrers did not do so for one manifest.
 
-    So something may refer to it: who deletes or rewrites it must not take this for an empty list.
+    Something may refer to it, so code that deletes or rewrites it must not treat this as an empty
+    list.
     """
 
 
@@ -142,7 +143,7 @@ class Unauthorized(RegistryError):
 
 
 class Denied(RegistryError):
-    """The credentials are known but do not allow the call, or nobody is allowed it."""
+    """The credentials are valid but do not allow the call, or no one may make it."""
 
 
 class TlsError(RegistryError):
@@ -156,7 +157,7 @@ class _TemporaryRegistryError(RegistryError):
 
 
 class Unreachable(_TemporaryRegistryError):
-    """No connection, or it broke before the answer was complete."""
+    """There was no connection, or it broke before the response was complete."""
 
 
 class TooManyRequests(_TemporaryRegistryError):
@@ -164,7 +165,7 @@ class TooManyRequests(_TemporaryRegistryError):
 
 
 class ServerFault(_TemporaryRegistryError):
-    """A 5xx answer."""
+    """A 5xx response."""
 
 
 class ArchiveError(SquashproxyError):
@@ -176,15 +177,15 @@ class NoSuchImage(ArchiveError):
 
 
 class IntegrityError(SquashproxyError):
-    """Bytes whose size or digest is not what their descriptor says."""
+    """Bytes whose size or digest differs from their descriptor."""
 
 
 class WrongDiffId(IntegrityError):
-    """A layer that unpacks to another tar than the one that the image's config names."""
+    """A layer whose tar does not have the diff ID in the image's config."""
 
 
 class FormatError(SquashproxyError):
-    """An image that breaks a specification, or one that squashproxy cannot read."""
+    """An image that breaks a specification, or that cannot be read."""
 
 
 class BadCompression(FormatError):
@@ -192,11 +193,11 @@ class BadCompression(FormatError):
 
 
 class BadArchive(FormatError):
-    """A tar stream that is damaged or cut short, or that holds a name that is refused."""
+    """A tar stream that is damaged or cut short, or has an entry that is refused."""
 
 
 class TreesDiffer(SquashproxyError):
-    """The result of a copy does not unpack to what the source does; nothing was published."""
+    """The result of a copy unpacks to other content than its source; nothing was published."""
 
     exit_code: ClassVar[int] = 4
 
@@ -206,34 +207,34 @@ class NoSuchPlatform(SquashproxyError):
 
 
 class BaseMismatch(SquashproxyError):
-    """The base asked for is no prefix of the image's layers."""
+    """The base asked for is not a prefix of the image's layers."""
 
 
 class LimitExceeded(SquashproxyError):
-    """A limit was passed; nothing was pushed."""
+    """A limit was exceeded; nothing was pushed."""
 
 
 class Ambiguous(SquashproxyError):
-    """Unpackers disagree about a layer, and the options refuse that."""
+    """Unpackers disagree about a layer, and the options do not allow that."""
 
 
 class PlanRefused(SquashproxyError):
-    """A cleanup that would take away more than its rule allows; nothing was touched."""
+    """A cleanup that would remove more than its rule allows; nothing was changed."""
 
 
 class PartlyFailed(SquashproxyError):
-    """Some of many failed; what failed was told."""
+    """Some of many failed; each failure was reported."""
 
     exit_code: ClassVar[int] = 3
 
 
 class AllFailed(SquashproxyError):
-    """All of many failed; what failed was told."""
+    """All of many failed; each failure was reported."""
 
 
 class ReportLost(SquashproxyError):
-    """The work is done, but what there is to say of it could not be written."""
+    """The work is done, but its report could not be written."""
 
 
 class StreamConsumed(SquashproxyError):
-    """A stream was touched again after its end: a bug in the caller."""
+    """A stream was used again after its end: a bug in the caller."""

@@ -1,4 +1,4 @@
-"""Names of hosts: which mean this machine, and which most likely mean the same one."""
+"""Names of hosts: whether one means this machine, and whether two mean the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_loopback(hostname: str) -> bool:
 
 
 def address_of(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a host is written as, None where it is a name."""
+    """The IP address that a host is written as; None if it is a name."""
     try:
         address = ipaddress.ip_address(hostname.partition("%")[0])
     except ValueError:
@@ -32,11 +32,11 @@ def address_of(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 
 @lru_cache(_REMEMBERED)
 def host_key(host: str) -> str:
-    """What hosts are compared by, which is never sent anywhere.
+    """A key for comparing hosts; it is not an address to connect to.
 
-    One is written in several ways: in capitals, with a port that is meant anyway, as one of Docker
-    Hub's names, as any name or address of this machine. Two that are not the same may get one key:
-    whoever compares must err on the safe side with that.
+    The same host can be written in several ways: in capitals, with a default port, as one of the
+    names of Docker Hub, as any name or address of this machine. Different hosts may share a key, so
+    a comparison must be safe if it is wrongly equal.
     """
     name, colon, port = host.lower().rpartition(":")
     if not colon or port.endswith("]"):

@@ -14,7 +14,7 @@ STANDARD_STREAM = "-"
 """Stands for standard input or output in place of an archive's file."""
 
 COLON_RULE = "which ends at the first colon"
-"""Behind the word `path` in sentences: what stands behind the colon is the image's name."""
+"""Follows the word `path` in sentences: what comes after the colon is the image's name."""
 
 _ELSEWHERE = {
     "docker-daemon": "pipe `docker save` into docker-archive:-",
@@ -30,7 +30,7 @@ _PINNED = re.compile(r"(.*)@(sha(?:256|512):[0-9a-f]*)", re.DOTALL)
 
 
 class Transport(Enum):
-    """How images are kept outside of registries."""
+    """The forms in which images are stored outside of registries."""
 
     OCI = "oci"
     OCI_ARCHIVE = "oci-archive"
@@ -41,8 +41,8 @@ class Transport(Enum):
 class ArchiveReference:
     """An image in a folder or file.
 
-    `name` is its tag in a layout, its reference in a docker archive (or `@N`, the image's number),
-    None for the only one that there is. A `digest` decides, where there is one.
+    `name` is its tag in a layout, or its reference in a docker archive (or `@N`, the image's
+    number). None means the only image there is. If there is a `digest`, it counts.
     """
 
     transport: Transport
@@ -65,14 +65,14 @@ Location = Reference | ArchiveReference
 
 
 def parse_location(text: str) -> Location:
-    """Read a reference to a registry, or `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`.
+    """Parse a reference to a registry, or `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`.
 
-    The last three take `:NAME` and `@DIGEST` behind them; a path holds no colon, as with skopeo.
-    Raises BadReference.
+    The last three may be followed by `:NAME` and `@DIGEST`; as with skopeo, their path has no
+    colon. Raises BadReference.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in _ELSEWHERE and not rest[:1].isdigit():
-        raise BadReference(f"{text!r}: {kind}: is not read here; {_ELSEWHERE[kind]}")
+        raise BadReference(f"{text!r}: {kind}: is not read here", advice=_ELSEWHERE[kind])
     if not colon or kind not in {transport.value for transport in Transport}:
         return parse_reference(text)
     pinned = _PINNED.fullmatch(rest)
@@ -80,11 +80,15 @@ def parse_location(text: str) -> Location:
     path, colon, name = (pinned[1] if pinned else rest).partition(":")
     if not path:
         what = "DIR" if kind == Transport.OCI.value else "FILE"
-        raise BadReference(f"{text!r} names no path; write {kind}:{what}[:NAME]")
+        raise BadReference(f"{text!r} names no path", advice=f"write {kind}:{what}[:NAME]")
     if colon and not name:
-        raise BadReference(f"{text!r} ends in a colon; give the image's name, or leave it out")
+        raise BadReference(
+            f"{text!r} ends in a colon", advice="give the image's name, or leave it out"
+        )
     if path.endswith("/") and kind != Transport.OCI.value:
-        raise BadReference(f"{text!r} ends in a slash, but {kind}: names a file; leave it out")
+        raise BadReference(
+            f"{text!r} ends in a slash, but {kind}: names a file", advice="leave it out"
+        )
     if path in _STREAMS and kind != Transport.OCI.value:
         path = STANDARD_STREAM
     return ArchiveReference(Transport(kind), path, name or None, digest)

@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe for terminals and short enough for sentences."""
+"""Makes text from outside safe for terminals and short enough for sentences."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ _MOST_QUOTED = 100
 
 
 def printable(text: str) -> str:
-    """`text` with every character that is not printable written as an escape.
+    """`text` with every character that is not printable escaped.
 
-    Escaped are control characters (ESC, line feeds, C1), separators, surrogates, and whatever
-    turns the direction of text: all that could move a terminal's cursor or reorder its line.
+    These are control characters (ESC, line feeds, C1), separators, surrogates and marks of text
+    direction: anything that could move a terminal's cursor or reorder its line.
     """
     if text.isprintable():
         return text
@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def quoted(text: str, most: int = _MOST_QUOTED) -> str:
-    """`text` in quotes for a sentence: escaped, and above `most` characters cut and counted."""
+    """`text` escaped and in quotes; above `most` characters it is cut and its length given."""
     if len(text) <= most:
         return repr(text)
     return f"{text[:most]!r}... ({len(text)} characters)"

@@ -1,4 +1,4 @@
-"""How long work tells what it is doing; someone above shows it."""
+"""Progress of long work, reported to an observer that shows it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T", bound=Sized)
 
 
 class Task(Protocol):
-    """One running piece of work, measured in bytes, or in things that are counted."""
+    """A running piece of work, measured in bytes or in items."""
 
     def advance(self, count: int) -> None:
-        """Another `count` are done. Called from any thread."""
+        """Report that another `count` are done. May be called from any thread."""
         ...
 
     def finish(self, outcome: str = "") -> None:
-        """The work is over; `outcome` is a word or two such as `mounted`."""
+        """Report that the work is over; `outcome` is a word or two such as `mounted`."""
         ...
 
 
@@ -27,11 +27,11 @@ class Observer(Protocol):
     """Watches a copy, a plan or a comparison."""
 
     def start(self, label: str, total: int | None) -> Task:
-        """A piece of work begins; `total` in bytes, None where unknown. Called from any thread."""
+        """Begin a piece of work; `total` is in bytes, None if unknown. Callable from any thread."""
         ...
 
     def warn(self, sentence: str) -> None:
-        """Something that the user should know."""
+        """Tell the user something that they should know."""
         ...
 
 
@@ -44,9 +44,10 @@ def watched(
     *,
     outcome: str = "",
 ) -> Iterator[T]:
-    """`stream`, shown to `observer`; closed and told to be over, however it ends.
+    """Yield from `stream` and report its progress to `observer`.
 
-    Raises Cancelled between two chunks.
+    However the iteration ends, the stream is closed and the task finished. Raises Cancelled between
+    two chunks.
     """
     task = observer.start(label, total)
     try:
@@ -60,11 +61,11 @@ def watched(
 
 
 Tally: TypeAlias = Callable[[str, int], Task]
-"""Begins to count: what, and how many there are."""
+"""Begins to count items: takes what they are, and how many there are."""
 
 
 class SilentTask:
-    """A task that nobody watches."""
+    """A task that is not shown."""
 
     def advance(self, count: int) -> None:
         """Do nothing."""
@@ -73,8 +74,8 @@ class SilentTask:
         """Do nothing."""
 
 
-def untold(label: str, total: int) -> Task:  # noqa: ARG001 - a Tally
-    """Count for nobody."""
+def silent_tally(label: str, total: int) -> Task:  # noqa: ARG001 - a Tally
+    """Count without showing it."""
     return SilentTask()
 
 
@@ -82,15 +83,15 @@ class SilentObserver:
     """An observer that shows nothing."""
 
     def start(self, label: str, total: int | None) -> Task:  # noqa: ARG002 - the protocol's names
-        """Return a task that nobody watches."""
+        """Return a task that is not shown."""
         return SilentTask()
 
     def warn(self, sentence: str) -> None:
-        """Do nothing; warnings also stand in the result."""
+        """Do nothing; warnings are also in the result."""
 
 
 class RecordingObserver:
-    """Passes everything on to another observer and keeps the warnings, each once."""
+    """Passes everything on to another observer, and keeps each warning once."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -98,15 +99,15 @@ class RecordingObserver:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The warnings so far, in their order."""
+        """The warnings so far, in the order in which they came."""
         return tuple(self._warnings)
 
     def start(self, label: str, total: int | None) -> Task:
-        """A piece of work begins."""
+        """Begin a piece of work."""
         return self._observer.start(label, total)
 
     def warn(self, sentence: str) -> None:
-        """Something that the user should know."""
+        """Pass the warning on, unless it came before."""
         if sentence not in self._warnings:
             self._warnings[sentence] = None
             self._observer.warn(sentence)

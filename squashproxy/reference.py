@@ -1,4 +1,4 @@
-"""Names of images in registries, read as docker reads them (distribution/reference grammar)."""
+"""References: names of images in registries, parsed as docker does (distribution/reference)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An image in a repository, by tag, by digest, or by both (the digest then decides)."""
+    """An image in a repository, by tag, by digest, or by both; then the digest counts."""
 
     repository: Repository
     tag: str | None
@@ -44,14 +44,14 @@ class Reference:
 
     @property
     def selector(self) -> str:
-        """What stands after `/manifests/` in the registry's API."""
+        """The tag or digest, as it follows `/manifests/` in the registry's API."""
         if self.digest is not None:
             return self.digest
         assert self.tag is not None, "a reference has a tag or a digest"
         return self.tag
 
     def at(self, digest: Digest) -> Reference:
-        """The same repository, pinned to `digest`."""
+        """The manifest `digest` of the same repository."""
         return replace(self, tag=None, digest=digest)
 
     def __str__(self) -> str:
@@ -61,9 +61,9 @@ class Reference:
 
 
 def parse_reference(text: str) -> Reference:
-    """Read `[docker://]host[:port]/repo[:tag][@digest]`; fill in docker.io, library/ and latest.
+    """Parse `[docker://]host[:port]/repo[:tag][@digest]`; add docker.io, library/ and latest.
 
-    Raises BadReference with a sentence that names the part that is wrong.
+    Raises BadReference, which names the part that is wrong.
     """
     rest = _without_transport(text)
     rest, at, digest_text = rest.partition("@")
@@ -77,7 +77,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Whether `text` is a tag by the grammar; what a registry lists as one need not be."""
+    """Whether `text` is a valid tag. Registries may list tags that are not."""
     return _TAG.fullmatch(text) is not None
 
 
@@ -87,7 +87,7 @@ def is_repository_path(text: str) -> bool:
 
 
 def check_tag(tag: str) -> None:
-    """Raise BadReference where `tag` is none."""
+    """Raise BadReference if `tag` is not a valid tag."""
     if not is_tag(tag):
         raise BadReference(
             f"{quoted(tag)} is not a tag; one has 1 to 128 letters, digits, '_', '.' or '-', and "
@@ -96,16 +96,18 @@ def check_tag(tag: str) -> None:
 
 
 def parse_repository(text: str) -> Repository:
-    """Read `[docker://]host[:port]/repo`, where neither tag nor digest may stand."""
+    """Parse `[docker://]host[:port]/repo`. Raises BadReference, also for a tag or digest."""
     rest = _without_transport(text)
     name, tag = _split_tag(rest)
     if tag is not None or "@" in rest:
-        raise BadReference(f"{text!r} names an image; give the repository alone, as in HOST/REPO")
+        raise BadReference(
+            f"{text!r} names an image", advice="give the repository alone, as in HOST/REPO"
+        )
     return _parse_name(text, name)
 
 
 def canonical_host(host: str) -> str:
-    """A host as references name it: Docker Hub has several names."""
+    """The host's name in references; Docker Hub has several others."""
     return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
@@ -115,8 +117,8 @@ def _without_transport(text: str) -> str:
     if text.startswith(_OTHER_TRANSPORTS):
         kind = text.partition(":")[0]
         raise BadReference(
-            f"{text!r}: no {kind!r} can stand here, only what is in a registry; "
-            "give HOST/REPO or HOST/REPO:TAG"
+            f"{text!r}: no {kind!r} can stand here, only what is in a registry",
+            advice="give HOST/REPO or HOST/REPO:TAG",
         )
     return text
 
@@ -137,7 +139,9 @@ def _digest_part(text: str, digest: str) -> Digest:
 
 def _parse_name(text: str, name: str) -> Repository:
     if _IMAGE_ID.fullmatch(text):
-        raise BadReference(f"{text!r} is an image ID, which registries do not know; give HOST/REPO")
+        raise BadReference(
+            f"{text!r} is an image ID, which registries do not know", advice="give HOST/REPO"
+        )
     host, path = _split_host(name)
     if not _HOST.fullmatch(host) or not _is_address_if_bracketed(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
@@ -146,8 +150,10 @@ def _parse_name(text: str, name: str) -> Repository:
     if host == DOCKER_HUB:
         path = path if "/" in path else f"library/{path}"
     if not _PATH.fullmatch(path):
-        hint = "; names are lower case" if path != path.lower() else ""
-        raise BadReference(f"{text!r} is not a reference: {path!r} is not a repository name{hint}")
+        raise BadReference(
+            f"{text!r} is not a reference: {path!r} is not a repository name",
+            advice="names are lower case" if path != path.lower() else "",
+        )
     if len(path) > _MAX_NAME:
         raise BadReference(f"{text!r} is not a reference: names end at {_MAX_NAME} characters")
     return Repository(host, path)
@@ -168,13 +174,13 @@ def _check_port(text: str, host: str) -> None:
     _, colon, port = host.rpartition("]")[2].partition(":")
     if colon and parse_port(port) is None:
         raise BadReference(
-            f"{text!r} is not a reference: {quoted(port)} is no port; write one from 1 to "
-            f"{MOST_PORT}"
+            f"{text!r} is not a reference: {quoted(port)} is no port",
+            advice=f"write one from 1 to {MOST_PORT}",
         )
 
 
 def _split_host(name: str) -> tuple[str, str]:
-    """A first part with a dot or a port, or `localhost`, or an upper-case one, is a host."""
+    """Split off the first part if it is a host: with a dot, port or capital, or `localhost`."""
     first, slash, rest = name.partition("/")
     is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
     if slash and is_host:

@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 CHUNK = 256 << 10
-"""The most bytes in a chunk of a stream."""
+"""The most bytes in a chunk of a stream.
+
+The bytes of results do not depend on it, except for one estimate: the level at which zstd layers
+are compressed again (codec/zstd_level.py).
+"""
 
 T = TypeVar("T")
 

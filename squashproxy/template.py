@@ -1,4 +1,4 @@
-"""Texts with words in braces, such as `{tag}-{digest}`, filled in."""
+"""Fills in templates such as `{tag}-{digest}`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from string import Formatter
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with the value of each word; `{{` and `}}` are braces.
+    """Replace each word in braces by its value; `{{` and `}}` stand for braces.
 
-    Nothing but a word may stand in braces: no attribute, no width. Raises ValueError.
+    Only a word may be in braces: no attribute, no width. Raises ValueError for anything else, and
+    for a word without a value.
     """
     parts: list[str] = []
     for literal, word, layout, conversion in Formatter().parse(template):

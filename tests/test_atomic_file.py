@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from squashproxy.atomic_file import WholeFile, resolved, write_all
+from squashproxy.atomic_file import AtomicFile, resolved, write_all
 from tests.disk import files_of_at_most
 
 UMASK = 0o027
@@ -32,13 +32,13 @@ def _umask() -> object:
 
 
 def write(path: Path, data: bytes) -> None:
-    with WholeFile(path.parent) as file:
+    with AtomicFile(path.parent) as file:
         write_all(file.stream, data)
         file.publish(path)
 
 
 def test_nothing_is_to_be_seen_until_it_is_published(tmp_path: Path, can_be_unnamed: bool) -> None:
-    with WholeFile(tmp_path) as file:
+    with AtomicFile(tmp_path) as file:
         write_all(file.stream, b"half")
         names = [path.name for path in tmp_path.iterdir()]
         assert len(names) == (0 if can_be_unnamed else 1)
@@ -63,7 +63,7 @@ def test_one_that_is_replaced_keeps_its_own(mode: int, tmp_path: Path) -> None:
 
 
 def test_it_can_be_read_back_before_it_is_published(tmp_path: Path) -> None:
-    with WholeFile(tmp_path) as file:
+    with AtomicFile(tmp_path) as file:
         write_all(file.stream, b"data")
         assert os.pread(file.stream.fileno(), 2, 1) == b"at"
 
@@ -86,7 +86,7 @@ def test_an_interruption_while_it_replaces_another_leaves_nothing(
 
 def test_what_is_there_may_stay(tmp_path: Path) -> None:
     (tmp_path / "old").write_bytes(b"old")
-    with WholeFile(tmp_path) as file, pytest.raises(FileExistsError):
+    with AtomicFile(tmp_path) as file, pytest.raises(FileExistsError):
         file.publish_new(tmp_path / "old")
     assert (tmp_path / "old").read_bytes() == b"old"
 
@@ -102,7 +102,7 @@ def test_systems_that_link_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         write(tmp_path / "file", data)
         assert (tmp_path / "file").read_bytes() == data
         assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~UMASK
-    with WholeFile(tmp_path) as file, pytest.raises(FileExistsError):
+    with AtomicFile(tmp_path) as file, pytest.raises(FileExistsError):
         file.publish_new(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        WholeFile(tmp_path / "absent")
+        AtomicFile(tmp_path / "absent")
 
 
 class TestResolved:

@@ -19,8 +19,7 @@ def sum_of(header: memoryview) -> int:
 
 
 class Sums(dict[bytes, int]):
-    """Maps a checksum field to the `sum_of` of a valid header with that field; -1 for an invalid
-    field.
+    """Maps a checksum field to the `sum_of` of a valid header with it; -1 for an invalid field.
 
     A header's checksum counts the field itself as spaces (POSIX, pax).
     """

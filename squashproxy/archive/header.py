@@ -124,9 +124,7 @@ def padded(size: int) -> int:
 
 
 def parse_decimal(text: bytes) -> int:
-    """Parse a decimal number of a pax header. Raises ValueError for anything else, and for huge
-    numbers.
-    """
+    """Parse a decimal number of a pax header. Raises ValueError, also for huge numbers."""
     if not text.isdigit() or len(text) > _MAX_DIGITS:
         raise ValueError(text)
     return int(text)

@@ -11,8 +11,8 @@ class BadEntry(Exception):
     def at(self, where: str, path: bytes) -> BadArchive:
         """The same error for people, with the entry's `path` and the stream's name `where`."""
         return BadArchive(
-            f"{where}: the entry {shown(path)} {self}; squashproxy refuses such entries, so build "
-            "the image again"
+            f"{where}: the entry {shown(path)} {self}, which is refused",
+            advice="build the image again",
         )
 
 

@@ -213,24 +213,23 @@ class TarScanner:
     def detach(self) -> DetachedEntry:
         """Take the entry out. The result holds all of its payload once the next header was read."""
         spans: list[Kept] = []
-        aside = DetachedEntry(
+        entry = DetachedEntry(
             self.ordinal, self.offset, self.path, self.header, self.size, self.span_size, spans
         )
         self.drop()
         self._detached = spans
         self._run = self._at
         self._keeping = True
-        return aside
+        return entry
 
-    def replace_by(self, aside: DetachedEntry, header: bytes, stream: int) -> None:
-        """Replace this entry, a hard link without content, by an earlier hidden entry that was
-        detached.
+    def replace_by(self, entry: DetachedEntry, header: bytes, stream: int) -> None:
+        """Replace this entry, a hard link without content, by an earlier one that was detached.
 
         `header` are its new header blocks; its spans become part of `stream`.
         """
         self.drop()
         self._out.append(New(header))
-        self._out += (span._replace(stream=stream) for span in aside.payload)
+        self._out += (span._replace(stream=stream) for span in entry.payload)
         self.touched = True
 
     def replace(self, header: bytes) -> None:
@@ -269,7 +268,8 @@ class TarScanner:
             if self._remaining or any(self._partial):
                 raise BadArchive(
                     f"{self.where} is cut short: its tar ends within an entry, after "
-                    f"{self.consumed} bytes; build or push the image again"
+                    f"{self.consumed} bytes",
+                    advice="build or push the image again",
                 )
             if self._after:
                 self._insert_waiting()
@@ -331,9 +331,7 @@ class TarScanner:
         return True
 
     def _set_path(self, name: bytes) -> None:
-        """Normalise `name`. Neighbours share a directory, so the form of the last one is
-        remembered.
-        """
+        """Normalise `name`; neighbours share a directory, so its form is remembered."""
         raw_parent, _, base = name.rpartition(b"/")
         if not base:
             raw_parent, _, base = name[:-1].rpartition(b"/")
@@ -496,12 +494,12 @@ class TarScanner:
             raise self._damaged("a pax header's size is no number", 0) from error
 
     def _too_long(self, offset: int) -> BadArchive:
-        return self._damaged("an entry has more headers than squashproxy accepts", offset)
+        return self._damaged("an entry's headers are longer than is allowed", offset)
 
     def _damaged(self, what: str, offset: int) -> BadArchive:
         """The error for the header that is `offset` bytes behind the entry's first."""
         first = self._partial_offset if self._partial else self._base + self._entry_at
         return BadArchive(
-            f"{self.where} is damaged: {what}, at byte {first + offset} of its tar; "
-            "build or push the image again"
+            f"{self.where} is damaged: {what}, at byte {first + offset} of its tar",
+            advice="build or push the image again",
         )

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound
-from squashproxy.progress import Tally, untold
+from squashproxy.progress import Tally, silent_tally
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.state.manifests import ManifestMemory
 
@@ -24,7 +24,7 @@ def side_by_side(
     items: Iterable[_Item],
     at_once: int = AT_ONCE,
     *,
-    tally: Tally = untold,
+    tally: Tally = silent_tally,
     label: str = "",
 ) -> list[_Result]:
     """The results for all items, in their order. The first error ends the others and is raised.
@@ -55,7 +55,7 @@ def resolve_tags(
     tags: Iterable[str],
     memory: ManifestMemory,
     before: Mapping[str, Digest],
-    tally: Tally = untold,
+    tally: Tally = silent_tally,
 ) -> dict[str, Digest]:
     """What each tag points to, one request a tag; a tag that vanishes in the meantime is left out.
 

@@ -18,7 +18,7 @@ from squashproxy.config.cleanup import Keep
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, NotFound, ReferrersUnknown, UsageError
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.progress import Tally, untold
+from squashproxy.progress import Tally, silent_tally
 from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.tags import TagList
@@ -60,7 +60,7 @@ class GraphLoader:
         client: RegistryClient,
         manifests: ManifestMemory,
         tags: TagMemory,
-        tally: Tally = untold,
+        tally: Tally = silent_tally,
     ) -> None:
         self._tally = tally
         self._client = client

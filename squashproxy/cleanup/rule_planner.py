@@ -19,7 +19,7 @@ from squashproxy.config.cleanup import CleanupRule
 from squashproxy.digest import Digest
 from squashproxy.errors import PlanRefused, SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.progress import Tally, untold
+from squashproxy.progress import Tally, silent_tally
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.rules.patterns import unmatched
@@ -32,7 +32,7 @@ class Planner:
     client: RegistryClient
     graph_loader: GraphLoader
     now: Callable[[], float]
-    tally: Tally = untold
+    tally: Tally = silent_tally
 
     def plan(self, rule: CleanupRule) -> RulePlan:
         """The plan of a rule. A repository that cannot be read completely has a problem instead of

@@ -79,7 +79,7 @@ def make_options(
 platform_option = click.option(
     "--platform",
     "platforms",
-    type=parse_platform,
+    type=value_of("--platform:", parse_platform),
     multiple=True,
     metavar="OS/ARCH[/VARIANT]",
     help="Only this platform of an index. Repeatable; default: all.",

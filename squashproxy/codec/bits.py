@@ -10,8 +10,7 @@ _STORED_EMPTY = 0xFFFF0000
 
 
 def _dynamic_empty() -> tuple[int, int]:
-    """An empty dynamic block with an odd number of bits, 95: its bits, lowest first, and their
-    count.
+    """An empty dynamic block of 95 bits, an odd number: its bits, lowest first, and their count.
 
     Two literal codes and two distance codes of one bit each make both codes complete, which the
     strictest decoders require.

@@ -16,8 +16,9 @@ from squashproxy.codec.library import BLOCK, OK, Library, Stop, address_of
 from squashproxy.span import Chain, Start
 
 MOST = 4096
-"""The most blocks that are found in one chain, at 80 bytes of code each. Encoders make larger
-blocks; a malicious stream could have a quarter of a million in a chain.
+"""The most blocks that are found in one chain; then they have 80 bytes of code on average.
+
+Encoders make larger blocks; a malicious stream could have a quarter of a million in a chain.
 """
 
 _ROOM = 64 << 10
@@ -25,8 +26,7 @@ _HISTORY = bytes(WINDOW)
 
 
 def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
-    """The blocks from `start` on that are complete in `code`: up to the member's last one, or
-    `MOST`.
+    """The blocks from `start` on that are complete in `code`, up to the member's last or `MOST`.
 
     `code` is the blob from the byte that holds the start's bit. It was inflated before, so it is
     valid.
@@ -57,9 +57,7 @@ def iter_blocks(start: Start, code: bytes, library: Library) -> Iterator[Chain]:
 
 @contextmanager
 def _begun(start: Start, first_byte: int, library: Library) -> Iterator[Any]:
-    """A decompressor that has consumed everything up to `start`, which may be any bit of
-    `first_byte`.
-    """
+    """A decompressor that is ready to read from `start`, which may be any bit of `first_byte`."""
     stream = library.stream()
     reference = ctypes.byref(stream)
     used = start.bit & 7

@@ -29,9 +29,7 @@ MAX_CHAIN = 4 << 20
 """A chain with more bytes of content or of code is never copied, which bounds memory."""
 
 MANY = 1024
-"""A chunk with this many chains is handed out before it is full: empty chains would fill the
-memory.
-"""
+"""A chunk with this many chains is handed out before it is full: empty ones would fill memory."""
 
 _CHAIN = 512 << 10
 """A chain ends at the first boundary after this many bytes of content."""
@@ -89,9 +87,7 @@ class _Member:
 
 
 class _Reader:
-    """Inflates a blob; `_content` and `_blob` are where the current chunk and the current piece
-    begin.
-    """
+    """Inflates a blob; `_content` and `_blob` are where the current chunk and piece begin."""
 
     def __init__(self, where: str, library: Library) -> None:
         self._where = where
@@ -274,8 +270,9 @@ _new_bytes.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t)
 
 
 class _Chunk:
-    """Bytes that are filled in place before anything else sees them, as the C API allows. Saves a
-    copy.
+    """Bytes that are filled in place before anything else sees them, which saves a copy.
+
+    The C API allows that.
     """
 
     def __init__(self) -> None:

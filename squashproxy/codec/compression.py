@@ -8,14 +8,16 @@ from itertools import chain
 from squashproxy.codec import blocks, gzip, zstd
 from squashproxy.codec.library import Library
 from squashproxy.codec.rechunk import iter_even
+from squashproxy.codec.zstd_level import PIECE
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.span import Inflated
 from squashproxy.streams import CHUNK
 
 
 def sniff(start: bytes) -> Compression:
-    """The compression of a blob that begins with these bytes. The bytes decide, as in docker, not
-    the media type.
+    """The compression of a blob that begins with these bytes.
+
+    As in docker, the bytes decide, not the media type.
     """
     if start.startswith(gzip.MAGIC):
         return Compression.GZIP
@@ -26,7 +28,7 @@ def sniff(start: bytes) -> Compression:
     return Compression.NONE
 
 
-def iter_unpacked(
+def iter_decompressed(
     blob: Iterable[bytes], where: str, library: Library | None
 ) -> Generator[Inflated, None, None]:
     """The tar in a blob, in chunks of at most 256 KiB; for gzip with their code.
@@ -41,12 +43,12 @@ def iter_unpacked(
         if len(start) >= 4:
             break
     whole = chain((start,), pieces)
-    packing = sniff(start)
-    if packing is Compression.GZIP and library is not None:
+    compression = sniff(start)
+    if compression is Compression.GZIP and library is not None:
         yield from blocks.iter_inflated(whole, where, library)
-    elif packing is Compression.GZIP:
+    elif compression is Compression.GZIP:
         yield from map(Inflated, gzip.iter_inflated(whole, where))
-    elif packing is Compression.ZSTD:
+    elif compression is Compression.ZSTD:
         counted = _Counted(whole)
         for content in zstd.iter_inflated(counted, where):
             yield Inflated(content, read=counted.size)
@@ -54,16 +56,16 @@ def iter_unpacked(
         yield from map(Inflated, _iter_split(whole))
 
 
-def iter_packed(
-    content: Iterable[bytes], packing: Compression, level: int | None, workers: int = 1
+def iter_compressed(
+    content: Iterable[bytes], compression: Compression, level: int | None, workers: int = 1
 ) -> Iterator[bytes]:
     """A blob that holds `content`, in chunks; `level` is zstd's, None for its default.
 
     `workers` is the number of threads that zstd may use; the blob does not depend on it.
     """
-    if packing is Compression.GZIP:
+    if compression is Compression.GZIP:
         return gzip.iter_deflated(content)
-    if packing is Compression.ZSTD:
+    if compression is Compression.ZSTD:
         return _iter_split(zstd.iter_deflated(content, level or zstd.LEVEL, workers))
     return iter(content)
 
@@ -80,7 +82,7 @@ class _Counted:
         self.size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in iter_even(self._pieces, CHUNK):
+        for piece in iter_even(self._pieces, PIECE):
             self.size += len(piece)
             yield piece
 

@@ -12,6 +12,10 @@ WINDOW = 32 << 10
 """How far back deflate can refer, in bytes (RFC 1951, section 2)."""
 
 _PIECE = 256 << 10
+"""zlib-ng gets content in pieces of this many bytes, since its output may depend on them.
+
+Not streams.CHUNK, though it has the same value: another one would change the digests of results.
+"""
 _SMALL = 4 << 10
 _RAW = -15
 _MEMORY = 9
@@ -60,9 +64,7 @@ class Deflater:
         self._waiting_size = 0
 
     def remember(self, data: Data) -> None:
-        """Note content that was written in any way; its last 32 KiB are the window of the next
-        stretch.
-        """
+        """Note content that was written; its last 32 KiB are the window of the next stretch."""
         recent = self._recent
         recent.append(data)
         self._recent_size += len(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from squashproxy.codec.compression import iter_packed
+from squashproxy.codec.compression import iter_compressed
 from squashproxy.codec.library import Library
 from squashproxy.codec.rechunk import iter_even
 from squashproxy.codec.splicer import Splicer
@@ -34,7 +34,7 @@ class Encoder(Protocol):
 
 
 def encoder_for(
-    packing: Compression,
+    compression: Compression,
     level: int | None,
     library: Library | None,
     *,
@@ -46,9 +46,9 @@ def encoder_for(
     With `keeps_share`, zstd's level is the lowest that compresses as well as the sources
     (zstd_level.py).
     """
-    if packing is Compression.GZIP and library is not None:
+    if compression is Compression.GZIP and library is not None:
         return Splicer(library)
-    return Recompressor(packing, level, keeps_share=keeps_share, workers=workers)
+    return Recompressor(compression, level, keeps_share=keeps_share, workers=workers)
 
 
 class Recompressor:
@@ -56,15 +56,15 @@ class Recompressor:
 
     def __init__(
         self,
-        packing: Compression,
+        compression: Compression,
         level: int | None = None,
         *,
         keeps_share: bool = False,
         workers: int = 1,
     ) -> None:
-        self._packing = packing
+        self._compression = compression
         self._level = level
-        self._keeps_share = keeps_share and packing is Compression.ZSTD
+        self._keeps_share = keeps_share and compression is Compression.ZSTD
         self._workers = workers
         self._size = 0
 
@@ -74,7 +74,7 @@ class Recompressor:
         if self._keeps_share:
             sample, spans = take_sample(spans)
             level = choose_level(sample)
-        return iter_packed(self._iter_counted(spans), self._packing, level, self._workers)
+        return iter_compressed(self._iter_counted(spans), self._compression, level, self._workers)
 
     def _iter_counted(self, spans: Iterable[Span]) -> Iterator[bytes]:
         for block in iter_even(span.data for span in spans):
@@ -89,4 +89,4 @@ class Recompressor:
     @property
     def reencoded(self) -> int:
         """The size of the whole tar."""
-        return self._size if self._packing is not Compression.NONE else 0
+        return self._size if self._compression is not Compression.NONE else 0

@@ -67,13 +67,14 @@ def _iter_rest(frame: Frame, where: str) -> Generator[bytes, None, None]:
 def cut_short(where: str) -> BadCompression:
     """The error for a stream without an end."""
     return BadCompression(
-        f"{where} is cut short: its compressed stream has no end; build or push the image again"
+        f"{where} is cut short: its compressed stream has no end",
+        advice="build or push the image again",
     )
 
 
 def damaged(where: str, reason: object) -> BadCompression:
     """The error for a stream that cannot be inflated."""
     return BadCompression(
-        f"{where} is damaged: its compressed stream does not inflate ({reason}); build or push the "
-        "image again"
+        f"{where} is damaged: its compressed stream does not inflate ({reason})",
+        advice="build or push the image again",
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 BLOCK = 256 << 10
-"""Encoders see the tar in pieces of this many bytes, since the output of some depends on the
-pieces. Another value would change the digests of results.
+"""Encoders get the tar in pieces of this many bytes, since the output of some depends on them.
+
+Not streams.CHUNK, though it has the same value: another one would change the digests of results.
 """
 
 

@@ -201,8 +201,7 @@ class Splicer:
         self._extend_copy(copy, chain)
 
     def _extend_copy(self, copy: tuple[int, int], chain: Chain) -> None:
-        """Append the chain to the open copy; a final block is copied by itself, with its final bit
-        cleared.
+        """Append the chain to the open copy; a final block goes by itself, its final bit cleared.
 
         After a member's final block comes another member's header, or nothing.
         """

@@ -18,8 +18,12 @@ SAMPLE = 8 << 20
 LEVELS = (zstd.LEVEL, 6, 9, 12, 15, 19)
 """The levels that are tried. Higher ones need more memory to read than clients may have."""
 
-_PIECE = 256 << 10
-"""How much of a blob may have been read but not yet inflated, in bytes."""
+PIECE = 256 << 10
+"""Blobs are counted in pieces of this many bytes; one may have been read but not yet inflated.
+
+Not streams.CHUNK, though it has the same value: the count decides the level, so another one would
+change the digests of results.
+"""
 
 
 def take_sample(spans: Iterable[Span]) -> tuple[Sequence[Span], Iterator[Span]]:
@@ -34,8 +38,9 @@ def take_sample(spans: Iterable[Span]) -> tuple[Sequence[Span], Iterator[Span]]:
 
 
 def choose_level(sample: Sequence[Span]) -> int:
-    """The lowest level at which the sample is no larger than its share; else that of the smallest
-    result.
+    """The lowest level at which the sample is no larger than its share.
+
+    If there is none, the level with the smallest result.
     """
     share = _share(sample)
     if share is None:
@@ -50,15 +55,13 @@ def choose_level(sample: Sequence[Span]) -> int:
 
 
 def _share(sample: Sequence[Span]) -> float | None:
-    """The compressed size of the sample's kept bytes in their sources; None where it was not
-    counted.
-    """
+    """The compressed size of the sample's kept bytes in their sources; None if not counted."""
     rates: dict[int, float] = {}
     kept: dict[int, int] = {}
     for span in sample:
         if isinstance(span, Kept) and span.sources[-1].read:
             read = span.sources[-1].read
-            certain = read - _PIECE if read > 4 * _PIECE else read
+            certain = read - PIECE if read > 4 * PIECE else read
             rates[span.stream] = certain / (span.offset + len(span.data))
             kept[span.stream] = kept.get(span.stream, 0) + len(span.data)
     return sum(rates[stream] * kept[stream] for stream in kept) if kept else None

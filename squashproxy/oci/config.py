@@ -86,7 +86,7 @@ def parse_config(data: bytes, layers: int, where: str) -> ImageConfig:
     if not isinstance(diff_ids, list) or len(diff_ids) != layers:
         found = len(diff_ids) if isinstance(diff_ids, list) else 0
         raise FormatError(
-            f"{where} lists {found} diff IDs for {layers} layers; the image is broken"
+            f"{where} lists {found} diff IDs for {layers} layers", advice="build the image again"
         )
     history = document.get("history") or []
     if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):

@@ -133,7 +133,7 @@ def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
     config = parse_descriptor(document.get("config"), f"{where}: its config")
     layers = document.get("layers")
     if not isinstance(layers, list):
-        raise FormatError(f"{where} has no list of layers; build the image again")
+        raise FormatError(f"{where} has no list of layers", advice="build the image again")
     return ImageManifest(
         raw,
         document,
@@ -150,9 +150,11 @@ def parse_json_object(data: bytes, where: str) -> Json:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where} is not valid JSON; push or save the image again") from error
+        raise FormatError(
+            f"{where} is not valid JSON", advice="push or save the image again"
+        ) from error
     if not isinstance(document, dict):
-        raise FormatError(f"{where} is not a JSON object; push or save the image again")
+        raise FormatError(f"{where} is not a JSON object", advice="push or save the image again")
     return document
 
 
@@ -160,7 +162,8 @@ def check_depth(depth: int, where: str) -> None:
     """Raise FormatError for indexes that are nested too deeply."""
     if depth > _MOST_NESTED:
         raise FormatError(
-            f"{where} stands in more than {_MOST_NESTED} indexes, one in the other; push it alone"
+            f"{where} stands in more than {_MOST_NESTED} indexes, one in the other",
+            advice="push it alone",
         )
 
 
@@ -179,11 +182,13 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
     stated = document.get("mediaType")
     if stated in mediatypes.SCHEMA1 or document.get("schemaVersion") == 1:
         raise FormatError(
-            f"{where} is in Docker's schema 1, which holds no usable layer list; pull it and push "
-            "it again with a current docker or skopeo, then copy that"
+            f"{where} is in Docker's schema 1, which holds no usable layer list",
+            advice="pull it and push it again with a current docker or skopeo, then copy that",
         )
     if "manifests" in document and "layers" in document:
-        raise FormatError(f"{where} says that it is both an index and an image; build it again")
+        raise FormatError(
+            f"{where} says that it is both an index and an image", advice="build it again"
+        )
     known = (*mediatypes.MANIFESTS, *mediatypes.INDEXES)
     if stated and named in known and named != stated:
         raise FormatError(f"{where} came as {named} but says that it is {stated}")
@@ -199,7 +204,7 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
 def _children(document: Json, where: str) -> tuple[IndexChild, ...]:
     manifests = document.get("manifests")
     if not isinstance(manifests, list):
-        raise FormatError(f"{where} has no list of manifests; build the image again")
+        raise FormatError(f"{where} has no list of manifests", advice="build the image again")
     children = []
     for number, entry in enumerate(manifests):
         descriptor = parse_descriptor(entry, f"{where}: its manifest {number}")

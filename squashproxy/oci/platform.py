@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from squashproxy.errors import UsageError
-
 _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
 _DEFAULT_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
 
@@ -38,10 +36,10 @@ class Platform:
 
 
 def parse_platform(text: str) -> Platform:
-    """Parse `OS/ARCH[/VARIANT]`. Raises UsageError."""
+    """Parse `OS/ARCH[/VARIANT]`. Raises ValueError."""
     parts = text.lower().split("/")
     if len(parts) not in (2, 3) or not all(parts):
-        raise UsageError(f"{text!r} is not a platform; write OS/ARCH, as in linux/amd64")
+        raise ValueError(f"{text!r} is not a platform; write OS/ARCH, as in linux/amd64")
     architecture = _ARCHITECTURES.get(parts[1], parts[1])
     return Platform(parts[0], architecture, parts[2] if len(parts) == 3 else None)
 

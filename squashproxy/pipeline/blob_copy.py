@@ -8,7 +8,7 @@ from functools import partial
 from threading import Lock
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.codec.compression import iter_packed
+from squashproxy.codec.compression import iter_compressed
 from squashproxy.codec.rechunk import iter_even
 from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
@@ -139,7 +139,7 @@ class BlobCopier:
         read = watched(
             self._source.iter_blob(layer), self._observer, self._cancellation, label, layer.size
         )
-        chunks = iter_packed(iter_even(read), Compression.GZIP, None)
+        chunks = iter_compressed(iter_even(read), Compression.GZIP, None)
         written = self._sink.write_blob(threads.ahead(chunks, len, label))
         tally.add_uploaded(written.size)
         family = family_of_layer(layer.media_type)

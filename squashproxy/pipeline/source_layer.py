@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.codec.compression import iter_unpacked
+from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.library import Library
 from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadCompression, LimitExceeded, WrongDiffId
@@ -57,7 +57,7 @@ class SourceLayer:
         end: if its digest is wrong as well, IntegrityError names the actual cause.
         """
         try:
-            for chunk in self._iter_limited(iter_unpacked(blob, self.where, self.library)):
+            for chunk in self._iter_limited(iter_decompressed(blob, self.where, self.library)):
                 yield chunk
                 if is_skipped():
                     _read_rest(blob)

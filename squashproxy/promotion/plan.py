@@ -11,7 +11,7 @@ from squashproxy.config.succession import Route, Succession
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.progress import Tally, untold
+from squashproxy.progress import Tally, silent_tally
 from squashproxy.promotion.collisions import Claims, settle
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.pairs import Pair, settled
@@ -45,7 +45,7 @@ class Planner:
     rules: Sequence[PromoteRule]
     options: CopyOptions
     now: Callable[[], float]
-    tally: Tally = untold
+    tally: Tally = silent_tally
     claims: Claims = field(default_factory=dict)
 
     def plan(self, rule: PromoteRule) -> RuleSteps:

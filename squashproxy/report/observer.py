@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from squashproxy.progress import Observer, SilentObserver, Task, untold
+from squashproxy.progress import Observer, SilentObserver, Task, silent_tally
 from squashproxy.report.sizes import size_text
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class SilentDisplay(SilentObserver):
 
     def tally(self, label: str, total: int) -> Task:
         """Return a task that nobody sees."""
-        return untold(label, total)
+        return silent_tally(label, total)
 
 
 class LoggingObserver:

@@ -75,7 +75,7 @@ class _Tally:
     options: MergeOptions
     total: LayerCount = field(default_factory=LayerCount)
     holds_duplicates: bool = False
-    _hidden: dict[int, _Taken] = field(default_factory=dict)
+    _hidden: dict[int, _HiddenFile] = field(default_factory=dict)
 
     @property
     def memory(self) -> int:
@@ -133,7 +133,7 @@ class _Tally:
         self.total.hidden_entries += 1
         if scanner.kind not in (DIRECTORY, HARD_LINK):
             self.links.note_hidden(path, scanner.ordinal)
-            self._hidden[scanner.ordinal] = _Taken(path, scanner.size, scanner.span_size)
+            self._hidden[scanner.ordinal] = _HiddenFile(path, scanner.size, scanner.span_size)
         if self.options.on_hidden is not None:
             self.options.on_hidden(HiddenEntry(path, scanner.size, self.number, hidden_by))
 
@@ -155,7 +155,7 @@ class _Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _HiddenFile:
     """A hidden file: `size` is its payload, `span_size` adds headers and padding, both in bytes."""
 
     path: bytes

@@ -75,7 +75,7 @@ class EntryDecider:
         self._where = ""
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
-        self._recent = RecentHidden(options.aside)
+        self._recent = RecentHidden(options.recent_hidden_bytes)
         self._parent = b""
         self._is_parent_marked = False
         self.index = PathIndex(self._described)
@@ -89,7 +89,7 @@ class EntryDecider:
         self._where = self._layers[number].where
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
-        self._recent = RecentHidden(self._options.aside)
+        self._recent = RecentHidden(self._options.recent_hidden_bytes)
         self.index.begin_layer(number)
         self.links.begin_layer(number)
 
@@ -408,14 +408,16 @@ class EntryDecider:
             return self._linked_directory(link, target)
         return BadArchive(
             f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to "
-            f"{shown(target)}, which neither its layer nor one below holds; no unpacker can make "
-            "it, so build the image again"
+            f"{shown(target)}, which neither its layer nor one below holds, so no unpacker can "
+            "make it",
+            advice="build the image again",
         )
 
     def _linked_directory(self, link: Link, target: bytes) -> BadArchive:
         return BadArchive(
             f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to the "
-            f"directory {shown(target)}, which no unpacker can make; build the image again"
+            f"directory {shown(target)}, which no unpacker can make",
+            advice="build the image again",
         )
 
     def _read_base(self) -> PathIndex:

@@ -54,11 +54,11 @@ class HiddenEntry:
 class MergeOptions:
     """How layers are merged.
 
-    `kept`: so many of the lowest layers stay as they are.
+    `kept`: the number of lowest layers that stay as they are.
     `reads_base`: the base may be read if a question is open (squash/base_index.py).
     `strict`: a layer about which unpackers disagree is an error, not a warning.
     `facts`: what earlier passes learned.
-    `aside`: bytes of memory for the last hidden files. A link that follows soon takes its file
+    `recent_hidden_bytes`: memory for the last hidden files. A link that follows soon takes its file
     from there; for other links the layer is read again.
     `max_entries`, `max_unpacked` (bytes inflated), `max_memory` (bytes of index): above any of
     these the merge raises LimitExceeded.
@@ -70,7 +70,7 @@ class MergeOptions:
     reads_base: bool = True
     strict: bool = False
     facts: Facts = field(default_factory=Facts)
-    aside: int = 6 << 20
+    recent_hidden_bytes: int = 6 << 20
     max_entries: int | None = None
     max_unpacked: int | None = None
     max_memory: int | None = None

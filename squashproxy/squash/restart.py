@@ -48,8 +48,9 @@ def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded)
     facts = options.facts
     if needed.layer in facts.superseded and not isinstance(needed, SurveyNeeded):
         raise BadArchive(
-            f"{layers[needed.layer].where} changed between two readings, or holds a path so often "
-            "that no rule tells which entry counts; build the image again"
+            f"{layers[needed.layer].where} changed between two readings, or holds a path so "
+            "often that no rule tells which entry counts",
+            advice="build the image again",
         )
     if isinstance(needed, SurveyNeeded):
         found = survey(layers, options)

@@ -46,8 +46,7 @@ def parse_image(raw: RawManifest, name: str) -> ImageManifest:
     parsed = parse_manifest(raw, f"the manifest {short(raw.digest)} of {name}")
     if isinstance(parsed, ImageIndex):
         raise FormatError(
-            f"the manifest {short(raw.digest)} of {name} is an index within an index, which "
-            "squashproxy does not read",
+            f"the manifest {short(raw.digest)} of {name} is an index within an index",
             advice="copy its images one by one",
         )
     return parsed

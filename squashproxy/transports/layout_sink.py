@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from squashproxy.atomic_file import WholeFile, write_all
+from squashproxy.atomic_file import AtomicFile, write_all
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
 from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
 from squashproxy.location import ArchiveReference
@@ -162,7 +162,7 @@ class LayoutSink(FiledSink):
         path = self._root / LAYOUT
         if path.exists():
             return
-        with WholeFile(self._root) as file:
+        with AtomicFile(self._root) as file:
             write_all(file.stream, LAYOUT_DOCUMENT)
             file.publish(path)
         self._new.append(path)
@@ -180,21 +180,21 @@ class LayoutSink(FiledSink):
             folder.mkdir(exist_ok=True)
             self._new.append(folder)
 
-    def _new_file(self) -> WholeFile:
+    def _new_file(self) -> AtomicFile:
         """A file that is removed unless it is kept explicitly."""
         self._begin()
         try:
-            return WholeFile(self._root)
+            return AtomicFile(self._root)
         except OSError as error:
             raise self._refused(error) from error
 
-    def _write(self, file: WholeFile, data: Chunk) -> None:
+    def _write(self, file: AtomicFile, data: Chunk) -> None:
         try:
             write_all(file.stream, data)
         except OSError as error:
             raise self._refused(error) from error
 
-    def _settle(self, file: WholeFile, place: Path) -> None:
+    def _settle(self, file: AtomicFile, place: Path) -> None:
         is_new = not place.exists()
         try:
             self._make(place.parent)

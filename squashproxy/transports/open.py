@@ -11,7 +11,7 @@ from select import select
 from typing import IO
 
 from squashproxy.atomic_file import write_all
-from squashproxy.codec.compression import iter_unpacked, sniff
+from squashproxy.codec.compression import iter_decompressed, sniff
 from squashproxy.errors import ArchiveError, BadCompression, reason_of
 from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
@@ -85,7 +85,7 @@ def _spooled(stream: IO[bytes], chunks: Iterator[bytes], name: str) -> Tarball:
         )
     pieces = _with_first(first, chunks)
     if _is_packed(first, name):
-        pieces = (chunk.content for chunk in iter_unpacked(pieces, name, None))
+        pieces = (chunk.content for chunk in iter_decompressed(pieces, name, None))
     spool = new_spool()
     try:
         size = _fill(spool, pieces, name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from squashproxy.atomic_file import WholeFile, resolved, write_all
+from squashproxy.atomic_file import AtomicFile, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, reason_of
 from squashproxy.location import STANDARD_STREAM
@@ -47,7 +47,7 @@ class TarWriter:
         self.spooled_bytes = 0
         self._lock = Lock()
         self._at = 0
-        self._file: WholeFile | None = None
+        self._file: AtomicFile | None = None
         self._stream = self._open(path)
         self.is_seekable = self._file is not None
 
@@ -119,7 +119,7 @@ class TarWriter:
         if self._file is not None:
             self._file.abandon()
 
-    def _publish(self, file: WholeFile, may_replace: Callable[[], bool]) -> None:
+    def _publish(self, file: AtomicFile, may_replace: Callable[[], bool]) -> None:
         while True:
             try:
                 file.publish_new(self._target)
@@ -137,7 +137,7 @@ class TarWriter:
             if Path(path).exists() and not Path(path).is_file():
                 return Path(path).open("wb", buffering=0)
             self._target = resolved(Path(path))
-            self._file = WholeFile(self._target.parent)
+            self._file = AtomicFile(self._target.parent)
         except OSError as error:
             raise self._refused(error) from error
         return self._file.stream

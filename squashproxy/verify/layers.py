@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.codec.compression import iter_unpacked
+from squashproxy.codec.compression import iter_decompressed
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
@@ -68,7 +68,7 @@ class ImageLayer:
 
     def _unpack(self, blob: Iterator[bytes], tree: Tree) -> Digest:
         """Apply the tar in `blob`; returns its digest. The block-aware library is not used here."""
-        stream = TarStream(iter_unpacked(blob, self.where, None), self.diff_id)
+        stream = TarStream(iter_decompressed(blob, self.where, None), self.diff_id)
         application = LayerApplication(tree, self.number, self.where)
         for entry in iter_entries(stream, self.where):
             application.apply(entry)

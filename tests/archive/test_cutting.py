@@ -37,7 +37,7 @@ class Act:
             scanner.rename(_renamed(scanner.ordinal))
         if self.what == "drop":
             scanner.drop()
-        elif self.what == "put aside":
+        elif self.what == "detach":
             scanner.detach()
         elif self.what == "replace":
             scanner.replace(_replaced(scanner.ordinal))
@@ -49,7 +49,7 @@ class Act:
     def expected(self, entry: Seen, span: bytes) -> bytes:
         header, payload = span[: len(entry.header)], span[len(entry.header) :]
         match self.what:
-            case "drop" | "put aside":
+            case "drop" | "detach":
                 kept = b""
             case "replace":
                 kept = _replaced(entry.ordinal) + payload
@@ -75,7 +75,7 @@ def acting(acts: Sequence[Act]) -> Decision:
 NEW = st.lists(st.sampled_from([empty_file_header(b"new"), b"raw bytes"]), max_size=2)
 ACTS = st.builds(
     Act,
-    what=st.sampled_from(["keep", "drop", "put aside", "replace", "rename"]),
+    what=st.sampled_from(["keep", "drop", "detach", "replace", "rename"]),
     before=NEW,
     after=NEW,
 )
@@ -174,13 +174,13 @@ def test_a_replaced_header_keeps_the_payload(chunk: int) -> None:
 @each_chunk
 def test_an_entry_put_aside_takes_the_place_of_a_later_one(chunk: int) -> None:
     renamed = LayerBuilder().file("z", b"1" * 700).tar()[:512]
-    aside: list[DetachedEntry] = []
+    detached: list[DetachedEntry] = []
 
     def decide(scanner: TarScanner) -> None:
         if scanner.path == b"a":
-            aside.append(scanner.detach())
+            detached.append(scanner.detach())
         elif scanner.path == b"c":
-            scanner.replace_by(aside[0], renamed, 9)
+            scanner.replace_by(detached[0], renamed, 9)
         else:
             scanner.keep()
 
@@ -190,7 +190,7 @@ def test_an_entry_put_aside_takes_the_place_of_a_later_one(chunk: int) -> None:
     moved = [span for span in result.spans if isinstance(span, Kept) and span.stream == 9]
     assert all(TAR[span.offset :].startswith(span.data) for span in moved)
     assert b"".join(span.data for span in moved) == TAR[512:1536]
-    assert (aside[0].ordinal, aside[0].offset, aside[0].span_size) == (0, 0, 1536)
+    assert (detached[0].ordinal, detached[0].offset, detached[0].span_size) == (0, 0, 1536)
 
 
 @each_chunk

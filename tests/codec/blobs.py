@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator
 import pytest
 from zlib_ng import zlib_ng
 
-from squashproxy.codec.compression import iter_unpacked
+from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.library import Library, find_library, try_zlib, try_zlib_ng
 from squashproxy.testing import Packing, pack
 
@@ -47,7 +47,7 @@ def iter_pieces(blob: bytes, size: int) -> Iterator[bytes]:
 
 def iter_contents(blob: Iterable[bytes], library: Library | None) -> Generator[bytes, None, None]:
     """The tar in a blob, chunk by chunk."""
-    return (chunk.content for chunk in iter_unpacked(blob, WHERE, library))
+    return (chunk.content for chunk in iter_decompressed(blob, WHERE, library))
 
 
 def unpacked(blob: Iterable[bytes]) -> bytes:

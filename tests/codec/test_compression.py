@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squashproxy.codec.compression import iter_packed
+from squashproxy.codec.compression import iter_compressed
 from squashproxy.codec.encoder import Recompressor
 from squashproxy.codec.rechunk import BLOCK, iter_even
 from squashproxy.oci.mediatypes import Compression
@@ -120,7 +120,7 @@ def test_gzip_knows_no_level() -> None:
 
 @each_compression
 def test_blobs_leave_in_chunks(compression: Compression) -> None:
-    chunks = list(iter_packed(iter_pieces(NOISE, BLOCK), compression, None))
+    chunks = list(iter_compressed(iter_pieces(NOISE, BLOCK), compression, None))
     assert unpack(b"".join(chunks), compression) == NOISE
     assert all(chunks)
     assert max(map(len, chunks)) <= BLOCK + 1024

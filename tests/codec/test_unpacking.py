@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squashproxy.codec.compression import iter_unpacked, sniff
+from squashproxy.codec.compression import iter_decompressed, sniff
 from squashproxy.codec.library import Library, find_library
 from squashproxy.errors import BadCompression
 from squashproxy.oci.mediatypes import Compression
@@ -309,7 +309,7 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
         raise AssertionError("read")
         yield b""
 
-    iter_unpacked(untouchable(), WHERE, find_library())
+    iter_decompressed(untouchable(), WHERE, find_library())
 
 
 @each_library

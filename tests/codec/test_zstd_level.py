@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from squashproxy.codec.compression import iter_unpacked
+from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.encoder import Recompressor
 from squashproxy.codec.zstd_level import LEVELS, choose_level
 from squashproxy.oci.mediatypes import Compression
@@ -21,7 +21,7 @@ CONTENT = some_content(8, 3_000_000)
 def spans_of(blob: bytes, keeps: int = 1, size: int = 256 << 10) -> Iterator[Span]:
     """Every chunk of the blob, or every second one."""
     offset = 0
-    for number, chunk in enumerate(iter_unpacked(iter_pieces(blob, size), WHERE, None)):
+    for number, chunk in enumerate(iter_decompressed(iter_pieces(blob, size), WHERE, None)):
         if number % keeps == 0:
             yield Kept(0, offset, memoryview(chunk.content), (chunk,))
         offset += len(chunk.content)

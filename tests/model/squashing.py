@@ -42,16 +42,16 @@ class MemoryLayer:
 
 
 def squash_in_process(
-    layers: Sequence[bytes], kept: int, chunk: int = 65536, aside: int | None = None
+    layers: Sequence[bytes], kept: int, chunk: int = 65536, recent_hidden_bytes: int | None = None
 ) -> bytes:
     """The tar that takes the place of `layers[kept:]`; empty where nothing is left of them.
 
-    `aside` is the merge's, by default its own.
+    `recent_hidden_bytes` is the merge's, by default its own.
     """
     opened = [MemoryLayer(f"layer {n}", tar, chunk) for n, tar in enumerate(layers)]
     options = MergeOptions(kept=kept)
-    if aside is not None:
-        options = replace(options, aside=aside)
+    if recent_hidden_bytes is not None:
+        options = replace(options, recent_hidden_bytes=recent_hidden_bytes)
     return merge_with_restarts(opened, options, _joined)
 
 

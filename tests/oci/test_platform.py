@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from squashproxy.errors import UsageError
 from squashproxy.oci.platform import Platform, parse_platform
 
 
@@ -31,7 +30,7 @@ def test_written(text: str, written: str) -> None:
     "text", ["", "linux", "/", "linux/", "/amd64", "linux//v8", "linux/arm/v7/", "a/b/c/d"]
 )
 def test_what_is_no_platform(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a platform; write OS/ARCH, as in linux/amd64"):
+    with pytest.raises(ValueError, match="is not a platform; write OS/ARCH, as in linux/amd64"):
         parse_platform(text)
 
 

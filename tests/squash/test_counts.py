@@ -98,7 +98,7 @@ def test_entries_and_unpacked_bytes_count_every_layer_once_however_often_it_was_
         Layer().file("a", b"1").hardlink("b", "a").file("c").file("c").tar(),
         Layer().file("a", b"2").tar(record_size=10240),
     ]
-    report = squash(tars, MergeOptions(aside=0)).report
+    report = squash(tars, MergeOptions(recent_hidden_bytes=0)).report
     assert report.fallbacks == 2
     assert report.entries == 5
     assert report.unpacked == sum(map(len, tars))

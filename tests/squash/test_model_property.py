@@ -40,8 +40,8 @@ def _small_cells(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check_squashed(built: Built, kept: int, base: Names, *, root: bool) -> None:
     """Every promise of the merge about one stack and one number of kept layers."""
-    aside = random.Random(sum(map(len, built.tars))).choice(ROOMS)
-    merged = squash_in_process(built.tars, kept, aside=aside)
+    room = random.Random(sum(map(len, built.tars))).choice(ROOMS)
+    merged = squash_in_process(built.tars, kept, recent_hidden_bytes=room)
     assert not merged or trailing_bytes(merged) == END
     if kept == 0:
         assert whiteouts(merged) == []
@@ -50,7 +50,7 @@ def check_squashed(built: Built, kept: int, base: Names, *, root: bool) -> None:
     difference = compare_trees(_seen(built.trees[-1], root), _seen(found, root))
     assert not difference, "\n".join(difference)
     chunk = random.Random(len(merged)).choice((100, 511, 512, 513, 1537, 4096))
-    assert squash_in_process(built.tars, kept, chunk, aside) == merged, (
+    assert squash_in_process(built.tars, kept, chunk, room) == merged, (
         f"differs in chunks of {chunk}"
     )
 

@@ -6,7 +6,7 @@ from squashproxy.archive.detached_entry import DetachedEntry
 from squashproxy.squash.recent_hidden import CELL, MOST, RecentHidden
 
 
-def aside(ordinal: int, offset: int, size: int = 1024) -> DetachedEntry:
+def hidden_file(ordinal: int, offset: int, size: int = 1024) -> DetachedEntry:
     return DetachedEntry(ordinal, offset, b"path", b"header", size - 512, size, [])
 
 
@@ -20,27 +20,27 @@ def test_an_entry_that_was_never_added_is_not_found() -> None:
 
 def test_files_are_remembered_however_much_stands_between_them() -> None:
     recent = RecentHidden(2 * CELL)
-    recent.add(aside(0, 0))
-    recent.add(aside(1, 1000 * CELL))
+    recent.add(hidden_file(0, 0))
+    recent.add(hidden_file(1, 1000 * CELL))
     assert found(recent) == [0, 1]
-    assert recent.try_find(1) == aside(1, 1000 * CELL)
+    assert recent.try_find(1) == hidden_file(1, 1000 * CELL)
 
 
 def test_small_files_of_one_chunk_take_its_room_once() -> None:
     recent = RecentHidden(CELL)
     for ordinal in range(5):
-        recent.add(aside(ordinal, 1024 * ordinal))
+        recent.add(hidden_file(ordinal, 1024 * ordinal))
     assert found(recent) == [0, 1, 2, 3, 4]
-    recent.add(aside(5, CELL))
+    recent.add(hidden_file(5, CELL))
     assert found(recent) == [5]
 
 
 def test_the_oldest_go_when_there_is_no_room() -> None:
     recent = RecentHidden(4 * CELL)
-    recent.add(aside(0, 0, 3 * CELL))
-    recent.add(aside(1, 3 * CELL, CELL))
+    recent.add(hidden_file(0, 0, 3 * CELL))
+    recent.add(hidden_file(1, 3 * CELL, CELL))
     assert found(recent) == [0, 1]
-    recent.add(aside(2, 9 * CELL))
+    recent.add(hidden_file(2, 9 * CELL))
     assert found(recent) == [1, 2]
 
 
@@ -54,6 +54,6 @@ def test_a_file_that_does_not_fit_is_not_worth_putting_aside() -> None:
 def test_of_many_small_files_the_last_ones_are_remembered() -> None:
     recent = RecentHidden(2 * CELL)
     for ordinal in range(MOST + 1):
-        recent.add(aside(ordinal, ordinal))
+        recent.add(hidden_file(ordinal, ordinal))
     assert recent.try_find(0) is None
     assert recent.try_find(1) is not None

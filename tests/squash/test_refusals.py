@@ -149,7 +149,7 @@ def test_a_bad_entry_is_refused_by_name(case: str, chunk: int) -> None:
         sentence = str(refused.value)
         assert sentence.startswith("layer 1: the entry /"), sentence
         assert words in sentence
-        assert sentence.endswith("so build the image again")
+        assert sentence.endswith("; build the image again")
 
 
 def test_a_bad_entry_of_a_kept_base_does_not_matter_while_the_base_is_not_read() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from squashproxy.codec.compression import iter_unpacked
+from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.library import find_library
 from squashproxy.codec.splicer import Splicer
 from squashproxy.squash.layer import MergeOptions
@@ -39,7 +39,7 @@ class BlobLayer:
 
     def open(self) -> MemoryStream:
         """The tar from its start, with its code."""
-        return MemoryStream(iter_unpacked((self.blob,), self.where, find_library()))
+        return MemoryStream(iter_decompressed((self.blob,), self.where, find_library()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,35 +37,39 @@ def _cases() -> Iterator[ParameterSet]:
 
 each_case = pytest.mark.parametrize(("trap", "kept"), list(_cases()))
 each_room = pytest.mark.parametrize(
-    "aside", [pytest.param(0, id="read again"), pytest.param(MergeOptions().aside, id="taken over")]
+    "room",
+    [
+        pytest.param(0, id="read again"),
+        pytest.param(MergeOptions().recent_hidden_bytes, id="taken over"),
+    ],
 )
 """Whether links take over hidden files when their layer is read again, or at once."""
 
 
 @each_room
 @each_case
-def test_the_result_looks_as_the_layers_did(trap: Trap, kept: int, aside: int) -> None:
-    merged = squash(trap.tars, MergeOptions(kept=kept, aside=aside)).tar
+def test_the_result_looks_as_the_layers_did(trap: Trap, kept: int, room: int) -> None:
+    merged = squash(trap.tars, MergeOptions(kept=kept, recent_hidden_bytes=room)).tar
     difference = compare_trees(trap.expected(kept), trap.found(kept, merged))
     assert difference == [], "\n".join(difference)
 
 
 @each_room
 @each_case
-def test_the_result_is_one_clean_tar(trap: Trap, kept: int, aside: int) -> None:
-    result = squash(trap.tars, MergeOptions(kept=kept, aside=aside))
+def test_the_result_is_one_clean_tar(trap: Trap, kept: int, room: int) -> None:
+    result = squash(trap.tars, MergeOptions(kept=kept, recent_hidden_bytes=room))
     assert result.tar == b"" or trailing_bytes(result.tar) == END
     assert result.report.empty == (not result.tar)
     assert kept or whiteouts(result.tar) == []
     assert phantoms(trap.base(kept), result.tar) == []
-    if kept in trap.entries and not aside:
+    if kept in trap.entries and not room:
         assert " ".join(result.entries) == trap.entries[kept]
 
 
 @each_room
 @each_case
-def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int, aside: int) -> None:
-    result = squash(trap.tars, MergeOptions(kept=kept, aside=aside))
+def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int, room: int) -> None:
+    result = squash(trap.tars, MergeOptions(kept=kept, recent_hidden_bytes=room))
     assert result.written() <= set(trap.written.split())
     for span in result.spans:
         if isinstance(span, Kept):
@@ -75,7 +79,7 @@ def test_what_is_kept_stays_bit_for_bit(trap: Trap, kept: int, aside: int) -> No
 
 @each_case
 def test_it_is_told_what_was_ambiguous_and_what_was_read_again(trap: Trap, kept: int) -> None:
-    report = squash(trap.tars, MergeOptions(kept=kept, aside=0)).report
+    report = squash(trap.tars, MergeOptions(kept=kept, recent_hidden_bytes=0)).report
     expected = trap.warnings.get(kept, ())
     assert len(report.warnings) == len(expected), report.warnings
     for words, warning in zip(expected, report.warnings, strict=True):
@@ -99,8 +103,8 @@ def test_strict_refuses_what_is_warned_of_and_nothing_else(trap: Trap, kept: int
 
 @each_room
 @each_case
-def test_chunk_sizes_do_not_matter(trap: Trap, kept: int, aside: int) -> None:
-    options = MergeOptions(kept=kept, aside=aside)
+def test_chunk_sizes_do_not_matter(trap: Trap, kept: int, room: int) -> None:
+    options = MergeOptions(kept=kept, recent_hidden_bytes=room)
     merged = squash(trap.tars, options).tar
     small = sum(map(len, trap.tars)) <= SMALL
     for chunk in (1, 100, 512, 513, 4096) if small else (511, 65_537):
@@ -109,8 +113,8 @@ def test_chunk_sizes_do_not_matter(trap: Trap, kept: int, aside: int) -> None:
 
 @each_room
 @each_case
-def test_a_squashed_image_has_nothing_left_to_squash(trap: Trap, kept: int, aside: int) -> None:
-    options = MergeOptions(kept=kept, aside=aside)
+def test_a_squashed_image_has_nothing_left_to_squash(trap: Trap, kept: int, room: int) -> None:
+    options = MergeOptions(kept=kept, recent_hidden_bytes=room)
     merged = squash(trap.tars, options).tar
     again = squash([*trap.tars[:kept], merged], options)
     assert again.tar == merged
@@ -125,7 +129,7 @@ def test_headers_of_our_own_are_written_where_a_case_says_so(table: str) -> None
         written = {
             entry
             for kept in trap.iter_kept()
-            for entry in squash(trap.tars, MergeOptions(kept=kept, aside=0)).written()
+            for entry in squash(trap.tars, MergeOptions(kept=kept, recent_hidden_bytes=0)).written()
         }
         assert written == set(trap.written.split()), name
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from squashproxy.codec.compression import iter_unpacked
+from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.library import find_library
 from squashproxy.span import Kept, Span
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
@@ -99,7 +99,7 @@ class PackedLayer:
 
     def open(self) -> MemoryStream:
         """The tar from its start."""
-        return MemoryStream(iter_unpacked((self._blob,), self.where, find_library()))
+        return MemoryStream(iter_decompressed((self._blob,), self.where, find_library()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from squashproxy.atomic_file import WholeFile, resolved, write_all
+from squashproxy.atomic_file import AtomicFile, resolved, write_all
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -23,6 +23,6 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    with WholeFile(path.parent) as file:
+    with AtomicFile(path.parent) as file:
         write_all(file.stream, text.encode())
         file.publish(path)

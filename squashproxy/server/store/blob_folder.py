@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from squashproxy.atomic_file import WholeFile, write_all
+from squashproxy.atomic_file import AtomicFile, write_all
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.errors import FormatError
@@ -88,24 +88,26 @@ class BlobFolder:
         self._ledger.link(repository, digest)
         return found
 
-    def keep_file(self, file: WholeFile, repository: Repository, digest: Digest, size: int) -> None:
+    def keep_file(
+        self, file: AtomicFile, repository: Repository, digest: Digest, size: int
+    ) -> None:
         """Let a file, whose bytes have that digest, be a blob of the repository."""
         self._publish(file, digest)
         with self._ledger.changes():
             self._ledger.add(Entry(digest, size, None), self._clock())
             self._ledger.link(repository, digest)
 
-    def new_file(self) -> WholeFile:
+    def new_file(self) -> AtomicFile:
         """A file in the folder that vanishes unless it is kept."""
         try:
-            return WholeFile(self._root)
+            return AtomicFile(self._root)
         except OSError as error:
             raise write_error(str(self._root), error) from error
 
     def put(self, path: Path, data: bytes) -> None:
         """Write a file that is no blob, in place of one that is there."""
         try:
-            with WholeFile(self._root) as file:
+            with AtomicFile(self._root) as file:
                 write_all(file.stream, data)
                 file.publish(path)
         except OSError as error:
@@ -157,7 +159,7 @@ class BlobFolder:
             self._ledger.remove(digest)
         self.remove_file(digest)
 
-    def _publish(self, file: WholeFile, digest: Digest) -> None:
+    def _publish(self, file: AtomicFile, digest: Digest) -> None:
         try:
             with suppress(FileExistsError):
                 file.publish_new(self.path_of(digest))
