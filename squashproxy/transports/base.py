@@ -49,7 +49,7 @@ class ImageSource(ImageReader, Protocol):
         ...
 
     @property
-    def packs(self) -> bool:
+    def chooses_compression(self) -> bool:
         """Whether the image decides how its layers are packed.
 
         `docker save` unpacks them all, so there plain layers say nothing of what anybody wants.
@@ -161,14 +161,14 @@ class Traits:
     """What a kind of sink can hold.
 
     `indexes`: several platforms in one image. `docker`: manifests of Docker's family; OCI's are
-    held everywhere. `packed`: it wants layers packed. `readable`: what was written can be read
+    held everywhere. `compressed`: it wants them so. `readable`: what was written can be read
     before it is published. `keeps_others`: an image stays beside the new one, under another tag.
     `wants_name`: it takes an image without a tag, but those who read it have no name for it then.
     """
 
     indexes: bool = True
     docker: bool = True
-    packed: bool = True
+    compressed: bool = True
     readable: bool = True
     keeps_others: bool = True
     wants_name: bool = False
