@@ -15,7 +15,12 @@ from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of
-from squashproxy.pipeline.squash_layers import Squashed, merge_options, packing_for, squash_layers
+from squashproxy.pipeline.squash_layers import (
+    Squashed,
+    compression_for,
+    merge_options,
+    squash_layers,
+)
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.squash.census import Census
@@ -40,7 +45,7 @@ class DryRun:
     findings: Findings = field(default_factory=Findings)
     counts: dict[int, LayerCount] = field(default_factory=dict)
 
-    def squash(self, *, packs_plain: bool) -> Squashed:
+    def squash(self, *, compresses_plain: bool) -> Squashed:
         """The result that a copy would get. Raises what squashing raises."""
         layers = layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
         with CopyThreads(self.options.jobs) as threads:
@@ -52,7 +57,9 @@ class DryRun:
                 self.base.count,
                 self.options,
                 family_of(self.image.manifest.raw.media_type),
-                packing=packing_for(above, self.options.compression, packs_plain=packs_plain),
+                compression=compression_for(
+                    above, self.options.compression, compresses_plain=compresses_plain
+                ),
                 threads=threads,
                 write=_measure,
                 watcher=self,

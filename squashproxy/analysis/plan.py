@@ -107,12 +107,12 @@ class _Job:
         image = read_image(self.source, manifest, raw.digest)
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
-        packs = self._packs(image, base)
+        compresses_plain = self._compresses_plain(image, base)
         dry_run = DryRun(self.source, image, base, self.options, self.observer)
-        squashed = dry_run.squash(packs_plain=packs)
+        squashed = dry_run.squash(compresses_plain=compresses_plain)
         for sentence in squashed.report.warnings:
             self.observer.warn(sentence)
-        brought = (*base.packed, *manifest.layers[len(base.packed) :])
+        brought = (*base.compressed_layers, *manifest.layers[len(base.compressed_layers) :])
         layers = [(layer, self._place_of(layer, base)) for layer in brought]
         config = self._config(image, base, squashed)
         found = (dry_run.findings, dry_run.counts)
@@ -128,20 +128,26 @@ class _Job:
         there = None if self.sink is None else self.sink.has_blob(config)
         return config, Place(there, None)
 
-    def _packs(self, image: Image, base: Base) -> bool:
-        """Whether a copy packs plain layers; of those in the base the plan has no size."""
-        packs = self.sink is not None and self.sink.traits.packed and not self.source.packs
+    def _compresses_plain(self, image: Image, base: Base) -> bool:
+        """Whether a copy would compress plain layers, with a warning where the base has some: their
+        compressed size is unknown until they are made.
+        """
+        compresses_plain = (
+            self.sink is not None
+            and self.sink.traits.compressed
+            and not self.source.chooses_compression
+        )
         plain = [
             layer
-            for layer in image.manifest.layers[len(base.packed) : base.count]
+            for layer in image.manifest.layers[len(base.compressed_layers) : base.count]
             if compression_of(layer.media_type) is Compression.NONE
         ]
-        if packs and plain:
+        if compresses_plain and plain:
             self.observer.warn(
-                f"{self.source.name} holds its layers unpacked, and a copy packs those of the base "
-                "with gzip; so less is uploaded than the plan says"
+                f"{self.source.name} holds its layers uncompressed, and a copy compresses those of "
+                "the base with gzip, so less is uploaded than the plan says"
             )
-        return packs
+        return compresses_plain
 
     def _place_of(self, layer: Descriptor, base: Base) -> Place:
         """Where the target has the layer already."""

@@ -18,11 +18,10 @@ class BackupTaken(SquashproxyError):
 
 
 def fill_tag(template: str, tag: str, digest: Digest | None) -> str:
-    """The tag that a template gives for an image; it may contain `{tag}` and `{digest}` (12
-    digits).
+    """The tag that a template gives for an image.
 
-    Without a digest, an invented one is used. Raises UsageError where the result is no valid tag,
-    or is the image's own tag.
+    The template may contain `{tag}` and `{digest}` (its first 12 digits); without a digest, zeros
+    are used. Raises UsageError where the result is no valid tag, or is the image's own tag.
     """
     hexadecimal = (digest or _ANY_DIGEST).partition(":")[2][:_DIGITS]
     try:
@@ -36,8 +35,8 @@ def fill_tag(template: str, tag: str, digest: Digest | None) -> str:
         ) from error
     if name == tag:
         raise UsageError(
-            f"{template!r} gives {name!r}, the very tag that is to be replaced; add something to "
-            "it, as in '{tag}-{digest}'"
+            f"{template!r} gives {name!r}, the very tag that is to be replaced",
+            advice="add the digest to it",
         )
     return name
 
@@ -52,7 +51,7 @@ def backup_tag(template: str | None, tag: str, existing: Digest | None) -> str |
     try:
         return fill_tag(template, tag, existing)
     except UsageError as error:
-        raise UsageError(f"the backup's tag: {error}") from error
+        raise UsageError(f"the backup's tag: {error.fact}", advice=error.advice) from error
 
 
 def check_backup(sink: ImageSink, existing: Digest, spare: str) -> bool:
@@ -65,13 +64,13 @@ def check_backup(sink: ImageSink, existing: Digest, spare: str) -> bool:
     if found is not None and found != existing:
         raise BackupTaken(
             f"the old image of {sink.name}, {short(existing)}, would be kept as {spare}, but that "
-            f"tag points to another image, {short(found)}; let the template of backups give "
-            "another name, as in '{tag}-{digest}', or take that tag away"
+            f"tag points to another image, {short(found)}",
+            advice="add the digest to the template of backups, or remove that tag",
         )
     return found is None
 
 
 def write_backup(sink: ImageSink, existing: Digest, spare: str) -> None:
-    """Point the tag `spare` to an image. Raises BackupTaken where somebody took the tag since."""
+    """Point the tag `spare` to an image. Raises BackupTaken where the tag is taken by now."""
     if check_backup(sink, existing, spare):
         sink.write_manifest(sink.read_manifest(existing), spare)

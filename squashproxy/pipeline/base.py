@@ -30,15 +30,15 @@ class Base:
     """The base of an image: its first `count` layers stay. `reason` says why, for people.
 
     `annotations` name the base image where that is known to be true; `repository` is where it
-    lives. `packed` are the base image's own, compressed layers where the source has them
-    uncompressed; `source` holds their blobs.
+    lives. Where the source has the layers uncompressed, `compressed_layers` are those of the base
+    image itself, and `source` holds their blobs.
     """
 
     count: int
     reason: str
     annotations: Mapping[str, str] = field(default_factory=dict)
     repository: Repository | None = None
-    packed: tuple[Descriptor, ...] = ()
+    compressed_layers: tuple[Descriptor, ...] = ()
     source: ImageSource | None = None
 
 
@@ -186,7 +186,7 @@ def _base_image(source: ImageSource, platform: Platform) -> Image:
 
 
 def _prefix_length(image: Image, base: Image) -> int | None:
-    """How many layers the two share where `base` is a prefix; the same tar packed anew counts."""
+    """How many layers the two share where `base` is a prefix; compression does not matter."""
     count = len(base.manifest.layers)
     digests = [layer.digest for layer in image.manifest.layers[:count]]
     if digests == [layer.digest for layer in base.manifest.layers]:
@@ -195,10 +195,10 @@ def _prefix_length(image: Image, base: Image) -> int | None:
 
 
 def _with_layers(found: Base, image: Image, base: Image, source: ImageSource) -> Base:
-    """The base as its own image has it packed, where the other image had to unpack it."""
-    if image.packs or not base.packs:
+    """Take the compressed layers of the base image where `image` only has them uncompressed."""
+    if image.chooses_compression or not base.chooses_compression:
         return found
-    return replace(found, packed=base.manifest.layers, source=source)
+    return replace(found, compressed_layers=base.manifest.layers, source=source)
 
 
 def _annotations(reference: Reference, base: Image) -> dict[str, str]:

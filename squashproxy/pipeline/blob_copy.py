@@ -52,13 +52,13 @@ class BlobCopier:
         self._cancellation = cancellation
         self._mounts = mounts
         self._present: set[Digest] = set()
-        self._packed: dict[Digest, CompressedLayer] = {}
+        self._compressed: dict[Digest, CompressedLayer] = {}
 
     def bring(
         self,
         blobs: Iterable[Descriptor],
         threads: CopyThreads,
-        tally: TransferCount,
+        transfer: TransferCount,
         mounts: Sequence[Repository] = (),
         source: ImageSource | None = None,
     ) -> None:
@@ -70,33 +70,33 @@ class BlobCopier:
         for blob in blobs:
             if is_foreign(blob.media_type):
                 continue
-            if self._is_there(blob, [*mounts, *self._mounts], tally):
-                tally.reused_bytes += blob.size
+            if self._is_there(blob, [*mounts, *self._mounts], transfer):
+                transfer.reused_bytes += blob.size
             else:
                 self._present.add(blob.digest)
-                threads.start(partial(self._copy, source or self._source, blob, threads, tally))
+                threads.start(partial(self._copy, source or self._source, blob, threads, transfer))
 
-    def write(self, label: str, chunks: Iterable[Chunk], tally: TransferCount) -> WrittenBlob:
+    def write(self, label: str, chunks: Iterable[Chunk], transfer: TransferCount) -> WrittenBlob:
         """Store a new blob."""
         told = watched(iter(chunks), self._observer, self._cancellation, label, None)
         written = self._sink.write_blob(told)
-        tally.add_uploaded(written.size)
+        transfer.add_uploaded(written.size)
         self._present.add(written.digest)
         return written
 
-    def write_document(self, media_type: str, data: bytes, tally: TransferCount) -> Descriptor:
+    def write_document(self, media_type: str, data: bytes, transfer: TransferCount) -> Descriptor:
         """Store a small document, unless the sink has it."""
         descriptor = Descriptor(media_type, digest_of(data), len(data))
-        if self._is_there(descriptor, (), tally):
-            tally.reused_bytes += descriptor.size
+        if self._is_there(descriptor, (), transfer):
+            transfer.reused_bytes += descriptor.size
         else:
             self._sink.write_blob((data,), descriptor.digest, descriptor.size)
             self._present.add(descriptor.digest)
-            tally.add_uploaded(descriptor.size)
+            transfer.add_uploaded(descriptor.size)
         return descriptor
 
     def _is_there(
-        self, blob: Descriptor, mounts: Sequence[Repository], tally: TransferCount
+        self, blob: Descriptor, mounts: Sequence[Repository], transfer: TransferCount
     ) -> bool:
         if blob.digest in self._present:
             return True
@@ -106,45 +106,47 @@ class BlobCopier:
         for repository in dict.fromkeys(mounts):
             if self._sink.try_mount(blob, repository):
                 self._present.add(blob.digest)
-                tally.mounted_blobs += 1
+                transfer.mounted_blobs += 1
                 return True
         return False
 
-    def pack(
-        self, layer: Descriptor, threads: CopyThreads, tally: TransferCount
+    def compress(
+        self, layer: Descriptor, threads: CopyThreads, transfer: TransferCount
     ) -> CompressedLayer:
-        """Have an uncompressed layer in the sink, compressed with gzip, when the threads have
-        ended.
-        """
-        packed = self._packed.get(layer.digest)
-        if packed is None:
-            packed = self._packed[layer.digest] = CompressedLayer(layer)
-            threads.start(partial(self._pack, packed, threads, tally))
-        elif packed.written is not None:
-            tally.reused_bytes += packed.written.size
-        return packed
+        """Have an uncompressed layer in the sink, as gzip, when the threads have ended."""
+        compressed = self._compressed.get(layer.digest)
+        if compressed is None:
+            compressed = self._compressed[layer.digest] = CompressedLayer(layer)
+            threads.start(partial(self._compress, compressed, threads, transfer))
+        elif compressed.written is not None:
+            transfer.reused_bytes += compressed.written.size
+        return compressed
 
     def _copy(
-        self, source: ImageSource, blob: Descriptor, threads: CopyThreads, tally: TransferCount
+        self, source: ImageSource, blob: Descriptor, threads: CopyThreads, transfer: TransferCount
     ) -> None:
         name = blob.digest[7:19]
-        fetched = iter(threads.ahead(source.iter_blob(blob), len, f"fetch {name}"))
+        fetched = iter(threads.read_ahead(source.iter_blob(blob), len, f"fetch {name}"))
         chunks = watched(fetched, self._observer, self._cancellation, f"blob {name}", blob.size)
         self._sink.write_blob(chunks, blob.digest, blob.size)
-        tally.add_uploaded(blob.size)
+        transfer.add_uploaded(blob.size)
 
-    def _pack(self, packed: CompressedLayer, threads: CopyThreads, tally: TransferCount) -> None:
-        layer = packed.plain
-        label = f"pack {layer.digest[7:19]}"
+    def _compress(
+        self, compressed: CompressedLayer, threads: CopyThreads, transfer: TransferCount
+    ) -> None:
+        layer = compressed.plain
+        label = f"compress {layer.digest[7:19]}"
         read = watched(
             self._source.iter_blob(layer), self._observer, self._cancellation, label, layer.size
         )
         chunks = iter_compressed(iter_even(read), Compression.GZIP, None)
-        written = self._sink.write_blob(threads.ahead(chunks, len, label))
-        tally.add_uploaded(written.size)
+        written = self._sink.write_blob(threads.read_ahead(chunks, len, label))
+        transfer.add_uploaded(written.size)
         family = family_of_layer(layer.media_type)
         media_type = layer_type(family, Compression.GZIP)
-        packed.written = in_place_of(layer, Descriptor(media_type, written.digest, written.size))
+        compressed.written = in_place_of(
+            layer, Descriptor(media_type, written.digest, written.size)
+        )
 
 
 @dataclass(slots=True)

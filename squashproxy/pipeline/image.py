@@ -17,14 +17,14 @@ class Image:
     """One image of the source.
 
     `digest` is the digest in the source, even where `manifest` was converted to another family.
-    `packs` is copied from the source (see ImageSource).
+    `chooses_compression` is copied from the source (see ImageSource).
     """
 
     name: str
     manifest: ImageManifest
     config: ImageConfig
     digest: Digest
-    packs: bool
+    chooses_compression: bool
 
     @property
     def platform(self) -> Platform:
@@ -34,4 +34,6 @@ class Image:
 
 def read_image(source: ImageSource, manifest: ImageManifest, digest: Digest) -> Image:
     """Read the config of `manifest`, which the source calls `digest`."""
-    return Image(source.name, manifest, read_config(source, manifest), digest, source.packs)
+    return Image(
+        source.name, manifest, read_config(source, manifest), digest, source.chooses_compression
+    )

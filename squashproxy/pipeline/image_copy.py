@@ -19,7 +19,7 @@ from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
-from squashproxy.pipeline.squash_layers import Squashed, packing_for, squash_layers
+from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
@@ -56,7 +56,7 @@ class ImageCopier:
         self._bases = bases
         self._observer = observer
         self._cancellation = cancellation
-        self._packs = not source.packs and sink.traits.packed
+        self._compresses_plain = not source.chooses_compression and sink.traits.compressed
         own = [] if source.repository is None else [source.repository]
         self._blob_copier = BlobCopier(
             source, sink, observer, cancellation, [*options.base_repos, *own]
@@ -85,63 +85,66 @@ class ImageCopier:
         return self._squash(image, base)
 
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
-        tally = TransferCount()
+        transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            self._blob_copier.bring([*manifest.layers, manifest.config], threads, tally)
+            self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
         counted = _unchanged(manifest, source_digest, "unknown", kept=len(manifest.layers))
-        return _done(manifest.raw, counted, tally)
+        return _done(manifest.raw, counted, transfer)
 
     def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
-        tally = TransferCount()
+        transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(image, base, threads, tally)
-            self._blob_copier.bring([manifest.config], threads, tally)
+            kept = self._bring_base(image, base, threads, transfer)
+            self._blob_copier.bring([manifest.config], threads, transfer)
         raw = self._renamed(image, base, manifest.config, kept.layers)
         counted = _unchanged(manifest, image.digest, str(image.platform), kept=base.count)
-        return _done(raw, replace(counted, compressed_after=_size(kept.layers)), tally)
+        return _done(raw, replace(counted, compressed_after=_size(kept.layers)), transfer)
 
     def _squash(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
-        tally = TransferCount()
+        transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(image, base, threads, tally)
-            squashed = self._squash_layers(image, base, tally, threads)
+            kept = self._bring_base(image, base, threads, transfer)
+            squashed = self._squash_layers(image, base, transfer, threads)
             if squashed.is_kept:
-                self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, tally)
+                self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, transfer)
         counted = _counted(image, base, squashed, kept.layers)
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
-            return _done(self._renamed(image, base, manifest.config, layers), counted, tally)
-        raw = self._write_documents(image, base, squashed, kept.layers, tally)
-        return _done(raw, counted, tally)
+            return _done(self._renamed(image, base, manifest.config, layers), counted, transfer)
+        raw = self._write_documents(image, base, squashed, kept.layers, transfer)
+        return _done(raw, counted, transfer)
 
     def _bring_base(
-        self, image: Image, base: Base, threads: CopyThreads, tally: TransferCount
+        self, image: Image, base: Base, threads: CopyThreads, transfer: TransferCount
     ) -> _Kept:
         """Start to bring the layers of the base, compressed if the target needs that."""
         mounts = [] if base.repository is None else [base.repository]
-        if base.packed:
-            self._blob_copier.bring(base.packed, threads, tally, mounts, base.source)
-            return _Kept(base.packed)
+        if base.compressed_layers:
+            self._blob_copier.bring(base.compressed_layers, threads, transfer, mounts, base.source)
+            return _Kept(base.compressed_layers)
         layers: list[Descriptor | CompressedLayer] = []
         for layer in image.manifest.layers[: base.count]:
-            if self._packs and mediatypes.compression_of(layer.media_type) is Compression.NONE:
-                layers.append(self._blob_copier.pack(layer, threads, tally))
+            if (
+                self._compresses_plain
+                and mediatypes.compression_of(layer.media_type) is Compression.NONE
+            ):
+                layers.append(self._blob_copier.compress(layer, threads, transfer))
             else:
-                self._blob_copier.bring([layer], threads, tally, mounts)
+                self._blob_copier.bring([layer], threads, transfer, mounts)
                 layers.append(layer)
         return _Kept(tuple(layers))
 
     def _squash_layers(
-        self, image: Image, base: Base, tally: TransferCount, threads: CopyThreads
+        self, image: Image, base: Base, transfer: TransferCount, threads: CopyThreads
     ) -> Squashed:
         descriptors = image.manifest.layers
         key = (base.count, *(layer.digest for layer in descriptors))
         known = self._squashed.get(key)
         if known is not None:
             if known.layer is not None:
-                tally.reused_bytes += known.layer.descriptor.size
+                transfer.reused_bytes += known.layer.descriptor.size
             return known
         options = self._options
         layers = layers_of(self._source, image, self._observer, self._cancellation, options)
@@ -150,11 +153,13 @@ class ImageCopier:
             base.count,
             options,
             mediatypes.family_of(image.manifest.raw.media_type),
-            packing=packing_for(
-                descriptors[base.count :], options.compression, packs_plain=self._packs
+            compression=compression_for(
+                descriptors[base.count :],
+                options.compression,
+                compresses_plain=self._compresses_plain,
             ),
             threads=threads,
-            write=lambda chunks: self._blob_copier.write("squashed layer", chunks, tally),
+            write=lambda chunks: self._blob_copier.write("squashed layer", chunks, transfer),
         )
         for sentence in squashed.report.warnings:
             self._observer.warn(sentence)
@@ -167,14 +172,14 @@ class ImageCopier:
         base: Base,
         squashed: Squashed,
         kept: Sequence[Descriptor],
-        tally: TransferCount,
+        transfer: TransferCount,
     ) -> RawManifest:
         manifest = image.manifest
         new = [] if squashed.layer is None else [squashed.layer]
         config = self._blob_copier.write_document(
             manifest.config.media_type,
             squashed_config(image, base, squashed, self._options),
-            tally,
+            transfer,
         )
         layers = [*kept, *(layer.descriptor for layer in new)]
         return self._with_layers(image, base, in_place_of(manifest.config, config), layers)
@@ -252,13 +257,13 @@ def _size(blobs: Iterable[Descriptor]) -> int:
     return sum(blob.size for blob in blobs)
 
 
-def _done(raw: RawManifest, counted: PlatformCopy, tally: TransferCount) -> CopiedImage:
+def _done(raw: RawManifest, counted: PlatformCopy, transfer: TransferCount) -> CopiedImage:
     copy = replace(
         counted,
         digest=raw.digest,
-        uploaded_bytes=tally.uploaded_bytes,
-        reused_bytes=tally.reused_bytes,
-        mounted_blobs=tally.mounted_blobs,
+        uploaded_bytes=transfer.uploaded_bytes,
+        reused_bytes=transfer.reused_bytes,
+        mounted_blobs=transfer.mounted_blobs,
     )
     return CopiedImage(raw, copy)
 

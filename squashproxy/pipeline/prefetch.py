@@ -43,10 +43,10 @@ class Prefetch:
 
     def _begin(self, number: int) -> PrefetchedStream:
         layer = self._layers[number]
-        fetched = self._threads.ahead(layer.iter_fetched(), len, f"fetch {layer.number}")
+        fetched = self._threads.read_ahead(layer.iter_fetched(), len, f"fetch {layer.number}")
         skipped = Event()
         chunks = layer.iter_unpacked(iter(fetched), skipped.is_set)
-        inflated = self._threads.ahead(chunks, _weigh, f"inflate {layer.number}")
+        inflated = self._threads.read_ahead(chunks, _weigh, f"inflate {layer.number}")
         checked = layer.iter_checked(inflated, skipped.is_set)
         return PrefetchedStream(fetched, inflated, checked, skipped)
 

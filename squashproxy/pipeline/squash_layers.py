@@ -77,7 +77,7 @@ def squash_layers(
     options: CopyOptions,
     family: Family,
     *,
-    packing: Compression,
+    compression: Compression,
     threads: CopyThreads,
     write: Callable[[Iterator[Chunk]], WrittenBlob],
     watcher: MergeWatcher | None = None,
@@ -93,32 +93,32 @@ def squash_layers(
     prefetched = Prefetch(layers, 0 if reads_base else kept, threads).layers
     watched = _Watched(watcher, prefetched)
     if len(layers) == kept + 1:
-        report = _try_keep(watched, layers[kept].descriptor, choices, packing)
+        report = _try_keep(watched, layers[kept].descriptor, choices, compression)
         if report is not None:
             return Squashed(None, is_kept=True, report=report)
-    media_type = layer_type(family, packing)
+    media_type = layer_type(family, compression)
 
     def run(merge: Merge) -> Squashed:
         watched.begin()
-        squashed = pack(merge)
+        squashed = encode(merge)
         watched.end(merge)
         return squashed
 
-    def pack(merge: Merge) -> Squashed:
+    def encode(merge: Merge) -> Squashed:
         encoder = encoder_for(
-            packing,
+            compression,
             options.compression.level,
             options.library,
             keeps_share=options.compression.kind is None,
             workers=os.cpu_count() or 1,
         )
         content = Hasher()
-        spans = iter(threads.ahead(merge.iter_spans(), _weigh, "merge"))
+        spans = iter(threads.read_ahead(merge.iter_spans(), _weigh, "merge"))
         first = next(spans, None)
         if first is None:
             return Squashed(None, is_kept=False, report=merge.report)
-        hashed = threads.ahead(_iter_hashed(chain((first,), spans), content), _weigh, "hash")
-        written = write(iter(threads.ahead(encoder.iter_blob(hashed), len, "encode")))
+        hashed = threads.read_ahead(_iter_hashed(chain((first,), spans), content), _weigh, "hash")
+        written = write(iter(threads.read_ahead(encoder.iter_blob(hashed), len, "encode")))
         layer = NewLayer(
             Descriptor(media_type, written.digest, written.size),
             content.digest,
@@ -176,12 +176,12 @@ def merge_options(
     )
 
 
-def packing_for(
-    layers: Sequence[Descriptor], choice: CompressionChoice, *, packs_plain: bool = False
+def compression_for(
+    layers: Sequence[Descriptor], choice: CompressionChoice, *, compresses_plain: bool = False
 ) -> Compression:
     """The compression of the new layer; with `keep`, the one that most of the layers' bytes have.
 
-    With `packs_plain`, uncompressed layers become gzip.
+    With `compresses_plain`, uncompressed layers become gzip.
     """
     if choice.kind is not None:
         return choice.kind
@@ -189,14 +189,14 @@ def packing_for(
     for layer in layers:
         sizes[compression_of(layer.media_type)] += layer.size
     most = sizes.most_common(1)[0][0]
-    return Compression.GZIP if packs_plain and most is Compression.NONE else most
+    return Compression.GZIP if compresses_plain and most is Compression.NONE else most
 
 
 def _try_keep(
-    watched: _Watched, above: Descriptor, options: MergeOptions, packing: Compression
+    watched: _Watched, above: Descriptor, options: MergeOptions, compression: Compression
 ) -> MergeReport | None:
     """Read the only layer above the base; its report where nothing in it has to change."""
-    if compression_of(above.media_type) is not packing:
+    if compression_of(above.media_type) is not compression:
         return None
     watched.begin()
     merge = Merge(watched.layers, options)

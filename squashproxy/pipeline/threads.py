@@ -27,7 +27,7 @@ class CopyThreads:
     def __init__(self, size: int) -> None:
         self._pool = ThreadPoolExecutor(max(1, size), thread_name_prefix="squashproxy")
         self._tasks: list[Future[None]] = []
-        self._aheads: list[ReadAhead[object]] = []
+        self._readers: list[ReadAhead[object]] = []
         self._is_stopped = False
         self._lock = Lock()
 
@@ -35,15 +35,15 @@ class CopyThreads:
         """Run `task` in a thread."""
         self._tasks.append(self._pool.submit(self._run, task))
 
-    def ahead(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> ReadAhead[T]:
+    def read_ahead(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> ReadAhead[T]:
         """Read `stream` in a thread of its own from now on. Raises Stopped after the end."""
         with self._lock:
             if self._is_stopped:
                 raise Stopped("stopped because another part of the copy failed")
-            ahead = ReadAhead(stream, weigh, name)
-            self._aheads = [known for known in self._aheads if known.is_running]
-            self._aheads.append(ahead)  # type: ignore[arg-type]  # it is only stopped and joined
-            return ahead
+            reader = ReadAhead(stream, weigh, name)
+            self._readers = [known for known in self._readers if known.is_running]
+            self._readers.append(reader)  # type: ignore[arg-type]  # it is only stopped and joined
+            return reader
 
     def __enter__(self) -> Self:
         return self
@@ -86,13 +86,13 @@ class CopyThreads:
     def _stop(self) -> None:
         with self._lock:
             self._is_stopped = True
-            for ahead in self._aheads:
-                ahead.stop()
+            for reader in self._readers:
+                reader.stop()
 
     def _join(self) -> None:
         deadline = monotonic() + _PATIENCE
-        for ahead in self._aheads:
-            ahead.join(max(0.0, deadline - monotonic()))
+        for reader in self._readers:
+            reader.join(max(0.0, deadline - monotonic()))
 
     def _raise_first(self) -> None:
         """Raise the error that stopped the others, not the Stopped errors it caused.

@@ -65,7 +65,7 @@ class ArchiveSink(FiledSink):
         return Traits(
             indexes=not self._is_docker,
             docker=False,
-            packed=not self._is_docker,
+            compressed=not self._is_docker,
             readable=self._is_file,
             keeps_others=False,
             wants_name=self._is_docker,
@@ -149,7 +149,7 @@ class ArchiveSink(FiledSink):
     def _may_replace(self) -> bool:
         """Whether a file exists now and is to be replaced.
 
-        Raises ArchiveError where somebody put another image there in the meantime.
+        Raises ArchiveError where it holds another image by now.
         """
         found = self._look()
         if found is not None and found != self._seen:

@@ -19,14 +19,21 @@ def open_source(reference: ArchiveReference) -> ImageSource:
     if reference.transport is Transport.OCI:
         root = Path(reference.path)
         if not root.is_dir():
-            what = f"is not there; check the path, {COLON_RULE}"
-            if root.exists():
-                what = "is no folder; name a tar as oci-archive:"
-            elif root.is_symlink():
-                what = f"is a link to {root.readlink()}, which is not there; check where it leads"
-            raise NoSuchImage(f"the OCI layout {root} {what}")
+            raise _no_layout(root)
         return LayoutSource(Folder(root), reference)
     return open_archive_source(reference)
+
+
+def _no_layout(root: Path) -> NoSuchImage:
+    name = f"the OCI layout {root}"
+    if root.exists():
+        return NoSuchImage(f"{name} is no folder", advice="name a tar as oci-archive:")
+    if root.is_symlink():
+        return NoSuchImage(
+            f"{name} is a link to {root.readlink()}, which is not there",
+            advice="check where it leads",
+        )
+    return NoSuchImage(f"{name} is not there", advice=f"check the path, {COLON_RULE}")
 
 
 def open_sink(reference: ArchiveReference) -> ImageSink:

@@ -1,4 +1,8 @@
-"""ImageSource and ImageSink: all that the pipeline knows of registries and archives."""
+"""ImageSource and ImageSink: all that the pipeline knows of registries and archives.
+
+Whatever implements one of them MUST keep its rules; tests/transports/test_conformance.py checks
+them for every kind of place. Errors are SquashproxyErrors.
+"""
 
 from __future__ import annotations
 
@@ -33,36 +37,48 @@ class ImageReader(Protocol):
         ...
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob, in chunks of 64 to 256 KiB.
+        """The bytes of a blob, in chunks of at most 256 KiB.
 
-        Size and digest are checked when the stream is read to its end; raises IntegrityError.
+        Size and digest are checked at the end, so a reader MUST NOT rely on the bytes before it
+        has read all of them. Raises IntegrityError.
         """
         ...
 
 
 class ImageSource(ImageReader, Protocol):
-    """Where an image is copied from. `close` lets go of it."""
+    """An image that is copied; its owner closes it.
+
+    1. Every manifest and blob MUST be checked against its digest, and a blob against its size:
+       bytes of a source go into the result, and a digest is all that an image promises about them.
+    2. Blobs MUST be readable in any order, several at once from several threads, and more than
+       once: the merge reads layers from the top down while others are copied, and may start again.
+    """
 
     @property
     def repository(self) -> Repository | None:
-        """Where the image lives, None outside of registries."""
+        """The repository of the image, so that blobs can be mounted; None outside of registries."""
         ...
 
     @property
-    def packs(self) -> bool:
-        """Whether the image decides how its layers are packed.
+    def chooses_compression(self) -> bool:
+        """Whether uncompressed layers are the image's own choice.
 
-        `docker save` unpacks them all, so there plain layers say nothing of what anybody wants.
+        They are not in an archive of `docker save`, which decompresses every layer. A copy from
+        there compresses layers wherever the sink's traits ask for it.
         """
         ...
 
     @property
     def spooled_bytes(self) -> int:
-        """What went to a temporary file, since standard input can be read only once."""
+        """Bytes that went to a temporary file, since standard input can be read only once."""
         ...
 
     def find_digest(self) -> Digest:
-        """What the reference points to now; costs a HEAD. Raises NotFound or NoSuchImage."""
+        """What the reference points to now. Raises NotFound or NoSuchImage.
+
+        It SHOULD read no manifest: most calls only ask whether there is anything to copy. In a
+        registry this costs a HEAD.
+        """
         ...
 
     def close(self) -> None:
@@ -71,7 +87,17 @@ class ImageSource(ImageReader, Protocol):
 
 
 class ImageSink(Protocol):
-    """A place that an image can be written to. `close` abandons what was not published."""
+    """A place that an image is written to; its owner closes it.
+
+    1. Until `publish` the tag MUST keep its old image, and `publish` MUST replace it in one step:
+       a copy may fail at any time, and others use the image while it is replaced.
+    2. `write_blob` MUST be callable from several threads at once; layers are copied in parallel.
+       All other methods are called by the thread of the copy.
+    3. A blob MUST appear whole or not at all, since `has_blob` decides what is not copied again.
+    4. `close` MUST remove what was begun and not published, as far as nothing else can refer to
+       it. Manifests and blobs of a registry stay: other images may share them by now, and the
+       registry collects what nothing refers to.
+    """
 
     @property
     def name(self) -> str:
@@ -80,79 +106,94 @@ class ImageSink(Protocol):
 
     @property
     def repository(self) -> Repository | None:
-        """Where the image goes, None outside of registries."""
+        """The repository that the image goes to; None outside of registries."""
         ...
 
     @property
     def tag(self) -> str | None:
-        """The tag that the image gets in the end; None in an archive that needs none."""
+        """The tag that `publish` moves; None in an archive that needs none."""
         ...
 
     @property
     def traits(self) -> Traits:
-        """What the place can hold."""
+        """What the place can hold. The pipeline converts or refuses everything else."""
         ...
 
     @property
     def spooled_bytes(self) -> int:
-        """What went to a temporary file, since standard output can be written only once."""
+        """Bytes that went to a temporary file, since standard output can be written only once."""
         ...
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:
-        """What the tag (by default the sink's own) points to now, None for nothing."""
+        """What the tag (by default the sink's own) points to now.
+
+        An absent image MUST give None and no error: it is the usual case of a first copy.
+        """
         ...
 
     def read_manifest(self, digest: Digest) -> RawManifest:
-        """A manifest that the sink holds already."""
+        """A manifest that the sink holds, published or not; digest verified."""
         ...
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """A blob that the sink holds already."""
+        """A blob that the sink holds; verified as that of a source.
+
+        A sink need not support it if its traits say that it is not readable.
+        """
         ...
 
     def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
-        """Whether the sink holds the blob, so that it need not be written.
+        """Whether the sink holds the blob; with `repository`, whether that repository does.
 
-        With `repository`, whether that repository of the same registry holds it.
+        True MUST mean that the image may refer to the blob without writing it. A repository that
+        does not exist, or is on another host, holds nothing: that is no error.
         """
         ...
 
     def try_mount(self, blob: Descriptor, repository: Repository) -> bool:
-        """Make a blob of another repository appear here without moving it.
+        """Take a blob over from another repository of the same registry.
 
-        False where the sink cannot: another host, a registry that does not mount, no such blob.
+        False where that is not possible (another host, no such blob, a registry that does not
+        mount): the blob is copied then, so nothing of the attempt MUST be left open.
         """
         ...
 
     def write_blob(
         self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None
     ) -> WrittenBlob:
-        """Store a stream; with `digest` given, fail where the bytes differ.
+        """Store a stream. Raises IntegrityError where a given `digest` is not that of the bytes.
 
-        `size`, where it is known, spares a detour where sizes come first. Where `chunks` raises,
-        nothing stays behind (an upload session is cancelled) and the error passes through.
+        Digest and size of a new layer are known only at the end, so a sink MUST do without them;
+        it may use them to avoid a temporary file. An error of `chunks` MUST pass through, and
+        nothing of the blob may stay (an upload session is cancelled): retries would pile it up.
         """
         ...
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
-        """Store a manifest, by its digest alone or under another tag; all that it names is in."""
+        """Store a manifest, by its digest alone or under a tag other than the sink's.
+
+        The caller MUST have written everything that it names: registries refuse it otherwise.
+        """
         ...
 
     def publish(self, manifest: RawManifest) -> None:
-        """Store the image's own manifest under the sink's tag: the last step."""
+        """Store the image's own manifest under the sink's tag, as the last step of a copy.
+
+        The caller MUST have written everything that it names.
+        """
         ...
 
     def close(self) -> None:
-        """Let go; what was begun and not published does not stay."""
+        """Remove what was not published, and let go of files."""
         ...
 
 
 @runtime_checkable
 class ReferrerSink(Protocol):
-    """A sink that can hold what refers to an image, beside it."""
+    """A sink that also holds manifests that refer to the image, such as its provenance."""
 
     def write_referrer(self, manifest: RawManifest) -> None:
-        """Store a manifest with a subject, so that who asks for its referrers finds it."""
+        """Store a manifest with a subject; it MUST be found by the registry's list of referrers."""
         ...
 
 
@@ -160,15 +201,17 @@ class ReferrerSink(Protocol):
 class Traits:
     """What a kind of sink can hold.
 
-    `indexes`: several platforms in one image. `docker`: manifests of Docker's family; OCI's are
-    held everywhere. `packed`: it wants layers packed. `readable`: what was written can be read
-    before it is published. `keeps_others`: an image stays beside the new one, under another tag.
-    `wants_name`: it takes an image without a tag, but those who read it have no name for it then.
+    - `indexes`: several platforms in one image.
+    - `docker`: manifests of Docker's family; every sink holds those of OCI.
+    - `compressed`: layers should be compressed.
+    - `readable`: what was written can be read before it is published.
+    - `keeps_others`: an image can stay beside the new one under another tag.
+    - `wants_name`: an image without a tag is taken, but programs that load it show no name for it.
     """
 
     indexes: bool = True
     docker: bool = True
-    packed: bool = True
+    compressed: bool = True
     readable: bool = True
     keeps_others: bool = True
     wants_name: bool = False

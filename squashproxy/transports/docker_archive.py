@@ -27,7 +27,7 @@ class DockerArchiveSource(FiledSource):
     For others a manifest is made, in Docker's schema 2.
     """
 
-    packs = False
+    chooses_compression = False
 
     def find_digest(self) -> Digest:
         """The digest of the image's manifest. Raises NoSuchImage, ArchiveError, FormatError."""

@@ -128,7 +128,7 @@ class Layout:
 class LayoutSource(FiledSource):
     """An image, or an index, in a layout."""
 
-    packs = True
+    chooses_compression = True
 
     def __init__(self, files: Files, reference: ArchiveReference) -> None:
         super().__init__(files, reference)

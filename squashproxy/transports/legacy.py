@@ -19,7 +19,7 @@ from squashproxy.transports.saved import SavedImage, describe_layer, made_up_ima
 REPOSITORIES = "repositories"
 _OWN = ("id", "parent", "parent_id", "layer_id", "Size", "throwaway", "container_config")
 _MOST_LAYERS = 512
-"""A longer chain must name itself as its own parent."""
+"""A longer chain of parents is taken for a circle."""
 
 
 def read_names(files: Files) -> dict[str, str]:
@@ -47,7 +47,8 @@ def open_image(files: Files, top: str) -> SavedImage:
         layer_blob = describe_layer(files, path, None)
         if compression_of(layer_blob.media_type) is not Compression.NONE:
             raise FormatError(
-                f"{files.name}: {path} is packed, which docker never did", advice="save it anew"
+                f"{files.name}: {path} is compressed, which docker never did",
+                advice="save the image again",
             )
         layers.append((layer_blob, path))
         diff_ids.append(layer_blob.digest)
@@ -63,7 +64,7 @@ def _chain(files: Files, top: str) -> list[Json]:
     name: Any = top
     while name:
         if len(chain) == _MOST_LAYERS:
-            raise FormatError(f"{files.name}: the layers of {top!r} are a circle")
+            raise FormatError(f"{files.name}: the parents of layer {top!r} form a circle")
         path = f"{name}/json"
         layer = parse_json_object(read_file(files, path, MAX_MANIFEST), f"{path} of {files.name}")
         chain.append({**layer, "id": name})

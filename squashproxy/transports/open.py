@@ -70,7 +70,7 @@ def _index(stream: IO[bytes], name: str) -> Tarball:
     if not status.st_size:
         raise ArchiveError(f"{name} is empty", advice="save or copy the image again")
     start = os.pread(stream.fileno(), _MAGIC, 0)
-    if _is_packed(start, name):
+    if _is_compressed(start, name):
         return _spooled(stream, _read_once(stream, name), name)
     stream.seek(0)
     return Tarball(stream, name)
@@ -84,7 +84,7 @@ def _spooled(stream: IO[bytes], chunks: Iterator[bytes], name: str) -> Tarball:
             advice="see what the command that should have written says",
         )
     pieces = _with_first(first, chunks)
-    if _is_packed(first, name):
+    if _is_compressed(first, name):
         pieces = (chunk.content for chunk in iter_decompressed(pieces, name, None))
     spool = new_spool()
     try:
@@ -130,11 +130,12 @@ def fill_spool(spool: IO[bytes], chunks: Iterator[bytes], name: str) -> int:
     return size
 
 
-def _is_packed(start: bytes, name: str) -> bool:
+def _is_compressed(start: bytes, name: str) -> bool:
     for magic, kind in _UNREAD.items():
         if start.startswith(magic):
             raise ArchiveError(
-                f"{name} is packed with {kind}, which is not read here", advice="unpack it"
+                f"{name} is compressed with {kind}, which is not supported",
+                advice="decompress it first",
             )
     return sniff(start) is not Compression.NONE
 

@@ -44,7 +44,7 @@ class _RegistryPlace:
 class RegistrySource(_RegistryPlace):
     """An image in a registry."""
 
-    packs = True
+    chooses_compression = True
 
     def find_digest(self) -> Digest:
         """What the reference points to now; costs a HEAD. Raises NotFound."""

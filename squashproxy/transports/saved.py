@@ -69,7 +69,7 @@ def read_list(data: bytes, files: Files) -> list[ListedImage]:
 def open_image(files: Files, image: ListedImage) -> SavedImage:
     """The image of an entry, its layers found and named by their digests.
 
-    Packed layers are read once for that; the name of a plain one is its diff ID. Raises
+    Compressed layers are read once for that; the digest of a plain one is its diff ID. Raises
     ArchiveError, IntegrityError, FormatError.
     """
     return _try_embedded(files, image) or _made_up(files, image)
@@ -94,13 +94,13 @@ def made_up_image(
 
 
 def describe_layer(files: Files, path: str, diff_id: Digest | None) -> Descriptor:
-    """A layer's descriptor; one that is not packed and has a `diff_id` is not read for it."""
+    """A layer's descriptor. An uncompressed layer with a known `diff_id` is not read."""
     size = files.find(path)
     if size is None:
         raise missing(files, path)
-    packing = sniff(b"".join(files.iter_file(path, _MAGIC)))
-    media_type = layer_type(Family.DOCKER, packing)
-    if packing is Compression.NONE and diff_id is not None:
+    compression = sniff(b"".join(files.iter_file(path, _MAGIC)))
+    media_type = layer_type(Family.DOCKER, compression)
+    if compression is Compression.NONE and diff_id is not None:
         return Descriptor(media_type, diff_id, size)
     hasher = Hasher()
     for chunk in files.iter_file(path):
@@ -154,7 +154,7 @@ def _parse_entry(entry: Any, where: str) -> ListedImage:
         [config, *names, *layers] if isinstance(names, list) and isinstance(layers, list) else [0]
     )
     if not all(isinstance(text, str) for text in texts):
-        raise FormatError(f"{where} has an entry whose fields are no texts")
+        raise FormatError(f"{where} has an entry whose fields are no text")
     return ListedImage(
         posixpath.normpath(config), tuple(names), tuple(map(posixpath.normpath, layers))
     )

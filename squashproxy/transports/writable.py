@@ -27,8 +27,8 @@ def check_file(path: Path) -> None:
     _check_access(path, folder)
     if path.exists() and not _may_be_replaced(path, folder):
         raise ArchiveError(
-            f"{path} cannot be written: it is somebody else's, and {folder} lets nobody replace "
-            "the files of others",
+            f"{path} cannot be written: it belongs to another user, and in {folder} only "
+            "the owner of a file may replace it",
             advice="name another file",
         )
 

@@ -167,7 +167,7 @@ BAD_SOURCES: dict[str, tuple[str, bytes, str]] = {
     ),
     "half of an OCI archive": ("oci-archive", PACKED[: len(PACKED) // 2], "cut short"),
     "half a gzip": ("docker-archive", gzip.compress(PLAIN)[:3000], "cut short"),
-    "xz": ("docker-archive", b"\xfd7zXZ\0" + bytes(600), "packed with xz"),
+    "xz": ("docker-archive", b"\xfd7zXZ\0" + bytes(600), "compressed with xz"),
     "damage within": ("docker-archive", PLAIN[:512] + b"X" * 512 + PLAIN[1024:], "no tar header"),
 }
 

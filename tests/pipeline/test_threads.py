@@ -23,7 +23,7 @@ class Endless:
         self._threads = threads
 
     def __call__(self) -> None:
-        for _ in self._threads.ahead(self._stream(), len, "more"):
+        for _ in self._threads.read_ahead(self._stream(), len, "more"):
             pass
 
     def wait(self) -> None:

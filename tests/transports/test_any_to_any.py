@@ -128,7 +128,7 @@ class TestPlainLayersOfADockerArchive:
     """`docker save` unpacks all layers, so that says nothing of how anybody wants them."""
 
     @pytest.mark.parametrize("two", KINDS[:3])
-    def test_are_packed_for_other_places(self, two: str, tmp_path: Path) -> None:
+    def test_are_compressed_for_other_places(self, two: str, tmp_path: Path) -> None:
         with open_places(tmp_path, "docker-archive", two) as (old, new):
             old.put(plain())
             copy(old, new, base="2")
@@ -149,7 +149,7 @@ class TestPlainLayersOfADockerArchive:
             copy(old, new, base="2")
             assert packings(new) == [mediatypes.OCI_LAYER] * 3
 
-    def test_are_not_sent_where_the_base_is_known_as_it_was_packed(self, tmp_path: Path) -> None:
+    def test_are_not_sent_where_the_base_is_known_compressed(self, tmp_path: Path) -> None:
         """The base's own blobs are in the registry: they are mounted, though the tar has others."""
         with open_places(tmp_path, "docker-archive", "registry") as (old, new):
             old.put(plain())
@@ -264,8 +264,8 @@ class TestAPlan:
             assert platform.mountable_bytes == sum(layer.size for layer in packed.layers)
             assert planned.warnings == ()
 
-    def test_says_that_plain_layers_of_the_base_would_be_packed(self, tmp_path: Path) -> None:
+    def test_says_that_plain_layers_of_the_base_would_be_compressed(self, tmp_path: Path) -> None:
         with open_places(tmp_path, "docker-archive", "registry") as (old, new):
             old.put(plain())
             (warning,) = plan(old, new).warnings
-            assert "packs those of the base" in warning
+            assert "compresses those of the base" in warning

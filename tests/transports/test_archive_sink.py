@@ -173,7 +173,7 @@ class TestPlacesWhereNoFileCanAppear:
         at.path.parent.chmod(0o1777)
         at.sink("a")
         monkeypatch.setattr(os, "geteuid", lambda: 54_321)
-        with pytest.raises(ArchiveError, match="it is somebody else's"):
+        with pytest.raises(ArchiveError, match="it belongs to another user"):
             at.sink("a")
         at.path.parent.chmod(0o777)
         at.sink("a")

@@ -49,9 +49,9 @@ def open_source(text: str) -> ImageSource:
 AGES: dict[str, dict[str, Content]] = {
     "docker 1.9": docker_1_9([layer.tar() for layer in LAYERS], "app:1"),
     "docker 20, plain": docker_20(PLAIN, "app:1"),
-    "docker 20's form with packed layers, as crane": docker_20(PACKED, "app:1"),
+    "docker 20's form with compressed layers, as crane": docker_20(PACKED, "app:1"),
     "docker 25, plain": docker_25(PLAIN, "app:1"),
-    "BuildKit, packed": docker_25(PACKED, "app:1"),
+    "BuildKit, compressed": docker_25(PACKED, "app:1"),
     "paths that begin with a dot": {f"./{name}": data for name, data in docker_20(PLAIN).items()},
 }
 
@@ -176,7 +176,7 @@ BROKEN: dict[str, tuple[dict[str, Content], str]] = {
     "an entry that is none": ({"manifest.json": b"[7]"}, "without Config or Layers"),
     "a layer that is no text": (
         {"manifest.json": document([{"Config": "c", "Layers": [7]}])},
-        "no texts",
+        "no text",
     ),
     "no config": ({"manifest.json": document([listed("c.json", [])])}, "holds no c.json"),
     "a config outside": (
@@ -222,13 +222,13 @@ BROKEN: dict[str, tuple[dict[str, Content], str]] = {
         {"repositories": document({"app": {"1": "a"}}), "a/json": document({"parent": "b"})},
         "holds no b/json",
     ),
-    "an old one with a packed layer": (
+    "an old one with a compressed layer": (
         {
             "repositories": document({"app": {"1": "a"}}),
             "a/json": b"{}",
             "a/layer.tar": gzip.compress(b""),
         },
-        "packed",
+        "is compressed",
     ),
 }
 
