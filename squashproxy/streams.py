@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ are compressed again (codec/zstd_level.py).
 """
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Sized)
 
 
 @contextmanager
@@ -28,3 +29,11 @@ def closed_after(stream: Iterator[T]) -> Iterator[Iterator[T]]:
         close = getattr(stream, "close", None)
         if close is not None:
             close()
+
+
+def counted(stream: Iterator[S], count: Callable[[int], None]) -> Iterator[S]:
+    """Yield from `stream`, and tell `count` the length of each chunk. The stream is closed."""
+    with closed_after(stream) as chunks:
+        for chunk in chunks:
+            count(len(chunk))
+            yield chunk

@@ -12,6 +12,7 @@ from squashproxy.digest import Chunk, Hasher
 from squashproxy.oci.mediatypes import family_of
 from squashproxy.pipeline.base import Base
 from squashproxy.pipeline.image import Image
+from squashproxy.pipeline.new_layer import LayerMaker
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of
@@ -52,18 +53,14 @@ class DryRun:
             if self.base.count == len(layers):
                 return self._look_at(layers, threads)
             above = self.image.manifest.layers[self.base.count :]
-            return squash_layers(
-                layers,
-                self.base.count,
+            maker = LayerMaker(
                 self.options,
                 family_of(self.image.manifest.raw.media_type),
-                compression=compression_for(
-                    above, self.options.compression, compresses_plain=compresses_plain
-                ),
-                threads=threads,
+                compression_for(above, self.options.compression, compresses_plain=compresses_plain),
+                threads,
                 write=_measure,
-                watcher=self,
             )
+            return squash_layers(layers, self.base.count, maker, watcher=self)
 
     def begin(self) -> None:
         """A merge begins, possibly again: forget what was found before."""

@@ -7,14 +7,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from squashproxy.analysis.hidden_files import as_text
-from squashproxy.analysis.secret_patterns import (
+from squashproxy.archive.path import parent_of
+from squashproxy.pipeline.results import Suspect
+from squashproxy.squash.layer import HiddenEntry
+from squashproxy.squash.secret_patterns import (
+    SuspectKind,
     SuspectRule,
     find_cache,
     find_secret,
 )
-from squashproxy.archive.path import parent_of
-from squashproxy.pipeline.results import Suspect, SuspectKind
-from squashproxy.squash.layer import HiddenEntry
 
 LISTED_SECRETS = 1000
 """How many secrets are listed; further ones are only counted."""

@@ -16,6 +16,7 @@ from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign,
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer, watched
 from squashproxy.reference import Repository
+from squashproxy.streams import counted
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
 from squashproxy.transports.documents import in_place_of
 
@@ -25,6 +26,7 @@ class TransferCount:
     """What one image cost to transfer; sizes in bytes."""
 
     uploaded_bytes: int = 0
+    fetched_bytes: int = 0
     reused_bytes: int = 0
     mounted_blobs: int = 0
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -33,6 +35,11 @@ class TransferCount:
         """Count `count` more bytes as uploaded. Called from any thread."""
         with self._lock:
             self.uploaded_bytes += count
+
+    def add_fetched(self, count: int) -> None:
+        """Count `count` more bytes as read from the source. Called from any thread."""
+        with self._lock:
+            self.fetched_bytes += count
 
 
 class BlobCopier:
@@ -126,7 +133,8 @@ class BlobCopier:
         self, source: ImageSource, blob: Descriptor, threads: CopyThreads, transfer: TransferCount
     ) -> None:
         name = blob.digest[7:19]
-        fetched = iter(threads.read_ahead(source.iter_blob(blob), len, f"fetch {name}"))
+        read = counted(source.iter_blob(blob), transfer.add_fetched)
+        fetched = iter(threads.read_ahead(read, len, f"fetch {name}"))
         chunks = watched(fetched, self._observer, self._cancellation, f"blob {name}", blob.size)
         self._sink.write_blob(chunks, blob.digest, blob.size)
         transfer.add_uploaded(blob.size)
@@ -136,9 +144,8 @@ class BlobCopier:
     ) -> None:
         layer = compressed.plain
         label = f"compress {layer.digest[7:19]}"
-        read = watched(
-            self._source.iter_blob(layer), self._observer, self._cancellation, label, layer.size
-        )
+        blob = counted(self._source.iter_blob(layer), transfer.add_fetched)
+        read = watched(blob, self._observer, self._cancellation, label, layer.size)
         chunks = iter_compressed(iter_even(read), Compression.GZIP, None)
         written = self._sink.write_blob(threads.read_ahead(chunks, len, label))
         transfer.add_uploaded(written.size)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
@@ -15,9 +15,10 @@ from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
+from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
 from squashproxy.pipeline.image import Image, read_image
+from squashproxy.pipeline.new_layer import LayerMaker
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
@@ -25,14 +26,6 @@ from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of, parse_image, short
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedImage:
-    """The manifest to publish, whose blobs are all in the target, and the report of the copy."""
-
-    manifest: RawManifest
-    copy: PlatformCopy
 
 
 class ImageCopier:
@@ -88,8 +81,10 @@ class ImageCopier:
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
             self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
-        counted = _unchanged(manifest, source_digest, "unknown", kept=len(manifest.layers))
-        return _done(manifest.raw, counted, transfer)
+        subject = Subject(
+            manifest, source_digest, "unknown", len(manifest.layers), self._options.mode
+        )
+        return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
     def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
@@ -98,8 +93,8 @@ class ImageCopier:
             kept = self._bring_base(image, base, threads, transfer)
             self._blob_copier.bring([manifest.config], threads, transfer)
         raw = self._renamed(image, base, manifest.config, kept.layers)
-        counted = _unchanged(manifest, image.digest, str(image.platform), kept=base.count)
-        return _done(raw, replace(counted, compressed_after=_size(kept.layers)), transfer)
+        figures = self._subject(image, base).unchanged(kept.layers)
+        return finished(raw, figures, transfer)
 
     def _squash(self, image: Image, base: Base) -> CopiedImage:
         manifest = image.manifest
@@ -109,12 +104,18 @@ class ImageCopier:
             squashed = self._squash_layers(image, base, transfer, threads)
             if squashed.is_kept:
                 self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, transfer)
-        counted = _counted(image, base, squashed, kept.layers)
+        figures = self._subject(image, base).squashed(squashed, kept.layers)
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
-            return _done(self._renamed(image, base, manifest.config, layers), counted, transfer)
+            raw = self._renamed(image, base, manifest.config, layers)
+            return finished(raw, figures, transfer)
         raw = self._write_documents(image, base, squashed, kept.layers, transfer)
-        return _done(raw, counted, transfer)
+        return finished(raw, figures, transfer)
+
+    def _subject(self, image: Image, base: Base) -> Subject:
+        return Subject(
+            image.manifest, image.digest, str(image.platform), base.count, self._options.mode
+        )
 
     def _bring_base(
         self, image: Image, base: Base, threads: CopyThreads, transfer: TransferCount
@@ -147,20 +148,26 @@ class ImageCopier:
                 transfer.reused_bytes += known.layer.descriptor.size
             return known
         options = self._options
-        layers = layers_of(self._source, image, self._observer, self._cancellation, options)
-        squashed = squash_layers(
-            layers,
-            base.count,
+        layers = layers_of(
+            self._source,
+            image,
+            self._observer,
+            self._cancellation,
+            options,
+            count_fetched=transfer.add_fetched,
+        )
+        maker = LayerMaker(
             options,
             mediatypes.family_of(image.manifest.raw.media_type),
-            compression=compression_for(
+            compression_for(
                 descriptors[base.count :],
                 options.compression,
                 compresses_plain=self._compresses_plain,
             ),
-            threads=threads,
+            threads,
             write=lambda chunks: self._blob_copier.write("squashed layer", chunks, transfer),
         )
+        squashed = squash_layers(layers, base.count, maker)
         for sentence in squashed.report.warnings:
             self._observer.warn(sentence)
         self._squashed[key] = squashed
@@ -251,69 +258,3 @@ def check_platform(image: Image, options: CopyOptions) -> None:
             f"{image.name} is for {image.platform}, not for {asked}",
             advice="leave {platform} out or ask for what there is",
         )
-
-
-def _size(blobs: Iterable[Descriptor]) -> int:
-    return sum(blob.size for blob in blobs)
-
-
-def _done(raw: RawManifest, counted: PlatformCopy, transfer: TransferCount) -> CopiedImage:
-    copy = replace(
-        counted,
-        digest=raw.digest,
-        uploaded_bytes=transfer.uploaded_bytes,
-        reused_bytes=transfer.reused_bytes,
-        mounted_blobs=transfer.mounted_blobs,
-    )
-    return CopiedImage(raw, copy)
-
-
-def _unchanged(
-    manifest: ImageManifest, source_digest: Digest, platform: str, kept: int
-) -> PlatformCopy:
-    size = _size(manifest.layers)
-    return PlatformCopy(
-        platform=platform,
-        source_digest=source_digest,
-        digest=manifest.raw.digest,
-        layers_before=len(manifest.layers),
-        layers_after=len(manifest.layers),
-        base_layers=kept,
-        compressed_before=size,
-        compressed_after=size,
-        unpacked_before=0,
-        unpacked_after=0,
-        hidden_bytes=0,
-        uploaded_bytes=0,
-        reused_bytes=0,
-        mounted_blobs=0,
-        spliced_bytes=0,
-        reencoded_bytes=0,
-        fallbacks=0,
-    )
-
-
-def _counted(
-    image: Image, base: Base, squashed: Squashed, kept: Sequence[Descriptor]
-) -> PlatformCopy:
-    report = squashed.report
-    unchanged = _unchanged(image.manifest, image.digest, str(image.platform), base.count)
-    counted = replace(
-        unchanged,
-        unpacked_before=report.unpacked,
-        unpacked_after=report.unpacked,
-        fallbacks=report.fallbacks,
-    )
-    if squashed.is_kept:
-        above = image.manifest.layers[base.count :]
-        return replace(counted, compressed_after=_size(kept) + _size(above))
-    layer = squashed.layer
-    return replace(
-        counted,
-        layers_after=base.count + (layer is not None),
-        compressed_after=_size(kept) + (layer.descriptor.size if layer else 0),
-        unpacked_after=layer.unpacked if layer else 0,
-        hidden_bytes=report.hidden_bytes,
-        spliced_bytes=layer.spliced if layer else 0,
-        reencoded_bytes=layer.reencoded if layer else 0,
-    )

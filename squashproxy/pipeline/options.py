@@ -10,6 +10,7 @@ from squashproxy.codec.library import Library, find_library
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.reference import Repository
 
 
@@ -113,6 +114,8 @@ class CopyOptions:
     Without a `library` that finds deflate blocks, new layers are always recompressed.
     """
 
+    mode: Mode = Mode.SQUASH
+    prune_over: PruneThreshold = field(default_factory=PruneThreshold)
     base: BaseChoice = BaseChoice()
     base_repos: tuple[Repository, ...] = ()
     platforms: tuple[Platform, ...] = ()

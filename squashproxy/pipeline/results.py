@@ -5,6 +5,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from squashproxy.digest import Digest
+from squashproxy.pipeline.mode import Mode
+from squashproxy.squash.secret_patterns import SuspectKind
+
+
+class LayerAction(StrEnum):
+    """What a copy did with a layer of the source."""
+
+    BASE = "base"
+    """It stays unchanged, as a part of the base."""
+    KEPT = "kept"
+    """It is above the base and stays unchanged."""
+    PRUNED = "pruned"
+    """It was written again without what upper layers hide."""
+    SQUASHED = "squashed"
+    """It became a part of the new layer."""
+    DROPPED = "dropped"
+    """It was left out, since nothing of it can be seen."""
+    REUSED = "reused"
+    """An earlier result of pruning it was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCopy:
+    """One layer of the source, and what became of it; sizes in bytes.
+
+    `digest` is the result's layer that holds its content; None where no layer does. `packed_*` are
+    sizes of blobs. Several layers that were squashed into one name it all, and the lowest of them
+    has its size, so that the sums are those of the image. `hidden_bytes` is the size, with headers,
+    of the entries that upper layers hide; 0 for a layer that was not looked at.
+    """
+
+    source_digest: Digest
+    digest: Digest | None
+    action: LayerAction
+    packed_before: int
+    packed_after: int
+    hidden_bytes: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class PlatformCopy:
@@ -12,7 +51,8 @@ class PlatformCopy:
 
     `compressed_*` are sums over the layers' blobs. `unpacked_*` are sums over the tars that were
     read or written; the base is not read and not included. `hidden_bytes` is the size (with
-    headers) of the entries above the base that upper layers hide.
+    headers) of the entries above the base that upper layers hide. `fetched_bytes` is what was read
+    of the source's layers, twice where a layer was read twice; `layers` are in the source's order.
     """
 
     platform: str
@@ -32,6 +72,9 @@ class PlatformCopy:
     spliced_bytes: int
     reencoded_bytes: int
     fallbacks: int
+    mode: Mode = Mode.SQUASH
+    fetched_bytes: int = 0
+    layers: tuple[LayerCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +120,11 @@ class HiddenFolder:
     files: int
 
 
-class SuspectKind(StrEnum):
-    """Why a hidden file is worth a look."""
-
-    SECRET = "secret"  # noqa: S105 - a kind of finding, not a password
-    CACHE = "cache"
-
-
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A deleted or replaced file that the image still contains, and whose path suggests its kind.
 
-    `rule` is a name in analysis/secret_patterns.py. Each secret is
+    `rule` is a name in squash/secret_patterns.py. Each secret is
     listed by itself; the files of a cache are counted together under its folder, for each layer.
     `size` counts content only; layers count from 0, base first; `hidden_by` is the uppermost layer
     that hides any of it.

@@ -16,6 +16,7 @@ from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer, watched
 from squashproxy.span import Inflated
+from squashproxy.streams import counted
 from squashproxy.transports.base import ImageSource
 
 _RATIO_FREE = 16 << 20
@@ -38,6 +39,7 @@ class SourceLayer:
     cancellation: Cancellation
     library: Library | None
     max_ratio: float | None = None
+    count_fetched: Callable[[int], None] | None = None
 
     @property
     def where(self) -> str:
@@ -102,6 +104,8 @@ class SourceLayer:
         """The blob; its digest is checked at the end."""
         label = f"layer {self.number}/{self.count}"
         blob = self.source.iter_blob(self.descriptor)
+        if self.count_fetched is not None:
+            blob = counted(blob, self.count_fetched)
         yield from watched(
             blob, self.observer, self.cancellation, label, self.descriptor.size, outcome="read"
         )
@@ -119,8 +123,10 @@ def layers_of(
     observer: Observer,
     cancellation: Cancellation,
     options: CopyOptions,
+    *,
+    count_fetched: Callable[[int], None] | None = None,
 ) -> list[SourceLayer]:
-    """All layers of an image, base first."""
+    """All layers of an image, base first. `count_fetched` is told of the bytes that are read."""
     layers = zip(image.manifest.layers, image.config.diff_ids, strict=True)
     return [
         SourceLayer(
@@ -133,6 +139,7 @@ def layers_of(
             cancellation,
             options.library,
             options.limits.ratio,
+            count_fetched,
         )
         for number, (descriptor, diff_id) in enumerate(layers, 1)
     ]

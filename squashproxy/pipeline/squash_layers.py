@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol
 
-from squashproxy.codec.encoder import encoder_for
-from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.mediatypes import Compression, Family, compression_of, layer_type
+from squashproxy.oci.mediatypes import Compression, compression_of
+from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
-from squashproxy.pipeline.threads import CopyThreads
-from squashproxy.span import Span
 from squashproxy.squash.layer import HiddenEntry, Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.pass_facts import RestartNeeded
 from squashproxy.squash.restart import merge_with_restarts
-from squashproxy.transports.base import WrittenBlob
-
-_SPAN_WEIGHT = 128
 
 
 class MergeWatcher(Protocol):
@@ -48,17 +40,6 @@ class MergeWatcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class NewLayer:
-    """A layer that the source does not have; sizes in bytes."""
-
-    descriptor: Descriptor
-    diff_id: Digest
-    unpacked: int
-    spliced: int
-    reencoded: int
-
-
-@dataclass(frozen=True, slots=True)
 class Squashed:
     """The result of squashing the layers above the base.
 
@@ -74,58 +55,28 @@ class Squashed:
 def squash_layers(
     layers: Sequence[SourceLayer],
     kept: int,
-    options: CopyOptions,
-    family: Family,
-    *,
-    compression: Compression,
-    threads: CopyThreads,
-    write: Callable[[Iterator[Chunk]], WrittenBlob],
+    maker: LayerMaker,
     watcher: MergeWatcher | None = None,
 ) -> Squashed:
-    """Merge the layers above the first `kept` and compress the result; `write` stores the blob.
+    """Merge the layers above the first `kept`, and have `maker` make the new layer.
 
     A `watcher` reads the base as well, so its layers are prefetched too. Fetching, inflating,
-    merging, hashing and encoding run in parallel, in `threads`. Raises what the merge
-    raises. `write` must leave nothing behind where its stream raises.
+    merging, hashing and encoding run in parallel, in the maker's threads. Raises what the merge
+    raises.
     """
-    choices = merge_options(layers, kept, options, watcher)
+    choices = merge_options(layers, kept, maker.options, watcher)
     reads_base = watcher is not None and choices.reads_base
-    prefetched = Prefetch(layers, 0 if reads_base else kept, threads).layers
+    prefetched = Prefetch(layers, 0 if reads_base else kept, maker.threads).layers
     watched = _Watched(watcher, prefetched)
     if len(layers) == kept + 1:
-        report = _try_keep(watched, layers[kept].descriptor, choices, compression)
+        report = _try_keep(watched, layers[kept].descriptor, choices, maker.compression)
         if report is not None:
             return Squashed(None, is_kept=True, report=report)
-    media_type = layer_type(family, compression)
 
     def run(merge: Merge) -> Squashed:
         watched.begin()
-        squashed = encode(merge)
+        layer = maker.make(merge.iter_spans(), "merge")
         watched.end(merge)
-        return squashed
-
-    def encode(merge: Merge) -> Squashed:
-        encoder = encoder_for(
-            compression,
-            options.compression.level,
-            options.library,
-            keeps_share=options.compression.kind is None,
-            workers=os.cpu_count() or 1,
-        )
-        content = Hasher()
-        spans = iter(threads.read_ahead(merge.iter_spans(), _weigh, "merge"))
-        first = next(spans, None)
-        if first is None:
-            return Squashed(None, is_kept=False, report=merge.report)
-        hashed = threads.read_ahead(_iter_hashed(chain((first,), spans), content), _weigh, "hash")
-        written = write(iter(threads.read_ahead(encoder.iter_blob(hashed), len, "encode")))
-        layer = NewLayer(
-            Descriptor(media_type, written.digest, written.size),
-            content.digest,
-            content.size,
-            encoder.spliced,
-            encoder.reencoded,
-        )
         return Squashed(layer, is_kept=False, report=merge.report)
 
     return merge_with_restarts(prefetched, choices, run)
@@ -145,16 +96,6 @@ class _Watched:
     def end(self, merge: Merge) -> None:
         if self.watcher is not None:
             self.watcher.end(merge, self.layers)
-
-
-def _iter_hashed(spans: Iterable[Span], hasher: Hasher) -> Iterator[Span]:
-    for span in spans:
-        hasher.update(span.data)
-        yield span
-
-
-def _weigh(span: Span) -> int:
-    return len(span.data) + _SPAN_WEIGHT
 
 
 def merge_options(

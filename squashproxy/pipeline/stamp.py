@@ -14,6 +14,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.descriptor import Json
 from squashproxy.oci.manifest import encode_json
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import BaseKind, CopyOptions
 
 SOURCE = "dev.squashproxy.source.digest"
@@ -67,6 +68,10 @@ def options_hash(options: CopyOptions) -> str:
         "compression": str(options.compression),
         "platforms": sorted(map(str, options.platforms)),
     }
+    if options.mode is not Mode.SQUASH:
+        shaping["mode"] = options.mode.value
+    if options.mode is Mode.PRUNE:
+        shaping["prune_over"] = str(options.prune_over)
     if options.library is None:
         shaping["splices"] = False
     if options.base.kind is BaseKind.AUTO:

@@ -8,7 +8,6 @@ from squashproxy.pipeline.results import (
     PlanResult,
     PlatformPlan,
     Suspect,
-    SuspectKind,
 )
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.screen import COLUMN_GAP, Screen
@@ -19,6 +18,7 @@ from squashproxy.report.sizes import (
     share_text,
     size_text,
 )
+from squashproxy.squash.secret_patterns import SuspectKind
 
 _LARGEST = 10
 _SUSPECTS = 20

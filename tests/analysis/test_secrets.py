@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from squashproxy.analysis.secret_patterns import find_cache, find_secret, sentence_of
 from squashproxy.analysis.secrets import LISTED_SECRETS, Suspects
 from squashproxy.squash.layer import HiddenEntry
+from squashproxy.squash.secret_patterns import find_cache, find_secret, sentence_of
 from squashproxy.testing import LayerBuilder
 from tests.pipeline.images import OS, image_of
 from tests.pipeline.lab import Lab

@@ -14,8 +14,8 @@ from squashproxy.pipeline.results import (
     PlatformCopy,
     PlatformPlan,
     Suspect,
-    SuspectKind,
 )
+from squashproxy.squash.secret_patterns import SuspectKind
 
 DIGEST = "sha256:" + "ab" * 32
 SOURCE_DIGEST = "sha256:" + "cd" * 32

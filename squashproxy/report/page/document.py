@@ -9,13 +9,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from squashproxy import __version__
-from squashproxy.analysis.secret_patterns import sentence_of
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.printable import printable
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.page.charts import folder_trees, layer_bars
 from squashproxy.report.screen import short_digest
 from squashproxy.report.sizes import count_text, efficiency_text, size_text
+from squashproxy.squash.secret_patterns import sentence_of
 
 if TYPE_CHECKING:
     from jinja2 import Template

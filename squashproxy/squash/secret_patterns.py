@@ -13,14 +13,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
-
-from squashproxy.pipeline.results import SuspectKind
 
 _LONGEST = 4096
 """The longest path in bytes (Linux's PATH_MAX); a longer one cannot be opened, and would cost much
 time to match.
 """
+
+
+class SuspectKind(StrEnum):
+    """Why a hidden file is worth a look."""
+
+    SECRET = "secret"  # noqa: S105 - a kind of finding, not a password
+    CACHE = "cache"
 
 
 @dataclass(frozen=True, slots=True)

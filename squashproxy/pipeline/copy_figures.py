@@ -1,0 +1,122 @@
+"""The figures of a copied image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageManifest, RawManifest
+from squashproxy.pipeline.blob_copy import TransferCount
+from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.results import LayerAction, LayerCopy, PlatformCopy
+from squashproxy.pipeline.squash_layers import Squashed
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedImage:
+    """The manifest to publish, whose blobs are all in the target, and the report of the copy."""
+
+    manifest: RawManifest
+    copy: PlatformCopy
+
+
+def finished(raw: RawManifest, figures: PlatformCopy, transfer: TransferCount) -> CopiedImage:
+    """The copied image, once its transfers have ended."""
+    copy = replace(
+        figures,
+        digest=raw.digest,
+        uploaded_bytes=transfer.uploaded_bytes,
+        reused_bytes=transfer.reused_bytes,
+        mounted_blobs=transfer.mounted_blobs,
+        fetched_bytes=transfer.fetched_bytes,
+    )
+    return CopiedImage(raw, copy)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The image that the figures are about; its first `kept` layers stay as they are."""
+
+    manifest: ImageManifest
+    digest: Digest
+    platform: str
+    kept: int
+    mode: Mode
+
+    def unchanged(self, brought: Sequence[Descriptor]) -> PlatformCopy:
+        """The figures of an image whose layers all stay; `brought` are they, in the target."""
+        return self.of_layers(self._staying(brought))
+
+    def _staying(self, brought: Sequence[Descriptor]) -> tuple[LayerCopy, ...]:
+        """The lowest layers, which are in the target as `brought`."""
+        return tuple(
+            LayerCopy(
+                layer.digest,
+                there.digest,
+                LayerAction.BASE if number < self.kept else LayerAction.KEPT,
+                layer.size,
+                there.size,
+            )
+            for number, (layer, there) in enumerate(
+                zip(self.manifest.layers[: len(brought)], brought, strict=True)
+            )
+        )
+
+    def squashed(self, squashed: Squashed, base: Sequence[Descriptor]) -> PlatformCopy:
+        """The figures after a squash; `base` are the layers that stay, in the target."""
+        report, layer = squashed.report, squashed.layer
+        if squashed.is_kept:
+            kept = self.unchanged([*base, *self.manifest.layers[len(base) :]])
+            read = report.unpacked
+            return replace(
+                kept, unpacked_before=read, unpacked_after=read, fallbacks=report.fallbacks
+            )
+        new = layer.descriptor if layer else None
+        above = tuple(
+            LayerCopy(
+                descriptor.digest,
+                new.digest if new else None,
+                LayerAction.SQUASHED,
+                descriptor.size,
+                new.size if new and number == self.kept else 0,
+                report.layers[number].hidden_bytes,
+            )
+            for number, descriptor in enumerate(self.manifest.layers)
+            if number >= self.kept
+        )
+        return replace(
+            self.of_layers((*self._staying(base), *above)),
+            layers_after=self.kept + (layer is not None),
+            unpacked_before=report.unpacked,
+            unpacked_after=layer.unpacked if layer else 0,
+            spliced_bytes=layer.spliced if layer else 0,
+            reencoded_bytes=layer.reencoded if layer else 0,
+            fallbacks=report.fallbacks,
+        )
+
+    def of_layers(self, layers: tuple[LayerCopy, ...]) -> PlatformCopy:
+        """The figures that follow from those of the layers alone; nothing was unpacked."""
+        return PlatformCopy(
+            platform=self.platform,
+            source_digest=self.digest,
+            digest=self.digest,
+            layers_before=len(layers),
+            layers_after=sum(layer.digest is not None for layer in layers),
+            base_layers=self.kept,
+            compressed_before=sum(layer.packed_before for layer in layers),
+            compressed_after=sum(layer.packed_after for layer in layers),
+            unpacked_before=0,
+            unpacked_after=0,
+            hidden_bytes=sum(layer.hidden_bytes for layer in layers),
+            uploaded_bytes=0,
+            reused_bytes=0,
+            mounted_blobs=0,
+            spliced_bytes=0,
+            reencoded_bytes=0,
+            fallbacks=0,
+            mode=self.mode,
+            fetched_bytes=0,
+            layers=layers,
+        )
