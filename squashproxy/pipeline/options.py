@@ -111,7 +111,9 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    Without a `library` that finds deflate blocks, new layers are always recompressed.
+    Without a `library` that finds deflate blocks, new layers are always recompressed. `referrers`
+    go along in the mode that keeps digests; with `keeps_tags`, tags that belong to the image
+    (`sha256-HEX.sig` and the like) and point elsewhere at the target are left.
     """
 
     mode: Mode = Mode.SQUASH
@@ -126,6 +128,8 @@ class CopyOptions:
     backup: str | None = None
     verify: bool = False
     provenance: bool = False
+    referrers: bool = False
+    keeps_tags: bool = False
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)
