@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
@@ -129,7 +130,14 @@ class ImageCopier:
         with CopyThreads(self._options.jobs) as threads:
             kept = self._bringer.bring_base(image, base, threads, transfer)
             layers = self._layers_of(image, transfer)
-            findings = find_cuts(layers, base.count, self._options, threads)
+            sends = partial(self._blob_copier.begin_sending, threads=threads, transfer=transfer)
+            findings = find_cuts(
+                layers,
+                base.count,
+                self._options,
+                threads,
+                send=None if self._compresses_plain else sends,
+            )
             pruner = LayerPruner(
                 layers,
                 base.count,
@@ -150,7 +158,11 @@ class ImageCopier:
                 above[number] = pruned
                 if pruned.action is LayerAction.KEPT:
                     layer = manifest.layers[number]
-                    staying[number] = self._bringer.bring(layer, threads, transfer)
+                    if number in findings.sent:
+                        self._blob_copier.note_sent(layer)
+                        staying[number] = layer
+                    else:
+                        staying[number] = self._bringer.bring(layer, threads, transfer)
             is_unchanged = len(staying) == len(above)
             if is_unchanged:
                 self._blob_copier.bring([manifest.config], threads, transfer)

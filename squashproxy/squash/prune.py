@@ -24,7 +24,7 @@ So it does not matter which layers are rewritten, and which are kept as they are
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
@@ -108,6 +108,7 @@ class _LayerState:
     needed_below: set[bytes] = field(default_factory=set)
     unseen: int = 0
     held_back: int = 0
+    hidden_bytes: int = 0
 
 
 class PruneScan:
@@ -131,10 +132,26 @@ class PruneScan:
         """What the layers read so far say of each path; for a census of those below."""
         return self._index
 
-    def run(self) -> None:
-        """Read the layers. Raises BadArchive, LimitExceeded, and what reading a layer raises."""
+    def run(self, on_layer: Callable[[int], None] = lambda _: None) -> None:
+        """Read the layers. `on_layer` gets each one's number when it has its cut.
+
+        Raises BadArchive, LimitExceeded, and what reading a layer raises.
+        """
         for number in reversed(range(self._options.kept, len(self._layers))):
             self._read(number)
+            on_layer(number)
+
+    @property
+    def unpacked_so_far(self) -> int:
+        """The bytes of tar read of the layer that is being read. May be asked from any thread."""
+        return self.counts[self._state.number].unpacked if self.counts else 0
+
+    @property
+    def hidden_so_far(self) -> int:
+        """What the layer that is being read loses if no later link of it needs a hidden entry;
+        bytes of tar. May be asked from any thread.
+        """
+        return self._state.hidden_bytes
 
     def _read(self, number: int) -> None:
         self._index.begin_layer(number)
@@ -245,6 +262,7 @@ class PruneScan:
             path, scanner.size, scanner.span_size, hidden_by, link, whiteout
         )
         self._state.by_path[path] = scanner.ordinal
+        self._state.hidden_bytes += scanner.span_size
 
     def _note_link(self, target: bytes, *, stays: bool) -> None:
         """A hard link of this layer needs its target, here or in a lower layer."""
