@@ -172,10 +172,7 @@ class ImageCopier:
         if is_unchanged:
             raw = self._renamed(image, base, manifest.config, outcome.layers)
         else:
-            note = self._stamp(image).history_entry(
-                f"layers {base.count + 1} to {len(manifest.layers)} pruned"
-            )
-            data = image.config.pruned(outcome.diff_ids(image.config.diff_ids), note)
+            data = pruned_config(image, base, outcome, self._options)
             config = self._blob_copier.write_document(manifest.config.media_type, data, transfer)
             raw = self._with_layers(
                 image, base, in_place_of(manifest.config, config), outcome.layers
@@ -281,6 +278,13 @@ def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyO
     note = stamp.history_entry(f"layers {base.count + 1} to {count} squashed")
     new = [] if squashed.layer is None else [squashed.layer.diff_id]
     return image.config.squashed(base.count, new, note)
+
+
+def pruned_config(image: Image, base: Base, pruned: PrunedImage, options: CopyOptions) -> bytes:
+    """The config of a pruned image."""
+    stamp = Stamp(image.digest, options_hash(options))
+    note = stamp.history_entry(f"layers {base.count + 1} to {len(image.manifest.layers)} pruned")
+    return image.config.pruned(pruned.diff_ids(image.config.diff_ids), note)
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:

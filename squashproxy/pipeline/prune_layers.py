@@ -23,6 +23,7 @@ from squashproxy.pipeline.sending import Sending
 from squashproxy.pipeline.source_layer import SourceLayer
 from squashproxy.pipeline.squash_layers import merge_options
 from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.squash.index import PathIndex
 from squashproxy.squash.layer import HiddenEntry, LayerCount
 from squashproxy.squash.prune import Cut, PruneScan, iter_pruned
 from squashproxy.streams import closed_after
@@ -44,12 +45,13 @@ class Findings:
     """What can go from each layer above the base, by its number, and what each layer holds.
 
     `sent` are the layers that stay as they are, and whose blobs went to the target while they were
-    read.
+    read. `index` is what the layers say of each path, for a census of the base.
     """
 
     cuts: dict[int, Cut]
     counts: dict[int, LayerCount]
     sent: frozenset[int]
+    index: PathIndex
 
 
 class LayerSender(Protocol):
@@ -79,7 +81,7 @@ def find_cuts(
         prefetch.layers, merge_options(layers, kept, options, on_hidden=on_hidden)
     )
     scan.run(lambda number: offers.settle(number, scan.cuts[number], scan.counts[number]))
-    return Findings(scan.cuts, scan.counts, frozenset(offers.confirmed))
+    return Findings(scan.cuts, scan.counts, frozenset(offers.confirmed), scan.index)
 
 
 @dataclass(slots=True)
@@ -213,6 +215,16 @@ class PrunedImage:
         """What stands in the place of a layer above the base; None where it was left out."""
         new = self.above[number].new
         return self.staying.get(number) if new is None else new.descriptor
+
+    @property
+    def lost(self) -> int:
+        """What the layers above the base lose; bytes of tar."""
+        cuts, counts = self.findings.cuts, self.findings.counts
+        return sum(
+            cuts[number].hidden_bytes if layer.new is not None else counts[number].unpacked
+            for number, layer in self.above.items()
+            if layer.action is not LayerAction.KEPT
+        )
 
     def diff_ids(self, source: Sequence[Digest]) -> list[Digest | None]:
         """The diff ID for each layer of the source, None where it was left out."""
