@@ -18,6 +18,9 @@ _MOST_SIZE = (1 << 63) - 1
 """No tar with an entry above this size comes to its end."""
 
 
+_KINDS = tuple(bytes([kind]) for kind in range(256))
+
+
 class Entry(Protocol):
     """An entry of a layer, as TarScanner describes it; valid until the next one."""
 
@@ -106,23 +109,23 @@ class Listing:
         return len(self._kinds)
 
     def __iter__(self) -> Iterator[ListedEntry]:
-        rest = zip(self.names(), self._sizes, self._header_blocks, strict=True)
-        for ordinal, ((kind, path, link), size, blocks) in enumerate(rest):
-            yield ListedEntry(ordinal, kind, path, link, size, blocks * BLOCK + padded(size))
-
-    def names(self) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """Kind, path and link of each entry."""
-        at = link_at = 0
         kinds, paths, links = self._kinds, self._paths, self._links
-        lengths = zip(self._path_lengths, self._link_lengths, strict=True)
-        for ordinal, (length, link_length) in enumerate(lengths):
-            path = paths[at : at + length]
-            at += length
-            link = b""
+        numbers = zip(
+            self._header_blocks, self._sizes, self._path_lengths, self._link_lengths, strict=True
+        )
+        at = link_at = 0
+        link = b""
+        for ordinal, (blocks, size, length, link_length) in enumerate(numbers):
+            end = at + length
             if link_length:
                 link = links[link_at : link_at + link_length]
                 link_at += link_length
-            yield kinds[ordinal : ordinal + 1], path, link
+            elif link:
+                link = b""
+            span_size = (blocks * BLOCK + size + BLOCK - 1) & -BLOCK
+            kind = _KINDS[kinds[ordinal]]
+            yield ListedEntry(ordinal, kind, paths[at:end], link, size, span_size)
+            at = end
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Listing):

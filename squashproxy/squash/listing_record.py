@@ -79,7 +79,7 @@ def _check(listing: Listing, header_blocks: array[int], sizes: array[int]) -> No
     if 0 in header_blocks or sum(header_blocks) * BLOCK + sum(sizes) > listing.unpacked:
         raise FormatError("holds more than fits into its layer")
     try:
-        for kind, path, link in listing.names():
+        for _, kind, path, link, _, _ in listing:
             if normalise(path) != path or (kind == HARD_LINK and normalise(link) != link):
                 raise FormatError("holds a path that is not normalised")
     except BadEntry as error:
