@@ -8,6 +8,8 @@ A record is laid out as follows; numbers are little-endian.
 4. The SHA-256 of parts 2, 3 and 5, in 32 bytes.
 5. The content as one zstd frame.
 
+Columns of numbers inside are little-endian, too (`packed_column`).
+
 The digest finds damage; whoever can write a record can give it a right one. So what is inside is
 still to be checked by its reader.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 from array import array
 from collections.abc import Iterable
 
@@ -65,6 +68,22 @@ def unseal(label: str, record: bytes, most: int) -> bytearray:
     if length > most:
         raise FormatError(f"holds more than {most} bytes")
     return _inflated(bytes(packed), length)
+
+
+def packed_column(column: array[int]) -> array[int]:
+    """A column of numbers as it is in records: little-endian."""
+    if sys.byteorder == "little":
+        return column
+    swapped = column[:]
+    swapped.byteswap()
+    return swapped
+
+
+def unpacked_column(code: str, data: bytes | memoryview) -> array[int]:
+    """The column of that type code in `data`, whose length is a multiple of the items' size."""
+    column = array(code)
+    column.frombytes(data)
+    return packed_column(column)
 
 
 def _digest_of(head: bytes | memoryview, packed: bytes | memoryview) -> bytes:

@@ -8,12 +8,11 @@ squash/listing.py follow, each as one array.
 from __future__ import annotations
 
 import struct
-import sys
 from array import array
 
 from squashproxy.archive.header import BLOCK, HARD_LINK
 from squashproxy.archive.path import BadEntry, normalise
-from squashproxy.codec.sealed import seal, unseal
+from squashproxy.codec.sealed import packed_column, seal, unpacked_column, unseal
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError
 from squashproxy.squash.listing import Listing
@@ -30,9 +29,10 @@ _PER_ENTRY = 1 + sum(array(code).itemsize for code in _COLUMNS)
 
 def encode_listing(listing: Listing, layer: Digest) -> bytes:
     """The record of a layer's listing."""
-    kinds, *numbers, paths, links = listing.columns()
+    *columns, paths, links = listing.columns()
     head = _HEAD.pack(listing.unpacked, len(listing), len(paths), len(links))
-    return seal(_label(layer), (head, kinds, *map(_swapped, numbers), paths, links))
+    packed = (packed_column(each) if isinstance(each, array) else each for each in columns)
+    return seal(_label(layer), (head, *packed, paths, links))
 
 
 def decode_listing(record: bytes, layer: Digest) -> Listing:
@@ -52,10 +52,8 @@ def decode_listing(record: bytes, layer: Digest) -> Listing:
     kinds = bytes(content[_HEAD.size : at])
     columns = []
     for code in _COLUMNS:
-        column = array(code)
-        end = at + count * column.itemsize
-        column.frombytes(content[at:end])
-        columns.append(_swapped(column))
+        end = at + count * array(code).itemsize
+        columns.append(unpacked_column(code, content[at:end]))
         at = end
     header_blocks, sizes, path_lengths, link_lengths = columns
     if (sum(path_lengths), sum(link_lengths)) != (paths_length, links_length):
@@ -84,16 +82,6 @@ def _check(listing: Listing, header_blocks: array[int], sizes: array[int]) -> No
                 raise FormatError("holds a path that is not normalised")
     except BadEntry as error:
         raise FormatError(f"holds a path that {error}") from error
-
-
-def _swapped(column: bytes | array[int]) -> array[int]:
-    """A column as it is in records: little-endian."""
-    assert isinstance(column, array), "names come last"
-    if sys.byteorder == "little":
-        return column
-    swapped = column[:]
-    swapped.byteswap()
-    return swapped
 
 
 def _label(layer: Digest) -> str:
