@@ -63,8 +63,9 @@ class RecordStore(Protocol):
 class Nothing:
     """A memory that keeps nothing."""
 
-    def find_listing(self, layer: Digest) -> None:
+    def find_listing(self, layer: Digest) -> Listing | None:  # noqa: ARG002 - the protocol's names
         """None."""
+        return None
 
     def keep_listing(self, layer: Digest, listing: Listing) -> None:
         """Nothing."""

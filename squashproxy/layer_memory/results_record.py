@@ -49,6 +49,8 @@ def decode_results(record: bytes, layer: Digest, engine: int) -> tuple[PrunedRes
     """
     content = memoryview(unseal(_label(layer, engine), record, _MOST_BYTES))
     end = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+    if end > len(content):
+        raise FormatError("holds less than it says")
     try:
         documents = json.loads(bytes(content[_LENGTH:end]))
         columns = content[end:]
