@@ -12,6 +12,8 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
 from squashproxy.pipeline.base import Base, BaseFinder, SourceOpener
+from squashproxy.pipeline.copy import compare_image
+from squashproxy.pipeline.exact_choice import choose_exactly, iter_images
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import (
@@ -77,6 +79,8 @@ def _unmoved(plan: PlatformPlan) -> PlatformPlan:
 def _is_up_to_date(
     source: ImageSource, sink: ImageSink, digest: Digest, options: CopyOptions
 ) -> bool:
+    if options.mode is Mode.COPY:
+        return compare_image(source, sink, options).up_to_date
     existing = sink.find_manifest()
     freshness = Freshness(source, sink, digest, options)
     return existing is not None and freshness.is_up_to_date(existing)
@@ -91,6 +95,10 @@ class _Job:
     observer: RecordingObserver
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
+        if self.options.mode is Mode.COPY:
+            wanted = choose_exactly(self.source, raw.digest, self.options, self.observer)
+            exact = map(self._try_plan, iter_images(self.source, wanted))
+            return tuple(plan for plan in exact if plan is not None)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
@@ -106,13 +114,15 @@ class _Job:
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
+            if self.options.mode is Mode.COPY:
+                return None
             self.observer.warn(
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
         image = read_image(self.source, manifest, raw.digest)
         check_platform(image, self.options)
-        base = self.bases.choose(image, self.options, self.sink)
+        base = self._base_of(image)
         compresses_plain = self._compresses_plain(image, base)
         dry_run = DryRun(self.source, image, base, self.options, self.observer)
         outcome, data = self._try_out(image, base, dry_run, compresses_plain)
@@ -129,6 +139,11 @@ class _Job:
             dry_run.findings,
             dry_run.counts,
         ).plan
+
+    def _base_of(self, image: Image) -> Base:
+        if self.options.mode is Mode.COPY:
+            return Base(len(image.manifest.layers), "no byte changes")
+        return self.bases.choose(image, self.options, self.sink)
 
     def _try_out(
         self, image: Image, base: Base, dry_run: DryRun, compresses_plain: bool
@@ -160,7 +175,8 @@ class _Job:
         compressed size is unknown until they are made.
         """
         compresses_plain = (
-            self.sink is not None
+            self.options.mode is not Mode.COPY
+            and self.sink is not None
             and self.sink.traits.compressed
             and not self.source.chooses_compression
         )

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from squashproxy.digest import Digest
 from squashproxy.errors import NoSuchPlatform, UsageError
-from squashproxy.oci.manifest import ImageIndex, ImageManifest, parse_manifest
+from squashproxy.oci.manifest import (
+    ImageIndex,
+    ImageManifest,
+    RawManifest,
+    check_depth,
+    parse_manifest,
+)
 from squashproxy.pipeline.image import read_image
 from squashproxy.pipeline.image_copy import check_platform
 from squashproxy.pipeline.options import CopyOptions
@@ -30,6 +38,18 @@ def choose_exactly(
         return _image_of(parsed, source, options, observer)
     _check_image(parsed, source, options)
     return digest
+
+
+def iter_images(source: ImageSource, digest: Digest, depth: int = 0) -> Iterator[RawManifest]:
+    """The manifests of images and artifacts that a manifest is or lists, also in an index in it."""
+    check_depth(depth, f"{source.name}: {digest}")
+    raw = source.read_manifest(digest)
+    parsed = parse_manifest(raw, f"the manifest {digest} of {source.name}")
+    if not isinstance(parsed, ImageIndex):
+        yield raw
+        return
+    for child in parsed.children:
+        yield from iter_images(source, child.descriptor.digest, depth + 1)
 
 
 def _image_of(

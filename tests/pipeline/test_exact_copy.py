@@ -500,3 +500,19 @@ def test_comparing_tells_of_referrers_that_the_target_lacks(lab: Lab) -> None:
     refer(lab, digest, listed=False)
     assert not compare_image(lab.source(), lab.sink(), choices).up_to_date
     assert compare_image(lab.source(), lab.sink(), options(mode=Mode.COPY)).up_to_date
+
+
+def test_a_plan_tells_what_would_move_and_what_stays_hidden(lab: Lab) -> None:
+    lab.put(two_platforms())
+    plan = lab.plan(mode=Mode.COPY)
+    assert [each.platform for each in plan.platforms] == ["linux/amd64", "linux/arm64"]
+    assert (plan.up_to_date, plan.warnings) == (False, ())
+    for each in plan.platforms:
+        assert each.compressed_before == each.compressed_after
+        assert each.layers_before == each.layers_after == 4
+        assert each.upload_bytes == each.compressed_after + app(platform=ARM64).config.size
+        assert each.total_hidden > 0
+    exactly(lab)
+    plan = lab.plan(mode=Mode.COPY)
+    assert plan.up_to_date
+    assert [each.upload_bytes for each in plan.platforms] == [0, 0]
