@@ -68,11 +68,15 @@ def copy_image(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How source and target compare before anything is copied."""
+    """How source and target compare before anything is copied.
+
+    `lacks_referrers`: the image itself is there, but not all that refers to it and is to go along.
+    """
 
     source_digest: Digest
     existing: Digest | None
     up_to_date: bool
+    lacks_referrers: bool = False
 
 
 def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) -> Standing:
@@ -86,7 +90,8 @@ def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) ->
         return Standing(source_digest, existing, up_to_date=False)
     if options.mode is Mode.COPY:
         exact = ExactJob(source, sink, options, source_digest, SilentObserver(), Cancellation())
-        return Standing(source_digest, existing, exact.is_up_to_date(existing))
+        fresh = exact.is_up_to_date(existing)
+        return Standing(source_digest, existing, fresh, not fresh and existing == exact.digest)
     fresh = Freshness(source, sink, source_digest, options).is_up_to_date(existing)
     return Standing(source_digest, existing, fresh)
 

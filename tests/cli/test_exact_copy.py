@@ -179,8 +179,8 @@ REFUSED = {
     "two platforms": (
         ["--platform", "linux/amd64", "--platform", "linux/arm64"],
         (
-            "an index with only linux/amd64, linux/arm64 would be another index with another digest; "
-            "name one --platform, or none to copy all"
+            "only linux/amd64, linux/arm64 would be another index with another digest; name one "
+            "--platform, or none to copy all"
         ),
     ),
     "no such mode": (["--mode", "move"], "--mode: 'move' is no mode; choose squash or prune or"),

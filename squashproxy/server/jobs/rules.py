@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squashproxy.config.serve import Rule, ServeLimits
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions, Limits
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
@@ -36,7 +37,7 @@ class Rules:
 
 
 def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
-    if not rule.squash:
+    if not rule.squash or rule.mode is Mode.COPY:
         return None
     usual = Limits()
     options = CopyOptions(
