@@ -67,10 +67,10 @@ class ExactCopier:
         check_depth(depth, f"{self._source.name}: {digest}")
         if digest in self._done:
             return self._done[digest]
-        raw = self._source.read_manifest(digest)
+        read = self._source.read_manifest(digest)
+        parsed = parse_manifest(read, f"the manifest {digest} of {self._source.name}")
+        raw = self._done[digest] = parsed.raw
         _check_algorithm(raw, digest, self._source.name)
-        self._done[digest] = raw
-        parsed = parse_manifest(raw, f"the manifest {digest} of {self._source.name}")
         if isinstance(parsed, ImageIndex):
             for child in parsed.children:
                 stated = None if child.platform is None else str(child.platform)
