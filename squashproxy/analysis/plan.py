@@ -10,10 +10,10 @@ from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outco
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import Compression, compression_of
+from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
 from squashproxy.pipeline.base import Base, BaseFinder, SourceOpener
 from squashproxy.pipeline.copy import compare_image
-from squashproxy.pipeline.exact_choice import choose_exactly, iter_images
+from squashproxy.pipeline.exact_choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import (
@@ -97,7 +97,8 @@ class _Job:
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
         if self.options.mode is Mode.COPY:
             wanted = choose_exactly(self.source, raw.digest, self.options, self.observer)
-            exact = map(self._try_plan, iter_images(self.source, wanted))
+            found = iter_manifests(self.source, wanted)
+            exact = [self._try_plan(each) for each in found if each.media_type not in INDEXES]
             return tuple(plan for plan in exact if plan is not None)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):

@@ -40,16 +40,23 @@ def choose_exactly(
     return digest
 
 
-def iter_images(source: ImageSource, digest: Digest, depth: int = 0) -> Iterator[RawManifest]:
-    """The manifests of images and artifacts that a manifest is or lists, also in an index in it."""
-    check_depth(depth, f"{source.name}: {digest}")
-    raw = source.read_manifest(digest)
-    parsed = parse_manifest(raw, f"the manifest {digest} of {source.name}")
-    if not isinstance(parsed, ImageIndex):
-        yield raw
-        return
-    for child in parsed.children:
-        yield from iter_images(source, child.descriptor.digest, depth + 1)
+def iter_manifests(source: ImageSource, digest: Digest) -> Iterator[RawManifest]:
+    """A manifest, and all that it lists, also in an index in it; each once, indexes first."""
+    seen: set[Digest] = set()
+    waiting = [(digest, 0)]
+    while waiting:
+        found, depth = waiting.pop()
+        if found in seen:
+            continue
+        seen.add(found)
+        check_depth(depth, f"{source.name}: {found}")
+        parsed = parse_manifest(
+            source.read_manifest(found), f"the manifest {found} of {source.name}"
+        )
+        yield parsed.raw
+        if isinstance(parsed, ImageIndex):
+            children = [(child.descriptor.digest, depth + 1) for child in parsed.children]
+            waiting += reversed(children)
 
 
 def _image_of(

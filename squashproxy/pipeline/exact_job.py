@@ -66,7 +66,7 @@ class ExactJob:
 
     @cached_property
     def _found(self) -> Referrers:
-        return find_referrers(self.source, self.digest)
+        return find_referrers(self.source, self.digest, self.observer.warn)
 
     @cached_property
     def _copier(self) -> ExactCopier:

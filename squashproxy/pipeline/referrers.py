@@ -7,19 +7,19 @@ signatures, attestations and bills of material under tags that begin with `sha25
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from squashproxy.digest import Digest
-from squashproxy.errors import FormatError
+from squashproxy.errors import FormatError, NotFound
 from squashproxy.oci.manifest import (
     ImageIndex,
     RawManifest,
-    check_depth,
     parse_json_object,
     parse_manifest,
 )
 from squashproxy.oci.mediatypes import INDEXES
+from squashproxy.pipeline.exact_choice import iter_manifests
 from squashproxy.pipeline.exact_copy import ExactCopier
 from squashproxy.pipeline.results import ReferrerCopy
 from squashproxy.registry.referrers import fallback_tag
@@ -75,41 +75,33 @@ def _stands(sink: ImageSink, companion: Companion, *, keeps_tags: bool) -> bool:
     return there == companion.digest or (keeps_tags and there is not None)
 
 
-def find_referrers(source: ImageSource, digest: Digest) -> Referrers:
+def find_referrers(source: ImageSource, digest: Digest, warn: Callable[[str], None]) -> Referrers:
     """Find what refers to a manifest or to anything below it, and to that, and so on.
 
     Costs the image's manifests, and a list of referrers for each of them; of a repository whose
     tags are not known, also its list of tags. Raises ReferrersUnknown where a registry does not
     tell, and FormatError for lists that go in a circle or too deep.
     """
-    return _Search(source).run(digest)
+    return _Search(source, warn).run(digest)
 
 
 class _Search:
     """Follows lists of referrers from manifest to manifest; each is visited once."""
 
-    def __init__(self, source: ImageSource) -> None:
-        assert isinstance(source, ReferrerSource), "check_referrers lets no other source through"
+    def __init__(self, source: ImageSource, warn: Callable[[str], None]) -> None:
+        assert isinstance(source, ReferrerSource), "check_source lets no other source through"
         self._source = source
         self._lists: ReferrerSource = source
+        self._warn = warn
         self._found = Referrers()
         self._seen: set[Digest] = set()
+        self._by_tag: dict[Digest, list[Digest] | None] = {}
 
     def run(self, digest: Digest) -> Referrers:
         """Everything that refers to `digest`, directly or not."""
-        for each in self._tree(digest):
-            self._visit(each, (each,))
+        for each in iter_manifests(self._source, digest):
+            self._visit(each.digest, (each.digest,))
         return self._found
-
-    def _tree(self, digest: Digest, depth: int = 0) -> Iterator[Digest]:
-        """A manifest, and the manifests that it lists."""
-        check_depth(depth, f"{self._source.name}: {digest}")
-        yield digest
-        raw = self._source.read_manifest(digest)
-        parsed = parse_manifest(raw, f"the manifest {digest} of {self._source.name}")
-        if isinstance(parsed, ImageIndex):
-            for child in parsed.children:
-                yield from self._tree(child.descriptor.digest, depth + 1)
 
     def _visit(self, subject: Digest, path: tuple[Digest, ...]) -> None:
         if subject in self._seen:
@@ -123,7 +115,8 @@ class _Search:
             )
         for companion in self._companions_of(subject):
             self._found.companions.append(companion)
-            self._follow(companion.digest, path)
+            if companion.digest not in path:  # some tag an image by its own digest
+                self._follow(companion.digest, path)
         for referrer in self._referrers_of(subject):
             self._found.referrers.append(Referrer(referrer, subject))
             self._follow(referrer, path)
@@ -148,7 +141,9 @@ class _Search:
         for tag in self._lists.companion_tags(subject):
             if tag == fallback_tag(subject) and self._listed_by_tag(subject) is not None:
                 continue
-            yield Companion(tag, self._lists.read_tag(tag).digest, subject)
+            found = self._lists.find_tag(tag)
+            if found is not None:
+                yield Companion(tag, found, subject)
 
     def _listed_by_tag(self, subject: Digest) -> list[Digest] | None:
         """The referrers in the list under a tag.
@@ -156,13 +151,34 @@ class _Search:
         None where what is under the tag is no such list: not an index of manifests that all have
         this subject.
         """
+        if subject not in self._by_tag:
+            self._by_tag[subject] = self._read_list(subject)
+        return self._by_tag[subject]
+
+    def _read_list(self, subject: Digest) -> list[Digest] | None:
         tag = fallback_tag(subject)
-        index = parse_manifest(self._lists.read_tag(tag), f"{tag} of {self._source.name}")
+        found = self._lists.find_tag(tag)
+        if found is None:
+            return []
+        where = f"{tag} of {self._source.name}"
+        index = parse_manifest(self._source.read_manifest(found), where)
         if not isinstance(index, ImageIndex):
             return None
-        digests = [child.descriptor.digest for child in index.children]
-        raws = map(self._source.read_manifest, digests)
-        return digests if all(_refers_to(raw) == subject for raw in raws) else None
+        raws = [self._read_listed(child.descriptor.digest, where) for child in index.children]
+        there = [raw for raw in raws if raw is not None]
+        return [raw.digest for raw in there] if _all_refer_to(subject, there) else None
+
+    def _read_listed(self, digest: Digest, where: str) -> RawManifest | None:
+        """A manifest of a list that clients keep; None for one that was deleted meanwhile."""
+        try:
+            return self._source.read_manifest(digest)
+        except NotFound:
+            self._warn(f"{where} lists {short(digest)}, which is gone and was left out")
+            return None
+
+
+def _all_refer_to(subject: Digest, raws: Sequence[RawManifest]) -> bool:
+    return all(_refers_to(raw) == subject for raw in raws)
 
 
 def _refers_to(raw: RawManifest) -> str | None:

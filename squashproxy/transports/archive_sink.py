@@ -88,7 +88,7 @@ class ArchiveSink(FiledSink):
         if tag in (None, self.tag):
             return self._old.find_digest()
         if isinstance(self._old, LayoutSource) and is_companion(tag):
-            return self._old.find_named(tag)
+            return self._old.find_tag(tag)
         return None
 
     def read_manifest(self, digest: Digest) -> RawManifest:

@@ -216,8 +216,8 @@ class ReferrerSource(Protocol):
         """
         ...
 
-    def read_tag(self, tag: str) -> RawManifest:
-        """The manifest of another tag beside the image; digest verified."""
+    def find_tag(self, tag: str) -> Digest | None:
+        """What another tag beside the image points to; None for nothing, as after a deletion."""
         ...
 
 

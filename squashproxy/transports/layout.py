@@ -17,7 +17,7 @@ from squashproxy.oci.manifest import (
     parse_json_object,
     parse_manifest,
 )
-from squashproxy.oci.mediatypes import OCI_INDEX
+from squashproxy.oci.mediatypes import INDEXES, MANIFESTS, OCI_INDEX
 from squashproxy.reference import parse_reference
 from squashproxy.registry.referrers import fallback_tag, is_companion
 from squashproxy.transports.file_place import FiledSource
@@ -100,15 +100,24 @@ class Layout:
             found = parse_manifest(self.read_manifest(by_tag.digest), self.name)
             if isinstance(found, ImageIndex):
                 listed = {each.descriptor.digest: each.descriptor for each in found.children}
-        for image in self.images:
-            if image.digest not in listed and self._subject_of(image) == digest:
-                listed[image.digest] = image
+        for image in self._by_subject.get(digest, ()):
+            listed.setdefault(image.digest, image)
         return tuple(listed.values())
+
+    @cached_property
+    def _by_subject(self) -> dict[str, list[Descriptor]]:
+        """The manifests in the index that refer to another one, by its digest."""
+        found: dict[str, list[Descriptor]] = {}
+        for image in self.images:
+            subject = self._subject_of(image)
+            if subject is not None:
+                found.setdefault(subject, []).append(image)
+        return found
 
     def _subject_of(self, image: Descriptor) -> str | None:
         """The digest that a listed manifest refers to; None for none, or an absent manifest."""
         path = blob_path(image.digest)
-        if self.files.find(path) is None:
+        if image.media_type not in (*MANIFESTS, *INDEXES) or self.files.find(path) is None:
             return None
         where = f"the manifest {image.digest[:19]} of {self.name}"
         document = parse_json_object(read_file(self.files, path, MAX_MANIFEST), where)
@@ -205,17 +214,10 @@ class LayoutSource(FiledSource):
         names = [_ref_name(child.descriptor) for child in self._layout.index.children]
         return tuple(sorted(each for each in names if each.startswith(name)))
 
-    def find_named(self, tag: str) -> Digest | None:
+    def find_tag(self, tag: str) -> Digest | None:
         """What another name points to; None for nothing."""
         found = self._layout.find_named(tag)
         return None if found is None else found.digest
-
-    def read_tag(self, tag: str) -> RawManifest:
-        """The manifest of another name; digest verified."""
-        found = self._layout.find_named(tag)
-        if found is None:
-            raise no_such_image(self.name, tag, self._layout.names)
-        return self._layout.read_manifest(found.digest)
 
 
 def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage:

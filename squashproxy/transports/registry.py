@@ -54,6 +54,7 @@ class RegistrySource(_RegistryPlace):
         super().__init__(client, reference)
         self._tags = tags
         self._lists_tags = True
+        self._lists_referrers = True
 
     def find_digest(self) -> Digest:
         """What the reference points to now; costs a HEAD. Raises NotFound."""
@@ -71,7 +72,9 @@ class RegistrySource(_RegistryPlace):
 
         Raises ReferrersUnknown.
         """
-        return self._remote.list_referrers(digest)
+        listed = self._remote.list_referrers(digest) if self._lists_referrers else None
+        self._lists_referrers = listed is not None
+        return listed
 
     def companion_tags(self, digest: Digest) -> tuple[str, ...]:
         """The tags that begin as the manifest's list of referrers is called.
@@ -96,9 +99,10 @@ class RegistrySource(_RegistryPlace):
                 raise
             return None
 
-    def read_tag(self, tag: str) -> RawManifest:
-        """The manifest of another tag of the repository; digest verified."""
-        return self._remote.get_manifest(tag)
+    def find_tag(self, tag: str) -> Digest | None:
+        """What another tag of the repository points to; None for nothing."""
+        found = self._remote.find_manifest(tag)
+        return None if found is None else found.digest
 
 
 class RegistrySink(_RegistryPlace):

@@ -396,6 +396,49 @@ def test_what_stands_under_the_tag_of_a_list_and_is_none_is_copied_as_a_tag(lab:
     assert lab.new.tags("app") == {"1": digest, tag: wanted}
 
 
+def test_an_image_may_have_a_tag_of_its_own_digest(lab: Lab) -> None:
+    digest = lab.put(two_platforms())
+    tag = digest.replace(":", "-")
+    two_platforms().push(lab.old, "app", tag)
+    exactly(lab, referrers=True)
+    assert lab.new.tags("app") == {"1": digest, tag: digest}
+    assert exactly(lab, referrers=True).skipped
+
+
+def test_tags_that_are_listed_and_gone_are_left_out(labs: Labs) -> None:
+    lab = labs(old={"lists_dead_tags": True})
+    digest = lab.put(app())
+    signature = put_artifact(lab.old, "app", tag=digest.replace(":", "-") + ".sig")
+    lab.client.repository(lab.source().repository).delete_manifest(signature)
+    exactly(lab, referrers=True)
+    assert lab.new.tags("app") == {"1": digest}
+
+
+def test_a_list_under_a_tag_may_name_what_is_gone(labs: Labs) -> None:
+    lab = labs(old={"referrers": False})
+    digest = lab.put(app())
+    first, second = (refer(lab, digest, text, listed=True) for text in (b"one", b"two"))
+    lab.client.repository(lab.source().repository).delete_manifest(first)
+    heard = Listener()
+    result = exactly(lab, referrers=True, observer=heard)
+    assert [each.digest for each in result.referrers] == [second]
+    [warning] = heard.warnings
+    assert f"lists {first[:19]}, which is gone and was left out" in warning
+
+
+def test_an_index_that_lists_the_same_again_and_again_is_read_once(lab: Lab) -> None:
+    """Seven indexes, each of which names the next one ten times."""
+    app().push(lab.old, "app")
+    child = app().manifest.descriptor.to_json()
+    for _ in range(7):
+        document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child] * 10}
+        digest = lab.old.put_manifest("app", "1", encode_json(document), OCI_INDEX)
+        child = found_by(lab.old, digest).to_json()
+    exactly(lab, referrers=True)
+    assert len(lab.new.manifests("app")) == 8
+    assert exactly(lab, referrers=True).skipped
+
+
 def hidden(lab: Lab, status: int) -> None:
     """The registry lists referrers, but not those of the image."""
     digest = lab.put(app())
