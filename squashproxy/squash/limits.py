@@ -14,12 +14,12 @@ def check_limits(
     `where` names the layer being read. `memory` and `unpacked` are bytes.
     """
     for what, value, limit, setting in (
-        ("entries", entries, options.max_entries, "max-entries"),
-        ("unpacked bytes", unpacked, options.max_unpacked, "max-unpacked"),
-        ("bytes to remember", memory, options.max_memory, "memory"),
+        ("entries", entries, options.max_entries, "{max-entries}"),
+        ("unpacked bytes", unpacked, options.max_unpacked, "{max-unpacked}"),
+        ("bytes to remember", memory, options.max_memory, "{memory}"),
     ):
         if limit is not None and value > limit:
             raise LimitExceeded(
                 f"{where}: the image has more than {limit} {what}; nothing was pushed",
-                advice=f"raise the limit with {{{setting}}} if you trust the image",
+                advice=f"raise the limit with {setting} if you trust the image",
             )
