@@ -228,9 +228,7 @@ class Authorizer:
         try:
             return read_token(body, scopes, self._clock(), shown(realm))
         except FormatError as error:
-            raise RegistryError(
-                f"{error}", advice="it, or the registry's realm, is set up wrong"
-            ) from error
+            raise RegistryError(f"{error}; it, or the registry's realm, is set up wrong") from error
 
 
 def _basic(credentials: Credentials) -> str | None:
