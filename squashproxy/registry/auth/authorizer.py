@@ -10,9 +10,9 @@ from functools import partial
 from urllib.parse import urlencode
 
 from squashproxy.errors import FormatError, RegistryError, Unauthorized
-from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
+from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.schemes import (
     Scheme,
     SchemeKind,
