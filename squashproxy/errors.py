@@ -61,11 +61,18 @@ SETTINGS = frozenset(
 )
 """The settings that an advice may name."""
 
+_KEYS = {
+    "base-repo": "`base_repos`",
+    "memory": "`memory` of a single copy (no configuration sets it)",
+    "platform": "`platforms`",
+}
+"""Settings that are no key of the configuration, or one of another name."""
+
 _SETTING = re.compile(rf"\{{({'|'.join(sorted(SETTINGS))})\}}")
 
 
 def _as_key(setting: str) -> str:
-    return f"`{setting.replace('-', '_')}`"
+    return _KEYS.get(setting) or f"`{setting.replace('-', '_')}`"
 
 
 class SquashproxyError(Exception):

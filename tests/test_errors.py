@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import squashproxy
 from squashproxy import errors
 from squashproxy.cli.main import squashproxy as command_line
+from squashproxy.config.schema import configuration_schema
 from squashproxy.errors import (
     SETTINGS,
     PartlyFailed,
@@ -119,7 +121,12 @@ WORDED = {
     "two settings": (
         "leave {base-repo} out, or give {base}",
         "leave --base-repo out, or give --base",
-        "leave `base_repo` out, or give `base`",
+        "leave `base_repos` out, or give `base`",
+    ),
+    "a setting without a key": (
+        "raise {memory} if you trust it",
+        "raise --memory if you trust it",
+        "raise `memory` of a single copy (no configuration sets it) if you trust it",
     ),
     "a template's words": ("write {tag}-{digest}", "write {tag}-{digest}", "write {tag}-{digest}"),
     "a path with braces": ("look into /srv/{a}/{b-c}", "look into /srv/{a}/{b-c}", None),
@@ -165,6 +172,23 @@ def braced_words() -> Iterator[str]:
 
 def test_each_setting_in_an_advice_is_known_and_each_known_one_is_named() -> None:
     assert set(braced_words()) - TEMPLATE_WORDS - PYDANTIC_WORDS == SETTINGS
+
+
+def keys_of(schema: dict[str, Any] | list[Any]) -> Iterator[str]:
+    """Each key that a part of the configuration's schema allows."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+    for part in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(part, dict | list):
+            yield from keys_of(part)
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_each_setting_is_a_key_of_the_configuration_or_is_said_to_be_none(setting: str) -> None:
+    text = str(SquashproxyError("a fact", advice=f"raise {{{setting}}}"))
+    named = re.findall(r"`(\w+)`", text)
+    assert len(named) == 1
+    assert (named[0] in set(keys_of(configuration_schema()))) != ("no configuration" in text)
 
 
 def test_each_setting_is_an_option_of_some_command() -> None:

@@ -172,7 +172,10 @@ def test_a_layer_that_is_hidden_as_a_whole_is_left_out() -> None:
             MergeOptions(max_unpacked=2048), "2048 unpacked bytes", "`max_unpacked`", id="unpacked"
         ),
         pytest.param(
-            MergeOptions(max_memory=100), "100 bytes to remember", "`memory`", id="memory"
+            MergeOptions(max_memory=100),
+            "100 bytes to remember",
+            "`memory` of a single copy (no configuration sets it)",
+            id="memory",
         ),
     ],
 )
