@@ -117,31 +117,41 @@ def test_the_tag_of_a_longer_digest_is_cut(registry: FakeRegistry, open_memory: 
     assert [len(tag) for tag in registry.tags("cache/layers")] == [128]
 
 
-REFUSALS: dict[str, tuple[RegistryOptions, str]] = {
-    "it is to be read only": (RegistryOptions(read_only=True), "pushes"),
-    "the user may not push": (
-        RegistryOptions(auth=Basic("user", "password", frozenset({"pull"}))), "HTTP 403",
+PULLER = Basic("user", "password", frozenset({"pull"}))
+REFUSALS: dict[str, tuple[RegistryOptions, tuple[Fault, ...], str]] = {
+    "it is to be read only": (RegistryOptions(read_only=True), (), "pushes"),
+    "the user may not push": (RegistryOptions(auth=PULLER), (), "HTTP 403"),
+    "it is full": (RegistryOptions(), (Fault("PATCH", status=507, times=99),), "HTTP 507"),
+    "it takes no such manifests": (
+        RegistryOptions(), (Fault("PUT", "/manifests/", status=415, times=99),), "HTTP 415",
     ),
-    "it is full": (RegistryOptions(capacity=10), "out of space"),
+    "it has no such repository": (RegistryOptions(), (Fault("POST", status=404),), "HTTP 404"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "reason"), REFUSALS.values(), ids=list(REFUSALS))
+@pytest.mark.parametrize(("options", "faults", "reason"), REFUSALS.values(), ids=list(REFUSALS))
 def test_a_registry_that_refuses_pushes_gets_one_warning_and_is_read(
-    options: RegistryOptions, reason: str, open_memory: Open, warnings: list[str]
+    options: RegistryOptions,
+    faults: tuple[Fault, ...],
+    reason: str,
+    open_memory: Open,
+    warnings: list[str],
 ) -> None:
     with FakeRegistry(options) as registry:
-        logins = {registry.host: ("user", "password")}
-        memory = open_memory(registry.host, logins=logins)
+        for fault in faults:
+            registry.arm(fault)
+        memory = open_memory(registry.host, logins={registry.host: ("user", "password")})
         use(memory)
         [warning] = warnings
         assert warning.startswith(f"{registry.host}/cache/layers takes no memory of layers: ")
         assert reason in warning
         assert warning.endswith("; what is new is not remembered")
-        uploads = [each for each in registry.requests if each.method == "POST"]
-        assert len(uploads) <= 2, "the empty config and one record"
+        registry.forget_requests()
+        use(memory)
+        assert {each.method for each in registry.requests} == {"GET"}
         fill(registry, encode_listing(listing(), LAYER), TAG)
         assert memory.find_listing(LAYER) == listing()
+        assert len(warnings) == 1
 
 
 def test_wrong_credentials_get_one_warning(open_memory: Open, warnings: list[str]) -> None:
