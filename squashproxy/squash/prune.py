@@ -24,13 +24,14 @@ So it does not matter which layers are rewritten, and which are kept as they are
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
 from squashproxy.archive.rewrite import empty_file_header
 from squashproxy.archive.scanner import TarScanner
+from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.index import REDIRECTED, PathIndex
@@ -42,6 +43,7 @@ from squashproxy.squash.layer import (
     ScannedLayer,
 )
 from squashproxy.squash.listing import Entry, Listing, ListingCheck
+from squashproxy.squash.secret_patterns import find_secret
 from squashproxy.squash.walk import iter_noted, iter_walk
 from squashproxy.squash.whiteout import Mark, read_mark, whiteout_path
 
@@ -57,7 +59,8 @@ class Cut:
     `dropped` are ordinals in ascending order, `whiteouts` the path of each entry that a whiteout
     replaces. `hidden_bytes` is what the layer's tar loses: headers, payload and padding. `unseen`
     counts the directories and markers that a higher layer hides, and that stay all the same;
-    `held_back` the other hidden entries that stay (rules 4 to 7).
+    `held_back` the other hidden entries that stay (rules 4 to 7). `has_secret`: an entry that can
+    go looks like a secret (squash/secret_patterns.py).
     """
 
     dropped: array[int]
@@ -67,11 +70,17 @@ class Cut:
     unseen: int
     held_back: int
     entries: int
+    has_secret: bool = False
 
     @property
     def is_nothing(self) -> bool:
         """Whether the layer loses nothing."""
         return not self.dropped and not self.whiteouts
+
+    @property
+    def name(self) -> Digest:
+        """A digest of what goes: the same cut of the same layer gives the same bytes."""
+        return digest_of(self.dropped.tobytes() + b"|" + array("q", self.whiteouts).tobytes())
 
     @property
     def holds_hidden(self) -> bool:
@@ -107,6 +116,7 @@ class _LayerState:
     needed_below: set[bytes] = field(default_factory=set)
     unseen: int = 0
     held_back: int = 0
+    hidden_bytes: int = 0
 
 
 class PruneScan:
@@ -132,10 +142,26 @@ class PruneScan:
         """What the layers read so far say of each path; for a census of those below."""
         return self._index
 
-    def run(self) -> None:
-        """Read the layers. Raises BadArchive, LimitExceeded, and what reading a layer raises."""
+    def run(self, on_layer: Callable[[int], None] = lambda _: None) -> None:
+        """Read the layers. `on_layer` gets each one's number when it has its cut.
+
+        Raises BadArchive, LimitExceeded, and what reading a layer raises.
+        """
         for number in reversed(range(self._options.kept, len(self._layers))):
             self._read(number)
+            on_layer(number)
+
+    @property
+    def unpacked_so_far(self) -> int:
+        """The bytes of tar read of the layer that is being read. May be asked from any thread."""
+        return self.counts[self._state.number].unpacked if self.counts else 0
+
+    @property
+    def hidden_so_far(self) -> int:
+        """What the layer that is being read loses if no later link of it needs a hidden entry;
+        bytes of tar. May be asked from any thread.
+        """
+        return self._state.hidden_bytes
 
     def _read(self, number: int) -> None:
         self._index.begin_layer(number)
@@ -168,6 +194,7 @@ class PruneScan:
             state.unseen,
             state.held_back,
             count.entries,
+            any(entry.size and find_secret(entry.path) for entry in state.hidden.values()),
         )
         self._needed |= state.needed_below
         if self._options.on_hidden is not None:
@@ -243,6 +270,7 @@ class PruneScan:
             path, entry.size, entry.span_size, hidden_by, link, whiteout
         )
         self._state.by_path[path] = entry.ordinal
+        self._state.hidden_bytes += entry.span_size
 
     def _note_link(self, target: bytes, *, stays: bool) -> None:
         """A hard link of this layer needs its target, here or in a lower layer."""
