@@ -20,7 +20,7 @@ from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount, MergeO
 from squashproxy.squash.listing import Listing
 from squashproxy.squash.listing_record import decode_listing, encode_listing
 from squashproxy.squash.prune import Cut, PruneScan, iter_pruned
-from squashproxy.squash.walk import walk
+from squashproxy.squash.walk import check_listing, walk
 from squashproxy.testing import LayerBuilder
 from tests.model.listings import known_layers, listing_of, remembered
 from tests.model.squashing import MemoryLayer, MemoryStream
@@ -148,6 +148,15 @@ def test_a_listing_that_lies_about_its_layer_stops_the_writing(lie: bytes) -> No
     cut = Cut(array("q", [1]), {}, 1024, 1, 0, 0, 2)
     with pytest.raises(IntegrityError, match="is not what the memory of layers says"):
         list(iter_pruned(layer, cut, 0, listing_of(lie)))
+
+
+@pytest.mark.parametrize("lie", DISAGREEING.values(), ids=list(DISAGREEING))
+def test_a_layer_that_stays_can_be_compared_with_its_listing(lie: bytes) -> None:
+    """What it hides of lower layers is taken from the listing, too."""
+    layer = MemoryLayer("layer 1", LayerBuilder().file("a", b"1").file("b", b"2").tar(), 512)
+    check_listing(layer, listing_of(layer.tar))
+    with pytest.raises(IntegrityError, match="is not what the memory of layers says"):
+        check_listing(layer, listing_of(lie))
 
 
 class ChangedStream(MemoryStream):
