@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
+from squashproxy.layer_memory.base import LayerMemory, Nothing
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -111,9 +112,10 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    Without a `library` that finds deflate blocks, new layers are always recompressed. `referrers`
-    go along in the mode that keeps digests; with `keeps_tags`, tags that belong to the image
-    (`sha256-HEX.sig` and the like) and point elsewhere at the target are left.
+    Without a `library` that finds deflate blocks, new layers are always recompressed. `memory` is
+    where listings of layers and results of pruning are remembered. `referrers` go along in the mode
+    that keeps digests; with `keeps_tags`, tags that belong to the image (`sha256-HEX.sig` and the
+    like) and point elsewhere at the target are left.
     """
 
     mode: Mode = Mode.SQUASH
@@ -133,3 +135,4 @@ class CopyOptions:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)
+    memory: LayerMemory = field(default_factory=Nothing)

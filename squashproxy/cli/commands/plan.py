@@ -26,10 +26,6 @@ from squashproxy.report.violations import iter_violations
 _FAILED = 1
 
 
-def _parse_threshold(text: str) -> Threshold:
-    return value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size))(text)
-
-
 @click.command(
     epilog=image_examples(
         "squashproxy plan docker.io/library/app:1",
@@ -44,7 +40,7 @@ def _parse_threshold(text: str) -> Threshold:
 @click.option(
     "--fail-over",
     "thresholds",
-    type=_parse_threshold,
+    type=value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size)),
     multiple=True,
     metavar="FIGURE>LIMIT",
     help="Fail where it holds, as 'hidden>20MB', 'efficiency<0.9' or 'secrets>0'; also >=, <, <=. "
@@ -73,13 +69,14 @@ def plan(
     """
     check_exact(click.get_current_context(), values["mode"])
     check_apart(common, page)
+    layer_memory = values.pop("layer_memory")
     options = make_options(common, **values)
     with open_session(common) as session:
         with watching(common) as observer:
             result = plan_image(
                 session.open_source(source),
                 session.open_sink(target) if target else None,
-                options,
+                session.with_memory(options, layer_memory, observer.warn),
                 open_source=session.open_source,
                 quick_source=session.quick_source,
                 observer=observer,
