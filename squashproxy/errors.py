@@ -54,9 +54,11 @@ SETTINGS = frozenset(
         "max-ratio",
         "max-unpacked",
         "memory",
+        "mode",
         "plain-http",
         "platform",
         "provenance",
+        "referrers",
         "strict",
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,4 +266,24 @@ def test_an_image_for_no_such_platform(
     )
     assert outcome.code == 1
     assert "has no image for linux/s390x; it has linux/amd64, linux/arm64" in outcome.err
+    assert new.tags("app") == {}
+
+
+def test_a_manifest_that_is_named_by_sha512_is_refused(
+    squashproxy: InProcess, old: FakeRegistry, new: FakeRegistry, tmp_path: Path
+) -> None:
+    """Written under its sha256, the index would name something that is not there."""
+    app().push(old, "app", "1")
+    copied(squashproxy, f"{old.host}/app:1", f"oci:{tmp_path}/layout:1")
+    data = app().manifest.data
+    name = hashlib.sha512(data).hexdigest()
+    (tmp_path / "layout/blobs/sha512").mkdir()
+    (tmp_path / f"layout/blobs/sha512/{name}").write_bytes(data)
+    child = {**app().manifest.descriptor.to_json(), "digest": f"sha512:{name}"}
+    document = json.loads((tmp_path / "layout/index.json").read_bytes())
+    document["manifests"] = [{**child, "annotations": {"org.opencontainers.image.ref.name": "2"}}]
+    (tmp_path / "layout/index.json").write_text(json.dumps(document))
+    outcome = squashproxy(*EXACT, f"oci:{tmp_path}/layout:2", f"{new.host}/app:1")
+    assert outcome.code == 1
+    assert "is named by sha512, and a copy can only keep names of sha256" in outcome.err
     assert new.tags("app") == {}
