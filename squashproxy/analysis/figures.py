@@ -35,7 +35,8 @@ Placed = tuple[Descriptor, Place]
 class ImageFigures:
     """Everything that was found out about one image.
 
-    `layers` are its layers as a copy would bring them, base first; `config` is its new config.
+    `kept` are the layers of the base as a copy would bring them, `above` the image's own above the
+    base; `config` is its new config.
     `counts` are the counts of the base layers that could be read, by number. What a merge looked up
     in the base for itself is not included.
     """
@@ -43,7 +44,8 @@ class ImageFigures:
     image: Image
     base: Base
     squashed: Squashed
-    layers: Sequence[Placed]
+    kept: Sequence[Placed]
+    above: Sequence[Placed]
     config: Placed
     findings: Findings
     counts: Mapping[int, LayerCount]
@@ -52,8 +54,7 @@ class ImageFigures:
     def plan(self) -> PlatformPlan:
         """All figures of one platform."""
         report, layers = self.squashed.report, self.image.manifest.layers
-        kept, new = self._unchanged, self._new_size
-        brought = [layer for layer, _ in self.layers]
+        unchanged, new = [blob for blob, _ in self._unchanged], self._new_size
         moved = self._movement()
         counts = [count for number in range(len(layers)) if (count := self._count(number))]
         unpacked = sum(count.unpacked for count in counts)
@@ -65,10 +66,10 @@ class ImageFigures:
             base_layers=self.base.count,
             base_reason=self.base.reason,
             layers_before=len(layers),
-            layers_after=kept + (layer is not None),
+            layers_after=len(unchanged) + (layer is not None),
             compressed_before=_size(layers),
-            compressed_after=_size(brought[:kept]) + new,
-            estimated_after=_size(brought[:kept]) + self._estimate(),
+            compressed_after=_size(unchanged) + new,
+            estimated_after=_size(unchanged) + self._estimate(),
             unpacked_before=report.unpacked,
             unpacked_after=layer.unpacked if layer else report.unpacked if self._is_kept else 0,
             hidden_bytes=report.hidden_bytes,
@@ -91,11 +92,11 @@ class ImageFigures:
         return self.squashed.is_kept
 
     @property
-    def _unchanged(self) -> int:
-        """The number of layers that stay unchanged: the base, or all where there is nothing to
+    def _unchanged(self) -> Sequence[Placed]:
+        """The layers that a copy brings unchanged: the base, or all where there is nothing to
         squash.
         """
-        return len(self.layers) if self._is_kept else self.base.count
+        return (*self.kept, *self.above) if self._is_kept else self.kept
 
     @property
     def _new_size(self) -> int:
@@ -107,7 +108,7 @@ class ImageFigures:
             return None
         sizes = {"reused": 0, "mountable": 0, "sent": 0}
         seen: set[Digest] = set()
-        for blob, place in (*self.layers[: self._unchanged], self.config):
+        for blob, place in (*self._unchanged, self.config):
             if is_foreign(blob.media_type):
                 continue
             if place.in_target or blob.digest in seen:
@@ -135,12 +136,12 @@ class ImageFigures:
         return counts.get(number)
 
     def _layer(self, number: int) -> LayerPlan:
-        layer, place = self.image.manifest.layers[number], self.layers[number][1]
+        layer, place = self.image.manifest.layers[number], self._place(number)
         count = self._count(number)
         if number < self.base.count:
             role = LayerRole.BASE
         else:
-            role = LayerRole.KEPT if number < self._unchanged else LayerRole.SQUASHED
+            role = LayerRole.KEPT if self._is_kept else LayerRole.SQUASHED
         return LayerPlan(
             digest=layer.digest,
             media_type=layer.media_type,
@@ -154,6 +155,19 @@ class ImageFigures:
             in_target=place.in_target,
             mountable_from=place.mountable_from,
         )
+
+    def _place(self, number: int) -> Place:
+        """Where the target has a layer; a base in squashed form is there with all of its layers."""
+        if number >= self.base.count:
+            return self.above[number - self.base.count][1]
+        if self.base.squashed is None:
+            return self.kept[number][1]
+        if self.config[1].in_target is None:
+            return Place(None, None)
+        absent = [place for _, place in self.kept if not place.in_target]
+        if not absent:
+            return Place(in_target=True, mountable_from=None)
+        return next((place for place in absent if place.mountable_from is None), absent[0])
 
 
 @dataclass(frozen=True, slots=True)

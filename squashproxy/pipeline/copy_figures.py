@@ -37,7 +37,7 @@ def finished(raw: RawManifest, figures: PlatformCopy, transfer: TransferCount) -
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The image that the figures are about; its first `kept` layers stay as they are."""
+    """The image that the figures are about; its first `kept` layers are the base."""
 
     manifest: ImageManifest
     digest: Digest
@@ -45,30 +45,46 @@ class Subject:
     kept: int
     mode: Mode
 
-    def unchanged(self, brought: Sequence[Descriptor]) -> PlatformCopy:
-        """The figures of an image whose layers all stay; `brought` are they, in the target."""
-        return self.of_layers(self._staying(brought))
+    def unchanged(
+        self, base: Sequence[Descriptor], above: Sequence[Descriptor] = ()
+    ) -> PlatformCopy:
+        """The figures of an image of which nothing is squashed.
 
-    def _staying(self, brought: Sequence[Descriptor]) -> tuple[LayerCopy, ...]:
-        """The lowest layers, which are in the target as `brought`."""
+        `base` are the layers of the base in the target, `above` those above it.
+        """
+        kept = tuple(
+            LayerCopy(layer.digest, layer.digest, LayerAction.KEPT, layer.size, layer.size)
+            for layer in above
+        )
+        figures = self.of_layers((*self._base(base), *kept))
+        return replace(figures, layers_after=len(base) + len(above))
+
+    def _base(self, brought: Sequence[Descriptor]) -> tuple[LayerCopy, ...]:
+        """The layers of the base, which are in the target as `brought`.
+
+        A squashed form has other layers. They are told off one by one from below, and its last one
+        stands for all that are left over: nothing tells which of them holds what.
+        """
         return tuple(
             LayerCopy(
                 layer.digest,
-                there.digest,
-                LayerAction.BASE if number < self.kept else LayerAction.KEPT,
+                brought[min(number, len(brought) - 1)].digest if brought else None,
+                LayerAction.BASE,
                 layer.size,
-                there.size,
+                sum(there.size for there in brought[number : self._end_of(number, brought)]),
             )
-            for number, (layer, there) in enumerate(
-                zip(self.manifest.layers[: len(brought)], brought, strict=True)
-            )
+            for number, layer in enumerate(self.manifest.layers[: self.kept])
         )
+
+    def _end_of(self, number: int, brought: Sequence[Descriptor]) -> int:
+        """The uppermost layer of the base counts for the layers that are left of `brought`, too."""
+        return len(brought) if number == self.kept - 1 else number + 1
 
     def squashed(self, squashed: Squashed, base: Sequence[Descriptor]) -> PlatformCopy:
         """The figures after a squash; `base` are the layers that stay, in the target."""
         report, layer = squashed.report, squashed.layer
         if squashed.is_kept:
-            kept = self.unchanged([*base, *self.manifest.layers[len(base) :]])
+            kept = self.unchanged(base, self.manifest.layers[self.kept :])
             read = report.unpacked
             return replace(
                 kept, unpacked_before=read, unpacked_after=read, fallbacks=report.fallbacks
@@ -87,8 +103,8 @@ class Subject:
             if number >= self.kept
         )
         return replace(
-            self.of_layers((*self._staying(base), *above)),
-            layers_after=self.kept + (layer is not None),
+            self.of_layers((*self._base(base), *above)),
+            layers_after=len(base) + (layer is not None),
             unpacked_before=report.unpacked,
             unpacked_after=layer.unpacked if layer else 0,
             spliced_bytes=layer.spliced if layer else 0,

@@ -21,9 +21,10 @@ from squashproxy.pipeline.new_layer import LayerMaker
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.source_layer import layers_of
 from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
-from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.pipeline.stamp import stamp_of
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
+from squashproxy.squash.layer import MergeReport
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of, parse_image, short
 
@@ -87,12 +88,12 @@ class ImageCopier:
         return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
     def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
-        manifest = image.manifest
         transfer = TransferCount()
+        squashed = Squashed(None, is_kept=True, report=MergeReport())
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(image, base, threads, transfer)
-            self._blob_copier.bring([manifest.config], threads, transfer)
-        raw = self._renamed(image, base, manifest.config, kept.layers)
+            kept = self._bring_base(base, threads, transfer)
+            config = self._bring_config(image, base, squashed, threads, transfer)
+        raw = self._renamed(image, base, config, kept.layers)
         figures = self._subject(image, base).unchanged(kept.layers)
         return finished(raw, figures, transfer)
 
@@ -100,16 +101,17 @@ class ImageCopier:
         manifest = image.manifest
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(image, base, threads, transfer)
+            kept = self._bring_base(base, threads, transfer)
             squashed = self._squash_layers(image, base, transfer, threads)
             if squashed.is_kept:
-                self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, transfer)
+                self._blob_copier.bring([manifest.layers[-1]], threads, transfer)
+            config = self._bring_config(image, base, squashed, threads, transfer)
         figures = self._subject(image, base).squashed(squashed, kept.layers)
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
-            raw = self._renamed(image, base, manifest.config, layers)
-            return finished(raw, figures, transfer)
-        raw = self._write_documents(image, base, squashed, kept.layers, transfer)
+            return finished(self._renamed(image, base, config, layers), figures, transfer)
+        new = [] if squashed.layer is None else [squashed.layer.descriptor]
+        raw = self._with_layers(image, base, config, [*kept.layers, *new])
         return finished(raw, figures, transfer)
 
     def _subject(self, image: Image, base: Base) -> Subject:
@@ -117,25 +119,36 @@ class ImageCopier:
             image.manifest, image.digest, str(image.platform), base.count, self._options.mode
         )
 
-    def _bring_base(
-        self, image: Image, base: Base, threads: CopyThreads, transfer: TransferCount
-    ) -> _Kept:
+    def _bring_base(self, base: Base, threads: CopyThreads, transfer: TransferCount) -> _Kept:
         """Start to bring the layers of the base, compressed if the target needs that."""
         mounts = [] if base.repository is None else [base.repository]
-        if base.compressed_layers:
-            self._blob_copier.bring(base.compressed_layers, threads, transfer, mounts, base.source)
-            return _Kept(base.compressed_layers)
+        source = base.source or self._source
+        compresses_plain = not source.chooses_compression and self._sink.traits.compressed
         layers: list[Descriptor | CompressedLayer] = []
-        for layer in image.manifest.layers[: base.count]:
-            if (
-                self._compresses_plain
-                and mediatypes.compression_of(layer.media_type) is Compression.NONE
-            ):
-                layers.append(self._blob_copier.compress(layer, threads, transfer))
+        for layer in base.layers:
+            if compresses_plain and mediatypes.compression_of(layer.media_type) is Compression.NONE:
+                layers.append(self._blob_copier.compress(layer, threads, transfer, source))
             else:
-                self._blob_copier.bring([layer], threads, transfer, mounts)
+                self._blob_copier.bring([layer], threads, transfer, mounts, source)
                 layers.append(layer)
         return _Kept(tuple(layers))
+
+    def _bring_config(
+        self,
+        image: Image,
+        base: Base,
+        squashed: Squashed,
+        threads: CopyThreads,
+        transfer: TransferCount,
+    ) -> Descriptor:
+        """Have the config of the result in the target when the threads have ended."""
+        own = image.manifest.config
+        data = squashed_config(image, base, squashed, self._options)
+        if data is None:
+            self._blob_copier.bring([own], threads, transfer)
+            return own
+        written = self._blob_copier.write_document(own.media_type, data, transfer)
+        return in_place_of(own, written)
 
     def _squash_layers(
         self, image: Image, base: Base, transfer: TransferCount, threads: CopyThreads
@@ -173,30 +186,13 @@ class ImageCopier:
         self._squashed[key] = squashed
         return squashed
 
-    def _write_documents(
-        self,
-        image: Image,
-        base: Base,
-        squashed: Squashed,
-        kept: Sequence[Descriptor],
-        transfer: TransferCount,
-    ) -> RawManifest:
-        manifest = image.manifest
-        new = [] if squashed.layer is None else [squashed.layer]
-        config = self._blob_copier.write_document(
-            manifest.config.media_type,
-            squashed_config(image, base, squashed, self._options),
-            transfer,
-        )
-        layers = [*kept, *(layer.descriptor for layer in new)]
-        return self._with_layers(image, base, in_place_of(manifest.config, config), layers)
-
     def _renamed(
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
         """The manifest of an image that was not squashed: unchanged if the target accepts it."""
         manifest = image.manifest
-        if manifest.raw.digest == image.digest and tuple(layers) == manifest.layers:
+        is_same = config == manifest.config and tuple(layers) == manifest.layers
+        if manifest.raw.digest == image.digest and is_same:
             return manifest.raw
         return self._with_layers(image, base, config, layers)
 
@@ -204,11 +200,9 @@ class ImageCopier:
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
         kept = without_base(image.manifest.annotations)
-        annotations = {**kept, **base.annotations, **self._stamp(image).annotations}
+        stamp = stamp_of(image, self._options)
+        annotations = {**kept, **base.annotations, **stamp.annotations}
         return image.manifest.with_layers(config, layers, annotations)
-
-    def _stamp(self, image: Image) -> Stamp:
-        return Stamp(image.digest, options_hash(self._options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +220,20 @@ class _Kept:
         )
 
 
-def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyOptions) -> bytes:
-    """The config of a squashed image."""
+def squashed_config(
+    image: Image, base: Base, squashed: Squashed, options: CopyOptions
+) -> bytes | None:
+    """The config of a squashed image; None where it stays the source's own."""
+    if squashed.is_kept and base.squashed is None:
+        return None
     count = len(image.manifest.layers)
-    stamp = Stamp(image.digest, options_hash(options))
-    note = stamp.history_entry(f"layers {base.count + 1} to {count} squashed")
+    deeds = [] if squashed.is_kept else [f"layers {base.count + 1} to {count} squashed"]
+    if base.squashed is not None:
+        deeds.append(f"layers 1 to {base.count} replaced by their squashed form")
+    note = stamp_of(image, options).history_entry(", ".join(deeds))
+    kept = len(base.layers) + (count - base.count if squashed.is_kept else 0)
     new = [] if squashed.layer is None else [squashed.layer.diff_id]
-    return image.config.squashed(base.count, new, note)
+    return base.config_of(image).squashed(kept, new, note)
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:
