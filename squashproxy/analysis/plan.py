@@ -130,8 +130,9 @@ class _Job:
         return config, Place(there, None)
 
     def _compresses_plain(self, base: Base) -> bool:
-        """Whether a copy would compress plain layers of the source, with a warning where it would do
-        so with some of the base: their compressed size is unknown until they are made.
+        """Whether a copy would compress plain layers of the source.
+
+        A warning where it compresses some of the base: how large they become, only the copy tells.
         """
         is_asked = self.sink is not None and self.sink.traits.compressed
         holder = base.source or self.source

@@ -35,8 +35,8 @@ class Promoter:
     """Copies the planned images, `at_once` at a time.
 
     `watch` gives the observer for an image. `on_result` is called with each result, from any
-    thread. `cancellation` ends copies and hooks; it is cancelled when the caller is interrupted. What
-    base repositories hold is looked up once for all images.
+    thread. `cancellation` ends copies and hooks; it is cancelled when the caller is interrupted.
+    `squashed_bases` is what the images have found out about base repositories so far.
     """
 
     client: RegistryClient
