@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from squashproxy.digest import parse_digest
+from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, BaseMismatch, FormatError, SquashproxyError
 from squashproxy.location import Location
 from squashproxy.oci.config import ImageConfig
@@ -56,6 +56,29 @@ class Base:
         if self.squashed is None:
             return image.config
         return image.config.rebased(self.squashed, self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class BaseShare:
+    """What stands for one layer of the source in its base: a layer, and the size that counts."""
+
+    digest: Digest | None
+    size: int
+
+
+def shares_of_base(layers: Sequence[Descriptor], count: int) -> list[BaseShare]:
+    """The share of each of the source's first `count` layers, whose base consists of `layers`.
+
+    A squashed form has other layers than its source. They are told off one by one from below; the
+    last layer of either is there for all that are left of the other. Nothing tells which of them
+    holds what. The sizes add up to those of `layers`.
+    """
+    shares = []
+    for number in range(count):
+        named = layers[min(number, len(layers) - 1)].digest if layers else None
+        end = len(layers) if number == count - 1 else number + 1
+        shares.append(BaseShare(named, sum(layer.size for layer in layers[number:end])))
+    return shares
 
 
 class BaseFinder:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
+from squashproxy.pipeline.base import shares_of_base
 from squashproxy.pipeline.blob_copy import TransferCount
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.prune_layers import PrunedImage
 from squashproxy.pipeline.results import LayerAction, LayerCopy, PlatformCopy
 from squashproxy.pipeline.squash_layers import Squashed
 
@@ -60,25 +62,12 @@ class Subject:
         return replace(figures, layers_after=len(base) + len(above))
 
     def _base(self, brought: Sequence[Descriptor]) -> tuple[LayerCopy, ...]:
-        """The layers of the base, which are in the target as `brought`.
-
-        A squashed form has other layers. They are told off one by one from below, and its last one
-        stands for all that are left over: nothing tells which of them holds what.
-        """
+        """The layers of the base, which are in the target as `brought`."""
+        shares = shares_of_base(brought, self.kept)
         return tuple(
-            LayerCopy(
-                layer.digest,
-                brought[min(number, len(brought) - 1)].digest if brought else None,
-                LayerAction.BASE,
-                layer.size,
-                sum(there.size for there in brought[number : self._end_of(number, brought)]),
-            )
-            for number, layer in enumerate(self.manifest.layers[: self.kept])
+            LayerCopy(layer.digest, share.digest, LayerAction.BASE, layer.size, share.size)
+            for layer, share in zip(self.manifest.layers[: self.kept], shares, strict=True)
         )
-
-    def _end_of(self, number: int, brought: Sequence[Descriptor]) -> int:
-        """The uppermost layer of the base counts for the layers that are left of `brought`, too."""
-        return len(brought) if number == self.kept - 1 else number + 1
 
     def squashed(self, squashed: Squashed, base: Sequence[Descriptor]) -> PlatformCopy:
         """The figures after a squash; `base` are the layers that stay, in the target."""
@@ -110,6 +99,33 @@ class Subject:
             spliced_bytes=layer.spliced if layer else 0,
             reencoded_bytes=layer.reencoded if layer else 0,
             fallbacks=report.fallbacks,
+        )
+
+    def pruned(self, pruned: PrunedImage) -> PlatformCopy:
+        """The figures after pruning."""
+        counts = pruned.findings.counts
+        above = []
+        for number, descriptor in enumerate(self.manifest.layers[self.kept :], self.kept):
+            there = pruned.descriptor(number)
+            above.append(
+                LayerCopy(
+                    descriptor.digest,
+                    there.digest if there else None,
+                    pruned.above[number].action,
+                    descriptor.size,
+                    there.size if there else 0,
+                    counts[number].hidden_bytes,
+                )
+            )
+        new = [layer.new for layer in pruned.above.values() if layer.new is not None]
+        unpacked = sum(count.unpacked for count in counts.values())
+        return replace(
+            self.of_layers((*self._base(pruned.base), *above)),
+            layers_after=len(pruned.layers),
+            unpacked_before=unpacked,
+            unpacked_after=unpacked - pruned.lost,
+            spliced_bytes=sum(layer.spliced for layer in new),
+            reencoded_bytes=sum(layer.reencoded for layer in new),
         )
 
     def of_layers(self, layers: tuple[LayerCopy, ...]) -> PlatformCopy:

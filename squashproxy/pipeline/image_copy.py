@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
-from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
+from squashproxy.pipeline.bring_layers import LayerBringer, brought
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
 from squashproxy.pipeline.image import Image, read_image
-from squashproxy.pipeline.new_layer import LayerMaker
+from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.source_layer import layers_of
+from squashproxy.pipeline.prune_layers import (
+    CutName,
+    LayerPruner,
+    PrunedImage,
+    PrunedLayer,
+    find_cuts,
+    pruned_diff_ids,
+)
+from squashproxy.pipeline.results import LayerAction
+from squashproxy.pipeline.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
 from squashproxy.pipeline.stamp import stamp_of
 from squashproxy.pipeline.threads import CopyThreads
@@ -55,7 +65,9 @@ class ImageCopier:
         self._blob_copier = BlobCopier(
             source, sink, observer, cancellation, [*options.base_repos, *own]
         )
+        self._bringer = LayerBringer(self._blob_copier, source, sink.traits.compressed)
         self._squashed: dict[tuple[object, ...], Squashed] = {}
+        self._pruned: dict[CutName, NewLayer] = {}
 
     def copy(self, raw: RawManifest) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
@@ -76,6 +88,8 @@ class ImageCopier:
         base = self._bases.choose(image, self._options, self._sink)
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(image, base)
+        if self._options.mode is Mode.PRUNE:
+            return self._prune(image, base)
         return self._squash(image, base)
 
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
@@ -89,10 +103,10 @@ class ImageCopier:
 
     def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
         transfer = TransferCount()
-        squashed = Squashed(None, is_kept=True, report=MergeReport())
+        data = squashed_config(image, base, UNCHANGED, self._options)
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(base, threads, transfer)
-            config = self._bring_config(image, base, squashed, threads, transfer)
+            kept = self._bringer.bring_base(base, threads, transfer)
+            config = self._bring_config(image, data, threads, transfer)
         raw = self._renamed(image, base, config, kept.layers)
         figures = self._subject(image, base).unchanged(kept.layers)
         return finished(raw, figures, transfer)
@@ -101,11 +115,12 @@ class ImageCopier:
         manifest = image.manifest
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(base, threads, transfer)
+            kept = self._bringer.bring_base(base, threads, transfer)
             squashed = self._squash_layers(image, base, transfer, threads)
             if squashed.is_kept:
                 self._blob_copier.bring([manifest.layers[-1]], threads, transfer)
-            config = self._bring_config(image, base, squashed, threads, transfer)
+            data = squashed_config(image, base, squashed, self._options)
+            config = self._bring_config(image, data, threads, transfer)
         figures = self._subject(image, base).squashed(squashed, kept.layers)
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
@@ -114,41 +129,66 @@ class ImageCopier:
         raw = self._with_layers(image, base, config, [*kept.layers, *new])
         return finished(raw, figures, transfer)
 
+    def _prune(self, image: Image, base: Base) -> CopiedImage:
+        manifest, transfer = image.manifest, TransferCount()
+        with CopyThreads(self._options.jobs) as threads:
+            kept = self._bringer.bring_base(base, threads, transfer)
+            layers = self._layers_of(image, transfer)
+            sends = partial(self._blob_copier.begin_sending, threads=threads, transfer=transfer)
+            findings = find_cuts(
+                layers,
+                base.count,
+                self._options,
+                threads,
+                send=None if self._compresses_plain else sends,
+            )
+            pruner = LayerPruner(
+                layers,
+                base.count,
+                findings,
+                self._options,
+                lambda number: self._maker(
+                    image,
+                    threads,
+                    transfer,
+                    f"pruned layer {number + 1}",
+                    manifest.layers[number : number + 1],
+                ),
+                self._pruned,
+            )
+            above: dict[int, PrunedLayer] = {}
+            staying: dict[int, Descriptor | CompressedLayer] = {}
+            for number, pruned in pruner.iter_pruned():
+                above[number] = pruned
+                if pruned.action is LayerAction.KEPT:
+                    layer = manifest.layers[number]
+                    if number in findings.sent:
+                        self._blob_copier.note_sent(layer)
+                        staying[number] = layer
+                    else:
+                        staying[number] = self._bringer.bring(layer, threads, transfer)
+            data = pruned_config(image, base, above, self._options)
+            config = self._bring_config(image, data, threads, transfer)
+        there = {number: brought(part) for number, part in staying.items()}
+        outcome = PrunedImage(kept.layers, above, there, findings)
+        figures = self._subject(image, base).pruned(outcome)
+        make = self._renamed if len(staying) == len(above) else self._with_layers
+        return finished(make(image, base, config, outcome.layers), figures, transfer)
+
+    def _bring_config(
+        self, image: Image, data: bytes | None, threads: CopyThreads, transfer: TransferCount
+    ) -> Descriptor:
+        """Have a new config in the target when the threads have ended, or without one the own."""
+        own = image.manifest.config
+        if data is None:
+            self._blob_copier.bring([own], threads, transfer)
+            return own
+        return in_place_of(own, self._blob_copier.write_document(own.media_type, data, transfer))
+
     def _subject(self, image: Image, base: Base) -> Subject:
         return Subject(
             image.manifest, image.digest, str(image.platform), base.count, self._options.mode
         )
-
-    def _bring_base(self, base: Base, threads: CopyThreads, transfer: TransferCount) -> _Kept:
-        """Start to bring the layers of the base, compressed if the target needs that."""
-        mounts = [] if base.repository is None else [base.repository]
-        source = base.source or self._source
-        compresses_plain = not source.chooses_compression and self._sink.traits.compressed
-        layers: list[Descriptor | CompressedLayer] = []
-        for layer in base.layers:
-            if compresses_plain and mediatypes.compression_of(layer.media_type) is Compression.NONE:
-                layers.append(self._blob_copier.compress(layer, threads, transfer, source))
-            else:
-                self._blob_copier.bring([layer], threads, transfer, mounts, source)
-                layers.append(layer)
-        return _Kept(tuple(layers))
-
-    def _bring_config(
-        self,
-        image: Image,
-        base: Base,
-        squashed: Squashed,
-        threads: CopyThreads,
-        transfer: TransferCount,
-    ) -> Descriptor:
-        """Have the config of the result in the target when the threads have ended."""
-        own = image.manifest.config
-        data = squashed_config(image, base, squashed, self._options)
-        if data is None:
-            self._blob_copier.bring([own], threads, transfer)
-            return own
-        written = self._blob_copier.write_document(own.media_type, data, transfer)
-        return in_place_of(own, written)
 
     def _squash_layers(
         self, image: Image, base: Base, transfer: TransferCount, threads: CopyThreads
@@ -160,31 +200,44 @@ class ImageCopier:
             if known.layer is not None:
                 transfer.reused_bytes += known.layer.descriptor.size
             return known
-        options = self._options
-        layers = layers_of(
-            self._source,
-            image,
-            self._observer,
-            self._cancellation,
-            options,
-            count_fetched=transfer.add_fetched,
-        )
-        maker = LayerMaker(
-            options,
-            mediatypes.family_of(image.manifest.raw.media_type),
-            compression_for(
-                descriptors[base.count :],
-                options.compression,
-                compresses_plain=self._compresses_plain,
-            ),
-            threads,
-            write=lambda chunks: self._blob_copier.write("squashed layer", chunks, transfer),
-        )
+        layers = self._layers_of(image, transfer)
+        above = descriptors[base.count :]
+        maker = self._maker(image, threads, transfer, "squashed layer", above)
         squashed = squash_layers(layers, base.count, maker)
         for sentence in squashed.report.warnings:
             self._observer.warn(sentence)
         self._squashed[key] = squashed
         return squashed
+
+    def _layers_of(self, image: Image, transfer: TransferCount) -> list[SourceLayer]:
+        return layers_of(
+            self._source,
+            image,
+            self._observer,
+            self._cancellation,
+            self._options,
+            count_fetched=transfer.add_fetched,
+        )
+
+    def _maker(
+        self,
+        image: Image,
+        threads: CopyThreads,
+        transfer: TransferCount,
+        label: str,
+        replaced: Sequence[Descriptor],
+    ) -> LayerMaker:
+        """Makes the layer that takes the place of those `replaced`; `label` is for people."""
+        compression = compression_for(
+            replaced, self._options.compression, compresses_plain=self._compresses_plain
+        )
+        return LayerMaker(
+            self._options,
+            mediatypes.family_of(image.manifest.raw.media_type),
+            compression,
+            threads,
+            write=lambda chunks: self._blob_copier.write(label, chunks, transfer),
+        )
 
     def _renamed(
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
@@ -205,35 +258,45 @@ class ImageCopier:
         return image.manifest.with_layers(config, layers, annotations)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The layers of the base; some may still be uploading."""
-
-    parts: Sequence[Descriptor | CompressedLayer]
-
-    @property
-    def layers(self) -> tuple[Descriptor, ...]:
-        """The layers as the target has them. Valid only when the threads have ended."""
-        return tuple(
-            part if isinstance(part, Descriptor) else part.written or part.plain
-            for part in self.parts
-        )
+UNCHANGED = Squashed(None, is_kept=True, report=MergeReport())
+"""An image of which nothing is squashed."""
 
 
 def squashed_config(
     image: Image, base: Base, squashed: Squashed, options: CopyOptions
 ) -> bytes | None:
     """The config of a squashed image; None where it stays the source's own."""
-    if squashed.is_kept and base.squashed is None:
-        return None
     count = len(image.manifest.layers)
-    deeds = [] if squashed.is_kept else [f"layers {base.count + 1} to {count} squashed"]
-    if base.squashed is not None:
-        deeds.append(f"layers 1 to {base.count} replaced by their squashed form")
-    note = stamp_of(image, options).history_entry(", ".join(deeds))
+    deed = "" if squashed.is_kept else f"layers {base.count + 1} to {count} squashed"
+    note = _note(image, base, deed, options)
+    if note is None:
+        return None
     kept = len(base.layers) + (count - base.count if squashed.is_kept else 0)
     new = [] if squashed.layer is None else [squashed.layer.diff_id]
     return base.config_of(image).squashed(kept, new, note)
+
+
+def pruned_config(
+    image: Image, base: Base, above: Mapping[int, PrunedLayer], options: CopyOptions
+) -> bytes | None:
+    """The config of a pruned image; None where it stays the source's own."""
+    is_kept = all(layer.action is LayerAction.KEPT for layer in above.values())
+    deed = "" if is_kept else f"layers {base.count + 1} to {len(image.manifest.layers)} pruned"
+    note = _note(image, base, deed, options)
+    if note is None:
+        return None
+    config = base.config_of(image)
+    kept = config.diff_ids[: len(base.layers)]
+    pruned = pruned_diff_ids(image.config.diff_ids, above)
+    return config.pruned([*kept, *pruned[base.count :]], note)
+
+
+def _note(image: Image, base: Base, deed: str, options: CopyOptions) -> Json | None:
+    """The history entry that says what was done; None where nothing was."""
+    deeds = [deed] if deed else []
+    if base.squashed is not None:
+        deeds.append(f"layers 1 to {base.count} replaced by their squashed form")
+    return stamp_of(image, options).history_entry(", ".join(deeds)) if deeds else None
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:

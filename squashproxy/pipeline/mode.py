@@ -16,7 +16,15 @@ class Mode(StrEnum):
     PRUNE = "prune"
     """Each loses what upper layers hide; layers that lose nothing keep their digests."""
     COPY = "copy"
-    """They stay as they are, and so do manifests and configs."""
+    """They stay as they are, and so do manifests and configs: the same digests."""
+
+
+def parse_mode(text: str) -> Mode:
+    """Parse the name of a mode. Raises ValueError."""
+    try:
+        return Mode(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no mode; choose {' or '.join(Mode)}") from None
 
 
 @dataclass(frozen=True, slots=True)

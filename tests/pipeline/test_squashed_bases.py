@@ -13,6 +13,7 @@ from squashproxy.oci.chain import chain_id
 from squashproxy.oci.mediatypes import Family, family_of_layer
 from squashproxy.pipeline.base_repository import MOST_TAGS, natural_key
 from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import CopyResult, LayerAction
 from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import SilentObserver
@@ -303,6 +304,77 @@ class TestTheResultStandsOnTheSquashedForm:
         assert kept == [lab.arrived(child, "base/os").layers[0] for child in children]
         assert kept[0] != kept[1]
         assert identical(lab)
+
+
+class TestPrune:
+    """The layers above a squashed base stay apart."""
+
+    @FAMILIES
+    def test_layers_above_it_are_pruned_where_they_stand(self, lab: Lab, family: Family) -> None:
+        form = squashed_base(lab, base(family))
+        image = app(family)
+        lab.put(image)
+        (copied,) = lab.copy(base_repos=in_repos(lab), mode=Mode.PRUNE).platforms
+        arrived = lab.arrived()
+        assert [layer.action for layer in copied.layers] == ["base", "base", "pruned", "kept"]
+        assert (len(arrived.layers), copied.layers_after) == (3, 3)
+        assert (arrived.layers[:1], arrived.layers[2]) == (form.layers, image.layers[3].digest)
+        sizes = [layer["size"] for layer in arrived.manifest["layers"]]
+        assert [layer.packed_after for layer in copied.layers] == [sizes[0], 0, *sizes[1:]]
+        assert copied.compressed_after == arrived.size
+        assert arrived.tree() == tree(*LAYERS)
+        assert identical(lab)
+        assert arrived.config["history"][-1]["created_by"] == (
+            f"squashproxy: layers 3 to 4 pruned, {REPLACED}"
+        )
+        assert lab.copy(base_repos=in_repos(lab), mode=Mode.PRUNE).skipped
+
+    @FAMILIES
+    def test_layers_that_lose_nothing_stay_on_it(self, lab: Lab, family: Family) -> None:
+        form = squashed_base(lab, base(family))
+        extra = LayerBuilder().file("usr/more", noise(500, 3))
+        image = image_of(OS, RUNTIME, APP, extra, family=family)
+        lab.put(image)
+        (copied,) = lab.copy(base_repos=in_repos(lab), mode=Mode.PRUNE).platforms
+        arrived = lab.arrived()
+        assert arrived.layers == [*form.layers, *(layer.digest for layer in image.layers[2:])]
+        assert (copied.layers_after, copied.hidden_bytes) == (3, 0)
+        assert arrived.tree() == tree(OS, RUNTIME, APP, extra)
+        assert lab.copy(base_repos=in_repos(lab), mode=Mode.PRUNE).skipped
+
+    def test_a_layer_of_which_nothing_is_left_goes(self, lab: Lab) -> None:
+        form = squashed_base(lab)
+        made = LayerBuilder().directory("srv").file("srv/made", noise(5000, 3))
+        top = LayerBuilder().whiteout("srv").file("usr/top", b"1")
+        lab.put(image_of(OS, RUNTIME, made, top))
+        (copied,) = lab.copy(base_repos=in_repos(lab), mode=Mode.PRUNE).platforms
+        assert [layer.action for layer in copied.layers] == ["base", "base", "dropped", "kept"]
+        assert lab.arrived().layers[:1] == form.layers
+        assert copied.layers_after == len(lab.arrived().layers) == 2
+        assert lab.arrived().tree() == tree(OS, RUNTIME, made, top)
+
+    def test_a_pruned_image_is_a_base_in_its_turn(self, lab: Lab) -> None:
+        """A pruned result records the chain of its source, as a squashed one does."""
+        changed_os = LayerBuilder().file("usr/runtime", noise(2000, 5))
+        form = squashed_base(lab, image_of(OS, RUNTIME, changed_os), mode=Mode.PRUNE)
+        assert len(form.layers) == 3
+        lab.put(image_of(OS, RUNTIME, changed_os, APP, TOP))
+        (copied,) = lab.copy(base_repos=in_repos(lab)).platforms
+        assert lab.arrived().layers[:3] == form.layers
+        assert (copied.base_layers, copied.layers_after) == (3, 4)
+        assert lab.arrived().tree() == tree(OS, RUNTIME, changed_os, APP, TOP)
+
+    def test_a_plan_says_what_a_copy_does(self, lab: Lab) -> None:
+        squashed_base(lab)
+        lab.put(app())
+        choices: dict[str, Any] = {"base_repos": in_repos(lab), "mode": Mode.PRUNE}
+        (plan,) = lab.plan(**choices).platforms
+        (copied,) = lab.copy(**choices).platforms
+        assert plan.layers_after == copied.layers_after
+        assert plan.compressed_after == copied.compressed_after
+        assert plan.upload_bytes == copied.uploaded_bytes
+        after = [layer.compressed_after for layer in plan.layers]
+        assert after == [layer.packed_after for layer in copied.layers]
 
 
 class TestWhichOneCounts:
