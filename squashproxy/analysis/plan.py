@@ -11,7 +11,8 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.base import Base, BaseFinder, SourceOpener
+from squashproxy.pipeline.base import Base, BaseFinder
+from squashproxy.pipeline.base_image import SourceOpener
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import (
@@ -113,18 +114,19 @@ class _Job:
         image = read_image(self.source, manifest, raw.digest)
         check_platform(image, self.options)
         base = self.bases.choose(image, self.options, self.sink)
-        compresses_plain = self._compresses_plain(image, base)
+        compresses_plain = self._compresses_plain(base)
         dry_run = DryRun(self.source, image, base, self.options, self.observer)
         outcome, data = self._try_out(image, base, dry_run, compresses_plain)
-        brought = (*base.compressed_layers, *manifest.layers[len(base.compressed_layers) :])
-        layers = [(layer, self._place_of(layer, base)) for layer in brought]
+        kept = [(layer, self._place_of(layer, base)) for layer in base.layers]
+        above = [(layer, self._place_of(layer, base)) for layer in manifest.layers[base.count :]]
         config = self._config(image, base, data)
         return ImageFigures(
             image,
             base,
             self.options.mode,
             outcome,
-            layers,
+            kept,
+            above,
             config,
             dry_run.findings,
             dry_run.counts,
@@ -137,14 +139,14 @@ class _Job:
         if self.options.mode is Mode.PRUNE and base.count < len(image.manifest.layers):
             pruned = dry_run.prune(compresses_plain=compresses_plain)
             outcome = pruned_outcome(pruned, base.count)
-            data = pruned_config(image, base, pruned, self.options)
+            data = pruned_config(image, base, pruned.above, self.options)
         else:
             squashed = dry_run.squash(compresses_plain=compresses_plain)
             for sentence in squashed.report.warnings:
                 self.observer.warn(sentence)
             outcome = squashed_outcome(squashed, base.count, image.manifest.layers)
             data = squashed_config(image, base, squashed, self.options)
-        return outcome, None if outcome.is_unchanged else data
+        return outcome, data
 
     def _config(self, image: Image, base: Base, data: bytes | None) -> Placed:
         """The config of the result, and where the target has it; a new one is never mounted."""
@@ -155,26 +157,22 @@ class _Job:
         there = None if self.sink is None else self.sink.has_blob(config)
         return config, Place(there, None)
 
-    def _compresses_plain(self, image: Image, base: Base) -> bool:
-        """Whether a copy would compress plain layers, with a warning where the base has some: their
-        compressed size is unknown until they are made.
+    def _compresses_plain(self, base: Base) -> bool:
+        """Whether a copy would compress plain layers of the source.
+
+        A warning where it compresses some of the base: how large they become, only the copy tells.
         """
-        compresses_plain = (
-            self.sink is not None
-            and self.sink.traits.compressed
-            and not self.source.chooses_compression
-        )
+        is_asked = self.sink is not None and self.sink.traits.compressed
+        holder = base.source or self.source
         plain = [
-            layer
-            for layer in image.manifest.layers[len(base.compressed_layers) : base.count]
-            if compression_of(layer.media_type) is Compression.NONE
+            layer for layer in base.layers if compression_of(layer.media_type) is Compression.NONE
         ]
-        if compresses_plain and plain:
+        if is_asked and not holder.chooses_compression and plain:
             self.observer.warn(
-                f"{self.source.name} holds its layers uncompressed, and a copy compresses those of "
+                f"{holder.name} holds its layers uncompressed, and a copy compresses those of "
                 "the base with gzip, so less is uploaded than the plan says"
             )
-        return compresses_plain
+        return is_asked and not self.source.chooses_compression
 
     def _place_of(self, layer: Descriptor, base: Base) -> Place:
         """Where the target has the layer already."""

@@ -122,7 +122,7 @@ _OPTIONS = (
         show_default=True,
         metavar="auto|none|N|REF",
         help="Layers to keep as they are: found by itself, none, the first N, or those of an image "
-        "whose layers the source begins with.",
+        "whose layers the source begins with, or its squashed form.",
     ),
     click.option(
         "--base-repo",
@@ -130,8 +130,8 @@ _OPTIONS = (
         type=parse_repository,
         multiple=True,
         metavar="REPO",
-        help="Repository of the target registry that holds bases; its blobs are mounted. "
-        "Repeatable.",
+        help="Repository of the target registry that holds bases, also in squashed form; its blobs "
+        "are mounted. Repeatable.",
     ),
     platform_option,
     click.option(

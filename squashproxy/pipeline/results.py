@@ -33,7 +33,8 @@ class LayerCopy:
 
     `digest` is the result's layer that holds its content; None where no layer does. `packed_*` are
     sizes of blobs. Several layers that were squashed into one name it all, and the lowest of them
-    has its size, so that the sums are those of the image. `hidden_bytes` is the size, with headers,
+    has its size, so that the sums are those of the image. So do those of a base that is there in
+    squashed form. `hidden_bytes` is the size, with headers,
     of the entries that upper layers hide; 0 for a layer that was not looked at.
     """
 
@@ -53,6 +54,7 @@ class PlatformCopy:
     read or written; the base is not read and not included. `hidden_bytes` is the size (with
     headers) of the entries above the base that upper layers hide. `fetched_bytes` is what was read
     of the source's layers, twice where a layer was read twice; `layers` are in the source's order.
+    `base_layers` counts layers of the source; a base in squashed form may have fewer in the result.
     """
 
     platform: str
