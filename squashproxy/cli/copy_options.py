@@ -117,6 +117,12 @@ _OPTIONS = (
         "--strict", is_flag=True, help="Fail where unpackers disagree about a layer; else warn."
     ),
     click.option(
+        "--check-diff-ids",
+        is_flag=True,
+        help="Also hash what layers of the source unpack to, and compare with its config. Size, "
+        "digest and CRC-32 of layers are always checked.",
+    ),
+    click.option(
         "--memory",
         type=value_of("--memory:", parse_size),
         default=_DEFAULT_MEMORY,

@@ -111,7 +111,9 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    Without a `library` that finds deflate blocks, new layers are always recompressed.
+    With `check_diff_ids`, what source layers unpack to is hashed and compared with the config. The
+    result never depends on it: new layers have a diff ID of their own. Without a `library` that
+    finds deflate blocks, new layers are always recompressed.
     """
 
     mode: Mode = Mode.SQUASH
@@ -121,6 +123,7 @@ class CopyOptions:
     platforms: tuple[Platform, ...] = ()
     compression: CompressionChoice = CompressionChoice()
     strict: bool = False
+    check_diff_ids: bool = False
     force: bool = False
     no_clobber: bool = False
     backup: str | None = None

@@ -27,12 +27,13 @@ _RATIO_FREE = 16 << 20
 class SourceLayer:
     """Fetches, verifies and inflates one layer; `number` counts from 1, for messages.
 
-    `diff_id` is the digest of the layer's tar according to the image's config.
+    `diff_id` is the digest of the layer's tar according to the image's config; None where it is not
+    to be checked.
     """
 
     source: ImageSource
     descriptor: Descriptor
-    diff_id: Digest
+    diff_id: Digest | None
     number: int
     count: int
     observer: Observer
@@ -71,11 +72,14 @@ class SourceLayer:
     def iter_checked(
         self, chunks: Iterable[Inflated], is_skipped: Callable[[], bool]
     ) -> Iterator[Inflated]:
-        """The tar, checked against the config's diff ID unless its rest is skipped. Raises
-        WrongDiffId.
+        """The tar, checked against `diff_id` unless that is None or the tar's rest is skipped.
 
         The tar is hashed by its reader and not in the inflating thread, which has the most work.
+        Raises WrongDiffId.
         """
+        if self.diff_id is None:
+            yield from chunks
+            return
         hasher = Hasher(self.diff_id)
         for chunk in chunks:
             hasher.update(chunk.content)
@@ -132,7 +136,7 @@ def layers_of(
         SourceLayer(
             source,
             descriptor,
-            diff_id,
+            diff_id if options.check_diff_ids else None,
             number,
             len(image.manifest.layers),
             observer,
