@@ -82,7 +82,13 @@ class DryRun:
 
     def _look_at(self, layers: Sequence[SourceLayer], threads: CopyThreads) -> Squashed:
         """Count an image whose layers all stay."""
-        choices = merge_options(layers, len(layers), self.options, self)
+        choices = merge_options(
+            layers,
+            len(layers),
+            self.options,
+            on_hidden=self.hidden,
+            on_revived=self.revived,
+        )
         first = 0 if choices.reads_base else len(layers)
         prefetched = Prefetch(layers, first, threads).layers
         merge = Merge(prefetched, choices)

@@ -115,7 +115,13 @@ def _apply(
             where = str(applier.log.path)
             for each in plan.rules:
                 rule = by_name[each.rule]
-                options = replace(context.options, base=rule.base, compression=rule.compression)
+                options = replace(
+                    context.options,
+                    mode=rule.mode,
+                    prune_over=rule.prune_over,
+                    base=rule.base,
+                    compression=rule.compression,
+                )
                 results += apply(each, rule, applier, options, context)
     else:
         results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,7 @@ from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
+from squashproxy.pipeline.mode import parse_mode, parse_prune_threshold
 from squashproxy.pipeline.options import CopyOptions, Limits, parse_base, parse_compression
 from squashproxy.reference import parse_reference, parse_repository
 
@@ -86,6 +88,24 @@ platform_option = click.option(
 )
 
 _OPTIONS = (
+    click.option(
+        "--mode",
+        type=value_of("--mode:", parse_mode),
+        default="squash",
+        show_default=True,
+        metavar="squash|prune",
+        help="What becomes of the layers above the base: one layer; or each without what upper "
+        "layers hide, so that layers that lose nothing stay shared.",
+    ),
+    click.option(
+        "--prune-over",
+        type=value_of("--prune-over:", partial(parse_prune_threshold, parse_size=parse_size)),
+        default="1%",
+        show_default=True,
+        metavar="SIZE|PERCENT",
+        help="With --mode prune: write a layer again only where at least so much of its blob goes. "
+        "Files that look secret always go.",
+    ),
     click.option(
         "--base",
         type=value_of("--base", parse_base),

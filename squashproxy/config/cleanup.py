@@ -14,15 +14,18 @@ from squashproxy.config.section import Section
 from squashproxy.config.value_types import (
     Base,
     Compressing,
+    CopyMode,
     Cron,
     Duration,
     Expression,
     FileName,
     Interval,
     NamePattern,
+    PruneOver,
     Range,
     Zone,
 )
+from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
 from squashproxy.rules.patterns import parse_pattern
 from squashproxy.rules.timetable import Timetable
@@ -85,6 +88,10 @@ class CleanupRule(Section):
     tags: Candidates = Candidates()
     keep: Keep = Keep()
     untagged: Untagged | None = None
+    mode: CopyMode = Mode.SQUASH
+    """For squash: one layer above the base, or (prune) each without what upper layers hide."""
+    prune_over: PruneOver = field(default_factory=PruneThreshold)
+    """With `mode: prune`: a layer is written again only where at least so much of it goes."""
     base: Base = field(default_factory=BaseChoice)
     """For squash: which leading layers stay, as in a copy."""
     compression: Compressing = field(default_factory=CompressionChoice)

@@ -15,18 +15,21 @@ from squashproxy.config.section import Section
 from squashproxy.config.value_types import (
     Base,
     Compressing,
+    CopyMode,
     Cron,
     Duration,
     Interval,
     NamePattern,
     OnePlatform,
     PinnedImage,
+    PruneOver,
     Range,
     Tag,
     TagTemplate,
     Zone,
     one_image_once,
 )
+from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
 from squashproxy.rules.patterns import matches_any, parse_pattern
 from squashproxy.rules.timetable import Timetable
@@ -97,6 +100,10 @@ class PromoteRule(Section):
     """HOST/REPO@DIGEST to tags: approved images, in place of `from`."""
     tags: TagSelection = TagSelection()
     platforms: tuple[OnePlatform, ...] = ()
+    mode: CopyMode = Mode.SQUASH
+    """squash: one layer above the base; prune: each layer without what upper layers hide."""
+    prune_over: PruneOver = field(default_factory=PruneThreshold)
+    """With `mode: prune`: a layer is written again only where at least so much of it goes."""
     base: Base = field(default_factory=BaseChoice)
     base_repos: tuple[Name, ...] = ()
     """Repositories of the target registry that hold base images; HOST may be left out."""

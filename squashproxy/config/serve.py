@@ -15,6 +15,7 @@ from squashproxy.config.section import Section
 from squashproxy.config.value_types import (
     Base,
     Compressing,
+    CopyMode,
     Duration,
     FileName,
     Glob,
@@ -22,11 +23,13 @@ from squashproxy.config.value_types import (
     Image,
     Interval,
     OnePlatform,
+    PruneOver,
     RepositoryName,
     Size,
     Url,
     Wait,
 )
+from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
 
 _GIB = 1 << 30
@@ -86,6 +89,10 @@ class Rule(Section):
 
     match: Glob
     squash: bool = True
+    mode: CopyMode = Mode.SQUASH
+    """squash: one layer above the base; prune: each layer without what upper layers hide."""
+    prune_over: PruneOver = field(default_factory=PruneThreshold)
+    """With `mode: prune`: a layer is written again only where at least so much of it goes."""
     base: Base = field(default_factory=BaseChoice)
     """Which leading layers stay, as in a copy: auto, none, a number of layers, or an image."""
     platforms: tuple[OnePlatform, ...] = ()

@@ -15,6 +15,7 @@ from string import ascii_lowercase, ascii_uppercase, digits
 
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
 from squashproxy.host import host_key
+from squashproxy.pipeline.mode import Mode
 from squashproxy.reference import Reference, Repository
 from squashproxy.rules.patterns import Pattern, parse_glob
 from squashproxy.rules.repository_patterns import RepositoryPattern, parse_repository_pattern
@@ -187,10 +188,16 @@ def _disagree(loop: Sequence[Made]) -> bool:
     """Whether rules that promote in a circle never agree on the image: each makes another one."""
     if any(each.rule.on_existing is OnExisting.KEEP for each in loop):
         return False
-    shapes = [(each.rule.base, each.rule.platforms, each.rule.compression) for each in loop]
+    shapes = [_shape_of(each.rule) for each in loop]
     return all(each.use is Use.TARGET for each in loop) and any(
         shape != shapes[0] for shape in shapes
     )
+
+
+def _shape_of(rule: PromoteRule) -> tuple[object, ...]:
+    """What of a rule shapes the images that it makes."""
+    threshold = rule.prune_over if rule.mode is Mode.PRUNE else None
+    return rule.mode, threshold, rule.base, rule.platforms, rule.compression
 
 
 def _growing(start: Reference, path: Sequence[Made]) -> Trouble:
@@ -214,7 +221,7 @@ def _replacing(start: Reference, loop: Sequence[Made]) -> Trouble:
     return Trouble(
         frozenset(names),
         f"{' and '.join(names)} replace each other's images in every run: {start} {steps}; give "
-        "them the same base, platforms and compression, or write on_existing: keep",
+        "them the same mode, base, platforms and compression, or write on_existing: keep",
     )
 
 

@@ -13,6 +13,7 @@ from squashproxy.config.serve import (
     Rule,
     ServeSettings,
 )
+from squashproxy.pipeline.mode import Mode
 
 _GIB = 1 << 30
 
@@ -61,7 +62,8 @@ def _rule(rule: Rule) -> str:
     if not rule.squash:
         return f"{rule.match}: handed out as it is"
     only = f", {', '.join(map(str, rule.platforms))} only" if rule.platforms else ""
-    return f"{rule.match}: squashed, base {rule.base}, compression {rule.compression}{only}"
+    done = "pruned" if rule.mode is Mode.PRUNE else "squashed"
+    return f"{rule.match}: {done}, base {rule.base}, compression {rule.compression}{only}"
 
 
 def _auth(serve: ServeSettings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,12 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
 from squashproxy.pipeline.backup import fill_tag
+from squashproxy.pipeline.mode import (
+    Mode,
+    PruneThreshold,
+    parse_mode,
+    parse_prune_threshold,
+)
 from squashproxy.pipeline.options import (
     BaseChoice,
     CompressionChoice,
@@ -272,6 +279,16 @@ Compressing = Annotated[
     CompressionChoice,
     reads(parse_compression, int, float),
     _text("^(keep|gzip|zstd(:[0-9]+)?)$", "keep", "zstd:9"),
+]
+CopyMode = Annotated[
+    Mode,
+    reads(parse_mode),
+    WithJsonSchema({"type": "string", "enum": [mode.value for mode in Mode]}),
+]
+PruneOver = Annotated[
+    PruneThreshold,
+    reads(partial(parse_prune_threshold, parse_size=parse_size), int),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["1%", "500k"]}),
 ]
 Address = Annotated[tuple[str, int], reads(parse_address), _text(":[0-9]+$", "127.0.0.1:5000")]
 Image = Annotated[Reference, reads(parse_reference), _text(".", "docker.io/library/debian:12")]

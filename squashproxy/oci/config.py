@@ -47,27 +47,39 @@ class ImageConfig:
         did not match in the source, all its entries are marked, and an entry of unknown origin is
         added for each layer. `created` stays the source's: results contain no time of their own.
         """
+        keeps = [number < kept for number in range(len(self.diff_ids))]
+        return self._edited([*self.diff_ids[:kept], *new_diff_ids], keeps, len(new_diff_ids), note)
+
+    def pruned(self, diff_ids: Sequence[Digest | None], note: Json) -> bytes:
+        """The config of the pruned image: a diff ID for each layer, None where it is left out.
+
+        The history keeps every entry, marks those of layers that are left out as `empty_layer`, and
+        appends one made of `note`, which has no layer. The rest is as in `squashed`.
+        """
+        there = [diff_id for diff_id in diff_ids if diff_id is not None]
+        return self._edited(there, [diff_id is not None for diff_id in diff_ids], 0, note)
+
+    def _edited(
+        self, diff_ids: Sequence[Digest], keeps: Sequence[bool], new_layers: int, note: Json
+    ) -> bytes:
         document = dict(self.document)
         rootfs = dict(document["rootfs"])
-        rootfs["diff_ids"] = [*self.diff_ids[:kept], *new_diff_ids]
+        rootfs["diff_ids"] = list(diff_ids)
         document["rootfs"] = rootfs
-        document["history"] = self._squashed_history(kept, len(new_diff_ids), note)
+        document["history"] = self._edited_history(keeps, new_layers, note)
         return encode_json(document)
 
-    def _squashed_history(self, kept: int, new_layers: int, note: Json) -> list[Json]:
+    def _edited_history(self, keeps: Sequence[bool], new_layers: int, note: Json) -> list[Json]:
         entries = list(self.history)
         with_layer = sum(1 for entry in entries if not entry.get("empty_layer"))
         if with_layer != len(self.diff_ids):
             entries = [{**entry, "empty_layer": True} for entry in entries]
             entries += [{"created_by": "unknown"} for _ in self.diff_ids]
         result: list[Json] = []
-        layer = 0
+        layers = iter(keeps)
         for entry in entries:
-            squashed = entry
-            if not entry.get("empty_layer"):
-                squashed = entry if layer < kept else {**entry, "empty_layer": True}
-                layer += 1
-            result.append(squashed)
+            is_unchanged = entry.get("empty_layer") or next(layers)
+            result.append(entry if is_unchanged else {**entry, "empty_layer": True})
         dated: dict[str, Any] = {}
         if self.document.get("created"):
             dated["created"] = self.document["created"]

@@ -10,6 +10,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.pipeline.blob_copy import TransferCount
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.prune_layers import PrunedImage
 from squashproxy.pipeline.results import LayerAction, LayerCopy, PlatformCopy
 from squashproxy.pipeline.squash_layers import Squashed
 
@@ -94,6 +95,38 @@ class Subject:
             spliced_bytes=layer.spliced if layer else 0,
             reencoded_bytes=layer.reencoded if layer else 0,
             fallbacks=report.fallbacks,
+        )
+
+    def pruned(self, pruned: PrunedImage) -> PlatformCopy:
+        """The figures after pruning."""
+        counts, cuts = pruned.findings.counts, pruned.findings.cuts
+        above = []
+        lost = 0
+        for number, descriptor in enumerate(self.manifest.layers[self.kept :], self.kept):
+            there = pruned.descriptor(number)
+            action = pruned.above[number].action
+            if action is LayerAction.DROPPED:
+                lost += counts[number].unpacked
+            elif action is LayerAction.PRUNED:
+                lost += cuts[number].hidden_bytes
+            above.append(
+                LayerCopy(
+                    descriptor.digest,
+                    there.digest if there else None,
+                    action,
+                    descriptor.size,
+                    there.size if there else 0,
+                    counts[number].hidden_bytes,
+                )
+            )
+        new = [layer.new for layer in pruned.above.values() if layer.new is not None]
+        unpacked = sum(count.unpacked for count in counts.values())
+        return replace(
+            self.of_layers((*self._staying(pruned.base), *above)),
+            unpacked_before=unpacked,
+            unpacked_after=unpacked - lost,
+            spliced_bytes=sum(layer.spliced for layer in new),
+            reencoded_bytes=sum(layer.reencoded for layer in new),
         )
 
     def of_layers(self, layers: tuple[LayerCopy, ...]) -> PlatformCopy:

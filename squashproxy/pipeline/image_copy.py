@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
@@ -12,14 +11,23 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.oci.mediatypes import Compression
 from squashproxy.pipeline.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
+from squashproxy.pipeline.bring_layers import LayerBringer, brought
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
 from squashproxy.pipeline.image import Image, read_image
-from squashproxy.pipeline.new_layer import LayerMaker
+from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.source_layer import layers_of
+from squashproxy.pipeline.prune_layers import (
+    CutName,
+    LayerPruner,
+    PrunedImage,
+    PrunedLayer,
+    find_cuts,
+)
+from squashproxy.pipeline.results import LayerAction
+from squashproxy.pipeline.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.pipeline.threads import CopyThreads
@@ -54,7 +62,9 @@ class ImageCopier:
         self._blob_copier = BlobCopier(
             source, sink, observer, cancellation, [*options.base_repos, *own]
         )
+        self._bringer = LayerBringer(self._blob_copier, self._compresses_plain)
         self._squashed: dict[tuple[object, ...], Squashed] = {}
+        self._pruned: dict[CutName, NewLayer] = {}
 
     def copy(self, raw: RawManifest) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
@@ -75,6 +85,8 @@ class ImageCopier:
         base = self._bases.choose(image, self._options, self._sink)
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(image, base)
+        if self._options.mode is Mode.PRUNE:
+            return self._prune(image, base)
         return self._squash(image, base)
 
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
@@ -90,7 +102,7 @@ class ImageCopier:
         manifest = image.manifest
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(image, base, threads, transfer)
+            kept = self._bringer.bring_base(image, base, threads, transfer)
             self._blob_copier.bring([manifest.config], threads, transfer)
         raw = self._renamed(image, base, manifest.config, kept.layers)
         figures = self._subject(image, base).unchanged(kept.layers)
@@ -100,7 +112,7 @@ class ImageCopier:
         manifest = image.manifest
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bring_base(image, base, threads, transfer)
+            kept = self._bringer.bring_base(image, base, threads, transfer)
             squashed = self._squash_layers(image, base, transfer, threads)
             if squashed.is_kept:
                 self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, transfer)
@@ -112,30 +124,56 @@ class ImageCopier:
         raw = self._write_documents(image, base, squashed, kept.layers, transfer)
         return finished(raw, figures, transfer)
 
+    def _prune(self, image: Image, base: Base) -> CopiedImage:
+        manifest, transfer = image.manifest, TransferCount()
+        with CopyThreads(self._options.jobs) as threads:
+            kept = self._bringer.bring_base(image, base, threads, transfer)
+            layers = self._layers_of(image, transfer)
+            findings = find_cuts(layers, base.count, self._options, threads)
+            pruner = LayerPruner(
+                layers,
+                base.count,
+                findings,
+                self._options,
+                lambda number: self._maker(
+                    image,
+                    threads,
+                    transfer,
+                    f"pruned layer {number + 1}",
+                    manifest.layers[number : number + 1],
+                ),
+                self._pruned,
+            )
+            above: dict[int, PrunedLayer] = {}
+            staying: dict[int, Descriptor | CompressedLayer] = {}
+            for number, pruned in pruner.iter_pruned():
+                above[number] = pruned
+                if pruned.action is LayerAction.KEPT:
+                    layer = manifest.layers[number]
+                    staying[number] = self._bringer.bring(layer, threads, transfer)
+            is_unchanged = len(staying) == len(above)
+            if is_unchanged:
+                self._blob_copier.bring([manifest.config], threads, transfer)
+        there = {number: brought(part) for number, part in staying.items()}
+        outcome = PrunedImage(kept.layers, above, there, findings)
+        figures = self._subject(image, base).pruned(outcome)
+        if is_unchanged:
+            raw = self._renamed(image, base, manifest.config, outcome.layers)
+        else:
+            note = self._stamp(image).history_entry(
+                f"layers {base.count + 1} to {len(manifest.layers)} pruned"
+            )
+            data = image.config.pruned(outcome.diff_ids(image.config.diff_ids), note)
+            config = self._blob_copier.write_document(manifest.config.media_type, data, transfer)
+            raw = self._with_layers(
+                image, base, in_place_of(manifest.config, config), outcome.layers
+            )
+        return finished(raw, figures, transfer)
+
     def _subject(self, image: Image, base: Base) -> Subject:
         return Subject(
             image.manifest, image.digest, str(image.platform), base.count, self._options.mode
         )
-
-    def _bring_base(
-        self, image: Image, base: Base, threads: CopyThreads, transfer: TransferCount
-    ) -> _Kept:
-        """Start to bring the layers of the base, compressed if the target needs that."""
-        mounts = [] if base.repository is None else [base.repository]
-        if base.compressed_layers:
-            self._blob_copier.bring(base.compressed_layers, threads, transfer, mounts, base.source)
-            return _Kept(base.compressed_layers)
-        layers: list[Descriptor | CompressedLayer] = []
-        for layer in image.manifest.layers[: base.count]:
-            if (
-                self._compresses_plain
-                and mediatypes.compression_of(layer.media_type) is Compression.NONE
-            ):
-                layers.append(self._blob_copier.compress(layer, threads, transfer))
-            else:
-                self._blob_copier.bring([layer], threads, transfer, mounts)
-                layers.append(layer)
-        return _Kept(tuple(layers))
 
     def _squash_layers(
         self, image: Image, base: Base, transfer: TransferCount, threads: CopyThreads
@@ -147,31 +185,44 @@ class ImageCopier:
             if known.layer is not None:
                 transfer.reused_bytes += known.layer.descriptor.size
             return known
-        options = self._options
-        layers = layers_of(
-            self._source,
-            image,
-            self._observer,
-            self._cancellation,
-            options,
-            count_fetched=transfer.add_fetched,
-        )
-        maker = LayerMaker(
-            options,
-            mediatypes.family_of(image.manifest.raw.media_type),
-            compression_for(
-                descriptors[base.count :],
-                options.compression,
-                compresses_plain=self._compresses_plain,
-            ),
-            threads,
-            write=lambda chunks: self._blob_copier.write("squashed layer", chunks, transfer),
-        )
+        layers = self._layers_of(image, transfer)
+        above = descriptors[base.count :]
+        maker = self._maker(image, threads, transfer, "squashed layer", above)
         squashed = squash_layers(layers, base.count, maker)
         for sentence in squashed.report.warnings:
             self._observer.warn(sentence)
         self._squashed[key] = squashed
         return squashed
+
+    def _layers_of(self, image: Image, transfer: TransferCount) -> list[SourceLayer]:
+        return layers_of(
+            self._source,
+            image,
+            self._observer,
+            self._cancellation,
+            self._options,
+            count_fetched=transfer.add_fetched,
+        )
+
+    def _maker(
+        self,
+        image: Image,
+        threads: CopyThreads,
+        transfer: TransferCount,
+        label: str,
+        replaced: Sequence[Descriptor],
+    ) -> LayerMaker:
+        """Makes the layer that takes the place of those `replaced`; `label` is for people."""
+        compression = compression_for(
+            replaced, self._options.compression, compresses_plain=self._compresses_plain
+        )
+        return LayerMaker(
+            self._options,
+            mediatypes.family_of(image.manifest.raw.media_type),
+            compression,
+            threads,
+            write=lambda chunks: self._blob_copier.write(label, chunks, transfer),
+        )
 
     def _write_documents(
         self,
@@ -209,21 +260,6 @@ class ImageCopier:
 
     def _stamp(self, image: Image) -> Stamp:
         return Stamp(image.digest, options_hash(self._options))
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The layers of the base; some may still be uploading."""
-
-    parts: Sequence[Descriptor | CompressedLayer]
-
-    @property
-    def layers(self) -> tuple[Descriptor, ...]:
-        """The layers as the target has them. Valid only when the threads have ended."""
-        return tuple(
-            part if isinstance(part, Descriptor) else part.written or part.plain
-            for part in self.parts
-        )
 
 
 def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyOptions) -> bytes:

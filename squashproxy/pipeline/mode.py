@@ -15,8 +15,14 @@ class Mode(StrEnum):
     """They become one layer."""
     PRUNE = "prune"
     """Each loses what upper layers hide; layers that lose nothing keep their digests."""
-    COPY = "copy"
-    """They stay as they are, and so do manifests and configs."""
+
+
+def parse_mode(text: str) -> Mode:
+    """Parse the name of a mode. Raises ValueError."""
+    try:
+        return Mode(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no mode; choose {' or '.join(Mode)}") from None
 
 
 @dataclass(frozen=True, slots=True)

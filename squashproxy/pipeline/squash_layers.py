@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,7 +64,13 @@ def squash_layers(
     merging, hashing and encoding run in parallel, in the maker's threads. Raises what the merge
     raises.
     """
-    choices = merge_options(layers, kept, maker.options, watcher)
+    choices = merge_options(
+        layers,
+        kept,
+        maker.options,
+        on_hidden=None if watcher is None else watcher.hidden,
+        on_revived=None if watcher is None else watcher.revived,
+    )
     reads_base = watcher is not None and choices.reads_base
     prefetched = Prefetch(layers, 0 if reads_base else kept, maker.threads).layers
     watched = _Watched(watcher, prefetched)
@@ -102,7 +108,9 @@ def merge_options(
     layers: Sequence[SourceLayer],
     kept: int,
     options: CopyOptions,
-    watcher: MergeWatcher | None = None,
+    *,
+    on_hidden: Callable[[HiddenEntry], None] | None = None,
+    on_revived: Callable[[bytes, int, int], None] | None = None,
 ) -> MergeOptions:
     """The merge's options, from those of the copy."""
     return MergeOptions(
@@ -112,8 +120,8 @@ def merge_options(
         max_entries=options.limits.entries,
         max_unpacked=options.limits.unpacked,
         max_memory=options.limits.memory,
-        on_hidden=None if watcher is None else watcher.hidden,
-        on_revived=None if watcher is None else watcher.revived,
+        on_hidden=on_hidden,
+        on_revived=on_revived,
     )
 
 

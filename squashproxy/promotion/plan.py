@@ -82,6 +82,8 @@ class Planner:
     def _options_of(self, rule: PromoteRule, host: str) -> CopyOptions:
         return replace(
             self.options,
+            mode=rule.mode,
+            prune_over=rule.prune_over,
             base=rule.base,
             base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
             platforms=rule.platforms,

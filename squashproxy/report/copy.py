@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from squashproxy.pipeline.results import CopyResult, PlatformCopy
+from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
 
@@ -56,7 +58,12 @@ def _show_platform(screen: Screen, platform: PlatformCopy) -> None:
 
 def _iter_facts(platform: PlatformCopy) -> Iterator[tuple[str, str]]:
     yield "base", _base_text(platform)
-    yield "left out", f"{size_text(platform.hidden_bytes)} unpacked, which upper layers hide"
+    if platform.mode is Mode.PRUNE:
+        yield "layers", _actions_text(platform)
+        left_out = platform.unpacked_before - platform.unpacked_after
+    else:
+        left_out = platform.hidden_bytes
+    yield "left out", f"{size_text(left_out)} unpacked, which upper layers hide"
     moved = (
         f"uploaded {size_text(platform.uploaded_bytes)}",
         f"reused {size_text(platform.reused_bytes)}",
@@ -65,7 +72,8 @@ def _iter_facts(platform: PlatformCopy) -> Iterator[tuple[str, str]]:
     yield "moved", ", ".join(moved)
     if platform.spliced_bytes or platform.reencoded_bytes:
         spliced, reencoded = size_text(platform.spliced_bytes), size_text(platform.reencoded_bytes)
-        yield "new layer", f"{spliced} copied compressed, {reencoded} of content compressed anew"
+        label = "new layer" if platform.mode is Mode.SQUASH else "new layers"
+        yield label, f"{spliced} copied compressed, {reencoded} of content compressed anew"
     if platform.fallbacks:
         yield "needed", f"{count_text(platform.fallbacks, 'extra reading')} of layers"
 
@@ -74,6 +82,13 @@ def _base_text(platform: PlatformCopy) -> str:
     if not platform.base_layers:
         return "no layer kept as base"
     return f"{count_text(platform.base_layers, 'layer')} kept as base"
+
+
+def _actions_text(platform: PlatformCopy) -> str:
+    """The number of layers above the base for each thing that was done with them."""
+    counts = Counter(layer.action for layer in platform.layers)
+    done = [action for action in LayerAction if action is not LayerAction.BASE and counts[action]]
+    return "above the base " + ", ".join(f"{counts[action]} {action.value}" for action in done)
 
 
 def _closing(result: CopyResult) -> str:

@@ -30,10 +30,12 @@ from dataclasses import dataclass, field
 from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
 from squashproxy.archive.rewrite import empty_file_header
 from squashproxy.archive.scanner import TarScanner
+from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.index import REDIRECTED, PathIndex
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.secret_patterns import find_secret
 from squashproxy.squash.walk import iter_walk
 from squashproxy.squash.whiteout import Mark, read_mark, whiteout_path
 
@@ -49,7 +51,8 @@ class Cut:
     `dropped` are ordinals in ascending order, `whiteouts` the path of each entry that a whiteout
     replaces. `hidden_bytes` is what the layer's tar loses: headers, payload and padding. `unseen`
     counts the directories and markers that a higher layer hides, and that stay all the same;
-    `held_back` the other hidden entries that stay (rules 4 to 7).
+    `held_back` the other hidden entries that stay (rules 4 to 7). `has_secret`: an entry that can
+    go looks like a secret (squash/secret_patterns.py).
     """
 
     dropped: array[int]
@@ -59,11 +62,17 @@ class Cut:
     unseen: int
     held_back: int
     entries: int
+    has_secret: bool = False
 
     @property
     def is_nothing(self) -> bool:
         """Whether the layer loses nothing."""
         return not self.dropped and not self.whiteouts
+
+    @property
+    def name(self) -> Digest:
+        """A digest of what goes: the same cut of the same layer gives the same bytes."""
+        return digest_of(self.dropped.tobytes() + b"|" + array("q", self.whiteouts).tobytes())
 
     @property
     def holds_hidden(self) -> bool:
@@ -158,6 +167,7 @@ class PruneScan:
             state.unseen,
             state.held_back,
             count.entries,
+            any(entry.size and find_secret(entry.path) for entry in state.hidden.values()),
         )
         self._needed |= state.needed_below
         if self._options.on_hidden is not None:

@@ -45,6 +45,6 @@ def test_keys_are_found_by_their_place() -> None:
         "password", "stale", "url", "username",
     ]  # fmt: skip
     assert known_keys(("serve", "rules", 3)) == [
-        "base", "compression", "match", "platforms", "squash",
+        "base", "compression", "match", "mode", "platforms", "prune_over", "squash",
     ]  # fmt: skip
     assert known_keys(("nowhere", 1)) == []

@@ -40,6 +40,8 @@ def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
         return None
     usual = Limits()
     options = CopyOptions(
+        mode=rule.mode,
+        prune_over=rule.prune_over,
         base=rule.base,
         platforms=rule.platforms,
         compression=rule.compression,
