@@ -58,19 +58,21 @@ class ImageFigures:
         counts = [count for number in range(len(layers)) if (count := self._count(number))]
         unpacked = sum(count.unpacked for count in counts)
         hidden = sum(count.hidden_bytes for count in counts)
-        layer = self.squashed.layer
+        new_layers = self.squashed.layers
         return PlatformPlan(
             platform=str(self.image.platform),
             source_digest=self.image.digest,
             base_layers=self.base.count,
             base_reason=self.base.reason,
             layers_before=len(layers),
-            layers_after=kept + (layer is not None),
+            layers_after=kept + len(new_layers),
             compressed_before=_size(layers),
             compressed_after=_size(brought[:kept]) + new,
             estimated_after=_size(brought[:kept]) + self._estimate(),
             unpacked_before=report.unpacked,
-            unpacked_after=layer.unpacked if layer else report.unpacked if self._is_kept else 0,
+            unpacked_after=report.unpacked
+            if self._is_kept
+            else sum(layer.unpacked for layer in new_layers),
             hidden_bytes=report.hidden_bytes,
             total_unpacked=unpacked,
             total_hidden=hidden,
@@ -99,7 +101,7 @@ class ImageFigures:
 
     @property
     def _new_size(self) -> int:
-        return self.squashed.layer.descriptor.size if self.squashed.layer else 0
+        return sum(layer.descriptor.size for layer in self.squashed.layers)
 
     def _movement(self) -> _Movement | None:
         """What happens to unchanged layers and to the config; None without a target."""

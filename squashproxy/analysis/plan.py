@@ -16,7 +16,7 @@ from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, warn_of_fit
+from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.pipeline.squash_layers import Squashed
 from squashproxy.progress import Observer, RecordingObserver
@@ -39,6 +39,7 @@ def plan_image(
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
+    check_options(options)
     if sink is not None:
         check_fit(sink, options)
         warn_of_fit(sink, watcher)

@@ -15,7 +15,13 @@ from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.mode import parse_mode, parse_prune_threshold
-from squashproxy.pipeline.options import CopyOptions, Limits, parse_base, parse_compression
+from squashproxy.pipeline.options import (
+    CopyOptions,
+    Limits,
+    parse_base,
+    parse_compression,
+    parse_layer_size,
+)
 from squashproxy.reference import parse_reference, parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -132,6 +138,13 @@ _OPTIONS = (
         show_default=True,
         metavar="keep|gzip|zstd[:LEVEL]",
         help="Format of the new layer.",
+    ),
+    click.option(
+        "--max-layer-size",
+        type=value_of("--max-layer-size:", partial(parse_layer_size, parse_size=parse_size)),
+        metavar="SIZE",
+        help="With --mode squash: cut the new layer into several of about this packed size, which "
+        "are pulled and unpacked side by side.",
     ),
     click.option(
         "--strict", is_flag=True, help="Fail where unpackers disagree about a layer; else warn."

@@ -29,6 +29,7 @@ from squashproxy.pipeline.options import (
     CompressionChoice,
     parse_base,
     parse_compression,
+    parse_layer_size,
 )
 from squashproxy.reference import (
     Reference,
@@ -284,6 +285,11 @@ CopyMode = Annotated[
     Mode,
     reads(parse_mode),
     WithJsonSchema({"type": "string", "enum": [mode.value for mode in Mode]}),
+]
+LayerSize = Annotated[
+    int,
+    reads(partial(parse_layer_size, parse_size=parse_size), int),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["500M", "1GiB"]}),
 ]
 PruneOver = Annotated[
     PruneThreshold,

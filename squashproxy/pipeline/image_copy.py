@@ -182,8 +182,7 @@ class ImageCopier:
         key = (base.count, *(layer.digest for layer in descriptors))
         known = self._squashed.get(key)
         if known is not None:
-            if known.layer is not None:
-                transfer.reused_bytes += known.layer.descriptor.size
+            transfer.reused_bytes += sum(layer.descriptor.size for layer in known.layers)
             return known
         layers = self._layers_of(image, transfer)
         above = descriptors[base.count :]
@@ -233,13 +232,12 @@ class ImageCopier:
         transfer: TransferCount,
     ) -> RawManifest:
         manifest = image.manifest
-        new = [] if squashed.layer is None else [squashed.layer]
         config = self._blob_copier.write_document(
             manifest.config.media_type,
             squashed_config(image, base, squashed, self._options),
             transfer,
         )
-        layers = [*kept, *(layer.descriptor for layer in new)]
+        layers = [*kept, *(layer.descriptor for layer in squashed.layers)]
         return self._with_layers(image, base, in_place_of(manifest.config, config), layers)
 
     def _renamed(
@@ -267,7 +265,7 @@ def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyO
     count = len(image.manifest.layers)
     stamp = Stamp(image.digest, options_hash(options))
     note = stamp.history_entry(f"layers {base.count + 1} to {count} squashed")
-    new = [] if squashed.layer is None else [squashed.layer.diff_id]
+    new = [layer.diff_id for layer in squashed.layers]
     return image.config.squashed(base.count, new, note)
 
 

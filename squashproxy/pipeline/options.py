@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -92,6 +93,14 @@ def parse_compression(text: str) -> CompressionChoice:
     raise ValueError(f"{text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22")
 
 
+def parse_layer_size(text: str, parse_size: Callable[[str], int]) -> int:
+    """Parse the size of a layer: what `parse_size` accepts, but 0. Raises ValueError."""
+    size = parse_size(text)
+    if not size:
+        raise ValueError(f"{text}: no layer is that small; write a size as in 500M or 1GiB")
+    return size
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits past which an image is refused; None means no limit. Sizes in bytes.
@@ -111,9 +120,10 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    With `check_diff_ids`, what source layers unpack to is hashed and compared with the config. The
-    result never depends on it: new layers have a diff ID of their own. Without a `library` that
-    finds deflate blocks, new layers are always recompressed.
+    `max_layer_size` is about the size of a blob in bytes, at which a squashed layer is cut into
+    several. With `check_diff_ids`, what source layers unpack to is hashed and compared with the
+    config. The result never depends on that: new layers have a diff ID of their own. Without a
+    `library` that finds deflate blocks, new layers are always recompressed.
     """
 
     mode: Mode = Mode.SQUASH
@@ -122,6 +132,7 @@ class CopyOptions:
     base_repos: tuple[Repository, ...] = ()
     platforms: tuple[Platform, ...] = ()
     compression: CompressionChoice = CompressionChoice()
+    max_layer_size: int | None = None
     strict: bool = False
     check_diff_ids: bool = False
     force: bool = False

@@ -42,6 +42,7 @@ def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
     options = CopyOptions(
         mode=rule.mode,
         prune_over=rule.prune_over,
+        max_layer_size=rule.max_layer_size,
         base=rule.base,
         platforms=rule.platforms,
         compression=rule.compression,
