@@ -9,12 +9,15 @@ from squashproxy.analysis.base_layers import count_base
 from squashproxy.analysis.findings import Findings
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Hasher
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import family_of
 from squashproxy.pipeline.base import Base
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.new_layer import LayerMaker
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
+from squashproxy.pipeline.prune_layers import LayerPruner, PrunedImage, find_cuts
+from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.squash_layers import (
     Squashed,
@@ -25,7 +28,8 @@ from squashproxy.pipeline.squash_layers import (
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.squash.census import Census
-from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount
+from squashproxy.squash.index import PathIndex
+from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
 from squashproxy.squash.merge import Merge
 from squashproxy.transports.base import ImageSource, WrittenBlob
 
@@ -53,14 +57,45 @@ class DryRun:
             if self.base.count == len(layers):
                 return self._look_at(layers, threads)
             above = self.image.manifest.layers[self.base.count :]
-            maker = LayerMaker(
-                self.options,
-                family_of(self.image.manifest.raw.media_type),
-                compression_for(above, self.options.compression, compresses_plain=compresses_plain),
-                threads,
-                write=_measure,
-            )
+            maker = self._maker(above, threads, compresses_plain)
             return squash_layers(layers, self.base.count, maker, watcher=self)
+
+    def prune(self, *, compresses_plain: bool) -> PrunedImage:
+        """The result that a copy would get. Raises what pruning raises."""
+        layers = layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
+        kept, descriptors = self.base.count, self.image.manifest.layers
+        with CopyThreads(self.options.jobs) as threads:
+            found = find_cuts(layers, kept, self.options, threads, on_hidden=self.findings.hidden)
+            self._count_base(
+                found.index,
+                merge_options(layers, kept, self.options),
+                Prefetch(layers, 0, threads).layers,
+            )
+
+            def maker(number: int) -> LayerMaker:
+                return self._maker([descriptors[number]], threads, compresses_plain)
+
+            pruner = LayerPruner(layers, kept, found, self.options, maker)
+            above = dict(pruner.iter_pruned())
+        staying = {
+            number: descriptors[number]
+            for number, layer in above.items()
+            if layer.action is LayerAction.KEPT
+        }
+        return PrunedImage(descriptors[:kept], above, staying, found)
+
+    def _maker(
+        self, replaced: Sequence[Descriptor], threads: CopyThreads, compresses_plain: bool
+    ) -> LayerMaker:
+        """Makes the layer that takes the place of those `replaced`, and keeps nothing of it."""
+        choice = self.options.compression
+        return LayerMaker(
+            self.options,
+            family_of(self.image.manifest.raw.media_type),
+            compression_for(replaced, choice, compresses_plain=compresses_plain),
+            threads,
+            write=_measure,
+        )
 
     def begin(self) -> None:
         """A merge begins, possibly again: forget what was found before."""
@@ -68,9 +103,11 @@ class DryRun:
 
     def end(self, merge: Merge, layers: Sequence[Layer]) -> None:
         """Read the layers of the base as well."""
+        self._count_base(merge.index, merge.options, layers)
+
+    def _count_base(self, index: PathIndex, choices: MergeOptions, layers: Sequence[Layer]) -> None:
         base = self.image.manifest.layers[: self.base.count]
-        census = Census(merge.index, merge.options)
-        self.counts = count_base(census, layers, base, self.observer)
+        self.counts = count_base(Census(index, choices), layers, base, self.observer)
 
     def hidden(self, entry: HiddenEntry) -> None:
         """An upper layer hides this entry."""

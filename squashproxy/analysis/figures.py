@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from squashproxy.analysis.findings import Findings
+from squashproxy.analysis.outcome import Outcome
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.base import Base
 from squashproxy.pipeline.image import Image
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import LayerPlan, LayerRole, PlatformPlan
-from squashproxy.pipeline.squash_layers import Squashed
 from squashproxy.squash.layer import LayerCount
 
 
@@ -42,7 +43,8 @@ class ImageFigures:
 
     image: Image
     base: Base
-    squashed: Squashed
+    mode: Mode
+    outcome: Outcome
     layers: Sequence[Placed]
     config: Placed
     findings: Findings
@@ -51,57 +53,44 @@ class ImageFigures:
     @property
     def plan(self) -> PlatformPlan:
         """All figures of one platform."""
-        report, layers = self.squashed.report, self.image.manifest.layers
-        kept, new = self._unchanged, self._new_size
-        brought = [layer for layer, _ in self.layers]
+        outcome, layers = self.outcome, self.image.manifest.layers
+        kept, new = self._staying_size, sum(outcome.sizes.values())
         moved = self._movement()
         counts = [count for number in range(len(layers)) if (count := self._count(number))]
         unpacked = sum(count.unpacked for count in counts)
         hidden = sum(count.hidden_bytes for count in counts)
-        new_layers = self.squashed.layers
+        upload = moved.sent + new if moved else None
         return PlatformPlan(
             platform=str(self.image.platform),
             source_digest=self.image.digest,
             base_layers=self.base.count,
             base_reason=self.base.reason,
             layers_before=len(layers),
-            layers_after=kept + len(new_layers),
+            layers_after=outcome.layers_after,
             compressed_before=_size(layers),
-            compressed_after=_size(brought[:kept]) + new,
-            estimated_after=_size(brought[:kept]) + self._estimate(),
-            unpacked_before=report.unpacked,
-            unpacked_after=report.unpacked
-            if self._is_kept
-            else sum(layer.unpacked for layer in new_layers),
-            hidden_bytes=report.hidden_bytes,
+            compressed_after=kept + new,
+            estimated_after=kept + self._estimate(),
+            unpacked_before=outcome.unpacked,
+            unpacked_after=outcome.unpacked_after,
+            hidden_bytes=sum(count.hidden_bytes for count in outcome.counts.values()),
             total_unpacked=unpacked,
             total_hidden=hidden,
             efficiency=1 - hidden / unpacked if unpacked else 1.0,
             reused_bytes=moved.reused if moved else None,
             mountable_bytes=moved.mountable if moved else None,
-            upload_bytes=moved.sent + new if moved else None,
+            upload_bytes=upload,
             layers=tuple(self._layer(number) for number in range(len(layers))),
             largest_hidden=self.findings.largest.files,
             hidden_folders=self.findings.folders.listed,
             suspects=self.findings.suspects.listed,
             secrets=self.findings.suspects.secrets,
-            fallbacks=report.fallbacks,
+            fallbacks=outcome.fallbacks,
+            mode=self.mode,
         )
 
     @property
-    def _is_kept(self) -> bool:
-        return self.squashed.is_kept
-
-    @property
-    def _unchanged(self) -> int:
-        """The number of layers that stay unchanged: the base, or all where there is nothing to
-        squash.
-        """
-        return len(self.layers) if self._is_kept else self.base.count
-
-    @property
-    def _new_size(self) -> int:
-        return sum(layer.descriptor.size for layer in self.squashed.layers)
+    def _staying_size(self) -> int:
+        return sum(self.layers[number][0].size for number in self.outcome.staying)
 
     def _movement(self) -> _Movement | None:
         """What happens to unchanged layers and to the config; None without a target."""
@@ -109,7 +98,8 @@ class ImageFigures:
             return None
         sizes = {"reused": 0, "mountable": 0, "sent": 0}
         seen: set[Digest] = set()
-        for blob, place in (*self.layers[: self._unchanged], self.config):
+        staying = [self.layers[number] for number in self.outcome.staying]
+        for blob, place in (*staying, self.config):
             if is_foreign(blob.media_type):
                 continue
             if place.in_target or blob.digest in seen:
@@ -120,29 +110,30 @@ class ImageFigures:
         return _Movement(**sizes)
 
     def _estimate(self) -> int:
-        """The estimated size of the new layer: of each merged blob, the share of its tar that
-        survives.
+        """The estimated size of the new layers: of each blob that they replace, the share of its
+        tar that survives.
         """
-        if self._is_kept:
-            return 0
         size = 0
-        for number, count in self.squashed.report.layers.items():
-            if number >= self.base.count and count.unpacked:
+        for number, role in enumerate(self.outcome.roles):
+            count = self.outcome.counts.get(number)
+            if role in (LayerRole.SQUASHED, LayerRole.PRUNED) and count and count.unpacked:
                 share = 1 - count.hidden_bytes / count.unpacked
                 size += round(self.image.manifest.layers[number].size * share)
         return size
 
     def _count(self, number: int) -> LayerCount | None:
-        counts = self.counts if number < self.base.count else self.squashed.report.layers
+        counts = self.counts if number < self.base.count else self.outcome.counts
         return counts.get(number)
 
     def _layer(self, number: int) -> LayerPlan:
-        layer, place = self.image.manifest.layers[number], self.layers[number][1]
+        layer, (brought, place) = self.image.manifest.layers[number], self.layers[number]
         count = self._count(number)
-        if number < self.base.count:
-            role = LayerRole.BASE
-        else:
-            role = LayerRole.KEPT if number < self._unchanged else LayerRole.SQUASHED
+        role = self.outcome.roles[number]
+        after: int | None = brought.size
+        if role is LayerRole.SQUASHED:
+            after = None
+        elif role in (LayerRole.PRUNED, LayerRole.DROPPED):
+            after = self.outcome.sizes.get(number, 0)
         return LayerPlan(
             digest=layer.digest,
             media_type=layer.media_type,
@@ -155,6 +146,7 @@ class ImageFigures:
             hidden_entries=count.hidden_entries if count else None,
             in_target=place.in_target,
             mountable_from=place.mountable_from,
+            compressed_after=after,
         )
 
 

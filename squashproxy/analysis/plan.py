@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from squashproxy.analysis.dry_run import DryRun
 from squashproxy.analysis.figures import ImageFigures, Place, Placed
+from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outcome
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
@@ -13,12 +14,17 @@ from squashproxy.oci.mediatypes import Compression, compression_of
 from squashproxy.pipeline.base import Base, BaseFinder, SourceOpener
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
-from squashproxy.pipeline.image_copy import check_platform, squashed_config, unsquashable
+from squashproxy.pipeline.image_copy import (
+    check_platform,
+    pruned_config,
+    squashed_config,
+    unsquashable,
+)
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
-from squashproxy.pipeline.squash_layers import Squashed
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import parse_image, short
@@ -110,21 +116,42 @@ class _Job:
         base = self.bases.choose(image, self.options, self.sink)
         compresses_plain = self._compresses_plain(image, base)
         dry_run = DryRun(self.source, image, base, self.options, self.observer)
-        squashed = dry_run.squash(compresses_plain=compresses_plain)
-        for sentence in squashed.report.warnings:
-            self.observer.warn(sentence)
+        outcome, data = self._try_out(image, base, dry_run, compresses_plain)
         brought = (*base.compressed_layers, *manifest.layers[len(base.compressed_layers) :])
         layers = [(layer, self._place_of(layer, base)) for layer in brought]
-        config = self._config(image, base, squashed)
-        found = (dry_run.findings, dry_run.counts)
-        return ImageFigures(image, base, squashed, layers, config, *found).plan
+        config = self._config(image, base, data)
+        return ImageFigures(
+            image,
+            base,
+            self.options.mode,
+            outcome,
+            layers,
+            config,
+            dry_run.findings,
+            dry_run.counts,
+        ).plan
 
-    def _config(self, image: Image, base: Base, squashed: Squashed) -> Placed:
+    def _try_out(
+        self, image: Image, base: Base, dry_run: DryRun, compresses_plain: bool
+    ) -> tuple[Outcome, bytes | None]:
+        """What a copy would make of the image, and its new config; None where that stays."""
+        if self.options.mode is Mode.PRUNE and base.count < len(image.manifest.layers):
+            pruned = dry_run.prune(compresses_plain=compresses_plain)
+            outcome = pruned_outcome(pruned, base.count)
+            data = pruned_config(image, base, pruned, self.options)
+        else:
+            squashed = dry_run.squash(compresses_plain=compresses_plain)
+            for sentence in squashed.report.warnings:
+                self.observer.warn(sentence)
+            outcome = squashed_outcome(squashed, base.count, image.manifest.layers)
+            data = squashed_config(image, base, squashed, self.options)
+        return outcome, None if outcome.is_unchanged else data
+
+    def _config(self, image: Image, base: Base, data: bytes | None) -> Placed:
         """The config of the result, and where the target has it; a new one is never mounted."""
         config = image.manifest.config
-        if squashed.is_kept:
+        if data is None:
             return config, self._place_of(config, base)
-        data = squashed_config(image, base, squashed, self.options)
         config = Descriptor(config.media_type, digest_of(data), len(data))
         there = None if self.sink is None else self.sink.has_blob(config)
         return config, Place(there, None)

@@ -13,6 +13,8 @@ from squashproxy.codec.rechunk import iter_even
 from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign, layer_type
+from squashproxy.pipeline.read_ahead import Stopped
+from squashproxy.pipeline.sending import Sending
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer, watched
 from squashproxy.reference import Repository
@@ -82,6 +84,36 @@ class BlobCopier:
             else:
                 self._present.add(blob.digest)
                 threads.start(partial(self._copy, source or self._source, blob, threads, transfer))
+
+    def begin_sending(
+        self, blob: Descriptor, threads: CopyThreads, transfer: TransferCount
+    ) -> Sending | None:
+        """Begin to send a blob that is read for something else; None where the sink needs no bytes.
+
+        Nothing is mounted: whether the target is to have the blob is not known yet.
+        """
+        if blob.digest in self._present or self._sink.has_blob(blob):
+            return None
+        if any(self._sink.has_blob(blob, repository) for repository in self._mounts):
+            return None
+        sending = threads.add(Sending)
+        threads.start(partial(self._send, blob, sending, transfer))
+        return sending
+
+    def _send(self, blob: Descriptor, sending: Sending, transfer: TransferCount) -> None:
+        try:
+            self._sink.write_blob(sending.iter_sent(), blob.digest, blob.size)
+        except Stopped:
+            if not sending.is_refused:
+                raise
+        else:
+            transfer.add_uploaded(blob.size)
+        finally:
+            sending.stop()
+
+    def note_sent(self, blob: Descriptor) -> None:
+        """A blob is on its way, and will be in the sink when the threads have ended."""
+        self._present.add(blob.digest)
 
     def write(self, label: str, chunks: Iterable[Chunk], transfer: TransferCount) -> WrittenBlob:
         """Store a new blob."""

@@ -101,21 +101,15 @@ class Subject:
 
     def pruned(self, pruned: PrunedImage) -> PlatformCopy:
         """The figures after pruning."""
-        counts, cuts = pruned.findings.counts, pruned.findings.cuts
+        counts = pruned.findings.counts
         above = []
-        lost = 0
         for number, descriptor in enumerate(self.manifest.layers[self.kept :], self.kept):
             there = pruned.descriptor(number)
-            action = pruned.above[number].action
-            if action is LayerAction.DROPPED:
-                lost += counts[number].unpacked
-            elif action is LayerAction.PRUNED:
-                lost += cuts[number].hidden_bytes
             above.append(
                 LayerCopy(
                     descriptor.digest,
                     there.digest if there else None,
-                    action,
+                    pruned.above[number].action,
                     descriptor.size,
                     there.size if there else 0,
                     counts[number].hidden_bytes,
@@ -127,7 +121,7 @@ class Subject:
         return replace(
             self.of_layers((*self._staying(pruned.base), *above)),
             unpacked_before=unpacked,
-            unpacked_after=unpacked - lost,
+            unpacked_after=unpacked - pruned.lost,
             spliced_bytes=sum(layer.spliced for layer in new),
             reencoded_bytes=sum(layer.reencoded for layer in new),
             new_layers=_written(new),

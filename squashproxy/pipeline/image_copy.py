@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
@@ -129,7 +130,14 @@ class ImageCopier:
         with CopyThreads(self._options.jobs) as threads:
             kept = self._bringer.bring_base(image, base, threads, transfer)
             layers = self._layers_of(image, transfer)
-            findings = find_cuts(layers, base.count, self._options, threads)
+            sends = partial(self._blob_copier.begin_sending, threads=threads, transfer=transfer)
+            findings = find_cuts(
+                layers,
+                base.count,
+                self._options,
+                threads,
+                send=None if self._compresses_plain else sends,
+            )
             pruner = LayerPruner(
                 layers,
                 base.count,
@@ -150,7 +158,11 @@ class ImageCopier:
                 above[number] = pruned
                 if pruned.action is LayerAction.KEPT:
                     layer = manifest.layers[number]
-                    staying[number] = self._bringer.bring(layer, threads, transfer)
+                    if number in findings.sent:
+                        self._blob_copier.note_sent(layer)
+                        staying[number] = layer
+                    else:
+                        staying[number] = self._bringer.bring(layer, threads, transfer)
             is_unchanged = len(staying) == len(above)
             if is_unchanged:
                 self._blob_copier.bring([manifest.config], threads, transfer)
@@ -160,10 +172,7 @@ class ImageCopier:
         if is_unchanged:
             raw = self._renamed(image, base, manifest.config, outcome.layers)
         else:
-            note = self._stamp(image).history_entry(
-                f"layers {base.count + 1} to {len(manifest.layers)} pruned"
-            )
-            data = image.config.pruned(outcome.diff_ids(image.config.diff_ids), note)
+            data = pruned_config(image, base, outcome, self._options)
             config = self._blob_copier.write_document(manifest.config.media_type, data, transfer)
             raw = self._with_layers(
                 image, base, in_place_of(manifest.config, config), outcome.layers
@@ -267,6 +276,13 @@ def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyO
     note = stamp.history_entry(f"layers {base.count + 1} to {count} squashed")
     new = [layer.diff_id for layer in squashed.layers]
     return image.config.squashed(base.count, new, note)
+
+
+def pruned_config(image: Image, base: Base, pruned: PrunedImage, options: CopyOptions) -> bytes:
+    """The config of a pruned image."""
+    stamp = Stamp(image.digest, options_hash(options))
+    note = stamp.history_entry(f"layers {base.count + 1} to {len(image.manifest.layers)} pruned")
+    return image.config.pruned(pruned.diff_ids(image.config.diff_ids), note)
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:

@@ -15,6 +15,8 @@ class Mode(StrEnum):
     """They become one layer."""
     PRUNE = "prune"
     """Each loses what upper layers hide; layers that lose nothing keep their digests."""
+    COPY = "copy"
+    """They stay as they are, and so do manifests and configs: the same digests."""
 
 
 def parse_mode(text: str) -> Mode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
 
@@ -14,17 +14,29 @@ from squashproxy.span import Inflated
 _LAYERS_AHEAD = 2
 
 
+Passes = Callable[[int, Iterator[bytes]], Iterator[bytes]]
+"""Takes a layer's number and its blob, and gives the blob back, looked at in passing."""
+
+
 class Prefetch:
     """Opens layers for a merge, which reads them from the top down.
 
     Layers below `kept` are opened only when they are asked for. Fetching and inflating run in
-    `threads`, and end with it.
+    `threads`, and end with it. With `passes`, each blob goes through it, and no layer is begun
+    early: what it passes the blob on to might wait too long in the middle of it.
     """
 
-    def __init__(self, layers: Sequence[SourceLayer], kept: int, threads: CopyThreads) -> None:
+    def __init__(
+        self,
+        layers: Sequence[SourceLayer],
+        kept: int,
+        threads: CopyThreads,
+        passes: Passes | None = None,
+    ) -> None:
         self._layers = layers
         self._kept = kept
         self._threads = threads
+        self._passes = passes
         self._begun: dict[int, PrefetchedStream] = {}
         self.layers = [PrefetchedLayer(self, number) for number in range(len(layers))]
         """The layers as the merge is to see them, base first."""
@@ -36,14 +48,18 @@ class Prefetch:
     def open(self, number: int) -> PrefetchedStream:
         """Start to read a layer, and the next ones below it."""
         reading = self._begun.pop(number, None) or self._begin(number)
-        for below in range(number - 1, max(self._kept, number - _LAYERS_AHEAD) - 1, -1):
+        ahead = _LAYERS_AHEAD if self._passes is None else 0
+        for below in range(number - 1, max(self._kept, number - ahead) - 1, -1):
             if below not in self._begun:
                 self._begun[below] = self._begin(below)
         return reading
 
     def _begin(self, number: int) -> PrefetchedStream:
         layer = self._layers[number]
-        fetched = self._threads.read_ahead(layer.iter_fetched(), len, f"fetch {layer.number}")
+        blob = layer.iter_fetched()
+        if self._passes is not None:
+            blob = self._passes(number, blob)
+        fetched = self._threads.read_ahead(blob, len, f"fetch {layer.number}")
         skipped = Event()
         chunks = layer.iter_unpacked(iter(fetched), skipped.is_set)
         inflated = self._threads.read_ahead(chunks, _weigh, f"inflate {layer.number}")

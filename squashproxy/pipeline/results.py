@@ -159,7 +159,30 @@ class LayerRole(StrEnum):
     SQUASHED = "squashed"
     """It becomes a part of the new layer."""
     KEPT = "kept"
-    """It is above the base and stays unchanged: there is nothing to squash."""
+    """It is above the base and stays unchanged: there is nothing to squash, or too little to prune.
+    """
+    PRUNED = "pruned"
+    """It is written again without what upper layers hide."""
+    DROPPED = "dropped"
+    """It is left out, since nothing of it can be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModePlan:
+    """One mode of a copy for an image, beside the others; sizes in bytes.
+
+    `compressed_after` is the size of the result's layers, `upload_bytes` what would be uploaded of
+    them (None without a target), and `next_upload_bytes` what the next version of the image would
+    upload. `estimated`: the layers were not made, so each is taken to compress as it does now.
+    """
+
+    mode: Mode
+    layers_after: int
+    compressed_after: int
+    upload_bytes: int | None
+    next_upload_bytes: int
+    estimated: bool
+    recommended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +190,9 @@ class LayerPlan:
     """One layer of the source.
 
     `unpacked` and `hidden_bytes` (what upper layers hide of it) are bytes of tar: headers, content
-    and padding. These counts are None for a base layer that cannot be read.
+    and padding. These counts are None for a base layer that cannot be read. `compressed_after` is
+    the size of its blob in the result, 0 where it is left out, None where it becomes a part of
+    another layer.
     """
 
     digest: str
@@ -181,6 +206,7 @@ class LayerPlan:
     hidden_entries: int | None
     in_target: bool | None
     mountable_from: str | None
+    compressed_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +255,8 @@ class PlatformPlan:
     suspects: tuple[Suspect, ...]
     secrets: int
     fallbacks: int
+    mode: Mode = Mode.SQUASH
+    modes: tuple[ModePlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,32 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from threading import Lock
 from time import monotonic
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from squashproxy.pipeline.read_ahead import WAKING_SECONDS, ReadAhead, Stopped
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Stream")
 
 _PATIENCE = 1.0
 """Seconds that stopped streams have to end."""
+
+
+class Stream(Protocol):
+    """Something that waits in threads, and that can be told to stop waiting."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        ...
+
+    def stop(self) -> None:
+        """End as soon as possible, whatever it waits for."""
+        ...
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end, up to a time limit."""
+        ...
 
 
 class CopyThreads:
@@ -27,7 +45,7 @@ class CopyThreads:
     def __init__(self, size: int) -> None:
         self._pool = ThreadPoolExecutor(max(1, size), thread_name_prefix="squashproxy")
         self._tasks: list[Future[None]] = []
-        self._readers: list[ReadAhead[object]] = []
+        self._streams: list[Stream] = []
         self._is_stopped = False
         self._lock = Lock()
 
@@ -37,13 +55,17 @@ class CopyThreads:
 
     def read_ahead(self, stream: Iterator[T], weigh: Callable[[T], int], name: str) -> ReadAhead[T]:
         """Read `stream` in a thread of its own from now on. Raises Stopped after the end."""
+        return self.add(lambda: ReadAhead(stream, weigh, name))
+
+    def add(self, make: Callable[[], S]) -> S:
+        """Make a stream that is stopped when the others are. Raises Stopped after the end."""
         with self._lock:
             if self._is_stopped:
                 raise Stopped("stopped because another part of the copy failed")
-            reader = ReadAhead(stream, weigh, name)
-            self._readers = [known for known in self._readers if known.is_running]
-            self._readers.append(reader)  # type: ignore[arg-type]  # it is only stopped and joined
-            return reader
+            stream = make()
+            self._streams = [known for known in self._streams if known.is_running]
+            self._streams.append(stream)
+            return stream
 
     def __enter__(self) -> Self:
         return self
@@ -86,13 +108,13 @@ class CopyThreads:
     def _stop(self) -> None:
         with self._lock:
             self._is_stopped = True
-            for reader in self._readers:
-                reader.stop()
+            for stream in self._streams:
+                stream.stop()
 
     def _join(self) -> None:
         deadline = monotonic() + _PATIENCE
-        for reader in self._readers:
-            reader.join(max(0.0, deadline - monotonic()))
+        for stream in self._streams:
+            stream.join(max(0.0, deadline - monotonic()))
 
     def _raise_first(self) -> None:
         """Raise the error that stopped the others, not the Stopped errors it caused.

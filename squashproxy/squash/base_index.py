@@ -16,14 +16,14 @@ from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, SYMLINK
 from squashproxy.archive.path import parent_of
-from squashproxy.archive.scanner import TarScanner
 from squashproxy.squash.index import REDIRECTED, PathIndex
-from squashproxy.squash.layer import Layer
+from squashproxy.squash.layer import ScannedLayer
+from squashproxy.squash.listing import Entry
 from squashproxy.squash.walk import walk
 from squashproxy.squash.whiteout import Mark, read_mark
 
 
-def read_base(layers: Sequence[Layer]) -> PathIndex:
+def read_base(layers: Sequence[ScannedLayer]) -> PathIndex:
     """The paths of `layers`, base first, as one index. Raises what reading a layer raises."""
     index = PathIndex()
     for number in reversed(range(len(layers))):
@@ -32,17 +32,16 @@ def read_base(layers: Sequence[Layer]) -> PathIndex:
     return index
 
 
-def _note(index: PathIndex, scanner: TarScanner) -> None:
-    mark, path = read_mark(index.resolve(scanner.path))
+def _note(index: PathIndex, entry: Entry) -> None:
+    mark, path = read_mark(index.resolve(entry.path))
     if mark is Mark.WHITEOUT:
         index.remove(path)
     elif mark is Mark.OPAQUE:
         index.make_opaque(path)
     elif mark is Mark.ENTRY:
-        is_directory = scanner.kind == DIRECTORY
-        verdict = index.place(scanner.path, scanner.parent, is_directory=is_directory)
+        is_directory = entry.kind == DIRECTORY
+        verdict = index.place(entry.path, parent_of(entry.path), is_directory=is_directory)
         if verdict == REDIRECTED:
             index.place(path, parent_of(path), is_directory=is_directory)
-        if scanner.kind == SYMLINK:
-            index.note_symlink(scanner.path, scanner.link)
-    scanner.drop()
+        if entry.kind == SYMLINK:
+            index.note_symlink(entry.path, entry.link)

@@ -7,16 +7,17 @@ the base, with the paths that the merge has learned.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, HARD_LINK, SYMLINK
 from squashproxy.archive.path import parent_of
-from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import LimitExceeded
 from squashproxy.squash.duplicates import find_superseded
 from squashproxy.squash.index import DUPLICATE, REDIRECTED, PathIndex
-from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.layer import HiddenEntry, LayerCount, MergeOptions, ScannedLayer
 from squashproxy.squash.links import Hidden, LinkTable
-from squashproxy.squash.walk import iter_walk, walk
+from squashproxy.squash.listing import Entry
+from squashproxy.squash.walk import iter_noted, walk
 from squashproxy.squash.whiteout import Mark, read_mark
 
 _BYTES_PER_HIDDEN = 220
@@ -37,7 +38,7 @@ class Census:
     def __post_init__(self) -> None:
         self.links = LinkTable(self.index)
 
-    def count(self, number: int, layer: Layer) -> LayerCount:
+    def count(self, number: int, layer: ScannedLayer) -> LayerCount:
         """Count the next lower layer; `number` is its number, 0 being the lowest.
 
         A layer that holds a path twice is read three times. Raises BadArchive, LimitExceeded above
@@ -46,17 +47,18 @@ class Census:
         self.index.begin_layer(number)
         self.links.begin_layer(number)
         tally = _Tally(number, self.index, self.links, self.options)
-        scanner = TarScanner(layer.where, 0)
-        for _ in iter_walk(layer, scanner, tally.note):
+        on_listing = self.options.on_listing
+        keep = None if on_listing is None else partial(on_listing, number)
+        for unpacked in iter_noted(layer, tally.note, keep):
+            tally.total.unpacked = unpacked
             self._check_memory(layer, tally.memory)
-        tally.total.unpacked = scanner.consumed
         if tally.holds_duplicates:
             superseded = find_superseded(layer)
             self.index.begin_layer(number)
             walk(layer, lambda entry: tally.note_superseded(entry, superseded))
         return tally.total
 
-    def _check_memory(self, layer: Layer, of_tally: int) -> None:
+    def _check_memory(self, layer: ScannedLayer, of_tally: int) -> None:
         limit = self.options.max_memory
         if limit is not None and self.index.memory + self.links.memory + of_tally > limit:
             raise LimitExceeded(
@@ -82,63 +84,61 @@ class _Tally:
         """An estimate, in bytes, of the memory for hidden files that links may still revive."""
         return _BYTES_PER_HIDDEN * len(self._hidden)
 
-    def note(self, scanner: TarScanner) -> None:
+    def note(self, entry: Entry) -> None:
         """Count an entry."""
         self.total.entries += 1
-        mark, path = read_mark(self.index.resolve(scanner.path))
+        mark, path = read_mark(self.index.resolve(entry.path))
         if mark is Mark.WHITEOUT:
             self.index.remove(path)
         elif mark is Mark.OPAQUE:
             self.index.make_opaque(path)
         elif mark is Mark.AUFS:
-            self._hide(scanner, path, self.number)
+            self._hide(entry, path, self.number)
         else:
-            self._note_entry(scanner, path)
-        scanner.drop()
+            self._note_entry(entry, path)
 
-    def note_superseded(self, scanner: TarScanner, superseded: frozenset[int]) -> None:
+    def note_superseded(self, entry: Entry, superseded: frozenset[int]) -> None:
         """Count an entry that a later entry of the same layer replaces.
 
         For the last reading of a layer with duplicate paths: what upper layers hide was counted on
         the first.
         """
-        if scanner.ordinal in superseded:
-            path = self.index.resolve(scanner.path)
-            if self._place(scanner, path) == DUPLICATE:
-                self._hide(scanner, path, self.number)
-        if scanner.kind == SYMLINK:
-            self.index.note_symlink(scanner.path, scanner.link)
-        scanner.drop()
+        if entry.ordinal in superseded:
+            path = self.index.resolve(entry.path)
+            if self._place(entry, path) == DUPLICATE:
+                self._hide(entry, path, self.number)
+        if entry.kind == SYMLINK:
+            self.index.note_symlink(entry.path, entry.link)
 
-    def _note_entry(self, scanner: TarScanner, path: bytes) -> None:
-        verdict = self._place(scanner, path)
+    def _note_entry(self, entry: Entry, path: bytes) -> None:
+        verdict = self._place(entry, path)
         if verdict == DUPLICATE:
             self.holds_duplicates = True
         elif verdict >= 0:
-            self._hide(scanner, path, verdict)
-        if scanner.kind == HARD_LINK:
-            self._note_link(scanner, path, is_hidden=verdict >= 0)
-        elif scanner.kind == SYMLINK:
-            self.index.note_symlink(scanner.path, scanner.link)
+            self._hide(entry, path, verdict)
+        if entry.kind == HARD_LINK:
+            self._note_link(entry, path, is_hidden=verdict >= 0)
+        elif entry.kind == SYMLINK:
+            self.index.note_symlink(entry.path, entry.link)
 
-    def _place(self, scanner: TarScanner, path: bytes) -> int:
-        is_directory = scanner.kind == DIRECTORY
-        verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
+    def _place(self, entry: Entry, path: bytes) -> int:
+        is_directory = entry.kind == DIRECTORY
+        verdict = self.index.place(entry.path, parent_of(entry.path), is_directory=is_directory)
         if verdict == REDIRECTED:
             return self.index.place(path, parent_of(path), is_directory=is_directory)
         return verdict
 
-    def _hide(self, scanner: TarScanner, path: bytes, hidden_by: int) -> None:
-        self.total.hidden_bytes += scanner.span_size
+    def _hide(self, entry: Entry, path: bytes, hidden_by: int) -> None:
+        self.total.hidden_bytes += entry.span_size
         self.total.hidden_entries += 1
-        if scanner.kind not in (DIRECTORY, HARD_LINK):
-            self.links.note_hidden(path, scanner.ordinal)
-            self._hidden[scanner.ordinal] = _HiddenFile(path, scanner.size, scanner.span_size)
+        if entry.kind not in (DIRECTORY, HARD_LINK):
+            self.links.note_hidden(path, entry.ordinal)
+            self._hidden[entry.ordinal] = _HiddenFile(path, entry.size, entry.span_size)
         if self.options.on_hidden is not None:
-            self.options.on_hidden(HiddenEntry(path, scanner.size, self.number, hidden_by))
+            self.options.on_hidden(HiddenEntry(path, entry.size, self.number, hidden_by))
 
-    def _note_link(self, scanner: TarScanner, path: bytes, *, is_hidden: bool) -> None:
-        target = self.links.resolve(self.index.resolve(scanner.link))
+    def _note_link(self, entry: Entry, path: bytes, *, is_hidden: bool) -> None:
+        target = self.links.resolve(self.index.resolve(entry.link))
         self.links.note_alias(path, target)
         if not is_hidden and isinstance(target, Hidden):
             self._revive(target.ordinal)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from squashproxy.archive.header import DIRECTORY
 from squashproxy.archive.path import parent_of
-from squashproxy.archive.scanner import TarScanner
-from squashproxy.squash.layer import Layer
+from squashproxy.squash.layer import ScannedLayer
+from squashproxy.squash.listing import Entry
 from squashproxy.squash.walk import walk
 
 
-def find_superseded(layer: Layer) -> frozenset[int]:
+def find_superseded(layer: ScannedLayer) -> frozenset[int]:
     """The ordinals of the entries that a later entry of the same layer replaces.
 
     An entry that is not a directory also replaces the earlier entries below its path.
@@ -25,20 +25,19 @@ class _Seen:
         self._parents: set[bytes] = set()
         self.superseded: set[int] = set()
 
-    def note(self, scanner: TarScanner) -> None:
+    def note(self, entry: Entry) -> None:
         """Note an entry; they come in the layer's order."""
-        path = scanner.path
+        path = entry.path
         earlier = self._latest.get(path)
         if earlier is not None:
             self.superseded.add(earlier)
-        if scanner.kind != DIRECTORY and path in self._parents:
+        if entry.kind != DIRECTORY and path in self._parents:
             self._replace_below(path + b"/")
-        self._latest[path] = scanner.ordinal
+        self._latest[path] = entry.ordinal
         parent = parent_of(path)
         while parent and parent not in self._parents:
             self._parents.add(parent)
             parent = parent_of(parent)
-        scanner.drop()
 
     def _replace_below(self, prefix: bytes) -> None:
         below = [path for path in self._latest if path.startswith(prefix)]

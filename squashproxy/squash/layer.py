@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from squashproxy.span import Inflated
+from squashproxy.squash.listing import Listing
 from squashproxy.squash.pass_facts import Facts
 
 
@@ -38,6 +39,18 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownLayer:
+    """A layer whose entries are known, so that a scan need not read it; see Layer for `where`."""
+
+    where: str
+    listing: Listing
+
+
+ScannedLayer = Layer | KnownLayer
+"""A layer of which only the entries count, not their content."""
+
+
+@dataclass(frozen=True, slots=True)
 class HiddenEntry:
     """An entry that an upper layer hides.
 
@@ -63,7 +76,8 @@ class MergeOptions:
     `max_entries`, `max_unpacked` (bytes inflated), `max_memory` (bytes of index): above any of
     these the merge raises LimitExceeded.
     `on_hidden` is called for every hidden entry, `on_revived` with the path, layer and size of each
-    hidden entry whose content lives on as a link.
+    hidden entry whose content lives on as a link. `on_listing` is called with the number and the
+    listing of each layer that a scan or a census has read to its end, but not of a KnownLayer.
     """
 
     kept: int = 0
@@ -76,6 +90,7 @@ class MergeOptions:
     max_memory: int | None = None
     on_hidden: Callable[[HiddenEntry], None] | None = None
     on_revived: Callable[[bytes, int, int], None] | None = None
+    on_listing: Callable[[int, Listing], None] | None = None
 
 
 @dataclass(slots=True)

@@ -24,8 +24,9 @@ So it does not matter which layers are rewritten, and which are kept as they are
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
 from squashproxy.archive.rewrite import empty_file_header
@@ -34,9 +35,16 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.index import REDIRECTED, PathIndex
-from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.layer import (
+    HiddenEntry,
+    Layer,
+    LayerCount,
+    MergeOptions,
+    ScannedLayer,
+)
+from squashproxy.squash.listing import Entry, Listing, ListingCheck
 from squashproxy.squash.secret_patterns import find_secret
-from squashproxy.squash.walk import iter_walk
+from squashproxy.squash.walk import iter_noted, iter_walk
 from squashproxy.squash.whiteout import Mark, read_mark, whiteout_path
 
 _BYTES_PER_HIDDEN = 300
@@ -108,21 +116,24 @@ class _LayerState:
     needed_below: set[bytes] = field(default_factory=set)
     unseen: int = 0
     held_back: int = 0
+    hidden_bytes: int = 0
 
 
 class PruneScan:
     """One reading of the layers above the base, from the top down.
 
     `layers` are all of the image, base first; those of the base are not read. `cuts` has one Cut
-    for each layer that was read, by its number; `counts` what each held.
+    for each layer that was read, by its number; `counts` what each held. A KnownLayer gives the
+    same as the layer itself.
     """
 
-    def __init__(self, layers: Sequence[Layer], options: MergeOptions) -> None:
+    def __init__(self, layers: Sequence[ScannedLayer], options: MergeOptions) -> None:
         self._layers = layers
         self._options = options
         self._index = PathIndex()
         self._needed: set[bytes] = set()
         self._state = _LayerState(len(layers))
+        self._count = LayerCount()
         self.cuts: dict[int, Cut] = {}
         self.counts: dict[int, LayerCount] = {}
 
@@ -131,20 +142,36 @@ class PruneScan:
         """What the layers read so far say of each path; for a census of those below."""
         return self._index
 
-    def run(self) -> None:
-        """Read the layers. Raises BadArchive, LimitExceeded, and what reading a layer raises."""
+    def run(self, on_layer: Callable[[int], None] = lambda _: None) -> None:
+        """Read the layers. `on_layer` gets each one's number when it has its cut.
+
+        Raises BadArchive, LimitExceeded, and what reading a layer raises.
+        """
         for number in reversed(range(self._options.kept, len(self._layers))):
             self._read(number)
+            on_layer(number)
+
+    @property
+    def unpacked_so_far(self) -> int:
+        """The bytes of tar read of the layer that is being read. May be asked from any thread."""
+        return self.counts[self._state.number].unpacked if self.counts else 0
+
+    @property
+    def hidden_so_far(self) -> int:
+        """What the layer that is being read loses if no later link of it needs a hidden entry;
+        bytes of tar. May be asked from any thread.
+        """
+        return self._state.hidden_bytes
 
     def _read(self, number: int) -> None:
         self._index.begin_layer(number)
         self._state = _LayerState(number)
-        count = self.counts[number] = LayerCount()
+        count = self._count = self.counts[number] = LayerCount()
         layer = self._layers[number]
-        scanner = TarScanner(layer.where, number)
-        for _ in iter_walk(layer, scanner, self._decide):
-            count.unpacked = scanner.consumed
-            count.entries = scanner.ordinal + 1
+        on_listing = self._options.on_listing
+        keep = None if on_listing is None else partial(on_listing, number)
+        for unpacked in iter_noted(layer, self._note, keep):
+            count.unpacked = unpacked
             self._check_limits(layer)
         self._end_layer(count)
 
@@ -176,10 +203,11 @@ class PruneScan:
                     HiddenEntry(entry.path, entry.size, state.number, entry.hidden_by)
                 )
 
-    def _decide(self, scanner: TarScanner) -> None:
+    def _note(self, entry: Entry) -> None:
         """Decide an entry; the scan itself keeps nothing."""
-        resolved = self._index.resolve(scanner.path)
-        if resolved != scanner.path:
+        self._count.entries += 1
+        resolved = self._index.resolve(entry.path)
+        if resolved != entry.path:
             self._keep_symlinks()
         mark, path = read_mark(resolved)
         if mark is Mark.WHITEOUT:
@@ -187,8 +215,7 @@ class PruneScan:
         elif mark is Mark.OPAQUE:
             self._decide_opaque(path)
         elif mark is Mark.ENTRY:
-            self._decide_entry(scanner, resolved)
-        scanner.drop()
+            self._decide_entry(entry, resolved)
 
     def _decide_whiteout(self, path: bytes) -> None:
         if self._index.hider_of_entries(path.rpartition(b"/")[0]) is None:
@@ -202,29 +229,29 @@ class PruneScan:
         else:
             self._state.unseen += 1
 
-    def _decide_entry(self, scanner: TarScanner, path: bytes) -> None:
+    def _decide_entry(self, entry: Entry, path: bytes) -> None:
         parent = path.rpartition(b"/")[0]
-        is_directory = scanner.kind == DIRECTORY
+        is_directory = entry.kind == DIRECTORY
         hidden_by = self._index.place(path, parent, is_directory=is_directory)
         assert hidden_by != REDIRECTED, "the path was resolved"
         whiteout = None
         if hidden_by >= 0:
-            whiteout = self._find_substitute(scanner, path, parent)
-        if scanner.kind == HARD_LINK:
-            self._note_link(scanner.link, stays=whiteout is None)
+            whiteout = self._find_substitute(entry, path, parent)
+        if entry.kind == HARD_LINK:
+            self._note_link(entry.link, stays=whiteout is None)
         if whiteout is None:
             self._state.by_path.pop(path, None)
         else:
-            self._hide(scanner, path, hidden_by, whiteout)
-        if scanner.kind == SYMLINK:
-            self._index.note_symlink(path, scanner.link)
-            self._state.symlinks.append(scanner.ordinal)
+            self._hide(entry, path, hidden_by, whiteout)
+        if entry.kind == SYMLINK:
+            self._index.note_symlink(path, entry.link)
+            self._state.symlinks.append(entry.ordinal)
 
-    def _find_substitute(self, scanner: TarScanner, path: bytes, parent: bytes) -> bytes | None:
+    def _find_substitute(self, entry: Entry, path: bytes, parent: bytes) -> bytes | None:
         """The whiteout to replace a hidden entry by, b"" for none; None where the entry stays."""
         is_below_hidden = self._index.hider_of_entries(parent) is not None
         shows_directory = not is_below_hidden and self._index.holds_directory(path)
-        if scanner.kind == DIRECTORY:
+        if entry.kind == DIRECTORY:
             self._state.unseen += not shows_directory
             return None
         if path in self._needed:
@@ -232,19 +259,18 @@ class PruneScan:
             return None
         if not shows_directory:
             return b""
-        if self._index.is_implied(path) or not scanner.size:
+        if self._index.is_implied(path) or not entry.size:
             self._state.held_back += 1
             return None
         return whiteout_path(path)
 
-    def _hide(
-        self, scanner: TarScanner, path: bytes, hidden_by: int, whiteout: bytes = b""
-    ) -> None:
-        link = scanner.link if scanner.kind == HARD_LINK else b""
-        self._state.hidden[scanner.ordinal] = _Hidden(
-            path, scanner.size, scanner.span_size, hidden_by, link, whiteout
+    def _hide(self, entry: Entry, path: bytes, hidden_by: int, whiteout: bytes = b"") -> None:
+        link = entry.link if entry.kind == HARD_LINK else b""
+        self._state.hidden[entry.ordinal] = _Hidden(
+            path, entry.size, entry.span_size, hidden_by, link, whiteout
         )
-        self._state.by_path[path] = scanner.ordinal
+        self._state.by_path[path] = entry.ordinal
+        self._state.hidden_bytes += entry.span_size
 
     def _note_link(self, target: bytes, *, stays: bool) -> None:
         """A hard link of this layer needs its target, here or in a lower layer."""
@@ -278,7 +304,7 @@ class PruneScan:
                 self._state.held_back += 1
         self._state.symlinks.clear()
 
-    def _check_limits(self, layer: Layer) -> None:
+    def _check_limits(self, layer: ScannedLayer) -> None:
         options = self._options
         entries = sum(count.entries for count in self.counts.values())
         unpacked = sum(count.unpacked for count in self.counts.values())
@@ -300,21 +326,28 @@ class PruneScan:
                 )
 
 
-def iter_pruned(layer: Layer, cut: Cut, stream: int) -> Iterator[Span]:
+def iter_pruned(
+    layer: Layer, cut: Cut, stream: int, listing: Listing | None = None
+) -> Iterator[Span]:
     """The tar of a layer without what `cut` names; not for a layer that is left out.
 
-    Raises BadArchive, and what reading the layer raises.
+    Where the cut was made from a remembered `listing`, the layer is compared with it: raises
+    IntegrityError at the first entry that differs, or at the end. Raises also BadArchive, and what
+    reading the layer raises.
     """
-    yield from _iter_entries(layer, cut, stream)
+    yield from _iter_entries(layer, cut, stream, listing)
     yield New(END_OF_ARCHIVE)
 
 
-def _iter_entries(layer: Layer, cut: Cut, stream: int) -> Iterator[Span]:
+def _iter_entries(layer: Layer, cut: Cut, stream: int, listing: Listing | None) -> Iterator[Span]:
     dropped = iter(cut.dropped)
     next_dropped = next(dropped, -1)
+    check = None if listing is None else ListingCheck(listing, layer.where)
 
     def decide(scanner: TarScanner) -> None:
         nonlocal next_dropped
+        if check is not None:
+            check.note(scanner)
         if scanner.ordinal == next_dropped:
             next_dropped = next(dropped, -1)
             scanner.drop()
@@ -324,5 +357,8 @@ def _iter_entries(layer: Layer, cut: Cut, stream: int) -> Iterator[Span]:
         else:
             scanner.keep()
 
-    for spans in iter_walk(layer, TarScanner(layer.where, stream), decide):
+    scanner = TarScanner(layer.where, stream)
+    for spans in iter_walk(layer, scanner, decide):
         yield from spans
+    if check is not None:
+        check.finish(scanner.consumed)

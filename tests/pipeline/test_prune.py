@@ -10,7 +10,7 @@ import pytest
 from squashproxy.oci.mediatypes import Compression, Family, layer_type
 from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.pipeline.results import LayerAction
-from squashproxy.testing import AMD64, LayerBuilder, Packing, index_of
+from squashproxy.testing import AMD64, ImageBuilder, LayerBuilder, Packing, index_of
 from tests.pipeline.images import ARM64, HIDDEN_APP, LAYERS, OS, RUNTIME, app, image_of, noise
 from tests.pipeline.lab import Lab, digests, fetched, pushed_bytes, tree
 
@@ -198,3 +198,39 @@ def test_images_of_an_index_share_what_was_written_again(lab: Lab) -> None:
 def test_verify_agrees(lab: Lab) -> None:
     lab.put(app())
     assert lab.copy(mode=Mode.PRUNE, verify=True).digest == lab.arrived().registry.tags("app")["1"]
+
+
+def test_a_layer_that_stays_is_read_once_and_one_that_loses_enough_twice(lab: Lab) -> None:
+    image = app()
+    lab.put(image)
+    lab.copy(mode=Mode.PRUNE, base="none")
+    times = [fetched(lab.old, digest) for digest in digests(image.layers)]
+    assert times == [2, 1, 2, 1], "a release file and a large one are replaced"
+
+
+def test_a_blob_that_holds_a_secret_never_comes_to_be_in_the_target(lab: Lab) -> None:
+    key = LayerBuilder().file("large", noise(900_000)).file("root/.ssh/id_rsa", noise(400))
+    image = image_of(OS, key, LayerBuilder().whiteout("root/.ssh/id_rsa"))
+    lab.put(image)
+    lab.copy(mode=Mode.PRUNE, base="1")
+    assert image.layers[1].digest not in lab.new.blobs("app")
+    assert lab.new.open_uploads == 0
+
+
+def test_a_layer_that_the_target_has_is_not_sent_while_it_is_read(lab: Lab) -> None:
+    image = app()
+    lab.put(image)
+    ImageBuilder().layer(RUNTIME).build().push(lab.new, "app", "base")
+    lab.forget_requests()
+    (copied,) = lab.copy(mode=Mode.PRUNE, base="1").platforms
+    assert copied.reused_bytes >= image.layers[1].size
+    assert fetched(lab.old, image.layers[1].digest) == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_any_number_of_jobs(lab: Lab, jobs: int) -> None:
+    layers = [LayerBuilder().file(f"f{n}", noise(700_000, n)) for n in range(5)]
+    layers += [LayerBuilder().whiteout("f1"), LayerBuilder().whiteout("f3")]
+    lab.put(image_of(*layers))
+    lab.copy(mode=Mode.PRUNE, base="none", jobs=jobs)
+    assert lab.arrived().tree() == tree(*layers)

@@ -14,7 +14,7 @@ from squashproxy.errors import BadCompression, LimitExceeded, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import OCI_LAYER_GZIP
 from squashproxy.pipeline.mode import Mode
-from squashproxy.testing import BuiltImage, ImageBuilder, LayerBuilder, Packing
+from squashproxy.testing import BuiltImage, Fault, FaultKind, ImageBuilder, LayerBuilder, Packing
 from tests.pipeline.images import LAYERS, OS, app, noise
 from tests.pipeline.lab import Arrived, Lab, fails, fetched, tree
 
@@ -109,19 +109,22 @@ class TestTheResult:
         assert copied.fallbacks == whole.fallbacks
         assert fetched(lab.old, built.layers[1].digest) == 1
 
+    @pytest.mark.parametrize("packing", [Packing.GZIP, Packing.ZSTD])
     @pytest.mark.parametrize("compression", ["gzip", "zstd"])
     def test_is_the_same_however_the_source_sends_it(
-        self, labs: Callable[..., Lab], compression: str
+        self, labs: Callable[..., Lab], packing: Packing, compression: str
     ) -> None:
         found = []
-        for jobs in (1, 4):
+        for broken_at in (None, 100_001, 1_000_003):
             lab = labs()
-            lab.put(image())
-            digest = lab.copy(
-                max_layer_size=MIB, base="1", compression=compression, jobs=jobs
-            ).digest
-            found.append(digest)
-        assert found[0] == found[1]
+            built = image(packing)
+            lab.put(built)
+            if broken_at is not None:
+                digest = built.layers[1].digest
+                lab.old.arm(Fault("GET", digest, FaultKind.DROP_RESPONSE, after_bytes=broken_at))
+            copied = lab.copy(max_layer_size=MIB, base="1", compression=compression)
+            found.append(copied.digest)
+        assert len(set(found)) == 1
 
     def test_is_what_a_plan_says(self, lab: Lab) -> None:
         lab.put(image())

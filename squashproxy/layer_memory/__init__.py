@@ -1,0 +1,1 @@
+"""Memory of layers: what each layer holds, and what became of it when it was pruned."""
