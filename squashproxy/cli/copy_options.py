@@ -12,6 +12,7 @@ import click
 from squashproxy.cli.common_options import CommonOptions, value_of
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
+from squashproxy.layer_memory.choice import parse_layer_memory
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.mode import parse_mode, parse_prune_threshold
@@ -20,7 +21,6 @@ from squashproxy.pipeline.options import (
     Limits,
     parse_base,
     parse_compression,
-    parse_layer_size,
 )
 from squashproxy.reference import parse_reference, parse_repository
 
@@ -113,6 +113,14 @@ _OPTIONS = (
         "Files that look secret always go.",
     ),
     click.option(
+        "--layer-memory",
+        type=value_of("--layer-memory:", parse_layer_memory),
+        metavar="DIR|HOST/REPO|none",
+        help="With --mode prune: where the files of layers and results are remembered, so that a "
+        "layer that is known is not read. Who can write there decides what is left out. Default: "
+        "a folder among the user's caches.",
+    ),
+    click.option(
         "--base",
         type=value_of("--base", parse_base),
         default="auto",
@@ -141,7 +149,7 @@ _OPTIONS = (
     ),
     click.option(
         "--max-layer-size",
-        type=value_of("--max-layer-size:", partial(parse_layer_size, parse_size=parse_size)),
+        type=value_of("--max-layer-size:", parse_size),
         metavar="SIZE",
         help="With --mode squash: cut the new layer into several of about this packed size, which "
         "are pulled and unpacked side by side.",

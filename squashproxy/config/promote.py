@@ -19,12 +19,12 @@ from squashproxy.config.value_types import (
     Cron,
     Duration,
     Interval,
-    LayerSize,
     NamePattern,
     OnePlatform,
     PinnedImage,
     PruneOver,
     Range,
+    Size,
     Tag,
     TagTemplate,
     Zone,
@@ -105,7 +105,7 @@ class PromoteRule(Section):
     """squash: one layer above the base; prune: each layer without what upper layers hide."""
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
-    max_layer_size: LayerSize | None = None
+    max_layer_size: Size | None = None
     """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     base_repos: tuple[Name, ...] = ()

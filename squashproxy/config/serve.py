@@ -22,7 +22,6 @@ from squashproxy.config.value_types import (
     Host,
     Image,
     Interval,
-    LayerSize,
     OnePlatform,
     PruneOver,
     RepositoryName,
@@ -94,7 +93,7 @@ class Rule(Section):
     """squash: one layer above the base; prune: each layer without what upper layers hide."""
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
-    max_layer_size: LayerSize | None = None
+    max_layer_size: Size | None = None
     """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     """Which leading layers stay, as in a copy: auto, none, a number of layers, or an image."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
+from squashproxy.layer_memory.base import LayerMemory, Nothing
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -93,14 +93,6 @@ def parse_compression(text: str) -> CompressionChoice:
     raise ValueError(f"{text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22")
 
 
-def parse_layer_size(text: str, parse_size: Callable[[str], int]) -> int:
-    """Parse the size of a layer: what `parse_size` accepts, but 0. Raises ValueError."""
-    size = parse_size(text)
-    if not size:
-        raise ValueError(f"{text}: no layer is that small; write a size as in 500M or 1GiB")
-    return size
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits past which an image is refused; None means no limit. Sizes in bytes.
@@ -123,7 +115,8 @@ class CopyOptions:
     `max_layer_size` is about the size of a blob in bytes, at which a squashed layer is cut into
     several. With `check_diff_ids`, what source layers unpack to is hashed and compared with the
     config. The result never depends on that: new layers have a diff ID of their own. Without a
-    `library` that finds deflate blocks, new layers are always recompressed.
+    `library` that finds deflate blocks, new layers are always recompressed. `memory` is where
+    listings of layers and results of pruning are remembered.
     """
 
     mode: Mode = Mode.SQUASH
@@ -143,3 +136,4 @@ class CopyOptions:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)
+    memory: LayerMemory = field(default_factory=Nothing)

@@ -159,7 +159,9 @@ def _real_file(name: str, size: int) -> Iterator[bytes]:
 
 
 IMAGES = (
-    BenchImage("typical", "8 layers, a tenth hidden", _typical, is_slow=True, compares_options=True),
+    BenchImage(
+        "typical", "8 layers, a tenth hidden", _typical, is_slow=True, compares_options=True
+    ),
     BenchImage("real", "Debian packages, 6 layers", None),
     BenchImage("real-base", "the same, its base there already", None, is_slow=True, has_base=True),
     BenchImage(

@@ -27,6 +27,7 @@ from squashproxy.config.serve import (
     Listener,
     NoAuth,
     RegistryStoreSettings,
+    Rule,
     ServeLimits,
     ServeSettings,
     TlsSettings,
@@ -248,7 +249,7 @@ PROBLEMS = {
     ),
     "a layer without a size": (
         f'{LEAST}  rules: [{{match: "*", max_layer_size: 0}}]',
-        "no layer is that small; write a size as in 500M or 1GiB",
+        "serve.rules[1].max_layer_size: '0' is not a usable size; it must be at least one byte",
     ),
     "a pruned layer that is cut": (
         f'{LEAST}  rules: [{{match: "*", mode: prune, max_layer_size: 1G}}]',
@@ -259,8 +260,7 @@ PROBLEMS = {
         "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
     ),
     "a cleanup that cuts pruned layers": (
-        "cleanup: [{name: a, repositories: [a.example/b], action: squash, mode: prune, "
-        "keep: {newest: 1}, max_layer_size: 1G}]",
+        "cleanup: [{name: a, repositories: [a.io/b], mode: prune, max_layer_size: 1G, action: delete}]",
         "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
     ),
     "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
