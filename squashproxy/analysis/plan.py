@@ -10,9 +10,11 @@ from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outco
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import Compression, compression_of
+from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
 from squashproxy.pipeline.base import Base, BaseFinder
 from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.copy import compare_image
+from squashproxy.pipeline.exact_choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import (
@@ -79,6 +81,8 @@ def _unmoved(plan: PlatformPlan) -> PlatformPlan:
 def _is_up_to_date(
     source: ImageSource, sink: ImageSink, digest: Digest, options: CopyOptions
 ) -> bool:
+    if options.mode is Mode.COPY:
+        return compare_image(source, sink, options).up_to_date
     existing = sink.find_manifest()
     freshness = Freshness(source, sink, digest, options)
     return existing is not None and freshness.is_up_to_date(existing)
@@ -93,6 +97,11 @@ class _Job:
     observer: RecordingObserver
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
+        if self.options.mode is Mode.COPY:
+            wanted = choose_exactly(self.source, raw.digest, self.options, self.observer)
+            found = iter_manifests(self.source, wanted)
+            exact = [self._try_plan(each) for each in found if each.media_type not in INDEXES]
+            return tuple(plan for plan in exact if plan is not None)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
@@ -108,13 +117,15 @@ class _Job:
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
+            if self.options.mode is Mode.COPY:
+                return None
             self.observer.warn(
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
         image = read_image(self.source, manifest, raw.digest)
         check_platform(image, self.options)
-        base = self.bases.choose(image, self.options, self.sink)
+        base = self._base_of(image)
         compresses_plain = self._compresses_plain(base)
         dry_run = DryRun(self.source, image, base, self.options, self.observer)
         outcome, data = self._try_out(image, base, dry_run, compresses_plain)
@@ -132,6 +143,11 @@ class _Job:
             dry_run.findings,
             dry_run.counts,
         ).plan
+
+    def _base_of(self, image: Image) -> Base:
+        if self.options.mode is Mode.COPY:
+            return Base(len(image.manifest.layers), "no byte changes", image.manifest.layers)
+        return self.bases.choose(image, self.options, self.sink)
 
     def _try_out(
         self, image: Image, base: Base, dry_run: DryRun, compresses_plain: bool
@@ -163,7 +179,11 @@ class _Job:
 
         A warning where it compresses some of the base: how large they become, only the copy tells.
         """
-        is_asked = self.sink is not None and self.sink.traits.compressed
+        is_asked = (
+            self.options.mode is not Mode.COPY
+            and self.sink is not None
+            and self.sink.traits.compressed
+        )
         holder = base.source or self.source
         plain = [
             layer for layer in base.layers if compression_of(layer.media_type) is Compression.NONE

@@ -116,7 +116,9 @@ class CopyOptions:
     several. With `check_diff_ids`, what source layers unpack to is hashed and compared with the
     config. The result never depends on that: new layers have a diff ID of their own. Without a
     `library` that finds deflate blocks, new layers are always recompressed. `memory` is where
-    listings of layers and results of pruning are remembered.
+    listings of layers and results of pruning are remembered. `referrers` go along in the mode that
+    keeps digests; with `keeps_tags`, tags that belong to the image (`sha256-HEX.sig` and the like)
+    and point elsewhere at the target are left.
     """
 
     mode: Mode = Mode.SQUASH
@@ -133,6 +135,8 @@ class CopyOptions:
     backup: str | None = None
     verify: bool = False
     provenance: bool = False
+    referrers: bool = False
+    keeps_tags: bool = False
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)

@@ -92,6 +92,21 @@ class PlatformCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferrerCopy:
+    """A signature, attestation or other manifest that was copied because it refers to an image.
+
+    `tag` is the tag by which it belongs to `subject`; None where its own subject says so.
+    `uploaded_bytes` counts blobs.
+    """
+
+    digest: str
+    subject: str
+    tag: str | None
+    artifact_type: str
+    uploaded_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CopyResult:
     """The result of a copy. `skipped` is true where there was nothing to do.
 
@@ -107,6 +122,7 @@ class CopyResult:
     seconds: float
     platforms: tuple[PlatformCopy, ...]
     spooled_bytes: int = 0
+    referrers: tuple[ReferrerCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,15 +90,18 @@ class Promoter:
             seconds=round(time.monotonic() - started, 3),
             compressed_before=sum(each.compressed_before for each in platforms),
             compressed_after=sum(each.compressed_after for each in platforms),
-            uploaded_bytes=sum(each.uploaded_bytes for each in platforms),
+            uploaded_bytes=sum(each.uploaded_bytes for each in platforms)
+            + sum(each.uploaded_bytes for each in copied.referrers),
             reused_bytes=sum(each.reused_bytes for each in platforms),
+            referrers=len(copied.referrers),
         )
 
     def _pushed_meanwhile(self, step: Step) -> Digest | None:
         """What was pushed to the target after planning, where the rule keeps that."""
         if step.rule.on_existing is not OnExisting.KEEP:
             return None
-        return RegistrySink(self.client, step.target).find_manifest()
+        there = RegistrySink(self.client, step.target).find_manifest()
+        return None if step.lacks_referrers and there == step.existing else there
 
     def _copy(self, step: Step) -> tuple[CopyResult, tuple[str, ...]]:
         assert step.source_digest is not None, "what is to be copied was looked at"
@@ -107,7 +110,7 @@ class Promoter:
         observer = self.watch(str(step.target))
         if hooks.before is not None:
             run_hook(hooks.before, {"event": "before", **event}, self.cancellation.check)
-        source = RegistrySource(self.client, step.source.at(step.source_digest))
+        source = RegistrySource(self.client, step.source.at(step.source_digest), step.tags)
         sink = RegistrySink(self.client, step.target)
         warnings: list[str] = []
         if step.original is not None:
@@ -151,6 +154,7 @@ def planned(step: Step) -> ImageResult:
         digest=step.existing,
         outcome=step.outcome,
         error=None if step.error is None else str(step.error),
+        mode=step.rule.mode,
     )
 
 

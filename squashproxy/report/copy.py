@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from squashproxy.digest import Digest
 from squashproxy.pipeline.mode import Mode
-from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy
+from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy, ReferrerCopy
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
+from squashproxy.transports.documents import short
 
 
 def show_copy(screen: Screen, result: CopyResult) -> None:
@@ -20,14 +22,37 @@ def show_copy(screen: Screen, result: CopyResult) -> None:
         screen.line(f"Copied {result.source}", "bold")
         screen.line(f"    to {result.target}", "bold")
     for platform in result.platforms:
+        if platform.mode is Mode.COPY:
+            continue
         screen.line()
         _show_platform(screen, platform)
+    exact = [platform for platform in result.platforms if platform.mode is Mode.COPY]
+    if exact:
+        screen.line()
+        _show_exact(screen, exact)
     screen.line()
+    for referrer in result.referrers:
+        screen.fact("referrer", _referrer_text(referrer))
     if result.spooled_bytes:
         spooled = f"{size_text(result.spooled_bytes)} went through a temporary file"
         screen.fact("spooled", f"{spooled}: a pipe is read and written once")
     screen.fact("digest", result.digest)
     screen.fact("took", _closing(result))
+
+
+def _show_exact(screen: Screen, platforms: Sequence[PlatformCopy]) -> None:
+    """A line for each image, whose digest is the same on both sides, and what moved of it."""
+    table = screen.table("platform", "digest", "layers", "size", "uploaded", "reused", left=2)
+    for each in platforms:
+        sizes = (each.compressed_after, each.uploaded_bytes, each.reused_bytes)
+        digest = short(Digest(each.digest))
+        table.add_row(each.platform, digest, f"{each.layers_after:,}", *map(size_text, sizes))
+    screen.show(table)
+
+
+def _referrer_text(referrer: ReferrerCopy) -> str:
+    where = short(Digest(referrer.digest)) if referrer.tag is None else referrer.tag
+    return f"{where} of {short(Digest(referrer.subject))}, {referrer.artifact_type}"
 
 
 def _show_platform(screen: Screen, platform: PlatformCopy) -> None:

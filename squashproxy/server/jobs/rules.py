@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from squashproxy.config.serve import Rule, ServeLimits
 from squashproxy.layer_memory.base import LayerMemory, Nothing
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions, Limits
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
@@ -40,7 +41,7 @@ class Rules:
 
 
 def _recipe_of(rule: Rule, limits: ServeLimits, memory: LayerMemory) -> Recipe | None:
-    if not rule.squash:
+    if not rule.squash or rule.mode is Mode.COPY:
         return None
     usual = Limits()
     options = CopyOptions(
