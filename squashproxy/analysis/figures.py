@@ -69,7 +69,7 @@ class ImageFigures:
             base_layers=self.base.count,
             base_reason=self.base.reason,
             layers_before=len(layers),
-            layers_after=len(self._staying) + len(outcome.sizes),
+            layers_after=len(self._staying) + len(outcome.sizes) + outcome.further_layers,
             compressed_before=_size(layers),
             compressed_after=staying + new,
             estimated_after=staying + self._estimate(),

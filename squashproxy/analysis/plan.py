@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from squashproxy.analysis.dry_run import DryRun
 from squashproxy.analysis.figures import ImageFigures, Place, Placed
+from squashproxy.analysis.first_change import find_first_change
+from squashproxy.analysis.modes import Comparison
 from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outcome
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
@@ -27,7 +29,7 @@ from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
-from squashproxy.pipeline.results import PlanResult, PlatformPlan
+from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import parse_image, short
@@ -132,7 +134,7 @@ class _Job:
         kept = [(layer, self._place_of(layer, base)) for layer in base.layers]
         above = [(layer, self._place_of(layer, base)) for layer in manifest.layers[base.count :]]
         config = self._config(image, base, data)
-        return ImageFigures(
+        plan = ImageFigures(
             image,
             base,
             self.options.mode,
@@ -143,6 +145,24 @@ class _Job:
             dry_run.findings,
             dry_run.counts,
         ).plan
+        return replace(plan, modes=self._compare(image, base, outcome, plan))
+
+    def _compare(
+        self, image: Image, base: Base, outcome: Outcome, plan: PlatformPlan
+    ) -> tuple[ModePlan, ...]:
+        """The modes side by side, on the base that an image has that is rewritten."""
+        if self.options.mode is Mode.COPY:
+            base = self.bases.choose(image, self.options, self.sink)
+        return Comparison(
+            plan.layers,
+            base.count,
+            base.layers,
+            self.options.mode,
+            outcome,
+            self.options.prune_over,
+            find_first_change(image, self.source, self.sink),
+            plan.secrets,
+        ).modes
 
     def _base_of(self, image: Image) -> Base:
         if self.options.mode is Mode.COPY:
