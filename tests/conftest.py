@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Generator, Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -29,6 +30,12 @@ def _missing() -> list[str]:
 
 def _is_ci() -> bool:
     return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+@pytest.fixture(autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test remembers layers in the user's caches, or knows what another has read."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / uuid4().hex))
 
 
 @pytest.fixture(autouse=True)

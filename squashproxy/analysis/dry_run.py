@@ -12,11 +12,12 @@ from squashproxy.digest import Chunk, Hasher
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import family_of
 from squashproxy.pipeline.base import Base
+from squashproxy.pipeline.find_cuts import find_cuts
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.new_layer import LayerMaker
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
-from squashproxy.pipeline.prune_layers import LayerPruner, PrunedImage, find_cuts
+from squashproxy.pipeline.prune_layers import LayerPruner, PrunedImage
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.squash_layers import (

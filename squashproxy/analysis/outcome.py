@@ -14,6 +14,7 @@ from squashproxy.squash.layer import LayerCount
 _ROLES = {
     LayerAction.KEPT: LayerRole.KEPT,
     LayerAction.PRUNED: LayerRole.PRUNED,
+    LayerAction.REUSED: LayerRole.PRUNED,
     LayerAction.DROPPED: LayerRole.DROPPED,
 }
 
@@ -70,7 +71,7 @@ def squashed_outcome(squashed: Squashed, kept: int, layers: Sequence[Descriptor]
 def pruned_outcome(pruned: PrunedImage, kept: int) -> Outcome:
     """The outcome of pruning the layers above the first `kept`."""
     roles = [_ROLES[pruned.above[number].action] for number in sorted(pruned.above)]
-    counts = pruned.findings.counts
+    counts = pruned.found.counts
     unpacked = sum(count.unpacked for count in counts.values())
     return Outcome(
         roles=(*[LayerRole.BASE] * kept, *roles),

@@ -16,8 +16,11 @@ from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.errors import UsageError
+from squashproxy.layer_memory.choice import default_layer_memory
+from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.location import Location
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
 from squashproxy.report.observer import LoggingObserver
@@ -101,6 +104,12 @@ def open_context(
             RegistryClient(client_settings, on_wait=teller, cache=manifests) as client,
             RegistryClient(client_settings.quick, on_wait=teller) as quick,
         ):
+            memory = open_layer_memory(
+                configuration.layer_memory or default_layer_memory(os.environ),
+                ENGINE,
+                quick.repository,
+                observer.warn,
+            )
             yield Context(
                 configuration,
                 folder,
@@ -109,7 +118,7 @@ def open_context(
                 manifests,
                 TagMemory(database),
                 PromotionMemory(database),
-                CopyOptions(jobs=options.jobs),
+                CopyOptions(jobs=options.jobs, memory=memory),
                 observer,
                 cancellation,
             )

@@ -12,6 +12,7 @@ import click
 from squashproxy.cli.common_options import CommonOptions, value_of
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
+from squashproxy.layer_memory.choice import parse_layer_memory
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.mode import parse_mode, parse_prune_threshold
@@ -105,6 +106,14 @@ _OPTIONS = (
         metavar="SIZE|PERCENT",
         help="With --mode prune: write a layer again only where at least so much of its blob goes. "
         "Files that look secret always go.",
+    ),
+    click.option(
+        "--layer-memory",
+        type=value_of("--layer-memory:", parse_layer_memory),
+        metavar="DIR|HOST/REPO|none",
+        help="With --mode prune: where the files of layers and results are remembered, so that a "
+        "layer that is known is not read. Who can write there decides what is left out. Default: "
+        "a folder among the user's caches.",
     ),
     click.option(
         "--base",

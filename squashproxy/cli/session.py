@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from squashproxy.cli.common_options import CommonOptions
+from squashproxy.layer_memory.choice import (
+    LayerMemoryChoice,
+    default_layer_memory,
+)
+from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.location import Location
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.report.observer import LoggingObserver
@@ -43,6 +52,14 @@ class Session:
             sink = archives.open_sink(location)
         self._opened.callback(sink.close)
         return sink
+
+    def with_memory(
+        self, options: CopyOptions, choice: LayerMemoryChoice | None, warn: Callable[[str], None]
+    ) -> CopyOptions:
+        """The options, with the memory of layers that was chosen; None is the user's own folder."""
+        chosen = choice or default_layer_memory(os.environ)
+        memory = open_layer_memory(chosen, ENGINE, self._quick.repository, warn)
+        return replace(options, memory=memory)
 
     def iter_tags(self, repository: Repository) -> Iterator[str]:
         """The tags of a repository, as the registry lists them and in its order.

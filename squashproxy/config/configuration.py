@@ -13,7 +13,7 @@ from squashproxy.config.cleanup import CleanupRule
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.section import Section
 from squashproxy.config.serve import ServeSettings
-from squashproxy.config.value_types import FileName, Host, Rate
+from squashproxy.config.value_types import FileName, Host, LayerMemory, Rate
 from squashproxy.registry.options import UploadMode
 
 
@@ -64,5 +64,7 @@ class Configuration(Section):
     """Cleanup rules: which old images are deleted or squashed."""
     serve: ServeSettings | None = None
     """The pull-through registry."""
+    layer_memory: LayerMemory | None = None
+    """Where listings of layers and results are remembered: a folder, HOST/REPO or none."""
     state: FileName | None = None
     """The folder for state between runs: manifests, history, audit logs."""

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSch
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.errors import SquashproxyError
+from squashproxy.layer_memory.choice import LayerMemoryChoice, parse_layer_memory
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
 from squashproxy.pipeline.backup import fill_tag
@@ -218,6 +219,15 @@ def _in_folder(value: Any, info: ValidationInfo) -> Path:
     return Path(context.get(FOLDER, ".")) / value
 
 
+def _read_layer_memory(value: Any, info: ValidationInfo) -> LayerMemoryChoice:
+    if not isinstance(value, str):
+        raise ValueError(f"{_kind(value)} cannot stand here; write a folder, HOST/REPO or none")  # noqa: TRY004 - pydantic expects it
+    choice = parse_layer_memory(value)
+    if choice.folder is None:
+        return choice
+    return LayerMemoryChoice(folder=_in_folder(str(choice.folder.expanduser()), info))
+
+
 def _short(seconds: float) -> float:
     if seconds > _LONGEST_WAIT:
         raise ValueError("no client waits that long; write 10m or less")
@@ -297,6 +307,13 @@ RepositoryName = Annotated[
 ]
 Host = Annotated[str, reads(parse_host), _text(".", "docker.io", "registry.example.com:5000")]
 Url = Annotated[str, reads(_parse_url), _text("^https?://", "https://registry-1.docker.io")]
+LayerMemory = Annotated[
+    LayerMemoryChoice,
+    PlainValidator(_read_layer_memory),
+    WithJsonSchema(
+        {"type": "string", "examples": ["./layers", "registry.example.com/layers", "none"]}
+    ),
+]
 FileName = Annotated[
     Path, PlainValidator(_in_folder), WithJsonSchema({"type": "string", "examples": ["ca.pem"]})
 ]

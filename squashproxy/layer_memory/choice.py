@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from squashproxy.errors import BadReference
-from squashproxy.layer_memory.base import LayerMemory, Nothing
-from squashproxy.layer_memory.folder import Folder
-from squashproxy.layer_memory.memory import RememberedLayers
-from squashproxy.layer_memory.repository import Repository as RepositoryStore
 from squashproxy.reference import Repository, parse_repository
-from squashproxy.registry.client import RemoteRepository
 
 NONE = "none"
 _FOLDER_STARTS = ("/", ".", "~")
@@ -63,33 +58,6 @@ def default_layer_memory(environ: Mapping[str, str]) -> LayerMemoryChoice:
             return LayerMemoryChoice()
         caches = f"{home}/.cache"
     return LayerMemoryChoice(folder=Path(caches, "squashproxy", "layers"))
-
-
-def open_layer_memory(
-    choice: LayerMemoryChoice,
-    engine: int,
-    connect: Callable[[Repository], RemoteRepository],
-    warn: Callable[[str], None],
-) -> LayerMemory:
-    """Open the memory; nothing is read, made or asked yet.
-
-    `engine` is the number in pipeline/stamp.py; results of another one do not count. `connect`
-    gives a repository, best by a client with few retries: a memory that is slow to answer holds
-    copies up. `warn` is called with a sentence, from any thread.
-    """
-    if choice.repository is not None:
-        return RememberedLayers(RepositoryStore(connect(choice.repository), warn), engine)
-    if choice.folder is not None:
-        return RememberedLayers(Folder(_expanded(choice.folder), warn), engine)
-    return Nothing()
-
-
-def _expanded(folder: Path) -> Path:
-    """The folder with `~` replaced; as it is where nobody knows whose home that is."""
-    try:
-        return folder.expanduser()
-    except RuntimeError:
-        return folder
 
 
 def _is_repository(text: str) -> bool:

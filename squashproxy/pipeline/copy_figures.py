@@ -103,7 +103,7 @@ class Subject:
 
     def pruned(self, pruned: PrunedImage) -> PlatformCopy:
         """The figures after pruning."""
-        counts = pruned.findings.counts
+        counts = pruned.found.counts
         above = []
         for number, descriptor in enumerate(self.manifest.layers[self.kept :], self.kept):
             there = pruned.descriptor(number)

@@ -16,6 +16,7 @@ from squashproxy.pipeline.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
 from squashproxy.pipeline.bring_layers import LayerBringer, brought
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
+from squashproxy.pipeline.find_cuts import find_cuts
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
@@ -25,7 +26,6 @@ from squashproxy.pipeline.prune_layers import (
     LayerPruner,
     PrunedImage,
     PrunedLayer,
-    find_cuts,
     pruned_diff_ids,
 )
 from squashproxy.pipeline.results import LayerAction
@@ -154,13 +154,16 @@ class ImageCopier:
                     f"pruned layer {number + 1}",
                     manifest.layers[number : number + 1],
                 ),
+                self._has_blob,
                 self._pruned,
             )
             above: dict[int, PrunedLayer] = {}
             staying: dict[int, Descriptor | CompressedLayer] = {}
             for number, pruned in pruner.iter_pruned():
                 above[number] = pruned
-                if pruned.action is LayerAction.KEPT:
+                if pruned.action is LayerAction.REUSED and pruned.new is not None:
+                    transfer.reused_bytes += pruned.new.descriptor.size
+                elif pruned.action is LayerAction.KEPT:
                     layer = manifest.layers[number]
                     if number in findings.sent:
                         self._blob_copier.note_sent(layer)
@@ -208,6 +211,9 @@ class ImageCopier:
             self._observer.warn(sentence)
         self._squashed[key] = squashed
         return squashed
+
+    def _has_blob(self, blob: Descriptor) -> bool:
+        return self._sink.has_blob(blob)
 
     def _layers_of(self, image: Image, transfer: TransferCount) -> list[SourceLayer]:
         return layers_of(

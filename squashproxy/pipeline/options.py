@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
+from squashproxy.layer_memory.base import LayerMemory, Nothing
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -111,7 +112,8 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    Without a `library` that finds deflate blocks, new layers are always recompressed.
+    Without a `library` that finds deflate blocks, new layers are always recompressed. `memory` is
+    where listings of layers and results of pruning are remembered.
     """
 
     mode: Mode = Mode.SQUASH
@@ -129,3 +131,4 @@ class CopyOptions:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)
+    memory: LayerMemory = field(default_factory=Nothing)

@@ -18,6 +18,9 @@ from squashproxy.config.serve import (
     ServeSettings,
 )
 from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.layer_memory.choice import default_layer_memory
+from squashproxy.layer_memory.open import open_layer_memory
+from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.api.control import ControlApi, HookSettings
@@ -87,6 +90,14 @@ class Application:
             opened.callback(self._upstreams.close)
             self._store = open_store(self.settings, options, environ)
             opened.callback(self._store.close)
+            memory_client = RegistryClient(options.quick, environ=environ)
+            opened.callback(memory_client.close)
+            self._layer_memory = open_layer_memory(
+                configuration.layer_memory or default_layer_memory(environ),
+                ENGINE,
+                memory_client.repository,
+                lambda sentence: self._warn("the memory of layers", sentence),
+            )
             self._history = History(self._store.records(_REMEMBERED_IMAGES))
             self._assemble(configuration.engine.jobs)
             self._opened = opened.pop_all()
@@ -175,7 +186,7 @@ class Application:
                 self._upstreams, async_store, grants, freshness, self.metrics.count_stale
             ),
             grants=grants,
-            rules=Rules(settings.rules, settings.limits),
+            rules=Rules(settings.rules, settings.limits, self._layer_memory),
             jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
             async_store=async_store,

@@ -59,8 +59,8 @@ class Cut:
     `dropped` are ordinals in ascending order, `whiteouts` the path of each entry that a whiteout
     replaces. `hidden_bytes` is what the layer's tar loses: headers, payload and padding. `unseen`
     counts the directories and markers that a higher layer hides, and that stay all the same;
-    `held_back` the other hidden entries that stay (rules 4 to 7). `has_secret`: an entry that can
-    go looks like a secret (squash/secret_patterns.py).
+    `held_back` the other hidden entries that stay (rules 4 to 7). `secrets` are the
+    ordinals of those that look like secrets (squash/secret_patterns.py).
     """
 
     dropped: array[int]
@@ -70,7 +70,7 @@ class Cut:
     unseen: int
     held_back: int
     entries: int
-    has_secret: bool = False
+    secrets: frozenset[int] = frozenset()
 
     @property
     def is_nothing(self) -> bool:
@@ -194,7 +194,11 @@ class PruneScan:
             state.unseen,
             state.held_back,
             count.entries,
-            any(entry.size and find_secret(entry.path) for entry in state.hidden.values()),
+            frozenset(
+                ordinal
+                for ordinal, entry in state.hidden.items()
+                if entry.size and find_secret(entry.path)
+            ),
         )
         self._needed |= state.needed_below
         if self._options.on_hidden is not None:

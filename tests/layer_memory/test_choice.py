@@ -10,9 +10,9 @@ from squashproxy.layer_memory.base import Nothing
 from squashproxy.layer_memory.choice import (
     LayerMemoryChoice,
     default_layer_memory,
-    open_layer_memory,
     parse_layer_memory,
 )
+from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RemoteRepository
 from tests.layer_memory.remembered import LAYER, listing, result

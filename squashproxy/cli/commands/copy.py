@@ -55,6 +55,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
     Layers above the base become one, without what upper layers deleted or replaced. The tag moves
     last. A second run finds the target up to date and does nothing.
     """
+    layer_memory = values.pop("layer_memory")
     options = _copy_options(common, values)
     is_piped = isinstance(target, ArchiveReference) and target.is_stream
     if is_piped and common.as_json:
@@ -66,7 +67,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
             result = copy_image(
                 session.open_source(source),
                 session.open_sink(target),
-                options,
+                session.with_memory(options, layer_memory, observer.warn),
                 open_source=session.open_source,
                 quick_source=session.quick_source,
                 observer=observer,

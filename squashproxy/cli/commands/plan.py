@@ -72,13 +72,14 @@ def plan(
     With TARGET, also what a copy would reuse, mount and upload there.
     """
     check_apart(common, page)
+    layer_memory = values.pop("layer_memory")
     options = make_options(common, **values)
     with open_session(common) as session:
         with watching(common) as observer:
             result = plan_image(
                 session.open_source(source),
                 session.open_sink(target) if target else None,
-                options,
+                session.with_memory(options, layer_memory, observer.warn),
                 open_source=session.open_source,
                 quick_source=session.quick_source,
                 observer=observer,

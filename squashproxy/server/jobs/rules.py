@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squashproxy.config.serve import Rule, ServeLimits
+from squashproxy.layer_memory.base import LayerMemory, Nothing
 from squashproxy.pipeline.options import CopyOptions, Limits
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
@@ -23,8 +24,11 @@ class Recipe:
 class Rules:
     """The first rule that matches decides; without one, images are handed out as they are."""
 
-    def __init__(self, rules: Sequence[Rule], limits: ServeLimits) -> None:
-        self._rules = [(parse_glob(rule.match), _recipe_of(rule, limits)) for rule in rules]
+    def __init__(
+        self, rules: Sequence[Rule], limits: ServeLimits, memory: LayerMemory | None = None
+    ) -> None:
+        known = memory or Nothing()
+        self._rules = [(parse_glob(rule.match), _recipe_of(rule, limits, known)) for rule in rules]
 
     def find(self, repository: Repository) -> Recipe | None:
         """The options for the images of a repository, or None if they are not squashed."""
@@ -35,7 +39,7 @@ class Rules:
         return None
 
 
-def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
+def _recipe_of(rule: Rule, limits: ServeLimits, memory: LayerMemory) -> Recipe | None:
     if not rule.squash:
         return None
     usual = Limits()
@@ -45,6 +49,7 @@ def _recipe_of(rule: Rule, limits: ServeLimits) -> Recipe | None:
         base=rule.base,
         platforms=rule.platforms,
         compression=rule.compression,
+        memory=memory,
         limits=Limits(
             memory=usual.memory,
             unpacked=limits.max_unpacked,

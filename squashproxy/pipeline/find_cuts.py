@@ -1,0 +1,139 @@
+"""Finding what each layer of an image can lose, and sending on the way what stays.
+
+The layers are read from the top down (squash/prune.py); those that the memory of layers knows are
+not. Each blob that the target lacks is sent while it is read, until its layer seems to lose enough
+to be written again; the end is held back until that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.pipeline.mode import PruneThreshold
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.prefetch import Prefetch
+from squashproxy.pipeline.sending import Sending
+from squashproxy.pipeline.source_layer import SourceLayer
+from squashproxy.pipeline.squash_layers import merge_options
+from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.squash.index import PathIndex
+from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount
+from squashproxy.squash.listing import Listing
+from squashproxy.squash.prune import Cut, PruneScan
+from squashproxy.streams import closed_after
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """What can go from each layer above the base, by its number, and what each layer holds.
+
+    `sent` are the layers that stay as they are, and whose blobs went to the target while they were
+    read. `listings` are those that were remembered: these layers were not read. `index` is what the
+    layers say of each path, for a census of the base.
+    """
+
+    cuts: dict[int, Cut]
+    counts: dict[int, LayerCount]
+    sent: frozenset[int]
+    listings: Mapping[int, Listing]
+    index: PathIndex
+
+
+class LayerSender(Protocol):
+    """Begins to send a layer to the target while it is read."""
+
+    def __call__(self, layer: Descriptor) -> Sending | None:
+        """None where the layer's bytes need not be sent."""
+        ...
+
+
+def find_cuts(
+    layers: Sequence[SourceLayer],
+    kept: int,
+    options: CopyOptions,
+    threads: CopyThreads,
+    *,
+    send: LayerSender | None = None,
+    on_hidden: Callable[[HiddenEntry], None] | None = None,
+) -> Cuts:
+    """Read the layers above the first `kept`, and `send` on the way those that lose too little.
+
+    Layers that the memory of the options knows are not read. `on_hidden` is called for each entry
+    that can go. Raises what the scan raises.
+    """
+    memory = options.memory
+    above = range(kept, len(layers))
+    listings = {
+        number: listing
+        for number in above
+        if (listing := memory.find_listing(layers[number].descriptor.digest)) is not None
+    }
+
+    def keep(number: int, listing: Listing) -> None:
+        memory.keep_listing(layers[number].descriptor.digest, listing)
+
+    offers = _Offers(layers, options.prune_over, send)
+    prefetch = Prefetch(layers, kept, threads, None if send is None else offers.iter_passed)
+    scanned = [
+        KnownLayer(layer.where, listings[number]) if number in listings else layer
+        for number, layer in enumerate(prefetch.layers)
+    ]
+    choices = merge_options(layers, kept, options, on_hidden=on_hidden)
+    scan = offers.scan = PruneScan(scanned, replace(choices, on_listing=keep))
+    scan.run(lambda number: offers.settle(number, scan.cuts[number], scan.counts[number]))
+    return Cuts(scan.cuts, scan.counts, frozenset(offers.confirmed), listings, scan.index)
+
+
+@dataclass(slots=True)
+class _Offers:
+    """The layers that are sent while they are read."""
+
+    layers: Sequence[SourceLayer]
+    threshold: PruneThreshold
+    send: LayerSender | None
+    scan: PruneScan | None = None
+    confirmed: list[int] = field(default_factory=list)
+    _sendings: dict[int, Sending] = field(default_factory=dict)
+
+    def iter_passed(self, number: int, blob: Iterator[bytes]) -> Iterator[bytes]:
+        """The blob, sent as well unless the target has it."""
+        descriptor = self.layers[number].descriptor
+        sending = None if self.send is None else self.send(descriptor)
+        if sending is None:
+            return blob
+        self._sendings[number] = sending
+        return self._iter_watched(descriptor.size, sending, sending.iter_passed(blob))
+
+    def _iter_watched(self, size: int, sending: Sending, blob: Iterator[bytes]) -> Iterator[bytes]:
+        """Stop sending a layer that seems to lose enough. If it does not, it is read again."""
+        fetched = 0
+        with closed_after(blob) as chunks:
+            for chunk in chunks:
+                yield chunk
+                fetched += len(chunk)
+                if self.scan is not None and not sending.is_refused:
+                    read = self.scan.unpacked_so_far * size // fetched
+                    if self.threshold.is_met_by(self.scan.hidden_so_far, read, size):
+                        sending.refuse()
+
+    def settle(self, number: int, cut: Cut, count: LayerCount) -> None:
+        """Say whether the target is to have a layer that was read to its end."""
+        sending = self._sendings.pop(number, None)
+        if sending is None:
+            return
+        packed = self.layers[number].descriptor.size
+        if loses_enough(cut, count, packed, self.threshold):
+            sending.refuse()
+        elif not sending.is_refused:
+            sending.confirm()
+            self.confirmed.append(number)
+
+
+def loses_enough(cut: Cut, count: LayerCount, packed: int, threshold: PruneThreshold) -> bool:
+    """Whether a layer whose blob has `packed` bytes is to be written again without the cut."""
+    if cut.is_nothing:
+        return False
+    return bool(cut.secrets) or threshold.is_met_by(cut.hidden_bytes, count.unpacked, packed)
