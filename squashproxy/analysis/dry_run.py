@@ -132,7 +132,7 @@ class DryRun:
         merge = Merge(prefetched, choices)
         report = merge.run()
         self.end(merge, prefetched)
-        return Squashed(None, is_kept=True, report=report)
+        return Squashed((), is_kept=True, report=report)
 
 
 def _measure(chunks: Iterable[Chunk]) -> WrittenBlob:

@@ -24,7 +24,7 @@ from squashproxy.pipeline.image_copy import (
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, warn_of_fit
+from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -46,6 +46,7 @@ def plan_image(
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
+    check_options(options)
     if sink is not None:
         check_fit(sink, options)
         warn_of_fit(sink, watcher)

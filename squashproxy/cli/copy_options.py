@@ -16,7 +16,12 @@ from squashproxy.layer_memory.choice import parse_layer_memory
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.mode import parse_mode, parse_prune_threshold
-from squashproxy.pipeline.options import CopyOptions, Limits, parse_base, parse_compression
+from squashproxy.pipeline.options import (
+    CopyOptions,
+    Limits,
+    parse_base,
+    parse_compression,
+)
 from squashproxy.reference import parse_reference, parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -143,7 +148,20 @@ _OPTIONS = (
         help="Format of the new layer.",
     ),
     click.option(
+        "--max-layer-size",
+        type=value_of("--max-layer-size:", parse_size),
+        metavar="SIZE",
+        help="With --mode squash: cut the new layer into several of about this packed size, which "
+        "are pulled and unpacked side by side.",
+    ),
+    click.option(
         "--strict", is_flag=True, help="Fail where unpackers disagree about a layer; else warn."
+    ),
+    click.option(
+        "--check-diff-ids",
+        is_flag=True,
+        help="Also hash what layers of the source unpack to, and compare with its config. Size, "
+        "digest and CRC-32 of layers are always checked.",
     ),
     click.option(
         "--memory",

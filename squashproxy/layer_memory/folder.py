@@ -146,9 +146,7 @@ class Folder:
             return None
         if not stat.S_ISDIR(status.st_mode):
             return "is no folder"
-        if not self._is_marked() and any(
-            not entry.name.startswith(_PARTIAL) for entry in os.scandir(self._root)
-        ):
+        if not self._is_marked() and _holds_anything(self._root):
             return "holds something else"
         self._is_checked = True
         return None
@@ -183,7 +181,7 @@ class Folder:
     def _count(self, size: int) -> None:
         """Remove files above the bound, now and then."""
         with self._lock:
-            self._uncounted += size
+            self._uncounted += _on_disk(size)
             if self._uncounted < self._most_bytes // _UNCOUNTED_SHARE:
                 return
             self._uncounted = 0
@@ -207,8 +205,17 @@ class Folder:
                     with suppress(OSError):
                         status = entry.stat(follow_symlinks=False)
                         if stat.S_ISREG(status.st_mode) and entry.name != _MARK:
-                            size = -(-status.st_size // _BLOCK) * _BLOCK
+                            size = _on_disk(status.st_size)
                             yield _File(status.st_mtime, size, Path(entry.path))
+
+
+def _on_disk(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def _holds_anything(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return not all(entry.name.startswith(_PARTIAL) for entry in entries)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, warn_of_fit
+from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.pipeline.squashed_bases import SquashedBases
@@ -47,6 +47,7 @@ def copy_image(
     left open.
     """
     started = clock()
+    check_options(options)
     check_fit(sink, options)
     watcher = RecordingObserver(observer)
     warn_of_fit(sink, watcher)

@@ -11,8 +11,9 @@ from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.pipeline.base import shares_of_base
 from squashproxy.pipeline.blob_copy import TransferCount
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.new_layer import NewLayer
 from squashproxy.pipeline.prune_layers import PrunedImage
-from squashproxy.pipeline.results import LayerAction, LayerCopy, PlatformCopy
+from squashproxy.pipeline.results import LayerAction, LayerCopy, NewLayerCopy, PlatformCopy
 from squashproxy.pipeline.squash_layers import Squashed
 
 
@@ -71,21 +72,21 @@ class Subject:
 
     def squashed(self, squashed: Squashed, base: Sequence[Descriptor]) -> PlatformCopy:
         """The figures after a squash; `base` are the layers that stay, in the target."""
-        report, layer = squashed.report, squashed.layer
+        report, new = squashed.report, squashed.layers
         if squashed.is_kept:
             kept = self.unchanged(base, self.manifest.layers[self.kept :])
             read = report.unpacked
             return replace(
                 kept, unpacked_before=read, unpacked_after=read, fallbacks=report.fallbacks
             )
-        new = layer.descriptor if layer else None
+        packed = sum(layer.descriptor.size for layer in new)
         above = tuple(
             LayerCopy(
                 descriptor.digest,
-                new.digest if new else None,
+                new[0].descriptor.digest if new else None,
                 LayerAction.SQUASHED,
                 descriptor.size,
-                new.size if new and number == self.kept else 0,
+                packed if number == self.kept else 0,
                 report.layers[number].hidden_bytes,
             )
             for number, descriptor in enumerate(self.manifest.layers)
@@ -93,12 +94,13 @@ class Subject:
         )
         return replace(
             self.of_layers((*self._base(base), *above)),
-            layers_after=len(base) + (layer is not None),
+            layers_after=len(base) + len(new),
             unpacked_before=report.unpacked,
-            unpacked_after=layer.unpacked if layer else 0,
-            spliced_bytes=layer.spliced if layer else 0,
-            reencoded_bytes=layer.reencoded if layer else 0,
+            unpacked_after=sum(layer.unpacked for layer in new),
+            spliced_bytes=sum(layer.spliced for layer in new),
+            reencoded_bytes=sum(layer.reencoded for layer in new),
             fallbacks=report.fallbacks,
+            new_layers=_written(new),
         )
 
     def pruned(self, pruned: PrunedImage) -> PlatformCopy:
@@ -117,7 +119,8 @@ class Subject:
                     counts[number].hidden_bytes,
                 )
             )
-        new = [layer.new for layer in pruned.above.values() if layer.new is not None]
+        above_base = [pruned.above[number] for number in sorted(pruned.above)]
+        new = [layer.new for layer in above_base if layer.new is not None]
         unpacked = sum(count.unpacked for count in counts.values())
         return replace(
             self.of_layers((*self._base(pruned.base), *above)),
@@ -126,6 +129,7 @@ class Subject:
             unpacked_after=unpacked - pruned.lost,
             spliced_bytes=sum(layer.spliced for layer in new),
             reencoded_bytes=sum(layer.reencoded for layer in new),
+            new_layers=_written(new),
         )
 
     def of_layers(self, layers: tuple[LayerCopy, ...]) -> PlatformCopy:
@@ -152,3 +156,10 @@ class Subject:
             fetched_bytes=0,
             layers=layers,
         )
+
+
+def _written(layers: Sequence[NewLayer]) -> tuple[NewLayerCopy, ...]:
+    return tuple(
+        NewLayerCopy(layer.descriptor.digest, layer.descriptor.size, layer.unpacked)
+        for layer in layers
+    )

@@ -125,7 +125,7 @@ class ImageCopier:
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
             return finished(self._renamed(image, base, config, layers), figures, transfer)
-        new = [] if squashed.layer is None else [squashed.layer.descriptor]
+        new = [layer.descriptor for layer in squashed.layers]
         raw = self._with_layers(image, base, config, [*kept.layers, *new])
         return finished(raw, figures, transfer)
 
@@ -200,8 +200,7 @@ class ImageCopier:
         key = (base.count, *(layer.digest for layer in descriptors))
         known = self._squashed.get(key)
         if known is not None:
-            if known.layer is not None:
-                transfer.reused_bytes += known.layer.descriptor.size
+            transfer.reused_bytes += sum(layer.descriptor.size for layer in known.layers)
             return known
         layers = self._layers_of(image, transfer)
         above = descriptors[base.count :]
@@ -264,7 +263,7 @@ class ImageCopier:
         return image.manifest.with_layers(config, layers, annotations)
 
 
-UNCHANGED = Squashed(None, is_kept=True, report=MergeReport())
+UNCHANGED = Squashed((), is_kept=True, report=MergeReport())
 """An image of which nothing is squashed."""
 
 
@@ -278,7 +277,7 @@ def squashed_config(
     if note is None:
         return None
     kept = len(base.layers) + (count - base.count if squashed.is_kept else 0)
-    new = [] if squashed.layer is None else [squashed.layer.diff_id]
+    new = [layer.diff_id for layer in squashed.layers]
     return base.config_of(image).squashed(kept, new, note)
 
 

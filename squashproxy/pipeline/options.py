@@ -112,8 +112,11 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    Without a `library` that finds deflate blocks, new layers are always recompressed. `memory` is
-    where listings of layers and results of pruning are remembered.
+    `max_layer_size` is about the size of a blob in bytes, at which a squashed layer is cut into
+    several. With `check_diff_ids`, what source layers unpack to is hashed and compared with the
+    config. The result never depends on that: new layers have a diff ID of their own. Without a
+    `library` that finds deflate blocks, new layers are always recompressed. `memory` is where
+    listings of layers and results of pruning are remembered.
     """
 
     mode: Mode = Mode.SQUASH
@@ -122,7 +125,9 @@ class CopyOptions:
     base_repos: tuple[Repository, ...] = ()
     platforms: tuple[Platform, ...] = ()
     compression: CompressionChoice = CompressionChoice()
+    max_layer_size: int | None = None
     strict: bool = False
+    check_diff_ids: bool = False
     force: bool = False
     no_clobber: bool = False
     backup: str | None = None

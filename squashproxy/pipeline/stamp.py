@@ -100,6 +100,8 @@ def options_hash(options: CopyOptions) -> str:
     }
     if options.mode is not Mode.SQUASH:
         shaping["mode"] = options.mode.value
+    if options.max_layer_size is not None and options.mode is Mode.SQUASH:
+        shaping["max_layer_size"] = options.max_layer_size
     if options.mode is Mode.PRUNE:
         shaping["prune_over"] = str(options.prune_over)
     if options.library is None:

@@ -84,6 +84,7 @@ class Planner:
             self.options,
             mode=rule.mode,
             prune_over=rule.prune_over,
+            max_layer_size=rule.max_layer_size,
             base=rule.base,
             base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
             platforms=rule.platforms,

@@ -10,7 +10,7 @@ from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import BadArchive, IntegrityError
 from squashproxy.span import Inflated, Span
 from squashproxy.squash.layer import KnownLayer, Layer, ScannedLayer
-from squashproxy.squash.listing import Entry, Listing, ListingRecorder
+from squashproxy.squash.listing import Entry, Listing, ListingCheck, ListingRecorder
 
 Decision = Callable[[TarScanner], None]
 """Keeps, drops or rewrites an entry."""
@@ -96,3 +96,21 @@ def walk(layer: ScannedLayer, note: Note) -> None:
     """Read `layer` only for what `note` learns from it."""
     for _ in iter_noted(layer, note):
         pass
+
+
+def check_listing(layer: Layer, listing: Listing) -> None:
+    """Read `layer` only to compare it with a remembered listing.
+
+    Raises IntegrityError at the first entry that differs, or at the end, and what reading the layer
+    raises.
+    """
+    check = ListingCheck(listing, layer.where)
+    scanner = TarScanner(layer.where, 0)
+
+    def decide(entry: TarScanner) -> None:
+        check.note(entry)
+        entry.drop()
+
+    for _ in iter_walk(layer, scanner, decide):
+        pass
+    check.finish(scanner.consumed)

@@ -20,8 +20,8 @@ from tests.model.squashing import MemoryLayer
 from tests.model.stacks import random_stack
 from tests.model.untar import BadLayerError, Names, apply_layer
 
-STACKS = 300
-BATCH = 50
+STACKS = 160
+BATCH = 40
 
 
 def result_of(tar: bytes, cut: Cut) -> PrunedResult:

@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 from squashproxy.codec.sealed import seal
 from squashproxy.digest import digest_of
 from squashproxy.errors import BadArchive, FormatError, IntegrityError, LimitExceeded
+from squashproxy.span import Inflated
 from squashproxy.squash.census import Census
 from squashproxy.squash.index import PathIndex
 from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount, MergeOptions, ScannedLayer
 from squashproxy.squash.listing import Listing
 from squashproxy.squash.listing_record import decode_listing, encode_listing
 from squashproxy.squash.prune import Cut, PruneScan, iter_pruned
-from squashproxy.squash.walk import walk
+from squashproxy.squash.walk import check_listing, walk
 from squashproxy.testing import LayerBuilder
 from tests.model.listings import known_layers, listing_of, remembered
-from tests.model.squashing import MemoryLayer
+from tests.model.squashing import MemoryLayer, MemoryStream
 from tests.model.stacks import random_stack
 
 STACKS = 300
@@ -147,6 +148,35 @@ def test_a_listing_that_lies_about_its_layer_stops_the_writing(lie: bytes) -> No
     cut = Cut(array("q", [1]), {}, 1024, 1, 0, 0, 2)
     with pytest.raises(IntegrityError, match="is not what the memory of layers says"):
         list(iter_pruned(layer, cut, 0, listing_of(lie)))
+
+
+@pytest.mark.parametrize("lie", DISAGREEING.values(), ids=list(DISAGREEING))
+def test_a_layer_that_stays_can_be_compared_with_its_listing(lie: bytes) -> None:
+    """What it hides of lower layers is taken from the listing, too."""
+    layer = MemoryLayer("layer 1", LayerBuilder().file("a", b"1").file("b", b"2").tar(), 512)
+    check_listing(layer, listing_of(layer.tar))
+    with pytest.raises(IntegrityError, match="is not what the memory of layers says"):
+        check_listing(layer, listing_of(lie))
+
+
+class ChangedStream(MemoryStream):
+    """A blob that was changed on the way, as its digest tells at its end."""
+
+    def skip_rest(self) -> None:
+        raise IntegrityError("the blob has another digest")
+
+
+class ChangedLayer(MemoryLayer):
+    def open(self) -> ChangedStream:
+        return ChangedStream(iter([Inflated(self.tar)]))
+
+
+def test_a_blob_that_was_changed_on_the_way_explains_the_difference() -> None:
+    layer = ChangedLayer("layer 1", LayerBuilder().file("a", b"1").tar(), 512)
+    lie = listing_of(LayerBuilder().file("b", b"1").tar())
+    cut = Cut(array("q", [0]), {}, 1024, 1, 0, 0, 1)
+    with pytest.raises(IntegrityError, match="another digest"):
+        list(iter_pruned(layer, cut, 0, lie))
 
 
 def test_a_listing_that_is_right_changes_nothing() -> None:
