@@ -150,7 +150,7 @@ _OPTIONS = (
         show_default=True,
         metavar="auto|none|N|REF",
         help="Layers to keep as they are: found by itself, none, the first N, or those of an image "
-        "whose layers the source begins with.",
+        "whose layers the source begins with, or its squashed form.",
     ),
     click.option(
         "--base-repo",
@@ -158,8 +158,8 @@ _OPTIONS = (
         type=parse_repository,
         multiple=True,
         metavar="REPO",
-        help="Repository of the target registry that holds bases; its blobs are mounted. "
-        "Repeatable.",
+        help="Repository of the target registry that holds bases, also in squashed form; its blobs "
+        "are mounted. Repeatable.",
     ),
     platform_option,
     click.option(
@@ -171,7 +171,20 @@ _OPTIONS = (
         help="Format of the new layer.",
     ),
     click.option(
+        "--max-layer-size",
+        type=value_of("--max-layer-size:", parse_size),
+        metavar="SIZE",
+        help="With --mode squash: cut the new layer into several of about this packed size, which "
+        "are pulled and unpacked side by side.",
+    ),
+    click.option(
         "--strict", is_flag=True, help="Fail where unpackers disagree about a layer; else warn."
+    ),
+    click.option(
+        "--check-diff-ids",
+        is_flag=True,
+        help="Also hash what layers of the source unpack to, and compare with its config. Size, "
+        "digest and CRC-32 of layers are always checked.",
     ),
     click.option(
         "--memory",

@@ -17,6 +17,7 @@ from squashproxy.errors import UsageError
 from squashproxy.pipeline.mode import Mode
 from squashproxy.rules.target_template import base_repository
 
+_ONLY_SQUASHED = "which only cuts a squashed layer; leave it out, or write mode: squash"
 _SHAPING = (
     *("base", "base_repos", "compression", "strict", "provenance", "signed", "originals"),
     *("prune_over", "max_layer_size"),
@@ -70,6 +71,8 @@ def _strange_rules(section: str, rules: Rules, document: Document) -> Iterator[s
     names = Counter(rule.name for rule in rules)
     for number, rule in enumerate(rules):
         at = document.at((section, number))
+        if rule.max_layer_size is not None and rule.mode is Mode.PRUNE:
+            yield f"{at}: {rule.name} has max_layer_size, {_ONLY_SQUASHED}"
         if rule.schedule is not None and rule.every is not None:
             yield f"{at}: {rule.name} has both schedule and every; write one of them"
         if rule.timetable is None and (rule.jitter or rule.timezone is not None):
@@ -184,6 +187,10 @@ def _strange_rules_of_serve(serve: ServeSettings, document: Document) -> Iterato
 
 
 def _strange_images(serve: ServeSettings, document: Document, there: str) -> Iterator[str]:
+    for number, rule in enumerate(serve.rules):
+        if rule.max_layer_size is not None and rule.mode is Mode.PRUNE:
+            at = document.at(("serve", "rules", number))
+            yield f"{at}: {rule.match} has max_layer_size, {_ONLY_SQUASHED}"
     for number, image in enumerate(serve.warm.images):
         if image.repository.host not in serve.upstreams:
             at = document.at(("serve", "warm", "images", number))

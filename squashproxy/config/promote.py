@@ -24,6 +24,7 @@ from squashproxy.config.value_types import (
     PinnedImage,
     PruneOver,
     Range,
+    Size,
     Tag,
     TagTemplate,
     Zone,
@@ -110,6 +111,8 @@ class PromoteRule(Section):
     """
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
+    max_layer_size: Size | None = None
+    """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     base_repos: tuple[Name, ...] = ()
     """Repositories of the target registry that hold base images; HOST may be left out."""

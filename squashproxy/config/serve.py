@@ -95,6 +95,8 @@ class Rule(Section):
     """
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
+    max_layer_size: Size | None = None
+    """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     """Which leading layers stay, as in a copy: auto, none, a number of layers, or an image."""
     platforms: tuple[OnePlatform, ...] = ()

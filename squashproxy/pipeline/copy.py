@@ -11,16 +11,18 @@ from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
-from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
+from squashproxy.pipeline.base import BaseFinder, without_base
+from squashproxy.pipeline.base_image import SourceOpener
 from squashproxy.pipeline.exact_job import ExactJob
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, check_source, warn_of_fit
+from squashproxy.pipeline.preflight import check_fit, check_options, check_source, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
+from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -37,21 +39,27 @@ def copy_image(
     clock: Callable[[], float],
     quick_source: SourceOpener | None = None,
     cancellation: Cancellation | None = None,
+    squashed_bases: SquashedBases | None = None,
 ) -> CopyResult:
     """Squash `source` into `sink`. The sink's tag moves last, when everything else is there.
 
-    `open_source` and `quick_source` open base images (see BaseFinder). `clock` gives seconds, for
-    the report only. `cancellation` is asked between chunks. Raises SquashproxyError (Cancelled is
-    one); the tag is unchanged then, and no upload is left open.
+    `open_source` and `quick_source` open base images (see BaseFinder); the copies of a run share
+    `squashed_bases`. `clock` gives seconds, for the report only. `cancellation` is asked between
+    chunks. Raises SquashproxyError (Cancelled is one); the tag is unchanged then, and no upload is
+    left open.
     """
     started = clock()
+    check_options(options)
     check_fit(sink, options)
     check_source(source, options)
     watcher = RecordingObserver(observer)
     warn_of_fit(sink, watcher)
-    bases = BaseFinder(open_source, quick_source, watcher)
+    squashed_bases = squashed_bases or SquashedBases()
+    bases = BaseFinder(open_source, quick_source, watcher, squashed_bases)
     job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
     done = job.run()
+    if not done.skipped and sink.repository is not None and sink.tag is not None:
+        squashed_bases.forget_tag(sink.repository, sink.tag)
     return CopyResult(
         source=source.name,
         source_digest=done.source_digest,

@@ -9,6 +9,16 @@ from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSource
 
 
+def check_options(options: CopyOptions) -> None:
+    """Raise UsageError for options that do not fit each other."""
+    if options.max_layer_size is not None and options.mode is not Mode.SQUASH:
+        raise UsageError(
+            f"only a squashed layer is cut into several, and with mode {options.mode.value} there "
+            "is none",
+            advice="leave {max-layer-size} out, or squash",
+        )
+
+
 def check_fit(sink: ImageSink, options: CopyOptions) -> None:
     """Raise UsageError for options that the target, or the mode, cannot honour."""
     _check_mode(sink, options)

@@ -87,6 +87,7 @@ class Planner:
             referrers=rule.mode is Mode.COPY and rule.referrers is not False,
             keeps_tags=rule.on_existing is not OnExisting.REPLACE,
             prune_over=rule.prune_over,
+            max_layer_size=rule.max_layer_size,
             base=rule.base,
             base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
             platforms=rule.platforms,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
-from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.results import CopyResult
+from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
@@ -35,6 +36,7 @@ class Promoter:
 
     `watch` gives the observer for an image. `on_result` is called with each result, from any
     thread. `cancellation` ends copies and hooks; it is cancelled when the caller is interrupted.
+    `squashed_bases` is what the images have found out about base repositories so far.
     """
 
     client: RegistryClient
@@ -45,6 +47,7 @@ class Promoter:
     on_result: Callable[[ImageResult], None]
     cancellation: Cancellation
     at_once: int
+    squashed_bases: SquashedBases = field(default_factory=SquashedBases)
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
         """The results of the steps, in their order."""
@@ -125,6 +128,7 @@ class Promoter:
             observer=observer,
             clock=time.monotonic,
             cancellation=self.cancellation,
+            squashed_bases=self.squashed_bases,
         )
         warnings += copied.warnings
         if hooks.after is not None:

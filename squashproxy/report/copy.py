@@ -97,8 +97,9 @@ def _iter_facts(platform: PlatformCopy) -> Iterator[tuple[str, str]]:
     yield "moved", ", ".join(moved)
     if platform.spliced_bytes or platform.reencoded_bytes:
         spliced, reencoded = size_text(platform.spliced_bytes), size_text(platform.reencoded_bytes)
-        label = "new layer" if platform.mode is Mode.SQUASH else "new layers"
-        yield label, f"{spliced} copied compressed, {reencoded} of content compressed anew"
+        label = "new layer" if len(platform.new_layers) == 1 else "new layers"
+        sizes = _sizes_text(platform)
+        yield label, f"{sizes}{spliced} copied compressed, {reencoded} of content compressed anew"
     if platform.fallbacks:
         yield "needed", f"{count_text(platform.fallbacks, 'extra reading')} of layers"
 
@@ -107,6 +108,15 @@ def _base_text(platform: PlatformCopy) -> str:
     if not platform.base_layers:
         return "no layer kept as base"
     return f"{count_text(platform.base_layers, 'layer')} kept as base"
+
+
+def _sizes_text(platform: PlatformCopy) -> str:
+    """The sizes of the layers that a squashed one was cut into; nothing where it was not."""
+    sizes = [layer.packed for layer in platform.new_layers]
+    if platform.mode is not Mode.SQUASH or len(sizes) < 2:
+        return ""
+    least, most = size_text(min(sizes)), size_text(max(sizes))
+    return f"{len(sizes)} of {least} to {most}: "
 
 
 def _actions_text(platform: PlatformCopy) -> str:

@@ -64,6 +64,7 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     screen.fact("a copy", _movement(plan))
     if plan.fallbacks:
         screen.fact("needs", f"{count_text(plan.fallbacks, 'extra reading')} of layers")
+    _show_modes(screen, plan)
     _show_secrets(screen, plan)
     _show_caches(screen, plan)
     _show_largest(screen, plan)
@@ -123,6 +124,25 @@ def _movement(plan: PlatformPlan) -> str:
         f"would upload {size_text(plan.upload_bytes)}, "
         f"reuse {size_text(plan.reused_bytes)} and mount {size_text(plan.mountable_bytes)}"
     )
+
+
+def _show_modes(screen: Screen, plan: PlatformPlan) -> None:
+    """The three modes side by side; a figure with a ~ is an estimate."""
+    if not plan.modes:
+        return
+    table = screen.table("mode", "layers", "packed", "upload now", "next version", "", left=1)
+    for mode in plan.modes:
+        about = "~" if mode.estimated else ""
+        upload = "-" if mode.upload_bytes is None else about + size_text(mode.upload_bytes)
+        table.add_row(
+            mode.mode.value,
+            f"{mode.layers_after:,}",
+            about + size_text(mode.compressed_after),
+            upload,
+            about + size_text(mode.next_upload_bytes),
+            "recommended" if mode.recommended else "",
+        )
+    screen.show(table)
 
 
 def _show_secrets(screen: Screen, plan: PlatformPlan) -> None:

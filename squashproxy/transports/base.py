@@ -241,6 +241,23 @@ class ReferrerSink(Protocol):
         ...
 
 
+@runtime_checkable
+class TagLister(Protocol):
+    """A sink in a registry that lists the tags of its repository and of others beside it."""
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that the image goes to."""
+        ...
+
+    def iter_tags(self, repository: Repository) -> Iterator[str]:
+        """The names that a repository lists as tags, valid or not.
+
+        A repository that does not exist, or is on another host, has none: that is no error.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What a kind of sink can hold.

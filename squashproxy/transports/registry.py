@@ -179,6 +179,15 @@ class RegistrySink(_RegistryPlace):
         """Store a manifest with a subject, so that who asks for its referrers finds it."""
         self._remote.put_referrer(manifest)
 
+    def iter_tags(self, repository: Repository) -> Iterator[str]:
+        """The names that a repository of this registry lists as tags, valid or not."""
+        if repository.host != self.repository.host:
+            return
+        try:
+            yield from self._client.repository(repository).iter_listed_names()
+        except NotFound:
+            return
+
     def publish(self, manifest: RawManifest) -> None:
         """Store the image's own manifest under the sink's tag: the last step."""
         self._remote.put_manifest(manifest, self._tag)

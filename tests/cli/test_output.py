@@ -50,6 +50,7 @@ def test_copy_json_is_the_result_with_the_fields_of_the_contract(squashproxy: In
         "compressed_before", "compressed_after", "unpacked_before", "unpacked_after",
         "hidden_bytes", "uploaded_bytes", "reused_bytes", "mounted_blobs", "spliced_bytes",
         "reencoded_bytes", "fallbacks", "mode", "fetched_bytes", "layers",
+        "new_layers",
     ]  # fmt: skip
     assert document["warnings"] == [WARNING]
 

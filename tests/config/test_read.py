@@ -27,6 +27,7 @@ from squashproxy.config.serve import (
     Listener,
     NoAuth,
     RegistryStoreSettings,
+    Rule,
     ServeLimits,
     ServeSettings,
     TlsSettings,
@@ -183,6 +184,11 @@ VALUES = {
         FirstPull(0.5, Fallback.ERROR),
     ),
     "days": ("tag_ttl: 7d", "tag_ttl", 7 * 86400.0),
+    "the size of a squashed layer": (
+        'rules: [{match: "*", max_layer_size: 500M}]',
+        "rules",
+        (Rule("*", max_layer_size=500_000_000),),
+    ),
 }
 
 
@@ -242,6 +248,25 @@ PROBLEMS = {
     "an unknown key": (
         LEAST.replace("upstreams", "upstrems"),
         "sp.yml:3: unknown key 'upstrems' in serve; did you mean 'upstreams'?",
+    ),
+    "a layer without a size": (
+        f'{LEAST}  rules: [{{match: "*", max_layer_size: 0}}]',
+        "serve.rules[1].max_layer_size: '0' is not a usable size; it must be at least one byte",
+    ),
+    "a pruned layer that is cut": (
+        f'{LEAST}  rules: [{{match: "*", mode: prune, max_layer_size: 1G}}]',
+        "sp.yml:5: * has max_layer_size, which only cuts a squashed layer; leave it out",
+    ),
+    "a rule that cuts pruned layers": (
+        "promote: [{name: a, from: a.example/b, to: b.example/b, mode: prune, max_layer_size: 1G}]",
+        "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
+    ),
+    "a cleanup that cuts pruned layers": (
+        (
+            "cleanup: [{name: a, repositories: [a.io/b], mode: prune, max_layer_size: 1G, "
+            "action: delete}]"
+        ),
+        "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
     ),
     "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
     "a key like no other": (

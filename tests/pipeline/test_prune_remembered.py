@@ -18,9 +18,10 @@ from squashproxy.layer_memory.pruned_result import PrunedResult
 from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.stamp import ENGINE
+from squashproxy.reference import Repository
 from squashproxy.squash.listing import Listing
 from squashproxy.testing import LayerBuilder
-from tests.pipeline.images import LAYERS, OS, app, image_of, noise
+from tests.pipeline.images import LAYERS, OS, RUNTIME, app, image_of, noise
 from tests.pipeline.lab import Lab, digests, fails, fetched, tree
 
 
@@ -157,3 +158,21 @@ def test_results_of_another_compression_are_not_taken(lab: Lab, memory: LayerMem
     copied = prune(lab, "app:1", memory, compression="zstd")
     assert copied.layers[2].action.value == "pruned"
     assert replace(copied, digest="").layers_after == 4
+
+
+def test_on_a_squashed_base_the_memory_serves_as_well(lab: Lab, memory: LayerMemory) -> None:
+    """What was remembered of a layer on the original base is right on its squashed form."""
+    lab.put(image_of(OS, RUNTIME), "original:1")
+    lab.copy("original:1", "base/os:1", base="none")
+    lab.put(image_of(*LAYERS, version(1)), "app:1")
+    prune(lab, "app:1", memory, base="2")
+    lab.put(image_of(*LAYERS, version(2)), "app:2")
+    repositories = (Repository(lab.new.host, "base/os"),)
+    copied = prune(lab, "app:2", memory, base_repos=repositories)
+    assert [layer.action.value for layer in copied.layers] == [
+        "base", "base", "reused", "kept", "kept",
+    ]  # fmt: skip
+    arrived = lab.arrived("2")
+    assert arrived.layers[:1] == lab.arrived("1", "base/os").layers
+    assert arrived.layers[1] == lab.arrived("1").layers[2]
+    assert arrived.tree() == tree(*LAYERS, version(2))

@@ -47,6 +47,7 @@ def _recipe_of(rule: Rule, limits: ServeLimits, memory: LayerMemory) -> Recipe |
     options = CopyOptions(
         mode=rule.mode,
         prune_over=rule.prune_over,
+        max_layer_size=rule.max_layer_size,
         base=rule.base,
         platforms=rule.platforms,
         compression=rule.compression,
