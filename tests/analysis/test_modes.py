@@ -10,7 +10,9 @@ from squashproxy.testing import LayerBuilder
 from tests.pipeline.images import LAYERS, OS, RUNTIME, app, image_of, noise
 from tests.pipeline.lab import Lab
 
-HEAVY = (OS, LayerBuilder().file("large", noise(90_000)), LayerBuilder().whiteout("large"))
+BODY = LayerBuilder().file("large", noise(60_000)).file("body", noise(90_000, 2))
+TOP = LayerBuilder().whiteout("large").file("more", noise(5000, 3))
+HEAVY = (OS, BODY, TOP)
 SMALL_TOP = LayerBuilder().file("app/version", noise(500))
 
 
@@ -35,7 +37,7 @@ def test_the_chosen_mode_is_exact_and_a_copy_agrees(lab: Lab, mode: Mode) -> Non
 
 @pytest.mark.parametrize("mode", Mode)
 def test_the_others_are_estimated_and_close(lab: Lab, mode: Mode) -> None:
-    lab.put(app())
+    lab.put(image_of(*HEAVY, SMALL_TOP))
     planned = modes_of(lab, mode)
     for other in Mode:
         (copied,) = lab.copy(target=f"app:{other.value}", mode=other).platforms
