@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from squashproxy.catalog.repositories import Found, find_repositories, parse_repository_pattern
+from squashproxy.catalog.repositories import Found, find_repositories
 from squashproxy.errors import RegistryError
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
+from squashproxy.rules.repository_patterns import parse_repository_pattern
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 
 
