@@ -81,8 +81,10 @@ async def _run(
         application.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
-        await _end_requests(runners, servers, settings.drain)
-        await _close_connections(servers)
+        try:
+            await _end_requests(runners, servers, settings.drain)
+        finally:  # also if the stop itself is cancelled
+            await _close_connections(servers)
 
 
 async def _listen(
