@@ -16,7 +16,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from aiohttp import web
 
 from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.config.read import parse_configuration
-from squashproxy.digest import digest_of
+from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
@@ -42,6 +42,7 @@ from squashproxy.server.http.access_log import LogThread
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.listen import serve, signalled
 from squashproxy.server.pull.bodies import FileBody, StreamBody
+from squashproxy.server.pull.manifests import Manifests
 from squashproxy.server.store.directory import DirectoryStore
 from squashproxy.server.store.registry import RegistryStore
 from squashproxy.server.upstream.clients import UpstreamClients
@@ -56,6 +57,8 @@ from tests.server.leftovers import (
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 _BIG = 3 << 20
+_MANY = 12
+"""Layers of an image of which a copy does not read all at once."""
 
 
 class Opened:
@@ -144,22 +147,36 @@ def test_closing_threads_waits_for_what_runs_but_not_for_ever() -> None:
 
 def test_a_stream_is_closed_after_the_fetch_that_still_runs() -> None:
     fetching, go = threading.Event(), threading.Event()
-    closed = threading.Event()
+    is_fetching = False
+    closed: list[bool] = []
 
-    def stream() -> Iterator[bytes]:
-        try:
-            yield b"one"
-            fetching.set()
-            assert go.wait(10)
-            yield b"two"
-        finally:
-            closed.set()
+    class Stream:
+        """No generator, which would close itself when nobody knows it any more."""
+
+        def __init__(self) -> None:
+            self._pieces = iter([b"one", b"two"])
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            nonlocal is_fetching
+            piece = next(self._pieces)
+            if piece == b"two":
+                is_fetching = True
+                fetching.set()
+                assert go.wait(10)
+                is_fetching = False
+            return piece
+
+        def close(self) -> None:
+            closed.append(is_fetching)
 
     async def leave() -> None:
         threads = Threads(2, "squashproxy-test")
 
         async def read() -> None:
-            async with aclosing(threads.iterate(stream())) as items:
+            async with aclosing(threads.iterate(Stream())) as items:
                 async for _ in items:
                     pass
 
@@ -168,10 +185,10 @@ def test_a_stream_is_closed_after_the_fetch_that_still_runs() -> None:
         reader.cancel()
         with suppress(asyncio.CancelledError):
             await reader
-        assert not closed.is_set()
+        assert closed == []
         go.set()
         assert await threads.close(10)
-        assert closed.is_set()
+        assert closed == [False], "once, and not while an item was being fetched"
 
     asyncio.run(leave())
 
@@ -272,6 +289,9 @@ def test_the_spool_of_a_blob_that_is_being_fetched(upstream: FakeRegistry, tmp_p
         release_soon(hang)
     client.close()
     assert not list((tmp_path / "store").glob(".squashproxy-*"))
+    algorithm, _, name = digest.partition(":")
+    kept = tmp_path / "store" / "blobs" / algorithm / name
+    assert not kept.exists(), "it was fetched to its end"
 
 
 def test_the_spool_of_a_blob_whose_client_left(upstream: FakeRegistry, tmp_path: Path) -> None:
@@ -315,8 +335,14 @@ def test_a_store_that_is_a_registry_is_left_in_the_middle_of_an_upload() -> None
         store.close()
 
 
+def blobs_asked_for(upstream: FakeRegistry, name: str) -> int:
+    """How many blobs of a repository were asked for, those counted once that broke off."""
+    there = f"/v2/{name}/blobs/"
+    return len({each.path for each in upstream.requests if each.path.startswith(there)})
+
+
 def test_the_sink_and_the_pool_of_a_job(upstream: FakeRegistry, tmp_path: Path) -> None:
-    app(size=_BIG, layers=3).push(upstream, "app", "1")
+    app(size=_BIG, layers=_MANY).push(upstream, "app", "1")
     hang = upstream.arm(
         Fault("GET", "/blobs/", FaultKind.HANG, after_bytes=1 << 20, skip=1, times=9)
     )
@@ -325,6 +351,7 @@ def test_the_sink_and_the_pool_of_a_job(upstream: FakeRegistry, tmp_path: Path) 
         assert hang.reached.wait(10)
         release_soon(hang)
     assert not list((tmp_path / "store").glob(".squashproxy-*"))
+    assert blobs_asked_for(upstream, "app") < _MANY, "the job went on to its end"
 
 
 def test_a_job_that_waits_for_its_turn(upstream: FakeRegistry, tmp_path: Path) -> None:
@@ -342,7 +369,7 @@ def test_a_job_that_waits_for_its_turn(upstream: FakeRegistry, tmp_path: Path) -
 
 
 def test_an_estimate(upstream: FakeRegistry, tmp_path: Path) -> None:
-    app(size=_BIG, layers=3).push(upstream, "app", "1")
+    app(size=_BIG, layers=_MANY).push(upstream, "app", "1")
     hang = hanging(upstream)
     with run_serve(settings(upstream, tmp_path, drain="100ms")) as served:
         body = f'{{"image": "{UP}/app:1", "dry_run": true}}'
@@ -353,6 +380,7 @@ def test_an_estimate(upstream: FakeRegistry, tmp_path: Path) -> None:
         assert hang.reached.wait(10)
         release_soon(hang)
     client.close()
+    assert blobs_asked_for(upstream, "app") < _MANY, "the estimate went on to its end"
 
 
 def test_a_tag_that_upstream_is_asked_for(upstream: FakeRegistry, tmp_path: Path) -> None:
@@ -572,6 +600,54 @@ def test_a_thread_that_hangs_holds_up_neither_the_end_nor_what_comes_after(
     join_server_threads(10)
     assert server_threads() == []
     assert open_files(tmp_path / "store") == []
+
+
+@pytest.mark.parametrize(("method", "by"), [("HEAD", "tag"), ("GET", "digest")])
+def test_what_callers_share_is_given_up_although_its_thread_hangs(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, by: str
+) -> None:
+    """`run_serve` finds the task that would be left."""
+    monkeypatch.setattr("squashproxy.server.assembly._STOP_SECONDS", 0.2)
+    selector = {"digest": app().push(upstream, "app", "1"), "tag": "1"}[by]
+    hang = upstream.arm(Fault(method, "/manifests/", FaultKind.HANG, times=9))
+    with run_serve(settings(upstream, tmp_path, drain="100ms"), may_leave_files=True) as served:
+        ask(served.host, f"/v2/{UP}/app/manifests/{selector}").close()
+        assert hang.reached.wait(10)
+    hang.release()
+    join_server_threads(10)
+
+
+def test_the_last_uses_are_written_at_the_stop(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eviction would take what was pulled last, if it were forgotten with each stop."""
+    monkeypatch.setattr("squashproxy.server.assembly._TRIM_SECONDS", 1000.0)
+    written: list[str] = []
+    honest = DirectoryStore.touch
+
+    def touch(store: DirectoryStore, uses: Sequence[tuple[Digest, float]]) -> None:
+        written.extend(digest for digest, _ in uses)
+        honest(store, uses)
+
+    monkeypatch.setattr(DirectoryStore, "touch", touch)
+    app().push(upstream, "app", "1")
+    with run_serve(settings(upstream, tmp_path)) as served:
+        layer = served.manifest("app", "1").json()["layers"][0]["digest"]
+        assert served.blob("app", layer).ok
+        assert written == []
+    assert layer in written
+
+
+def test_the_store_is_closed_although_the_stop_meets_a_bug(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Manifests) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Manifests, "close", fail)
+    with pytest.raises(ZeroDivisionError), run_serve(settings(upstream, tmp_path)):
+        pass
+    DirectoryStore(tmp_path / "store", 1 << 30).close()
 
 
 # A server that cannot start.
