@@ -1,4 +1,4 @@
-"""CodeBuffer: code is there as long as it may be asked for, and not for longer."""
+"""CodeBuffer keeps code as long as it can still be needed, and no longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one pass over the layers cannot know: read again, counted, and right in the registry."""
+"""Layers that need another reading: it is counted, and the result is right."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TestHardLinks:
     def test_a_link_whose_target_is_hidden_becomes_the_file(
         self, lab: Lab, between: int, readings: int
     ) -> None:
-        """At once, where little was hidden since; else the layer is read again."""
+        """Its bytes are still in memory, or the layer is read again."""
         linked = LayerBuilder().file("a", b"x" * 5000, mode=0o640, xattrs={"user.k": b"v"})
         linked.directory("d")
         for number in range(between):

@@ -512,7 +512,7 @@ def test_a_content_type_that_is_none_is_left_out(
 def test_challenges_in_several_headers_all_count(
     web: Web, remote: RemoteRepository, headers: list[str]
 ) -> None:
-    """Of headers of one name, a mapping made from items() keeps the last one."""
+    """A dict made from items() would keep only the last header of a name."""
     fields = HTTPHeaderDict()
     for header in headers:
         fields.add("WWW-Authenticate", header.format(host=HOST))

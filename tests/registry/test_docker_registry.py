@@ -79,7 +79,7 @@ def test_an_image_goes_there_and_comes_back(
 
 
 class StartAgain(Exception):
-    """What a merge raises that has to begin anew: no error of the tree, and none of the system."""
+    """As a merge raises where it must begin anew: neither SquashproxyError nor OSError."""
 
 
 @pytest.mark.usefixtures("let_in")

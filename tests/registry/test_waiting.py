@@ -1,4 +1,4 @@
-"""How long a registry may want to be left alone, and who hears of it."""
+"""Retry-After: how long the client waits, when it does not, and who is told."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Watch:
 
 @pytest.fixture
 def own_heap() -> Iterator[None]:
-    """What thousands of tests before left in this process is none of the server's garbage.
+    """Freeze what earlier tests left in this process: it is no garbage of the server's.
 
     A full collection of it takes half a second, perhaps in the loop's thread.
     """
@@ -166,7 +166,7 @@ def test_one_that_does_is_found_out(
     fault: Callable[[], None],
     name: str,
 ) -> None:
-    """Else the test above proves nothing."""
+    """A loop that blocks is caught; otherwise the test above would prove nothing."""
     honest = ranges.find_part
 
     def slow(header: str | None, size: int) -> object:

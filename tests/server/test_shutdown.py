@@ -475,7 +475,7 @@ def test_a_caller_s_connections_when_others_need_the_room(
 
 
 def test_an_idle_connection_of_a_client(served: Served) -> None:
-    """The fixtures look: its task is the server's."""
+    """run_serve fails if a task of the connection is left."""
     host, port = served.host.split(":")
     served.session.get(f"{served.url}/healthz", timeout=10)
     client = socket.create_connection((host, int(port)))
@@ -587,7 +587,7 @@ def test_a_pull_whose_client_left_ends_with_the_server(
 def test_a_thread_that_hangs_holds_up_neither_the_end_nor_what_comes_after(
     upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it holds, it lets go of when it ends."""
+    """The thread closes what it holds when it ends."""
     monkeypatch.setattr("squashproxy.server.assembly._STOP_SECONDS", 0.2)
     digest = layer_of(upstream)
     hang = hanging(upstream)

@@ -1,4 +1,4 @@
-"""What makes no difference: what no image says, and link groups that no unpacker could make."""
+"""Differences that do not count: metadata that no layer states, and impossible link groups."""
 
 from __future__ import annotations
 

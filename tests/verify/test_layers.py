@@ -1,4 +1,4 @@
-"""What layers unpack to where the traps of squashing leave a rule open, and what is refused."""
+"""Unpacking rules that the traps of squashing do not cover, and layers that are refused."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ each_trap = pytest.mark.parametrize(("table", "trap"), list(_traps()))
 
 @each_trap
 def test_the_layers_unpack_to_the_traps_tree(table: str, trap: Trap) -> None:
-    """Of links into lower layers, which unpackers cannot make, only a squash makes groups."""
+    """Links into lower layers, which unpackers cannot make, form groups only after a squash."""
     expected = as_tree(trap.tree)
     found = nodes(unpack(trap.tars))
 

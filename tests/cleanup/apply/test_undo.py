@@ -55,7 +55,7 @@ def test_an_entry_that_fails_stops_no_other_and_is_told(room: Room) -> None:
 
 
 def test_a_registry_that_stores_something_else_stops_no_other_entry(room: Room) -> None:
-    """An error that is none of the registry's refusals."""
+    """The error is a wrong digest, not a refusal."""
     for number in range(2):
         image(number).push(room.registry, "app", f"old{number}")
     room.clean(RULE)

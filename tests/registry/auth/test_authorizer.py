@@ -1,4 +1,4 @@
-"""Proofs over a real socket: asked for, kept, renewed, widened, and never sent elsewhere."""
+"""Tokens and passwords over real sockets: fetched, kept, renewed, widened, never sent elsewhere."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ WRONG_REALMS = ["http://[", "http://127.0.0.1:99999/", "ftp://a/", "http://127.0
 
 @pytest.mark.parametrize("realm", WRONG_REALMS)
 def test_one_wrong_challenge_is_not_believed_for_ever(login: Open, realm: str) -> None:
-    """A proxy that failed once, or one repository, says nothing of the next request."""
+    """The wrong challenge of a proxy or of one repository must not spoil later requests."""
     with FakeRegistry(RegistryOptions(auth=BEARER)) as registry:
         registry.put_manifest("app", "v1", INDEX.data, INDEX.media_type)
         app = login(registry)

@@ -1,4 +1,4 @@
-"""How long an answer holds, and what is answered when upstream does not."""
+"""How long a resolved tag is trusted, and what is answered while upstream is down."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_what_is_not_there_is_remembered_briefly(
 def test_an_upstream_that_wants_to_be_left_alone_for_ever_is_not(
     upstream: FakeRegistry, tmp_path: Path, value: str
 ) -> None:
-    """Five minutes are the most, for it and for our clients."""
+    """A wait longer than five minutes is cut to that, for requests and for clients."""
     app().push(upstream, "app", "1")
     upstream.arm(Fault("*", "manifests", status=429, headers=(("Retry-After", value),)))
     with run_serve(settings(upstream, tmp_path)) as served:
