@@ -537,8 +537,9 @@ def test_a_request_is_cancelled_when_its_time_is_over_and_before_anything_is_clo
     assert endless.events == ["the request ended", "the application stops"]
 
 
+@pytest.mark.parametrize("leaves", [False, True], ids=["a client that waits", "one that left"])
 def test_a_request_is_cancelled_although_the_stop_is_cancelled_too(
-    upstream: FakeRegistry, tmp_path: Path, endless: Endless
+    upstream: FakeRegistry, tmp_path: Path, endless: Endless, *, leaves: bool
 ) -> None:
     """As with a second Ctrl-C, while requests still have time to end."""
     section = json.dumps(settings(upstream, tmp_path, drain="10m"))
@@ -560,6 +561,8 @@ def test_a_request_is_cancelled_although_the_stop_is_cancelled_too(
         address = (await ready)[0]
         client = await asyncio.to_thread(ask, address, "/v2/")
         assert await asyncio.to_thread(endless.begun.wait, 10)
+        if leaves:
+            client.close()
         stop.set()
         for _ in range(20):  # steps of the loop, after which the server waits for its requests
             await asyncio.sleep(0)
@@ -715,17 +718,22 @@ def test_the_log_has_every_line_at_the_end() -> None:
 
 
 def test_signals_mean_what_they_meant_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
+    def now() -> list[object]:
+        return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+
     async def stop() -> None:
         waiting = asyncio.ensure_future(signalled())
         await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
         await waiting
+        assert now() == before, "a second signal ends the process at once"
         again = asyncio.ensure_future(signalled())
         await asyncio.sleep(0)
         again.cancel()
         with suppress(asyncio.CancelledError):
             await again
+        assert now() == before
 
-    before = signal.getsignal(signal.SIGTERM)
     asyncio.run(stop())
-    assert signal.getsignal(signal.SIGTERM) == before
