@@ -53,7 +53,7 @@ def test_a_name_that_is_none_is_left_out_with_a_warning(registry: FakeRegistry, 
     assert len(warning) < 500
 
 
-def test_a_name_that_no_glob_means_is_nobodys_concern(registry: FakeRegistry) -> None:
+def test_a_name_that_no_glob_matches_is_ignored(registry: FakeRegistry) -> None:
     assert find(registry, "apps/*", ["apps/web", "../x"]).warnings == ()
 
 

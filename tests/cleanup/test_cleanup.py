@@ -424,7 +424,7 @@ def test_a_kept_tag_that_the_registry_does_not_list_stops_the_repository(room: R
 
 
 @pytest.mark.parametrize("tag", ["../../other/manifests/keep", "a b", "x" * 129, "\x1b[2J", "-a"])
-def test_a_list_with_what_is_no_tag_is_not_gone_by(room: Room, tag: str) -> None:
+def test_a_list_with_an_invalid_tag_deletes_nothing(room: Room, tag: str) -> None:
     """A name that is no tag could lead a request anywhere."""
     image("old").push(room.registry, "app", "old")
     image("odd").push(room.registry, "app", tag)

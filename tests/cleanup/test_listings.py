@@ -130,7 +130,7 @@ def test_referrers_whose_list_leads_in_circles_stop_the_repository(room: Room) -
 
 
 @pytest.mark.parametrize("action", ["delete", "squash"])
-def test_an_image_whose_referrers_are_not_told_stays(room: Room, action: str) -> None:
+def test_an_image_whose_referrers_are_unknown_stays(room: Room, action: str) -> None:
     """A 404 for one digest from a registry that lists those of others."""
     odd, plain = image("odd"), image("plain")
     odd.push(room.registry, "app", "old1")

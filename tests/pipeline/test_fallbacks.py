@@ -61,7 +61,7 @@ class TestAPathThatStandsTwice:
         assert copied.layers_after == 2
         assert lab.arrived().tree() == tree(OS, ONCE)
 
-    def test_in_a_base_that_is_kept_it_is_nobodys_business(self, lab: Lab) -> None:
+    def test_in_a_base_that_is_kept_it_needs_no_other_reading(self, lab: Lab) -> None:
         image = image_of(TWICE, LayerBuilder().file("c", b"c"), LayerBuilder().file("d", b"d"))
         lab.put(image)
         (copied,) = lab.copy(base="1").platforms

@@ -101,7 +101,7 @@ def test_one_manifest_without_an_answer_hides_no_signature_of_the_next(
     )
 
 
-def test_an_image_of_which_a_part_is_not_told_may_be_signed(pair: Pair) -> None:
+def test_an_image_with_a_part_whose_referrers_are_unknown_may_be_signed(pair: Pair) -> None:
     built = index(pair)
     hide(pair.old, built.images[0].digest)
     code, document, _ = pair.promote(f"{SIMPLE}\nsigned: refuse")

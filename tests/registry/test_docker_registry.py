@@ -104,7 +104,7 @@ def test_what_is_given_up_leaves_no_session(
     assert open_sessions(real) == []
 
 
-def test_who_is_not_let_in_learns_why(connect: Connect, real: RealRegistry) -> None:
+def test_a_refused_user_learns_why(connect: Connect, real: RealRegistry) -> None:
     if not real.secured:
         with pytest.raises(NotFound, match="has no tag v9"):
             connect().repository(Repository(real.host, "apps/auto")).get_manifest("v9")

@@ -159,7 +159,9 @@ def test_a_first_chunk_outlives_its_session(client: RegistryClient) -> None:
         assert registry.blob("app", DIGEST) == BLOB
 
 
-def test_a_later_chunk_does_not_and_the_cause_is_told(client: RegistryClient) -> None:
+def test_a_later_chunk_does_not_outlive_its_session_and_the_cause_is_reported(
+    client: RegistryClient,
+) -> None:
     """Earlier bytes are gone, and no stream is read twice."""
     with FakeRegistry(RegistryOptions(resumable_uploads=False)) as registry:
         registry.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1_000_000, skip=1))

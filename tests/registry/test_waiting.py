@@ -39,7 +39,7 @@ def read(registry: FakeRegistry, told: Told, options: ClientOptions | None = Non
     return waits
 
 
-def test_a_minute_is_waited(registry: FakeRegistry) -> None:
+def test_a_retry_after_of_a_minute_is_waited(registry: FakeRegistry) -> None:
     told: Told = []
     registry.arm(Fault("GET", "/manifests/", status=429, headers=(("Retry-After", "60"),)))
     assert read(registry, told) == [60.0]

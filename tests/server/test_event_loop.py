@@ -159,7 +159,7 @@ FAULTS: dict[str, tuple[Callable[[], None], str]] = {
 
 
 @pytest.mark.parametrize(("fault", "name"), FAULTS.values(), ids=FAULTS)
-def test_one_that_does_is_found_out(
+def test_a_loop_that_blocks_is_found_out(
     watch: Watch,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -188,7 +188,7 @@ def test_a_registry_token_is_used_as_it_is(
         pytest.param("ann:wrong", r"check the credentials of 'ann' from \$SQUASHPROXY", id="wrong"),
     ],
 )
-def test_who_is_not_let_in_learns_why(
+def test_a_refused_user_learns_why(
     login: Open, auth: Basic | Bearer, credentials: str | None, sentence: str
 ) -> None:
     with (
@@ -199,7 +199,7 @@ def test_who_is_not_let_in_learns_why(
     assert "wrong" not in str(raised.value)
 
 
-def test_who_may_only_read_cannot_write(login: Open) -> None:
+def test_a_user_who_may_only_read_cannot_write(login: Open) -> None:
     auth = replace(BEARER, actions=frozenset({"pull"}))
     with FakeRegistry(RegistryOptions(auth=auth)) as registry:
         with pytest.raises(Unauthorized, match=r"refused the push to app"):

@@ -92,7 +92,7 @@ def test_every_header_is_read_or_told(header: str) -> None:
 
 
 @given(ODD.map(lambda text: text.replace("\\", "").replace('"', "")))
-def test_what_stands_in_a_title_changes_nothing(title: str) -> None:
+def test_a_title_does_not_change_the_next_page(title: str) -> None:
     assert next_target(f'</p1>; title="{title}"; rel="prev", <{NEXT}>; rel="next"') == NEXT
 
 
