@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from squashproxy.archive.header import DIRECTORY, HARD_LINK, SYMLINK
 from squashproxy.archive.path import parent_of
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.errors import LimitExceeded
 from squashproxy.squash.duplicates import find_superseded
 from squashproxy.squash.index import DUPLICATE, REDIRECTED, PathIndex
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.limits import check_limits
 from squashproxy.squash.links import Hidden, LinkTable
 from squashproxy.squash.walk import iter_walk, walk
 from squashproxy.squash.whiteout import Mark, read_mark
@@ -48,21 +48,14 @@ class Census:
         tally = _Tally(number, self.index, self.links, self.options)
         scanner = TarScanner(layer.where, 0)
         for _ in iter_walk(layer, scanner, tally.note):
-            self._check_memory(layer, tally.memory)
+            memory = self.index.memory + self.links.memory + tally.memory
+            check_limits(layer.where, self.options, memory=memory)
         tally.total.unpacked = scanner.consumed
         if tally.holds_duplicates:
             superseded = find_superseded(layer)
             self.index.begin_layer(number)
             walk(layer, lambda entry: tally.note_superseded(entry, superseded))
         return tally.total
-
-    def _check_memory(self, layer: Layer, of_tally: int) -> None:
-        limit = self.options.max_memory
-        if limit is not None and self.index.memory + self.links.memory + of_tally > limit:
-            raise LimitExceeded(
-                f"{layer.where}: the image has more than {limit} bytes to remember",
-                advice="raise the limit with {memory} if you trust the image",
-            )
 
 
 @dataclass(slots=True)

@@ -28,12 +28,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
+from squashproxy.archive.path import parent_of
 from squashproxy.archive.rewrite import empty_file_header
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.index import REDIRECTED, PathIndex
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.limits import check_limits
 from squashproxy.squash.walk import iter_walk
 from squashproxy.squash.whiteout import Mark, read_mark, whiteout_path
 
@@ -117,11 +118,6 @@ class PruneScan:
         self.cuts: dict[int, Cut] = {}
         self.counts: dict[int, LayerCount] = {}
 
-    @property
-    def index(self) -> PathIndex:
-        """What the layers read so far say of each path; for a census of those below."""
-        return self._index
-
     def run(self) -> None:
         """Read the layers. Raises BadArchive, LimitExceeded, and what reading a layer raises."""
         for number in reversed(range(self._options.kept, len(self._layers))):
@@ -181,7 +177,7 @@ class PruneScan:
         scanner.drop()
 
     def _decide_whiteout(self, path: bytes) -> None:
-        if self._index.hider_of_entries(path.rpartition(b"/")[0]) is None:
+        if self._index.hider_of_entries(parent_of(path)) is None:
             self._index.remove(path)
         else:
             self._state.unseen += 1
@@ -193,7 +189,7 @@ class PruneScan:
             self._state.unseen += 1
 
     def _decide_entry(self, scanner: TarScanner, path: bytes) -> None:
-        parent = path.rpartition(b"/")[0]
+        parent = parent_of(path)
         is_directory = scanner.kind == DIRECTORY
         hidden_by = self._index.place(path, parent, is_directory=is_directory)
         assert hidden_by != REDIRECTED, "the path was resolved"
@@ -269,25 +265,19 @@ class PruneScan:
         self._state.symlinks.clear()
 
     def _check_limits(self, layer: Layer) -> None:
-        options = self._options
-        entries = sum(count.entries for count in self.counts.values())
-        unpacked = sum(count.unpacked for count in self.counts.values())
         memory = (
             self._index.memory
             + _BYTES_PER_HIDDEN * len(self._state.hidden)
             + _BYTES_PER_NEEDED * len(self._needed)
             + sum(8 * len(cut.dropped) for cut in self.cuts.values())
         )
-        for what, value, limit, setting in (
-            ("entries", entries, options.max_entries, "max-entries"),
-            ("unpacked bytes", unpacked, options.max_unpacked, "max-unpacked"),
-            ("bytes to remember", memory, options.max_memory, "memory"),
-        ):
-            if limit is not None and value > limit:
-                raise LimitExceeded(
-                    f"{layer.where}: the image has more than {limit} {what}; nothing was pushed",
-                    advice=f"raise the limit {{{setting}}} if you trust the image",
-                )
+        check_limits(
+            layer.where,
+            self._options,
+            memory=memory,
+            entries=sum(count.entries for count in self.counts.values()),
+            unpacked=sum(count.unpacked for count in self.counts.values()),
+        )
 
 
 def iter_pruned(layer: Layer, cut: Cut, stream: int) -> Iterator[Span]:

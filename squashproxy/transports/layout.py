@@ -167,7 +167,7 @@ def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage
     if name is None and names:
         return NoSuchImage(f"{where} holds several images", advice=f"name one of them: {there}")
     wanted = f"no image {name!r}" if name else "no image"
-    return NoSuchImage(f"{where}: there is {wanted}", advice=f"there is {there}")
+    return NoSuchImage(f"{where}: there is {wanted}; there is {there}")
 
 
 def _has_reference(image: Descriptor, name: str) -> bool:

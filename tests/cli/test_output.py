@@ -268,6 +268,27 @@ def test_the_version_needs_none_of_the_heavy_modules() -> None:
     assert run_process([], code=code).out == f"squashproxy {__version__}\n[]\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["promote"],
+        ["cleanup"],
+        ["serve"],
+        ["run"],
+        ["config"],
+        ["config", "check"],
+        ["config", "schema"],
+    ],
+    ids=" ".join,
+)
+def test_the_help_of_a_command_needs_none_of_the_heavy_modules(arguments: list[str]) -> None:
+    code = (
+        f"import sys; from squashproxy.cli.main import run; print(run([*{arguments}, '--help'])); "
+        "print(sorted({'pydantic', 'aiohttp', 'requests', 'rich'} & set(sys.modules)))"
+    )
+    assert run_process([], code=code).out.splitlines()[-2:] == ["0", "[]"]
+
+
 def test_a_copy_needs_neither_the_library_for_proxies_nor_that_for_configurations() -> None:
     with FakeRegistry() as registry:
         ImageBuilder().push(registry, "app", "v1")

@@ -93,9 +93,9 @@ class TestAnIndexIntoADockerArchive:
     def test_needs_a_platform(self, one: str, tmp_path: Path) -> None:
         with open_places(tmp_path, one, "docker-archive") as (old, new):
             old.put(index())
-            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platform`"):
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platforms`"):
                 copy(old, new)
-            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platform`"):
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platforms`"):
                 plan(old, new)
             assert new.leftovers() == []
 
@@ -169,7 +169,7 @@ class TestOptionsThatMeanNothing:
     def test_base_repositories_of_no_registry(self, two: str, tmp_path: Path) -> None:
         with open_places(tmp_path, "registry", two) as (old, new):
             old.put(app())
-            with pytest.raises(UsageError, match="`base_repo`"):
+            with pytest.raises(UsageError, match="`base_repos`"):
                 copy(old, new, base_repos=(Repository("example.com", "base"),))
             assert new.leftovers() == []
 

@@ -26,10 +26,6 @@ from squashproxy.report.violations import iter_violations
 _FAILED = 1
 
 
-def _parse_threshold(text: str) -> Threshold:
-    return value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size))(text)
-
-
 @click.command(
     epilog=image_examples(
         "squashproxy plan docker.io/library/app:1",
@@ -44,7 +40,7 @@ def _parse_threshold(text: str) -> Threshold:
 @click.option(
     "--fail-over",
     "thresholds",
-    type=_parse_threshold,
+    type=value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size)),
     multiple=True,
     metavar="FIGURE>LIMIT",
     help="Fail where it holds, as 'hidden>20MB', 'efficiency<0.9' or 'secrets>0'; also >=, <, <=. "
