@@ -79,16 +79,16 @@ def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
         raise UsageError(f"{path} is no plan: {where} is wrong", advice="write it anew") from error
     try:
         _check_names(plan)
-    except (UsageError, FormatError) as error:
+    except (ValueError, FormatError) as error:
         raise UsageError(f"{path} is no plan: {error}", advice="write it anew") from error
     return plan
 
 
 def _check_names(plan: CleanupPlan) -> None:
-    """Raise UsageError or FormatError for names that would change the path of a URL."""
+    """Raise ValueError or FormatError for names that would change the path of a URL."""
     for rule in plan.rules:
         if not math.isfinite(rule.made):
-            raise UsageError("`made` is no date")
+            raise ValueError("`made` is no date")
         for each in rule.repositories:
             if each.problem is None:
                 parse_repository(each.repository)

@@ -21,6 +21,7 @@ from squashproxy.config.value_types import (
     Interval,
     NamePattern,
     Range,
+    RepositoryNames,
     Zone,
 )
 from squashproxy.pipeline.options import BaseChoice, CompressionChoice
@@ -77,10 +78,10 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CleanupRule(Section):
-    """A rule for the repositories that match any of the globs."""
+    """A rule for repositories, each `HOST/REPO`, or `HOST/GLOB` where the registry lists them."""
 
     name: Name
-    repositories: Annotated[tuple[Name, ...], Field(min_length=1)]
+    repositories: Annotated[tuple[RepositoryNames, ...], Field(min_length=1)]
     action: Action
     tags: Candidates = Candidates()
     keep: Keep = Keep()

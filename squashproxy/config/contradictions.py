@@ -13,7 +13,6 @@ from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelec
 from squashproxy.config.serve import ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
 from squashproxy.config.value_types import parse_host
-from squashproxy.errors import UsageError
 from squashproxy.rules.target_template import base_repository
 
 Rules = Sequence[PromoteRule | CleanupRule]
@@ -103,7 +102,7 @@ def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterato
             route = Route(rule)
             for text in rule.base_repos:
                 base_repository(text, route.template.host)
-        except UsageError as error:
+        except ValueError as error:
             yield f"{at}: {rule.name}: {error}"
         else:
             routes.append(route)

@@ -57,8 +57,9 @@ def key_of(name: Reference) -> Key:
 
 
 class Route:
-    """The mapping of one rule from source names to target names. Raises UsageError for an invalid
-    rule.
+    """The mapping of one rule from source names to target names.
+
+    Raises ValueError for an invalid rule. No configuration that was read has one.
     """
 
     def __init__(self, rule: PromoteRule) -> None:

@@ -51,8 +51,7 @@ class Planner:
     def plan(self, rule: PromoteRule) -> RuleSteps:
         """The steps of a rule. An image that cannot be looked at is a failed step.
 
-        Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
-        listed.
+        Raises RegistryError where repositories cannot be listed.
         """
         routes = tuple(map(Route, self.rules))
         route = Route(rule)

@@ -91,11 +91,11 @@ class Survey:
         self, route: Route, sources: Iterable[tuple[Reference, str]], tags: frozenset[str] | None
     ) -> Iterator[Pair]:
         """The sources with their targets; those whose target would be too long become problems."""
-        unnamed: list[SquashproxyError] = []
+        unnamed: list[ValueError] = []
         for source, tag in sources:
             try:
                 target = route.template.target(source.repository, tag)
-            except SquashproxyError as error:
+            except ValueError as error:
                 unnamed.append(error)
             else:
                 yield Pair(source, target, tags)

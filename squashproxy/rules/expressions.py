@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from squashproxy.errors import UsageError
-
 MOST_CHARACTERS = 1024
 """The most characters in an expression or a glob."""
 _MOST_MEMORY = 2 << 20
@@ -57,14 +55,14 @@ class Expression:
 def compile_expression(source: str, text: str, *, captures: bool = False) -> Expression:
     """Parse an expression as a rule writes it.
 
-    Groups are kept only where that is asked for, since it costs time. Raises UsageError.
+    Groups are kept only where that is asked for, since it costs time. Raises ValueError.
     """
     check_length(text)
     found = Expression("".join(_as_re2(source, text)), captures)
     try:
         groups = _program(found).groups
     except ValueError as error:
-        raise UsageError(_refusal(text, str(error))) from error
+        raise ValueError(_refusal(text, str(error))) from error
     return replace(found, has_groups=groups > 0)
 
 
@@ -90,9 +88,9 @@ def _program(expression: Expression) -> Any:
 
 
 def check_length(text: str) -> None:
-    """Raise UsageError for a pattern that is too long."""
+    """Raise ValueError for a pattern that is too long."""
     if len(text) > MOST_CHARACTERS:
-        raise UsageError(
+        raise ValueError(
             f"a pattern of {len(text):,} characters is too long; write one of at most "
             f"{MOST_CHARACTERS:,}, or several"
         )
@@ -137,7 +135,7 @@ def _class_length(source: str, start: int) -> int:
 def _repetition(match: re.Match[str], text: str) -> str:
     least, comma, most = match.groups()
     if max(int(least or 0), int(most or 0)) > _MOST_REPEATED:
-        raise UsageError(_refusal(text, "invalid repetition size"))
+        raise ValueError(_refusal(text, "invalid repetition size"))
     return f"{{{least or 0}{comma}{most}}}"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from squashproxy.errors import UsageError
 from squashproxy.rules.expressions import Expression, check_length, compile_expression
 
 WILD = frozenset("*?[")
@@ -17,9 +16,9 @@ _NOTHING = r"[^\x{0}-\x{10FFFF}]"
 
 
 def compile_glob(glob: str) -> Expression:
-    """Parse a glob. Raises UsageError where it is empty or too long."""
+    """Parse a glob. Raises ValueError where it is empty or too long."""
     if not glob:
-        raise UsageError("an empty pattern matches nothing; write * for every name")
+        raise ValueError("an empty pattern matches nothing; write * for every name")
     check_length(glob)
     return compile_expression(f"(?s:{''.join(_parts(glob))})", glob)
 

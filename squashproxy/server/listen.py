@@ -81,8 +81,10 @@ async def _run(
         application.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
-        await _end_requests(runners, servers, settings.drain)
-        await _close_connections(servers)
+        try:
+            await _end_requests(runners, servers, settings.drain)
+        finally:  # also if the stop itself is cancelled
+            await _close_connections(servers)
 
 
 async def _listen(
@@ -136,15 +138,20 @@ async def _end_requests(
 
 
 async def _close_connections(servers: list[HttpServer]) -> None:
-    """Give connections the moment that TLS needs to say goodbye; then cut them."""
+    """Give connections the moment that TLS needs to say goodbye; then cut them.
+
+    They are cut at once if that moment is cancelled.
+    """
     deadline = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
-    while any(server.open_connections for server in servers):
-        if asyncio.get_running_loop().time() > deadline:
-            for server in servers:
-                server.abort()
-            await asyncio.sleep(0)
-            return
-        await asyncio.sleep(0.01)
+    try:
+        while any(server.open_connections for server in servers):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.01)
+    finally:
+        for server in servers:
+            server.abort()
+        await asyncio.sleep(0)
 
 
 async def signalled() -> None:

@@ -7,9 +7,9 @@
     with FakeRegistry() as registry:
         digest = ImageBuilder().layer(base).layer(top).push(registry, "app", "1.0")
         registry.arm(Fault("GET", "/blobs/", FaultKind.DROP_RESPONSE, after_bytes=100))
-        ...  # let your client pull f"{registry.host}/app:1.0"
+        assert pull(f"{registry.host}/app:1.0") == digest  # with your own client
         assert registry.open_uploads == 0
-        assert [exchange.method for exchange in registry.requests] == ["GET", ...]
+        assert {exchange.method for exchange in registry.requests} <= {"GET", "HEAD"}
 
 `RegistryOptions` makes the registry as difficult as real ones are; `LayerBuilder` writes tars byte
 for byte, `Packing` names the ways to compress them, `index_of` makes multi-arch images.

@@ -108,7 +108,8 @@ class LayerApplication:
         for depth, name in enumerate(names, 1):
             child = directory.children.get(name)
             if not isinstance(child, Directory):
-                self._note_removed(b"/".join(names[:depth]), child)
+                if child is not None:  # at most once a path: below it, nothing is there
+                    self._note_removed(b"/".join(names[:depth]), child)
                 child = Directory(self._number, self._number, self._number)
                 directory.children[name] = child
             child.touched = self._number

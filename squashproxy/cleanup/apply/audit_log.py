@@ -132,7 +132,7 @@ def read_log(path: Path) -> list[Entry]:
     for number, fields in enumerate(_documents(data, path), 1):
         try:
             _take(fields, entries)
-        except (ValueError, KeyError, TypeError, FormatError, UsageError) as error:
+        except (ValueError, KeyError, TypeError, FormatError) as error:
             raise _no_entry(path, number) from error
     return list(entries.values())
 

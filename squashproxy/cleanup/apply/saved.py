@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from squashproxy.catalog.repositories import parse_repository_pattern
 from squashproxy.cleanup.apply.apply import Applier, untouched
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, RulePlan, Squash, Untag
 from squashproxy.cleanup.results import RepositoryResult
@@ -38,12 +37,11 @@ def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> Cle
             "now",
             advice="plan again",
         )
-    patterns = [parse_repository_pattern(text) for text in rule.repositories]
     for each in plan.repositories:
         if each.problem is not None:
             continue
         repository = parse_repository(each.repository)
-        if not any(pattern.matches(repository) for pattern in patterns):
+        if not any(pattern.matches(repository) for pattern in rule.repositories):
             raise UsageError(
                 f"the plan is about {each.repository}, which {rule.name} is not about",
                 advice="plan again",
