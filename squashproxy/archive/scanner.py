@@ -63,7 +63,7 @@ class TarScanner:
 
     def __init__(self, where: str, stream: int) -> None:
         self.where = where
-        """What the stream is, for people."""
+        """The stream's name in messages."""
         self._stream = stream
         self._sources: tuple[Inflated, ...] = ()
         self._chunk = b""
@@ -196,7 +196,7 @@ class TarScanner:
         self._keeping = False
 
     def detach(self) -> DetachedEntry:
-        """Take the entry out. The result holds all of its payload once the next header was read."""
+        """Take the entry out. Its payload is complete once the next header has been read."""
         spans: list[Kept] = []
         entry = DetachedEntry(
             self.ordinal, self.offset, self.path, self.header, self.size, self.span_size, spans
@@ -226,13 +226,13 @@ class TarScanner:
         self.touched = True
 
     def insert_before(self, data: bytes) -> None:
-        """Put whole entries of our own before this one. Only before its decision."""
+        """Insert whole new entries before this one. Only before its decision."""
         self._close_run(self._entry_at)
         self._out.append(New(data))
         self.touched = True
 
     def insert_after(self, data: bytes) -> None:
-        """Put whole entries of our own after this one."""
+        """Insert whole new entries after this one."""
         self._after.append(data)
         self.touched = True
 
@@ -316,7 +316,7 @@ class TarScanner:
         return True
 
     def _set_path(self, name: bytes) -> None:
-        """Normalise `name`; neighbours share a directory, so its form is remembered."""
+        """Normalise `name`. The parent's form is remembered, since neighbours mostly share it."""
         raw_parent, _, base = name.rpartition(b"/")
         if not base:
             raw_parent, _, base = name[:-1].rpartition(b"/")

@@ -12,7 +12,8 @@ hides what. For an entry above the base, the first rule that fits counts:
 5. A hard link
    a. that an upper layer hides: dropped, yet other links may still mean the file by its path;
    b. whose file is in the output: kept, pointing to the path that the file has there;
-   c. whose file went by a moment ago, hidden: the link becomes the file;
+   c. whose file is hidden and was read a moment ago (squash/recent_hidden.py): the link becomes
+      the file;
    d. whose file is anywhere else: set aside, and written together with the file.
 6. A directory whose header went out before (`Facts.described`): dropped.
 7. Anything else

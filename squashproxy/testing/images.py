@@ -257,7 +257,7 @@ def artifact_manifest(
     subject: Descriptor | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> RawManifest:
-    """An OCI artifact: a manifest that is no image, perhaps a referrer of `subject`."""
+    """An OCI artifact: a manifest that is not an image, perhaps a referrer of `subject`."""
     document: Json = {
         "schemaVersion": 2,
         "mediaType": mediatypes.OCI_MANIFEST,

@@ -69,7 +69,7 @@ def serve(
 def _find_configuration(
     path: Path | None, listen: str | None, upstreams: Sequence[str], directory: str | None
 ) -> Configuration:
-    """The configuration of a file, or the one that the options make up; not both."""
+    """The configuration of a file, or the one that the options describe; not both."""
     if path is None:
         return _from_options(listen, upstreams, directory)
     if listen or upstreams or directory:
