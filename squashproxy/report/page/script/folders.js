@@ -3,11 +3,11 @@
 
 // White text is legible on all of these, in both schemes.
 const HUES = [216, 16, 145, 280, 44, 188, 335, 100];
-// Square pixels from which on an area, and a frame, has a label; and pixels of width.
+// The least size of an area and of a frame with a label, in square pixels; and its least width.
 const LABELLED = 64 ** 2;
 const FRAMED = 110 ** 2;
 const NARROWEST = 62;
-// Levels of frames, and the shares of a view that are much and little; see Painter.
+// The levels of frames, and the shares of a view that count as much and as little; see Painter.
 const FRAMES = 2;
 const MUCH = 0.4;
 const LITTLE = 0.02;

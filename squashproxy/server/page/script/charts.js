@@ -21,7 +21,7 @@ function clock(at, isLong) {
   return new Date(at * 1000).toLocaleString("en-GB", form);
 }
 
-/** The line stays where it was until the next image was made. */
+/** The line is level until the next image is made. */
 function stepPath(points, x, y) {
   const [first, ...rest] = points;
   const steps = rest.map((point) => `H${x(point.at)}V${y(point.saved)}`);
