@@ -1,4 +1,4 @@
-"""Which repositories an undo may write to: those that a rule of the configuration may change."""
+"""The repositories that an undo may write to: those that a rule of the configuration may change."""
 
 from __future__ import annotations
 

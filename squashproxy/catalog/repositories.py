@@ -52,7 +52,7 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
 
 
 def _listed(client: RegistryClient, host: str) -> list[str]:
-    """What a registry lists; a list that is none is its fault, as one that it refuses is."""
+    """The repositories that a registry lists. An unusable list is an error, as a refusal is."""
     try:
         return list(client.iter_repositories(host))
     except FormatError as error:

@@ -27,7 +27,7 @@ _MAX_JOBS = 64
 
 @dataclass(frozen=True, slots=True)
 class CommonOptions:
-    """What every command may be told."""
+    """The values of the options that every command has."""
 
     as_json: bool = False
     quiet: bool = False
@@ -39,14 +39,14 @@ class CommonOptions:
 
     @property
     def client(self) -> ClientOptions:
-        """What is said of registries."""
+        """The options of registry clients."""
         return ClientOptions(
             authfile=self.authfile, ca=self.ca, plain_http=self.plain_http, insecure=self.insecure
         )
 
     @property
     def run(self) -> RunOptions:
-        """What is said of runs of rules."""
+        """The options of runs of rules."""
         return RunOptions(self.client, self.jobs)
 
 

@@ -44,7 +44,7 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
 
 
 def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:
-    """Find hosts that stand twice: Docker Hub has several names, of which the last would win."""
+    """Find hosts that occur twice, as Docker Hub may by its several names: the last would win."""
     hosts: Any = document.data
     for part in path:
         hosts = (hosts or {}).get(part)
@@ -91,9 +91,7 @@ def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Ite
 
 
 def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterator[str]:
-    """Find targets that cannot be filled in, and rules that would promote their own results
-    forever.
-    """
+    """Find targets that cannot be filled in, and rules that promote their own results forever."""
     routes: list[Route] = []
     places: dict[str, str] = {}
     for number, rule in enumerate(rules):

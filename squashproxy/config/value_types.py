@@ -51,7 +51,7 @@ FOLDER = "folder"
 
 
 def reads(parse: Callable[[str], T], *kinds: type) -> PlainValidator:
-    """A validator that parses a text, or a value of one of the `kinds` written as text.
+    """A validator that parses a text; a value of one of the `kinds` is turned into text first.
 
     `parse` raises ValueError, whose text follows the file, the line and the key.
     """
@@ -103,7 +103,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _check_port(text: str) -> None:
-    """Raise ValueError where the part after the last colon is no port."""
+    """Raise ValueError where the part after the last colon is not a port."""
     _, colon, port = text.rpartition("]")[2].rpartition(":")
     if colon and port.isdecimal() and parse_port(port) is None:
         raise ValueError(f"{port} is no port; write one from 1 to {MOST_PORT}")

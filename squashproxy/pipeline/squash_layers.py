@@ -28,10 +28,10 @@ _SPAN_WEIGHT = 128
 
 
 class MergeWatcher(Protocol):
-    """Is told of hidden entries during a merge, and of its end."""
+    """Notified of hidden entries during a merge, and of its end."""
 
     def begin(self) -> None:
-        """A merge begins, possibly again: forget what was told before."""
+        """A merge begins, possibly again: forget everything noted before."""
         ...
 
     def end(self, merge: Merge, layers: Sequence[Layer]) -> None:

@@ -118,7 +118,7 @@ class Planner:
         )
 
     def _looked_at(self, step: Step, pair: Pair) -> Step:
-        """A step that is to be copied, with what belongs to its source, and the tags it needs."""
+        """A step to copy, completed by the referrers of its source and the tags that it needs."""
         assert step.source_digest is not None, "it was compared"
         remote = self.client.repository(step.source.repository)
         step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))

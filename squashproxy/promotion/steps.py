@@ -15,15 +15,15 @@ from squashproxy.reference import Reference, Repository
 
 
 class Collision(SquashproxyError):
-    """An image that would take a tag from another one, and is not copied therefore."""
+    """An image that is not copied, since it would take a tag from another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A tag that an image needs.
 
-    `digest` is what it will point to, None where squashing decides that; `there` is what it points
-    to now, None for nothing. A backup is `of` the tag that pointed to its image before.
+    `digest` is what it will point to, None if only squashing can tell; `there` is what it points to
+    now, None for nothing. For a backup, `of` is the tag that pointed to the image before.
     """
 
     use: Use
@@ -37,8 +37,8 @@ class Place:
 class Step:
     """One image: source, target, options, and what is to be done.
 
-    `outcome` is COPY, or how it ended already. `beside` are the tags that a copy needs besides its
-    target: for the backup and for the original.
+    `outcome` is COPY if there is something to do, else how the step ended already. `beside` are the
+    tags that a copy needs besides its target: for the backup and for the original.
     """
 
     rule: PromoteRule

@@ -1,4 +1,4 @@
-"""Regular expressions that cannot hang: RE2 takes time proportional to expression times name.
+"""Regular expressions that cannot hang: RE2's time is proportional to expression times name.
 
 `re` tries every way in which nested repetitions can match, which takes forever with `(a+)+` and
 forty letters. RE2 has no look-around and no back references for that reason
@@ -68,9 +68,9 @@ def compile_expression(source: str, text: str, *, captures: bool = False) -> Exp
 
 @lru_cache(_MOST_PROGRAMS)
 def _program(expression: Expression) -> Any:
-    """The compiled expression, which is no part of it, so that rules remain plain data.
+    """Compile an expression. The program is kept apart from it, so that rules remain plain data.
 
-    Raises ValueError with what RE2 says.
+    Raises ValueError with RE2's message.
     """
     import re2  # noqa: PLC0415 - the first pattern loads it; most verbs have none
 
@@ -97,15 +97,15 @@ def check_length(text: str) -> None:
 
 
 def _encodable(name: str) -> str:
-    """The name; half a surrogate pair, which a registry may send, is a character like no other."""
+    """The name, with half a surrogate pair, which a registry may send, as some other character."""
     return name if name.isascii() else _HALVES.sub("\ufffd", name)
 
 
 def _as_re2(source: str, text: str) -> Iterator[str]:
-    """The expression with its repetitions as RE2 reads them: as Python does.
+    """The expression for RE2, with repetitions written so that they mean the same as in Python.
 
-    RE2 takes `{,3}` for these four characters, and so a number that is too large for it: the
-    pattern would match nothing, and nobody would be told.
+    RE2 reads `{,3}`, and a number that is too large for it, as these very characters: the pattern
+    would match nothing, without any error.
     """
     at = 0
     while at < len(source):
@@ -123,7 +123,7 @@ def _as_re2(source: str, text: str) -> Iterator[str]:
 
 
 def _class_length(source: str, start: int) -> int:
-    """How many characters `[...]` has; all that is left where it does not end."""
+    """The number of characters of `[...]`; of the whole rest if the class does not end."""
     at = start + 1
     at += source.startswith("^", at)
     at += source.startswith("]", at)
@@ -140,7 +140,7 @@ def _repetition(match: re.Match[str], text: str) -> str:
 
 
 def _refusal(text: str, said: str) -> str:
-    """What RE2 says, with advice where Python's `re` would have taken the expression."""
+    """RE2's message, with advice if Python's `re` would have accepted the expression."""
     part = said.rpartition(": ")[2]
     if part.startswith(_LOOK_AROUND):
         what = (

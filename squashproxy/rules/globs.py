@@ -40,9 +40,9 @@ def _parts(glob: str) -> Iterator[str]:
 
 
 def _class_end(glob: str, start: int) -> int | None:
-    """Where the bracket of `[` is closed, None where it is an ordinary character.
+    """The offset of the `]` that closes the class; None if its `[` is an ordinary character.
 
-    One that stands first, or behind a first `!`, is in the class.
+    A `]` at the start of the class, or after a `!` at its start, belongs to the class.
     """
     first = start + 1 + glob.startswith("!", start + 1)
     end = glob.find("]", first + 1)
@@ -59,7 +59,7 @@ def _class(body: str) -> str:
 
 
 def _ranges(body: str) -> Iterator[tuple[str, str]]:
-    """First and last character of each; a hyphen is one of its own at either end."""
+    """The first and last character of each range; a hyphen at either end is an ordinary one."""
     at = 0
     while at < len(body):
         is_range = body.startswith("-", at + 1) and at + 2 < len(body)

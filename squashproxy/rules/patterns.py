@@ -85,7 +85,7 @@ def unmatched(patterns: Iterable[Pattern], tags: Collection[str]) -> list[str]:
 
 
 def meant(pattern: Pattern, names: Iterable[str], otherwise: str) -> str:
-    """Advice for a pattern that matches nothing: similar names, if there are any."""
+    """Advice for a pattern that matches nothing: similar names if there are any, or `otherwise`."""
     near = near_misses([pattern], names)
     return f"did you mean {' or '.join(near)}?" if near else otherwise
 

@@ -27,8 +27,8 @@ _BACKLOG = 1024
 _GOODBYE_SECONDS = 1.0
 _CANCEL_SECONDS = 1.0
 _AIOHTTP_SECONDS = 5.0
-"""How much longer aiohttp waits than `serve.drain`, at whose end we cancel requests ourselves: its
-own cancelling does not wait for a handler to end, and misses those whose client has left."""
+"""The seconds that aiohttp waits longer than `serve.drain`. We cancel requests ourselves at the end
+of `drain`: aiohttp does not wait for cancelled handlers, and misses those whose client has left."""
 
 ReadyListener = Callable[[list[str]], None]
 

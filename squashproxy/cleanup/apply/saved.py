@@ -1,8 +1,8 @@
 """Applying a saved plan as far as the rule still agrees.
 
-A plan file may be old, edited or forged. So the repository is planned again first, and only what
-both plans say is done. If the rule now keeps something that the saved plan deletes, nothing is done
-in that repository, and the message names it.
+A plan file may be old, edited or forged. So the repository is planned again first, and only steps
+that are in both plans are done. If the rule now keeps something that the saved plan deletes,
+nothing is done in that repository, and the message names it.
 """
 
 from __future__ import annotations
@@ -120,8 +120,9 @@ class SavedApplier:
 
 @dataclass(frozen=True, slots=True)
 class _Agreement:
-    """What a saved plan and the current one both say; steps whose target is gone stay, to be
-    reported.
+    """The steps that are in both the saved plan and the current one.
+
+    Steps whose target is gone stay, so that they are reported.
     """
 
     saved: RepositoryPlan

@@ -82,7 +82,7 @@ def plan(
         for warning in result.warnings:
             observer.warn(warning)
     violations = list(iter_violations(result, thresholds))
-    with ExitStack() as outputs:  # each is written whatever becomes of those before it
+    with ExitStack() as outputs:  # each is written even if one before it fails
         outputs.callback(_tell, violations)
         outputs.callback(write_report, common, result, show_plan)
         if page is not None:

@@ -21,7 +21,7 @@ class Recipe:
 
 
 class Rules:
-    """The first rule that matches decides; without one, images are handed out as they are."""
+    """The rules in their order; the first one that matches a repository decides."""
 
     def __init__(self, rules: Sequence[Rule], limits: ServeLimits) -> None:
         self._rules = [(parse_glob(rule.match), _recipe_of(rule, limits)) for rule in rules]
