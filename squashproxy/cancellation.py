@@ -1,4 +1,4 @@
-"""Asking work that runs to end: a value that is passed down and asked between two chunks."""
+"""Cancellation: a value that is passed down to work that runs, and checked between two chunks."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class Cancelled(SquashproxyError):
 
 @dataclass(slots=True)
 class Cancellation:
-    """Set by whoever ends the work, asked by whoever does it. Usable from several threads."""
+    """Set to end work, and checked by the code that does the work. Usable from several threads."""
 
     is_stopping: bool = False
-    """Nothing new begins; what runs may finish."""
+    """No new work begins; work that runs may finish."""
     is_cancelled: bool = False
-    """What runs ends soon, too."""
+    """Work that runs is to end soon, too."""
 
     def stop(self) -> None:
-        """Let nothing new begin."""
+        """Let no new work begin."""
         self.is_stopping = True
 
     def cancel(self) -> None:
-        """Let nothing new begin, and what runs end soon."""
+        """Let no new work begin, and end the work that runs soon."""
         self.is_stopping = True
         self.is_cancelled = True
 
     def check(self) -> None:
-        """Raise Cancelled once the work is to end."""
+        """Raise Cancelled if the work is to end."""
         if self.is_cancelled:
             raise Cancelled("it was cancelled, since the process ends; the next run does it")

@@ -2,7 +2,7 @@
 
     SquashproxyError                 exit code 1
     ├── UsageError                   exit code 2: found before any registry or archive was asked
-    │   ├── BadReference
+    │   ├── BadReference             also a ValueError, since a parser of values raises it
     │   └── BadConfiguration         one sentence for each problem in a file
     ├── RegistryError                a registry could not do what was asked
     │   ├── NotFound                 no such repository, manifest, tag or blob
@@ -119,8 +119,13 @@ class UsageError(SquashproxyError):
     exit_code: ClassVar[int] = 2
 
 
-class BadReference(UsageError):
-    """A text that is not the name of an image."""
+class BadReference(UsageError, ValueError):
+    """A text that is not the name of an image.
+
+    Like every parser of values, that of references raises ValueError. It is a UsageError as well,
+    with an advice, since names also come from databases, logs and annotations, and a bad one there
+    must never end in a traceback.
+    """
 
 
 class BadConfiguration(UsageError):

@@ -1,4 +1,4 @@
-"""Where an image is: in a registry, or in a layout or archive."""
+"""Locations of images: in a registry, or in a layout or archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STANDARD_STREAM = "-"
 """Stands for standard input or output in place of an archive's file."""
 
 COLON_RULE = "which ends at the first colon"
-"""Follows the word `path` in sentences: what comes after the colon is the image's name."""
+"""Follows the word `path` in sentences; the image's name comes after the colon."""
 
 _ELSEWHERE = {
     "docker-daemon": "pipe `docker save` into docker-archive:-",
@@ -42,7 +42,7 @@ class ArchiveReference:
     """An image in a folder or file.
 
     `name` is its tag in a layout, or its reference in a docker archive (or `@N`, the image's
-    number). None means the only image there is. If there is a `digest`, it counts.
+    number). None means the only image there is. A `digest` takes precedence over the name.
     """
 
     transport: Transport

@@ -106,6 +106,18 @@ def parse_repository(text: str) -> Repository:
     return _parse_name(text, name)
 
 
+def split_host(name: str) -> tuple[str, str]:
+    """Split a name into host and path, neither of them checked; without a host, it is Docker Hub.
+
+    The first part is a host if it has a dot, a port or a capital, or is `localhost`.
+    """
+    first, slash, rest = name.partition("/")
+    is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
+    if slash and is_host:
+        return first, rest
+    return DOCKER_HUB, name
+
+
 def canonical_host(host: str) -> str:
     """The host's name in references; Docker Hub has several others."""
     return DOCKER_HUB if host in _HUB_ALIASES else host
@@ -142,7 +154,7 @@ def _parse_name(text: str, name: str) -> Repository:
         raise BadReference(
             f"{text!r} is an image ID, which registries do not know", advice="give HOST/REPO"
         )
-    host, path = _split_host(name)
+    host, path = split_host(name)
     if not _HOST.fullmatch(host) or not _is_address_if_bracketed(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
     _check_port(text, host)
@@ -177,12 +189,3 @@ def _check_port(text: str, host: str) -> None:
             f"{text!r} is not a reference: {quoted(port)} is no port",
             advice=f"write one from 1 to {MOST_PORT}",
         )
-
-
-def _split_host(name: str) -> tuple[str, str]:
-    """Split off the first part if it is a host: with a dot, port or capital, or `localhost`."""
-    first, slash, rest = name.partition("/")
-    is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
-    if slash and is_host:
-        return first, rest
-    return DOCKER_HUB, name

@@ -1,4 +1,4 @@
-"""Says, before anything runs, whether the tests marked `real` can run, and lets CI skip nothing."""
+"""Reports before the run whether tests marked `real` can run; in CI, a skipped test fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file that is there as a whole or not at all, with and without the help of the file system."""
+"""AtomicFile: a whole file or none, with and without files that have no name (O_TMPFILE)."""
 
 from __future__ import annotations
 

@@ -17,12 +17,14 @@ from squashproxy.cli.main import squashproxy as command_line
 from squashproxy.config.schema import configuration_schema
 from squashproxy.errors import (
     SETTINGS,
+    BadReference,
     PartlyFailed,
     RegistryError,
     SquashproxyError,
     TreesDiffer,
     UsageError,
 )
+from squashproxy.reference import check_tag
 
 DRAWN = re.compile(r"^    ([│├└─ ]*)([A-Z]\w+)(?: {2,}(.*))?$", re.MULTILINE)
 TEMPORARY = {"Unreachable", "TooManyRequests", "ServerFault"}
@@ -63,6 +65,13 @@ def test_the_drawn_tree_is_the_tree() -> None:
     assert {name: above for name, (above, _) in drawn().items()} == {
         cls.__name__: parent(cls) for cls in PUBLIC
     }
+
+
+def test_a_reference_is_a_value_so_its_parser_raises_valueerror_too() -> None:
+    with pytest.raises(ValueError, match="is not a tag; one has") as caught:
+        check_tag("-")
+    assert isinstance(caught.value, BadReference)
+    assert (caught.value.exit_code, caught.value.temporary) == (2, False)
 
 
 def test_the_drawn_tree_says_what_is_temporary() -> None:

@@ -1,4 +1,4 @@
-"""The figures of a plan, computed from what was found out about an image."""
+"""The figures of a plan, computed from the findings about an image."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ class ImageFigures:
     """Everything that was found out about one image.
 
     `kept` are the layers of the base as a copy would bring them, `above` the image's own above the
-    base; `config` is its new config.
-    `counts` are the counts of the base layers that could be read, by number. What a merge looked up
-    in the base for itself is not included.
+    base; `config` is its new config. `counts` are the counts of the base layers that could be read,
+    by number. They do not include what the merge itself read of the base.
     """
 
     image: Image

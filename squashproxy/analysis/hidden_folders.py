@@ -90,8 +90,8 @@ class HiddenFolders:
 def _roll_up(sums: dict[bytes, _Sum]) -> None:
     """Count the smallest folder with its parent, until no more than `LISTED` are left.
 
-    A folder's turn comes when no folder below it is listed any more: else the first small one would
-    take its parent along, up to the root.
+    A folder is counted with its parent only when no folder below it is listed any more. Otherwise
+    the first small folder would pull its parents with it, up to the root.
     """
     below = Counter(above for path in sums for above in _iter_above(path))
     heap = [(kept.size, path) for path, kept in sums.items() if path and not below[path]]

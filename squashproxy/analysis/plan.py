@@ -72,7 +72,7 @@ def plan_image(
 
 
 def _unmoved(plan: PlatformPlan) -> PlatformPlan:
-    """The plan for a target that has the result: the layers to be squashed may well be absent."""
+    """The plan for a target that is up to date: the source's layers may well be absent there."""
     assert plan.reused_bytes is not None, "there is a target"
     assert plan.mountable_bytes is not None
     assert plan.upload_bytes is not None

@@ -6,7 +6,7 @@ from squashproxy.errors import BadArchive
 
 
 class BadEntry(Exception):
-    """A refused entry; its text is the rest of a sentence that begins with the entry's name."""
+    """A refused entry. Its text completes a sentence that begins with the entry's name."""
 
     def at(self, where: str, path: bytes) -> BadArchive:
         """The same error for people, with the entry's `path` and the stream's name `where`."""

@@ -172,7 +172,7 @@ def _with_long(headers: _Headers, gnu: bytes, key: bytes, value: bytes) -> _Head
         added = _Extension(gnu, block, value + b"\0")
         return replace(headers, extensions=(added, *headers.extensions))
     if any(extension.typeflag in PAX_RECORDS for extension in headers.extensions):
-        # Of several pax headers some readers take the first and others the last.
+        # If there are several pax headers, some readers use the first and others the last.
         return _with_records(headers, lambda records: [*records, (key, value)])
     block = _block(b"PaxHeaders/entry", PAX, _EXTENSION_MODE, 0)
     added = _Extension(PAX, block, encode_pax([(key, value)]))

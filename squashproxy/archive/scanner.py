@@ -27,40 +27,25 @@ instead of the output.
 from __future__ import annotations
 
 from squashproxy.archive.detached_entry import DetachedEntry
-from squashproxy.archive.extended_headers import Extended
 from squashproxy.archive.fields import Sizes, Sums, sum_of
 from squashproxy.archive.header import (
     BLOCK,
     CHECKSUM,
-    CONTIGUOUS,
     DIRECTORY,
-    EXTENSIONS,
-    GNU_SPARSE,
     HARD_LINK,
-    OLD_REGULAR,
     PAX_GLOBAL,
     PREFIX,
     REGULAR,
     SIZE,
-    SYMLINK,
     TYPE_AT,
-    WITHOUT_PAYLOAD,
     ZERO_BLOCK,
-    has_valid_checksum,
-    is_sparse_extended,
     padded,
-    parse_decimal,
-    parse_number,
 )
+from squashproxy.archive.header_parser import HeaderParser
 from squashproxy.archive.path import BadEntry, normalise
 from squashproxy.archive.rewrite import with_path
 from squashproxy.errors import BadArchive, StreamConsumed
 from squashproxy.span import Inflated, Kept, New, Span
-
-MAX_EXTENSION = 1 << 20
-"""The most bytes in a long name, pax header or sparse map, as in Go's tar reader."""
-MAX_HEADERS = 4 << 20
-"""The most bytes in all header blocks of one entry."""
 
 _PREFIX_AT = PREFIX.start
 _SIZE_AT, _SIZE_END = SIZE.start, SIZE.stop
@@ -78,7 +63,7 @@ class TarScanner:
 
     def __init__(self, where: str, stream: int) -> None:
         self.where = where
-        """What the stream is, for people."""
+        """The stream's name in messages."""
         self._stream = stream
         self._sources: tuple[Inflated, ...] = ()
         self._chunk = b""
@@ -92,7 +77,7 @@ class TarScanner:
         self._partial = bytearray()
         self._partial_sources: list[Inflated] = []
         self._needed = 0
-        self._extended = Extended()
+        self._parser = HeaderParser(where)
         self._run = -1
         self._out: list[Span] = []
         self._detached: list[Kept] | None = None
@@ -211,7 +196,7 @@ class TarScanner:
         self._keeping = False
 
     def detach(self) -> DetachedEntry:
-        """Take the entry out. The result holds all of its payload once the next header was read."""
+        """Take the entry out. Its payload is complete once the next header has been read."""
         spans: list[Kept] = []
         entry = DetachedEntry(
             self.ordinal, self.offset, self.path, self.header, self.size, self.span_size, spans
@@ -241,13 +226,13 @@ class TarScanner:
         self.touched = True
 
     def insert_before(self, data: bytes) -> None:
-        """Put whole entries of our own before this one. Only before its decision."""
+        """Insert whole new entries before this one. Only before its decision."""
         self._close_run(self._entry_at)
         self._out.append(New(data))
         self.touched = True
 
     def insert_after(self, data: bytes) -> None:
-        """Put whole entries of our own after this one."""
+        """Insert whole new entries after this one."""
         self._after.append(data)
         self.touched = True
 
@@ -331,7 +316,7 @@ class TarScanner:
         return True
 
     def _set_path(self, name: bytes) -> None:
-        """Normalise `name`; neighbours share a directory, so its form is remembered."""
+        """Normalise `name`. The parent's form is remembered, since neighbours mostly share it."""
         raw_parent, _, base = name.rpartition(b"/")
         if not base:
             raw_parent, _, base = name[:-1].rpartition(b"/")
@@ -354,9 +339,10 @@ class TarScanner:
             self._end(at)
             return False
         self._entry_at = at
-        length = self._parse(chunk, at)
+        length = self._parser.parse(chunk, at, self._base + at)
         if length > 0:
             self._at = at + length
+            self._set_entry(length)
             return True
         self._close_run(at)
         self._partial += memoryview(chunk)[at:]
@@ -380,8 +366,10 @@ class TarScanner:
                 self._partial.clear()
                 self._end(self._at)
                 return False
-            length = self._parse(bytes(self._partial[self._extended.size :]), 0)
+            rest = bytes(self._partial[self._parser.seen :])
+            length = self._parser.parse(rest, 0, self._partial_offset)
             if length > 0:
+                self._set_entry(length)
                 return True
             self._needed = -length
 
@@ -390,84 +378,18 @@ class TarScanner:
         self._keeping = False
         self._ended = True
 
-    def _parse(self, buffer: bytes, at: int) -> int:
-        """Parse one entry's headers; returns their length, or minus the length that they need.
-
-        Extensions that were parsed before stand in front of `at`. No header is parsed twice,
-        however many chunks it spans.
-        """
-        extended = self._extended
-        start = at - extended.size
-        while True:
-            if len(buffer) - at < BLOCK:
-                return start - at - BLOCK
-            if not has_valid_checksum(buffer, at):
-                raise self._damaged("a header's checksum is wrong", at - start)
-            typeflag = buffer[at + TYPE_AT : at + TYPE_AT + 1]
-            size = self._parse_size(buffer, at, at - start)
-            if typeflag not in EXTENSIONS:
-                break
-            end = at + BLOCK + padded(size)
-            if size > MAX_EXTENSION or end - start > MAX_HEADERS:
-                raise self._too_long(at - start)
-            if end > len(buffer):
-                return start - end
-            if typeflag == PAX_GLOBAL:
-                return self._set_global(end - start)
-            self._extend(typeflag, buffer[at + BLOCK : at + BLOCK + size], at - start)
-            at = end
-            extended.size = at - start
-        end = at + BLOCK if typeflag != GNU_SPARSE else self._map_end(buffer, at, at - start)
-        if end > len(buffer):
-            return start - end
-        self._set_entry(buffer, at, typeflag, size)
-        self._header_size = end - start
-        return end - start
-
-    def _map_end(self, buffer: bytes, at: int, offset: int) -> int:
-        """The end of an old GNU sparse map; past the buffer where it is incomplete."""
-        end = at + BLOCK + self._extended.map_size
-        first = not self._extended.map_size
-        while end <= len(buffer) and is_sparse_extended(buffer, end - BLOCK, first=first):
-            end += BLOCK
-            first = False
-        if end - at > MAX_EXTENSION:
-            raise self._too_long(offset)
-        if end > len(buffer):
-            self._extended.map_size = end - at - 2 * BLOCK
-        return end
-
-    def _extend(self, typeflag: bytes, payload: bytes, offset: int) -> None:
-        try:
-            self._extended.add(typeflag, payload)
-        except BadArchive as error:
-            raise self._damaged(str(error), offset) from error
-
-    def _set_global(self, length: int) -> int:
-        self.kind = PAX_GLOBAL
-        self.size = 0
-        self._remaining = 0
-        self._extended = Extended()
-        return length
-
-    def _set_entry(self, buffer: bytes, at: int, typeflag: bytes, size: int) -> None:
-        extended = self._extended
-        name = extended.name(buffer, at)
-        self._set_path(name)
-        self.link = b""
-        if typeflag == OLD_REGULAR:
-            typeflag = DIRECTORY if name.endswith(b"/") else REGULAR
-        elif typeflag == CONTIGUOUS:
-            typeflag = REGULAR
-        elif typeflag in (HARD_LINK, SYMLINK):
-            link = extended.link(buffer, at)
-            self.link = self._normalise(link, link) if typeflag == HARD_LINK else link
-        if extended.size or extended.map_size:
-            size = self._recorded_size(size)
-            self._extended = Extended()
-        self.kind = typeflag
-        self.size = 0 if typeflag in WITHOUT_PAYLOAD else size
-        self._remaining = padded(self.size)
+    def _set_entry(self, length: int) -> None:
+        """Take over the entry whose headers, of `length` bytes, were parsed."""
+        parsed = self._parser
+        self.kind = parsed.kind
+        self.size = parsed.size
+        self._remaining = padded(parsed.size)
+        if parsed.kind == PAX_GLOBAL:
+            return
+        self._set_path(parsed.name)
+        is_hard_link = parsed.kind == HARD_LINK
+        self.link = self._normalise(parsed.link, parsed.link) if is_hard_link else parsed.link
+        self._header_size = length
 
     def _normalise(self, path: bytes, name: bytes) -> bytes:
         """The normalised form of `path`, which is `name` or a part of it."""
@@ -475,31 +397,3 @@ class TarScanner:
             return normalise(path)
         except BadEntry as error:
             raise error.at(self.where, name) from error
-
-    def _parse_size(self, buffer: bytes, at: int, offset: int) -> int:
-        try:
-            size = parse_number(buffer[at + SIZE.start : at + SIZE.stop])
-        except ValueError as error:
-            raise self._damaged("a header's size is no number", offset) from error
-        if size < 0:
-            raise self._damaged("a header's size is negative", offset)
-        return size
-
-    def _recorded_size(self, size: int) -> int:
-        """The size in the entry's pax records; `size` where there is none, or an empty one."""
-        text = self._extended.records.get(b"size")
-        try:
-            return parse_decimal(text) if text else size
-        except ValueError as error:
-            raise self._damaged("a pax header's size is no number", 0) from error
-
-    def _too_long(self, offset: int) -> BadArchive:
-        return self._damaged("an entry's headers are longer than is allowed", offset)
-
-    def _damaged(self, what: str, offset: int) -> BadArchive:
-        """The error for the header that is `offset` bytes behind the entry's first."""
-        first = self._partial_offset if self._partial else self._base + self._entry_at
-        return BadArchive(
-            f"{self.where} is damaged: {what}, at byte {first + offset} of its tar",
-            advice="build or push the image again",
-        )

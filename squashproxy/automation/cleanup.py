@@ -50,9 +50,9 @@ def clean_up(context: Context, rules: Sequence[CleanupRule]) -> CleanupResult:
 def apply_saved_plan(
     context: Context, rules: Sequence[CleanupRule], name: str | None, file: Path
 ) -> CleanupResult:
-    """Apply the plan in `file`, or only its part for the rule `name`, as far as it still holds.
+    """Apply the plan in `file`, or only the part of rule `name`, as far as the rules still agree.
 
-    Raises UsageError where the file is no plan of these rules, PlanRefused and RuleBusy.
+    Raises UsageError where the file is not a plan of these rules, PlanRefused and RuleBusy.
     """
     started = time.monotonic()
     with _held(context, rules):

@@ -1,4 +1,4 @@
-"""What rules run with: the configuration, registry clients, and the state of earlier runs."""
+"""The context of rules: the configuration, registry clients, and the state of earlier runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _Rule = TypeVar("_Rule", bound=Named)
 class Context:
     """The dependencies of a run; `folder` holds the state.
 
-    `quick` is a second client that gives up soon, for questions that can stay without an answer.
+    `quick` is a second client that gives up soon, for requests whose answer is not essential.
     """
 
     configuration: Configuration

@@ -10,7 +10,7 @@ from squashproxy.registry.options import ClientOptions
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How registries are spoken to, and how many transfers of one image run at once."""
+    """The options for registries, and the number of transfers of one image that run at once."""
 
     client: ClientOptions = field(default_factory=ClientOptions)
     jobs: int = CopyOptions().jobs

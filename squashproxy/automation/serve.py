@@ -22,7 +22,7 @@ def serve_until_signalled(
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    `access_log` gets a JSON object a line; `on_ready` hears the addresses once they are open.
+    `access_log` gets one JSON object per line; `on_ready` is called with the open addresses.
     Raises UsageError where an address cannot be listened on, or the store cannot be used.
     """
     observer = LoggingObserver()

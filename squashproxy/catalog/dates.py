@@ -1,4 +1,4 @@
-"""When images were made, as their configs say; cached by digest."""
+"""The dates of images, as their configs state them; cached by digest."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def created_at(
 ) -> float | None:
     """When an image was made, in unix seconds; for an index, the date of its newest image.
 
-    None where the image does not say, or gives a date before Docker existed, as reproducible builds
-    do. Raises RegistryError and FormatError, the latter also for indexes nested deeper than anyone
-    builds (`depth` counts the nesting so far).
+    None if the image states no date, or one before Docker existed, as reproducible builds do.
+    `depth` is the number of indexes around this manifest. Raises RegistryError and FormatError; the
+    latter also if indexes are nested too deeply.
     """
     check_depth(depth, f"{remote.name}@{digest}")
     known = memory.created(digest)

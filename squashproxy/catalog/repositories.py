@@ -10,9 +10,7 @@ from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_repository_path
 from squashproxy.registry.client import RegistryClient
 from squashproxy.rules.patterns import meant
-from squashproxy.rules.repository_patterns import RepositoryPattern, parse_repository_pattern
-
-__all__ = ["Found", "RepositoryPattern", "find_repositories", "parse_repository_pattern"]
+from squashproxy.rules.repository_patterns import RepositoryPattern
 
 _MOST_NAMED = 3
 _MOST_COMPARED = 5000
@@ -54,7 +52,7 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
 
 
 def _listed(client: RegistryClient, host: str) -> list[str]:
-    """What a registry lists; a list that is none is its fault, as one that it refuses is."""
+    """The repositories that a registry lists. An unusable list is an error, as a refusal is."""
     try:
         return list(client.iter_repositories(host))
     except FormatError as error:

@@ -1,4 +1,4 @@
-"""What the tags of a repository point to, with several requests at once."""
+"""Resolving the tags of a repository to digests, with several requests at once."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def side_by_side(
     tally: Tally = silent_tally,
     label: str = "",
 ) -> list[_Result]:
-    """The results for all items, in their order. The first error ends the others and is raised.
+    """Call a function for all items in several threads; return the results in their order.
 
-    `tally` counts the items under `label`.
+    The first error ends the other calls and is raised. `tally` counts the items under `label`.
     """
     wanted = list(items)
     if len(wanted) < 2:
@@ -57,7 +57,7 @@ def resolve_tags(
     before: Mapping[str, Digest],
     tally: Tally = silent_tally,
 ) -> dict[str, Digest]:
-    """What each tag points to, one request a tag; a tag that vanishes in the meantime is left out.
+    """The digest of each tag, by one request for each; a tag that no longer exists is left out.
 
     If the manifest is probably cached, since the tag pointed to it `before`, a HEAD is enough,
     which no registry counts as a pull. Otherwise the manifest is read at once, and cached.

@@ -44,10 +44,10 @@ class Node:
 class Graph:
     """What is known of a repository. Times are unix seconds.
 
-    `untagged` are manifests without a tag, and since when that is known. `created` is when images
-    were made, None where they do not say; `pushed` and `pulled` are the registry's dates. `names`
-    are all listed tags, also those that point to nothing. `unclear` are manifests whose referrers
-    the registry should list but did not.
+    `untagged` are manifests without a tag, each with the time when that was first seen. `created`
+    is when images were made, None if they do not say; `pushed` and `pulled` are the registry's
+    dates. `names` are all listed tags, also those that point to nothing. `unclear` are manifests
+    whose referrers the registry should list but did not.
     """
 
     repository: Repository
@@ -120,9 +120,9 @@ def subject_of_tag(tag: str) -> Digest | None:
 def in_order(
     digests: Iterable[Digest], before: Callable[[Digest], Iterable[Digest]]
 ) -> list[Digest]:
-    """Sort digests so that each comes after those among them that `before` lists for it.
+    """Sort digests so that each comes after the digests that `before` lists for it.
 
-    A circle, which tag names can form, is broken at an arbitrary place.
+    Tag names can form a circle, which is broken at an arbitrary place.
     """
     wanted = dict.fromkeys(digests)
     placed: dict[Digest, None] = {}
@@ -142,7 +142,7 @@ def in_order(
 
 
 def node_of(digest: Digest, raw: RawManifest, where: str) -> Node:
-    """The node of a manifest. Raises FormatError where it cannot be parsed: it may need others."""
+    """The node of a manifest. Raises FormatError if it cannot be parsed: it may need others."""
     parsed = parse_manifest(raw, where)
     stated = parsed.document.get("subject")
     subject = None

@@ -36,7 +36,7 @@ class InUseLists:
             self._read(file)
 
     def of(self, repository: Repository) -> InUse:
-        """What is in use of a repository."""
+        """The images of a repository that are in use."""
         place = _plain(repository)
         return InUse(self._tags.get(place, {}), self._digests.get(place, {}))
 

@@ -18,7 +18,7 @@ _UNCLEAR = "its registry does not say what refers to it"
 def make_plan(
     graph: Graph, decision: Decision, rule: CleanupRule, in_use: InUse, heads: Collection[Digest]
 ) -> RepositoryPlan:
-    """The plan for one repository. Whatever a remaining manifest needs remains.
+    """The plan for one repository. Everything that a remaining manifest needs stays.
 
     `heads` are the candidates for deletion (see `find_heads`). The graph must hold the referrers of
     everything below them.
@@ -70,7 +70,7 @@ class _Planner:
         return self._rule.action is Action.SQUASH
 
     def _find_needed(self, below: set[Digest], in_use: InUse) -> set[Digest]:
-        """The manifests to keep: those reachable from a root that is no candidate for deletion."""
+        """The manifests to keep: those reachable from a root that is not to be deleted."""
         graph = self._graph
         roots = {graph.tags[tag] for tag in self._decision.kept}
         roots |= graph.untagged.keys() - self._heads
@@ -171,7 +171,7 @@ def find_heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) 
 def _why_not(
     graph: Graph, digest: Digest, referrers: dict[Digest, set[Digest]], base: BaseChoice
 ) -> str | None:
-    """Why an image cannot be squashed in place; None where it can."""
+    """Why an image cannot be squashed in place; None if it can."""
     node = graph.nodes[digest]
     images = [node, *(graph.nodes[child] for child in node.children if child in graph.nodes)]
     if any(image.digest in referrers for image in images):

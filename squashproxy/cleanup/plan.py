@@ -56,10 +56,10 @@ class Squash:
 class RepositoryPlan:
     """The plan for one repository. Sizes in bytes.
 
-    `tags` is what each tag pointed to at planning; `bytes` the size of all blobs, each once;
-    `freed_bytes` the size of those that nothing needs afterwards, which the registry's own garbage
-    collection frees. `left` lists what the rule does not keep and the plan leaves alone, with the
-    reason. `problem` says why there is no plan.
+    `tags` maps each tag to its digest at the time of planning. `bytes` is the size of all blobs,
+    each counted once; `freed_bytes` is the size of the blobs that nothing needs afterwards, which
+    the registry's own garbage collection frees. `left` lists things that the rule does not keep but
+    the plan leaves alone, with the reason. `problem` says why there is not a plan.
     """
 
     repository: str

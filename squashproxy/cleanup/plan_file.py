@@ -44,7 +44,7 @@ def write_plan(plan: CleanupPlan, path: Path) -> None:
 
 
 def read_plan(path: Path) -> CleanupPlan:
-    """Read a plan. Raises UsageError for a file that is no plan, was edited, or has another
+    """Read a plan. Raises UsageError for a file that is not a plan, was edited, or has another
     version.
     """
     try:
@@ -58,7 +58,9 @@ def read_plan(path: Path) -> CleanupPlan:
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise UsageError(f"{path} is no plan", advice="a cleanup that only plans writes one")
     if document.get("version") != _VERSION:
-        raise UsageError(f"{path} is of another version of squashproxy", advice="write it anew")
+        raise UsageError(
+            f"{path} was written by another version of this command", advice="write it anew"
+        )
     stated = {key: value for key, value in document.items() if key != "checksum"}
     if document.get("checksum") != _checksum(stated):
         raise UsageError(
@@ -79,16 +81,16 @@ def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
         raise UsageError(f"{path} is no plan: {where} is wrong", advice="write it anew") from error
     try:
         _check_names(plan)
-    except (UsageError, FormatError) as error:
+    except (ValueError, FormatError) as error:
         raise UsageError(f"{path} is no plan: {error}", advice="write it anew") from error
     return plan
 
 
 def _check_names(plan: CleanupPlan) -> None:
-    """Raise UsageError or FormatError for names that would change the path of a URL."""
+    """Raise ValueError or FormatError for names that would change the path of a URL."""
     for rule in plan.rules:
         if not math.isfinite(rule.made):
-            raise UsageError("`made` is no date")
+            raise ValueError("`made` is no date")
         for each in rule.repositories:
             if each.problem is None:
                 parse_repository(each.repository)

@@ -1,4 +1,4 @@
-"""Whether one image was squashed from another, with whatever options."""
+"""Provenance: whether one image was squashed from another, with whatever options."""
 
 from __future__ import annotations
 

@@ -10,15 +10,15 @@ class StepOutcome(StrEnum):
     """How a step of a cleanup or an undo ended."""
 
     DELETED = "deleted"
-    """The manifest went, with its tags."""
+    """The manifest was deleted, with its tags."""
     UNTAGGED = "untagged"
-    """The tag went; its manifest stays."""
+    """The tag was deleted; its manifest stays."""
     SQUASHED = "squashed"
     """The tag points to the squashed image now."""
     GONE = "gone"
-    """It was away already, as after a run that broke off."""
+    """It did not exist any more, as after a run that broke off."""
     LEFT = "left"
-    """It is still there; the step says why."""
+    """It was left; the step says why."""
     RESTORED = "restored"
     """It was put back: something needed it at the moment of its deletion, or an undo."""
     FAILED = "failed"
@@ -27,7 +27,7 @@ class StepOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a cleanup: what was to be done, and how it ended."""
+    """One step of a cleanup, and how it ended."""
 
     action: str
     digest: str
@@ -41,7 +41,7 @@ class Step:
 class RepositoryResult:
     """The steps in one repository; sizes in bytes. `problem` says why it stopped early, if it did.
 
-    `saved_bytes` is what squashing left out of images, counted once each.
+    `saved_bytes` is the size that squashing saved, with each image counted once.
     """
 
     rule: str
@@ -53,7 +53,7 @@ class RepositoryResult:
 
     @property
     def changes(self) -> int:
-        """Tags that went or were replaced, and manifests that went without one.
+        """The number of tags deleted or replaced, and of manifests deleted without a tag.
 
         They count against `max_deletions`.
         """

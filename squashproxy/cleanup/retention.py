@@ -1,4 +1,4 @@
-"""Which tags a rule keeps, and why. Pure."""
+"""Retention: the tags that a rule keeps, and why. Pure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def decide(graph: Graph, rule: CleanupRule, in_use: InUse, now: float) -> Decisi
     """Decide on each tag: one reason to keep it is enough. An image without a date is never too
     old.
 
-    A companion tag is kept where a pattern names it, and otherwise with what it belongs to.
+    A companion tag is kept if a pattern names it, and otherwise with the manifest it belongs to.
     """
     companions = graph.companions
     reasons = _Reasons(graph, rule, in_use, now)
@@ -63,7 +63,7 @@ class _Reasons:
         self._newest = _newest(graph, rule.tags, rule.keep, now)
 
     def of(self, tag: str) -> Iterator[str]:
-        """Why a tag stays, the simplest reason first."""
+        """The reasons to keep a tag, the simplest one first."""
         keep, digest = self._rule.keep, self._graph.tags[tag]
         if not is_about(self._rule.tags, tag):
             yield "the rule is not about it"
@@ -77,7 +77,7 @@ class _Reasons:
         yield from self._ages(digest)
 
     def by_name(self, tag: str) -> Iterator[str]:
-        """Why a tag stays by its name alone."""
+        """The reasons to keep a tag that follow from its name alone."""
         for pattern in self._rule.keep.tags:
             if pattern.matches(tag):
                 yield f"it matches {pattern}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from squashproxy.catalog.repositories import find_repositories, parse_repository_pattern
+from squashproxy.catalog.repositories import find_repositories
 from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.graph import Graph
 from squashproxy.cleanup.in_use import InUseLists
@@ -41,12 +41,12 @@ class Planner:
         Raises UsageError where a list of images in use cannot be read.
         """
         now = self.now()
-        patterns = [parse_repository_pattern(text) for text in rule.repositories]
         lists = InUseLists(rule.keep.in_use)
         plans: list[RepositoryPlan] = []
-        warnings = [f"{rule.name}: {text}" for text in lists.strangers(at.host for at in patterns)]
+        hosts = (pattern.host for pattern in rule.repositories)
+        warnings = [f"{rule.name}: {text}" for text in lists.strangers(hosts)]
         repositories: dict[Repository, None] = {}
-        for pattern in patterns:
+        for pattern in rule.repositories:
             try:
                 found = find_repositories(self.client, [pattern])
             except SquashproxyError as error:

@@ -1,6 +1,7 @@
 """The options that every command has.
 
-Options and arguments are read by the package's own parsers, whose errors are sentences already.
+Options and arguments are read by the package's own parsers. They raise ValueError, of whose text
+click would show nothing, so each stands in `value_of` or `argument`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _MAX_JOBS = 64
 
 @dataclass(frozen=True, slots=True)
 class CommonOptions:
-    """What every command may be told."""
+    """The values of the options that every command has."""
 
     as_json: bool = False
     quiet: bool = False
@@ -38,34 +39,40 @@ class CommonOptions:
 
     @property
     def client(self) -> ClientOptions:
-        """What is said of registries."""
+        """The options of registry clients."""
         return ClientOptions(
             authfile=self.authfile, ca=self.ca, plain_http=self.plain_http, insecure=self.insecure
         )
 
     @property
     def run(self) -> RunOptions:
-        """What is said of runs of rules."""
+        """The options of runs of rules."""
         return RunOptions(self.client, self.jobs)
 
 
 def parse_host(text: str) -> str:
-    """Read `HOST` or `HOST:PORT` as it stands in references; raise UsageError."""
+    """Parse `HOST` or `HOST:PORT` as it stands in references. Raises ValueError."""
     if not text or "/" in text or "@" in text:
-        raise UsageError(
-            f"{text!r} is not a host", advice="write HOST or HOST:PORT, as in references"
-        )
+        raise ValueError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
     return text
 
 
 def value_of(option: str, parse: Callable[[str], _T]) -> Callable[[str], _T]:
     """A parser of an option's value, whose ValueError becomes a UsageError about the option."""
+    return _as_usage(parse, f"{option} ")
 
+
+def argument(parse: Callable[[str], _T]) -> Callable[[str], _T]:
+    """A parser of an argument, whose ValueError, which quotes the value, becomes a UsageError."""
+    return _as_usage(parse, "")
+
+
+def _as_usage(parse: Callable[[str], _T], about: str) -> Callable[[str], _T]:
     def read(text: str) -> _T:
         try:
             return parse(text)
         except ValueError as error:
-            raise UsageError(f"{option} {error}") from error
+            raise UsageError(f"{about}{error}") from error
 
     return read
 
@@ -132,14 +139,14 @@ _OPTIONS = (
     ),
     click.option(
         "--plain-http",
-        type=parse_host,
+        type=value_of("--plain-http:", parse_host),
         multiple=True,
         metavar="HOST",
         help="Speak plain HTTP to this host. Repeatable; loopback needs none.",
     ),
     click.option(
         "--insecure",
-        type=parse_host,
+        type=value_of("--insecure:", parse_host),
         multiple=True,
         metavar="HOST",
         help="Do not verify this host's certificate. Repeatable.",

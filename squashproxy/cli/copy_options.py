@@ -27,12 +27,11 @@ _REF_NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[._:@/+-]|--)[A-Za-z0-9]+)*")
 
 
 def parse_target(text: str) -> Location:
-    """Read the place to write an image to. Raises UsageError for a digest or an invalid name."""
+    """Parse the place to write an image to. Raises ValueError for a digest or an invalid name."""
     target = parse_location(text)
     if target.digest is not None:
-        raise UsageError(
-            f"{text!r} cannot be a target: squashing changes the digest",
-            advice="give a tag instead",
+        raise ValueError(
+            f"{text!r} cannot be a target: squashing changes the digest; give a tag instead"
         )
     if isinstance(target, ArchiveReference) and target.name is not None:
         _check_name(text, target)
@@ -43,16 +42,15 @@ def _check_name(text: str, target: ArchiveReference) -> None:
     name = target.name or ""
     if target.transport is Transport.DOCKER_ARCHIVE:
         if name.startswith("@"):
-            raise UsageError(
+            raise ValueError(
                 f"{text!r} cannot be a target: {name} is the number of an image that is there "
-                "already",
-                advice="give a name such as app:1 instead",
+                "already; give a name such as app:1 instead"
             )
         parse_reference(name)
     elif not _REF_NAME.fullmatch(name):
-        raise UsageError(
-            f"{text!r}: {name!r} cannot name an image in a layout",
-            advice="write letters and digits, with one of . _ - : / @ + between them",
+        raise ValueError(
+            f"{text!r}: {name!r} cannot name an image in a layout; write letters and digits, with "
+            "one of . _ - : / @ + between them"
         )
 
 
@@ -155,7 +153,7 @@ _OPTIONS = (
     click.option(
         "--base-repo",
         "base_repos",
-        type=parse_repository,
+        type=value_of("--base-repo:", parse_repository),
         multiple=True,
         metavar="REPO",
         help="Repository of the target registry that holds bases, also in squashed form; its blobs "

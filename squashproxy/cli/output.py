@@ -1,4 +1,4 @@
-"""What a command writes when it is done: a report for people, or one JSON document."""
+"""The output of a command when it is done: a report for people, or one JSON document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_report(
     *,
     aside: bool = False,
 ) -> None:
-    """Write `result` to standard output, as JSON or for people; not for people if `--quiet`.
+    """Write `result` to standard output as JSON or, unless `--quiet`, for people.
 
     `aside` sends the report for people to standard error, since standard output holds an archive.
     Raises ReportLost where standard output is full.

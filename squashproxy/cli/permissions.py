@@ -1,4 +1,4 @@
-"""Which permission is missing where the operating system denied one."""
+"""The permission that is missing after the operating system denied one."""
 
 from __future__ import annotations
 

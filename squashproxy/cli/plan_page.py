@@ -17,7 +17,7 @@ _STDOUT = 1
 
 
 def parse_page(text: str) -> Path:
-    """Read the option; raise UsageError where no page can be written."""
+    """Parse the option. Raises UsageError if no page can be written there."""
     if text == STANDARD_STREAM:
         raise UsageError(
             "--html - names no file", advice="write --html FILE, or -q --html /dev/stdout"
@@ -39,13 +39,13 @@ def _check_replaced(path: Path) -> None:
         start = file.read(PAGE_HEAD)
     if start and not is_page(start.decode("utf-8", "replace")):
         raise UsageError(
-            f"--html {path} is there and is no page of squashproxy's, so it is not replaced",
+            f"--html {path} exists and is not the page of a plan, so it is not replaced",
             advice="name another file",
         )
 
 
 def check_apart(common: CommonOptions, page: Path | None) -> None:
-    """Raise UsageError where page and report would be written into each other."""
+    """Raise UsageError if the page and the report would be written to the same place."""
     has_report = common.as_json or not common.quiet
     if page is None or not has_report or not page.exists() or page.samefile(os.devnull):
         return
@@ -57,6 +57,6 @@ def check_apart(common: CommonOptions, page: Path | None) -> None:
 
 
 def write_page(page: Path, result: PlanResult) -> None:
-    """Write the page. Raises UsageError for another file that appeared there meanwhile, OSError."""
+    """Write the page. Raises UsageError if another file appeared there meanwhile, and OSError."""
     _check_replaced(page)
     write_whole(page, render_page(result))

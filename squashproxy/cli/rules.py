@@ -1,4 +1,4 @@
-"""The rules of a configuration, as the commands that run them once open them."""
+"""Opening the rules of a configuration, for the commands that run them once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from squashproxy.config.read import read_configuration
 
 @contextmanager
 def open_rules(common: CommonOptions, path: Path) -> Iterator[Context]:
-    """Read the configuration at `path`, and open what its rules run with.
+    """Read the configuration at `path`, and open the context of its rules.
 
-    The work is shown on standard error as the options say. Raises UsageError.
+    Progress is shown on standard error as the options say. Raises UsageError.
     """
     configuration = read_configuration(path, os.environ)
     with (

@@ -21,8 +21,8 @@ def secure_standard_streams() -> None:
     Without a replacement, the next file or socket that is opened would get the descriptor of a
     closed standard stream, and be mistaken for it. A replacement cannot be read or written as
     bytes, so an archive for `-` is refused; text written to it is discarded. Afterwards, writing
-    to standard output raises ReportLost where it is full, and BrokenPipeError where its reader has
-    gone. Writing to standard error never raises: there is no other place to report that.
+    to standard output raises ReportLost if it is full, and BrokenPipeError if its reader is gone.
+    Writing to standard error never raises: there is no other place to report that.
     """
     for number, way in _WRONG_WAYS.items():
         if not _is_open(number):
@@ -35,7 +35,7 @@ def secure_standard_streams() -> None:
 class _Guarded(io.TextIOWrapper):
     """A standard stream that is replaced by the null device once it failed.
 
-    So the interpreter's last flush succeeds.
+    Otherwise the interpreter's last flush would fail.
     """
 
     @classmethod

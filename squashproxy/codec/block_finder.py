@@ -1,6 +1,6 @@
 """Finding the blocks inside a chain by inflating it once more.
 
-Where a block ends depends only on its code. So it does not matter what came before the chain, as
+The end of a block depends only on its code. So the content before the chain does not matter, as
 long as there is enough history to refer to.
 """
 

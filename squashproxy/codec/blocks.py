@@ -1,8 +1,8 @@
 """Inflating gzip (RFC 1952) with block boundaries, which a splicer needs to copy code.
 
-A boundary is where `inflate()` is told to stop, and every stop costs: the thread has to take the
-interpreter's lock again. So a boundary is looked for only every 512 KiB, and the blocks between two
-of them form a chain. block_finder.py finds the other boundaries where they are needed.
+To find a boundary, `inflate()` has to stop there, and every stop costs: the thread has to take the
+interpreter's lock again. So a boundary is sought only every 512 KiB, and the blocks between two of
+them form a chain. block_finder.py finds the other boundaries where they are needed.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class _Reader:
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
         """Inflate another piece of the blob.
 
-        A full chunk is handed out only when the next symbol needs room, so that blocks which end
-        exactly with the chunk belong to it.
+        A full chunk is handed out only when the next symbol needs room. So a block that ends
+        exactly with the chunk belongs to it.
         """
         if not piece:
             return
@@ -167,10 +167,10 @@ class _Reader:
                 return
 
     def _run_on(self, member: _Member, begun: Start) -> bool:
-        """Inflate until a boundary is to be looked for; False where something else comes first.
+        """Inflate until a boundary is to be sought; False if something else comes first.
 
-        That is when the next symbol needs room, and not before: whether a boundary exactly there is
-        passed must not depend on where the piece ends.
+        It is sought when the next symbol needs room, and not before. Otherwise the end of the piece
+        would decide whether a boundary exactly there is passed.
         """
         stream = member.stream
         room, left = stream.avail_out, stream.avail_in
@@ -191,7 +191,7 @@ class _Reader:
         return self._seeks and bool(stream.avail_out)
 
     def _seek(self, member: _Member, begun: Start | None) -> bool:
-        """Inflate up to the next boundary; False where something else comes first."""
+        """Inflate up to the next boundary; False if something else comes first."""
         if self._inflate(member, BLOCK) == STREAM_END:
             self._end(member)
             return False

@@ -12,7 +12,7 @@ _MOST = 6 << 20
 
 
 class CodeBuffer:
-    """Holds the code of chunks that are added in order, and forgets what was dealt with."""
+    """Holds the code of chunks that are added in order, and drops code that is not needed again."""
 
     def __init__(self) -> None:
         self.chains: deque[Chain] = deque()

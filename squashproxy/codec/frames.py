@@ -1,4 +1,4 @@
-"""What gzip members and zstd frames have in common: one follows another, and each has an end."""
+"""Frames: gzip members and zstd frames, which follow one another and have an end each."""
 
 from __future__ import annotations
 

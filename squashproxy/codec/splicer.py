@@ -104,7 +104,7 @@ class Splicer:
         self._run = self._end = span.offset
 
     def _end_run(self) -> None:
-        """End a run: what follows was not behind it in its source, so the open block is cut."""
+        """End a run: the next bytes do not follow it in its source, so the open block is cut."""
         if self._held_size:
             self._settle_last()
         if self._held_size:
@@ -112,7 +112,7 @@ class Splicer:
         self._end = _NOWHERE
 
     def _settle_chains(self) -> None:
-        """Copy or encode the chains that end within what was kept so far."""
+        """Copy or encode the chains that end within the content kept so far."""
         chains = self._code.chains
         settled = 0
         while chains and chains[0].end <= self._end:
@@ -125,7 +125,7 @@ class Splicer:
         self._code.forget(self._copy[0] if self._copy is not None else settled)
 
     def _settle(self, chain: Chain) -> None:
-        """Copy or encode a chain that ends within what was kept so far."""
+        """Copy or encode a chain that ends within the content kept so far."""
         size = chain.end - self._held_from
         if chain.start.offset == chain.end:
             self._pass_empty(chain)
@@ -184,7 +184,7 @@ class Splicer:
         return self._run if self._run <= start.window else self._run + WINDOW
 
     def _pass_empty(self, chain: Chain) -> None:
-        """Blocks without content only serve to continue a copy without a seam."""
+        """Use blocks without content only to continue an open copy; otherwise skip them."""
         copy = self._copy
         if copy is not None and copy[1] == chain.start.bit and not chain.is_final:
             self._extend_copy(copy, chain)
@@ -223,7 +223,7 @@ class Splicer:
         self._copy = (end, end)
 
     def _end_copy(self) -> None:
-        """End the open copy: what follows is not the code behind its last block."""
+        """End the open copy: the code that follows its last block is not copied next."""
         if self._copy is not None:
             self._write_copy(self._copy)
             self._copy = None

@@ -23,6 +23,7 @@ from squashproxy.config.value_types import (
     NamePattern,
     PruneOver,
     Range,
+    RepositoryNames,
     Size,
     Zone,
 )
@@ -81,10 +82,10 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CleanupRule(Section):
-    """A rule for the repositories that match any of the globs."""
+    """A rule for repositories, each `HOST/REPO`, or `HOST/GLOB` where the registry lists them."""
 
     name: Name
-    repositories: Annotated[tuple[Name, ...], Field(min_length=1)]
+    repositories: Annotated[tuple[RepositoryNames, ...], Field(min_length=1)]
     action: Action
     tags: Candidates = Candidates()
     keep: Keep = Keep()

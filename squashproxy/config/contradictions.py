@@ -13,7 +13,6 @@ from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelec
 from squashproxy.config.serve import ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
 from squashproxy.config.value_types import parse_host
-from squashproxy.errors import UsageError
 from squashproxy.pipeline.mode import Mode
 from squashproxy.rules.target_template import base_repository
 
@@ -56,7 +55,7 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
 
 
 def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:
-    """Find hosts that stand twice: Docker Hub has several names, of which the last would win."""
+    """Find hosts that occur twice, as Docker Hub may by its several names: the last would win."""
     hosts: Any = document.data
     for part in path:
         hosts = (hosts or {}).get(part)
@@ -136,9 +135,7 @@ def _meaningless(
 
 
 def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterator[str]:
-    """Find targets that cannot be filled in, and rules that would promote their own results
-    forever.
-    """
+    """Find targets that cannot be filled in, and rules that promote their own results forever."""
     routes: list[Route] = []
     places: dict[str, str] = {}
     for number, rule in enumerate(rules):
@@ -147,7 +144,7 @@ def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterato
             route = Route(rule)
             for text in rule.base_repos:
                 base_repository(text, route.template.host)
-        except UsageError as error:
+        except ValueError as error:
             yield f"{at}: {rule.name}: {error}"
         else:
             routes.append(route)

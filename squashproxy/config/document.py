@@ -75,7 +75,7 @@ class _Merger:
         )
 
     def _move(self, path: Path, offset: int) -> None:
-        """The items of a list stand behind those of the first file."""
+        """Move the places of a list's items, which come after those of the first file."""
         depth = len(path)
         items = [place for place in self.places if len(place) > depth and place[:depth] == path]
         moved = {place: self.places.pop(place) for place in items}
@@ -90,8 +90,8 @@ def read_document(
 ) -> Document:
     """Read YAML. `${NAME}` in a value is replaced from `environ`, `$${` by `${`.
 
-    `${file:PATH}` is replaced by the contents of a file without its line end; `folder` is what
-    relative paths begin at.
+    `${file:PATH}` is replaced by the contents of a file without its line end; relative paths begin
+    at `folder`.
 
     Raises UsageError, with file and line, for invalid YAML, duplicate keys, aliases (a small file
     could become huge), and variables that are not set.
@@ -181,7 +181,7 @@ class _Reader:
         return self._checked(self._expand(value, line), line)
 
     def _checked(self, text: str, line: int) -> str:
-        """The text itself, where it can be written as UTF-8: half a surrogate pair cannot."""
+        """The text, if it can be encoded as UTF-8: half a surrogate pair cannot."""
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise self._wrong(line, "this is no text in UTF-8; write it without surrogates")
         return text

@@ -1,4 +1,4 @@
-"""Hooks: what runs before and after the promotion of an image."""
+"""Hooks: commands and webhooks that run before and after the promotion of an image."""
 
 from __future__ import annotations
 

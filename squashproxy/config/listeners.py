@@ -21,7 +21,7 @@ class WrittenListener(Section):
 
 
 def written_listener(value: Any, info: ValidationInfo) -> WrittenListener:
-    """Read `HOST:PORT` or {address, upstream}; raises what pydantic's validators raise."""
+    """Parse `HOST:PORT` or {address, upstream}. Raises what pydantic's validators raise."""
     if not isinstance(value, (str, dict)):
         raise ValueError(  # noqa: TRY004 - pydantic wants this one
             "this is no address; write HOST:PORT, or {address: HOST:PORT, upstream: HOST}"

@@ -1,8 +1,8 @@
-"""What promotion rules make of each other's results, worked out from names alone.
+"""Succession: whether promotion rules promote their own results forever, found by names alone.
 
-A rule whose targets lie in its own source promotes them again in the next run. This settles if the
-same name comes out (squashing in place), or a name that no rule chooses. Otherwise each run makes
-more images. Two rules of a file can do this to each other.
+If the targets of a rule lie in its own source, the next run promotes them again. That is harmless
+if the new name is the old one (squashing in place), or one that no rule chooses. Otherwise every
+run makes more images. Two rules of a file can do this to each other, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from squashproxy.rules.target_template import TargetTemplate
 from squashproxy.template import fill
 
 _MOST_ROUNDS = 8
-"""The most names that one rule may make in a row, each from the one before."""
+"""The most names that one rule may make in a row, each from the one before it."""
 _MOST_NAMES = 1000
 _ANY_DIGEST = "0" * 12
 _CLASS = re.compile(r"\[!?\]?[^\]]*\]")
@@ -45,7 +45,7 @@ class Use(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A name that a rule makes of another one."""
+    """A target name that a rule gives to an image with another name."""
 
     rule: PromoteRule
     use: Use
@@ -58,8 +58,9 @@ def key_of(name: Reference) -> Key:
 
 
 class Route:
-    """The mapping of one rule from source names to target names. Raises UsageError for an invalid
-    rule.
+    """The mapping of one rule from source names to target names.
+
+    Raises ValueError for an invalid rule. No configuration that was read has one.
     """
 
     def __init__(self, rule: PromoteRule) -> None:
@@ -126,16 +127,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """All rules of a file, and what becomes of a name as they run again and again.
+    """All rules of a file, and the names that an image gets as they run again and again.
 
-    A name that was found to settle is not examined again.
+    Names that are known to be harmless are not examined again.
     """
 
     routes: tuple[Route, ...]
     _at_rest: set[Key] = field(default_factory=set)
 
     def trouble_with(self, name: Reference) -> Trouble | None:
-        """A sentence where a name leads to ever more names, or to endless replacing."""
+        """The trouble if a name leads to ever more names, or to endless replacing; else None."""
         if key_of(name) in self._at_rest:
             return None
         path: list[Made] = []
@@ -168,7 +169,7 @@ class Succession:
         return None
 
     def _following(self, name: Reference) -> Iterator[Made]:
-        """What all rules make of a name, but for the name itself."""
+        """The other names that the rules make of a name."""
         key = key_of(name)
         for route in self.routes:
             if route.chooses(name):
@@ -178,14 +179,14 @@ class Succession:
 def _circle(
     names: Sequence[Reference], path: Sequence[Made], last: Made
 ) -> tuple[Reference, list[Made]] | None:
-    """The name that `last` comes back to on its path, and all steps from there; None off it."""
+    """The name to which `last` leads back, with all steps from there; None if its name is new."""
     keys = [key_of(name) for name in names]
     key = key_of(last.name)
     return (names[keys.index(key)], [*path[keys.index(key) :], last]) if key in keys else None
 
 
 def _disagree(loop: Sequence[Made]) -> bool:
-    """Whether rules that promote in a circle never agree on the image: each makes another one."""
+    """Whether rules that promote in a circle would replace each other's image forever."""
     if any(each.rule.on_existing is OnExisting.KEEP for each in loop):
         return False
     shapes = [_shape_of(each.rule) for each in loop]
@@ -238,7 +239,7 @@ def _verb(made: Made) -> str:
 
 
 def samples_of(route: Route) -> Iterator[Reference]:
-    """Invented images that a rule would choose; none where its patterns allow no guess."""
+    """Invented images that a rule would choose; none if its patterns allow no guess."""
     if route.pattern is None:
         return
     tags = [*_COMMON_TAGS]
@@ -261,6 +262,6 @@ def _matching(pattern: Pattern) -> list[str]:
 
 
 def _member(characters: str) -> str:
-    """A character of a class, `1` where it holds none that names have."""
+    """A character of a class; `1` if the class has none that names may have."""
     found = parse_glob(characters)
     return next((each for each in _NAMED if found.matches(each)), "1")

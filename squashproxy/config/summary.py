@@ -28,7 +28,8 @@ def _all(configuration: Configuration) -> Iterator[tuple[str, str]]:
         source = rule.source or f"{len(rule.pins)} pinned"
         yield "promote", f"{rule.name}: {source} to {rule.target}"
     for each in configuration.cleanup:
-        yield "cleanup", f"{each.name}: {each.action.value} in {', '.join(each.repositories)}"
+        where = ", ".join(map(str, each.repositories))
+        yield "cleanup", f"{each.name}: {each.action.value} in {where}"
     if configuration.serve is not None:
         yield from _of_serve(configuration.serve)
 

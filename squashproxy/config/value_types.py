@@ -14,7 +14,7 @@ from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSch
 
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.decimals import MOST_PORT, parse_port
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import BadReference, UsageError
 from squashproxy.layer_memory.choice import LayerMemoryChoice, parse_layer_memory
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
@@ -41,6 +41,7 @@ from squashproxy.reference import (
 from squashproxy.registry.http.urls import BadUrl, read_url
 from squashproxy.rules.expressions import Expression as Grouping
 from squashproxy.rules.patterns import Pattern, parse_glob, parse_grouping, parse_pattern
+from squashproxy.rules.repository_patterns import RepositoryPattern, parse_repository_pattern
 from squashproxy.rules.timetable import parse_cron, parse_zone
 from squashproxy.rules.version_ranges import VersionRange, parse_range
 
@@ -58,7 +59,10 @@ FOLDER = "folder"
 
 
 def reads(parse: Callable[[str], T], *kinds: type) -> PlainValidator:
-    """A validator that parses a text, or a value of one of the `kinds` written as text."""
+    """A validator that parses a text; a value of one of the `kinds` is turned into text first.
+
+    `parse` raises ValueError, whose text follows the file, the line and the key.
+    """
 
     def read(value: Any) -> T:
         if type(value) not in (str, *kinds):
@@ -66,10 +70,7 @@ def reads(parse: Callable[[str], T], *kinds: type) -> PlainValidator:
         text = str(value)
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(f"this has {len(text)} characters; write what is meant")
-        try:
-            return parse(text)
-        except SquashproxyError as error:
-            raise ValueError(str(error)) from error
+        return parse(text)
 
     return PlainValidator(read)
 
@@ -91,7 +92,7 @@ def parse_host(text: str) -> str:
     _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")
-    except SquashproxyError as error:
+    except BadReference as error:
         raise ValueError(f"{text!r} is no host; write HOST or HOST:PORT") from error
     if "/" in text or found.path != _SOME_PATH:
         raise ValueError(
@@ -110,7 +111,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def _check_port(text: str) -> None:
-    """Raise ValueError where the part after the last colon is no port."""
+    """Raise ValueError where the part after the last colon is not a port."""
     _, colon, port = text.rpartition("]")[2].rpartition(":")
     if colon and port.isdecimal() and parse_port(port) is None:
         raise ValueError(f"{port} is no port; write one from 1 to {MOST_PORT}")
@@ -155,7 +156,7 @@ def one_image_once(value: Any) -> Any:
         tags = tuple(listed) if isinstance(listed, list) else listed
         try:
             image: object = _parse_pin(key)
-        except (SquashproxyError, ValueError):
+        except ValueError:
             image = key
         known = first.setdefault(image, key)
         if known in merged and isinstance(merged[known], tuple) and isinstance(tags, tuple):
@@ -166,7 +167,10 @@ def one_image_once(value: Any) -> Any:
 
 
 def _parse_tag_template(text: str) -> str:
-    fill_tag(text, _SOME_TAG, None)
+    try:
+        fill_tag(text, _SOME_TAG, None)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
     return text
 
 
@@ -304,6 +308,11 @@ Address = Annotated[tuple[str, int], reads(parse_address), _text(":[0-9]+$", "12
 Image = Annotated[Reference, reads(parse_reference), _text(".", "docker.io/library/debian:12")]
 RepositoryName = Annotated[
     Repository, reads(parse_repository), _text("/", "registry.example.com/cache")
+]
+RepositoryNames = Annotated[
+    RepositoryPattern,
+    reads(parse_repository_pattern),
+    _text(".", "registry.example.com/apps/*", "docker.io/library/debian"),
 ]
 Host = Annotated[str, reads(parse_host), _text(".", "docker.io", "registry.example.com:5000")]
 Url = Annotated[str, reads(_parse_url), _text("^https?://", "https://registry-1.docker.io")]

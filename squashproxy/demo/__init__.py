@@ -1,1 +1,1 @@
-"""A copy to look at: two registries on loopback, an image of this machine's files, the proof."""
+"""The demo: two registries on loopback, an image of this machine's files, a copy, the proof."""

@@ -59,7 +59,7 @@ class ImageManifest:
 
     @property
     def kind(self) -> str:
-        """The type of an artifact that is no image: its artifact type, or its config's."""
+        """The type of an artifact that is not an image: its artifact type, or its config's."""
         return str(self.document.get("artifactType") or self.config.media_type)
 
     def with_layers(
@@ -122,7 +122,7 @@ class ImageIndex:
 def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
     """Parse a manifest of either family; `where` names it in errors.
 
-    Raises FormatError for Docker schema 1, for anything that is no manifest, and where the
+    Raises FormatError for Docker schema 1, for anything that is not a manifest, and where the
     document's `mediaType` contradicts the media type it was served with.
     """
     document = parse_json_object(raw.data, where)

@@ -1,4 +1,4 @@
-"""Whether the target already has the result: a HEAD, and one or two small GETs."""
+"""Freshness: whether the target has the result already, by a HEAD and one or two small GETs."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ class Freshness:
         return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
 
     def _has_nothing_to_squash(self, raw: RawManifest, depth: int = 0) -> bool:
-        """Whether an untouched image is what a copy gives: one layer above its base, or none.
+        """Whether a copy would leave the image as it is: it has at most one layer above its base.
 
-        With a base that takes more looking up than its number, another copy has to find out.
+        The smallest base that the options can give counts; with a larger one, a copy finds out.
         """
         check_depth(depth, f"{raw.digest} of {self._sink.name}")
         parsed = parse_manifest(raw, f"the manifest of {self._sink.name}")

@@ -44,7 +44,7 @@ class ImageDetails:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a reference points to; `images` holds the single image, or all images of an index."""
+    """The document behind a reference; `images` is the single image, or all images of an index."""
 
     reference: str
     digest: str

@@ -47,10 +47,7 @@ _MOST_DIGITS = 6
 
 
 def parse_base(text: str) -> BaseChoice:
-    """Parse `auto`, `none`, a number of layers, or a reference.
-
-    Raises ValueError, and UsageError for a reference that is invalid.
-    """
+    """Parse `auto`, `none`, a number of layers, or a reference. Raises ValueError."""
     if text in (BaseKind.AUTO.value, BaseKind.NONE.value):
         return BaseChoice(BaseKind(text))
     if re.fullmatch(r"-?[0-9]+", text):

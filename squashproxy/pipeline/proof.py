@@ -52,7 +52,7 @@ def prove(
                 f"{sink.name} was left as it is: for {platform.platform} the squashed image "
                 f"would differ from {source.name} in {compared.differences_count} ways, the "
                 f"first is {first.kind} of {first.path!r} ({first.a} became {first.b})",
-                advice="this is a bug in squashproxy, report it",
+                advice="this is a bug, report it",
             )
 
 

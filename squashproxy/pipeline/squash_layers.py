@@ -21,10 +21,10 @@ from squashproxy.squash.restart import merge_with_restarts
 
 
 class MergeWatcher(Protocol):
-    """Is told of hidden entries during a merge, and of its end."""
+    """Notified of hidden entries during a merge, and of its end."""
 
     def begin(self) -> None:
-        """A merge begins, possibly again: forget what was told before."""
+        """A merge begins, possibly again: forget everything noted before."""
         ...
 
     def end(self, merge: Merge, layers: Sequence[Layer]) -> None:

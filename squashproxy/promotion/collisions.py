@@ -23,7 +23,7 @@ from squashproxy.promotion.steps import Collision, Place, Step
 from squashproxy.transports.documents import short
 
 Claims = dict[Key, tuple[Step, Place]]
-"""The tags that rules which ran before need in this run."""
+"""The tags that rules planned earlier in this run need."""
 
 _ADVICE = {
     Use.TARGET: "write {path}, {name} or {tag} into 'to', or leave one of them out",
@@ -36,10 +36,10 @@ _FREE_ORIGINAL = f"{_ADVICE[Use.ORIGINAL]}, or take that tag away"
 
 
 def settle(steps: Sequence[Step], owners: Owners, earlier: Claims) -> list[Step]:
-    """The steps, with those refused that need a tag of another step.
+    """Refuse the steps that need a tag of another step; return all steps.
 
-    If two steps that are still to be copied need the same tag, both are refused. The needs of these
-    steps are added to `earlier`.
+    If two steps that are still to be copied need the same tag, both are refused. The tags that
+    these steps need are added to `earlier`.
     """
     judge = _Judge(steps, owners, earlier)
     found = [judge.judged(step) for step in steps]
@@ -61,7 +61,7 @@ class _Judge:
             self._note_original(step)
 
     def judged(self, step: Step) -> Step:
-        """The step, refused where it is yet to be copied and one of its places is another's."""
+        """The step; refused if it is still to be copied but one of its tags belongs to another."""
         if step.outcome != ImageOutcome.COPY:
             return step
         sentences = (found for place in step.places for found in self._troubles(step, place))
@@ -71,7 +71,7 @@ class _Judge:
         return replace(step, outcome=ImageOutcome.REFUSED, error=Collision(sentence))
 
     def _note_original(self, step: Step) -> None:
-        """An image that is there already may have its original beside it."""
+        """Note the original of an image that is up to date: it may be there already, too."""
         if step.outcome == ImageOutcome.COPY or step.rule.signed is not Signed.COPY:
             return
         name = original_name(step)
@@ -79,7 +79,7 @@ class _Judge:
             self._originals[key_of(name), step.source_digest] = step
 
     def _troubles(self, step: Step, place: Place) -> Iterator[str]:
-        """Why a place cannot be had, the simplest reason first."""
+        """The reasons why a step cannot have a tag, the simplest one first."""
         key = key_of(place.name)
         for other, theirs in self._wanted[key]:
             is_itself = other is step and theirs == place
@@ -93,7 +93,7 @@ class _Judge:
             yield from self._losses(step, place, key, place.there)
 
     def _losses(self, step: Step, place: Place, key: Key, there: Digest) -> Iterator[str]:
-        """Who needs the image that would lose the tag."""
+        """The reasons why the image that would lose the tag is still needed."""
         other = self._originals.get((key, there))
         if other is not None and other is not step:
             yield _sentence(step, place, other, Place(Use.ORIGINAL, place.name, there, there))
@@ -119,12 +119,12 @@ class _Judge:
 
 
 def _is_one_image(one: Place, other: Place) -> bool:
-    """Whether both want a tag for the same image."""
+    """Whether both would point the tag to the same image."""
     return one.digest is not None and one.digest == other.digest
 
 
 def _is_one_copy(step: Step, place: Place, other: Step, theirs: Place) -> bool:
-    """Whether an earlier rule makes the very same image of the same source."""
+    """Whether an earlier rule makes the same image from the same source."""
     return (
         place.use is theirs.use is Use.TARGET
         and (key_of(step.source), step.source.digest) == (key_of(other.source), other.source.digest)

@@ -109,4 +109,4 @@ def _of_repository(
 
 
 def _as_cleanup(rule: PromoteRule) -> CleanupRule:
-    return CleanupRule(name=rule.name, repositories=(rule.target,), action=Action.DELETE)
+    return CleanupRule(name=rule.name, repositories=(), action=Action.DELETE)

@@ -58,7 +58,7 @@ class OriginalCopy:
         return warnings
 
     def _check_place(self, sink: RegistrySink) -> Digest | None:
-        """What the place points to: still what it was planned with."""
+        """What the original's tag points to. Raises Collision if that changed since the plan."""
         there = sink.find_manifest()
         if there in (None, self.place.digest, self.place.there):
             return there
@@ -68,9 +68,9 @@ class OriginalCopy:
         )
 
     def _bring_tags(self, copier: ExactCopier, sink: RegistrySink) -> Iterator[str]:
-        """The tags that belong to the original: signatures, and lists of referrers.
+        """Copy the tags that belong to the original: signatures, and lists of referrers.
 
-        A list is joined to the one at the target, which may know more.
+        A list is merged into the one at the target, which may have further entries.
         """
         remote = self.client.repository(self.step.source.repository)
         for tag in self.step.attached.tags:
@@ -88,9 +88,9 @@ class OriginalCopy:
                 )
 
     def _join_list(self, raw: RawManifest, copier: ExactCopier, sink: RegistrySink) -> bool:
-        """Write what a list names as referrers of what they name; False for anything else.
+        """Write the manifests of a list as referrers; False if `raw` is not such a list.
 
-        Such a list stands under a tag without a suffix (referrers tag schema).
+        Lists of referrers are stored under a tag without a suffix (referrers tag schema).
         """
         parsed = parse_manifest(raw, f"the list of referrers {short(raw.digest)}")
         if not isinstance(parsed, ImageIndex):

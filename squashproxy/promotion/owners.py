@@ -1,4 +1,4 @@
-"""Which rule wrote the image at a target, as far as the state knows."""
+"""Owners: the rule that wrote the image at a target, as far as the state knows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from squashproxy.state.promotions import Promoted, PromotionMemory
 
 
 class Owners:
-    """Looks at images through the eyes of the rule `name`; `routes` are those of all rules."""
+    """Finds the owners of images, for the rule `name`; `routes` are those of all rules."""
 
     def __init__(self, name: str, routes: Sequence[Route], memory: PromotionMemory) -> None:
         self._name = name
@@ -21,11 +21,11 @@ class Owners:
         self._memory = memory
 
     def of_this_rule(self, place: Reference, digest: Digest) -> Promoted | None:
-        """What this rule promoted to a place where still the same image is."""
+        """The record of this rule's promotion to a place, if the image there is still the same."""
         return next((each for each in self._own[key_of(place)] if each.digest == digest), None)
 
     def of_another(self, place: Reference, digest: Digest) -> tuple[str, Promoted] | None:
-        """The rule that put the image there which still is there, and would do so again."""
+        """Another rule that promoted the image at a place, and would again; with its record."""
         return next(
             (
                 (route.rule.name, each)

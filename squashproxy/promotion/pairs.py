@@ -25,8 +25,9 @@ class Pair:
 
 
 def settled(pairs: Iterable[Pair], succession: Succession) -> list[Pair]:
-    """The pairs, each once. Two that go to one target are refused, and so is one that never
-    settles.
+    """The pairs, each once.
+
+    Two pairs with the same target are refused, and so is one that would be promoted again forever.
     """
     distinct = {
         (key_of(each.source), each.source.digest, key_of(each.target)): each for each in pairs
@@ -38,7 +39,7 @@ def settled(pairs: Iterable[Pair], succession: Succession) -> list[Pair]:
     return [
         _settled(pair, by_target[key_of(pair.target)], succession)
         for pair in distinct.values()
-        # What another image is made to is no source of it as well.
+        # A tag that is the target of another image is not a source of the same target as well.
         if not (_is_in_place(pair) and by_target[key_of(pair.target)])
     ]
 

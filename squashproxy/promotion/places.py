@@ -1,4 +1,4 @@
-"""The tags that a copy needs beside its target, and what they point to now."""
+"""Places: the tags that a copy needs besides its target, and what they point to now."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def _beside(step: Step, client: RegistryClient) -> Iterator[Place]:
 
 
 def _backup(step: Step, name: Reference, old: Digest, client: RegistryClient) -> Place:
-    """Where what `name` points to is kept."""
+    """The backup tag for the image that `name` points to."""
     spare = _beside_of(name, "backup", step.rule.backup, old)
     return Place(Use.BACKUP, spare, old, _there(spare, client), name)
 
 
 def original_name(step: Step) -> Reference | None:
-    """Where the original of an image goes, or went when it was copied; None for no such name."""
+    """The name for the original of a step's image; None if that name would be invalid."""
     try:
         return _beside_of(step.target, "originals", step.rule.originals, step.source_digest)
     except Collision:

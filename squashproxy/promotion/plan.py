@@ -52,8 +52,7 @@ class Planner:
     def plan(self, rule: PromoteRule) -> RuleSteps:
         """The steps of a rule. An image that cannot be looked at is a failed step.
 
-        Raises UsageError for a rule that cannot work, RegistryError where repositories cannot be
-        listed.
+        Raises RegistryError where repositories cannot be listed.
         """
         routes = tuple(map(Route, self.rules))
         route = Route(rule)
@@ -134,7 +133,7 @@ class Planner:
         )
 
     def _looked_at(self, step: Step, pair: Pair) -> Step:
-        """A step that is to be copied, with what belongs to its source, and the tags it needs."""
+        """A step to copy, completed by the referrers of its source and the tags that it needs."""
         assert step.source_digest is not None, "it was compared"
         if step.options.mode is Mode.COPY:
             return self._with_places(step)

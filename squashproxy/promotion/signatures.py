@@ -78,9 +78,9 @@ def find_attached(
 def _lists_of(
     remote: RemoteRepository, digests: Sequence[Digest]
 ) -> tuple[list[tuple[Descriptor, ...] | None], int]:
-    """The lists of referrers, None where a registry says that it has none to tell.
+    """The list of referrers of each manifest; None if the registry has no referrers API.
 
-    Besides, of how many it does not tell although it has the API.
+    Also returns the number of manifests for which the registry has the API but gave no list.
     """
     lists: list[tuple[Descriptor, ...] | None] = []
     unknown = 0

@@ -15,15 +15,15 @@ from squashproxy.reference import Reference, Repository
 
 
 class Collision(SquashproxyError):
-    """An image that would take a tag from another one, and is not copied therefore."""
+    """An image that is not copied, since it would take a tag from another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A tag that an image needs.
 
-    `digest` is what it will point to, None where squashing decides that; `there` is what it points
-    to now, None for nothing. A backup is `of` the tag that pointed to its image before.
+    `digest` is what it will point to, None if only squashing can tell; `there` is what it points to
+    now, None for nothing. For a backup, `of` is the tag that pointed to the image before.
     """
 
     use: Use
@@ -37,9 +37,10 @@ class Place:
 class Step:
     """One image: source, target, options, and what is to be done.
 
-    `outcome` is COPY, or how it ended already. `beside` are the tags that a copy needs besides its
-    target: for the backup and for the original. `tags` are all tags of the source's repository,
-    None where they were not listed. With `lacks_referrers`, the image itself is at the target.
+    `outcome` is COPY if there is something to do, else how the step ended already. `beside` are the
+    tags that a copy needs besides its target: for the backup and for the original. `tags` are all
+    tags of the source's repository, None where they were not listed. With `lacks_referrers`, the
+    image itself is at the target.
     """
 
     rule: PromoteRule

@@ -1,7 +1,7 @@
-"""The survey of a rule's source: which images it lists, and which of them the rule chooses.
+"""The survey of a rule's source: the images that it lists, and those that the rule chooses.
 
-All input comes from registries, which may answer anything. What is wrong with one repository, tag
-or image becomes a problem in the result, and the others go on.
+All input comes from registries, which may answer anything. A fault of one repository, tag or image
+becomes a problem in the result; the others go on.
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ class Survey:
     def _aimed(
         self, route: Route, sources: Iterable[tuple[Reference, str]], tags: frozenset[str] | None
     ) -> Iterator[Pair]:
-        """The sources with their targets; those whose target would be too long become problems."""
-        unnamed: list[SquashproxyError] = []
+        """The sources with their targets. One whose target would be too long becomes a problem."""
+        unnamed: list[ValueError] = []
         for source, tag in sources:
             try:
                 target = route.template.target(source.repository, tag)
-            except SquashproxyError as error:
+            except ValueError as error:
                 unnamed.append(error)
             else:
                 yield Pair(source, target, tags)
@@ -127,9 +127,9 @@ class Survey:
         function: Callable[[RemoteRepository, str], _Found | None],
         items: Iterable[str],
     ) -> list[_Found | None]:
-        """Apply a function to each item; an item that cannot be read is a problem, and None.
+        """Apply a function to each item; one that cannot be read becomes a problem, and gives None.
 
-        A temporary error is raised instead: then no date can be trusted.
+        A temporary error is raised instead, since the dates would be incomplete.
         """
         failures: list[str] = []
 
@@ -147,7 +147,7 @@ class Survey:
         return found
 
     def _tell_first(self, sentences: Sequence[object]) -> None:
-        """Report one problem for many of a kind, since a registry may have thousands."""
+        """Report the first of many similar problems, with their number: there may be thousands."""
         more = f" (and {len(sentences) - 1:,} more)" if len(sentences) > 1 else ""
         for sentence in sentences[:1]:
             self._tell(f"{sentence}{more}")
@@ -162,7 +162,7 @@ def _find(remote: RemoteRepository, tag: str) -> Digest | None:
 
 
 def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[Pair]) -> Iterator[str]:
-    """Rules and patterns that match nothing are often slips of the pen."""
+    """Yield a sentence for each rule or pattern that matches nothing, often a typing error."""
     names = sorted({tag for sighting in seen for tag in sighting.tags})
     if not names:
         if seen:

@@ -9,7 +9,7 @@ from squashproxy.config.promote import TagSelection
 from squashproxy.rules.dates import believable
 
 Dated = Callable[[Sequence[str]], dict[str, float | None]]
-"""When the images of tags were made, in unix seconds; a tag that vanished is left out."""
+"""Returns when the images of tags were made, in unix seconds; a vanished tag is left out."""
 
 
 def choose_tags(

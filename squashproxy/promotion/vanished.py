@@ -10,10 +10,10 @@ from squashproxy.state.promotions import PromotionMemory
 
 
 def recurring(found: RuleSteps, memory: PromotionMemory) -> Iterator[str]:
-    """A sentence where images that the rule promoted before are gone from their target.
+    """Yield a sentence if images that the rule promoted before are gone from their target.
 
-    That can be an accident once. Where a cleanup rule contradicts this rule, it happens in every
-    run, and every run copies the images again.
+    Once, that can be an accident. If a cleanup rule contradicts this rule, it happens in every run,
+    and each run copies the images again.
     """
     known = {each.target for each in memory.all_of(found.rule.name)}
     gone = [

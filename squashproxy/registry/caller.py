@@ -1,4 +1,4 @@
-"""Calls to a registry: a request with its proof, its redirects and its refusals."""
+"""Calls to a registry: authorizes a request, follows redirects, turns refusals into errors."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _MAX_AUTHORIZATIONS = 2
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request with its meaning; statuses other than `expected` become errors.
+    """A request and what it is for. An answer with a status not in `expected` is an error.
 
-    `timeout` is in seconds, None for the client's own. `basic_only` is for what takes none of the
-    registry's tokens.
+    `timeout` is in seconds; None means the client's. `basic_only` is for APIs that accept user and
+    password but no token.
     """
 
     method: str
@@ -47,7 +47,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An expected answer, read to its end; `url` is where it came from, after redirects."""
+    """An expected answer, read to its end; `url` is the one that gave it, after redirects."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,19 +68,26 @@ class Caller:
     commit_timeout: float
 
     def ask(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
-        """Make a call that can be made twice, again while its errors are temporary."""
+        """Make a call and read its answer; repeat the call while its errors are temporary.
+
+        Only for calls that may be made twice. At most `limit` + 1 bytes of the body are returned.
+        Raises RegistryError.
+        """
         return self.retry.call(lambda: self.ask_once(call, limit), self.repository.host)
 
     def ask_once(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
-        """Make a call and read its answer, of which one byte more than `limit` is kept."""
+        """Make a call once and read its answer; at most `limit` + 1 bytes of its body are returned.
+
+        The last byte shows that a body was too long. Raises RegistryError.
+        """
         response = self.open(call)
         body = read_body(response, limit, self.endpoint.name, call.action.text)
         return Answer(response.status, response.headers, body, str(response.url))
 
     def open(self, call: Call) -> Response:
-        """Make a call and return its expected answer, the body unread.
+        """Make a call once and return its expected answer; the body is still to be read.
 
-        Raises the RegistryError that the answer, or its lack, stands for.
+        Raises RegistryError for any other answer, for none, and for too many redirects.
         """
         message = Message(
             call.method, call.url, call.headers, call.body, call.timeout or self.timeout
@@ -100,7 +107,7 @@ class Caller:
         )
 
     def _send_authorized(self, call: Call, message: Message) -> Response:
-        """Send with the registry's proof; to other hosts without one."""
+        """Send with an Authorization header; without one if the URL is on another host."""
         if not self.endpoint.serves(message.url):
             return self.connections.send(message, self._other_host(message.url))
         if call.basic_only:
@@ -129,7 +136,7 @@ class Caller:
         raise self.authorizer.unauthorized(self._refusal(response, call), call.action)
 
     def _refusal(self, response: Response, call: Call) -> Refusal:
-        """Read an unexpected answer, so that its connection can be used again."""
+        """Read an unexpected answer to its end, so that the connection can be used again."""
         body = read_body(response, MAX_ERROR_BODY, self.endpoint.name, call.action.text)
         return read_refusal(response.status, response.headers, body)
 

@@ -13,7 +13,7 @@ from squashproxy.registry.name_lists import NameList, NameListReader
 def iter_repositories(caller: Caller) -> Iterator[str]:
     """The path of every listed repository once, in the registry's order; a path may be invalid.
 
-    Raises RegistryError and FormatError. Many registries list nothing; then names have to be given.
+    Raises RegistryError and FormatError. Many registries list nothing; then rules must give names.
     """
     what = "the list of repositories"
     where = f"{what} of {caller.endpoint.name}"

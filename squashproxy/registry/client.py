@@ -93,7 +93,7 @@ class RegistryClient:
     def iter_repositories(self, host: str) -> Iterator[str]:
         """The name of every repository of a registry, where it lists them.
 
-        What is listed need be none: `is_repository_path` tells. Raises RegistryError and
+        A listed name may be invalid; check it with `is_repository_path`. Raises RegistryError and
         FormatError.
         """
         return catalog.iter_repositories(self._caller(Repository(host, "_catalog")))
@@ -129,18 +129,20 @@ class RemoteRepository:
         self._client = client
 
     def find_manifest(self, selector: str) -> Descriptor | None:
-        """What a tag or digest points to; None for nothing. Costs a HEAD, rarely a GET."""
+        """The manifest that a tag or digest points to, None if there is none; costs a HEAD, rarely
+        a GET.
+        """
         return manifests.find_manifest(self._caller, selector)
 
     def recheck_tag(self, tag: str) -> Descriptor | None:
-        """What a tag points to that was found a moment ago, None for nothing; costs a HEAD."""
+        """The manifest of a tag that was found a moment ago, None if it is gone; costs a HEAD."""
         return manifests.find_manifest(self._caller, tag, trusts_head=True)
 
     def get_manifest(self, selector: str) -> RawManifest:
         """A manifest or index as exact bytes, its digest verified.
 
-        Raises NotFound, IntegrityError, and FormatError above MAX_MANIFEST bytes. What the
-        registry has comes, even schema 1: `parse_manifest` refuses that.
+        Any kind of manifest is returned, even schema 1, which `parse_manifest` refuses. Raises
+        NotFound, IntegrityError, and FormatError above MAX_MANIFEST bytes.
         """
         cache = self._client._cache  # noqa: SLF001 client and repository are one unit
         known = cache.find(Digest(selector)) if ":" in selector else None
@@ -173,7 +175,7 @@ class RemoteRepository:
         return blobs.iter_blob(self._caller, blob)
 
     def try_mount(self, digest: Digest, source: Repository) -> bool:
-        """Have a blob of another repository appear here; False where the registry declines."""
+        """Make a blob of another repository appear here; False if the registry declines."""
         return session.try_mount(self._caller, digest, source)
 
     def upload_blob(
@@ -181,8 +183,8 @@ class RemoteRepository:
     ) -> tuple[Digest, int]:
         """Send a stream; returns its digest and its size in bytes.
 
-        Raises IntegrityError where it is not what `digest` or `size` say. Where anything goes
-        wrong, also in `chunks`, the upload session is cancelled and the error passes through.
+        Raises IntegrityError if the bytes do not have the given `digest` or `size`. If anything
+        goes wrong, also in `chunks`, the upload session is cancelled and the error is raised.
         """
         host = self.name.host
         upload = Upload(self._caller, chunks, Expected(digest, size))
@@ -194,23 +196,23 @@ class RemoteRepository:
     def iter_tags(self) -> Iterator[str]:
         """Every tag once, in the registry's order.
 
-        Raises FormatError where what is listed is no tag: such a list cannot be right.
+        Raises FormatError if a listed name is not a valid tag: such a list cannot be right.
         """
         return tags.iter_tags(self._caller)
 
     def iter_listed_names(self) -> Iterator[str]:
-        """Every name that is listed as a tag, once, whatever it is: to be shown, not asked for."""
+        """Every name listed as a tag, once, even an invalid one; to show, not to send requests."""
         return tags.iter_listed_names(self._caller)
 
     def list_tags(self) -> tags.TagList:
         """Every tag once, and the manifests that some registries list beside them.
 
-        Raises FormatError where what is listed is no tag: such a list cannot be right.
+        Raises FormatError where what is listed is not a tag: such a list cannot be right.
         """
         return tags.list_tags(self._caller)
 
     def lists_referrers(self) -> bool:
-        """Whether the registry has the referrers API; asked once a client and registry."""
+        """Whether the registry has the referrers API; each client asks a registry only once."""
         return referrers.lists_referrers(self._caller, self._client._referrers)  # noqa: SLF001 see above
 
     def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
@@ -229,7 +231,7 @@ class RemoteRepository:
         return deletions.delete_manifest(self._caller, selector)
 
     def is_harbor(self) -> bool:
-        """Whether its registry is a Harbor."""
+        """Whether the registry is a Harbor."""
         return harbor.is_harbor(self._caller)
 
     def delete_harbor_tag(self, tag: str) -> deletions.Deletion:
@@ -237,7 +239,7 @@ class RemoteRepository:
         return harbor.delete_tag(self._caller, tag)
 
     def iter_harbor_artifacts(self) -> Iterator[harbor.Artifact]:
-        """What Harbor tells of the repository's manifests."""
+        """The manifests of the repository as Harbor lists them, with dates."""
         return harbor.iter_artifacts(self._caller)
 
     @property

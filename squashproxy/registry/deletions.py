@@ -30,8 +30,8 @@ class Deletion(Enum):
 def delete_manifest(caller: Caller, selector: str) -> Deletion:
     """Delete only a tag, or by its digest a manifest with every tag that points to it.
 
-    Raises Denied where a registry refuses to delete by digest, since there is no other way then,
-    and FormatError for a name that is neither a tag nor a digest.
+    Raises Denied if a registry refuses to delete by digest, since there is no other way then, and
+    FormatError for a name that is neither a tag nor a digest.
     """
     name = caller.repository
     url = manifest_url(caller, selector)

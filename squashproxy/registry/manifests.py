@@ -15,8 +15,8 @@ from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import Action
 
 _ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1, "*/*"))
-"""The last one, which containerd sends, too, makes strict registries show manifests of other types
-instead of saying that they are not there: who deletes has to know that they are.
+"""The last type makes strict registries send manifests of other types instead of a 404: cleanup has
+to know that they exist. containerd sends it, too.
 """
 
 _MOST_TYPE = 255
@@ -27,10 +27,10 @@ _NO_HEAD = frozenset({404, 405, 501})
 
 
 def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -> Descriptor | None:
-    """What a tag or digest points to; None for nothing.
+    """The manifest that a tag or digest points to; None if there is none.
 
-    Costs a HEAD, and a GET where HEAD is refused, answers 404 (as Nexus does for manifests that it
-    has) or gives no digest. With `trusts_head`, a 404 is believed.
+    Costs a HEAD. A GET follows if HEAD is refused, gives no digest or answers 404, as Nexus does
+    for manifests that it has. With `trusts_head`, a 404 is believed.
     """
     call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD)
     answer = caller.ask(call)
@@ -167,9 +167,9 @@ def _stated_digest(text: str, where: str) -> Digest:
 
 
 def _media_type(answer: Answer) -> str:
-    """Type and subtype, in at most 255 characters (RFC 6838, section 4.2); empty for what is not.
+    """The type and subtype, in at most 255 characters (RFC 6838, section 4.2); empty if invalid.
 
-    It is written into descriptors, and told in sentences.
+    It is written into descriptors and shown in sentences.
     """
     text = answer.headers.get("Content-Type", "").partition(";")[0].strip()
     return text if len(text) <= _MOST_TYPE and text.isascii() and text.isprintable() else ""

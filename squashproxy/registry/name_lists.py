@@ -23,7 +23,7 @@ _LAST_REFUSED = frozenset({400, 404, 405, 422, 501})
 
 @dataclass(frozen=True, slots=True)
 class NameList:
-    """A list: its place, its key there, what it is called, also with its host, who may read it."""
+    """A list of names: its path, its key in the JSON, its names in messages, and its scopes."""
 
     path: str
     key: str
@@ -44,10 +44,10 @@ class NameListPage:
 class NameListReader:
     """Reads a whole list of names.
 
-    Some registries cut their lists without naming a next page. So after the last page they are
-    asked for the names after the last one. This costs one request a list; nothing else tells a
-    complete list from a cut one. Only an empty list, which has no last name, and a page that was
-    requested before need no such question.
+    Some registries cut their lists short without naming a next page. So after the last page, one
+    more request asks for the names after the last name. Nothing else tells a complete list from one
+    that was cut short. Only an empty list, which has no last name, and a page that was requested
+    before need no such request.
     """
 
     def __init__(self, caller: Caller, listing: NameList) -> None:
@@ -78,13 +78,13 @@ class NameListReader:
             yield from self._iter_behind(next(reversed(self._names)))
 
     def hold(self, size: int) -> None:
-        """Count `size` bytes of memory as a name's. Raises FormatError for too many."""
+        """Count `size` bytes of memory for a name. Raises FormatError for too many in all."""
         self._bytes += size
         if self._bytes > MOST_NAME_BYTES:
             raise self._pages.too_much(f"more than {MOST_NAME_BYTES} bytes of names")
 
     def _first_page(self) -> Page:
-        """The first page; requested without a size where the registry refuses ours."""
+        """The first page; requested again without a page size if the registry refuses ours."""
         found = self._pages.ask(self._url(), _SIZE_REFUSED)
         if isinstance(found, Page):
             return found
@@ -94,9 +94,9 @@ class NameListReader:
         return found
 
     def _iter_behind(self, last: str) -> Iterator[NameListPage]:
-        """The pages after a name; none where the registry has none, or does not know `last`.
+        """The pages after a name; none if there are none, or the registry does not know `last`.
 
-        A registry that ignores `last` begins again; its pages end where one was requested before.
+        A registry that ignores `last` begins again; reading stops at a page requested before.
         """
         url = self._url(last)
         found = None if self._pages.was_asked(url) else self._pages.ask(url, _LAST_REFUSED)

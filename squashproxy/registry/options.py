@@ -57,5 +57,5 @@ class ClientOptions:
 
     @property
     def quick(self) -> ClientOptions:
-        """The same for questions that can stay without an answer: it comes soon, or not at all."""
+        """The same options with short time-outs, for requests whose answer is not essential."""
         return replace(self, retries=1, longest_wait=1.0, timeout=_QUICK_SECONDS)

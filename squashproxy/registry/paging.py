@@ -1,8 +1,8 @@
 """Lists in pages (distribution specification, listing tags).
 
-A list ends where a page names no next one, and nowhere else: not at an empty page, and not at one
-whose names were all seen before. Anything that is no list is an error, since cleanup deletes what a
-list lacks. All limits on lists are in this module.
+A list ends at a page that names no next one. An empty page does not end it, nor does a page whose
+names were all seen before. Anything else than a list is an error, since cleanup relies on complete
+lists. All limits on lists are in this module.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Page:
 
 
 class Pager:
-    """Requests the pages of one list, which errors call `where`; none is requested twice.
+    """Requests the pages of one list, each once; `where` names the list in errors.
 
     `first` makes the first request, and with another URL the others. `most_bytes` limits a page,
     `most_in_all` all of them.
@@ -115,7 +115,7 @@ class Pager:
             yield page
 
     def wrong(self, what: str, document: object = None) -> FormatError:
-        """The error for a page that is no list, with what the registry sent instead."""
+        """The error for a page that is not a list, with what the registry sent instead."""
         said = text_of_errors(document)
         return FormatError(
             f"{self.where} {what}{(': ' if said else '')}{said}",
@@ -154,7 +154,7 @@ class Pager:
         return self._caller.endpoint.resolve(answer.url, target, "Link")
 
     def _check_size(self, body: bytes) -> None:
-        """Refuse what would take too much memory, before it does."""
+        """Refuse a page that would take too much memory, before it is parsed."""
         self._bytes += len(body)
         if self._most_in_all is not None and self._bytes > self._most_in_all:
             raise self.too_much(f"more than {self._most_in_all} bytes")
@@ -190,5 +190,5 @@ def iter_entries(pages: Pager, first: Page, read: Callable[[Page], list[Any]]) -
 
 
 def _key(url: str) -> bytes:
-    """What is remembered of a URL: there may be many, and long ones."""
+    """A short key of a URL to remember, since there may be many long ones."""
     return hashlib.sha256(url.encode()).digest()

@@ -74,7 +74,7 @@ def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:
     if isinstance(found, Page):
         listing.read(found)
     elif "NAME_UNKNOWN" in read_refusal(found.status, found.headers, found.body).codes:
-        return False  # it may be that only the repository is not there
+        return False  # perhaps only the repository does not exist
     support.note(host, lists=isinstance(found, Page))
     return isinstance(found, Page)
 

@@ -25,7 +25,7 @@ _LAST_SECOND = 253402300799
 
 @dataclass(frozen=True, slots=True)
 class ListedManifest:
-    """What a list of tags says of a manifest, as Google's lists do; `uploaded` in unix seconds."""
+    """A manifest in a list of tags, as Google's lists have them; `uploaded` is in unix seconds."""
 
     digest: Digest
     tags: tuple[str, ...]
@@ -57,7 +57,10 @@ def iter_tags(caller: Caller) -> Iterator[str]:
 
 
 def list_tags(caller: Caller) -> TagList:
-    """Every tag once, and what the registry says of manifests beside them; raises as above."""
+    """Every tag once, and the manifests that some registries list beside them.
+
+    Raises FormatError if a listed name is not a valid tag.
+    """
     listing = _listing(caller)
     reader = NameListReader(caller, listing)
     tags: list[str] = []
@@ -112,7 +115,7 @@ def _manifests(document: Json) -> Iterator[ListedManifest]:
 
 
 def _name(tag: object) -> str:
-    """A tag as it is listed; what is no text becomes what is no tag."""
+    """A tag as it is listed; for a value that is not text, something that is not a valid tag."""
     return tag if isinstance(tag, str) else ""
 
 

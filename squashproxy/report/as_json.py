@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def to_json(result: DataclassInstance) -> str:
-    """One JSON document, indented; text that is not ASCII is escaped, so any pipe carries it."""
+    """One indented JSON document in ASCII; other characters are escaped, so any pipe carries it."""
     return json.dumps(asdict(result), indent=2)

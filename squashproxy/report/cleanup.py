@@ -20,7 +20,7 @@ _SHOWN = (
 
 
 def show_plan(screen: Screen, plan: CleanupPlan) -> None:
-    """Write what would be done, repository by repository, and why."""
+    """Write the steps of a plan with their reasons, repository by repository."""
     for rule in plan.rules:
         screen.line(f"Rule {rule.rule}: {rule.action}", "bold")
         table = screen.table(
@@ -66,7 +66,7 @@ def _show_repository(screen: Screen, plan: RepositoryPlan) -> None:
 
 
 def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> None:
-    """Write what was done; `undo_command` takes the log of deletions as its last argument."""
+    """Write the steps done; `undo_command` takes the audit log as its last argument."""
     table = screen.table("repository", *(outcome.value for outcome in _SHOWN), "saved", names=1)
     for each in result.repositories:
         table.add_row(
@@ -97,7 +97,7 @@ def _show_trouble(screen: Screen, result: RepositoryResult) -> None:
 
 
 def show_undo(screen: Screen, result: UndoResult) -> None:
-    """Write what came back."""
+    """Write the manifests and tags that were put back."""
     for step in result.steps:
         name = ", ".join(step.tags) or "no tag"
         why = f": {step.why}" if step.outcome != StepOutcome.RESTORED else ""
@@ -107,7 +107,7 @@ def show_undo(screen: Screen, result: UndoResult) -> None:
 
 
 def step_line(repository: str, step: Step) -> str:
-    """One step in a log."""
+    """A log line for one step."""
     name = ", ".join(step.tags) or short_digest(step.digest)
     why = f" ({step.why})" if step.why else ""
     return f"{repository}: {step.action} {name}: {step.outcome}{why}"

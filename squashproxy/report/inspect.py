@@ -1,4 +1,4 @@
-"""What `inspect` shows, for people."""
+"""The report of `inspect`, for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _show_image(screen: Screen, image: ImageDetails) -> None:
     if image.created:
         screen.line(f"created     {image.created}")
     if image.squashed_from:
-        screen.line(f"squashed    by squashproxy from {image.squashed_from}")
+        screen.line(f"squashed    from {image.squashed_from}")
     _show_pairs(screen, "annotation", image.annotations)
     _show_pairs(screen, "label", image.labels)
     table = screen.table("#", "layer", "media type", "packed", left=3)

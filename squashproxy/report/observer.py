@@ -16,7 +16,7 @@ class Display(Observer, Protocol):
     """Shows running work to people."""
 
     def tally(self, label: str, total: int) -> Task:
-        """Begin to count things, `total` of them."""
+        """Begin to count items, `total` of them."""
         ...
 
 
@@ -24,7 +24,7 @@ class SilentDisplay(SilentObserver):
     """A display that shows nothing."""
 
     def tally(self, label: str, total: int) -> Task:
-        """Return a task that nobody sees."""
+        """Return a task that is not shown."""
         return silent_tally(label, total)
 
 
@@ -36,12 +36,12 @@ class LoggingObserver:
         self._warned: set[str] = set()
 
     def start(self, label: str, total: int | None) -> Task:
-        """A piece of work begins; `total` in bytes, None where unknown."""
+        """Begin a piece of work; `total` is in bytes, None if unknown."""
         _LOGGER.debug("%s: begins (%s)", label, size_text(total))
         return _LoggedTask(label, self._display.start(label, total))
 
     def tally(self, label: str, total: int) -> Task:
-        """Count things on the display. The caller logs a line for each with `note`."""
+        """Begin to count items on the display. The caller logs a line for each with `note`."""
         return self._display.tally(label, total)
 
     def warn(self, sentence: str) -> None:
@@ -51,7 +51,7 @@ class LoggingObserver:
             _LOGGER.warning("%s", sentence)
 
     def note(self, line: str) -> None:
-        """Log that one of many things is done."""
+        """Log that one of many items is done."""
         _LOGGER.info("%s", line)
 
 
@@ -63,7 +63,7 @@ class LabelledObserver:
         self._image = image
 
     def start(self, label: str, total: int | None) -> Task:
-        """A piece of work begins."""
+        """Begin a piece of work."""
         return self._observer.start(f"{self._image.rpartition('/')[2]} {label}", total)
 
     def warn(self, sentence: str) -> None:

@@ -23,7 +23,7 @@ _LABEL_WIDTH = 36
 class ProgressObserver:
     """Shows one bar per running task; the last few finished ones stay visible.
 
-    Use it as a context manager. The bars vanish at its end, where the report follows.
+    Use it as a context manager. The bars vanish at its end, to make room for the report.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -57,7 +57,7 @@ class ProgressObserver:
         return _Bar(self, self._progress, task, _REDRAW_BYTES)
 
     def tally(self, label: str, total: int) -> Task:
-        """Show another bar, of things that are counted."""
+        """Show another bar, which counts items."""
         task = self._progress.add_task(label, total=total, outcome="", counts=True)
         return _Bar(self, self._progress, task, 1)
 
@@ -74,7 +74,7 @@ class ProgressObserver:
 
 
 class _DoneColumn(ProgressColumn):
-    """The amount done and the total, in bytes or in things."""
+    """The amount done and the total, in bytes or in items."""
 
     def __init__(self) -> None:
         super().__init__()

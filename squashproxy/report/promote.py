@@ -59,7 +59,7 @@ def _remarks(result: PromoteResult) -> Iterator[str]:
 
 
 def image_line(image: ImageResult) -> str:
-    """One image in a log."""
+    """A log line for one image."""
     line = f"{image.source} to {image.target}: {_word(image.outcome)}"
     if image.outcome == ImageOutcome.COPIED:
         line += f", {_gain(image)}, {image.seconds:.1f} s"

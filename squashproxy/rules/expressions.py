@@ -1,4 +1,4 @@
-"""Regular expressions that cannot hang: RE2 takes time proportional to expression times name.
+"""Regular expressions that cannot hang: RE2's time is proportional to expression times name.
 
 `re` tries every way in which nested repetitions can match, which takes forever with `(a+)+` and
 forty letters. RE2 has no look-around and no back references for that reason
@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-
-from squashproxy.errors import UsageError
 
 MOST_CHARACTERS = 1024
 """The most characters in an expression or a glob."""
@@ -57,22 +55,22 @@ class Expression:
 def compile_expression(source: str, text: str, *, captures: bool = False) -> Expression:
     """Parse an expression as a rule writes it.
 
-    Groups are kept only where that is asked for, since it costs time. Raises UsageError.
+    Groups are kept only where that is asked for, since it costs time. Raises ValueError.
     """
     check_length(text)
     found = Expression("".join(_as_re2(source, text)), captures)
     try:
         groups = _program(found).groups
     except ValueError as error:
-        raise UsageError(_refusal(text, str(error))) from error
+        raise ValueError(_refusal(text, str(error))) from error
     return replace(found, has_groups=groups > 0)
 
 
 @lru_cache(_MOST_PROGRAMS)
 def _program(expression: Expression) -> Any:
-    """The compiled expression, which is no part of it, so that rules remain plain data.
+    """Compile an expression. The program is kept apart from it, so that rules remain plain data.
 
-    Raises ValueError with what RE2 says.
+    Raises ValueError with RE2's message.
     """
     import re2  # noqa: PLC0415 - the first pattern loads it; most verbs have none
 
@@ -90,24 +88,24 @@ def _program(expression: Expression) -> Any:
 
 
 def check_length(text: str) -> None:
-    """Raise UsageError for a pattern that is too long."""
+    """Raise ValueError for a pattern that is too long."""
     if len(text) > MOST_CHARACTERS:
-        raise UsageError(
+        raise ValueError(
             f"a pattern of {len(text):,} characters is too long; write one of at most "
             f"{MOST_CHARACTERS:,}, or several"
         )
 
 
 def _encodable(name: str) -> str:
-    """The name; half a surrogate pair, which a registry may send, is a character like no other."""
+    """The name, with half a surrogate pair, which a registry may send, as some other character."""
     return name if name.isascii() else _HALVES.sub("\ufffd", name)
 
 
 def _as_re2(source: str, text: str) -> Iterator[str]:
-    """The expression with its repetitions as RE2 reads them: as Python does.
+    """The expression for RE2, with repetitions written so that they mean the same as in Python.
 
-    RE2 takes `{,3}` for these four characters, and so a number that is too large for it: the
-    pattern would match nothing, and nobody would be told.
+    RE2 reads `{,3}`, and a number that is too large for it, as these very characters: the pattern
+    would match nothing, without any error.
     """
     at = 0
     while at < len(source):
@@ -125,7 +123,7 @@ def _as_re2(source: str, text: str) -> Iterator[str]:
 
 
 def _class_length(source: str, start: int) -> int:
-    """How many characters `[...]` has; all that is left where it does not end."""
+    """The number of characters of `[...]`; of the whole rest if the class does not end."""
     at = start + 1
     at += source.startswith("^", at)
     at += source.startswith("]", at)
@@ -137,12 +135,12 @@ def _class_length(source: str, start: int) -> int:
 def _repetition(match: re.Match[str], text: str) -> str:
     least, comma, most = match.groups()
     if max(int(least or 0), int(most or 0)) > _MOST_REPEATED:
-        raise UsageError(_refusal(text, "invalid repetition size"))
+        raise ValueError(_refusal(text, "invalid repetition size"))
     return f"{{{least or 0}{comma}{most}}}"
 
 
 def _refusal(text: str, said: str) -> str:
-    """What RE2 says, with advice where Python's `re` would have taken the expression."""
+    """RE2's message, with advice if Python's `re` would have accepted the expression."""
     part = said.rpartition(": ")[2]
     if part.startswith(_LOOK_AROUND):
         what = (

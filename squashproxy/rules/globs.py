@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from squashproxy.errors import UsageError
 from squashproxy.rules.expressions import Expression, check_length, compile_expression
 
 WILD = frozenset("*?[")
@@ -17,9 +16,9 @@ _NOTHING = r"[^\x{0}-\x{10FFFF}]"
 
 
 def compile_glob(glob: str) -> Expression:
-    """Parse a glob. Raises UsageError where it is empty or too long."""
+    """Parse a glob. Raises ValueError where it is empty or too long."""
     if not glob:
-        raise UsageError("an empty pattern matches nothing; write * for every name")
+        raise ValueError("an empty pattern matches nothing; write * for every name")
     check_length(glob)
     return compile_expression(f"(?s:{''.join(_parts(glob))})", glob)
 
@@ -41,9 +40,9 @@ def _parts(glob: str) -> Iterator[str]:
 
 
 def _class_end(glob: str, start: int) -> int | None:
-    """Where the bracket of `[` is closed, None where it is an ordinary character.
+    """The offset of the `]` that closes the class; None if its `[` is an ordinary character.
 
-    One that stands first, or behind a first `!`, is in the class.
+    A `]` at the start of the class, or after a `!` at its start, belongs to the class.
     """
     first = start + 1 + glob.startswith("!", start + 1)
     end = glob.find("]", first + 1)
@@ -60,7 +59,7 @@ def _class(body: str) -> str:
 
 
 def _ranges(body: str) -> Iterator[tuple[str, str]]:
-    """First and last character of each; a hyphen is one of its own at either end."""
+    """The first and last character of each range; a hyphen at either end is an ordinary one."""
     at = 0
     while at < len(body):
         is_range = body.startswith("-", at + 1) and at + 2 < len(body)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 
-from squashproxy.errors import UsageError
 from squashproxy.rules.expressions import Expression, compile_expression
 from squashproxy.rules.globs import WILD, compile_glob
 
@@ -42,22 +41,22 @@ class Pattern:
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Parse a glob, or `/EXPRESSION/`. Raises UsageError."""
+    """Parse a glob, or `/EXPRESSION/`. Raises ValueError."""
     if _is_expression(text):
         return Pattern(text, compile_expression(text[1:-1], text))
     return parse_glob(text)
 
 
 def parse_glob(text: str) -> Pattern:
-    """Parse a glob, even one between slashes. Raises UsageError where it is empty or too long."""
+    """Parse a glob, even one between slashes. Raises ValueError where it is empty or too long."""
     return Pattern(text, compile_glob(text))
 
 
 def parse_grouping(text: str) -> Expression:
-    """Parse an expression whose first group sorts names. Raises UsageError."""
+    """Parse an expression whose first group sorts names. Raises ValueError."""
     found = compile_expression(text, text, captures=True)
     if not found.has_groups:
-        raise UsageError(f"{text!r} has no group; put what sorts the tags in parentheses")
+        raise ValueError(f"{text!r} has no group; put what sorts the tags in parentheses")
     return found
 
 
@@ -86,7 +85,7 @@ def unmatched(patterns: Iterable[Pattern], tags: Collection[str]) -> list[str]:
 
 
 def meant(pattern: Pattern, names: Iterable[str], otherwise: str) -> str:
-    """Advice for a pattern that matches nothing: similar names, if there are any."""
+    """Advice for a pattern that matches nothing: similar names if there are any, or `otherwise`."""
     near = near_misses([pattern], names)
     return f"did you mean {' or '.join(near)}?" if near else otherwise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from squashproxy.errors import BadReference, UsageError
+from squashproxy.errors import BadReference
 from squashproxy.host import host_key
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.rules.globs import WILD
@@ -42,7 +42,7 @@ class RepositoryPattern:
 
 
 def parse_repository_pattern(text: str) -> RepositoryPattern:
-    """Parse `HOST/REPO` or `HOST/GLOB`. Raises UsageError."""
+    """Parse `HOST/REPO` or `HOST/GLOB`. Raises ValueError."""
     host, slash, glob = text.removeprefix("docker://").partition("/")
     if slash and glob and ("." in host or ":" in host or host == "localhost"):
         path = parse_pattern(glob)
@@ -51,5 +51,5 @@ def parse_repository_pattern(text: str) -> RepositoryPattern:
     try:
         name = parse_repository(text)
     except BadReference as error:
-        raise UsageError(f"{error}; a glob needs a host before it, as in HOST/apps/*") from error
+        raise ValueError(f"{error}; a glob needs a host before it, as in HOST/apps/*") from error
     return RepositoryPattern(name.host, parse_pattern(name.path))

@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from squashproxy.errors import UsageError
-
 _SOME_DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - of any zone: it is asked whether days ever come
 _SHORTCUTS = {
     "@hourly": "0 * * * *",
@@ -25,29 +23,29 @@ _FIELDS = 5
 
 
 def parse_cron(text: str) -> str:
-    """Parse five cron fields, or `@daily` and the like. Raises UsageError."""
+    """Parse five cron fields, or `@daily` and the like. Raises ValueError."""
     fields = _SHORTCUTS.get(text.strip(), text).split()
     if len(fields) != _FIELDS:
-        raise UsageError(f"{text!r} is no schedule; write five fields as cron has them: 0 3 * * *")
+        raise ValueError(f"{text!r} is no schedule; write five fields as cron has them: 0 3 * * *")
     written = " ".join(fields)
     try:
         next(CronSim(written, _SOME_DAY))
     except CronSimError as error:
         reason = str(error).lower()
-        raise UsageError(
+        raise ValueError(
             f"{text!r} is no schedule that ever comes: {reason}; mend that field"
         ) from error
     except StopIteration:
-        raise UsageError(f"{text!r} never comes; choose a day that exists") from None
+        raise ValueError(f"{text!r} never comes; choose a day that exists") from None
     return written
 
 
 def parse_zone(text: str) -> ZoneInfo:
-    """Parse a time zone such as Europe/Berlin. Raises UsageError for an unknown one."""
+    """Parse a time zone such as Europe/Berlin. Raises ValueError for an unknown one."""
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(
+        raise ValueError(
             f"{text!r} is no time zone that is known here; write one such as Europe/Berlin or UTC"
         ) from error
 

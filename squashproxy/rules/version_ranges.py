@@ -8,7 +8,6 @@ from functools import cache
 
 from semantic_version import NpmSpec, Version
 
-from squashproxy.errors import UsageError
 from squashproxy.printable import quoted
 
 _VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(-[0-9A-Za-z.-]+)?", re.ASCII)
@@ -37,11 +36,11 @@ class VersionRange:
 
 
 def parse_range(text: str) -> VersionRange:
-    """Parse a range. Raises UsageError."""
+    """Parse a range. Raises ValueError."""
     try:
         _spec(text)
     except (ValueError, AttributeError) as error:  # semantic_version trips over "a - b"
-        raise UsageError(
+        raise ValueError(
             f"{quoted(text)} is no range of versions; write one as in '>=1.2', '^1', '~1.4' or "
             "'>=1.2 <2'"
         ) from error

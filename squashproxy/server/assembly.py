@@ -61,7 +61,7 @@ _LAST_SECONDS = 2.0
 
 
 class Application:
-    """The assembled server: what answers requests, and the tasks that run beside it.
+    """The assembled server: its request handlers, and the tasks that run beside them.
 
     It is made and used in the event loop. Raises UsageError for a configuration that cannot work
     on this machine, and the errors of the store; nothing stays open then.
@@ -135,7 +135,7 @@ class Application:
             )
 
     async def stop(self) -> None:
-        """Stop everything that works, then close what it worked with. Nobody answers any more.
+        """Stop all work, then close what it used. No request is being answered any more.
 
         1. Tasks of the event loop: trimming, warming, and manifests that are passed through.
         2. Threads that use upstream: jobs, fetches, readers and the rest are cancelled and waited

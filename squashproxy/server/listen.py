@@ -27,8 +27,8 @@ _BACKLOG = 1024
 _GOODBYE_SECONDS = 1.0
 _CANCEL_SECONDS = 1.0
 _AIOHTTP_SECONDS = 5.0
-"""How much longer aiohttp waits than `serve.drain`, at whose end we cancel requests ourselves: its
-own cancelling does not wait for a handler to end, and misses those whose client has left."""
+"""The seconds that aiohttp waits longer than `serve.drain`. We cancel requests ourselves at the end
+of `drain`: aiohttp does not wait for cancelled handlers, and misses those whose client has left."""
 
 ReadyListener = Callable[[list[str]], None]
 
@@ -81,8 +81,10 @@ async def _run(
         application.is_draining = True
         _LOG.info("stopping: no more connections, %g s for requests to end", settings.drain)
     finally:
-        await _end_requests(runners, servers, settings.drain)
-        await _close_connections(servers)
+        try:
+            await _end_requests(runners, servers, settings.drain)
+        finally:  # also if the stop itself is cancelled
+            await _close_connections(servers)
 
 
 async def _listen(
@@ -136,15 +138,20 @@ async def _end_requests(
 
 
 async def _close_connections(servers: list[HttpServer]) -> None:
-    """Give connections the moment that TLS needs to say goodbye; then cut them."""
+    """Give connections the moment that TLS needs to say goodbye; then cut them.
+
+    They are cut at once if that moment is cancelled.
+    """
     deadline = asyncio.get_running_loop().time() + _GOODBYE_SECONDS
-    while any(server.open_connections for server in servers):
-        if asyncio.get_running_loop().time() > deadline:
-            for server in servers:
-                server.abort()
-            await asyncio.sleep(0)
-            return
-        await asyncio.sleep(0.01)
+    try:
+        while any(server.open_connections for server in servers):
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.01)
+    finally:
+        for server in servers:
+            server.abort()
+        await asyncio.sleep(0)
 
 
 async def signalled() -> None:

@@ -6,7 +6,7 @@ Two questions need it:
    base has a file at that path, leaving the whiteout out would bring the file back. If the base
    lacks even the directory, keeping it shows a name on overlay file systems that cannot be opened.
 2. Must a directory's header go out early? Its entry comes after entries below it. If the base has
-   something else at its path, unpackers that go by the order of the tar fail.
+   something else at its path, unpackers that follow the order of the tar fail.
 """
 
 from __future__ import annotations

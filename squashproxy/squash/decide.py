@@ -12,7 +12,8 @@ hides what. For an entry above the base, the first rule that fits counts:
 5. A hard link
    a. that an upper layer hides: dropped, yet other links may still mean the file by its path;
    b. whose file is in the output: kept, pointing to the path that the file has there;
-   c. whose file went by a moment ago, hidden: the link becomes the file;
+   c. whose file is hidden and was read a moment ago (squash/recent_hidden.py): the link becomes
+      the file;
    d. whose file is anywhere else: set aside, and written together with the file.
 6. A directory whose header went out before (`Facts.described`): dropped.
 7. Anything else
@@ -31,11 +32,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from squashproxy.archive.header import DIRECTORY, HARD_LINK, REGULAR, SYMLINK
-from squashproxy.archive.path import BadEntry, shown
+from squashproxy.archive.path import BadEntry
 from squashproxy.archive.rewrite import empty_file_header, with_link, with_path
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.errors import Ambiguous, BadArchive
+from squashproxy.errors import BadArchive
 from squashproxy.squash.base_index import read_base
+from squashproxy.squash.disagreements import Disagreements, broken_link, linked_directory
 from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
 from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
@@ -72,10 +74,10 @@ class EntryDecider:
         self._replaced = options.facts.replaced
         self._base: PathIndex | None = None
         self._number = len(layers)
-        self._where = ""
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
         self._recent = RecentHidden(options.recent_hidden_bytes)
+        self._disagreements = Disagreements(report, is_strict=options.strict)
         self._parent = b""
         self._is_parent_marked = False
         self.index = PathIndex(self._described)
@@ -86,7 +88,7 @@ class EntryDecider:
     def begin_layer(self, number: int) -> None:
         """Start layer `number`, whose entries follow; numbers go down."""
         self._number = number
-        self._where = self._layers[number].where
+        self._disagreements.begin_layer(number, self._layers[number].where)
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
         self._recent = RecentHidden(self._options.recent_hidden_bytes)
@@ -180,16 +182,17 @@ class EntryDecider:
             scanner.rename(self.index.resolve(scanner.path))
             verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
         if verdict == DUPLICATE:
-            self._warn_duplicate(scanner.path)
+            self._disagreements.duplicate(scanner.path)
             raise DuplicatePath(self._number)
         self._insert_described(scanner)
         if verdict == LATE:
             self._note_late(scanner)
             return VISIBLE
-        if verdict != VISIBLE and not is_directory:
-            self._warn_implied(scanner.path)
-            if self.index.is_removed_here(scanner.path):
-                self._note_replaced(scanner.path)
+        is_file_hidden = verdict != VISIBLE and not is_directory
+        if is_file_hidden and self.index.is_removed_here(scanner.path):
+            if self.index.is_implied(scanner.path):
+                self._disagreements.implied(scanner.path)
+            self._note_replaced(scanner.path)
         return verdict
 
     def _insert_described(self, scanner: TarScanner) -> None:
@@ -279,12 +282,7 @@ class EntryDecider:
     def _park(self, scanner: TarScanner, target: Hidden | Lower) -> None:
         """Set the link aside until its file goes out."""
         if isinstance(target, Lower):
-            self._ambiguous(
-                f"{self._where}: the hard link {shown(scanner.path)} points to "
-                f"{shown(target.path)}, which its layer does not hold; overlay unpackers fail on "
-                "that, so the result holds the file itself",
-                "lower link",
-            )
+            self._disagreements.lower_link(scanner.path, target.path)
         self.links.wait(target, [Link(scanner.path, scanner.header, self._number)])
         self.links.note_alias(scanner.path, target)
         self._report.touched = True
@@ -311,7 +309,7 @@ class EntryDecider:
             scanner.insert_after(with_link(link.header, target))
 
     def _drop_superseded(self, scanner: TarScanner) -> None:
-        self._warn_duplicate(scanner.path)
+        self._disagreements.duplicate(scanner.path)
         if scanner.kind == HARD_LINK:
             target = self.links.resolve(self.index.resolve(scanner.link))
             self.links.note_alias(scanner.path, target)
@@ -384,41 +382,14 @@ class EntryDecider:
         if scanner.kind != DIRECTORY:
             self.links.hide_below(path, itself=False)
 
-    def _warn_implied(self, path: bytes) -> None:
-        if self.index.is_implied(path) and self.index.is_removed_here(path):
-            self._ambiguous(
-                f"{self._where}: {shown(path)} is no directory, but an upper layer has entries "
-                "below it; as on overlay file systems, the upper layer's directory replaces it",
-                "implied",
-            )
-
-    def _warn_duplicate(self, path: bytes) -> None:
-        self._ambiguous(
-            f"{self._where} holds {shown(path)} more than once; the last one counts", "duplicate"
-        )
-
-    def _ambiguous(self, sentence: str, kind: str) -> None:
-        if self._options.strict:
-            raise Ambiguous(sentence, advice="leave {strict} off to squash it with a warning")
-        self._report.warn(self._number, kind, sentence)
-
     def broken_link(self, link: Link, target: bytes) -> BadArchive:
         """The error for a link whose file no layer holds."""
         if self.index.directory_from(target) == link.layer:
             return self._linked_directory(link, target)
-        return BadArchive(
-            f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to "
-            f"{shown(target)}, which neither its layer nor one below holds, so no unpacker can "
-            "make it",
-            advice="build the image again",
-        )
+        return broken_link(self._layers[link.layer].where, link, target)
 
     def _linked_directory(self, link: Link, target: bytes) -> BadArchive:
-        return BadArchive(
-            f"{self._layers[link.layer].where}: the hard link {shown(link.path)} points to the "
-            f"directory {shown(target)}, which no unpacker can make",
-            advice="build the image again",
-        )
+        return linked_directory(self._layers[link.layer].where, link, target)
 
     def _read_base(self) -> PathIndex:
         if self._base is None:

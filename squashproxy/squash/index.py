@@ -161,7 +161,7 @@ class PathIndex:
         return path in self._winners
 
     def shows_other(self, path: bytes) -> bool:
-        """Whether the layers so far show something at `path` that is no directory."""
+        """Whether the layers so far show something at `path` that is not a directory."""
         return self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER
 
     def other_from(self, path: bytes) -> int | None:

@@ -26,7 +26,7 @@ class Emitted:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """The file is entry `ordinal` of the layer being read. It is hidden; its bytes went by."""
+    """The file is entry `ordinal` of the layer being read. It is hidden, and was read already."""
 
     ordinal: int
 

@@ -1,4 +1,4 @@
-"""What each rule promoted. Mirrored deletions delete nothing else."""
+"""A record of the images that each rule promoted. Mirrored deletions delete only these."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PromotionMemory:
         self._database = database
 
     def all_of(self, rule: str) -> list[Promoted]:
-        """What a rule promoted, by target."""
+        """The images that a rule promoted, ordered by target."""
         rows = self._database.read(
             "SELECT target, source, digest FROM promoted WHERE rule = ? ORDER BY target", (rule,)
         )

@@ -1,4 +1,4 @@
-"""What each tag pointed to when it was last looked at, and which manifests lost their last tag.
+"""A record of tags as they were last seen, and of manifests that lost their last tag.
 
 Registries do not list manifests without a tag, so only this record knows of them.
 """
@@ -19,7 +19,7 @@ class TagMemory:
         self._database = database
 
     def tags(self, repository: Repository) -> dict[str, Digest]:
-        """What each tag of a repository pointed to."""
+        """The tags of a repository, each with the digest that it pointed to."""
         rows = self._database.read(
             "SELECT tag, digest FROM tags WHERE repository = ?", (str(repository),)
         )

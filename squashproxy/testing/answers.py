@@ -1,4 +1,4 @@
-"""What a fake registry says: answers, and refusals in the error format of the specification."""
+"""Answers of a fake registry, and refusals in the error format of the specification."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Code(Enum):
-    """Error codes of the distribution specification, with the status that distribution sends."""
+    """Error codes of the distribution specification, with the status and text of distribution."""
 
     BLOB_UNKNOWN = (404, "blob unknown to registry")
     BLOB_UPLOAD_INVALID = (404, "blob upload invalid")
@@ -37,7 +37,7 @@ class Code(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body of `size` bytes, made while it is sent."""
+    """A body of `size` bytes; its chunks may be produced while it is sent."""
 
     size: int
     chunks: Iterable[bytes]
@@ -45,7 +45,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; Content-Length comes from the body."""
+    """An HTTP answer. Content-Length is the size of the body, unless `headers` hold another."""
 
     status: int
     headers: Headers = ()
@@ -53,7 +53,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """A request that gets an error answer instead of what it asked for."""
+    """Raised to refuse a request; `answer` is the error to send."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Refusal(Exception):
 
 
 def bytes_answer(status: int, data: bytes, headers: Headers = ()) -> Answer:
-    """An answer whose body is at hand."""
+    """An answer whose body is `data`."""
     return Answer(status, headers, Body(len(data), (data,)))
 
 
@@ -87,7 +87,7 @@ def error_answer(code: Code, message: str, status: int, headers: Headers = ()) -
 
 
 def code_of(status: int) -> Code:
-    """The error code that goes best with a status, for answers that a fault makes."""
+    """The error code that fits a status, for the answers of faults."""
     codes = {401: Code.UNAUTHORIZED, 403: Code.DENIED, 404: Code.NOT_FOUND}
     codes |= {405: Code.UNSUPPORTED, 416: Code.RANGE_INVALID, 429: Code.TOOMANYREQUESTS}
     return codes.get(status, Code.UNKNOWN)

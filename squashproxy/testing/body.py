@@ -1,4 +1,4 @@
-"""Requests as they are read from the socket, bodies in pieces."""
+"""Requests read from the socket; their bodies are read in pieces."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ _LINE = 8 << 10
 
 
 class ByteStream(Protocol):
-    """What a socket's file offers of a reader."""
+    """The part of a socket's file that is used for reading."""
 
     def read(self, size: int, /) -> bytes:
         """Read exactly `size` bytes, fewer at the end of the stream."""
         ...
 
     def readline(self, size: int, /) -> bytes:
-        """Read up to and with the next line feed."""
+        """Read up to the next line feed, and include it; at most `size` bytes."""
         ...
 
 
 class RequestBody:
-    """A request's body, read once, in pieces of at most 64 KiB; `received` counts its bytes.
+    """The body of a request, read once, in pieces of at most 64 KiB.
 
-    Reads Content-Length and chunked bodies (RFC 9112, section 7.1). Raises ConnectionAbortedError
-    where the client goes away in the middle, or after `break_after` bytes.
+    Reads bodies with a Content-Length and chunked ones (RFC 9112, section 7.1). `received` counts
+    the bytes read so far. Reading raises ConnectionAbortedError if the client goes away before the
+    end, and after `break_after` bytes.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class RequestBody:
         return self._pieces
 
     def read(self, limit: int) -> bytes:
-        """The whole body; raise a Refusal (413) where it is longer than `limit` bytes."""
+        """The whole body. Raises Refusal (413) if it is longer than `limit` bytes."""
         data = bytearray()
         for piece in self:
             data += piece
@@ -54,7 +55,7 @@ class RequestBody:
         return bytes(data)
 
     def drain(self) -> None:
-        """Read what is left, so that the connection can be used again."""
+        """Read the rest of the body, so that the connection can be used again."""
         for _ in self:
             pass
 
@@ -103,7 +104,7 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; header names are lower case, `path` is decoded and stands without the query."""
+    """A request. Names of headers are in lower case; `path` is decoded and has no query."""
 
     method: str
     path: str
@@ -112,6 +113,6 @@ class Request:
     body: RequestBody
 
     def parameter(self, name: str) -> str | None:
-        """The first value of a query parameter."""
+        """The first value of a query parameter; None if the query lacks it."""
         values = self.query.get(name)
         return values[0] if values else None

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a real socket: requests in, answers and faults out."""
+"""The HTTP/1.1 server of a fake registry: reads requests, sends answers, and acts out faults."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import Tls
 
 Act = Callable[[str, str], object]
-"""Takes the method of a request, and its path with the query."""
+"""Called with the method of a request, and its path with the query."""
 
 _SMALL = 64 << 10
 _JOIN_SECONDS = 10.0
 _BODYLESS = (204, 304)
 _FRAMING = ("content-length", "transfer-encoding")
-"""With these, only a fault's answer says how long it is; it may lie, so the connection ends."""
+"""Only a fault sets these headers. They may contradict the body, so the connection is closed."""
 
 
 class Connection(BaseHTTPRequestHandler):
-    """One connection of a client, with as many requests as it sends."""
+    """One connection of a client, which may send any number of requests."""
 
     protocol_version = "HTTP/1.1"
     server_version = "squashproxy-testing"
@@ -46,11 +46,11 @@ class Connection(BaseHTTPRequestHandler):
             if self.raw_requestline and self.parse_request():
                 self._exchange()
         except OSError:
-            # The client went away, does not trust the certificate, or a fault broke the line.
+            # The client went away or does not trust the certificate, or a fault cut the connection.
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Stay quiet; the journal has it all."""
+        """Print nothing: the journal records every request."""
 
     def _exchange(self) -> None:
         headers: dict[str, str] = {}
@@ -121,7 +121,7 @@ class Connection(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Accepts connections, a thread for each, and closes them all when it ends."""
+    """Accepts connections, gives each its own thread, and closes them all in the end."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -160,7 +160,7 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; the TLS handshake is left to its own thread."""
+        """Accept a connection; its own thread does the TLS handshake."""
         connection, address = super().get_request()
         if self._context is not None:
             connection = self._context.wrap_socket(
@@ -169,7 +169,7 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection its thread, and remember both."""
+        """Start the thread of a connection, and remember both."""
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )
@@ -184,7 +184,7 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - overrides
-        """Let what a handler raised end its thread: a bug in here must not pass unseen."""
+        """Raise the error of a handler again, so that a bug in this package does not go unseen."""
         error = sys.exception()
         if error is not None and not isinstance(error, OSError):
             raise error
@@ -200,5 +200,5 @@ def _hang_up(connection: socket.socket) -> None:
     try:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:
-        # Closed already, by its own thread or by the client.
+        # Its own thread or the client has closed it already.
         return

@@ -1,4 +1,4 @@
-"""The bytes of blobs: in memory, or in files where a directory is given."""
+"""The bytes of blobs, in memory or as files of a directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIECE = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of one blob."""
+    """The bytes of one blob: in memory, or the file that holds them. `size` is in bytes."""
 
     size: int
     data: bytes | Path
@@ -39,7 +39,7 @@ class Content:
 
 
 class Space:
-    """Counts the bytes that are held, and refuses those above `capacity` (507)."""
+    """Counts the stored bytes, and refuses more than `capacity` of them; None means no limit."""
 
     def __init__(self, capacity: int | None) -> None:
         self._capacity = capacity
@@ -47,20 +47,20 @@ class Space:
         self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
-        """Count `size` bytes more; raise a Refusal where they do not fit."""
+        """Count `size` more bytes. Raises Refusal (507) if they do not fit."""
         with self._lock:
             if self._capacity is not None and self._used + size > self._capacity:
                 raise Refusal(Code.UNKNOWN, "no space left on device", status=507)
             self._used += size
 
     def give_back(self, size: int) -> None:
-        """Count `size` bytes less."""
+        """Count `size` bytes fewer."""
         with self._lock:
             self._used -= size
 
 
 class Draft:
-    """A blob that is being written, hashed on the way."""
+    """A blob that is still being written; it is hashed as it grows."""
 
     def __init__(self, path: Path | None, space: Space) -> None:
         self._path = path
@@ -72,11 +72,11 @@ class Draft:
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """The number of bytes written so far."""
         return self._hasher.size
 
     def append(self, pieces: Iterable[bytes]) -> None:
-        """Add pieces; those that came before an error stay."""
+        """Append the pieces. If `pieces` raises, what came before stays. Raises Refusal (507)."""
         if self._path is None:
             for piece in pieces:
                 self._count(piece)
@@ -88,7 +88,7 @@ class Draft:
                 file.write(piece)
 
     def digest(self, like: Digest | None = None) -> Digest:
-        """The digest of what is there, with the algorithm of `like`."""
+        """The digest of the bytes written so far, by the algorithm of `like` (default sha256)."""
         if like is None or like.startswith("sha256:"):
             return self._hasher.digest
         hasher = Hasher(like)
@@ -98,14 +98,14 @@ class Draft:
         return hasher.digest
 
     def content(self) -> Content:
-        """What is there."""
+        """The bytes written so far."""
         if self._path is not None:
             return Content(self.size, self._path)
         self._pieces = [b"".join(self._pieces)]
         return Content(self.size, self._pieces[0])
 
     def discard(self) -> None:
-        """Give the space back."""
+        """Delete the bytes and give their space back."""
         self._space.give_back(self.size)
         if self._path is not None:
             self._path.unlink()
@@ -116,7 +116,7 @@ class Draft:
 
 
 class Contents:
-    """Blobs by digest, each stored once however many repositories hold it."""
+    """Blobs by digest. A blob that several repositories hold is stored once."""
 
     def __init__(self, directory: Path | None = None, capacity: int | None = None) -> None:
         self._directory = directory
@@ -131,14 +131,14 @@ class Contents:
         return self._contents[digest]
 
     def draft(self) -> Draft:
-        """Start a blob."""
+        """Begin a new blob."""
         with self._lock:
             self._drafts += 1
             name = f"draft-{self._drafts}"
         return Draft(None if self._directory is None else self._directory / name, self._space)
 
     def keep(self, draft: Draft, digest: Digest) -> None:
-        """Turn a draft into the blob `digest`, which is known to be its digest."""
+        """Store a draft as the blob `digest`. The caller has checked that this is its digest."""
         with self._lock:
             if digest in self._contents:
                 draft.discard()

@@ -1,4 +1,4 @@
-"""Faults that a fake registry is armed with: deterministic, each for a number of requests."""
+"""Faults of a fake registry: deterministic, each for a number of requests."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from squashproxy.testing.answers import (
 
 
 class FaultKind(Enum):
-    """What goes wrong.
+    """The kinds of fault.
 
-    - ANSWER: answer `status` with `headers` and `body`, without doing what was asked; without a
-      `body` the answer is the specification's error document.
-    - ALTER: do what was asked, but put `headers` in place of the answer's own of the same names,
-      and `body`, if there is one, in place of its body.
-    - RAW: send the bytes of `body` in place of an answer, as they are, and close the connection.
-    - DROP: close the connection, without an answer and without doing what was asked.
-    - DROP_REQUEST: close it after `after_bytes` of the request's body; the bytes count.
-    - LOSE_ANSWER: do what was asked, then close the connection without an answer.
-    - DROP_RESPONSE: close it after `after_bytes` of the answer's body.
-    - CORRUPT: flip a bit of the answer's body, at `after_bytes`.
-    - CUT: end the answer's body cleanly at `after_bytes`, with a Content-Length that agrees.
-    - HANG: wait until released; before the work, or after `after_bytes` of the answer's body.
+    - ANSWER: do not carry out the request; answer `status` with `headers` and `body`. Without a
+      `body`, send the error document of the specification.
+    - ALTER: carry out the request, but replace headers of the answer by those of the same name in
+      `headers`, and its body by `body` if there is one.
+    - RAW: do not carry out the request; send the bytes of `body` and close the connection.
+    - DROP: do not carry out the request; close the connection without an answer.
+    - DROP_REQUEST: close the connection after `after_bytes` of the request's body. An upload keeps
+      these bytes.
+    - LOSE_ANSWER: carry out the request, then close the connection without an answer.
+    - DROP_RESPONSE: close the connection after `after_bytes` of the answer's body.
+    - CORRUPT: flip a bit of byte `after_bytes` of the answer's body.
+    - CUT: send only the first `after_bytes` of the answer's body, with a Content-Length to match.
+    - HANG: wait for `release()`, before the request is carried out or, with `after_bytes`, after so
+      many bytes of the answer's body.
     """
 
     ANSWER = "answer"
@@ -49,12 +51,13 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault for the requests of `method` whose path and query contain `path_pattern`.
+    """A fault for requests with a certain method and path.
 
-    `method` is `*` for any, `path_pattern` a regular expression to search for. The first `skip`
-    such requests pass unharmed, the next `times` meet the fault. `after_bytes` counts bytes of a
-    body, from 0. A Content-Length or Transfer-Encoding in `headers` is sent in place of the true
-    length, and the connection is closed behind the answer.
+    `method` is `*` for any method. `path_pattern` is a regular expression, searched for in the path
+    with its query. The first `skip` requests that match are answered as usual; the next `times`
+    meet the fault. `after_bytes` counts bytes of a body, from 0. A Content-Length or
+    Transfer-Encoding in `headers` is sent instead of the true length; then the connection is closed
+    after the answer.
     """
 
     method: str = "*"
@@ -68,14 +71,14 @@ class Fault:
     skip: int = 0
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether the fault is meant for this request."""
+        """Whether a request has the fault's method and path."""
         return self.method in ("*", method) and re.search(self.path_pattern, path) is not None
 
 
 class ArmedFault:
     """A fault that waits for its requests.
 
-    `reached` is set when a request met it; `release()` lets hanging requests go on.
+    `reached` is set as soon as a request meets it.
     """
 
     def __init__(self, fault: Fault) -> None:
@@ -90,11 +93,11 @@ class ArmedFault:
         return self.fault.times - max(self._seen - self.fault.skip, 0)
 
     def release(self) -> None:
-        """Let the requests that hang go on, and those to come pass."""
+        """Let the requests that hang go on; later ones do not hang at all."""
         self._released.set()
 
     def take(self, method: str, path: str) -> bool:
-        """Count a request, and say whether it meets the fault."""
+        """Count a request that matches; return whether it meets the fault."""
         if not self.remaining or not self.fault.matches(method, path):
             return False
         self._seen += 1
@@ -102,18 +105,21 @@ class ArmedFault:
 
     @property
     def break_after(self) -> int | None:
-        """After how many bytes the request's body breaks off."""
+        """The number of bytes after which the request's body breaks off; None if it does not."""
         if self.fault.kind is FaultKind.DROP_REQUEST:
             return self.fault.after_bytes or 0
         return None
 
     @property
     def raw(self) -> bytes | None:
-        """What is sent in place of an answer."""
+        """The bytes to send in place of an answer; None if there is an answer."""
         return (self.fault.body or b"") if self.fault.kind is FaultKind.RAW else None
 
     def before(self) -> Answer | None:
-        """What happens before the work: an answer instead of it, a broken connection, a wait."""
+        """Act out the part before the request is carried out; the answer, if it has one already.
+
+        Raises ConnectionAbortedError if the connection is to be dropped.
+        """
         self.reached.set()
         if self.fault.kind is FaultKind.ANSWER and self.fault.body is not None:
             return bytes_answer(self.fault.status, self.fault.body, self.fault.headers)
@@ -127,7 +133,10 @@ class ArmedFault:
         return None
 
     def after(self, answer: Answer) -> Answer:
-        """What becomes of the answer on its way to the client."""
+        """The answer as the fault changes it.
+
+        Raises ConnectionAbortedError if the answer is to be lost, as may reading its body.
+        """
         position = self.fault.after_bytes or 0
         body = answer.body
         if self.fault.kind is FaultKind.LOSE_ANSWER:
@@ -169,32 +178,32 @@ class ArmedFault:
 
 
 class Faults:
-    """The faults of a registry, in the order they were armed."""
+    """The faults of a registry, in the order in which they were armed."""
 
     def __init__(self) -> None:
         self._armed: list[ArmedFault] = []
         self._lock = threading.Lock()
 
     def arm(self, fault: Fault) -> ArmedFault:
-        """Make a fault wait for its requests."""
+        """Arm a fault; it waits for its requests."""
         armed = ArmedFault(fault)
         with self._lock:
             self._armed.append(armed)
         return armed
 
     def take(self, method: str, path: str) -> ArmedFault | None:
-        """The fault that this request meets: the first that is meant for it."""
+        """The fault that a request meets: the first that matches and is not used up."""
         with self._lock:
             return next((armed for armed in self._armed if armed.take(method, path)), None)
 
     def clear(self) -> None:
-        """Forget all faults; requests that hang go on."""
+        """Forget all faults, and let the requests that hang go on."""
         self.release()
         with self._lock:
             self._armed.clear()
 
     def release(self) -> None:
-        """Let every request that hangs go on."""
+        """Let the requests that hang go on."""
         with self._lock:
             for armed in self._armed:
                 armed.release()

@@ -1,4 +1,4 @@
-"""From a request's path to the handler that answers it, past the door."""
+"""The handlers of a fake registry: finds the one for a path, after checking access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from squashproxy.testing.push import Push
 from squashproxy.testing.tokens import Access, Gate
 
 _Handler = Callable[[Request, str, str], Answer]
-"""Takes the request, the repository, and the last part of the path."""
+"""Called with the request, the repository, and the last part of the path."""
 
 _ROUTE = re.compile(
     r"/v2/(?P<repo>.+)/(?:"
@@ -30,7 +30,7 @@ _ACTIONS = {
     "PUT": frozenset({"pull", "push"}),
     "DELETE": frozenset({"delete"}),
 }
-"""What distribution asks for; cancelling an upload is a DELETE like any other."""
+"""The access that distribution asks for. Cancelling an upload is a DELETE like any other."""
 
 
 class Handlers:
@@ -64,7 +64,7 @@ class Handlers:
         }
 
     def answer(self, request: Request) -> Answer:
-        """Do what a request asks, and answer it."""
+        """Carry out a request and return the answer; a Refusal becomes an answer, too."""
         try:
             return self._answer(request)
         except Refusal as refusal:

@@ -1,6 +1,6 @@
-"""The part of Harbor's own API (v2.0) that tells dates and deletes tags.
+"""Harbor's own API (v2.0), as far as it lists dates and deletes tags.
 
-It takes passwords alone: the tokens of `/v2/` mean nothing to it (harbor:
+It accepts passwords only. A token of `/v2/` is not valid for it (harbor:
 src/server/middleware/security/v2_token.go).
 """
 
@@ -24,7 +24,7 @@ _ROUTE = re.compile(
 
 
 class Harbor:
-    """Answers what begins with `/api/`; `times` holds what `note` was told, by digest."""
+    """Answers requests below `/api/`."""
 
     def __init__(self, store: Store, gate: Gate) -> None:
         self._store = store
@@ -32,11 +32,11 @@ class Harbor:
         self._times: dict[Digest, tuple[str, str]] = {}
 
     def note(self, digest: Digest, pushed: str, pulled: str) -> None:
-        """When a manifest was pushed and last pulled, as Harbor writes it."""
+        """Set when a manifest was pushed and last pulled, in RFC 3339; empty for never pulled."""
         self._times[digest] = (pushed, pulled)
 
     def answer(self, request: Request) -> Answer:
-        """Do what a request asks, and answer it."""
+        """Carry out a request and return the answer. Raises Refusal."""
         if request.path == "/api/v2.0/ping":
             return bytes_answer(200, b"Pong", (("Content-Type", "text/plain"),))
         match = _ROUTE.fullmatch(request.path)
@@ -53,7 +53,7 @@ class Harbor:
         raise Refusal(Code.UNSUPPORTED)
 
     def _artifacts(self, request: Request, repo: str) -> Answer:
-        """A page of the list; an artifact that was never pulled has the year 1."""
+        """A page of the list. Like Harbor, it dates artifacts never pulled to the year 1."""
         number = int(request.parameter("page") or 1)
         size = int(request.parameter("page_size") or 10)
         digests = list(self._store.manifests(repo))

@@ -1,4 +1,4 @@
-"""Tar headers written byte for byte: ustar, GNU and pax, as their writers disagree."""
+"""Tar headers, byte for byte, in the three formats of tar writers: ustar, GNU and pax."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _XATTR = "SCHILY.xattr."
 
 
 class TarFormat(Enum):
-    """How names and numbers that do not fit a ustar header are written."""
+    """The ways to write names and numbers that do not fit into a ustar header."""
 
     USTAR = "ustar"
     GNU = "gnu"
@@ -48,9 +48,9 @@ class Header:
 
 
 def encode_header(header: Header, form: TarFormat) -> bytes:
-    """The header and the extension blocks before it.
+    """The header of an entry, after the extension blocks that it needs.
 
-    Raises ValueError where the format cannot hold a field.
+    Raises ValueError if the format cannot hold a field.
     """
     records = [(_XATTR + name, value) for name, value in header.xattrs.items()]
     records += header.records
@@ -73,7 +73,7 @@ def encode_records(typeflag: bytes, name: bytes, records: list[tuple[str, bytes]
 
 
 def encode_block(header: Header, form: TarFormat) -> bytes:
-    """The header's own 512 bytes; what does not fit is cut, and stands in an extension."""
+    """The header's own 512 bytes. A value that does not fit is cut; an extension holds it whole."""
     name, prefix = header.name[:_NAME], b""
     if form is TarFormat.USTAR and len(header.name) > _NAME:
         prefix, name = _split_name(header.name)
@@ -102,13 +102,13 @@ def encode_block(header: Header, form: TarFormat) -> bytes:
 
 
 def with_checksum(block: bytes) -> bytes:
-    """A header block with its checksum: the sum of its bytes, its own field taken as spaces."""
+    """A header block with its checksum: the sum of its bytes, with spaces for the sum itself."""
     blank = block[:148] + b" " * 8 + block[156:]
     return block[:148] + b"%06o\0 " % sum(blank) + block[156:]
 
 
 def padded(data: bytes) -> bytes:
-    """Data filled up to whole blocks."""
+    """`data`, filled up with zeros to whole blocks."""
     return data + bytes(-len(data) % BLOCK)
 
 
@@ -135,7 +135,7 @@ def _base256(value: int, width: int) -> bytes:
 
 
 def _overflowing(header: Header) -> list[tuple[str, bytes]]:
-    """The pax records for what the block cannot hold."""
+    """The pax records for the values that the block cannot hold."""
     records = []
     named = {key for key, _ in header.records}
     for key, value in (("path", header.name), ("linkpath", header.linkname)):
@@ -154,7 +154,7 @@ def _overflowing(header: Header) -> list[tuple[str, bytes]]:
 
 
 def _is_foreign_text(value: bytes) -> bool:
-    """Whether a name is UTF-8 beyond ASCII; other bytes stand raw in the block, as GNU tar does."""
+    """Whether a name is UTF-8 but not ASCII; other bytes go into the block, as in GNU tar."""
     try:
         return not value.decode().isascii()
     except UnicodeDecodeError:
@@ -162,7 +162,7 @@ def _is_foreign_text(value: bytes) -> bool:
 
 
 def _record(key: str, value: bytes) -> bytes:
-    """`<length> <key>=<value>` and a line feed, where the length counts its own digits too."""
+    """`<length> <key>=<value>` and a line feed; the length counts its own digits, too."""
     rest = b" " + key.encode() + b"=" + value + b"\n"
     length = len(rest)
     while length != len(rest) + len(b"%d" % length):

@@ -1,4 +1,4 @@
-"""Images and indexes built in memory, and pushed wherever blobs and manifests can be put."""
+"""Images and indexes, built in memory and pushed to anything that stores blobs and manifests."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from squashproxy.testing.layers import LayerBuilder
 from squashproxy.testing.packing import Packing, pack
 
 CREATED = "2023-11-14T22:13:20Z"
-"""The date of every image: results hold no clock."""
+"""The date of every image, always the same, so that digests are."""
 
 AMD64 = Platform("linux", "amd64")
 
 
 class PushTarget(Protocol):
-    """Where images go: a FakeRegistry, or anything alike."""
+    """A place to push images to, such as a FakeRegistry."""
 
     def put_blob(self, repo: str, data: bytes, /) -> Digest:
         """Store a blob."""
@@ -35,7 +35,7 @@ class PushTarget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """An image: `blobs` holds the config and every layer that was built here."""
+    """An image. `blobs` holds its config and every layer except stored ones (`stored_layer`)."""
 
     manifest: RawManifest
     config: Descriptor
@@ -50,7 +50,7 @@ class BuiltImage:
         return self.manifest.digest
 
     def push(self, target: PushTarget, repo: str, tag: str | None = None) -> Digest:
-        """Put the blobs, then the manifest; return its digest."""
+        """Push the blobs, then the manifest; return the manifest's digest."""
         for data in self.blobs.values():
             target.put_blob(repo, data)
         return target.put_manifest(repo, tag, self.manifest.data, self.manifest.media_type)
@@ -70,7 +70,7 @@ class BuiltIndex:
         return self.manifest.digest
 
     def push(self, target: PushTarget, repo: str, tag: str | None = None) -> Digest:
-        """Put every image without a tag, then the index; return its digest."""
+        """Push every image without a tag, then the index; return the index's digest."""
         for image in (*self.images, *self.attestations):
             image.push(target, repo)
         return target.put_manifest(repo, tag, self.manifest.data, self.manifest.media_type)
@@ -110,7 +110,7 @@ class ImageBuilder:
         level: int | None = None,
         history: str | Mapping[str, Any] | None = None,
     ) -> Self:
-        """Add a layer; `history` is its `created_by`, or the whole entry."""
+        """Add a layer. `history` is the `created_by` of its history entry, or the whole entry."""
         data = tar.tar() if isinstance(tar, LayerBuilder) else tar
         blob = pack(data, packing, level)
         media_type = mediatypes.layer_type(self._family, packing.compression)
@@ -125,7 +125,7 @@ class ImageBuilder:
         *,
         history: str | Mapping[str, Any] | None = None,
     ) -> Self:
-        """Add a layer whose blob is elsewhere: streamed, shared, foreign or encrypted."""
+        """Add a layer without its blob, which is stored elsewhere, foreign or encrypted."""
         self._layers.append(descriptor)
         self._diff_ids.append(diff_id)
         default = f"layer {len(self._layers)}"
@@ -138,12 +138,12 @@ class ImageBuilder:
         return self
 
     def without_history(self) -> Self:
-        """Drop the history, as some builders write none."""
+        """Leave out the history, as some builders do."""
         self._history.clear()
         return self
 
     def build(self) -> BuiltImage:
-        """The image as it stands now."""
+        """The image as described so far."""
         config = encode_json(self._config_document())
         oci = self._family is Family.OCI
         config_type = mediatypes.OCI_CONFIG if oci else mediatypes.DOCKER_CONFIG
@@ -166,7 +166,7 @@ class ImageBuilder:
         )
 
     def push(self, target: PushTarget, repo: str, tag: str | None = None) -> Digest:
-        """Build, and put blobs and manifest; return the manifest's digest."""
+        """Build the image and push it; return the manifest's digest."""
         return self.build().push(target, repo, tag)
 
     def _config_document(self) -> Json:
@@ -257,7 +257,7 @@ def artifact_manifest(
     subject: Descriptor | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> RawManifest:
-    """An OCI artifact: a manifest that is no image, perhaps a referrer of `subject`."""
+    """An OCI artifact: a manifest that is not an image, perhaps a referrer of `subject`."""
     document: Json = {
         "schemaVersion": 2,
         "mediaType": mediatypes.OCI_MANIFEST,

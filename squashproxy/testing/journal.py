@@ -1,4 +1,4 @@
-"""What was asked of a fake registry, in order."""
+"""The journal of a fake registry: every request and its outcome, in order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what became of it.
+    """One request and its outcome.
 
-    `path` holds the query too; header names are lower case. `received` and `sent` count the bytes
-    of the bodies, `sent` as the answer announces them. `status` is None where the connection broke
-    before an answer.
+    `path` includes the query; names of headers are in lower case. `received` and `sent` are the
+    sizes of the two bodies in bytes; `sent` is what the answer announces. `status` is None if the
+    connection broke before an answer.
     """
 
     method: str
@@ -25,7 +25,7 @@ class Exchange:
 
 
 class Journal:
-    """The exchanges so far; one is written before its answer is sent."""
+    """The exchanges so far. Each is recorded before its answer is sent."""
 
     def __init__(self) -> None:
         self._exchanges: list[Exchange] = []

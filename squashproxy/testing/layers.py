@@ -1,4 +1,4 @@
-"""Layers built entry by entry, with everything that a tar can say, also what it should not."""
+"""Layers built entry by entry, valid or broken in any way that a tar can be."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from squashproxy.testing.headers import (
 from squashproxy.testing.sparse import Segments, SparseForm, encode_sparse
 
 MTIME = 1_700_000_000
-"""The modification time of entries that state none, in seconds since 1970."""
+"""The default modification time, in seconds since 1970."""
 
 _PATTERN = 1 << 20
 
 
 class Attributes(TypedDict, total=False):
-    """What every entry may state beside its name; `mtime` in seconds since 1970."""
+    """Attributes that every kind of entry can have; `mtime` is in seconds since 1970."""
 
     mode: int
     uid: int
@@ -39,10 +39,10 @@ Name = str | bytes
 
 
 class LayerBuilder:
-    """Writes a layer's tar in the order of the calls.
+    """Writes the tar of a layer, with one entry for each call, in the order of the calls.
 
-    Names are written exactly as given (str as UTF-8, with surrogates for other bytes): nothing is
-    sorted, deduplicated, stripped of `./`, or given the parents it lacks.
+    Names are written exactly as given; a str is encoded as UTF-8, with surrogates for other bytes.
+    Entries are not sorted or deduplicated, no `./` is removed, and no parent is added.
     """
 
     def __init__(self, form: TarFormat = TarFormat.PAX) -> None:
@@ -54,7 +54,7 @@ class LayerBuilder:
         return self._add(name, b"0", data=data, attributes=attributes)
 
     def large_file(self, name: Name, size: int, **attributes: Unpack[Attributes]) -> Self:
-        """A file of `size` bytes that `iter_tar` makes up while it writes: it never sits in memory.
+        """A file of `size` bytes, which `iter_tar` produces in pieces without holding all of it.
 
         Its content repeats a pattern of 1 MiB that depends on the name.
         """
@@ -65,7 +65,7 @@ class LayerBuilder:
         return self
 
     def directory(self, name: Name, **attributes: Unpack[Attributes]) -> Self:
-        """A directory; a slash is added at the end where there is none."""
+        """A directory; a slash is appended to a name without one."""
         raw = _bytes(name)
         slashed = raw if raw.endswith(b"/") else raw + b"/"
         return self._add(slashed, b"5", mode=0o755, attributes=attributes)
@@ -97,13 +97,13 @@ class LayerBuilder:
         return self
 
     def whiteout(self, name: Name, **attributes: Unpack[Attributes]) -> Self:
-        """The marker that deletes `name` of the layers below: `.wh.` before its last part."""
+        """A whiteout, which deletes `name` of the layers below: `.wh.` before its last part."""
         directory, slash, base = _bytes(name).rpartition(b"/")
         marker = directory + slash + b".wh." + base
         return self._add(marker, b"0", mode=0, attributes=attributes)
 
     def opaque(self, name: Name, **attributes: Unpack[Attributes]) -> Self:
-        """The marker that hides what the layers below have in the directory `name`."""
+        """An opaque marker, which hides what the layers below have in the directory `name`."""
         raw = _bytes(name)
         slash = b"" if not raw or raw.endswith(b"/") else b"/"
         return self._add(raw + slash + b".wh..wh..opq", b"0", mode=0, attributes=attributes)
@@ -116,7 +116,7 @@ class LayerBuilder:
         form: SparseForm = SparseForm.PAX_1_0,
         **attributes: Unpack[Attributes],
     ) -> Self:
-        """A sparse file; `segments` are offsets and the data there, all else is a hole."""
+        """A sparse file. `segments` are offsets, each with its data; everything else is a hole."""
         header = _header(name, b"0", 0o644, attributes)
         self._parts.append(encode_sparse(header, segments, real_size, form))
         return self
@@ -128,12 +128,12 @@ class LayerBuilder:
         return self
 
     def entry(self, header: Header, data: bytes = b"") -> Self:
-        """An entry with a header of your own; its `size` is taken as it is."""
+        """An entry with any header, even one whose `size` is not that of `data`."""
         self._parts.append(encode_header(header, self._form) + padded(data))
         return self
 
     def raw(self, data: bytes) -> Self:
-        """Bytes as they are, whatever they say."""
+        """Raw bytes, which need not be a valid entry."""
         self._parts.append(data)
         return self
 
@@ -145,7 +145,7 @@ class LayerBuilder:
         return b"".join(self.iter_tar(end_blocks=end_blocks, record_size=record_size))
 
     def iter_tar(self, *, end_blocks: int = 2, record_size: int = 1) -> Iterator[bytes]:
-        """The same in pieces of at most 1 MiB (larger ones where a file given as bytes is)."""
+        """The tar in pieces of at most 1 MiB; a larger file given as bytes stays one piece."""
         size = 0
         for part in self._parts:
             pieces = (part,) if isinstance(part, bytes) else part.iter_padded()
@@ -171,7 +171,7 @@ class LayerBuilder:
 
 
 class _Pattern:
-    """A file's content, made up piece by piece."""
+    """The content of a large file, produced piece by piece."""
 
     def __init__(self, seed: bytes, size: int) -> None:
         self._seed = seed

@@ -1,4 +1,4 @@
-"""Names in a request's path, checked as the specification says."""
+"""Checks of the names in a request's path (OCI distribution specification 1.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from squashproxy.testing.answers import Code, Refusal
 
 
 def checked_digest(text: str) -> Digest:
-    """A digest; DIGEST_INVALID where `text` is none."""
+    """`text` as a digest. Raises Refusal (DIGEST_INVALID) if it is not one."""
     try:
         return parse_digest(text)
     except FormatError as error:
@@ -17,7 +17,7 @@ def checked_digest(text: str) -> Digest:
 
 
 def check_repository(name: str) -> None:
-    """Raise NAME_INVALID where `name` is no repository."""
+    """Raise Refusal (NAME_INVALID) unless `name` is a valid repository name."""
     try:
         parse_repository(f"localhost/{name}")
     except BadReference as error:
@@ -25,7 +25,7 @@ def check_repository(name: str) -> None:
 
 
 def check_tag(tag: str) -> None:
-    """Raise TAG_INVALID where `tag` is none."""
+    """Raise Refusal (TAG_INVALID) unless `tag` is a valid tag."""
     try:
         parse_reference(f"localhost/any:{tag}")
     except BadReference as error:

@@ -1,4 +1,4 @@
-"""How a fake registry behaves: the ways in which real registries differ, as switches."""
+"""Options of a fake registry: a switch for each way in which real registries differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALL_ACTIONS = frozenset({"pull", "push", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """HTTP Basic authentication; `actions` is what the user may do (403 DENIED for the rest)."""
+    """HTTP Basic authentication. The user may do `actions`; anything else gets 403 DENIED."""
 
     user: str
     password: str
@@ -22,11 +22,11 @@ class Basic:
 class Bearer:
     """Token authentication, with the token endpoint at `/token` of the same server.
 
-    `actions` is what the user may be granted; without credentials a token for pulling is given
-    where `anonymous_pull` is set. `lifetime` is in seconds. `refresh_token` is an identity token
-    that `POST /token` takes; `post` False answers 404 to POST, as older token servers do.
-    `offers_basic` adds a Basic challenge beside the Bearer one, and then takes Basic as well.
-    `realm` replaces the address of the token endpoint in the challenge.
+    The user may get tokens for `actions`. With `anonymous_pull`, anybody gets a token for pulling.
+    `lifetime` is that of a token, in seconds. `POST /token` accepts `refresh_token` as an identity
+    token; if `post` is false, it answers 404 instead, as older token servers do. With
+    `offers_basic`, the registry also challenges for Basic, and accepts it. `realm` replaces the
+    address of the token endpoint in the challenge.
     """
 
     user: str
@@ -50,11 +50,11 @@ class Tls:
 
 
 class TagDeletion(Enum):
-    """What a DELETE of a tag does.
+    """The effect of a DELETE of a tag.
 
-    - TAG: take the tag away alone (distribution 3, zot, Quay).
-    - MANIFEST: take its manifest away, with all tags of that (older registries).
-    - REFUSED: nothing, and answer 400 (distribution 2) or, as a Harbor, the same.
+    - TAG: delete only the tag (distribution 3, zot, Quay).
+    - MANIFEST: delete its manifest with all tags that point to it (older registries).
+    - REFUSED: delete nothing and answer 400 (distribution 2, Harbor).
     """
 
     TAG = "tag"
@@ -64,35 +64,37 @@ class TagDeletion(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
-    """What a FakeRegistry does; the default is a friendly registry that can do everything.
+    """The behaviour of a FakeRegistry. By default it can do everything and is open to everyone.
 
     Attributes:
-        auth: who may do what; None lets everyone in.
-        tls: serve HTTPS.
-        port: 0 takes a free one.
-        directory: keep blobs in files there instead of in memory, for layers of gigabytes.
-        read_only: answer 405 UNSUPPORTED to everything that writes.
-        deletes: False answers 405 UNSUPPORTED to the deletion of manifests, tags and blobs.
-        tag_deletion: what the deletion of a tag does.
-        deletes_tagged: False answers 409 to the deletion of a digest that tags point to.
-        lists_dead_tags: go on listing tags whose manifest was deleted by its digest.
-        mounts: False answers every mount with 202, an upload session.
+        auth: how clients log in, and what they may do; with None, everyone may do everything.
+        tls: serve HTTPS with this certificate.
+        port: the port to listen on; 0 for a free one.
+        directory: keep blobs as files there instead of in memory, for layers of gigabytes.
+        read_only: answer 405 UNSUPPORTED to every request that writes.
+        deletes: if false, answer 405 UNSUPPORTED when a manifest, tag or blob is to be deleted.
+        tag_deletion: the effect of a DELETE of a tag.
+        deletes_tagged: if false, answer 409 when a digest that tags point to is to be deleted.
+        lists_dead_tags: keep listing tags whose manifest was deleted by its digest.
+        mounts: if false, answer every mount with 202 and an upload session.
         check_references: refuse manifests whose blobs or children are absent, as most do.
         relative_locations: write `Location` without scheme and host.
-        ranged_uploads: False refuses a PATCH with Content-Range (400).
-        streamed_uploads: False refuses a PATCH without Content-Range (400).
-        resumable_uploads: False forgets a session whose PATCH broke off, as distribution does.
-        chunk_min_length: bytes; sent as OCI-Chunk-Min-Length, and held to.
-        head_manifests: False answers 404 to HEAD of a manifest, as Nexus does.
-        digest_headers: False sends no Docker-Content-Digest.
-        harbor: be a Harbor: tags go only through its own API, which also tells dates.
-        referrers: False answers 404 to the referrers API and sends no OCI-Subject.
+        ranged_uploads: if false, refuse a PATCH with Content-Range (400).
+        streamed_uploads: if false, refuse a PATCH without Content-Range (400).
+        resumable_uploads: if false, end a session whose PATCH broke off, as distribution does.
+        chunk_min_length: the least bytes in a chunk except the last; sent as
+            OCI-Chunk-Min-Length.
+        head_manifests: if false, answer 404 to HEAD of a manifest, as Nexus does.
+        digest_headers: if false, send no Docker-Content-Digest.
+        harbor: offer Harbor's own API, and delete tags only through it.
+        referrers: if false, answer 404 to the referrers API and send no OCI-Subject.
         page_size: the most tags or repositories in one answer.
-        links: False names no next page, so that lists end after `page_size` without a word.
-        last: False ignores `last` and knows no pages, as distribution 2 lists tags.
-        most_asked: an `n` above it is refused (400), as by distribution's `catalog.maxentries`.
-        capacity: bytes of blobs; above it uploads fail with 507, no space left on device.
-        redirect_blobs_to: `host:port` (plain HTTP) that a GET of a blob is sent on to by a 307.
+        links: if false, do not name the next page, so that lists seem to end after `page_size`.
+        last: if false, ignore `last` and send lists whole, as distribution 2 does with tags.
+        most_asked: the largest `n` that is not refused (400): distribution's
+            `catalog.maxentries`.
+        capacity: the most bytes of blobs; further uploads get 507, no space left on device.
+        redirect_blobs_to: `HOST:PORT` (plain HTTP) to which a GET of a blob is redirected (307).
 
     """
 

@@ -1,4 +1,4 @@
-"""Layers packed in the many ways that builders and tools pack them."""
+"""Compression of layers in the ways of builders and tools."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class _Encoder(Protocol):
 
 
 class Packing(Enum):
-    """How `pack` turns a tar into a layer's blob.
+    """The ways to compress a tar into the blob of a layer.
 
     - NONE: the tar itself.
     - GZIP: zlib, at a level from 0 (stored blocks) to 9; 6 by default.
     - GZIP_FIXED, GZIP_HUFFMAN, GZIP_RLE: zlib with that strategy.
-    - GZIP_FLUSHED: a full flush each 64 KiB, so that an empty stored block ends each piece.
+    - GZIP_FLUSHED: a full flush after each 64 KiB, so that an empty stored block ends each piece.
     - GZIP_MULTI: a member for each 100,000 bytes, and an empty member in the middle.
     - GZIP_HEADER: a header with extra field, name, comment, time and checksum (RFC 1952).
     - ZLIB_NG: the fast encoder that squashproxy uses itself.
@@ -60,7 +60,7 @@ class Packing(Enum):
 
     @property
     def compression(self) -> Compression:
-        """What the layer's media type says of it."""
+        """The compression that the layer's media type states."""
         if self is Packing.NONE:
             return Compression.NONE
         if self in (Packing.ZSTD, Packing.ZSTD_FRAMES):
@@ -77,7 +77,7 @@ _STRATEGIES = {
 
 
 def pack(tar: bytes, packing: Packing, level: int | None = None) -> bytes:
-    """The blob of a layer; the same bytes each time."""
+    """The blob of a layer. The same arguments give the same bytes."""
     whole = _WHOLE.get(packing)
     if whole is not None:
         return whole(tar, level)
@@ -87,9 +87,9 @@ def pack(tar: bytes, packing: Packing, level: int | None = None) -> bytes:
 def iter_packed(
     chunks: Iterable[bytes], packing: Packing, level: int | None = None
 ) -> Iterator[bytes]:
-    """A stream packed while it passes, for layers too large for memory.
+    """The blob of a layer, compressed as a stream, for layers too large for memory.
 
-    NONE, the gzip strategies, ZLIB_NG and ZSTD can do this; ValueError for the others.
+    Raises ValueError unless `packing` is NONE, a gzip strategy, ZLIB_NG or ZSTD.
     """
     if packing is Packing.NONE:
         yield from chunks

@@ -1,4 +1,4 @@
-"""The pull half of the registry API, and what lists: tags, repositories, referrers."""
+"""The pull half of the registry API, and its lists: tags, repositories, referrers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from squashproxy.testing.store import Store
 
 
 class Pull:
-    """Answers GET and HEAD."""
+    """Answers GET and HEAD. Every method raises Refusal for a request it cannot answer."""
 
     def __init__(self, options: RegistryOptions, store: Store) -> None:
         self._options = options
@@ -47,7 +47,7 @@ class Pull:
         )
 
     def blob(self, request: Request, repo: str, digest_text: str) -> Answer:
-        """GET or HEAD of a blob, whole or a range of it."""
+        """GET or HEAD of a blob, or GET of a range of it."""
         digest = checked_digest(digest_text)
         content = self._store.blob(repo, digest)
         if self._options.redirect_blobs_to and request.method == "GET":
@@ -74,12 +74,12 @@ class Pull:
         return json_answer(200, {"name": repo, "tags": names}, headers)
 
     def catalog(self, request: Request) -> Answer:
-        """`_catalog`, which is distribution's and not in the specification."""
+        """`_catalog`, an endpoint of distribution that is not in the specification."""
         names, headers = self._page(request, self._store.names(), "/v2/_catalog")
         return json_answer(200, {"repositories": names}, headers)
 
     def referrers(self, request: Request, repo: str, digest_text: str) -> Answer:
-        """The manifests whose subject is this one, as an index."""
+        """The referrers of a digest: an index of the manifests whose subject it is."""
         if not self._options.referrers:
             raise Refusal(Code.NOT_FOUND)
         found = self._store.referrers(repo, checked_digest(digest_text))
@@ -117,7 +117,7 @@ class Pull:
 
 
 def _accepts(request: Request, media_type: str) -> bool:
-    """Whether the client can read a manifest; one that says nothing gets anything."""
+    """Whether the Accept header names `media_type`; without the header, every type is accepted."""
     header = request.headers.get("accept")
     if header is None:
         return True

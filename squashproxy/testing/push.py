@@ -19,7 +19,7 @@ from squashproxy.testing.uploads import Upload, Uploads
 
 
 class Push:
-    """Answers POST, PATCH, PUT and DELETE, and GET of an upload."""
+    """Answers POST, PATCH, PUT and DELETE, and GET of an upload; every method may raise Refusal."""
 
     def __init__(self, options: RegistryOptions, store: Store, uploads: Uploads, url: str) -> None:
         self._options = options
@@ -28,7 +28,7 @@ class Push:
         self._url = "" if options.relative_locations else url
 
     def begin(self, request: Request, repo: str, _: str) -> Answer:
-        """POST: mount a blob, take one whole, or open a session."""
+        """POST: mount a blob, store the whole blob of the body, or open an upload session."""
         mount, source = request.parameter("mount"), request.parameter("from")
         if mount and source and self._options.mounts:
             digest = checked_digest(mount)
@@ -43,7 +43,7 @@ class Push:
         return self._progress(self._uploads.begin(repo), 202)
 
     def status(self, request: Request, repo: str, upload_id: str) -> Answer:
-        """GET: how much of an upload is there."""
+        """GET: how many bytes of an upload have arrived."""
         upload = self._session(request, repo, upload_id)
         with upload.lock:
             return self._progress(upload, 204)
@@ -64,7 +64,7 @@ class Push:
             return self._progress(upload, 202)
 
     def finish(self, request: Request, repo: str, upload_id: str) -> Answer:
-        """PUT: the end of an upload, with its digest and perhaps its last bytes."""
+        """PUT: end an upload; the query has its digest, and the body may have its last bytes."""
         upload = self._session(request, repo, upload_id)
         digest = checked_digest(request.parameter("digest") or "")
         with upload.lock:
@@ -73,7 +73,7 @@ class Push:
         return self._created(repo, "blobs", digest)
 
     def cancel(self, request: Request, repo: str, upload_id: str) -> Answer:
-        """DELETE of an upload."""
+        """DELETE: cancel an upload."""
         self._uploads.cancel(self._session(request, repo, upload_id))
         return Answer(204)
 
@@ -166,7 +166,7 @@ class Push:
         return Answer(201, headers)
 
     def _check_references(self, repo: str, media_type: str, document: Json) -> None:
-        """What a manifest names is in the repository already; foreign layers may be elsewhere."""
+        """Refuse a manifest whose blobs or children are absent; foreign layers may be elsewhere."""
         if media_type in mediatypes.INDEXES:
             held, named = frozenset(self._store.manifests(repo)), document.get("manifests") or []
         else:
@@ -184,7 +184,7 @@ class Push:
 
 
 def _after_short(request: Request, upload: Upload) -> Iterator[bytes]:
-    """The body, unless bytes follow a chunk that was too short to be any but the last."""
+    """The body. Raises Refusal if an earlier chunk was so short that it had to be the last."""
     for piece in request.body:
         if upload.ended_short:
             raise Refusal(Code.SIZE_INVALID, "only the last chunk may be that short")

@@ -1,4 +1,4 @@
-"""Byte ranges, of downloads (RFC 9110, section 14) and of uploads (distribution specification)."""
+"""Byte ranges of downloads (RFC 9110, section 14) and of uploads (distribution specification)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _UPLOAD = re.compile(r"(?:bytes )?(\d+)-(\d+)(?:/(?:\d+|\*))?")
 
 
 def parse_download_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The first byte and the one after the last, None for the whole.
+    """The first byte of a range and the byte after its last; None if the whole is asked for.
 
-    Several ranges count as none, which RFC 9110 allows. A range that holds no byte raises a
-    Refusal (416).
+    A header with several ranges is ignored, as RFC 9110 allows. Raises Refusal (416) for a range
+    without a byte.
     """
     match = _DOWNLOAD.fullmatch(header.strip()) if header else None
     if match is None or match[0] == "bytes=-":
@@ -30,7 +30,7 @@ def parse_download_range(header: str | None, size: int) -> tuple[int, int] | Non
 
 
 def parse_upload_range(header: str) -> tuple[int, int]:
-    """`<start>-<end>`, both inclusive, to the first byte and the one after the last."""
+    """Parse `START-END`, both inclusive, into the first byte and the byte after the last."""
     match = _UPLOAD.fullmatch(header.strip())
     if match is None:
         raise Refusal(Code.RANGE_INVALID, f"Content-Range {header!r} is no range", status=400)

@@ -1,4 +1,4 @@
-"""A registry in this process, over a real socket on loopback."""
+"""FakeRegistry: a registry inside this process, on a real socket of the loopback interface."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ _DEFAULT = RegistryOptions()
 class FakeRegistry:
     """A registry that speaks the distribution specification 1.1, for tests and demonstrations.
 
-    Listens from construction until `close()`, or to the end of a `with` block. What the methods
-    put in or read goes past the API: no request, no check, no fault. `shares` makes two registries
-    hold the same content, as a registry and its storage behind a redirect do.
-
-    Reading what is absent raises LookupError.
+    It listens from its construction until `close()`, or until the end of a `with` block. Its
+    methods bypass the HTTP API: they send no request, check nothing, and meet no fault. With
+    `shares`, it holds the content of another registry, as the storage behind a redirect does.
+    Methods that read something raise LookupError if it does not exist.
     """
 
     def __init__(
@@ -64,68 +63,68 @@ class FakeRegistry:
         self.close()
 
     def close(self) -> None:
-        """Stop listening, close every connection; one that hangs gets no answer."""
+        """Stop listening and close every connection; a request that hangs gets no answer."""
         self._server.stop()
 
     @property
     def host(self) -> str:
-        """`127.0.0.1:PORT`, as it stands in a reference."""
+        """`127.0.0.1:PORT`, the host to use in references."""
         return f"127.0.0.1:{self._server.server_port}"
 
     @property
     def url(self) -> str:
-        """Scheme and host, without a slash at the end."""
+        """`SCHEME://HOST`, without a slash at the end."""
         return f"{'https' if self.options.tls else 'http'}://{self.host}"
 
     def put_blob(self, repo: str, data: bytes | Iterable[bytes]) -> Digest:
-        """Store a blob, or a stream of one."""
+        """Store a blob, whole or as a stream; return its digest."""
         return self._store.add_blob(repo, (data,) if isinstance(data, bytes) else data)
 
     def put_manifest(self, repo: str, tag: str | None, data: bytes, media_type: str) -> Digest:
-        """Store a manifest, even one that the API would refuse."""
+        """Store a manifest, even one that the API would refuse; return its digest."""
         return self._store.add_manifest(repo, tag, RawManifest(data, media_type))
 
     def blob(self, repo: str, digest: str) -> bytes:
-        """The bytes of a blob."""
+        """The bytes of a blob. Raises LookupError if it does not exist."""
         try:
             return self._store.blob(repo, Digest(digest)).read()
         except Refusal as refusal:
             raise LookupError(str(refusal)) from refusal
 
     def manifest(self, repo: str, selector: str) -> RawManifest:
-        """A manifest by tag or digest."""
+        """A manifest by tag or digest. Raises LookupError if it does not exist."""
         try:
             return self._store.manifest(repo, selector)[1]
         except Refusal as refusal:
             raise LookupError(str(refusal)) from refusal
 
     def tags(self, repo: str) -> dict[str, Digest]:
-        """The tags of a repository and what they point to; none for an unknown repository."""
+        """The tags of a repository, each with its digest; empty for an unknown repository."""
         return self._store.tags(repo) if repo in self._store.names() else {}
 
     def drop_tag(self, repo: str, tag: str) -> None:
-        """Take a tag away; its manifest stays."""
+        """Delete a tag; its manifest stays."""
         self._store.drop_tag(repo, tag)
 
     def hide_tag(self, repo: str, tag: str) -> None:
-        """Leave a tag out of all lists, as a registry does that cuts them; it still answers."""
+        """Leave a tag out of lists, as registries with incomplete lists do; it can be pulled."""
         self._store.hide_tag(repo, tag)
 
     def blobs(self, repo: str) -> frozenset[Digest]:
-        """The blobs that a repository holds."""
+        """The digests of the blobs that a repository holds."""
         return self._store.blobs(repo)
 
     def manifests(self, repo: str) -> frozenset[Digest]:
-        """The manifests that a repository holds, tagged or not."""
+        """The digests of the manifests that a repository holds, tagged or not."""
         return frozenset(self._store.manifests(repo))
 
     def note_times(self, digest: Digest, pushed: str, pulled: str = "") -> None:
-        """When a manifest was pushed and last pulled, in RFC 3339, as a Harbor tells it."""
+        """Set the dates that Harbor's API gives for a manifest, in RFC 3339; empty for never."""
         self._harbor.note(digest, pushed, pulled)
 
     @property
     def open_uploads(self) -> int:
-        """Upload sessions that are neither finished nor cancelled."""
+        """The number of upload sessions that are neither finished nor cancelled."""
         return len(self._uploads)
 
     @property
@@ -134,29 +133,29 @@ class FakeRegistry:
         return self._journal.read()
 
     def forget_requests(self) -> None:
-        """Begin `requests` anew."""
+        """Empty `requests`."""
         self._journal.clear()
 
     def arm(self, fault: Fault) -> ArmedFault:
-        """Make a fault wait for its requests."""
+        """Arm a fault; it waits for its requests."""
         return self._faults.arm(fault)
 
     def disarm(self) -> None:
-        """Take back all faults; requests that hang go on."""
+        """Forget all faults, and let the requests that hang go on."""
         self._faults.clear()
 
     def before_each(self, act: Act) -> None:
         """Call `act` with the method and the path of every request, before it is answered.
 
-        That is how others push, move tags and delete while a client is at work: what `act` does
-        has happened when the request is answered. It runs in the request's own thread; what it
-        does through the API of this registry comes back to it.
+        Use it to push, move tags or delete while a client is at work: what `act` does takes effect
+        before the answer. It runs in the thread of the request. If it sends requests to this
+        registry, it is called for them, too.
         """
         self._server.acts = (*self._server.acts, act)
 
     @property
     def token_scopes(self) -> tuple[tuple[str, ...], ...]:
-        """The scopes asked for, one tuple for each token that was issued."""
+        """The requested scopes, one tuple for each token that was issued."""
         return tuple(self._gate.scopes)
 
     def expire_tokens(self) -> None:

@@ -1,4 +1,4 @@
-"""Sparse files in the four forms that GNU tar has written (GNU tar manual, Sparse Formats)."""
+"""Sparse files in the four forms that GNU tar writes (GNU tar manual, Sparse Formats)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IN_EXTENSION = 21
 
 
 class SparseForm(Enum):
-    """Where the map of a sparse file stands."""
+    """The forms of a sparse file; they differ in the place of its map."""
 
     GNU_OLD = "GNU, in header blocks"
     PAX_0_0 = "pax 0.0, a record for each number"
@@ -33,11 +33,11 @@ class SparseForm(Enum):
 
 
 def encode_sparse(header: Header, segments: Segments, real_size: int, form: SparseForm) -> bytes:
-    """A sparse file of `real_size` bytes: `segments` are offsets and the data that stands there.
+    """A sparse file of `real_size` bytes: headers, map and data, padded.
 
-    Headers, map and data, padded. As in what GNU tar writes, segments are whole blocks (filled up
-    with zeros) unless the file ends there, and a hole at the end is closed by an empty segment.
-    Raises ValueError where segments overlap or pass the end.
+    `segments` are offsets, each with its data. As in GNU tar, segments are filled up with zeros to
+    whole blocks unless the file ends there, and an empty segment ends a file that ends in a hole.
+    Raises ValueError if segments overlap or pass the end.
     """
     closed = _closed(segments, real_size)
     data = b"".join(part for _, part in closed)
@@ -85,7 +85,7 @@ def _closed(segments: Segments, real_size: int) -> list[tuple[int, bytes]]:
 
 
 def _encode_pax(header: Header, records: Records, data: bytes, *, renamed: bool) -> bytes:
-    """The block's name says what the file is to a reader that knows no sparse files."""
+    """With `renamed`, the block's name tells readers without sparse support what the file is."""
     directory, _, base = header.name.rpartition(b"/")
     name = b"/".join((directory or b".", b"GNUSparseFile.0", base)) if renamed else header.name
     whole = replace(header, name=name, size=len(data), records=(*header.records, *records))

@@ -1,4 +1,4 @@
-"""What a fake registry holds: repositories with their blobs, manifests and tags."""
+"""The content of a fake registry: repositories with their blobs, manifests and tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from squashproxy.testing.content import Content, Contents
 
 @dataclass(slots=True)
 class HeldRepository:
-    """One repository; blobs are held per repository, so that mounting has a meaning."""
+    """One repository. Each has its own set of blobs, so a blob of another one must be mounted."""
 
     blobs: set[Digest] = field(default_factory=set)
     manifests: dict[Digest, RawManifest] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class HeldRepository:
 class Store:
     """All repositories of a registry; safe to use from many threads.
 
-    Reading what is absent raises a Refusal that the API can send as it is.
+    Methods that read something raise Refusal, ready to be sent, if it does not exist.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -35,27 +35,27 @@ class Store:
         self._lock = threading.RLock()
 
     def names(self) -> list[str]:
-        """The repositories, sorted."""
+        """The names of the repositories, sorted."""
         with self._lock:
             return sorted(self._repositories)
 
     def blobs(self, repo: str) -> frozenset[Digest]:
-        """The blobs that a repository holds."""
+        """The digests of the blobs that a repository holds."""
         with self._lock:
             return frozenset(self._repositories.get(repo, HeldRepository()).blobs)
 
     def tags(self, repo: str) -> dict[str, Digest]:
-        """The tags of a repository, sorted by name; NAME_UNKNOWN where there is none such."""
+        """The tags of a repository, sorted by name. Raises Refusal (NAME_UNKNOWN)."""
         with self._lock:
             return dict(sorted(self._known(repo).tags.items()))
 
     def manifests(self, repo: str) -> dict[Digest, RawManifest]:
-        """The manifests of a repository, in the order they came."""
+        """The manifests of a repository, in the order in which they were pushed."""
         with self._lock:
             return dict(self._repositories.get(repo, HeldRepository()).manifests)
 
     def blob(self, repo: str, digest: Digest) -> Content:
-        """A blob; BLOB_UNKNOWN where the repository does not hold it."""
+        """A blob. Raises Refusal (BLOB_UNKNOWN) if the repository does not hold it."""
         with self._lock:
             if digest not in self.blobs(repo):
                 raise Refusal(Code.BLOB_UNKNOWN, f"{repo} holds no blob {digest}")
@@ -67,7 +67,7 @@ class Store:
             self._repositories.setdefault(repo, HeldRepository()).blobs.add(digest)
 
     def add_blob(self, repo: str, pieces: Iterable[bytes]) -> Digest:
-        """Store a blob without asking its digest first."""
+        """Store a blob and return its digest."""
         draft = self.contents.draft()
         draft.append(pieces)
         digest = draft.digest()
@@ -76,13 +76,13 @@ class Store:
         return digest
 
     def delete_blob(self, repo: str, digest: Digest) -> None:
-        """Take a blob out of a repository."""
+        """Remove a blob from a repository. Raises Refusal (BLOB_UNKNOWN)."""
         with self._lock:
             self.blob(repo, digest)
             self._repositories[repo].blobs.remove(digest)
 
     def manifest(self, repo: str, selector: str) -> tuple[Digest, RawManifest]:
-        """A manifest by tag or digest; NAME_UNKNOWN or MANIFEST_UNKNOWN where it is absent."""
+        """A manifest by tag or digest. Raises Refusal (NAME_UNKNOWN or MANIFEST_UNKNOWN)."""
         with self._lock:
             held = self._known(repo)
             digest = held.tags.get(selector, Digest(selector))
@@ -93,7 +93,7 @@ class Store:
     def add_manifest(
         self, repo: str, tag: str | None, manifest: RawManifest, digest: Digest | None = None
     ) -> Digest:
-        """Store a manifest, unchecked; `digest` is its name where that is not its sha256."""
+        """Store a manifest without checks. `digest` is its digest (default: the sha256 one)."""
         name = digest or digest_of(manifest.data)
         with self._lock:
             held = self._repositories.setdefault(repo, HeldRepository())
@@ -103,18 +103,18 @@ class Store:
         return name
 
     def listed_tags(self, repo: str) -> list[str]:
-        """The tags that lists tell of."""
+        """The tags that are listed: all but hidden ones. Raises Refusal (NAME_UNKNOWN)."""
         with self._lock:
             held = self._known(repo)
             return sorted(held.tags.keys() - held.hidden)
 
     def drop_tag(self, repo: str, tag: str) -> None:
-        """Take a tag away alone."""
+        """Delete a tag; its manifest stays. Raises Refusal (NAME_UNKNOWN)."""
         with self._lock:
             self._known(repo).tags.pop(tag, None)
 
     def hide_tag(self, repo: str, tag: str) -> None:
-        """Leave a tag out of lists."""
+        """Leave a tag out of lists. Raises Refusal (NAME_UNKNOWN)."""
         with self._lock:
             self._known(repo).hidden.add(tag)
 
@@ -123,9 +123,9 @@ class Store:
         return [tag for tag, at in self.tags(repo).items() if at == digest]
 
     def delete_manifest(self, repo: str, selector: str, *, keeps_tags: bool = False) -> None:
-        """Remove a tag alone, or a manifest by digest with every tag that points to it.
+        """Delete only a tag, or by its digest a manifest with every tag that points to it.
 
-        With `keeps_tags` these tags stay, and point to nothing.
+        With `keeps_tags`, these tags stay and point to nothing. Raises Refusal.
         """
         with self._lock:
             digest, _ = self.manifest(repo, selector)
@@ -139,7 +139,7 @@ class Store:
             held.tags = {tag: at for tag, at in held.tags.items() if at != digest}
 
     def referrers(self, repo: str, subject: str) -> list[dict[str, object]]:
-        """Descriptors of the manifests whose `subject` is the one named."""
+        """Descriptors of the manifests whose subject has the digest `subject`."""
         found: list[dict[str, object]] = []
         for digest, manifest in self.manifests(repo).items():
             document = json.loads(manifest.data)

@@ -1,4 +1,4 @@
-"""The door of a fake registry: who may do what, and the token endpoint."""
+"""Access control of a fake registry: credentials, challenges, and the token endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FORM_LIMIT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request needs: `actions` on a repository."""
+    """The access that a request needs: `actions` on a repository."""
 
     repo: str
     actions: frozenset[str]
@@ -39,8 +39,9 @@ class _Token:
 class Gate:
     """Checks requests against `auth`, and issues tokens.
 
-    Challenges as in distribution's token specification: `scope` names what the request needs,
-    `error="insufficient_scope"` stands where a valid token does not cover it.
+    Challenges are those of distribution's token specification: `scope` names the access that the
+    request needs, and `error="insufficient_scope"` says that its token is valid but does not
+    include that.
     """
 
     def __init__(self, auth: Basic | Bearer | None, url: str) -> None:
@@ -52,14 +53,20 @@ class Gate:
         self.scopes: list[tuple[str, ...]] = []
 
     def check(self, request: Request, needs: Sequence[Access]) -> None:
-        """Let a request pass, or raise a Refusal: 401 with challenges, or 403."""
+        """Check that a request has the access it needs.
+
+        Raises Refusal: 401 with challenges, or 403.
+        """
         if isinstance(self._auth, Basic):
             self._check_basic(self._auth, request, needs)
         elif isinstance(self._auth, Bearer):
             self._check_bearer(self._auth, request, needs)
 
     def check_password(self, request: Request, need: Access) -> None:
-        """The same where tokens are not taken; refusals tell no way in."""
+        """Check a request to an API that accepts only passwords.
+
+        Raises Refusal: 401 without a challenge, or 403.
+        """
         auth = self._auth
         if auth is None:
             return
@@ -72,7 +79,10 @@ class Gate:
             raise Refusal(Code.UNAUTHORIZED)
 
     def answer_token(self, request: Request) -> Answer:
-        """The token endpoint: GET with Basic credentials, or POST with a form (OAuth2)."""
+        """Answer the token endpoint: GET with Basic credentials, or POST with a form (OAuth 2).
+
+        Raises Refusal.
+        """
         auth = self._auth
         if not isinstance(auth, Bearer) or (request.method == "POST" and not auth.post):
             raise Refusal(Code.NOT_FOUND)
@@ -95,7 +105,7 @@ class Gate:
         return self._issue(auth, scopes, allowed)
 
     def expire_tokens(self) -> None:
-        """Make every token that was issued invalid."""
+        """Make all tokens that were issued so far invalid."""
         with self._lock:
             self._tokens.clear()
 
@@ -147,7 +157,7 @@ class Gate:
 
 
 def _split_scope(scope: str) -> tuple[str, str]:
-    """`repository:host:5000/repo:pull,push` -> the name, which may hold colons, and the actions."""
+    """Split `repository:NAME:ACTIONS` into the name, which may hold colons, and the actions."""
     name, _, actions = scope.partition(":")[2].rpartition(":")
     return name, actions
 

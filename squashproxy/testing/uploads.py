@@ -1,4 +1,4 @@
-"""Upload sessions: begun by POST, fed by PATCH, ended by PUT or DELETE."""
+"""Upload sessions: POST begins one, PATCH adds bytes, PUT or DELETE ends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from squashproxy.testing.store import Store
 
 
 class Upload:
-    """One session; `lock` is held while a request feeds it."""
+    """One upload session; hold `lock` while a request adds bytes."""
 
     def __init__(self, number: int, repo: str, draft: Draft) -> None:
         self.id = f"{number:08x}-0000-4000-8000-000000000000"
@@ -26,21 +26,21 @@ class Upload:
 
     @property
     def state(self) -> str:
-        """What the newest Location says in its query; an older Location is refused."""
+        """The query of the newest Location; requests with an older one are refused."""
         return f"{self._number}-{self._turn}"
 
     def turn(self) -> None:
-        """Take a step: from now on, another Location counts."""
+        """Make the Location that was sent so far an old one."""
         self._turn += 1
 
     @property
     def range(self) -> str:
-        """The Range header: what is there, `0-0` also for nothing (as distribution says it)."""
+        """The Range header for the bytes that arrived; `0-0` for none, as distribution sends it."""
         return f"0-{max(self.draft.size - 1, 0)}"
 
 
 class Uploads:
-    """The sessions that are open."""
+    """The open upload sessions."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -59,14 +59,17 @@ class Uploads:
         return upload
 
     def find(self, repo: str, upload_id: str) -> Upload:
-        """An open session; BLOB_UPLOAD_UNKNOWN where there is none such."""
+        """An open session. Raises Refusal (BLOB_UPLOAD_UNKNOWN) if there is none with this ID."""
         upload = self._open.get(upload_id)
         if upload is None or upload.repo != repo:
             raise Refusal(Code.BLOB_UPLOAD_UNKNOWN)
         return upload
 
     def finish(self, upload: Upload, digest: Digest) -> None:
-        """Turn a session into a blob; DIGEST_INVALID ends it without one."""
+        """End a session by storing its blob.
+
+        Raises Refusal (DIGEST_INVALID) if the bytes have another digest; the session is gone then.
+        """
         found = upload.draft.digest(digest)
         if found != digest:
             self.cancel(upload)
@@ -77,13 +80,16 @@ class Uploads:
         self._store.link_blob(upload.repo, digest)
 
     def cancel(self, upload: Upload) -> None:
-        """Forget a session."""
+        """End a session and discard its bytes."""
         with self._lock:
             if self._open.pop(upload.id, None) is not None:
                 upload.draft.discard()
 
     def store_at_once(self, repo: str, pieces: Iterable[bytes], digest: Digest) -> None:
-        """A monolithic POST: a session that begins and ends in one request."""
+        """Store the blob of a monolithic POST: a session that begins and ends in one request.
+
+        Raises Refusal (DIGEST_INVALID), and what reading `pieces` raises.
+        """
         upload = self.begin(repo)
         try:
             upload.draft.append(pieces)

@@ -166,7 +166,7 @@ class ArchiveSink(FiledSink):
             self._old.close()
 
     def _look(self) -> tuple[int, ...] | None:
-        """What changes with the file at the path; None where there is none."""
+        """A fingerprint of the file at the path, which changes with it; None if there is none."""
         try:
             found = Path(self._reference.path).stat()
         except OSError:
@@ -174,9 +174,9 @@ class ArchiveSink(FiledSink):
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def _may_replace(self) -> bool:
-        """Whether a file exists now and is to be replaced.
+        """Whether there is a file now that is to be replaced.
 
-        Raises ArchiveError where it holds another image by now.
+        Raises ArchiveError if it holds another image by now.
         """
         found = self._look()
         if found is not None and found != self._seen:
@@ -226,7 +226,7 @@ class ArchiveSink(FiledSink):
 
 
 def _open_old(reference: ArchiveReference) -> ArchiveSource | None:
-    """The image that the file holds and that is to be replaced; None where there is no file.
+    """The image in the file, which is to be replaced; None if there is not a file.
 
     Raises ArchiveError for a file that holds anything else.
     """
@@ -261,6 +261,6 @@ def _listed(names: Counter[str]) -> str:
 
 
 def _own_name(reference: ArchiveReference) -> str:
-    """The image's name as the archive's `names` have it."""
+    """The image's name in the form of the archive's `names`."""
     name = reference.name or NO_NAME
     return normal_name(name) if reference.transport is Transport.DOCKER_ARCHIVE else name

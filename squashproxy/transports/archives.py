@@ -37,8 +37,9 @@ def _no_layout(root: Path) -> NoSuchImage:
 
 
 def open_sink(reference: ArchiveReference) -> ImageSink:
-    """Open the place that `reference` names; the caller closes it. Raises ArchiveError where it is
-    taken.
+    """Open the place that `reference` names; the caller closes it.
+
+    Raises ArchiveError if it is taken.
     """
     if reference.transport is Transport.OCI:
         return LayoutSink(reference)

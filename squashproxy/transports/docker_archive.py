@@ -59,7 +59,7 @@ class DockerArchiveSource(FiledSource):
 
     @cached_property
     def _listed(self) -> list[tuple[tuple[str, ...], Callable[[], SavedImage]]]:
-        """The images that the archive lists: their whole names, and how to open them."""
+        """The images that the archive lists: their full names, each with a function to open it."""
         files = self._files
         if files.find(MANIFEST) is not None:
             images = saved.read_list(read_file(files, MANIFEST, MAX_MANIFEST), files)

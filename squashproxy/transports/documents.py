@@ -17,7 +17,7 @@ MAX_CONFIG = 16 << 20
 
 
 class Readable(Protocol):
-    """What sources and sinks have in common."""
+    """The common part of sources and sinks."""
 
     @property
     def name(self) -> str:

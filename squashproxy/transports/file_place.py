@@ -1,4 +1,4 @@
-"""What sources and sinks in files have in common."""
+"""The common part of sources and sinks in files."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Files(Protocol):
     def iter_file(self, path: str, most: int | None = None) -> Iterator[bytes]:
         """The file's bytes, at most the first `most`, in chunks of at most 256 KiB.
 
-        Raises ArchiveError where there is no such file, or less of it than there should be.
+        Raises ArchiveError if the file does not exist or is cut short.
         """
         ...
 

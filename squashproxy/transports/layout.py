@@ -83,7 +83,7 @@ class Layout:
         return self.find_named(name) or (referenced[-1] if referenced else None)
 
     def find_named(self, name: str | None) -> Descriptor | None:
-        """The image that a new one of that name, or without a name, would replace."""
+        """The image that a new image with that name, or without a name, would replace."""
         found = [child.descriptor for child in self.index.children]
         named = [image for image in found if image.annotations.get(REF_NAME) == name]
         return named[-1] if named else None
@@ -125,9 +125,9 @@ class Layout:
         return str(subject.get("digest")) if isinstance(subject, dict) else None
 
     def read_manifest(self, digest: Digest) -> RawManifest:
-        """A manifest, its digest verified, with the media type that it says or has.
+        """A manifest, its digest verified, with the media type that it states or its form implies.
 
-        Raises ArchiveError, IntegrityError, and FormatError for what is no manifest.
+        Raises ArchiveError, IntegrityError, and FormatError for what is not a manifest.
         """
         data = read_file(self.files, blob_path(digest), MAX_MANIFEST)
         where = f"the manifest {digest[:19]} of {self.name}"
@@ -182,7 +182,7 @@ class LayoutSource(FiledSource):
     def names(self) -> list[str]:
         """The names of all images that are there, NO_NAME for those without.
 
-        Where docker or containerd wrote them, they are whole: their tags alone may be the same.
+        Layouts of docker and containerd have full references, since their tags alone may be equal.
         """
         images = (image.annotations for image in self._layout.images)
         return [names.get(CONTAINERD_NAME) or names.get(REF_NAME) or NO_NAME for names in images]
@@ -221,7 +221,7 @@ class LayoutSource(FiledSource):
 
 
 def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage:
-    """The error for an image that is not there, or one of several that was not named."""
+    """The error for an image that does not exist, or for no name where there are several images."""
     there = ", ".join(sorted(names)) or "nothing"
     if name is None and names:
         return NoSuchImage(f"{where} holds several images", advice=f"name one of them: {there}")

@@ -127,9 +127,9 @@ class LayoutSink(FiledSink):
         self._new.clear()
 
     def close(self) -> None:
-        """Remove what was written for an image that was not published.
+        """Remove the files of an image that was not published.
 
-        Nothing is removed while another process writes into the folder, since it may rely on it.
+        Nothing is removed while another process writes into the folder, which may rely on them.
         """
         if self._lock is None:
             return
@@ -144,7 +144,7 @@ class LayoutSink(FiledSink):
         self._lock = None
 
     def _is_published(self, manifest: RawManifest) -> bool:
-        """Whether the index came as far as to name the manifest; where it tells nothing, it may."""
+        """Whether the name points to the manifest; True if the index cannot be read, as it may."""
         try:
             return self.find_manifest() == manifest.digest
         except SquashproxyError:
@@ -152,11 +152,11 @@ class LayoutSink(FiledSink):
 
     @property
     def _layout_now(self) -> Layout:
-        """The layout with the index that it has now: others may have changed it."""
+        """The layout with its current index, which other processes may have changed."""
         return Layout(Folder(self._root))
 
     def _check(self) -> None:
-        """Raise ArchiveError where the folder is something else."""
+        """Raise ArchiveError if the folder holds anything but a layout."""
         root = self._root
         check_folder(root)
         if not root.exists():
@@ -167,7 +167,7 @@ class LayoutSink(FiledSink):
             )
 
     def _begin(self) -> None:
-        """Make the folder, and what a layout has besides its index."""
+        """Make the folder, and the files of a layout except its index."""
         with self._beginning:
             try:
                 self._make(self._root)
@@ -187,7 +187,7 @@ class LayoutSink(FiledSink):
         self._new.append(path)
 
     def _hold(self) -> None:
-        """Mark blobs as needed, for other processes, once one was found or written."""
+        """Tell other processes that blobs are needed, once one was found or written."""
         if self._lock is None:
             self._lock = os.open(self._root, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_SH)

@@ -1,6 +1,6 @@
 """Archives of docker before 1.10: a `repositories` file, and layers that name their parents.
 
-Such an image has no config of today's form; one is made of the JSON documents that its layers have
+Such an image has no config of today's form; one is made from the JSON documents of its layers
 (Docker Image Specification v1.0.0).
 """
 

@@ -15,7 +15,7 @@ from squashproxy.transports.base import Traits, WrittenBlob
 
 
 class _RegistryPlace:
-    """What sources and sinks in registries have in common."""
+    """The common part of sources and sinks in registries."""
 
     spooled_bytes = 0
 
@@ -176,7 +176,7 @@ class RegistrySink(_RegistryPlace):
         self._remote.put_manifest(manifest, tag)
 
     def write_referrer(self, manifest: RawManifest) -> None:
-        """Store a manifest with a subject, so that who asks for its referrers finds it."""
+        """Store a manifest with a subject, so that the subject's list of referrers names it."""
         self._remote.put_referrer(manifest)
 
     def iter_tags(self, repository: Repository) -> Iterator[str]:

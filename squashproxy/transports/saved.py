@@ -47,7 +47,7 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image of an archive: its manifest, where its blobs are, and documents made up for it."""
+    """An image of an archive: its manifest, the places of its blobs, and documents made for it."""
 
     manifest: RawManifest
     paths: Mapping[Digest, str]
@@ -78,7 +78,7 @@ def open_image(files: Files, image: ListedImage) -> SavedImage:
 def made_up_image(
     files: Files, config: bytes, layers: Sequence[tuple[Descriptor, str]]
 ) -> SavedImage:
-    """An image of its config and its layers with their paths, base first, in Docker's family."""
+    """An image made from its config and layers with their paths, base first, in Docker's family."""
     parse_config(config, len(layers), f"the config of {files.name}")
     document = {
         "schemaVersion": 2,
@@ -119,7 +119,7 @@ def _made_up(files: Files, image: ListedImage) -> SavedImage:
 
 
 def _try_embedded(files: Files, image: ListedImage) -> SavedImage | None:
-    """The image as the archive's OCI layout has it; None where that does not hold all of it."""
+    """The image in the archive's OCI layout; None if the layout does not hold all of it."""
     if not image.config.startswith(_BLOBS) or files.find(INDEX) is None:
         return None
     layout = Layout(files)
@@ -133,7 +133,7 @@ def _try_embedded(files: Files, image: ListedImage) -> SavedImage | None:
 
 
 def _iter_manifests(layout: Layout, index: ImageIndex) -> Iterator[ImageManifest]:
-    """The images in an index, and in an index within it; without those that are not there."""
+    """The images of an index, and of an index in it; images that the layout lacks are left out."""
     for child in index.children:
         if child.is_attestation or layout.files.find(blob_path(child.descriptor.digest)) is None:
             continue

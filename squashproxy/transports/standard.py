@@ -16,11 +16,11 @@ def open_standard_input() -> IO[bytes]:
     if os.isatty(_STDIN):
         raise UsageError(
             "standard input is a terminal",
-            advice="pipe an archive into squashproxy, or name its file",
+            advice="pipe an archive into this command, or name its file",
         )
     if _way_of(_STDIN) == os.O_WRONLY:
         raise UsageError(
-            "standard input is closed", advice="pipe an archive into squashproxy, or name its file"
+            "standard input is closed", advice="pipe an archive into this command, or name its file"
         )
     return os.fdopen(os.dup(_STDIN), "rb", buffering=0)
 
@@ -30,11 +30,11 @@ def open_standard_output() -> IO[bytes]:
     if os.isatty(_STDOUT):
         raise UsageError(
             "standard output is a terminal, which shows no archives",
-            advice="pipe squashproxy into something, or name a file",
+            advice="pipe it into another program, or name a file",
         )
     if _way_of(_STDOUT) == os.O_RDONLY:
         raise UsageError(
-            "standard output is closed", advice="pipe squashproxy into something, or name a file"
+            "standard output is closed", advice="pipe it into another program, or name a file"
         )
     return os.fdopen(os.dup(_STDOUT), "wb", buffering=0)
 

@@ -68,9 +68,9 @@ class TarWriter:
     ) -> Written:
         """Add a file of all `chunks` under the path that its digest gives.
 
-        What goes to a pipe without a known `digest` and `size` goes to a temporary file first.
-        Raises IntegrityError where the chunks are not what they should be. In a file, nothing stays
-        of what raised.
+        In front of a pipe, a file without a known `digest` and `size` goes to a temporary file
+        first. Raises IntegrityError if the chunks have another digest or size. If anything raises,
+        the tar is as it was before, unless it is a pipe.
         """
         if self.is_seekable:
             with self._lock:
@@ -100,8 +100,8 @@ class TarWriter:
     def finish(self, may_replace: Callable[[], bool]) -> None:
         """End the tar, and let it appear.
 
-        Where another file exists at its path by then, `may_replace` is asked: False means that it
-        is gone again; it raises for a file that must stay.
+        If another file exists at its path by then, `may_replace` is called. It returns False if the
+        file is gone again, and raises if the file must stay.
         """
         with self._lock:
             self._write(_END)
@@ -114,7 +114,7 @@ class TarWriter:
                 raise self._refused(error) from error
 
     def abandon(self) -> None:
-        """Remove what is not finished."""
+        """Remove the tar if it is not finished."""
         self._stream.close()
         if self._file is not None:
             self._file.abandon()

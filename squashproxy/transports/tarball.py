@@ -28,7 +28,7 @@ class Tarball:
     """The files of a tar in a seekable `stream`; `spooled_bytes` is the size of its temporary file.
 
     Symbolic and hard links lead to files of the same tar: docker writes them for layers that images
-    share. Raises ArchiveError for a file that is no tar or is damaged.
+    share. Raises ArchiveError for a file that is not a tar or is damaged.
     """
 
     def __init__(self, stream: IO[bytes], name: str, spooled_bytes: int = 0) -> None:
@@ -117,7 +117,7 @@ class Tarball:
             self._links[path] = posixpath.normpath(member.linkname)
 
     def _check_end(self, end: int) -> None:
-        """Zeros end a tar; tarfile takes a damaged or half a header for an end as well."""
+        """Check that the tar ends with zeros: tarfile also stops at a damaged or cut header."""
         block = self._read(end, _BLOCK)
         if len(block) == _BLOCK and any(block):
             raise ArchiveError(

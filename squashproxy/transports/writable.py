@@ -1,4 +1,4 @@
-"""Whether files can be written at a place, checked before anything is read, also by a plan."""
+"""Checks that files can be written at a place, made before anything is read, also by a plan."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _looking_at(path: Path, kind: str) -> Iterator[None]:
 
 
 def _may_be_replaced(path: Path, folder: Path) -> bool:
-    """Whether a sticky folder, such as /tmp, allows it."""
+    """Whether a sticky folder, such as /tmp, lets this user replace the file."""
     status = folder.stat()
     allowed = (0, status.st_uid, path.stat().st_uid)
     return not status.st_mode & stat.S_ISVTX or os.geteuid() in allowed

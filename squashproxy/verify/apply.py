@@ -108,7 +108,8 @@ class LayerApplication:
         for depth, name in enumerate(names, 1):
             child = directory.children.get(name)
             if not isinstance(child, Directory):
-                self._note_removed(b"/".join(names[:depth]), child)
+                if child is not None:  # at most once a path: below it, nothing is there
+                    self._note_removed(b"/".join(names[:depth]), child)
                 child = Directory(self._number, self._number, self._number)
                 directory.children[name] = child
             child.touched = self._number
@@ -118,8 +119,8 @@ class LayerApplication:
     def _bring_back(self, path: bytes) -> None:
         """Restore a lower directory that only this layer hid.
 
-        Of two entries for a path the last one wins, and a directory merges as if the first had not
-        existed.
+        If a path has two entries, the last one wins. If that is a directory, it merges with the
+        lower one as if the first entry did not exist.
         """
         parent, name = self._make_parent(path)
         covered = self._covered.pop(path)
@@ -127,7 +128,7 @@ class LayerApplication:
             parent.children[name] = covered
 
     def _cover(self, path: bytes, directory: Directory) -> None:
-        """A file of this layer replaces `directory`: what this layer put into it is gone.
+        """Replace `directory` by a file of this layer, which removes this layer's entries in it.
 
         The lower content is kept in case a directory entry follows.
         """
@@ -192,8 +193,9 @@ class LayerApplication:
         return made == self._number
 
     def _note_removed(self, path: bytes, node: Node | None) -> None:
-        """Remember what this layer removes; of two removals at a path only the first was of a lower
-        file.
+        """Remember the file that this layer removes; only the first removal at a path counts.
+
+        A second one removes an entry of this layer, not a lower file.
         """
         if node is not None and not self._is_own_file(node):
             self._removed.setdefault(path, node)

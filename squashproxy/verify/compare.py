@@ -37,8 +37,8 @@ class Comparison:
 def compare(a: Tree, b: Tree) -> Comparison:
     """Compare two trees.
 
-    A directory that no entry describes in one of them may have any metadata. Names whose links lead
-    into a lower layer in one of them are not compared as link groups.
+    If no entry describes a directory in one tree, its metadata are not compared. If a link leads
+    into a lower layer in one tree, its link group is not compared.
     """
     pairs = _Pairs()
     found: list[_Found] = []

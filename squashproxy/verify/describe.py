@@ -15,7 +15,7 @@ _NAMES = 5
 
 
 def decoded(data: bytes) -> str:
-    """Bytes as text, what is not UTF-8 escaped."""
+    """Bytes as text; those that are not UTF-8 are escaped."""
     return data.decode("utf-8", "backslashreplace")
 
 
@@ -30,7 +30,7 @@ def owner_text(metadata: Metadata) -> str:
 
 
 def mtime_text(metadata: Metadata) -> str:
-    """The time in UTC, down to the nanosecond; a bare number where no calendar has it."""
+    """The time in UTC, down to the nanosecond; a bare number if it is out of the calendar."""
     seconds, rest = divmod(metadata.mtime, _SECOND)
     try:
         time = _EPOCH + timedelta(seconds=seconds)

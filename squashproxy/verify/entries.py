@@ -112,11 +112,11 @@ def iter_entries(stream: TarStream, where: str) -> Iterator[Entry]:
 
 
 class _DamagedHeader(Exception):
-    """An error that tarfile does not take for the end of the archive, as it does its own."""
+    """A damaged header. tarfile would take an error of its own for the end of the archive."""
 
 
 _DAMAGE = (tarfile.TarError, _DamagedHeader, ValueError, LookupError, OverflowError, RecursionError)
-"""What tarfile raises for garbage: it parses numbers and nests headers without checking."""
+"""The errors of tarfile for garbage: it parses numbers and nests headers without checking."""
 
 
 class _StrictInfo(tarfile.TarInfo):
@@ -132,7 +132,7 @@ class _StrictInfo(tarfile.TarInfo):
             raise _DamagedHeader(str(error)) from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        """Refuse an extension too large to be one, and let a global header be the last entry."""
+        """Refuse an extension that is too large; accept a global header as the last entry."""
         if self.type in _EXTENSIONS and self.size > _MAX_EXTENSION:
             raise _DamagedHeader(f"an extension header of {self.size} bytes")
         try:
@@ -193,7 +193,7 @@ class _Reading:
         return Entry(path, kind, self._metadata(info), payload, size)
 
     def _metadata(self, info: tarfile.TarInfo) -> Metadata:
-        """One object for equal metadata: most files of a layer have them in common."""
+        """The metadata, as one object for all equal ones: most files of a layer share them."""
         xattrs = sorted(
             (_raw(name.removeprefix(_XATTR)), _raw(value))
             for name, value in info.pax_headers.items()

@@ -60,9 +60,9 @@ class ImageSet:
 
 
 def read_images(source: ImageReader) -> ImageSet:
-    """Read what the reference of `source` points to.
+    """Read the image or index that the reference of `source` points to.
 
-    Raises NotFound, RegistryError, IntegrityError, and FormatError for what is no image.
+    Raises NotFound, RegistryError, IntegrityError, and FormatError for what is not an image.
     """
     raw = source.read_manifest()
     parsed = parse_manifest(raw, f"the manifest of {source.name}")

@@ -76,7 +76,7 @@ class ImageLayer:
         return stream.drain()
 
     def _iter_fetched(self, observer: Observer, cancellation: Cancellation) -> Iterator[bytes]:
-        """The blob, verified when it was read to its end."""
+        """The blob; it is verified at its end."""
         label = f"layer {self.number + 1}/{self.count}"
         blob = self.source.iter_blob(self.descriptor)
         size = self.descriptor.size

@@ -12,11 +12,11 @@ _NOTHING = frozenset({b"", b".", b".."})
 
 
 class BadName(Exception):
-    """A refused name; its text is the rest of a sentence that begins with the name."""
+    """A refused name. Its text completes a sentence that begins with the name."""
 
 
 class Mark(Enum):
-    """What a name in a layer means."""
+    """The meaning of a name in a layer."""
 
     ENTRY = "entry"
     WHITEOUT = "whiteout"
@@ -43,7 +43,7 @@ def normalise(name: bytes) -> bytes:
 
 
 def read_mark(path: bytes) -> Marked:
-    """What a normalised `path` means. Raises BadName for a whiteout of nothing."""
+    """The meaning of a normalised `path`. Raises BadName for a whiteout without a name."""
     if b".wh." not in path:
         return Marked(Mark.ENTRY, path)
     parent, _, name = path.rpartition(b"/")

@@ -53,7 +53,7 @@ def pair_images(a: ImageSet, b: ImageSet, platforms: Sequence[Platform]) -> tupl
 
 
 def _with_single(pairs: tuple[ImagePair, ...], a: ImageSet, b: ImageSet) -> tuple[ImagePair, ...]:
-    """Of an index only what the single image on the other side is compared with."""
+    """The pair of a single image and its counterpart in an index; other images are left out."""
     whole = tuple(pair for pair in pairs if pair.a is not None and pair.b is not None)
     if not whole:
         single, index = (b, a) if a.is_index else (a, b)

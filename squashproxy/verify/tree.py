@@ -1,4 +1,4 @@
-"""What an image unpacks to, in memory: names, directories and inodes."""
+"""The tree that an image unpacks to, in memory: names, directories and inodes."""
 
 from __future__ import annotations
 

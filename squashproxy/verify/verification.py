@@ -75,11 +75,11 @@ def _platform_text(image: PlatformImage | None) -> str:
 def _compare(
     a: PlatformImage, b: PlatformImage, observer: Observer, cancellation: Cancellation
 ) -> Comparison:
-    """Unpack and compare. Layers that both images begin with are unpacked once, from A.
+    """Unpack and compare. The leading layers that both images share are unpacked once, from A.
 
-    Those are the leading layers with the same blob. The same diff ID is not enough: it is a claim
-    that only reading the blob proves. What B stores under the same digest is also a claim, so its
-    blobs are read too. The tree of the common layers is copied, and the copy shares its inodes.
+    Shared layers have the same blob. The same diff ID is not enough: it is a claim that only
+    reading the blob proves. That B stores the same bytes is a claim, too, so its blobs are read as
+    well. The tree of the shared layers is copied; the copy shares its inodes.
     """
     ours, theirs = a.read_layers(), b.read_layers()
     common = _count_common(ours, theirs)

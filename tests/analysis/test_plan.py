@@ -92,7 +92,7 @@ def test_it_measures_what_the_copy_then_reports(lab: Lab, name: str, base: str) 
 
 @pytest.mark.parametrize("base", ["none", "2", "4"])
 def test_its_estimate_is_near_and_its_sizes_are_those_of_the_copy(lab: Lab, base: str) -> None:
-    """Of each layer it takes the share that survives, as if all its bytes packed alike."""
+    """The estimate assumes that all bytes of a layer compress alike."""
     upper = LayerBuilder().file("a", noise(9000, 1)).file("b", noise(9000, 2))
     lab.put(image_of(OS, RUNTIME, upper, LayerBuilder().whiteout("a").file("c", noise(500))))
     (planned,) = lab.plan(base=base).platforms

@@ -74,7 +74,7 @@ def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes | None:
 
 
 def _attributes(info: tarfile.TarInfo) -> dict[str, object]:
-    """All but the names."""
+    """Everything but the name."""
     headers = cast(dict[str, str], info.pax_headers)
     renamed = ("path", "linkpath", "GNU.sparse.name")
     return {

@@ -1,4 +1,4 @@
-"""What the scanner lets through: kept bytes stay, dropped ones go, new ones stand in place."""
+"""The bytes that leave the scanner: kept entries unchanged, new ones in their place."""
 
 from __future__ import annotations
 

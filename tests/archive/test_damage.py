@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from squashproxy.archive.scanner import MAX_EXTENSION, MAX_HEADERS
+from squashproxy.archive.header_parser import MAX_EXTENSION, MAX_HEADERS
 from squashproxy.errors import BadArchive
 from squashproxy.testing import Header, LayerBuilder, SparseForm, TarFormat
 from squashproxy.testing.headers import encode_records, octal, with_checksum

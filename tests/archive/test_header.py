@@ -139,7 +139,7 @@ def test_a_checksum_that_is_no_number_is_bad() -> None:
 
 
 def _named(name: bytes, magic: bytes, rest: bytes, trailer: bytes = b"") -> bytes:
-    """A block with these bytes from the prefix on."""
+    """A header block with these bytes at the offset of `prefix`."""
     block = name.ljust(100, b"\0").ljust(257, b"\0") + magic.ljust(88, b"\0") + rest
     return block.ljust(508, b"\0") + trailer.ljust(4, b"\0")
 

@@ -1,4 +1,4 @@
-"""A night of schedules, by a clock that the test turns."""
+"""Schedules through a night, on a clock that the test sets."""
 
 from __future__ import annotations
 

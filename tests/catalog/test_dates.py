@@ -1,4 +1,4 @@
-"""When an image was made, as far as its registry can be believed."""
+"""The dates of images, and dates that cannot be right."""
 
 from __future__ import annotations
 

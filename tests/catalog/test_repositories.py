@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from squashproxy.catalog.repositories import Found, find_repositories, parse_repository_pattern
+from squashproxy.catalog.repositories import Found, find_repositories
 from squashproxy.errors import RegistryError
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
+from squashproxy.rules.repository_patterns import parse_repository_pattern
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 
 
@@ -52,7 +53,7 @@ def test_a_name_that_is_none_is_left_out_with_a_warning(registry: FakeRegistry, 
     assert len(warning) < 500
 
 
-def test_a_name_that_no_glob_means_is_nobodys_concern(registry: FakeRegistry) -> None:
+def test_a_name_that_no_glob_matches_is_ignored(registry: FakeRegistry) -> None:
     assert find(registry, "apps/*", ["apps/web", "../x"]).warnings == ()
 
 

@@ -1,4 +1,4 @@
-"""Somebody else who works on the same repository at any moment, and what they may expect.
+"""Another user of the repository who acts at any moment, and what they must find in the end.
 
 Every move is one that a registry would take: an index of images that are there, a tag to a manifest
 that is there. `wants` is what they have reason to find when everything is over.
@@ -55,7 +55,7 @@ class Adversary:
                 self._move()
 
     def forget_planned(self, plan: RepositoryPlan) -> None:
-        """What a plan has seen is its rule's to decide."""
+        """Forget what a plan has seen: its rule decides about that."""
         self.wants = {
             tag: digest for tag, digest in self.wants.items() if plan.tags.get(tag) != digest
         }
@@ -118,7 +118,7 @@ class Adversary:
             self._want(tag, built.digest)
 
     def _roll_back(self) -> None:
-        """Any tag to any manifest that is there, as in a rollback."""
+        """Move any tag to any manifest that is there, as in a rollback."""
         there = sorted(self.room.registry.manifests("app"))
         whole = [each for each in there if pulls_whole(self.room.registry, each)]
         if whole and self._tags:
@@ -129,7 +129,7 @@ class Adversary:
             self._want(tag, digest)
 
     def _want_what_goes(self) -> None:
-        """A tag that points to something, to the very manifest whose deletion is on its way."""
+        """Point a tag to the manifest whose deletion is being sent."""
         digest = Digest(self._untouchable)
         tags, there = self.room.registry.tags("app"), self.room.registry.manifests("app")
         alive = [tag for tag, at in tags.items() if at in there - {digest}]
@@ -152,7 +152,7 @@ class Adversary:
             self.signed[tag] = subject.digest
 
     def _refer(self) -> None:
-        """An artifact with a tag of its own, which needs its subject."""
+        """Push an artifact with a tag of its own; it needs its subject."""
         if self._present:
             subject = self.dice.choice(self._present)
             self._attach(subject, self._some_tag(), subject.manifest.descriptor)

@@ -1,4 +1,4 @@
-"""What goes, what stays, and what a push in between does."""
+"""Which images a cleanup deletes, which it keeps, and what a push meanwhile changes."""
 
 from __future__ import annotations
 
@@ -399,7 +399,7 @@ def test_a_squash_that_broke_off_is_taken_up_again(room: Room, family: Family) -
 
 
 def test_a_date_in_the_future_is_no_date_and_is_told(room: Room) -> None:
-    """Nobody knows when such an image was made: it stays, and holds no place among the newest."""
+    """Its age is unknown: the image stays, and does not count among the newest."""
     for tag, date in (("old", "2026-01-01"), ("new", "2026-02-01"), ("wrong", "2099-01-01")):
         image(tag, f"{date}T00:00:00Z").push(room.registry, "app", tag)
     plan = room.plan("action: delete\nkeep: {newest: 1}")
@@ -424,8 +424,8 @@ def test_a_kept_tag_that_the_registry_does_not_list_stops_the_repository(room: R
 
 
 @pytest.mark.parametrize("tag", ["../../other/manifests/keep", "a b", "x" * 129, "\x1b[2J", "-a"])
-def test_a_list_with_what_is_no_tag_is_not_gone_by(room: Room, tag: str) -> None:
-    """In the path of a request it could mean anything."""
+def test_a_list_with_an_invalid_tag_deletes_nothing(room: Room, tag: str) -> None:
+    """A name that is no tag could lead a request anywhere."""
     image("old").push(room.registry, "app", "old")
     image("odd").push(room.registry, "app", tag)
     (plan,) = room.plan(DELETE).repositories

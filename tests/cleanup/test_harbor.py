@@ -19,7 +19,7 @@ def harbor(rooms: Callable[..., Room]) -> Room:
 
 
 def test_the_clock_of_the_room_is_where_the_cases_think(harbor: Room) -> None:
-    """2027-01-15, so that the dates below are a few days or some months ago."""
+    """The clock stands at 2027-01-15; the dates below are days or months before."""
     assert harbor.clock == 1_800_000_000
 
 

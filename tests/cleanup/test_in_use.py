@@ -65,7 +65,7 @@ def test_a_line_that_matches_no_host_of_the_rule_is_named(room: Room) -> None:
 
 
 def test_a_tag_in_use_that_the_registry_does_not_list_stops_the_repository(room: Room) -> None:
-    """Its list lacks what is there, so that it may lack more."""
+    """The list lacks one tag that exists, so it may lack others."""
     image("old").push(room.registry, "app", "old")
     image("hidden").push(room.registry, "app", "hidden")
     text = rule_with(room, f"{room.registry.host}/app:hidden")

@@ -1,4 +1,4 @@
-"""Bounds count what somebody would miss: tags, and manifests without one."""
+"""`max_deletions` counts tags, and manifests without a tag."""
 
 from __future__ import annotations
 

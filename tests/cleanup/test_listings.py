@@ -1,4 +1,4 @@
-"""Odd lists of tags: one that is not sure to be whole deletes nothing; others are read whole."""
+"""Odd lists of tags: nothing is deleted if a list may be incomplete; all others are read whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIST = "/v2/app/tags/list"
 
 
 def page(names: list[str] | None, following: str | None, body: str | None = None) -> Fault:
-    """One answer to a question for tags."""
+    """One page of a list of tags."""
     text = json.dumps({"name": "app", "tags": names}) if body is None else body
     link = () if following is None else (("Link", f'<{LIST}?{following}>; rel="next"'),)
     return Fault(
@@ -130,7 +130,7 @@ def test_referrers_whose_list_leads_in_circles_stop_the_repository(room: Room) -
 
 
 @pytest.mark.parametrize("action", ["delete", "squash"])
-def test_an_image_whose_referrers_are_not_told_stays(room: Room, action: str) -> None:
+def test_an_image_whose_referrers_are_unknown_stays(room: Room, action: str) -> None:
     """A 404 for one digest from a registry that lists those of others."""
     odd, plain = image("odd"), image("plain")
     odd.push(room.registry, "app", "old1")

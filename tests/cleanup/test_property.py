@@ -128,7 +128,7 @@ class Story:
                         assert there <= after.manifests.keys(), f"signatures of {tag}"
 
     def _check_signed(self, after: Held) -> None:
-        """What was signed meanwhile and stays has its signature."""
+        """An image that was signed meanwhile and kept still has its signature."""
         for tag, subject in self.neighbour.signed.items():
             if subject in after.tags.values() and not self.neighbour.deleted:
                 assert tag in after.tags, f"the signature of {subject}"

@@ -153,7 +153,7 @@ def test_a_nested_index_comes_back_with_all_that_it_holds(room: Room) -> None:
 def test_where_only_a_look_shows_a_loss_all_that_was_deleted_since_is_put_back(
     rooms: Callable[..., Room],
 ) -> None:
-    """A registry that goes on listing dead tags: a glance shows nothing."""
+    """The registry still lists dead tags, so its list does not show the loss; reading them does."""
     room = rooms(lists_dead_tags=True)
     old = fill(room, MANY)
     target = old[5].digest
@@ -296,7 +296,7 @@ def test_a_dead_tag_that_comes_to_life_keeps_its_image(rooms: Callable[..., Room
 
 
 def test_a_new_tag_in_the_moment_before_a_deletion_prevents_it(room: Room) -> None:
-    """The names are listed last, since a new tag that goes along leaves no trace."""
+    """Tags are listed right before a deletion, as a tag that goes with it leaves no trace."""
     old = fill(room, FEW)
     target = old[0].digest
     room.intervene(lambda: room.point("new", target), "HEAD", f"/{tag_of(room, target)}$", skip=1)

@@ -187,7 +187,7 @@ def test_a_bad_source(name: str, shell: Shell, tmp_path: Path, *, piped: bool) -
 
 
 class TestKilled:
-    """A process that is killed cleans up nothing, and no file tells of it."""
+    """A killed process cannot clean up, and still leaves no file behind."""
 
     @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
     def test_a_file_that_was_begun_has_no_name(self, kind: str, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ class TestKilled:
 
 
 def _wait_for_a_large_file_of(process: int) -> None:
-    """Until it holds a file open that it has written a megabyte to."""
+    """Wait until the process has written a megabyte to a file that it holds open."""
     deadline = time.monotonic() + 30
     while not any(size > 1 << 20 for size in _sizes_of_open_files(process)):
         assert time.monotonic() < deadline, "it never wrote"

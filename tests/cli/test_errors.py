@@ -35,9 +35,13 @@ DIGEST = "sha256:" + "0" * 64
             ["plan", SOURCE, f"{TARGET}@{DIGEST}"], "cannot be a target", id="plan-digest-as-target"
         ),
         pytest.param(["copy", "--base", "-1", SOURCE, TARGET], "--base -1", id="negative-base"),
-        pytest.param(["copy", "--base", "A B", SOURCE, TARGET], "is not a", id="bad-base"),
         pytest.param(
-            ["copy", "--base-repo", TARGET, SOURCE, TARGET], "repository alone", id="base-repo-tag"
+            ["copy", "--base", "A B", SOURCE, TARGET], "--base 'A B' is not a", id="bad-base"
+        ),
+        pytest.param(
+            ["copy", "--base-repo", TARGET, SOURCE, TARGET],
+            f"--base-repo: '{TARGET}' names an image; give the repository alone",
+            id="base-repo-tag",
         ),
         pytest.param(["copy", "--platform", "linux", SOURCE, TARGET], "OS/ARCH", id="platform"),
         pytest.param(["copy", "--memory", "lots", SOURCE, TARGET], "'lots' is not a", id="size"),
@@ -49,7 +53,12 @@ DIGEST = "sha256:" + "0" * 64
         pytest.param(
             ["copy", "--no-clobber", "--backup", "b", SOURCE, TARGET], "contradict", id="backup"
         ),
-        pytest.param(["copy", "--plain-http", "http://h", SOURCE, TARGET], "HOST:PORT", id="host"),
+        pytest.param(
+            ["copy", "--plain-http", "http://h", SOURCE, TARGET],
+            "--plain-http: 'http://h' is not a host; write HOST or HOST:PORT",
+            id="host",
+        ),
+        pytest.param(["verify", "a", "b@c"], "'b@c' is not a reference", id="verify-reference"),
         pytest.param(["copy", "--ca", "absent.pem", SOURCE, TARGET], "does not exist", id="ca"),
         pytest.param(["tags", "--authfile", "absent", "h/r"], "does not exist", id="authfile"),
         pytest.param(["tags", TARGET], "repository alone", id="tags-of-an-image"),

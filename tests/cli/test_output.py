@@ -188,7 +188,7 @@ class TestPage:
             assert squashproxy("plan", "--html", str(page), SOURCE).code == 0
         outcome = squashproxy("plan", "--html", str(image), SOURCE)
         assert (outcome.code, outcome.out) == (2, "")
-        assert "is no page of squashproxy's, so it is not replaced" in outcome.err
+        assert "is not the page of a plan, so it is not replaced" in outcome.err
         assert image.read_bytes() == b"the only copy of an image"
         page.write_text("<!DOCTYPE html>\n<p>my own")
         assert squashproxy("plan", "--html", str(page), SOURCE).code == 2

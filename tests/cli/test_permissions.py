@@ -30,7 +30,7 @@ def as_nobody() -> Iterator[None]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A directory that everybody may search; those of pytest are closed to others."""
+    """A directory that every user may enter; pytest's own are closed to others."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
         path.chmod(0o755)

@@ -86,7 +86,7 @@ def test_closed_streams_do_not_keep_a_copy_from_its_work(
 def test_no_file_or_socket_is_taken_for_a_closed_stream(
     words: list[str], closed: str, told: str, folder: Path
 ) -> None:
-    """The first file that is opened would get the number of the closed one."""
+    """The next file opened would get the descriptor number of the closed stream."""
     outcome = run_in_shell(folder, words, closed)
     assert (outcome.code, outcome.out) == (2, "")
     assert told in outcome.err

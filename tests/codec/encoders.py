@@ -1,4 +1,4 @@
-"""The gzip encoders of this world: all that layers may have been packed with."""
+"""All gzip encoders that layers may have been compressed with."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ _ALL = {**ENCODERS, **PROGRAMS}
 
 
 def is_costly(encoder: Encoder) -> bool:
-    """Whether it should be given little."""
+    """Whether the encoder is slow, so that it should get small inputs."""
     return any(encoder is _ALL[name] for name in COSTLY)
 
 

@@ -32,7 +32,7 @@ class Part:
 
     @property
     def left(self) -> bytes:
-        """What stays."""
+        """The content that is kept."""
         return b"".join(
             BETWEEN * self.is_parted(start) + self.content[start:end] for start, end in self.kept
         )
@@ -86,7 +86,7 @@ def _iter_spans(parts: Sequence[Part], library: Library, size: int) -> Iterator[
 
 
 def told_apart(blob: bytes, chain: Chain, library: Library) -> list[Chain]:
-    """The blocks of a chain of `blob`."""
+    """The blocks of a chain of `blob`, one by one."""
     if chain.is_block:
         return [chain]
     code = blob[chain.start.bit >> 3 : (chain.end_bit + 7) >> 3]

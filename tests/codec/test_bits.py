@@ -50,7 +50,7 @@ def test_code_from_any_bit_goes_behind_code_that_ends_on_any_bit(
 
 
 @each_inflate
-def test_whole_bytes_go_behind_code(inflate: Inflate) -> None:
+def test_whole_bytes_can_follow_code(inflate: Inflate) -> None:
     writer = BitWriter()
     for first in range(8):
         copy(writer, first)
@@ -77,7 +77,7 @@ def test_code_may_be_copied_in_two_parts_that_meet_on_any_bit(first: int) -> Non
         assert zlib.decompress(copied + b"".join(writer.take()), -15) == TEXT
 
 
-def test_whole_bytes_are_refused_within_a_byte() -> None:
+def test_whole_bytes_cannot_be_added_within_a_byte() -> None:
     writer = BitWriter()
     copy(writer, 0)
     assert (code()[1]) % 8

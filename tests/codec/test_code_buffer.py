@@ -1,4 +1,4 @@
-"""CodeBuffer: code is there as long as it may be asked for, and not for longer."""
+"""CodeBuffer keeps code as long as it can still be needed, and no longer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_same_chunk_again_adds_nothing() -> None:
     assert joined(code, 0, 4) == b"abcd"
 
 
-def test_what_is_forgotten_goes_by_whole_pieces() -> None:
+def test_only_whole_pieces_are_forgotten() -> None:
     code = CodeBuffer()
     code.add((Inflated(b"", ((0, b"abcd"), (4, b"efgh"), (8, b"ijkl"))),))
     code.forget(8 * 7 + 3)

@@ -23,7 +23,7 @@ def test_the_wheels_own_comes_first() -> None:
     assert found.name == "zlib-ng"
 
 
-def test_the_systems_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_systems_zlib_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "try_zlib_ng", lambda: None)
     found = look()
     assert found is not None

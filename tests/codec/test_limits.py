@@ -50,7 +50,7 @@ def peak_of(work: Callable[[], object]) -> int:
 
 
 def inflate_all(blob: bytes, library: Library = FASTEST) -> int:
-    """The size of the content; nothing is held."""
+    """Inflate everything and keep nothing; the size of the content."""
     chunks = iter_inflated(iter_pieces(blob, 64 << 10), WHERE, library)
     return sum(len(chunk.content) for chunk in chunks)
 
@@ -169,7 +169,7 @@ def test_no_stream_is_too_strange_for_cuts_pieces_and_libraries(
 def test_blocks_that_were_made_to_hurt_are_not_told_apart_one_by_one(
     before: bytes, blob: bytes, content: bytes
 ) -> None:
-    """Each stop costs microseconds, and half a megabyte holds 400,000; a cut takes two looks."""
+    """Each boundary costs microseconds, and half a megabyte holds 400,000; a cut looks for two."""
     stops = 0
 
     def inflate(stream: object, flush: int) -> int:
@@ -262,7 +262,7 @@ def test_what_is_compressed_anew_refers_to_what_was_copied() -> None:
 
 
 def test_small_stretches_of_many_chunks_do_not_keep_the_chunks() -> None:
-    """Say, the directories of which the large files went."""
+    """As when directories stay whose large files are dropped."""
 
     def spans() -> Iterator[Kept]:
         for number in range(300):
@@ -274,7 +274,7 @@ def test_small_stretches_of_many_chunks_do_not_keep_the_chunks() -> None:
 
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
 def test_chunks_of_which_nothing_stays_may_be_missing(encoder: Encoder) -> None:
-    """Their code is missing then, too."""
+    """Then their code is not there either."""
     part = Part(packed(encoder, CONTENT), CONTENT, [(0, 1000), (530_000, len(CONTENT))])
     for library in LIBRARIES:
         for size in (777, 1 << 20):

@@ -1,4 +1,4 @@
-"""Splicing: what stays is what stayed, only spans shape the bytes, and everyone reads them."""
+"""Splicing: kept content is unchanged, only spans shape the bytes, every decoder reads them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ FASTEST = LIBRARIES[0]
 
 
 def content_for(encoder: Encoder) -> bytes:
-    """Less for those that take seconds."""
+    """The content for an encoder; less for slow ones."""
     return SHORT if is_costly(encoder) else CONTENT
 
 

@@ -41,7 +41,7 @@ else:
 
 
 def unpack(blob: bytes, size: int = 65536) -> bytes:
-    """By every library there is; all must agree, in what they give and in what they refuse."""
+    """Unpack with every library; all must agree on the content or on the refusal."""
     first, *others = [_outcome(blob, size, library) for library in LIBRARIES]
     for other in others:
         assert type(other) is type(first)

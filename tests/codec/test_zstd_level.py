@@ -1,4 +1,4 @@
-"""The share: a zstd layer that is made anew never outweighs what its bytes weighed before."""
+"""The level of a new zstd layer: it is never larger than its bytes were in the source."""
 
 from __future__ import annotations
 

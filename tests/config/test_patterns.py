@@ -82,7 +82,7 @@ def test_what_cannot_be_bounded_is_a_sentence_with_its_line(
 
 
 @pytest.mark.parametrize("text", EVERYWHERE.values(), ids=EVERYWHERE)
-def test_a_pattern_that_nobody_can_mean_is_a_sentence(text: str) -> None:
+def test_a_pattern_that_is_too_long_is_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match="characters"):
         parse(text, f"({'a' * 2000})")
 

@@ -400,6 +400,18 @@ PROBLEMS = {
         f"{LEAST}  rules: [{{match: x, base: -1}}]",
         "serve.rules[1].base: -1: a number of layers is 0 or more",
     ),
+    "a repository to clean up in capitals": (
+        "cleanup: [{name: a, action: squash, repositories: [h.io/ok, h.io/Bad]}]",
+        "sp.yml:1: cleanup[1].repositories[2]: 'h.io/Bad' is not a reference: 'Bad' is not a",
+    ),
+    "a glob to clean up without a host": (
+        "cleanup: [{name: a, action: squash, repositories: [apps/*]}]",
+        "'apps/*' is not a repository name; a glob needs a host before it, as in HOST/apps/*",
+    ),
+    "an expression to clean up that is none": (
+        "cleanup: [{name: a, action: squash, repositories: ['h.io//(/']}]",
+        "cleanup[1].repositories[1]: '/(/' is no regular expression that can be used here",
+    ),
     "too many jobs": ("engine: {jobs: 99}", "engine.jobs is 99; write 64 or less"),
     "a number of many digits": (f"engine: {{jobs: {'9' * 6000}}}", "sp.yml:1: this value cannot"),
     "a bool that is none": ("engine: !!bool x", "this value cannot be read; write it in quotes"),

@@ -54,22 +54,22 @@ class Document:
 
     @property
     def folder(self) -> Path:
-        """Where its relative links start."""
+        """The folder that its relative links start from."""
         return (ROOT / self.name).parent
 
     @property
     def prose(self) -> str:
-        """All outside of fenced blocks."""
+        """The text outside of fenced blocks."""
         return _BLOCK.sub("", self.text)
 
     @property
     def inline_code(self) -> list[str]:
-        """What stands in backquotes."""
+        """The texts in backquotes."""
         return _INLINE.findall(self.prose)
 
     @property
     def links(self) -> list[str]:
-        """Where its links and pictures lead."""
+        """The targets of its links and images."""
         return _LINK.findall(self.prose)
 
     @property

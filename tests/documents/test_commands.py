@@ -44,8 +44,8 @@ _INSTALLS = "installs into an environment, which tests/run has done"
 
 PARSED = {
     "squashproxy serve": "serves until a signal ends it; tests/server runs it",
-    "squashproxy run": "runs until a signal ends it; tests/cli/test_run.py runs it",
-    "squashproxy cleanup --undo": "needs an audit log; tests/cli/test_cleanup.py undoes one",
+    "squashproxy run": "runs until a signal ends it; tests/cli/commands/test_run.py runs it",
+    "squashproxy cleanup --undo": "needs an audit log; tests/cleanup/apply/test_undo.py has some",
     "squashproxy copy --base 1 docker-archive:-": "reads what docker save writes",
 }
 """Beginnings of our own command lines that are only parsed."""

@@ -118,7 +118,7 @@ class _LayerWriter:
         return children
 
     def _is_news(self, path: bytes) -> bool:
-        """Whether an entry says anything that the lower layers do not."""
+        """Whether an entry says something new, compared with the lower layers."""
         system = self.system
         lower, inode = system.lower.get(path), system.names[path]
         if lower is None or lower.kind is not Kind.DIRECTORY or inode.kind is not Kind.DIRECTORY:

@@ -1,4 +1,4 @@
-"""What a file system holds at one path, as a judge sees it: the common word of every tree.
+"""What a file system holds at one path: the form in which all unpackers' trees are compared.
 
 A tree is a dict from path to `Node`. Paths are raw bytes, relative to the root, which is `b""`.
 Nothing here, nor in the rest of tests/model, imports the product: it says what is true by itself.

@@ -227,7 +227,7 @@ class _Author:
         return self.dice.choice(sorted(self.system.names.keys() - {ROOT}) or [ROOT])
 
     def _free(self) -> bytes:
-        """A path in some directory; names that were deleted are favoured, for they hide things."""
+        """A free path, preferably one that was deleted before, since such names hide things."""
         gone = sorted(self.system.lower.keys() - self.system.names.keys())
         if gone and self.dice.random() < 0.4:
             return self.dice.choice(gone)

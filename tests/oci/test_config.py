@@ -1,4 +1,4 @@
-"""Configs: squashed, the history equals the layers, and what nobody knows survives."""
+"""Configs: after a squash, the history matches the layers, and unknown fields survive."""
 
 from __future__ import annotations
 

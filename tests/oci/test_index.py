@@ -51,7 +51,7 @@ def test_an_index_without_children() -> None:
         pytest.param({"os": "", "architecture": ""}, id="empty words"),
     ],
 )
-def test_a_platform_that_says_nothing_is_none_and_makes_no_attestation(platform: Any) -> None:
+def test_a_platform_without_fields_is_none_and_makes_no_attestation(platform: Any) -> None:
     [only] = parsed_index(oci_index(child(platform=platform))).children
     assert only.platform is None
     assert not only.is_attestation

@@ -1,4 +1,4 @@
-"""Manifests of both families: what is read, what is refused, what survives a change."""
+"""Manifests of both families: which are read or refused, and what a change leaves as it was."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_which_image_is_for_whom(image: str, wanted: str, matches: bool) -> None
     assert parse_platform(image).matches(parse_platform(wanted)) == matches
 
 
-def test_an_image_for_nobody_known_is_for_nobody_else() -> None:
+def test_an_unknown_platform_matches_no_other() -> None:
     unknown = Platform("unknown", "unknown")
     assert not unknown.matches(parse_platform("linux/amd64"))
     assert not parse_platform("linux/amd64").matches(unknown)

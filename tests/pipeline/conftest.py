@@ -1,4 +1,4 @@
-"""Registries for a story, and what must hold after every one of them."""
+"""Two registries for each test, and a check after each that no thread is left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _END_SECONDS = 10.0
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    """Whatever a copy started has ended with it."""
+    """No thread outlives its copy."""
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:

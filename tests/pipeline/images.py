@@ -1,4 +1,4 @@
-"""The image that most stories are about: two layers of a base, two of an application."""
+"""The image of most tests: two layers of a base, two of an application."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def base(family: Family = Family.OCI, packing: Packing = Packing.GZIP) -> BuiltI
 
 
 def other() -> BuiltImage:
-    """An image that has nothing to do with the others."""
+    """An image that shares nothing with the others."""
     return ImageBuilder().layer(LayerBuilder().file("other", b"other")).build()
 
 

@@ -1,4 +1,4 @@
-"""Two registries on loopback and a copy between them: what the stories are told with."""
+"""Two registries on loopback and a copy between them, for tests of the pipeline."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _HeardTask:
         self.listener.on_advance(self.label, count)
 
     def finish(self, outcome: str = "") -> None:
-        """Not listened to."""
+        """Nothing: the end of a task is not recorded."""
 
 
 def options(base: str = "auto", compression: str = "keep", **others: Any) -> CopyOptions:

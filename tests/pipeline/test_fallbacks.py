@@ -1,4 +1,4 @@
-"""What one pass over the layers cannot know: read again, counted, and right in the registry."""
+"""Layers that need another reading: it is counted, and the result is right."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TestAPathThatStandsTwice:
         assert copied.layers_after == 2
         assert lab.arrived().tree() == tree(OS, ONCE)
 
-    def test_in_a_base_that_is_kept_it_is_nobodys_business(self, lab: Lab) -> None:
+    def test_in_a_base_that_is_kept_it_needs_no_other_reading(self, lab: Lab) -> None:
         image = image_of(TWICE, LayerBuilder().file("c", b"c"), LayerBuilder().file("d", b"d"))
         lab.put(image)
         (copied,) = lab.copy(base="1").platforms
@@ -80,7 +80,7 @@ class TestHardLinks:
     def test_a_link_whose_target_is_hidden_becomes_the_file(
         self, lab: Lab, between: int, readings: int
     ) -> None:
-        """At once, where little was hidden since; else the layer is read again."""
+        """Its bytes are still in memory, or the layer is read again."""
         linked = LayerBuilder().file("a", b"x" * 5000, mode=0o640, xattrs={"user.k": b"v"})
         linked.directory("d")
         for number in range(between):

@@ -300,7 +300,7 @@ class TestTheSameBytes:
 
 
 def large(packing: Packing) -> BuiltImage:
-    """Compresses a little, so that block boundaries could show in the result."""
+    """Content that compresses a little, so that block boundaries could change the result."""
     text = b"".join(
         b"%d %s\n" % (number, noise(9, number).hex().encode()) for number in range(30_000)
     )

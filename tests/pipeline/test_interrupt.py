@@ -24,7 +24,7 @@ IMAGE = image()
 
 
 class Interrupter(Listener):
-    """Presses Ctrl-C when a piece of work has come so far, in bytes."""
+    """Raises KeyboardInterrupt, as Ctrl-C does, when a task has advanced so many bytes."""
 
     def __init__(self, label: str, after: int) -> None:
         super().__init__(on_advance=self._count)

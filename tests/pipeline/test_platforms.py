@@ -35,7 +35,7 @@ FINISH = LayerBuilder().directory("app").file("app/old", b"new")
 
 
 def built_for(platform: Platform, family: Family = Family.OCI) -> ImageBuilder:
-    """Images that share the operating system's layer, each with a program of its own."""
+    """Images for several platforms that share their first layer."""
     builder = ImageBuilder(family, platform=platform).layer(OS)
     return builder.layer(program(platform)).layer(FINISH)
 

@@ -75,7 +75,7 @@ def test_a_damaged_blob_that_the_layout_held_before_is_not_published_again(
 
 
 def _write(place: Place, image: BuiltImage) -> None:
-    """The image with all its blobs, of which those from elsewhere come from the story's own."""
+    """Write the image with all its blobs; a blob that it does not hold comes from `app`."""
     sink = place.sink()
     for digest, data in {**app().blobs, **image.blobs}.items():
         sink.write_blob((data,), digest, len(data))
@@ -85,7 +85,7 @@ def _write(place: Place, image: BuiltImage) -> None:
 
 @pytest.fixture
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A merge that loses one file."""
+    """A broken merge that loses one file."""
     decide = EntryDecider.decide
 
     def lose(decider: EntryDecider, scanner: TarScanner) -> None:

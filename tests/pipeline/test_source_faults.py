@@ -98,7 +98,7 @@ BAD_MANIFESTS = [
 
 
 class TestWhatIsNotAsItShouldBe:
-    """Documents that no image may have; found out before anything is pushed."""
+    """Invalid documents, found before anything is pushed."""
 
     @pytest.mark.parametrize(("data", "words", "more"), BAD_MANIFESTS)
     def test_a_manifest(self, lab: Lab, data: bytes, words: str, more: str) -> None:
@@ -111,7 +111,7 @@ class TestWhatIsNotAsItShouldBe:
         fails(lab, FormatError, "schema 1", "skopeo")
 
     def test_a_manifest_that_another_one_took_the_place_of(self, lab: Lab) -> None:
-        """A registry that answers a digest with other bytes."""
+        """The registry answers a request by digest with other bytes."""
         image = app()
         lab.put(image)
         lab.old.arm(Fault("GET", "/manifests/", FaultKind.CORRUPT, after_bytes=9, times=ALWAYS))
@@ -303,7 +303,7 @@ class TestTheNetwork:
     def test_a_blob_that_is_not_what_its_digest_says(
         self, lab: Lab, kind: FaultKind, number: int, packing: Packing
     ) -> None:
-        """However the damage shows first, the blame is the transport's, not the image's."""
+        """The error is always the wrong digest, even where inflating fails first."""
         builder = ImageBuilder().layer(OS, packing).layer(RUNTIME, packing).layer(APP, packing)
         image = builder.layer(LayerBuilder().directory("app"), packing).build()
         lab.put(image)

@@ -1,4 +1,4 @@
-"""Side tasks end together with their copy, and the first real error is the one that is told."""
+"""Side tasks end with their copy, and the error raised is the first one that is no cancellation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Task = Callable[[], None]
 
 
 class Endless:
-    """Work on a stream of the threads that ends only when the threads stops."""
+    """A stream of the threads that ends only when they stop."""
 
     def __init__(self, threads: CopyThreads) -> None:
         self.begun = Event()

@@ -1,4 +1,4 @@
-"""Two registries, a configuration and the command line: what the stories are told with."""
+"""Two registries, a configuration and the command line, for tests of promotion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def errors(document: dict[str, Any]) -> list[str]:
 
 
 def outcomes(document: dict[str, Any]) -> dict[str, str]:
-    """What became of each target, without its host."""
+    """The outcome of each target, by its name without the host."""
     return {each["target"].partition("/")[2]: each["outcome"] for each in document["images"]}
 
 

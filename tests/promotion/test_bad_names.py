@@ -1,4 +1,4 @@
-"""What a registry lists may be anything: it is that image's problem, and the others go on."""
+"""A registry may list anything: an invalid name is the problem of that image alone."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_repository_that_cannot_be_listed_is_its_own_problem(pair: Pair) -> No
 
 
 def test_dates_that_a_registry_may_tell_later_stop_their_repository_alone(pair: Pair) -> None:
-    """Without them another image would be among the newest."""
+    """If they were ignored, another image would count as one of the newest."""
     pair.push("apps/web", "1", "2")
     pair.push("apps/db", "1")
     pair.old.arm(Fault("*", "web/manifests/2", FaultKind.ANSWER, status=503, times=99))

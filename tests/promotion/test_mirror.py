@@ -1,4 +1,4 @@
-"""Deletions that are mirrored: only what the source lost for certain."""
+"""Mirrored deletions: only images that are certainly gone at the source."""
 
 from __future__ import annotations
 

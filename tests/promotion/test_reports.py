@@ -1,4 +1,4 @@
-"""What is told of images that are refused, and of what there was no coming to."""
+"""Reports of refused images, and of images that were never reached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE = "from: OLD/apps/*\nto: NEW/prod/{name}"
 
 @pytest.fixture
 def promoted(pair: Pair) -> str:
-    """A run of which two images collide, one is copied, and one name cannot be one."""
+    """A run with two images that collide, one that is copied, and one invalid name."""
     for repo in ("apps/a/web", "apps/b/web", "apps/other"):
         pair.push(repo, "1")
     pair.push("apps/other", "a b")

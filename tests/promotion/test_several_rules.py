@@ -128,7 +128,7 @@ def test_rules_in_a_circle_are_refused_before_anything_is_asked(pair: Pair) -> N
     assert pair.old.requests == ()
 
 
-def test_a_rule_that_grows_by_names_that_nobody_can_guess_is_refused_image_by_image(
+def test_a_rule_that_grows_by_names_that_no_sample_shows_is_refused_image_by_image(
     pair: Pair,
 ) -> None:
     pair.push("web", "release-1", "v1")
@@ -140,7 +140,7 @@ def test_a_rule_that_grows_by_names_that_nobody_can_guess_is_refused_image_by_im
         assert "so more with each run: " in errors(document)[0]
 
 
-def test_what_is_squashed_in_place_comes_to_rest(pair: Pair) -> None:
+def test_squashing_in_place_settles(pair: Pair) -> None:
     pair.push("apps/web", "1", "2")
     code, document, _ = pair.promote("from: OLD/apps/*\nto: OLD/{path}")
     assert (code, set(outcomes(document).values())) == (0, {"copied"})

@@ -1,4 +1,4 @@
-"""Promoting what is signed: signatures hold for the original alone."""
+"""Promoting signed images: signatures are valid for the original alone."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_one_manifest_without_an_answer_hides_no_signature_of_the_next(
     )
 
 
-def test_an_image_of_which_a_part_is_not_told_may_be_signed(pair: Pair) -> None:
+def test_an_image_with_a_part_whose_referrers_are_unknown_may_be_signed(pair: Pair) -> None:
     built = index(pair)
     hide(pair.old, built.images[0].digest)
     code, document, _ = pair.promote(f"{SIMPLE}\nsigned: refuse")
@@ -115,7 +115,7 @@ def test_an_image_of_which_a_part_is_not_told_may_be_signed(pair: Pair) -> None:
 def test_a_registry_that_lists_no_referrers_at_all_hides_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """There they stand under tags."""
+    """There, signatures are found by their tags."""
     with FakeRegistry(RegistryOptions(referrers=False)) as old, FakeRegistry() as new:
         pair = Pair(old, new, tmp_path, capsys)
         built = index(pair)

@@ -1,4 +1,4 @@
-"""Whatever a rule says and whatever is there: a second run changes no tag, and nothing is lost."""
+"""For random rules and registries, a second run changes no tag, and no image is lost."""
 
 from __future__ import annotations
 
@@ -112,5 +112,5 @@ def outcomes(document: dict[str, Any], outcome: str) -> set[str]:
 def digest_is_original(
     tag: str, after: Mapping[str, Digest], sources: Mapping[str, Digest]
 ) -> bool:
-    """Whether an original of this run is what a tag points to now, which `replace` allows."""
+    """Whether a tag now points to an original of this run, which `replace` allows."""
     return after[tag] in sources.values()

@@ -1,4 +1,4 @@
-"""Two independent unpackers that say what an image looks like when it runs.
+"""Two independent unpackers that show what an image looks like when it runs.
 
 umoci applies layers one after the other into a folder; containers/storage (of buildah, podman and
 CRI-O) makes a folder of each layer and lets the kernel's overlayfs merge them.

@@ -92,7 +92,7 @@ def size_of(storage: Path) -> int:
 
 
 def collect(registry: RealRegistry) -> None:
-    """The registry's own garbage collection; what has no tag and no index is not spared."""
+    """Run the registry's own collector, which deletes all that no tag or index leads to."""
     config = registry.storage.parent / "config.yml"
     command = ["docker-registry", "garbage-collect", str(config)]
     subprocess.run(command, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""The judges see what they are shown: source images unpack to the model's tree, with both."""
+"""Both judges unpack source images to the model's tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a job, of a write and of a pull: after the next start all is right."""
+"""kill -9 during a job, a write and a pull: after the next start, no blob is damaged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPO = "team/app"
 
 @pytest.fixture
 def upstream() -> Iterator[FakeRegistry]:
-    """One that can be made to hang at a byte; Debian's cannot."""
+    """A FakeRegistry, since it can hang at a byte."""
     with FakeRegistry() as registry:
         yield registry
 

@@ -110,7 +110,7 @@ def _clean(name: bytes) -> bytes:
 
 
 def _cut(tree: Tree, place: bytes) -> dict[bytes, Node]:
-    """What stands in the directory `place`, and the directory itself as the root."""
+    """The tree below the directory `place`, with that directory as its root."""
     below = place + b"/"
     return {
         path.removeprefix(place).removeprefix(b"/"): replace(

@@ -16,7 +16,7 @@ from squashproxy.testing import FakeRegistry
 
 
 class Time:
-    """Waits are written down instead of waited; the clock stands until it is moved."""
+    """Waits are recorded, not waited; the clock stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = 1000.0

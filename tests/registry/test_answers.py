@@ -88,7 +88,9 @@ def script(web: Web, method: str, url: str, *answers: Answer | Exception) -> lis
     return web.asked.setdefault((method, url), [])
 
 
-def test_who_we_are_and_how_we_want_bytes(web: Web, remote: RemoteRepository) -> None:
+def test_requests_name_the_user_agent_and_ask_for_bytes_as_stored(
+    web: Web, remote: RemoteRepository
+) -> None:
     asked = script(web, "GET", f"{API}/manifests/v1", (200, {"Content-Type": "x/y"}, b"{}"))
     remote.get_manifest("v1")
     headers = asked[0][1]
@@ -199,7 +201,9 @@ def test_a_chunk_that_was_taken_in_part_is_gone_on_with(web: Web, remote: Remote
     assert patched[1][2] == BLOB[10_000:]
 
 
-def test_a_registry_out_of_step_is_asked_where_it_is(web: Web, remote: RemoteRepository) -> None:
+def test_after_a_416_the_registry_is_asked_how_much_it_holds(
+    web: Web, remote: RemoteRepository
+) -> None:
     begin(web)
     script(web, "GET", f"https://{HOST}/up/1", (204, {"Range": "0-9999", "Location": "/up/1"}, b""))
     patched = script(
@@ -256,7 +260,7 @@ def challenge(text: str) -> Answer:
     "realm",
     ["http://auth.example.com/t", "https://127.0.0.1/t", "https://[::1]/t", "file:///etc/passwd"],
 )
-def test_credentials_are_not_brought_just_anywhere(
+def test_credentials_are_not_sent_to_any_address(
     web: Web,
     remote: RemoteRepository,
     environ: dict[str, str],
@@ -456,7 +460,7 @@ WRONG_PLACES = ["http://[", "//[", "https://b.example.com:99999/", "https://a b/
 
 
 @pytest.mark.parametrize("location", WRONG_PLACES)
-def test_an_upload_does_not_go_just_anywhere(
+def test_an_upload_does_not_follow_any_location(
     web: Web, remote: RemoteRepository, location: str
 ) -> None:
     begin(web, location)
@@ -512,7 +516,7 @@ def test_a_content_type_that_is_none_is_left_out(
 def test_challenges_in_several_headers_all_count(
     web: Web, remote: RemoteRepository, headers: list[str]
 ) -> None:
-    """Of headers of one name, a mapping made from items() keeps the last one."""
+    """A dict made from items() would keep only the last header of a name."""
     fields = HTTPHeaderDict()
     for header in headers:
         fields.add("WWW-Authenticate", header.format(host=HOST))

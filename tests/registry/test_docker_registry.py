@@ -79,7 +79,7 @@ def test_an_image_goes_there_and_comes_back(
 
 
 class StartAgain(Exception):
-    """What a merge raises that has to begin anew: no error of the tree, and none of the system."""
+    """As a merge raises where it must begin anew: neither SquashproxyError nor OSError."""
 
 
 @pytest.mark.usefixtures("let_in")
@@ -104,7 +104,7 @@ def test_what_is_given_up_leaves_no_session(
     assert open_sessions(real) == []
 
 
-def test_who_is_not_let_in_learns_why(connect: Connect, real: RealRegistry) -> None:
+def test_a_refused_user_learns_why(connect: Connect, real: RealRegistry) -> None:
     if not real.secured:
         with pytest.raises(NotFound, match="has no tag v9"):
             connect().repository(Repository(real.host, "apps/auto")).get_manifest("v9")

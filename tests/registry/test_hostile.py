@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from squashproxy.catalog.dates import parse_date
-from squashproxy.catalog.repositories import find_repositories, parse_repository_pattern
+from squashproxy.catalog.repositories import find_repositories
 from squashproxy.digest import digest_of
 from squashproxy.errors import FormatError, IntegrityError, RegistryError, SquashproxyError
 from squashproxy.oci import mediatypes
@@ -26,6 +26,7 @@ from squashproxy.reference import Repository
 from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
+from squashproxy.rules.repository_patterns import parse_repository_pattern
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 
 DIGEST = digest_of(b"an image")

@@ -328,7 +328,7 @@ def last_asked(registry: FakeRegistry) -> list[str]:
 def test_a_list_that_is_cut_without_a_link_is_gone_on_with(
     client: RegistryClient, size: int
 ) -> None:
-    """The registry names no next page; what is behind the last name tells that there is one."""
+    """The registry names no next page; asking for names after the last one finds it."""
     with FakeRegistry(RegistryOptions(page_size=size, links=False)) as registry:
         put(registry, "app", *[f"v{number}" for number in range(7)])
         for number in range(6):

@@ -70,7 +70,7 @@ def test_tags_beside_manifests_are_checked_as_well(client: RegistryClient, tag: 
 
 
 @pytest.mark.parametrize("name", NO_TAGS.values(), ids=NO_TAGS)
-def test_whoever_only_shows_them_gets_all_names(client: RegistryClient, name: str) -> None:
+def test_listed_names_that_are_only_shown_come_all(client: RegistryClient, name: str) -> None:
     with FakeRegistry() as registry:
         answer_tags(registry, "keep", name, "v2")
         remote = client.repository(Repository(registry.host, "app"))

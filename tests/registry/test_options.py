@@ -1,4 +1,4 @@
-"""What a server that asks for others is told of registries: where they are, and whom to be."""
+"""Addresses, logins and limits that ClientOptions gives a client for each host."""
 
 from __future__ import annotations
 

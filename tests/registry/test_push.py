@@ -159,8 +159,10 @@ def test_a_first_chunk_outlives_its_session(client: RegistryClient) -> None:
         assert registry.blob("app", DIGEST) == BLOB
 
 
-def test_a_later_chunk_does_not_and_the_cause_is_told(client: RegistryClient) -> None:
-    """Earlier bytes are gone, and a consumed stream is never read twice."""
+def test_a_later_chunk_does_not_outlive_its_session_and_the_cause_is_reported(
+    client: RegistryClient,
+) -> None:
+    """Earlier bytes are gone, and no stream is read twice."""
     with FakeRegistry(RegistryOptions(resumable_uploads=False)) as registry:
         registry.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1_000_000, skip=1))
         with pytest.raises(Unreachable) as raised:
@@ -172,7 +174,7 @@ def test_a_later_chunk_does_not_and_the_cause_is_told(client: RegistryClient) ->
 def test_an_answer_that_is_lost_takes_the_next_location_along(
     registry: FakeRegistry, app: RemoteRepository
 ) -> None:
-    """Registries that count steps in their Locations, as distribution does, forget us then."""
+    """distribution's Locations hold the state of the session, so an old one is useless."""
     registry.arm(Fault("PATCH", "", FaultKind.LOSE_ANSWER))
     assert app.upload_blob(chunks()) == (DIGEST, SIZE)
     registry.arm(Fault("PATCH", "", FaultKind.LOSE_ANSWER, skip=1))
@@ -217,7 +219,7 @@ def test_an_error_of_the_source_passes_and_cancels(
 def test_whatever_the_source_raises_passes(
     connect: Connect, registry: FakeRegistry, mode: UploadMode, error: BaseException
 ) -> None:
-    """Also an OSError, which looks like a broken connection to `requests`, and Ctrl-C."""
+    """Also an OSError, which looks like a broken connection, and Ctrl-C."""
 
     def broken() -> Iterator[Chunk]:
         yield BLOB

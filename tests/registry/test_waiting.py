@@ -1,4 +1,4 @@
-"""How long a registry may want to be left alone, and who hears of it."""
+"""Retry-After: how long the client waits, when it does not, and who is told."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(registry: FakeRegistry, told: Told, options: ClientOptions | None = Non
     return waits
 
 
-def test_a_minute_is_waited(registry: FakeRegistry) -> None:
+def test_a_retry_after_of_a_minute_is_waited(registry: FakeRegistry) -> None:
     told: Told = []
     registry.arm(Fault("GET", "/manifests/", status=429, headers=(("Retry-After", "60"),)))
     assert read(registry, told) == [60.0]

@@ -202,7 +202,7 @@ def test_a_long_path_is_written_whole_into_a_pipe() -> None:
 def test_inspect_shows_platform_layers_and_where_the_image_came_from() -> None:
     text = rendered(lambda screen: show_inspection(screen, INSPECTION))
     assert "linux/amd64: 1 layer, 301 MB" in text
-    assert f"by squashproxy from {SOURCE_DIGEST}" in text
+    assert f"squashed    from {SOURCE_DIGEST}" in text
     assert "2 attestations" in text
     assert row(text, "1  ") == ["1", "abababababab", "vnd.oci.image.layer.v1.tar+gzip", "301 MB"]
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from squashproxy.errors import UsageError
 from squashproxy.rules.patterns import (
     near_misses,
     parse_glob,
@@ -142,9 +141,8 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_pattern_is_a_sentence(text: str, words: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
         parse_pattern(text)
-    assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -171,7 +169,7 @@ def test_a_group_sorts_names(source: str, name: str, group: str | None) -> None:
 
 
 def test_a_grouping_without_a_group_is_a_sentence() -> None:
-    with pytest.raises(UsageError, match="has no group; put what sorts the tags in parentheses"):
+    with pytest.raises(ValueError, match="has no group; put what sorts the tags in parentheses"):
         parse_grouping("(?:a)")
 
 

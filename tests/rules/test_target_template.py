@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from squashproxy.errors import UsageError
 from squashproxy.reference import Repository
 from squashproxy.rules.repository_patterns import parse_repository_pattern
 from squashproxy.rules.target_template import TargetTemplate, base_repository
@@ -61,7 +60,7 @@ def test_targets_are_filled_in(text: str, target: str) -> None:
 def test_a_target_that_is_too_long_is_an_error_but_can_be_guessed() -> None:
     template = TargetTemplate("i.io/{path}:{tag}-s", "")
     source = Repository("h.io", "apps/web")
-    with pytest.raises(UsageError, match=r"is no target for h\.io/apps/web:1+: .* is not a tag"):
+    with pytest.raises(ValueError, match=r"is no target for h\.io/apps/web:1+: .* is not a tag"):
         template.target(source, "1" * 127)
     guessed = template.guess(source, "1" * 127)
     assert (str(guessed.repository), guessed.tag) == ("i.io/apps/web", "1" * 127 + "-s")
@@ -69,8 +68,31 @@ def test_a_target_that_is_too_long_is_an_error_but_can_be_guessed() -> None:
 
 @pytest.mark.parametrize("text", ["i.io/{rep}", "i.io/{}", "i.io/{0}", "i.io/{name.x}", "i.io/{"])
 def test_what_cannot_be_filled_in_is_a_sentence(text: str) -> None:
-    with pytest.raises(UsageError, match=r"may hold \{repo\}, \{path\}, \{name\} and \{tag\}"):
+    with pytest.raises(ValueError, match=r"may hold \{repo\}, \{path\}, \{name\} and \{tag\}"):
         TargetTemplate(text, "")
+
+
+MAY_LEAD_TO = {
+    "the same name": ("i.io/app", "i.io/app", True),
+    "another host": ("i.io/app", "j.io/app", False),
+    "the host with its port": ("i.io/app", "i.io:443/app", True),
+    "a tag of its own": ("i.io:5000/p/{name}:{tag}-small", "i.io:5000/p/web", True),
+    "a word for folders": ("i.io/p/{repo}", "i.io/p/a/b", True),
+    "beside the folder": ("i.io/p/{repo}", "i.io/q/a", False),
+    "Docker Hub by name": ("docker://docker.io/ann/{name}", "docker.io/ann/web", True),
+    "Docker Hub without its name": ("ann/{name}", "docker.io/ann/web", True),
+    "another name of Docker Hub": ("index.docker.io/ann/{name}", "docker.io/ann/web", True),
+    "an official image": ("app", "docker.io/library/app", True),
+    "an official image by a word": ("x{path}", "docker.io/library/xweb", True),
+    "folders of Docker Hub by a word": ("{path}", "docker.io/a/b", True),
+    "somebody else's on Docker Hub": ("ann/{name}", "docker.io/bob/web", False),
+}
+
+
+@pytest.mark.parametrize(("text", "name", "expected"), MAY_LEAD_TO.values(), ids=MAY_LEAD_TO)
+def test_a_template_knows_where_its_targets_may_be(text: str, name: str, expected: bool) -> None:
+    host, _, path = name.partition("/")
+    assert TargetTemplate(text, "apps/").may_lead_to(Repository(host, path)) is expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 _ESTABLISHED = "01"
@@ -24,19 +25,31 @@ def open_files(folder: Path) -> list[str]:
 
 def connections_to(port: int) -> int:
     """How many connections from this process to a port are open."""
+    return sum(remote == port for _, remote in _connections())
+
+
+def connections_at(port: int) -> int:
+    """How many connections that were accepted at a port of this process are open."""
+    return sum(local == port for local, _ in _connections())
+
+
+def _connections() -> Iterator[tuple[int, int]]:
+    """The ports of each connection that a socket of this process belongs to: local and remote."""
     inodes = set()
     for entry in Path("/proc/self/fd").iterdir():
         try:
             inodes.add(entry.stat().st_ino)
         except OSError:
             continue
-    count = 0
     for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        remote, state, inode = fields[2], fields[3], int(fields[9])
-        if int(remote.split(":")[1], 16) == port and state == _ESTABLISHED and inode in inodes:
-            count += 1
-    return count
+        state, inode = fields[3], int(fields[9])
+        if state == _ESTABLISHED and inode in inodes:
+            yield _port(fields[1]), _port(fields[2])
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
 
 
 def server_threads() -> list[str]:

@@ -91,7 +91,7 @@ class Watch:
 
 @pytest.fixture
 def own_heap() -> Iterator[None]:
-    """What thousands of tests before left in this process is none of the server's garbage.
+    """Freeze what earlier tests left in this process: it is no garbage of the server's.
 
     A full collection of it takes half a second, perhaps in the loop's thread.
     """
@@ -159,14 +159,14 @@ FAULTS: dict[str, tuple[Callable[[], None], str]] = {
 
 
 @pytest.mark.parametrize(("fault", "name"), FAULTS.values(), ids=FAULTS)
-def test_one_that_does_is_found_out(
+def test_a_loop_that_blocks_is_found_out(
     watch: Watch,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fault: Callable[[], None],
     name: str,
 ) -> None:
-    """Else the test above proves nothing."""
+    """A loop that blocks is caught; otherwise the test above would prove nothing."""
     honest = ranges.find_part
 
     def slow(header: str | None, size: int) -> object:

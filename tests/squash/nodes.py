@@ -1,4 +1,4 @@
-"""What stands at a path, written down: the words that the trees of the tables are made of."""
+"""Short ways to write the nodes of a tree, for the tables of traps."""
 
 from __future__ import annotations
 

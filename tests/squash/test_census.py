@@ -27,7 +27,7 @@ LOWER_LINK = "a lower file that an upper layer's link took over"
 
 @dataclass(slots=True)
 class Heard:
-    """The hidden payload, layer by layer, as a watcher hears of it."""
+    """Collects the hidden bytes of each layer, as they are reported."""
 
     payload: dict[int, int] = field(default_factory=dict)
 

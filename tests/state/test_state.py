@@ -1,4 +1,4 @@
-"""What runs remember: it comes back as it was, grows no further than useful, and is upgraded."""
+"""The state of runs: read back as written, bounded in size, upgraded from older versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pipeline counts on, the same for every kind of source and sink."""
+"""The contract of sources and sinks, checked for every kind."""
 
 from __future__ import annotations
 

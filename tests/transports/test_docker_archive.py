@@ -102,7 +102,7 @@ def config_of(source: ImageSource) -> Descriptor:
 
 
 class TestLayersThatSeveralImagesShare:
-    """docker wrote the second one as a symbolic link to the first."""
+    """docker wrote the second layer as a symbolic link to the first."""
 
     @pytest.mark.parametrize("is_hard", [False, True], ids=["symlink", "hard-link"])
     def test_are_found(self, tmp_path: Path, *, is_hard: bool) -> None:

@@ -1,4 +1,4 @@
-"""RegistrySource and RegistrySink: what the pipeline counts on when it talks to registries."""
+"""RegistrySource and RegistrySink: what they must keep beyond the contract of all transports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes no difference: what no image says, and link groups that no unpacker could make."""
+"""Differences that do not count: metadata that no layer states, and impossible link groups."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_link_that_became_another_type_is_told_once() -> None:
     assert [(found.path, found.kind) for found in compare(a, b).differences] == [("b", "type")]
 
 
-def test_of_a_large_group_a_few_names_are_told() -> None:
+def test_a_few_names_of_a_large_group_are_shown() -> None:
     linked, copies = Layer().file("0"), Layer().file("0")
     for number in range(1, 9):
         linked.hardlink(str(number), "0")

@@ -1,8 +1,10 @@
-"""What layers unpack to where the traps of squashing leave a rule open, and what is refused."""
+"""Unpacking rules that the traps of squashing do not cover, and layers that are refused."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
+from types import FrameType
 
 import pytest
 
@@ -174,6 +176,28 @@ def test_very_deep_paths_need_no_recursion() -> None:
     tree = unpack([Layer().file(deep), Layer().whiteout("d")])
     assert paths(tree) == set()
     assert unpack([Layer().file(deep)]).copy().find(deep.encode()) is not None
+
+
+def names_joined(levels: int) -> int:
+    """How often names are joined while a file below so many new directories is unpacked."""
+    layer = Layer().file("/".join(["d"] * levels)).tar()
+    count = 0
+
+    def count_joins(_: FrameType, event: str, function: object) -> None:
+        nonlocal count
+        count += event == "c_call" and getattr(function, "__name__", "") == "join"
+
+    sys.setprofile(count_joins)
+    try:
+        unpack([layer])
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_new_directory_costs_no_name_of_the_whole_way_to_it() -> None:
+    """Otherwise the time for a hostile path would grow with the square of its length."""
+    assert names_joined(2000) == names_joined(500)
 
 
 def test_a_link_shares_its_files_kind_and_names() -> None:

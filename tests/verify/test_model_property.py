@@ -27,7 +27,7 @@ def test_a_stack_unpacks_to_the_models_tree(first: int) -> None:
 
 
 @pytest.mark.parametrize("first", range(0, STACKS, BATCH))
-def test_a_squashed_stack_is_no_alarm_however_many_layers_are_kept(first: int) -> None:
+def test_a_squashed_stack_shows_no_difference_for_any_number_of_kept_layers(first: int) -> None:
     for seed in range(first, first + BATCH):
         tars = random_stack(seed).build().tars
         source = unpack(tars)

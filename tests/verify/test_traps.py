@@ -27,7 +27,7 @@ each_trap = pytest.mark.parametrize(("table", "trap"), list(_traps()))
 
 @each_trap
 def test_the_layers_unpack_to_the_traps_tree(table: str, trap: Trap) -> None:
-    """Of links into lower layers, which unpackers cannot make, only a squash makes groups."""
+    """Links into lower layers, which unpackers cannot make, form groups only after a squash."""
     expected = as_tree(trap.tree)
     found = nodes(unpack(trap.tars))
 
@@ -40,7 +40,7 @@ def test_the_layers_unpack_to_the_traps_tree(table: str, trap: Trap) -> None:
 
 
 @each_trap
-def test_a_squash_is_no_alarm_however_many_layers_are_kept(table: str, trap: Trap) -> None:
+def test_a_squash_shows_no_difference_for_any_number_of_kept_layers(table: str, trap: Trap) -> None:
     source = unpack(trap.tars)
     for kept in range(len(trap.tars)):
         result = unpack([*trap.tars[:kept], squash(trap.tars, MergeOptions(kept=kept)).tar])

@@ -1,4 +1,4 @@
-"""Applying a plan, and nothing else, while others push to the repository."""
+"""Applying exactly the steps of a plan, while others may push to the repository."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Applier:
     def _check(
         self, repository: Repository, plan: RepositoryPlan, current: Mapping[str, Digest]
     ) -> None:
-        """Compare with the plan: only what it deletes may be gone, or squashed, already."""
+        """Compare the repository with the plan: only the plan's own steps may be done already."""
         going = {tag for each in plan.remove for tag in each.tags}
         going |= {each.tag for each in plan.untag}
         squashed = {tag for each in plan.squash for tag in each.tags}

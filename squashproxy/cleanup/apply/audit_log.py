@@ -26,8 +26,8 @@ _NOT_DONE = frozenset({StepOutcome.LEFT, StepOutcome.GONE})
 class Entry:
     """One entry: a manifest, and the tags that pointed to it.
 
-    `action` is `delete`, `untag` or `squash`. `is_done` says whether it happened; None where the
-    process ended before it knew.
+    `action` is `delete`, `untag` or `squash`. `is_done` says whether it happened; None if the
+    process ended before it could write that down.
     """
 
     action: str
@@ -122,7 +122,7 @@ def read_log(path: Path) -> list[Entry]:
     """The entries of a log, oldest first. A truncated last line is ignored: nothing was deleted
     then.
 
-    Raises UsageError for a file that is no log, naming the line.
+    Raises UsageError for a file that is not a log, naming the line.
     """
     try:
         data = path.read_bytes()
@@ -132,7 +132,7 @@ def read_log(path: Path) -> list[Entry]:
     for number, fields in enumerate(_documents(data, path), 1):
         try:
             _take(fields, entries)
-        except (ValueError, KeyError, TypeError, FormatError, UsageError) as error:
+        except (ValueError, KeyError, TypeError, FormatError) as error:
             raise _no_entry(path, number) from error
     return list(entries.values())
 
@@ -152,7 +152,7 @@ def _documents(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
 def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
     """Read one line: an entry, or the end of one."""
     if "ended" not in fields:
-        # Logs of earlier versions have no numbers; all that they name was done.
+        # Logs of earlier versions have no numbers; everything in them was done.
         number = fields.get("number", len(entries) + 1)
         entries[_int(number)] = _entry(fields, is_done=None if "number" in fields else True)
         return

@@ -20,10 +20,10 @@ class Guard:
         self._protected: set[Digest] = set()
 
     def protect(self, digest: Digest) -> list[Digest]:
-        """Protect a manifest, everything below it, and the subjects of all these; returns them.
+        """Protect a manifest, everything below it, and the subjects of all these; return them.
 
-        Children come before parents. Raises RegistryError and FormatError, since a manifest that
-        cannot be read may need anything.
+        Children come before parents in the result. Raises RegistryError and FormatError if a
+        manifest cannot be read, since it may need anything.
         """
         found: dict[Digest, None] = {}
         waiting = [digest]
@@ -49,7 +49,7 @@ class Guard:
         return node is not None and node.subject in self._protected
 
     def _find(self, digest: Digest) -> Node | None:
-        """What a manifest needs; None where it is absent, as children of a sparse index are."""
+        """The node of a manifest; None if it is absent, as children of a sparse index may be."""
         try:
             return self._read(digest)
         except NotFound:

@@ -1,7 +1,7 @@
 """Deleting and untagging in one repository while others may push to it.
 
-1. A tag is asked for right before it is deleted, and right before the manifest it points to is
-   deleted. A push in between wins.
+1. A tag is looked up right before it is deleted, and right before the manifest that it points to
+   is deleted. If somebody pushed to it, it stays.
 2. A tag that others move or create protects what it points to from then on (Guard). The rest of the
    plan stays right: a new tag is no reason to keep an old one.
 3. All tags are looked at again and again (Watch). A manifest that is needed, and was deleted just
@@ -68,7 +68,7 @@ class Remover:
         try:
             self._run(plan)
         except SquashproxyError:
-            with suppress(TakenAlong):  # what came back is told as a step
+            with suppress(TakenAlong):  # a manifest that was put back is reported as a step
                 self._look_last()
             raise
         self._look_last()
@@ -135,9 +135,7 @@ class Remover:
             self._forget(removal, end.outcome)
 
     def _ask_again(self, removal: Removal) -> tuple[tuple[str, ...], _End | None]:
-        """Which of its tags still point to a manifest, and how its removal ends where it is not
-        deleted.
-        """
+        """The tags that still point to the manifest, and the end of its removal if it stays."""
         digest = removal.digest
         at = self._ask(removal.tags)
         there = tuple(tag for tag in removal.tags if at[tag] == digest)
@@ -168,7 +166,7 @@ class Remover:
     def _delete_tags_first(
         self, removal: Removal, tags: Sequence[str], refusal: RegistryError
     ) -> str | None:
-        """Delete a manifest after its tags; returns why it was left, None where it was deleted."""
+        """Delete a manifest after its tags; return why it was left, None if it was deleted."""
         digest = removal.digest
         for tag in tags:
             number = self._site.begin("untag", digest, (tag,), removal.why)
@@ -232,7 +230,7 @@ class Remover:
         return at
 
     def _look_around(self) -> None:
-        """Look at all tags if it is time to. Raises Stopped and TakenAlong."""
+        """Look at all tags if a look is due. Raises Stopped and TakenAlong."""
         self._site.check_stopped()
         if self._watch.needs_look:
             self._look()
@@ -249,7 +247,7 @@ class Remover:
         self._watch.note_look()
 
     def _glance_again(self) -> None:
-        """Glance a second time within a step, where the names are few enough."""
+        """Glance a second time within a step, if there are few enough names."""
         if self._watch.glances_every_step:
             self._glance()
 
@@ -267,7 +265,7 @@ class Remover:
         }
 
     def _take_in(self, changes: Changes) -> None:
-        """Protect what others need now, and put back what of it was deleted already."""
+        """Protect the manifests that others need now, and put back those deleted already."""
         for digest in changes.wanted:
             needed = self._guard.protect(digest)
             self._restorer.put_back_deleted(needed, "somebody has just pushed what needs it")

@@ -62,7 +62,7 @@ class Restorer:
         self._watch = watch
 
     def put_back(self, digest: Digest, tags: Sequence[str], why: str) -> None:
-        """Put a manifest back, under those of its tags that point to nothing else now.
+        """Put a manifest back, with its tags, except tags that point to another image now.
 
         Raises NotRestored.
         """
@@ -84,9 +84,9 @@ class Restorer:
         self._site.tell(Step("restore", digest, tuple(tags), StepOutcome.RESTORED, why))
 
     def put_back_deleted(self, digests: Iterable[Digest], why: str) -> None:
-        """Put back the deleted ones among these manifests, their children and their referrers.
+        """Put back all of these manifests, their children and their referrers that were deleted.
 
-        The tags that were deleted with them stay deleted, since the rule does not keep those.
+        The tags that were deleted with them stay deleted, since the rule does not keep them.
         """
         deleted = [each for each in digests if self._watch.is_deleted(each)]
         if not deleted:
@@ -95,17 +95,13 @@ class Restorer:
             self.put_back(digest, self._own_tags(digest), why)
 
     def put_back_suspects(self, vanished: Vanished) -> None:
-        """Put back every manifest that a tag may have vanished with, and the tag if there is only
-        one.
-        """
+        """Put back every manifest that a tag may have vanished with; a single one with the tag."""
         self.put_back_deleted(vanished.suspects, f"{vanished.tag} vanished with it")
         if len(vanished.suspects) == 1:
             self.put_back(vanished.suspects[0], (vanished.tag,), "it had just been moved there")
 
     def _belonging_to(self, roots: Iterable[Digest]) -> set[Digest]:
-        """The deleted ones among these manifests, their children, and the referrers of any of
-        these.
-        """
+        """All of these manifests, their children and the referrers of any of them, if deleted."""
         referrers: defaultdict[Digest, list[Digest]] = defaultdict(list)
         for digest, tags in self._watch.deleted():
             subjects = {self._site.read_node(digest).subject, *map(subject_of_tag, tags)}

@@ -1,8 +1,8 @@
 """Applying a saved plan as far as the rule still agrees.
 
-A plan file may be old, edited or forged. So the repository is planned again first, and only what
-both plans say is done. If the rule now keeps something that the saved plan deletes, nothing is done
-in that repository, and the message names it.
+A plan file may be old, edited or forged. So the repository is planned again first, and only steps
+that are in both plans are done. If the rule now keeps something that the saved plan deletes,
+nothing is done in that repository, and the message names it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from squashproxy.catalog.repositories import parse_repository_pattern
 from squashproxy.cleanup.apply.apply import Applier, untouched
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, RulePlan, Squash, Untag
 from squashproxy.cleanup.results import RepositoryResult
@@ -38,12 +37,11 @@ def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> Cle
             "now",
             advice="plan again",
         )
-    patterns = [parse_repository_pattern(text) for text in rule.repositories]
     for each in plan.repositories:
         if each.problem is not None:
             continue
         repository = parse_repository(each.repository)
-        if not any(pattern.matches(repository) for pattern in patterns):
+        if not any(pattern.matches(repository) for pattern in rule.repositories):
             raise UsageError(
                 f"the plan is about {each.repository}, which {rule.name} is not about",
                 advice="plan again",
@@ -122,8 +120,9 @@ class SavedApplier:
 
 @dataclass(frozen=True, slots=True)
 class _Agreement:
-    """What a saved plan and the current one both say; steps whose target is gone stay, to be
-    reported.
+    """The steps that are in both the saved plan and the current one.
+
+    Steps whose target is gone stay, so that they are reported.
     """
 
     saved: RepositoryPlan

@@ -1,4 +1,4 @@
-"""What the steps of one rule in one repository share."""
+"""Site: the things that all steps of a rule in one repository share."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class InPlaceSquasher:
 class InPlaceSteps:
     """Carries out the squashes of a plan in one repository.
 
-    `saved_bytes` is what squashing left out so far, each image counted once.
+    `saved_bytes` is the size that squashing has saved so far, with each image counted once.
     """
 
     def __init__(self, site: Site, squasher: InPlaceSquasher, options: CopyOptions) -> None:

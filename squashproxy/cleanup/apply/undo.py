@@ -58,7 +58,7 @@ def _put_back(client: RegistryClient, entry: Entry) -> list[Step]:
 
 
 def _is_ours(client: RegistryClient, entry: Entry, digest: Digest) -> bool:
-    """Whether a tag points to what the cleanup itself made of this manifest."""
+    """Whether a tag points to the image that the cleanup itself squashed from this manifest."""
     return entry.action == "squash" and is_made_from(client, entry.repository, digest, entry.digest)
 
 

@@ -1,15 +1,15 @@
-"""The tags of a repository while it is cleaned up: how often they are looked at, and what changed.
+"""Watch: when to look at the tags of a repository during a cleanup, and what others changed.
 
 1. A *glance* lists the names of all tags. A *look* also asks where each of them points.
-2. A repository of up to 32 tags is looked at before every step. A larger one is looked at after so
-   many steps that each step pays for 16 tags, and glanced at so that each pays for 1,000 names:
-   the work grows with the repository, not with its square.
-3. What others point a tag to between two looks may be deleted before the next look shows that.
-   It is put back then, so there is a look after the last deletion, too.
-4. A tag that vanished may have gone along with a manifest that was deleted since the tag was last
-   seen. Those manifests are its *suspects*.
-5. A tag that is new and goes along before anybody has listed it leaves no trace. So the glance is
-   the last question before a deletion.
+2. A repository of up to 32 tags is looked at before every step. A larger one gets a look after so
+   many steps that there is one step for each 16 tags, and a glance likewise for each 1,000 names.
+   So the work grows with the repository, not with its square.
+3. Others may point a tag to a manifest between two looks, and the manifest may be deleted before
+   the next look shows that. It is put back then. So there is a look after the last deletion, too.
+4. A tag that vanished may have been deleted by the registry along with a manifest, since the tag
+   was last seen. The manifests deleted in that time are its *suspects*.
+5. A new tag that is deleted along with a manifest before anybody has listed it leaves no trace. So
+   a glance is the last request before a deletion.
 
 No I/O, no clock: steps are counted, since a clock can be set back.
 """
@@ -92,7 +92,7 @@ class Watch:
         return digest in self._deleted
 
     def deleted(self) -> list[tuple[Digest, tuple[str, ...]]]:
-        """What was deleted and not put back, with the tags deleted with each."""
+        """The manifests deleted and not put back, each with the tags that were deleted with it."""
         return list(self._deleted.items())
 
     def tags_with(self, digest: Digest) -> tuple[str, ...]:
@@ -144,10 +144,10 @@ class Watch:
     def compare(
         self, found: Mapping[str, Digest | None], listed: Collection[str] | None = None
     ) -> Changes:
-        """Take in where tags point now, None for nowhere; returns what others changed.
+        """Note where tags point now, None for a tag that is gone; return what others changed.
 
-        A tag that is not `listed` existed at the last glance. Of a listed tag, or where nothing was
-        listed, only the last look is known to have seen it.
+        A tag that is not `listed` was seen at the last glance. A listed tag, and every tag if
+        nothing was listed, was certainly seen only at the last look.
         """
         wanted: dict[Digest, None] = {}
         vanished: list[Vanished] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.common_options import CommonOptions, argument, common_options
 from squashproxy.cli.copy_options import check_exact, make_options, parse_target, squash_options
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
@@ -28,8 +28,8 @@ from squashproxy.report.copy import show_copy
         "squashproxy copy docker-archive:- docker-archive:-:app:2 <1.tar >2.tar",
     )
 )
-@click.argument("source", type=parse_location)
-@click.argument("target", type=parse_target)
+@click.argument("source", type=argument(parse_location))
+@click.argument("target", type=argument(parse_target))
 @squash_options
 @click.option(
     "--verify",

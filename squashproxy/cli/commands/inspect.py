@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.common_options import CommonOptions, argument, common_options
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session
@@ -18,7 +18,7 @@ from squashproxy.report.inspect import show_inspection
         "squashproxy inspect registry.example.com/apps/web:1",
     )
 )
-@click.argument("reference", metavar="REF", type=parse_location)
+@click.argument("reference", metavar="REF", type=argument(parse_location))
 @common_options
 def inspect(common: CommonOptions, reference: Location) -> None:
     """Show what REF points to: digest, platforms, layers, labels, whether it is squashed.

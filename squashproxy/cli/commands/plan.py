@@ -11,7 +11,7 @@ import click
 
 from squashproxy.analysis.plan import plan_image
 from squashproxy.analysis.thresholds import Threshold, parse_threshold
-from squashproxy.cli.common_options import CommonOptions, common_options, value_of
+from squashproxy.cli.common_options import CommonOptions, argument, common_options, value_of
 from squashproxy.cli.copy_options import check_exact, make_options, parse_target, squash_options
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
@@ -34,8 +34,8 @@ _FAILED = 1
         "squashproxy plan --fail-over 'secrets>0' --html plan.html HOST/app:1",
     )
 )
-@click.argument("source", type=parse_location)
-@click.argument("target", type=parse_target, required=False)
+@click.argument("source", type=argument(parse_location))
+@click.argument("target", type=argument(parse_target), required=False)
 @squash_options
 @click.option(
     "--fail-over",
@@ -84,7 +84,7 @@ def plan(
         for warning in result.warnings:
             observer.warn(warning)
     violations = list(iter_violations(result, thresholds))
-    with ExitStack() as outputs:  # each is written whatever becomes of those before it
+    with ExitStack() as outputs:  # each is written even if one before it fails
         outputs.callback(_tell, violations)
         outputs.callback(write_report, common, result, show_plan)
         if page is not None:

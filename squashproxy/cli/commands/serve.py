@@ -74,7 +74,7 @@ def serve(
 def _find_configuration(
     path: Path | None, listen: str | None, upstreams: Sequence[str], directory: str | None
 ) -> Configuration:
-    """The configuration of a file, or the one that the options make up; not both."""
+    """The configuration of a file, or the one that the options describe; not both."""
     from squashproxy.config.read import read_configuration  # noqa: PLC0415 - loads pydantic
 
     if path is None:

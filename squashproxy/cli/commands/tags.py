@@ -6,7 +6,7 @@ import json
 
 import click
 
-from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.common_options import CommonOptions, argument, common_options
 from squashproxy.cli.group import examples
 from squashproxy.cli.session import open_session
 from squashproxy.printable import printable
@@ -18,7 +18,7 @@ from squashproxy.reference import Repository, parse_repository
         "squashproxy tags registry.example.com/apps/web",
     )
 )
-@click.argument("repository", metavar="REPO", type=parse_repository)
+@click.argument("repository", metavar="REPO", type=argument(parse_repository))
 @common_options
 def tags(common: CommonOptions, repository: Repository) -> None:
     """List the tags of REPO, one per line, in the registry's order."""

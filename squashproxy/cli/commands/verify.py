@@ -6,7 +6,7 @@ import time
 
 import click
 
-from squashproxy.cli.common_options import CommonOptions, common_options
+from squashproxy.cli.common_options import CommonOptions, argument, common_options
 from squashproxy.cli.copy_options import platform_option
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
@@ -29,8 +29,8 @@ DIFFERENT = 4
         "squashproxy verify docker-archive:app.tar oci:layout:1",
     )
 )
-@click.argument("a", type=parse_location)
-@click.argument("b", type=parse_location)
+@click.argument("a", type=argument(parse_location))
+@click.argument("b", type=argument(parse_location))
 @platform_option
 @common_options
 @click.pass_context

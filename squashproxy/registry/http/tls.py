@@ -23,7 +23,7 @@ class TlsContexts:
     """Makes and keeps the TLS context of each host; usable from several threads.
 
     Hosts without settings of their own share one context. Raises UsageError if the user's authority
-    is no certificate.
+    is not a certificate.
     """
 
     def __init__(self, options: ClientOptions, environ: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::(?P<port>.*)
 
 
 class BadUrl(ValueError):
-    """A text that is no web URL; its text says why, as part of a sentence."""
+    """A text that is not a web URL; its text says why, as part of a sentence."""
 
 
 def read_url(base: str, text: str) -> SplitResult:
@@ -60,7 +60,7 @@ def read_url(base: str, text: str) -> SplitResult:
 def shown(url: str) -> str:
     """A URL for error messages: without user, query and fragment, escaped and shortened.
 
-    Queries hold signatures and tokens. Any text is accepted, even one that is no URL.
+    Queries hold signatures and tokens. Any text is accepted, even one that is not a URL.
     """
     plain = re.split(r"[?#]", url, maxsplit=1)[0]
     scheme, slashes, rest = plain.partition("//")

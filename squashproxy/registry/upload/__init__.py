@@ -1,1 +1,1 @@
-"""Uploads of blobs."""
+"""Uploads of blobs: sessions, the ways to send a body, and resumption."""

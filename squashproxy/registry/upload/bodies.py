@@ -1,4 +1,4 @@
-"""Bodies of uploads: a window of kept bytes, a stream that passes once, and a file."""
+"""Bodies of upload requests: a window that is kept, a stream that is sent once, and a file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _LARGE = 512 << 10
 
 
 class HashedChunks:
-    """The caller's chunks, hashed on their way, cut to pieces that are asked for by size.
+    """The chunks of a blob: hashed as they are taken, and cut into pieces of the wanted size.
 
-    `failure` keeps an OSError of the source, which would look like one of the connection.
+    `failure` is the OSError of the chunks' source, if it raised one. Without it, that error could
+    not be told from one of the connection.
     """
 
     def __init__(self, chunks: Iterable[Chunk], hasher: Hasher) -> None:
@@ -25,7 +26,7 @@ class HashedChunks:
         self.failure: OSError | None = None
 
     def take(self, limit: int) -> Chunk | None:
-        """The next piece, of at most `limit` bytes; None at the end."""
+        """The next piece, at most `limit` bytes; None at the end. Raises errors of the source."""
         if self._rest is not None:
             piece, self._rest = self._cut(self._rest, limit)
             return piece
@@ -40,7 +41,7 @@ class HashedChunks:
         return None
 
     def iter_pieces(self) -> Iterator[Chunk]:
-        """All that is left, small chunks joined, so that each costs no packet of its own."""
+        """All remaining pieces. Small chunks are joined, so that they share a packet."""
         small = bytearray()
         while (piece := self.take(CHUNK)) is not None:
             if len(piece) + len(small) > CHUNK or (small and len(piece) >= _SMALL):
@@ -69,10 +70,10 @@ class HashedChunks:
 
 
 class Window:
-    """The part of a blob that is kept until the registry has it; can be sent again.
+    """A part of a blob that is kept in memory, to be sent again, until the registry has it.
 
-    Large immutable chunks are kept as they are, others are copied: a producer may use its buffers
-    again. `start` is the window's place in the blob, in bytes.
+    Large immutable chunks are kept as they are. Others are copied, since their producer may reuse
+    its buffer. `start` is the window's offset in the blob, in bytes.
     """
 
     replayable = True
@@ -86,16 +87,16 @@ class Window:
 
     @property
     def end(self) -> int:
-        """The place in the blob after the window's last byte."""
+        """The offset in the blob just after the window."""
         return self.start + self.size
 
     @property
     def position(self) -> int:
-        """The place in the blob from which the body is sent; set by `send_from`."""
+        """The offset in the blob of the first byte to send; `send_from` sets it."""
         return self.start + self._sent
 
     def fill(self, chunks: HashedChunks, limit: int) -> bool:
-        """Take up to `limit` bytes; False where the stream ended before."""
+        """Fill the window to `limit` bytes. Returns False if `chunks` end before that."""
         while self.size < limit:
             piece = chunks.take(min(limit - self.size, CHUNK))
             if piece is None:
@@ -104,7 +105,7 @@ class Window:
         return True
 
     def send_from(self, position: int) -> None:
-        """Send from `position` on, a place in the blob within the window."""
+        """Send only the bytes from `position` on, an offset in the blob within the window."""
         self._sent = position - self.start
 
     def _keep(self, piece: Chunk) -> None:
@@ -132,7 +133,7 @@ class Window:
 
 
 def _is_kept(piece: Chunk) -> bool:
-    """Whether a piece can be kept without a copy: it never changes, and holds on to little more."""
+    """Whether to keep a piece without a copy: it never changes, and keeps little else in memory."""
     if isinstance(piece, bytes):
         return len(piece) >= _SMALL
     return (
@@ -143,10 +144,10 @@ def _is_kept(piece: Chunk) -> bool:
 
 
 class Stream:
-    """A window and all that follows it, sent once.
+    """A window and everything after it, sent once.
 
-    An error of the source ends the body as if it were whole and is kept in `failure`: a registry
-    answers to that with the next Location, and a session can be cancelled only there.
+    If the source raises, its error is kept in `failure` and the body ends as if it were complete.
+    Then the registry answers with the next Location, which is needed to cancel the session.
     """
 
     replayable = False
@@ -167,7 +168,7 @@ class Stream:
 
 
 class Spool:
-    """A blob in a temporary file; can be sent again."""
+    """A blob in a temporary file; it can be sent again."""
 
     replayable = True
 

@@ -1,4 +1,4 @@
-"""Upload sessions: begun, fed, asked how much they hold, ended or cancelled."""
+"""Upload sessions (distribution specification 1.1, pushing blobs), and mounts of blobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from squashproxy.registry.http.error_responses import Action
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
 _BEGUN = frozenset({202})
 _TAKEN = frozenset({201, 202, 204})
-"""ECR answers 201 where the specification has 202."""
+"""The statuses of an accepted PATCH. ECR answers 201, the specification has 202."""
 
 _ENDED = frozenset({200, 201, 202, 204})
 _STATUS = frozenset({200, 202, 204})
@@ -31,7 +31,11 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class UploadSession:
-    """One session of one blob: either `end` succeeds or `cancel` has to be called."""
+    """The upload session of one blob. Unless `end` succeeds, `cancel` must be called.
+
+    `least_chunk` is the smallest chunk, in bytes, that the registry accepts before the last one.
+    Raises RegistryError if the registry did not say where to send the blob.
+    """
 
     def __init__(self, caller: Caller, action: Action, begun: Answer) -> None:
         self._caller = caller
@@ -46,9 +50,11 @@ class UploadSession:
             )
 
     def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:
-        """PATCH once; with the range of bytes, from 0, end excluded, or as one stream.
+        """Send `body` by one PATCH; with `content_range` as a chunk, else as a stream.
 
-        Returns how many bytes the registry says it holds now, None where it says nothing.
+        The range holds the first byte's offset in the blob and the offset after the last byte.
+        Returns the number of bytes that the registry says it holds now; None if it does not say.
+        Raises RegistryError, and the error of the body's source.
         """
         headers = {"Content-Type": _OCTETS}
         if content_range is not None:
@@ -60,7 +66,7 @@ class UploadSession:
         return _held(answer)
 
     def ask_position(self) -> int:
-        """How many bytes the registry holds. Raises RegistryError where it does not tell."""
+        """The number of bytes that the registry holds. Raises RegistryError if it does not say."""
         answer = self._caller.ask(self._call("GET", _STATUS))
         self._follow(answer)
         held = _held(answer)
@@ -73,10 +79,11 @@ class UploadSession:
         return held
 
     def end(self, digest: Digest, size: int, body: Body | None = None) -> None:
-        """PUT, with the whole blob as `body` where nothing was sent before.
+        """End the session by a PUT; `body` is the whole blob if nothing was sent before.
 
-        An answer may be lost although the blob was stored: a session that is gone when asked again
-        is taken as done if the repository holds the blob.
+        The blob may be stored although the answer was lost. So if the session is gone when the PUT
+        is repeated, the upload counts as done if the repository holds the blob. Raises
+        RegistryError.
         """
         separator = "&" if "?" in self._location else "?"
         url = f"{self._location}{separator}digest={quote(digest, safe='')}"
@@ -92,7 +99,7 @@ class UploadSession:
             )
 
     def cancel(self) -> None:
-        """DELETE, as well as it goes: a session that stays is the registry's to clean up."""
+        """Cancel the session by a DELETE; errors are ignored, as the registry will expire it."""
         try:
             self._caller.ask_once(self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT))
         except SquashproxyError:
@@ -126,7 +133,7 @@ class UploadSession:
 
 
 def begin_upload(caller: Caller) -> UploadSession:
-    """POST for a new session."""
+    """Begin a session by a POST. Raises RegistryError."""
     name = caller.repository
     action = Action(name, f"the push to {name.path}", pushes=True)
     answer = caller.ask(_post(caller, action, "", push(name.path), _BEGUN))
@@ -134,10 +141,10 @@ def begin_upload(caller: Caller) -> UploadSession:
 
 
 def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
-    """Have a blob of another repository of the same registry appear in this one.
+    """Make a blob of another repository of the same registry appear in this one.
 
-    False where the registry declines, by a new session (which is cancelled) or by an error that is
-    not temporary.
+    Returns False if the registry declines: it opens an upload session instead, which is cancelled,
+    or answers with a permanent error. Raises RegistryError for a temporary one.
     """
     name = caller.repository
     if source.host != name.host:
@@ -164,7 +171,7 @@ def _post(
 
 
 def _held(answer: Answer) -> int | None:
-    """Bytes held, from a Range of `0-LAST`; `0-0` is what distribution writes for none."""
+    """The bytes held, from a Range of `0-LAST`; distribution writes `0-0` for none."""
     match = _RANGE.fullmatch(answer.headers.get("Range", ""))
     last = None if match is None else parse_decimal(match[1])
     if last is None:

@@ -1,4 +1,4 @@
-"""Uploads of blobs whose digest is only known at their end, in each of the ways registries take."""
+"""Uploads of blobs whose digest is known only at their end, in the ways that registries accept."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ from squashproxy.registry.upload.bodies import HashedChunks, Spool, Stream, Wind
 from squashproxy.registry.upload.session import UploadSession, begin_upload
 
 _CHUNK = 4 << 20
-"""GHCR takes no more in one ranged request."""
+"""The bytes of a chunk; GHCR accepts no more in one ranged request."""
 
 _MAX_CHUNK = 64 << 20
-"""Registries that ask for larger chunks than this get a stream: a chunk is kept in memory."""
+"""The most bytes of a chunk, which is kept in memory; if a registry asks for more, we stream."""
 
 _RANGE_REFUSED = frozenset({400, 405, 411, 413, 415, 416, 422, 501})
-"""Answers to a first ranged PATCH that may mean that only its form is not taken."""
+"""Statuses of the first ranged PATCH that may only mean that the registry supports no ranges."""
 
 _MOST_PARTS = 64
-"""How often a registry may take only a part of what it was sent of one window."""
+"""How often a registry may keep only a part of what it was sent, for each window."""
 
 _LANDING_SECONDS = 5.0
+"""How long an upload that failed waits for its running PATCH, so that it can be cancelled."""
+
 _SESSION_GONE = 404
 _OUT_OF_STEP = 416
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is known about a blob beforehand; `size` in bytes."""
+    """The digest and the size in bytes that a blob must have; None if not known beforehand."""
 
     digest: Digest | None = None
     size: int | None = None
 
 
 class Upload:
-    """One blob on its way to one repository."""
+    """The upload of one blob to one repository."""
 
     def __init__(self, caller: Caller, chunks: Iterable[Chunk], expected: Expected) -> None:
         self._caller = caller
@@ -53,10 +55,11 @@ class Upload:
         self._flight: Future[int | None] | None = None
 
     def run(self, mode: UploadMode, on_stream: Callable[[], None]) -> tuple[Digest, int]:
-        """Send the blob; returns its digest and its size in bytes.
+        """Send the blob; return its digest and its size in bytes.
 
-        `on_stream` is called where AUTO found that the registry takes a stream but no ranges.
-        Whatever goes wrong, also Ctrl-C, the session is cancelled.
+        `on_stream` is called if the mode is AUTO and the registry accepted a stream but no ranges.
+        The session is cancelled whatever goes wrong, Ctrl-C included. Raises RegistryError,
+        IntegrityError for other bytes than expected, and what the source of the chunks raises.
         """
         try:
             if mode is UploadMode.MONOLITHIC:
@@ -88,7 +91,7 @@ class Upload:
         self._send_rest(window.end, size, more=more)
 
     def _try_ranges(self, window: Window, mode: UploadMode) -> bool:
-        """Send the first window; False where AUTO should rather stream."""
+        """Send the first window; False if the registry refused its range and AUTO may stream."""
         try:
             self._send_window(window, self._launch(window))
         except RegistryError as error:
@@ -98,7 +101,7 @@ class Upload:
         return True
 
     def _send_rest(self, start: int, size: int, *, more: bool) -> None:
-        """Send window after window; each is on its way while the next one fills."""
+        """Send window after window; the next one is filled while one is being sent."""
         sent: Window | None = None
         flight: Future[int | None] | None = None
         while more:
@@ -123,7 +126,7 @@ class Upload:
             raise stream.failure
 
     def _send_window(self, window: Window, flight: Future[int | None]) -> None:
-        """Wait until the registry has all of a window, however often that breaks off."""
+        """Wait until the registry has all of a window; resume after each interruption."""
         failures = parts = 0
         while True:
             try:
@@ -150,10 +153,10 @@ class Upload:
             flight = self._launch(window)
 
     def _launch(self, window: Window) -> Future[int | None]:
-        """Send what is left of a window, once, in the thread of this upload.
+        """Send the rest of a window by one PATCH, in the thread of this upload.
 
-        A PATCH that Ctrl-C cut in two would lead to a session that cannot be cancelled, since the
-        next Location is in its answer.
+        In the main thread, Ctrl-C could interrupt the PATCH. Its answer holds the next Location,
+        without which the session could not be cancelled.
         """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "upload")
@@ -169,13 +172,16 @@ class Upload:
         return session.send(window, (window.position, window.end))
 
     def _land(self) -> None:
-        """Wait for the PATCH that is on its way, but not for long."""
+        """Wait a few seconds for the PATCH that is running."""
         if self._thread is not None and self._flight is not None:
             wait([self._flight], _LANDING_SECONDS)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _resume(self, window: Window, error: RegistryError) -> None:
-        """Ask where to go on; a session that is gone can be begun anew from a first window."""
+        """Ask the registry where to continue after `error`.
+
+        If the session is gone, begin another one; that is possible only with the first window.
+        """
         try:
             held = self._in_session().ask_position()
         except RegistryError as lost:
@@ -214,7 +220,7 @@ class Upload:
             self._begin().end(self._hasher.digest, size, body)
 
     def _check(self) -> None:
-        """Refuse to end an upload of other bytes than were announced."""
+        """Raise IntegrityError if the bytes are not the expected ones."""
         what = f"the blob that was being pushed to {self._name}"
         size, digest = self._expected.size, self._expected.digest
         if size is not None and size != self._hasher.size:

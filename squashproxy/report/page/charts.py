@@ -55,7 +55,7 @@ def folder_trees(result: PlanResult) -> list[list[dict[str, Any]]]:
 
 @dataclass(slots=True)
 class _Folder:
-    """A folder of the tree: hidden bytes and files that are counted here, and folders below."""
+    """A folder of the tree: its own hidden bytes and files, and the folders in it."""
 
     size: int = 0
     files: int = 0
@@ -75,7 +75,7 @@ def _tree(folders: Iterable[HiddenFolder]) -> list[dict[str, Any]]:
 
 
 def _children(folder: _Folder, *, is_root: bool = False) -> list[dict[str, Any]]:
-    """The nodes in a folder. Its own files are a node beside its folders: areas are leaves."""
+    """The nodes in a folder. Its own files are one more node, since only leaves have an area."""
     nodes = [_node(name, below) for name, below in folder.below.items()]
     if folder.files:
         name = "files" if nodes or is_root else ""
@@ -84,7 +84,7 @@ def _children(folder: _Folder, *, is_root: bool = False) -> list[dict[str, Any]]
 
 
 def _node(name: str, folder: _Folder) -> dict[str, Any]:
-    """A folder. One that only holds another folder is drawn as one node, as in `usr/share/doc`."""
+    """The node of a folder. If it only holds another folder, both are one node: `usr/share`."""
     while not folder.files and len(folder.below) == 1:
         [(part, folder)] = folder.below.items()
         name = f"{name}/{part}"

@@ -31,8 +31,8 @@ _PARTS = ("sizes", "layout", "svg", "treemap", "tables", "page")
 def render_page(result: PlanResult) -> str:
     """The page of a plan, as HTML that needs no other file.
 
-    Text from the image is escaped. A policy in the page's head lets nothing run and nothing be
-    loaded but the page's own script and style.
+    Text from the image is escaped. A policy in the page's head allows only the page's own script
+    and style.
     """
     script = "\n".join(_read(f"script/{part}.js") for part in _PARTS)
     style = f"\n{_read('colors.css')}{_read('page.css')}\n"
@@ -52,7 +52,7 @@ def is_page(start: str) -> bool:
 
 
 def _policy(script: str, style: str) -> str:
-    """A Content-Security-Policy that names script and style by their sums (CSP level 3)."""
+    """A Content-Security-Policy that names script and style by their hashes (CSP level 3)."""
     return (
         f"default-src 'none'; script-src {_source_of(script)}; style-src {_source_of(style)}; "
         "base-uri 'none'; form-action 'none'"

@@ -1,4 +1,4 @@
-"""Writing a page so that it is there as a whole or not at all."""
+"""Writing a page, whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from squashproxy.atomic_file import AtomicFile, resolved, write_all
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write `text` to `path`, in place of what was there; UTF-8.
+    """Write `text` to `path` as UTF-8, and replace a file that is there.
 
-    Nothing of it is left where that fails. What is no file, such as a pipe, is written to
-    directly. Raises OSError, which names `path`.
+    If that fails, nothing of the new file is left. A pipe or device is written to directly. Raises
+    OSError, which names `path`.
     """
     try:
         if path.exists() and not path.is_file():

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from squashproxy.errors import FormatError, SquashproxyError, UsageError
+from squashproxy.errors import BadReference, FormatError, SquashproxyError, UsageError
 from squashproxy.oci.manifest import parse_json_object
 from squashproxy.reference import Reference, parse_reference
 from squashproxy.server.api.webhooks import read_pushes
@@ -169,7 +169,7 @@ class ControlApi:
             raise ApiError(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"}')
         try:
             image = parse_reference(text)
-        except UsageError as error:
+        except BadReference as error:
             raise errors.name_invalid(str(error)) from error
         host = image.repository.host
         if host not in self._context.upstreams.hosts:
@@ -196,7 +196,7 @@ class _Visible:
             return True
         try:
             return self.gate.may_read(self.caller, parse_reference(image).repository)
-        except UsageError:
+        except BadReference:
             return False
 
 

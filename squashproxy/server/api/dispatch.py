@@ -44,7 +44,7 @@ class Dispatch:
         except SquashproxyError as error:
             facts.error = str(error)
             response = error_response(api_error_of(error, errors.NAME_UNKNOWN, challenges=False))
-        except Exception as error:  # the edge: one bug must not end the connection without a word
+        except Exception as error:  # the edge: a bug must not end the connection without an answer
             if request.writer.output_size:
                 raise
             facts.error = f"{type(error).__name__}: {error}"

@@ -34,7 +34,7 @@ _UNKNOWN = {Kind.MANIFEST: errors.MANIFEST_UNKNOWN, Kind.BLOB: errors.BLOB_UNKNO
 
 
 class PullApi:
-    """Answers what a parsed path asks for. Raises ApiError."""
+    """Answers requests for parsed paths. Raises ApiError."""
 
     def __init__(
         self,

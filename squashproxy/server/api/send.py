@@ -18,9 +18,9 @@ from squashproxy.server.pull.bodies import Body
 async def send_body(
     request: web.BaseRequest, response: web.StreamResponse, body: Body, part: Part, files: Threads
 ) -> SquashproxyError | None:
-    """Send a part of a blob; the error that broke it off, or None.
+    """Send a part of a blob. Returns the error that interrupted it, or None.
 
-    After an error the connection is cut, so that the client does not take the part for the whole.
+    After an error the connection is cut, so that the client notices that bytes are missing.
     """
     if body.path is not None and not request.secure:
         await _send_file(request, response, body.path, part, files)

@@ -27,7 +27,7 @@ class Page:
 def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None) -> Page:
     """The page that `n` and `last` ask for, in lexical order.
 
-    Raises ApiError for a count that is none.
+    Raises ApiError for a count that is not a number.
     """
     most = _count(count)
     ordered = sorted(tags)

@@ -18,10 +18,10 @@ _HARBOR_PUSHES = frozenset({"PUSH_ARTIFACT", "pushImage"})
 
 
 def read_pushes(data: bytes, upstream_by_host: Mapping[str, str]) -> list[Reference]:
-    """The tags that a notification says were pushed, to upstreams only, each once.
+    """The pushed tags that a notification names, each once; only those of upstreams.
 
     `upstream_by_host` maps the hosts that registries call themselves to upstreams. Raises
-    FormatError for what is no notification.
+    FormatError for anything that is not a notification.
     """
     document = parse_json_object(data, "the notification")
     if isinstance(document.get("events"), list):

@@ -11,10 +11,10 @@ from squashproxy.server.http.errors import unauthorized
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request; `name` is for the log.
+    """The sender of a request; `name` is for the log.
 
-    With a `login` (user and password), upstream is asked with it and nothing else. Without one,
-    upstream is asked with the server's own credentials.
+    Requests to upstream carry the caller's `login` (user and password) and nothing else. Without a
+    login they carry the server's own credentials.
     """
 
     name: str = ""

@@ -41,7 +41,7 @@ class Gate(Protocol):
         ...
 
     def check_login(self, caller: Caller) -> None:
-        """Raise ApiError, 401, if a client that logs in must be asked for credentials."""
+        """Raise ApiError, 401, if a client that tries to log in must send credentials first."""
         ...
 
     def may_read(self, caller: Caller, repository: Repository) -> bool:
@@ -92,7 +92,7 @@ class UpstreamGate:
         return Caller(user, (user, password))
 
     def check_login(self, caller: Caller) -> None:
-        """Ask for credentials once: clients send them only after that."""
+        """Raise ApiError, 401, without credentials: clients send them only when challenged."""
         if caller.login == ("", ""):
             raise unauthorized("log in with your credentials for the registry behind this one")
 

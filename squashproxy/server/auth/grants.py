@@ -1,4 +1,4 @@
-"""Which repositories upstream let a caller read, remembered for a minute (`auth: upstream`)."""
+"""Grants: repositories that upstream let a caller read, kept for a minute (`auth: upstream`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that several callers want at the same time is done once."""
+"""SingleFlight: work that several callers want at the same time is done once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ V = TypeVar("V")
 
 
 class SingleFlight(Generic[K, V]):
-    """Runs at most one piece of work per key; all who wait for it get its result or its error.
+    """Runs at most one piece of work per key; all its waiters get its result or its error.
 
-    The work goes on if those who wait for it are cancelled.
+    The work goes on even if all its waiters are cancelled.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class SingleFlight(Generic[K, V]):
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Cancel the work that runs, and wait until it has let go."""
+        """Cancel the work that runs, and wait until it has ended."""
         running = list(self._running.values())
         for task in running:
             task.cancel()

@@ -1,7 +1,7 @@
 """Threads for work that blocks, so that the event loop never does.
 
-Whoever awaits a call may be cancelled while its thread runs, and nothing can interrupt a thread.
-Three rules keep files and connections from being left open by that:
+The caller of a call may be cancelled while its thread runs, and nothing can interrupt a thread.
+Three rules make sure that no file or connection is left open by that:
 
 1. What a call opens is opened with `open`: if nobody takes the result, it is closed.
 2. What must happen, such as closing a file, is started with `start`: it runs even if the threads
@@ -24,7 +24,7 @@ class Closable(Protocol):
     """Anything that holds a file or a connection until it is closed."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file or connection."""
         ...
 
 
@@ -99,10 +99,10 @@ class Threads:
                     fetching.add_done_callback(lambda _: self.start(close))
 
     async def close(self, seconds: float) -> bool:
-        """Take no more calls, drop those that wait, and let those that run end.
+        """Accept no more calls, drop those that wait, and let those that run end.
 
-        Waits at most `seconds`. Returns whether all ended; a call that did not goes on, and lets go
-        of what it holds when it ends.
+        Waits at most `seconds`. Returns whether all calls ended; one that did not goes on, and
+        closes what it holds when it ends.
         """
         self._pool.shutdown(wait=False)
         with self._lock:

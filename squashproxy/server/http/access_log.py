@@ -47,7 +47,7 @@ class AccessLogger(AbstractAccessLogger):
 class LogThread:
     """A logger whose lines a thread writes to `stream`, within a `with` block.
 
-    Lines are dropped while 10,000 wait. At the end of the block, the lines that still wait get
+    Lines are dropped while 10,000 wait. At the end of the block, writing the waiting lines may take
     about `patience` seconds, so that a pipe that nobody reads cannot hold up the server.
     """
 

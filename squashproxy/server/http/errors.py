@@ -1,4 +1,4 @@
-"""Errors as the API gives them (OCI distribution specification 1.1, error codes)."""
+"""Errors in the form of the API (OCI distribution specification 1.1, error codes)."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def unavailable(message: str, seconds: float = _RETRY_SECONDS) -> ApiError:
 def api_error_of(error: SquashproxyError, unknown: str, *, challenges: bool) -> ApiError:
     """The answer for an error of upstream or of the store.
 
-    `unknown` is the code for something that is not there. With `challenges`, upstream was asked
-    with the caller's credentials, so its 401 is passed on; else it becomes 403.
+    `unknown` is the code for something that does not exist. With `challenges`, the caller's
+    credentials were sent to upstream, so its 401 is passed on; else it becomes 403.
     """
     message = str(error)
     if isinstance(error, errors.Unauthorized):

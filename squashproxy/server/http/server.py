@@ -44,7 +44,7 @@ class HttpServer(web.Server):
         self._open[connection] = transport
 
     def note_closed(self, connection: RequestHandler) -> None:
-        """Count a connection no longer."""
+        """Stop counting a connection."""
         self._open.pop(connection, None)
 
     def abort(self) -> None:
@@ -99,7 +99,7 @@ class _Connection(RequestHandler):
             server.note_open(self, transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Count it no longer."""
+        """Stop counting it."""
         server = self._manager
         super().connection_lost(exc)
         if isinstance(server, HttpServer):

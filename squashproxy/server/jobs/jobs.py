@@ -1,7 +1,7 @@
 """Squashing jobs, in threads.
 
-1. There is one job per key (source and options); everyone who asks meanwhile joins it.
-2. A job goes on if those who wait for it leave.
+1. There is one job per key (source and options); further requests for the key join it.
+2. A job goes on even if all its waiters leave.
 3. A failure is remembered: for a day if the same source and options must fail again, else for
    `serve.negative_ttl` seconds. Until then the key has no new job.
 4. At most `engine.jobs` run and `limits.jobs_waiting` wait; a further one is refused.
@@ -137,7 +137,7 @@ JobListener = Callable[[Job, SquashRecord | None, SquashproxyError | None], None
 class Jobs:
     """Runs `count` jobs at a time; `max_waiting` more may wait.
 
-    `negative_ttl` is how long, in seconds, a failure is remembered that may not happen again.
+    `negative_ttl` is the time, in seconds, for which a failure that may be temporary is remembered.
     `on_end` is called, in the event loop, for every job that ended.
     """
 

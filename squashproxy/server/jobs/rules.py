@@ -23,7 +23,7 @@ class Recipe:
 
 
 class Rules:
-    """The first rule that matches decides; without one, images are handed out as they are."""
+    """The rules in their order; the first one that matches a repository decides."""
 
     def __init__(
         self, rules: Sequence[Rule], limits: ServeLimits, memory: LayerMemory | None = None

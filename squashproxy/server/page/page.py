@@ -28,7 +28,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy: nothing but the page's own files, and no inline style."""
+"""The Content-Security-Policy: only the page's own files are allowed, and no inline style."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from squashproxy.server.pull.context import PullContext
 
 
 class Admission:
-    """Asks upstream with the caller's login, unless it said yes a short time ago; see Grants.
+    """Asks upstream with the caller's login, unless it let them in a short time ago; see Grants.
 
-    Upstream does not know squashed images and their blobs, so it is asked for their sources.
+    Upstream does not know squashed images and their blobs, so access to their sources is checked.
     Raises NotFound where upstream has nothing for the caller, and other errors of upstream.
     """
 

@@ -28,7 +28,7 @@ from squashproxy.server.upstream.fetches import Fetch, Fetches
 
 @dataclass(frozen=True, slots=True)
 class FoundBlob:
-    """A blob: its size in bytes, its origin, and its body, None if only HEAD was asked."""
+    """A blob: its size in bytes, its origin, and its body; no body for a HEAD request."""
 
     size: int
     origin: Origin

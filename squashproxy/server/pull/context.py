@@ -23,9 +23,9 @@ from squashproxy.server.upstream.tags import TagResolver
 class PullContext:
     """The dependencies of a pull.
 
-    `store` is for calls that cost nothing, `async_store` for all others, `memory` for what was
-    found before. `upstream_threads` run calls to upstream. `uses` are the times, in unix seconds,
-    at which digests were used; they are written to the store every few seconds.
+    `store` is for calls that do not block, `async_store` for all others; `memory` caches earlier
+    results. `upstream_threads` run calls to upstream. `uses` are the times, in unix seconds, at
+    which digests were used; they are written to the store every few seconds.
     """
 
     upstreams: UpstreamClients

@@ -72,7 +72,7 @@ class Manifests:
         self._named: LruCache[tuple[Repository, str], Digest] = LruCache(_MOST_NAMED)
 
     def find_now(self, wanted: ManifestRequest, tag: str) -> FoundManifest | None:
-        """The squashed image of a tag if memory knows it, without waiting for anything."""
+        """The squashed image of a tag if it is in memory, without waiting for anything."""
         context = self._context
         recipe = context.rules.find(wanted.repository)
         known = context.tags.find_fresh(wanted.caller, wanted.repository, tag)
@@ -107,7 +107,7 @@ class Manifests:
         return await self.by_digest(wanted, known.source.digest)
 
     async def by_digest(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest:
-        """What has that digest: from the store, or passed through and kept.
+        """The manifest with that digest: from the store, or passed through and kept.
 
         A squashed image that was evicted is made again: its digest is the same, since the same
         source and options give the same bytes.
@@ -125,9 +125,9 @@ class Manifests:
         return _found(raw, digest, Origin.ORIGINAL)
 
     async def begin(self, caller: Caller, repository: Repository, tag: str) -> Job | Digest | None:
-        """The job that squashes what a tag means now, or the digest if it is squashed already.
+        """The job that squashes a tag's current image, or the result's digest if it exists already.
 
-        None if no rule squashes it. Raises SquashproxyError.
+        None if no rule squashes the image. Raises SquashproxyError.
         """
         known = await self._context.tags.resolve(caller, repository, tag)
         recipe = self._context.rules.find(repository)
@@ -147,7 +147,7 @@ class Manifests:
         return SquashKey(repository, known.source.digest, ""), options
 
     async def close(self) -> None:
-        """Cancel what is being passed through."""
+        """Cancel the manifests that are being passed through."""
         await self._single_flight.close()
 
     async def _squashed(
@@ -204,7 +204,7 @@ class Manifests:
         )
 
     async def _name(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the tag name the result in the store, too; a failure of that fails no pull."""
+        """Let the tag name the result in the store, too; if that fails, the pull still succeeds."""
         if self._named.find((repository, tag)) != result:
             await self._context.async_store.name_image(repository, tag, result)
             self._named[repository, tag] = result

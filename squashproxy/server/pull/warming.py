@@ -20,7 +20,10 @@ from squashproxy.server.pull.manifests import Manifests
 
 @dataclass(frozen=True, slots=True)
 class Warmed:
-    """The state of an image: `job` runs, `digest` is its squashed image, or no rule squashes it."""
+    """The state of an image: a running `job`, or the `digest` of its squashed image, or neither.
+
+    It has neither if no rule squashes it.
+    """
 
     image: str
     job: Job | None = None

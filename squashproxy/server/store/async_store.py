@@ -1,4 +1,4 @@
-"""The store, asked from the event loop: in threads, and its errors fail no pull."""
+"""The store for the event loop: calls run in threads, and their errors fail no pull."""
 
 from __future__ import annotations
 

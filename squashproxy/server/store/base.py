@@ -73,11 +73,11 @@ class Usage:
 
 
 UpstreamCheck = Callable[[Digest], bool]
-"""Whether upstream says that the repository in question holds a blob."""
+"""Returns whether upstream says that the repository in question holds a blob."""
 
 
 class Spool(Protocol):
-    """A blob on its way into the store, in a file that can be read while it grows."""
+    """A blob on its way into the store: a temporary file that can be read while it grows."""
 
     def fileno(self) -> int:
         """The descriptor of the file, for `os.pread`."""
@@ -88,14 +88,14 @@ class Spool(Protocol):
         ...
 
     def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
-        """Let it be a blob of `repository` in the store; its bytes have been verified.
+        """Turn it into a blob of `repository` in the store; its bytes have been verified.
 
-        Raises Cancelled where that would take long and the server stops.
+        Raises Cancelled if that takes long and the server stops.
         """
         ...
 
     def close(self) -> None:
-        """Forget it, unless it was kept."""
+        """Delete the file, unless it was kept."""
         ...
 
 
@@ -127,7 +127,7 @@ class Store(Protocol):
         ...
 
     def find_source(self, repository: Repository) -> Digest | None:
-        """A source in the repository that was squashed; who may read one may read all."""
+        """A squashed source in the repository; a caller who may read one may read all."""
         ...
 
     def open_sink(self, key: SquashKey, image: str, is_upstream: UpstreamCheck) -> SquashSink:
@@ -185,7 +185,7 @@ class Store(Protocol):
         ...
 
     def trim(self) -> int:
-        """Evict what was not used for longest until the bound holds; how many entries."""
+        """Evict the least recently used entries until the bound holds; return their number."""
         ...
 
     def usage(self) -> Usage:

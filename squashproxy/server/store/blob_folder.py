@@ -1,8 +1,7 @@
 """A folder of blobs and manifests, each with an entry in the ledger.
 
-The ledger says which repositories may see a file. A file whose size or digest is not what the
-ledger says was changed from outside: it is forgotten, and the next pull fetches or squashes it
-again.
+The ledger says which repositories may see a file. A file whose size or digest differs from the
+ledger was changed from outside: it is removed, and the next pull fetches or squashes it again.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class BlobFolder:
     def adopt_blob(
         self, repository: Repository, digest: Digest, is_upstream: UpstreamCheck
     ) -> KeptBlob | None:
-        """Let the repository see a blob of another one on its host, if it has it upstream, too."""
+        """Let the repository see a blob of another one on its host, if upstream has it in both."""
         found = self._kept(self._ledger.find_on_host(repository.host, digest))
         if found is None or not is_upstream(digest):
             return None
@@ -91,7 +90,7 @@ class BlobFolder:
     def keep_file(
         self, file: AtomicFile, repository: Repository, digest: Digest, size: int
     ) -> None:
-        """Let a file, whose bytes have that digest, be a blob of the repository."""
+        """Turn a file, whose bytes have that digest, into a blob of the repository."""
         self._publish(file, digest)
         with self._ledger.changes():
             self._ledger.add(Entry(digest, size, None), self._clock())
@@ -105,7 +104,7 @@ class BlobFolder:
             raise write_error(str(self._root), error) from error
 
     def put(self, path: Path, data: bytes) -> None:
-        """Write a file that is no blob, in place of one that is there."""
+        """Write a file that is not a blob, in place of one that is there."""
         try:
             with AtomicFile(self._root) as file:
                 write_all(file.stream, data)

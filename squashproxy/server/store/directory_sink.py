@@ -18,8 +18,8 @@ from squashproxy.transports.base import Traits, WrittenBlob
 class DirectorySink:
     """Writes into the folder for the repository of `key`.
 
-    What a failed job wrote stays: the next job finds it there, or it is evicted. `keep_result`
-    enters the record of a finished job in the map of squashed images.
+    The blobs of a failed job stay: the next job finds them there, or they are evicted.
+    `keep_result` enters the record of a finished job in the map of squashed images.
     """
 
     repository = None

@@ -19,10 +19,10 @@ def evict(
     now: float,
     unlink: Callable[[Digest], None],
 ) -> list[Digest]:
-    """Remove entries until at most `max_bytes` are kept; the digests that were removed.
+    """Remove entries until at most `max_bytes` are kept; return the digests of those removed.
 
     An image stays while it is being pulled: while a part of it is `held`, or was used in the last
-    GRACE seconds. The bound is exceeded rather than that. `unlink` removes the file of a digest.
+    GRACE seconds, even if the bound is exceeded. `unlink` removes the file of a digest.
     """
     excess = ledger.used_bytes() - max_bytes
     if excess <= 0:

@@ -58,7 +58,7 @@ class Entry:
 class Ledger:
     """The tables of the ledger; usable from several threads. Times are unix seconds.
 
-    Raises sqlite3.DatabaseError for a file that is no ledger.
+    Raises sqlite3.DatabaseError for a file that is not a ledger.
     """
 
     def __init__(self, path: Path) -> None:

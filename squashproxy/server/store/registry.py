@@ -3,7 +3,7 @@
 1. Images of the repository `HOST/PATH` are kept in `STORE/HOST/PATH`.
 2. The map of squashed images is its tags: `squashed-OPTIONS-HEX` is the squashed image of the
    source with that sha256.
-3. A tag of upstream's names its last squashed image, which its annotations say the source of.
+3. A tag of upstream's names its last squashed image, whose annotations name the source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Clients for the registries that are pulled through.
 
-Each caller's requests use that caller's credentials only. An upstream that answers 429 is not asked
-again for that caller before its Retry-After. Everything here blocks, so it runs in threads.
+Each caller's requests use that caller's credentials only. After an upstream answers 429, it gets no
+more requests for that caller before its Retry-After. Everything here blocks, so it runs in threads.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE
 
 
 class Health(Enum):
-    """How an upstream answered last."""
+    """The state of an upstream, by its last answer."""
 
     UP = "up"
     DOWN = "down"
@@ -49,7 +49,7 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """How an upstream is; after `until`, in unix seconds, it may be asked again.
+    """The state of an upstream; after `until`, in unix seconds, it may be asked again.
 
     `remaining` is the number of pulls that its rate limit still allows, if it says so.
     """

@@ -2,8 +2,8 @@
 
 1. A fetch is begun by the first pull of a blob that the store does not hold. Its thread writes the
    bytes to a spool, a file of the store that has no name yet.
-2. Everyone who pulls the blob meanwhile reads from that file, at their own speed. Nobody slows the
-   fetch down, and it goes on if all of them leave.
+2. Everyone who pulls the blob meanwhile reads from that file, at their own speed. No reader slows
+   the fetch down, and it goes on even if all of them leave.
 3. The last chunk may be read only after the whole blob was verified, so no client gets a whole
    blob that is wrong.
 4. A verified spool becomes a blob of the store. If it cannot be stored, its readers still get it.
@@ -49,7 +49,7 @@ class Fetch:
         self.close_file: Callable[[], object] = lambda: None
 
     def read_from(self, descriptor: int) -> None:
-        """Read the bytes from this file, which is closed when nobody knows the fetch any more."""
+        """Read the bytes from this file, which is closed when the fetch is garbage-collected."""
         self._file = descriptor
         self.close_file = weakref.finalize(self, os.close, descriptor)
 
@@ -77,7 +77,7 @@ class Fetch:
             self._loop.call_soon_threadsafe(function)
 
     def _read(self, size: int, position: int) -> bytes:
-        """A method, since a thread that reads must keep the fetch and so its file alive."""
+        """Read from the file; a method, so that a reading thread keeps the fetch and file alive."""
         return os.pread(self._file, size, position)
 
     async def _wait_for(self, position: int) -> None:

@@ -26,7 +26,7 @@ from squashproxy.server.upstream.clients import UpstreamClients
 
 _MOST = 100_000
 PATIENCE = 10.0
-"""Seconds in which upstream must answer; after them, the last known digest is used."""
+"""The seconds in which upstream must answer; after that, the last known digest is used."""
 
 Key = tuple[Repository, str]
 
@@ -130,7 +130,7 @@ class TagResolver:
     async def _fall_back(self, caller: Caller, key: Key, error: SquashproxyError) -> KnownTag:
         """The last known image, if there is one that this caller may read.
 
-        A caller whom upstream must let in first gets nothing while upstream cannot be asked.
+        A caller who needs upstream's permission gets none while upstream does not answer.
         """
         repository, _ = key
         until = self._clock() + self._freshness.negative_ttl

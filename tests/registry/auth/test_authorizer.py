@@ -1,4 +1,4 @@
-"""Proofs over a real socket: asked for, kept, renewed, widened, and never sent elsewhere."""
+"""Tokens and passwords over real sockets: fetched, kept, renewed, widened, never sent elsewhere."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_registry_token_is_used_as_it_is(
         pytest.param("ann:wrong", r"check the credentials of 'ann' from \$SQUASHPROXY", id="wrong"),
     ],
 )
-def test_who_is_not_let_in_learns_why(
+def test_a_refused_user_learns_why(
     login: Open, auth: Basic | Bearer, credentials: str | None, sentence: str
 ) -> None:
     with (
@@ -199,7 +199,7 @@ def test_who_is_not_let_in_learns_why(
     assert "wrong" not in str(raised.value)
 
 
-def test_who_may_only_read_cannot_write(login: Open) -> None:
+def test_a_user_who_may_only_read_cannot_write(login: Open) -> None:
     auth = replace(BEARER, actions=frozenset({"pull"}))
     with FakeRegistry(RegistryOptions(auth=auth)) as registry:
         with pytest.raises(Unauthorized, match=r"refused the push to app"):
@@ -288,7 +288,7 @@ WRONG_REALMS = ["http://[", "http://127.0.0.1:99999/", "ftp://a/", "http://127.0
 
 @pytest.mark.parametrize("realm", WRONG_REALMS)
 def test_one_wrong_challenge_is_not_believed_for_ever(login: Open, realm: str) -> None:
-    """A proxy that failed once, or one repository, says nothing of the next request."""
+    """The wrong challenge of a proxy or of one repository must not spoil later requests."""
     with FakeRegistry(RegistryOptions(auth=BEARER)) as registry:
         registry.put_manifest("app", "v1", INDEX.data, INDEX.media_type)
         app = login(registry)

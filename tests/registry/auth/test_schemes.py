@@ -126,7 +126,7 @@ def test_other_kinds_of_scopes_are_left_out() -> None:
 
 @pytest.mark.timeout(60)
 def test_many_scopes_are_rendered_once_each() -> None:
-    """A registry may name as many as fit into a header; they took the square of their number."""
+    """A header holds many of them, and the time grew with the square of their number."""
     text = " ".join(f"repository:r{number}:pull" for number in range(20_000))
     assert len(render_scopes(parse_scopes(text))) == 20_000
 

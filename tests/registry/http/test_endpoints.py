@@ -1,4 +1,4 @@
-"""Where APIs are, and where a registry may send us."""
+"""The addresses of APIs, and the URLs that a registry may lead to."""
 
 from __future__ import annotations
 

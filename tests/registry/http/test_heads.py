@@ -91,7 +91,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 def test_a_broken_answer_is_a_broken_connection(
     connect: Connect, answer: bytes, reason: str
 ) -> None:
-    """And is asked for again: it may be that only this one broke."""
+    """So it is asked for again."""
     with FakeRegistry() as registry:
         registry.arm(Fault("GET", "/manifests/", FaultKind.RAW, body=answer, times=2))
         with pytest.raises(Unreachable, match=reason):

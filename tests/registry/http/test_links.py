@@ -92,7 +92,7 @@ def test_every_header_is_read_or_told(header: str) -> None:
 
 
 @given(ODD.map(lambda text: text.replace("\\", "").replace('"', "")))
-def test_what_stands_in_a_title_changes_nothing(title: str) -> None:
+def test_a_title_does_not_change_the_next_page(title: str) -> None:
     assert next_target(f'</p1>; title="{title}"; rel="prev", <{NEXT}>; rel="next"') == NEXT
 
 
@@ -117,7 +117,7 @@ PIECES = [
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_long_header_has_an_end(piece: str) -> None:
-    """64 KiB take milliseconds; they would take hours if they took the square of their length."""
+    """64 KiB would take hours if the time grew with the square of the length."""
     header = piece * (60_000 // len(piece))
     for text in (header, f"<x>; rel=next; {header}", f'<x>; title="{header}'):
         with suppress(BadLink):

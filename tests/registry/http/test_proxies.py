@@ -1,4 +1,4 @@
-"""The proxies of the environment are taken, but to loopback none is."""
+"""Proxies of the environment are used, but never for loopback."""
 
 from __future__ import annotations
 

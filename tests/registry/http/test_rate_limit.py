@@ -1,4 +1,4 @@
-"""A bound on requests a second is kept, by each host for itself."""
+"""Requests per second are limited for each host by itself."""
 
 from __future__ import annotations
 

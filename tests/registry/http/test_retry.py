@@ -1,4 +1,4 @@
-"""Trying again: only what is temporary, with waits that do not vary."""
+"""Retries: only of temporary errors, with the same waits in every run."""
 
 from __future__ import annotations
 

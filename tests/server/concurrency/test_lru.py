@@ -1,4 +1,4 @@
-"""What was not used for longest is forgotten first."""
+"""The cache drops the entry that was unused for longest."""
 
 from __future__ import annotations
 

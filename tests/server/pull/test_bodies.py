@@ -1,4 +1,4 @@
-"""Parts of streams: the same bytes as a slice, and the last of them only when all was checked."""
+"""Parts of streams equal slices; their last bytes come only after the stream was verified."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def test_a_squashed_image_is_found_by_its_key(store: DirectoryStore) -> None:
 
 
 def test_a_result_is_shared_within_a_host_alone(store: DirectoryStore) -> None:
-    """Of whom upstream says that they hold the source, those get the result."""
+    """A repository gets the result only if upstream says that it holds the source."""
     key, manifest, blobs = squash(store, ONE, "app")
     assert store.find_manifest(TWO, manifest.digest) is None
     assert store.find_squashed(SquashKey(TWO, key.source, key.options)) == manifest.digest

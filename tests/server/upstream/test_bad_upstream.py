@@ -1,4 +1,4 @@
-"""What an upstream may do wrong, and what clients are told then."""
+"""Faults of an upstream, and the answers that clients get."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ function worstRatio(row, side) {
   return Math.max((side ** 2 * largest) / sum ** 2, sum ** 2 / (side ** 2 * smallest));
 }
 
-// How many of the areas, the largest first, make the best next row.
+// The number of areas, the largest first, that make the best next row.
 function rowLength(areas, side) {
   let count = 1;
   while (

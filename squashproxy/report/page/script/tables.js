@@ -9,7 +9,7 @@ function compare(one, other) {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-// The first click on a column of figures brings the largest up, on one of text begins at A.
+// The first click sorts a column of figures from the largest down, and a column of text from A.
 function sortBy(header) {
   const { cellIndex } = header;
   const body = header.closest("table").tBodies[0];

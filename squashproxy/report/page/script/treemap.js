@@ -23,7 +23,7 @@ function bySize(nodes) {
     .sort((one, other) => other.size - one.size);
 }
 
-// `text` as far as it fits into `width` pixels; empty where not even three letters do.
+// The part of `text` that fits into `width` pixels; empty if that is less than three letters.
 function fitted(text, width) {
   const letters = Math.floor((width - 2 * PADDING) / LETTER);
   if (letters >= text.length) return text;

@@ -30,7 +30,7 @@ function ticks(most) {
   return Array.from({ length: count + 1 }, (_, index) => index * step);
 }
 
-/** The line stays where it was until the next image was made. */
+/** The line is level until the next image is made. */
 function stepPath(points, x, y) {
   const [first, ...rest] = points;
   const steps = rest.map((point) => `H${x(point.at)}V${y(point.saved)}`);

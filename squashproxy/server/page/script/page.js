@@ -1,4 +1,4 @@
-/** The page: asks, and shows what it is told. */
+/** The page: fetches the server's status, and shows it. */
 
 import { prepareCharts, showCharts } from "./charts.js";
 import { prepareImages, showImages } from "./images.js";

@@ -1,4 +1,4 @@
-/** The parts of the page that are no charts and no table; all text goes in as text. */
+/** The parts of the page other than charts and table. Text is inserted as text, never as HTML. */
 
 import { svg } from "./svg.js";
 import { ago, count, duration, moment, size } from "./words.js";

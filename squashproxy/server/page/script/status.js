@@ -1,10 +1,10 @@
-/** Asks the server how it is, again and again. */
+/** Fetches the status of the server at intervals. */
 
 const EVERY = 2000;
 
 /**
  * @param {(status: object) => void} onStatus
- * @param {(sentence: string) => void} onTrouble hears why there is no status
+ * @param {(sentence: string) => void} onTrouble called with the reason if there is no status
  */
 export function poll(onStatus, onTrouble) {
   async function ask() {

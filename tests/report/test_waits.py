@@ -8,8 +8,6 @@ import sys
 import pytest
 
 from squashproxy.report.waits import WaitTeller
-from squashproxy.testing import FakeRegistry, Fault
-from tests.cli.command_line import InProcess
 
 HOST = "registry.example.com"
 
@@ -53,15 +51,3 @@ def test_waits_side_by_side_are_told_once_a_host(caplog: pytest.LogCaptureFixtur
         time.now = 20.0
         teller(20.0, HOST, "it broke again")
         assert len(caplog.records) == 3
-
-
-def test_a_registry_that_wants_more_than_a_minute_is_told_and_not_waited_for(
-    squashproxy: InProcess,
-) -> None:
-    with FakeRegistry() as registry:
-        fault = Fault("GET", "/tags/list", status=429, headers=(("Retry-After", "1000000000"),))
-        registry.arm(fault)
-        outcome = squashproxy("tags", f"{registry.host}/app")
-    assert outcome.code == 1
-    assert outcome.err.count("\n") == 1
-    assert "asks to wait 32 years; try again later" in outcome.err

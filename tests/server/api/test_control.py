@@ -211,7 +211,7 @@ NO_HEADROOMS = ["9" * 5000, "-1", "many", "", ";w=1", "1_0", "7.5", "nan"]
 
 
 @pytest.mark.parametrize("value", NO_HEADROOMS)
-def test_a_headroom_that_is_none_is_not_told(
+def test_an_unreadable_rate_limit_counts_as_unknown(
     upstream: FakeRegistry, tmp_path: Path, value: str
 ) -> None:
     headers = (("RateLimit-Remaining", value),)
@@ -222,7 +222,7 @@ def test_a_headroom_that_is_none_is_not_told(
         assert left in served.get("/metrics").text
 
 
-def test_docker_hub_s_headroom_is_told(upstream: FakeRegistry, tmp_path: Path) -> None:
+def test_docker_hubs_rate_limit_is_shown(upstream: FakeRegistry, tmp_path: Path) -> None:
     headers = (("RateLimit-Remaining", "76;w=21600"),)
     upstream.arm(Fault("HEAD", "manifests", status=404, headers=headers, times=9))
     with run_serve(settings(upstream, tmp_path)) as served:

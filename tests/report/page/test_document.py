@@ -53,7 +53,7 @@ class Outline(HTMLParser):
 
 
 def evil_plan() -> PlanResult:
-    """The image has its say wherever it can."""
+    """A plan whose every text from the image tries to break out of the page."""
     (platform,) = PLAN.platforms
     layers = tuple(replace(layer, created_by=EVIL, digest=EVIL) for layer in platform.layers)
     return replace(

@@ -189,7 +189,7 @@ def test_the_digest_of_what_is_kept_is_not_deleted_by_a_hostile_plan(
 def test_a_hostile_plan_reaches_no_manifest_that_the_rule_does_not_take_away(
     room: Room, tmp_path: Path
 ) -> None:
-    """One without a tag, which nobody has seen lose it."""
+    """The manifest has no tag, and no run saw it lose one."""
     fill(room)
     alone = image("alone")
     alone.push(room.registry, "app", None)

@@ -55,7 +55,7 @@ def test_an_entry_that_fails_stops_no_other_and_is_told(room: Room) -> None:
 
 
 def test_a_registry_that_stores_something_else_stops_no_other_entry(room: Room) -> None:
-    """An error that is none of the registry's refusals."""
+    """The error is a wrong digest, not a refusal."""
     for number in range(2):
         image(number).push(room.registry, "app", f"old{number}")
     room.clean(RULE)
@@ -65,7 +65,7 @@ def test_a_registry_that_stores_something_else_stops_no_other_entry(room: Room) 
     assert (result.failures, len(result.steps)) == (1, 2)
 
 
-def test_a_log_that_ends_before_its_last_deletion_was_told_brings_that_back(room: Room) -> None:
+def test_a_log_that_lacks_the_end_of_its_last_deletion_brings_that_back(room: Room) -> None:
     """The process was killed between the deletion and the line after it."""
     built = image("old")
     built.push(room.registry, "app", "old")

@@ -73,3 +73,15 @@ def test_a_list_without_end_is_an_error_in_bounded_memory() -> None:
     assert f"the list of tags of {server.host}/app has more than" in outcome.err
     assert outcome.err.count("\n") == 1
     assert int(outcome.out) < 200 << 10, "in KiB"
+
+
+def test_a_registry_that_wants_more_than_a_minute_is_told_and_not_waited_for(
+    squashproxy: InProcess,
+) -> None:
+    with FakeRegistry() as registry:
+        fault = Fault("GET", "/tags/list", status=429, headers=(("Retry-After", "1000000000"),))
+        registry.arm(fault)
+        outcome = squashproxy("tags", f"{registry.host}/app")
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 1
+    assert "asks to wait 32 years; try again later" in outcome.err

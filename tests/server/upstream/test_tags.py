@@ -1,4 +1,4 @@
-"""How long an answer holds, and what is answered when upstream does not."""
+"""How long a resolved tag is trusted, and what is answered while upstream is down."""
 
 from __future__ import annotations
 
@@ -172,10 +172,10 @@ def test_what_is_not_there_is_remembered_briefly(
 
 
 @pytest.mark.parametrize("value", ["1000000000", "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_an_upstream_that_wants_to_be_left_alone_for_ever_is_not(
+def test_a_retry_after_without_end_is_cut_to_five_minutes(
     upstream: FakeRegistry, tmp_path: Path, value: str
 ) -> None:
-    """Five minutes are the most, for it and for our clients."""
+    """A wait longer than five minutes is cut to that, for requests and for clients."""
     app().push(upstream, "app", "1")
     upstream.arm(Fault("*", "manifests", status=429, headers=(("Retry-After", value),)))
     with run_serve(settings(upstream, tmp_path)) as served:
@@ -186,7 +186,9 @@ def test_an_upstream_that_wants_to_be_left_alone_for_ever_is_not(
         assert time.time() < state["until"] <= time.time() + 300
 
 
-def test_an_upstream_that_wants_to_be_left_alone_is(upstream: FakeRegistry, tmp_path: Path) -> None:
+def test_an_upstream_is_not_asked_until_its_retry_after_is_over(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
     """Retry-After is obeyed for everything that is asked of it, and handed on."""
     app().push(upstream, "app", "1")
     upstream.arm(Fault("*", "manifests", status=429, headers=(("Retry-After", "60"),)))
