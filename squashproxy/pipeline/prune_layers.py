@@ -20,7 +20,9 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.source_layer import SourceLayer
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.squash.prune import iter_pruned
+from squashproxy.squash.walk import check_listing
 
 CutName = tuple[Digest, Digest]
 """A layer's digest, and what is taken from it: results of pruning differ only by these."""
@@ -55,6 +57,7 @@ class LayerPruner:
     maker_for: Callable[[int], LayerMaker]
     is_held: Callable[[Descriptor], bool] = lambda _: False
     known: dict[CutName, NewLayer] = field(default_factory=dict)
+    _proven: set[int] = field(default_factory=set)
 
     def iter_pruned(self) -> Iterator[tuple[int, PrunedLayer]]:
         """Each layer above the base with its number: first those that stay whatever becomes of
@@ -116,6 +119,7 @@ class LayerPruner:
     def _write_again(self, number: int) -> PrunedLayer:
         layer, cut = self.layers[number], self.found.cuts[number]
         maker = self.maker_for(number)
+        self._prove_above(number, maker.threads)
         (readable,) = Prefetch([layer], 0, maker.threads).layers
         spans = iter_pruned(readable, cut, 0, self.found.listings.get(number))
         new = maker.make(spans, f"prune {layer.number}")
@@ -123,6 +127,17 @@ class LayerPruner:
         self.known[layer.descriptor.digest, cut.name] = new
         self._remember(number, new, maker.compression)
         return PrunedLayer(LayerAction.PRUNED, new)
+
+    def _prove_above(self, number: int, threads: CopyThreads) -> None:
+        """Compare the layers above with their remembered listings, by which a layer is cut for the
+        first time: each is read for that once. Raises IntegrityError.
+        """
+        for above in range(number + 1, len(self.layers)):
+            listing = self.found.listings.get(above)
+            if listing is not None and above not in self._proven:
+                (readable,) = Prefetch([self.layers[above]], 0, threads).layers
+                check_listing(readable, listing)
+                self._proven.add(above)
 
     def _remember(self, number: int, new: NewLayer, compression: Compression) -> None:
         layer, cut = self.layers[number], self.found.cuts[number]

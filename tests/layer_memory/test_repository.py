@@ -10,7 +10,8 @@ import pytest
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.layer_memory.base import LayerMemory
-from squashproxy.layer_memory.choice import open_layer_memory, parse_layer_memory
+from squashproxy.layer_memory.choice import parse_layer_memory
+from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.oci import mediatypes
 from squashproxy.oci.manifest import encode_json, parse_json_object
 from squashproxy.reference import Repository
