@@ -32,8 +32,9 @@
     └── StreamConsumed               a stream was read a second time: a bug in the caller
 
 An error has a fact (what is wrong, and where) and may have an advice (what to do). Its text is
-both, as one sentence. An advice names a setting as `{max-ratio}`: the command line prints that as
-its option, everything else as the key of the configuration.
+both, as one sentence. An advice names one of SETTINGS as `{max-ratio}`: the command line prints
+that as its option, everything else as the key of the configuration. Other braces, as in a path or a
+template, are printed as they are.
 """
 
 from __future__ import annotations
@@ -42,11 +43,37 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
-_SETTING = re.compile(r"\{([a-z][a-z-]*)\}")
+SETTINGS = frozenset(
+    {
+        "base",
+        "base-repo",
+        "ca",
+        "insecure",
+        "max-entries",
+        "layer-memory",
+        "max-ratio",
+        "max-unpacked",
+        "memory",
+        "plain-http",
+        "platform",
+        "provenance",
+        "strict",
+    }
+)
+"""The settings that an advice may name."""
+
+_KEYS = {
+    "base-repo": "`base_repos`",
+    "memory": "`memory` of a single copy (no configuration sets it)",
+    "platform": "`platforms`",
+}
+"""Settings that are no key of the configuration, or one of another name."""
+
+_SETTING = re.compile(rf"\{{({'|'.join(sorted(SETTINGS))})\}}")
 
 
 def _as_key(setting: str) -> str:
-    return f"`{setting.replace('-', '_')}`"
+    return _KEYS.get(setting) or f"`{setting.replace('-', '_')}`"
 
 
 class SquashproxyError(Exception):

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
+import squashproxy
 from squashproxy import errors
+from squashproxy.cli.main import squashproxy as command_line
+from squashproxy.config.schema import configuration_schema
 from squashproxy.errors import (
+    SETTINGS,
     PartlyFailed,
     RegistryError,
     SquashproxyError,
@@ -105,3 +114,93 @@ def test_what_a_registry_answered_stays_with_the_error() -> None:
     assert (error.status, error.retry_after) == (429, 2.5)
     silent = RegistryError("no answer")
     assert (silent.status, silent.retry_after) == (None, None)
+
+
+WORDED = {
+    "a setting": ("raise {max-ratio}", "raise --max-ratio", "raise `max_ratio`"),
+    "two settings": (
+        "leave {base-repo} out, or give {base}",
+        "leave --base-repo out, or give --base",
+        "leave `base_repos` out, or give `base`",
+    ),
+    "a setting without a key": (
+        "raise {memory} if you trust it",
+        "raise --memory if you trust it",
+        "raise `memory` of a single copy (no configuration sets it) if you trust it",
+    ),
+    "a template's words": ("write {tag}-{digest}", "write {tag}-{digest}", "write {tag}-{digest}"),
+    "a path with braces": ("look into /srv/{a}/{b-c}", "look into /srv/{a}/{b-c}", None),
+    "the beginning of a setting": ("see {max} and {base-}", "see {max} and {base-}", None),
+    "a setting in capitals": ("see {BASE} and ${HOME}", "see {BASE} and ${HOME}", None),
+    "a setting without braces": ("see base", "see base", None),
+    "nothing in braces": ("see {} and { base }", "see {} and { base }", None),
+    "an open brace": ("see {base", "see {base", None),
+    "setting and path": ("give {ca} for {ours}", "give --ca for {ours}", "give `ca` for {ours}"),
+}
+
+
+@pytest.mark.parametrize(("advice", "as_option", "as_key"), WORDED.values(), ids=list(WORDED))
+def test_an_advice_names_known_settings_and_leaves_other_braces_alone(
+    advice: str, as_option: str, as_key: str | None
+) -> None:
+    error = SquashproxyError("a fact", advice=advice)
+    assert error.worded(lambda setting: f"--{setting}") == f"a fact; {as_option}"
+    assert str(error) == f"a fact; {as_key or as_option}"
+
+
+def test_a_fact_names_no_settings() -> None:
+    error = SquashproxyError("{base} is no folder", advice="name another")
+    assert str(error) == "{base} is no folder; name another"
+
+
+TEMPLATE_WORDS = {"tag", "digest", "path", "name", "repo"}
+"""Words that users write in braces, which messages repeat."""
+
+PYDANTIC_WORDS = {"sentence", "expected", "ge", "le"}
+"""Words that pydantic fills in, in messages about the configuration."""
+
+
+def braced_words() -> Iterator[str]:
+    """Each word in braces in the package's texts; docstrings are not printed."""
+    for file in Path(squashproxy.__file__).parent.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and node not in docstrings:
+                yield from re.findall(r"\{([a-z][a-z-]*)\}", str(node.value))
+
+
+def test_each_setting_in_an_advice_is_known_and_each_known_one_is_named() -> None:
+    assert set(braced_words()) - TEMPLATE_WORDS - PYDANTIC_WORDS == SETTINGS
+
+
+def keys_of(schema: dict[str, Any] | list[Any]) -> Iterator[str]:
+    """Each key that a part of the configuration's schema allows."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+    for part in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(part, dict | list):
+            yield from keys_of(part)
+
+
+@pytest.mark.parametrize("setting", sorted(SETTINGS))
+def test_each_setting_is_a_key_of_the_configuration_or_is_said_to_be_none(setting: str) -> None:
+    text = str(SquashproxyError("a fact", advice=f"raise {{{setting}}}"))
+    named = re.findall(r"`(\w+)`", text)
+    assert len(named) == 1
+    assert (named[0] in set(keys_of(configuration_schema()))) != ("no configuration" in text)
+
+
+def test_each_setting_is_an_option_of_some_command() -> None:
+    context = click.Context(command_line)
+    commands = [
+        command_line.get_command(context, name) for name in command_line.list_commands(context)
+    ]
+    options = {
+        option
+        for command in commands
+        if command is not None
+        for parameter in command.params
+        for option in parameter.opts
+    }
+    assert {f"--{setting}" for setting in SETTINGS} - options == set()

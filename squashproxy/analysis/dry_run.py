@@ -83,7 +83,7 @@ class DryRun:
             for number, layer in above.items()
             if layer.action is LayerAction.KEPT
         }
-        return PrunedImage(descriptors[:kept], above, staying, found)
+        return PrunedImage(self.base.layers, above, staying, found)
 
     def _maker(
         self, replaced: Sequence[Descriptor], threads: CopyThreads, compresses_plain: bool
@@ -132,7 +132,7 @@ class DryRun:
         merge = Merge(prefetched, choices)
         report = merge.run()
         self.end(merge, prefetched)
-        return Squashed(None, is_kept=True, report=report)
+        return Squashed((), is_kept=True, report=report)
 
 
 def _measure(chunks: Iterable[Chunk]) -> WrittenBlob:

@@ -10,7 +10,7 @@ from squashproxy.analysis.outcome import Outcome
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
-from squashproxy.pipeline.base import Base
+from squashproxy.pipeline.base import Base, shares_of_base
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import LayerPlan, LayerRole, PlatformPlan
@@ -36,7 +36,8 @@ Placed = tuple[Descriptor, Place]
 class ImageFigures:
     """Everything that was found out about one image.
 
-    `layers` are its layers as a copy would bring them, base first; `config` is its new config.
+    `kept` are the layers of the base as a copy would bring them, `above` the image's own above the
+    base; `config` is its new config.
     `counts` are the counts of the base layers that could be read, by number. What a merge looked up
     in the base for itself is not included.
     """
@@ -45,7 +46,8 @@ class ImageFigures:
     base: Base
     mode: Mode
     outcome: Outcome
-    layers: Sequence[Placed]
+    kept: Sequence[Placed]
+    above: Sequence[Placed]
     config: Placed
     findings: Findings
     counts: Mapping[int, LayerCount]
@@ -54,7 +56,8 @@ class ImageFigures:
     def plan(self) -> PlatformPlan:
         """All figures of one platform."""
         outcome, layers = self.outcome, self.image.manifest.layers
-        kept, new = self._staying_size, sum(outcome.sizes.values())
+        staying = _size([blob for blob, _ in self._staying])
+        new = sum(outcome.sizes.values())
         moved = self._movement()
         counts = [count for number in range(len(layers)) if (count := self._count(number))]
         unpacked = sum(count.unpacked for count in counts)
@@ -66,10 +69,10 @@ class ImageFigures:
             base_layers=self.base.count,
             base_reason=self.base.reason,
             layers_before=len(layers),
-            layers_after=outcome.layers_after,
+            layers_after=len(self._staying) + len(outcome.sizes),
             compressed_before=_size(layers),
-            compressed_after=kept + new,
-            estimated_after=kept + self._estimate(),
+            compressed_after=staying + new,
+            estimated_after=staying + self._estimate(),
             unpacked_before=outcome.unpacked,
             unpacked_after=outcome.unpacked_after,
             hidden_bytes=sum(count.hidden_bytes for count in outcome.counts.values()),
@@ -89,8 +92,11 @@ class ImageFigures:
         )
 
     @property
-    def _staying_size(self) -> int:
-        return sum(self.layers[number][0].size for number in self.outcome.staying)
+    def _staying(self) -> Sequence[Placed]:
+        """The layers that a copy brings as they are."""
+        first = self.base.count
+        numbers = [number for number in self.outcome.staying if number >= first]
+        return (*self.kept, *(self.above[number - first] for number in numbers))
 
     def _movement(self) -> _Movement | None:
         """What happens to unchanged layers and to the config; None without a target."""
@@ -98,8 +104,7 @@ class ImageFigures:
             return None
         sizes = {"reused": 0, "mountable": 0, "sent": 0}
         seen: set[Digest] = set()
-        staying = [self.layers[number] for number in self.outcome.staying]
-        for blob, place in (*staying, self.config):
+        for blob, place in (*self._staying, self.config):
             if is_foreign(blob.media_type):
                 continue
             if place.in_target or blob.digest in seen:
@@ -126,11 +131,14 @@ class ImageFigures:
         return counts.get(number)
 
     def _layer(self, number: int) -> LayerPlan:
-        layer, (brought, place) = self.image.manifest.layers[number], self.layers[number]
+        layer, place = self.image.manifest.layers[number], self._place(number)
         count = self._count(number)
         role = self.outcome.roles[number]
-        after: int | None = brought.size
-        if role is LayerRole.SQUASHED:
+        after: int | None = layer.size
+        if role is LayerRole.BASE:
+            shares = shares_of_base([blob for blob, _ in self.kept], self.base.count)
+            after = shares[number].size
+        elif role is LayerRole.SQUASHED:
             after = None
         elif role in (LayerRole.PRUNED, LayerRole.DROPPED):
             after = self.outcome.sizes.get(number, 0)
@@ -148,6 +156,19 @@ class ImageFigures:
             mountable_from=place.mountable_from,
             compressed_after=after,
         )
+
+    def _place(self, number: int) -> Place:
+        """Where the target has a layer; a base in squashed form is there with all of its layers."""
+        if number >= self.base.count:
+            return self.above[number - self.base.count][1]
+        if self.base.squashed is None:
+            return self.kept[number][1]
+        if self.config[1].in_target is None:
+            return Place(None, None)
+        absent = [place for _, place in self.kept if not place.in_target]
+        if not absent:
+            return Place(in_target=True, mountable_from=None)
+        return next((place for place in absent if place.mountable_from is None), absent[0])
 
 
 @dataclass(frozen=True, slots=True)

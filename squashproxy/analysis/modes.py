@@ -44,9 +44,10 @@ class Comparison:
     def _plan(self, mode: Mode, sizes: Mapping[int, int]) -> ModePlan:
         is_made = mode is self.mode and not self.outcome.is_unchanged
         has_target = all(layer.in_target is not None for layer in self.layers)
+        further = self.outcome.further_layers if is_made else 0
         return ModePlan(
             mode=mode,
-            layers_after=len(sizes),
+            layers_after=len(sizes) + further,
             compressed_after=sum(sizes.values()),
             upload_bytes=self._upload(mode, sizes) if has_target else None,
             next_upload_bytes=sum(

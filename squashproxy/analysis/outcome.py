@@ -26,7 +26,8 @@ class Outcome:
     `roles` has one for each layer of the source, base first. `sizes` are those of the layers that
     would be made, by the number of the layer in whose place they are; the others stay.
     `counts` are those of the layers above the base. `unpacked_after` is the size of what is left of
-    the layers above the base.
+    the layers above the base. Where a squashed layer is cut into several, `sizes` has the size of
+    all, and `further_layers` is how many there are beside the first.
     """
 
     roles: tuple[LayerRole, ...]
@@ -35,6 +36,7 @@ class Outcome:
     unpacked: int
     unpacked_after: int
     fallbacks: int
+    further_layers: int = 0
 
     @property
     def staying(self) -> tuple[int, ...]:
@@ -50,21 +52,22 @@ class Outcome:
     @property
     def layers_after(self) -> int:
         """The number of layers of the result."""
-        return len(self.staying) + len(self.sizes)
+        return len(self.staying) + len(self.sizes) + self.further_layers
 
 
 def squashed_outcome(squashed: Squashed, kept: int, layers: Sequence[Descriptor]) -> Outcome:
     """The outcome of squashing the layers above the first `kept`."""
-    report, new = squashed.report, squashed.layer
+    report, new = squashed.report, squashed.layers
     above = LayerRole.KEPT if squashed.is_kept else LayerRole.SQUASHED
     kept_size = report.unpacked if squashed.is_kept else 0
     return Outcome(
         roles=tuple(LayerRole.BASE if n < kept else above for n in range(len(layers))),
-        sizes={} if new is None else {kept: new.descriptor.size},
+        sizes={kept: sum(layer.descriptor.size for layer in new)} if new else {},
         counts={n: count for n, count in report.layers.items() if n >= kept},
         unpacked=report.unpacked,
-        unpacked_after=new.unpacked if new else kept_size,
+        unpacked_after=sum(layer.unpacked for layer in new) if new else kept_size,
         fallbacks=report.fallbacks,
+        further_layers=max(0, len(new) - 1),
     )
 
 

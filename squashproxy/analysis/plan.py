@@ -10,8 +10,11 @@ from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outco
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.base import Base, BaseFinder, SourceOpener
+from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
+from squashproxy.pipeline.base import Base, BaseFinder
+from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.copy import compare_image
+from squashproxy.pipeline.exact_choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import (
@@ -23,7 +26,7 @@ from squashproxy.pipeline.image_copy import (
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, warn_of_fit
+from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
 from squashproxy.pipeline.results import PlanResult, PlatformPlan
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -45,6 +48,7 @@ def plan_image(
     one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
     """
     watcher = RecordingObserver(observer)
+    check_options(options)
     if sink is not None:
         check_fit(sink, options)
         warn_of_fit(sink, watcher)
@@ -77,6 +81,8 @@ def _unmoved(plan: PlatformPlan) -> PlatformPlan:
 def _is_up_to_date(
     source: ImageSource, sink: ImageSink, digest: Digest, options: CopyOptions
 ) -> bool:
+    if options.mode is Mode.COPY:
+        return compare_image(source, sink, options).up_to_date
     existing = sink.find_manifest()
     freshness = Freshness(source, sink, digest, options)
     return existing is not None and freshness.is_up_to_date(existing)
@@ -91,6 +97,11 @@ class _Job:
     observer: RecordingObserver
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
+        if self.options.mode is Mode.COPY:
+            wanted = choose_exactly(self.source, raw.digest, self.options, self.observer)
+            found = iter_manifests(self.source, wanted)
+            exact = [self._try_plan(each) for each in found if each.media_type not in INDEXES]
+            return tuple(plan for plan in exact if plan is not None)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
@@ -106,29 +117,37 @@ class _Job:
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
+            if self.options.mode is Mode.COPY:
+                return None
             self.observer.warn(
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
         image = read_image(self.source, manifest, raw.digest)
         check_platform(image, self.options)
-        base = self.bases.choose(image, self.options, self.sink)
-        compresses_plain = self._compresses_plain(image, base)
+        base = self._base_of(image)
+        compresses_plain = self._compresses_plain(base)
         dry_run = DryRun(self.source, image, base, self.options, self.observer)
         outcome, data = self._try_out(image, base, dry_run, compresses_plain)
-        brought = (*base.compressed_layers, *manifest.layers[len(base.compressed_layers) :])
-        layers = [(layer, self._place_of(layer, base)) for layer in brought]
+        kept = [(layer, self._place_of(layer, base)) for layer in base.layers]
+        above = [(layer, self._place_of(layer, base)) for layer in manifest.layers[base.count :]]
         config = self._config(image, base, data)
         return ImageFigures(
             image,
             base,
             self.options.mode,
             outcome,
-            layers,
+            kept,
+            above,
             config,
             dry_run.findings,
             dry_run.counts,
         ).plan
+
+    def _base_of(self, image: Image) -> Base:
+        if self.options.mode is Mode.COPY:
+            return Base(len(image.manifest.layers), "no byte changes", image.manifest.layers)
+        return self.bases.choose(image, self.options, self.sink)
 
     def _try_out(
         self, image: Image, base: Base, dry_run: DryRun, compresses_plain: bool
@@ -137,14 +156,14 @@ class _Job:
         if self.options.mode is Mode.PRUNE and base.count < len(image.manifest.layers):
             pruned = dry_run.prune(compresses_plain=compresses_plain)
             outcome = pruned_outcome(pruned, base.count)
-            data = pruned_config(image, base, pruned, self.options)
+            data = pruned_config(image, base, pruned.above, self.options)
         else:
             squashed = dry_run.squash(compresses_plain=compresses_plain)
             for sentence in squashed.report.warnings:
                 self.observer.warn(sentence)
             outcome = squashed_outcome(squashed, base.count, image.manifest.layers)
             data = squashed_config(image, base, squashed, self.options)
-        return outcome, None if outcome.is_unchanged else data
+        return outcome, data
 
     def _config(self, image: Image, base: Base, data: bytes | None) -> Placed:
         """The config of the result, and where the target has it; a new one is never mounted."""
@@ -155,26 +174,26 @@ class _Job:
         there = None if self.sink is None else self.sink.has_blob(config)
         return config, Place(there, None)
 
-    def _compresses_plain(self, image: Image, base: Base) -> bool:
-        """Whether a copy would compress plain layers, with a warning where the base has some: their
-        compressed size is unknown until they are made.
+    def _compresses_plain(self, base: Base) -> bool:
+        """Whether a copy would compress plain layers of the source.
+
+        A warning where it compresses some of the base: how large they become, only the copy tells.
         """
-        compresses_plain = (
-            self.sink is not None
+        is_asked = (
+            self.options.mode is not Mode.COPY
+            and self.sink is not None
             and self.sink.traits.compressed
-            and not self.source.chooses_compression
         )
+        holder = base.source or self.source
         plain = [
-            layer
-            for layer in image.manifest.layers[len(base.compressed_layers) : base.count]
-            if compression_of(layer.media_type) is Compression.NONE
+            layer for layer in base.layers if compression_of(layer.media_type) is Compression.NONE
         ]
-        if compresses_plain and plain:
+        if is_asked and not holder.chooses_compression and plain:
             self.observer.warn(
-                f"{self.source.name} holds its layers uncompressed, and a copy compresses those of "
+                f"{holder.name} holds its layers uncompressed, and a copy compresses those of "
                 "the base with gzip, so less is uploaded than the plan says"
             )
-        return compresses_plain
+        return is_asked and not self.source.chooses_compression
 
     def _place_of(self, layer: Descriptor, base: Base) -> Place:
         """Where the target has the layer already."""

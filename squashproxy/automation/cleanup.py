@@ -119,6 +119,7 @@ def _apply(
                     context.options,
                     mode=rule.mode,
                     prune_over=rule.prune_over,
+                    max_layer_size=rule.max_layer_size,
                     base=rule.base,
                     compression=rule.compression,
                 )

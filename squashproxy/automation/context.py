@@ -152,7 +152,7 @@ def choose_rules(rules: Sequence[_Rule], name: str | None, section: str, path: P
     found = [rule for rule in rules if rule.name == name]
     if not found:
         there = ", ".join(rule.name for rule in rules)
-        raise UsageError(f"{path} has no rule {name!r} in {section!r}", advice=f"it has {there}")
+        raise UsageError(f"{path} has no rule {name!r} in {section!r}; it has {there}")
     return found
 
 

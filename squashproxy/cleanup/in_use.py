@@ -77,13 +77,11 @@ def _plain(repository: Repository) -> Repository:
 def _references(file: Path) -> Iterator[Reference]:
     try:
         if file.stat().st_size > _MOST_BYTES:
-            raise UsageError(
-                f"{file} has more than {_MOST_BYTES} bytes", advice="that is no list of images"
-            )
+            raise UsageError(f"{file} has more than {_MOST_BYTES} bytes; that is no list of images")
         text = file.read_text("utf-8")
     except OSError as error:
         raise UsageError(
-            f"{file} cannot be read: {reason_of(error)}", advice="nothing is deleted without it"
+            f"{file} cannot be read: {reason_of(error)}; nothing is deleted without it"
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is not written in UTF-8", advice="save it so") from error

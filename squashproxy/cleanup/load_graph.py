@@ -144,8 +144,7 @@ class GraphLoader:
             if found is not None:
                 raise FormatError(
                     f"{remote.name.host} does not list the tag {name} of {remote.name.path}, "
-                    "although it is there, so its list is not whole",
-                    advice="nothing can be planned by it",
+                    "although it is there, so its list is not whole; nothing can be planned by it"
                 )
 
     def _check_in_use(self, remote: RemoteRepository, in_use: InUse) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from squashproxy.cli.common_options import CommonOptions, value_of
 from squashproxy.config.values import parse_size
@@ -15,7 +16,7 @@ from squashproxy.errors import UsageError
 from squashproxy.layer_memory.choice import parse_layer_memory
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
-from squashproxy.pipeline.mode import parse_mode, parse_prune_threshold
+from squashproxy.pipeline.mode import Mode, parse_mode, parse_prune_threshold
 from squashproxy.pipeline.options import CopyOptions, Limits, parse_base, parse_compression
 from squashproxy.reference import parse_reference, parse_repository
 
@@ -79,6 +80,32 @@ def make_options(
     return CopyOptions(limits=limits, jobs=common.jobs, **values)
 
 
+_SHAPING = (
+    *("prune_over", "base", "base_repos", "compression", "strict", "max_unpacked"),
+    *("max_entries", "max_ratio", "provenance", "max_layer_size", "check_diff_ids"),
+)
+"""Options, as click names them, that mean nothing where no byte changes."""
+
+
+def check_exact(context: click.Context, mode: Mode) -> None:
+    """Raise UsageError for options that were given and shape a result, where nothing is shaped."""
+    if mode is not Mode.COPY:
+        return
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in _SHAPING
+        and context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
+    ]
+    if given:
+        verb = "shapes" if len(given) == 1 else "shape"
+        raise UsageError(
+            f"--mode copy keeps every byte, and {' and '.join(given)} {verb} a squashed or pruned "
+            "image",
+            advice="leave out the one or the other",
+        )
+
+
 platform_option = click.option(
     "--platform",
     "platforms",
@@ -94,9 +121,10 @@ _OPTIONS = (
         type=value_of("--mode:", parse_mode),
         default="squash",
         show_default=True,
-        metavar="squash|prune",
-        help="What becomes of the layers above the base: one layer; or each without what upper "
-        "layers hide, so that layers that lose nothing stay shared.",
+        metavar="squash|prune|copy",
+        help="What becomes of the layers above the base: one layer; each without what upper "
+        "layers hide, so that layers that lose nothing stay shared; or all stay as they are, and "
+        "so do the digests.",
     ),
     click.option(
         "--prune-over",
@@ -122,7 +150,7 @@ _OPTIONS = (
         show_default=True,
         metavar="auto|none|N|REF",
         help="Layers to keep as they are: found by itself, none, the first N, or those of an image "
-        "whose layers the source begins with.",
+        "whose layers the source begins with, or its squashed form.",
     ),
     click.option(
         "--base-repo",
@@ -130,8 +158,8 @@ _OPTIONS = (
         type=parse_repository,
         multiple=True,
         metavar="REPO",
-        help="Repository of the target registry that holds bases; its blobs are mounted. "
-        "Repeatable.",
+        help="Repository of the target registry that holds bases, also in squashed form; its blobs "
+        "are mounted. Repeatable.",
     ),
     platform_option,
     click.option(
@@ -143,7 +171,20 @@ _OPTIONS = (
         help="Format of the new layer.",
     ),
     click.option(
+        "--max-layer-size",
+        type=value_of("--max-layer-size:", parse_size),
+        metavar="SIZE",
+        help="With --mode squash: cut the new layer into several of about this packed size, which "
+        "are pulled and unpacked side by side.",
+    ),
+    click.option(
         "--strict", is_flag=True, help="Fail where unpackers disagree about a layer; else warn."
+    ),
+    click.option(
+        "--check-diff-ids",
+        is_flag=True,
+        help="Also hash what layers of the source unpack to, and compare with its config. Size, "
+        "digest and CRC-32 of layers are always checked.",
     ),
     click.option(
         "--memory",

@@ -23,6 +23,7 @@ from squashproxy.config.value_types import (
     NamePattern,
     PruneOver,
     Range,
+    Size,
     Zone,
 )
 from squashproxy.pipeline.mode import Mode, PruneThreshold
@@ -92,6 +93,8 @@ class CleanupRule(Section):
     """For squash: one layer above the base, or (prune) each without what upper layers hide."""
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
+    max_layer_size: Size | None = None
+    """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     """For squash: which leading layers stay, as in a copy."""
     compression: Compressing = field(default_factory=CompressionChoice)

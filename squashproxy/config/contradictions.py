@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from squashproxy.config.cleanup import Action, CleanupRule
@@ -14,7 +14,17 @@ from squashproxy.config.serve import ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
 from squashproxy.config.value_types import parse_host
 from squashproxy.errors import UsageError
+from squashproxy.pipeline.mode import Mode
 from squashproxy.rules.target_template import base_repository
+
+_ONLY_SQUASHED = "which only cuts a squashed layer; leave it out, or write mode: squash"
+_SHAPING = (
+    *("base", "base_repos", "compression", "strict", "provenance", "signed", "originals"),
+    *("prune_over", "max_layer_size"),
+)
+"""Keys of a promotion rule that mean nothing where no byte changes."""
+
+_SERVING = ("base", "platforms", "compression", "prune_over", "max_layer_size")
 
 Rules = Sequence[PromoteRule | CleanupRule]
 
@@ -41,6 +51,7 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
         if listener.upstream is not None and listener.upstream not in serve.upstreams:
             at = document.at(("serve", "listen", number))
             yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
+    yield from _strange_rules_of_serve(serve, document)
     yield from _strange_images(serve, document, there)
 
 
@@ -60,6 +71,8 @@ def _strange_rules(section: str, rules: Rules, document: Document) -> Iterator[s
     names = Counter(rule.name for rule in rules)
     for number, rule in enumerate(rules):
         at = document.at((section, number))
+        if rule.max_layer_size is not None and rule.mode is Mode.PRUNE:
+            yield f"{at}: {rule.name} has max_layer_size, {_ONLY_SQUASHED}"
         if rule.schedule is not None and rule.every is not None:
             yield f"{at}: {rule.name} has both schedule and every; write one of them"
         if rule.timetable is None and (rule.jitter or rule.timezone is not None):
@@ -79,6 +92,7 @@ def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Ite
             yield f"{at}: {rule.name} has pins, which name their tags; leave 'tags' out"
         if rule.pins and rule.mirror_deletions is not None:
             yield f"{at}: {rule.name} has pins, so nothing is mirrored; leave that out"
+        yield from _strange_mode(rule, number, document)
         if (
             rule.signed is Signed.COPY
             and rule.on_existing is OnExisting.BACKUP
@@ -89,6 +103,36 @@ def _strange_promotions(rules: Sequence[PromoteRule], document: Document) -> Ite
                 "write another one for either"
             )
     yield from _strange_routes(rules, document)
+
+
+def _strange_mode(rule: PromoteRule, number: int, document: Document) -> Iterator[str]:
+    at = document.at(("promote", number))
+    if rule.mode is not Mode.COPY:
+        if rule.referrers is not None:
+            yield (
+                f"{at}: {rule.name} has referrers, which belong to the digest that only mode: copy "
+                "keeps; write that, or leave them out"
+            )
+        return
+    yield from _meaningless(at, rule.name, document.data["promote"][number], _SHAPING)
+    if len(rule.platforms) > 1:
+        yield (
+            f"{at}: {rule.name} has mode: copy and several platforms, but an index with only some "
+            "of its images is another index; write one platform, or none to copy all"
+        )
+
+
+def _meaningless(
+    at: str, name: str, written: Mapping[str, Any], keys: Sequence[str]
+) -> Iterator[str]:
+    """Keys that are written although nothing is shaped."""
+    found = [key for key in keys if key in written]
+    if found:
+        verb, them = ("means", "it") if len(found) == 1 else ("mean", "them")
+        yield (
+            f"{at}: {name} has mode: copy, which changes no byte, so {' and '.join(found)} {verb} "
+            f"nothing; leave {them} out"
+        )
 
 
 def _strange_routes(rules: Sequence[PromoteRule], document: Document) -> Iterator[str]:
@@ -122,11 +166,31 @@ def _strange_cleanups(rules: Sequence[CleanupRule], document: Document) -> Itera
         at = document.at(("cleanup", number))
         if rule.action is Action.DELETE and not rule.keep.keeps_anything:
             yield f"{at}: {rule.name} deletes and keeps nothing; write what to keep"
+        if rule.mode is Mode.COPY:
+            yield f"{at}: {rule.name} has mode: copy, which changes nothing; write squash or prune"
         if rule.keep.group is not None and rule.keep.newest is None:
             yield f"{at}: {rule.name} has keep.group without keep.newest; write how many"
 
 
+def _strange_rules_of_serve(serve: ServeSettings, document: Document) -> Iterator[str]:
+    for number, rule in enumerate(serve.rules):
+        if rule.mode is not Mode.COPY:
+            continue
+        place = ("serve", "rules", number)
+        written = document.data["serve"]["rules"][number]
+        yield from _meaningless(document.at(place), f"the rule for {rule.match}", written, _SERVING)
+        if written.get("squash"):
+            yield (
+                f"{document.at(place)}: the rule for {rule.match} has mode: copy and squash: true; "
+                "leave one of them out"
+            )
+
+
 def _strange_images(serve: ServeSettings, document: Document, there: str) -> Iterator[str]:
+    for number, rule in enumerate(serve.rules):
+        if rule.max_layer_size is not None and rule.mode is Mode.PRUNE:
+            at = document.at(("serve", "rules", number))
+            yield f"{at}: {rule.match} has max_layer_size, {_ONLY_SQUASHED}"
     for number, image in enumerate(serve.warm.images):
         if image.repository.host not in serve.upstreams:
             at = document.at(("serve", "warm", "images", number))

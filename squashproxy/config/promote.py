@@ -24,6 +24,7 @@ from squashproxy.config.value_types import (
     PinnedImage,
     PruneOver,
     Range,
+    Size,
     Tag,
     TagTemplate,
     Zone,
@@ -101,9 +102,17 @@ class PromoteRule(Section):
     tags: TagSelection = TagSelection()
     platforms: tuple[OnePlatform, ...] = ()
     mode: CopyMode = Mode.SQUASH
-    """squash: one layer above the base; prune: each layer without what upper layers hide."""
+    """squash: one layer above the base; prune: each layer without what upper layers hide; copy: the
+    same bytes and digests.
+    """
+    referrers: bool | None = None
+    """With `mode: copy`: whether signatures, attestations and all else that refers to the images go
+    along; without this key they do.
+    """
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
+    max_layer_size: Size | None = None
+    """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     base_repos: tuple[Name, ...] = ()
     """Repositories of the target registry that hold base images; HOST may be left out."""

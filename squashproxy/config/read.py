@@ -49,9 +49,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {reason_of(error)}") from error
     if len(data) > _MOST_BYTES:
-        raise UsageError(
-            f"{path} has more than {_MOST_BYTES} bytes", advice="that is no configuration"
-        )
+        raise UsageError(f"{path} has more than {_MOST_BYTES} bytes; that is no configuration")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -90,9 +90,13 @@ class Rule(Section):
     match: Glob
     squash: bool = True
     mode: CopyMode = Mode.SQUASH
-    """squash: one layer above the base; prune: each layer without what upper layers hide."""
+    """squash: one layer above the base; prune: each layer without what upper layers hide; copy:
+    handed out as it is, like `squash: false`.
+    """
     prune_over: PruneOver = field(default_factory=PruneThreshold)
     """With `mode: prune`: a layer is written again only where at least so much of it goes."""
+    max_layer_size: Size | None = None
+    """With `mode: squash`: the new layer is cut into several of about this packed size."""
     base: Base = field(default_factory=BaseChoice)
     """Which leading layers stay, as in a copy: auto, none, a number of layers, or an image."""
     platforms: tuple[OnePlatform, ...] = ()

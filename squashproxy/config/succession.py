@@ -197,7 +197,14 @@ def _disagree(loop: Sequence[Made]) -> bool:
 def _shape_of(rule: PromoteRule) -> tuple[object, ...]:
     """What of a rule shapes the images that it makes."""
     threshold = rule.prune_over if rule.mode is Mode.PRUNE else None
-    return rule.mode, threshold, rule.base, rule.platforms, rule.compression
+    return (
+        rule.mode,
+        threshold,
+        rule.max_layer_size,
+        rule.base,
+        rule.platforms,
+        rule.compression,
+    )
 
 
 def _growing(start: Reference, path: Sequence[Made]) -> Trouble:
@@ -221,7 +228,8 @@ def _replacing(start: Reference, loop: Sequence[Made]) -> Trouble:
     return Trouble(
         frozenset(names),
         f"{' and '.join(names)} replace each other's images in every run: {start} {steps}; give "
-        "them the same mode, base, platforms and compression, or write on_existing: keep",
+        "them the same mode, layer size, base, platforms and compression, or write on_existing: "
+        "keep",
     )
 
 

@@ -59,7 +59,7 @@ def _store(serve: ServeSettings) -> str:
 
 
 def _rule(rule: Rule) -> str:
-    if not rule.squash:
+    if not rule.squash or rule.mode is Mode.COPY:
         return f"{rule.match}: handed out as it is"
     only = f", {', '.join(map(str, rule.platforms))} only" if rule.platforms else ""
     done = "pruned" if rule.mode is Mode.PRUNE else "squashed"

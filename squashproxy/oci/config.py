@@ -69,12 +69,50 @@ class ImageConfig:
         document["history"] = self._edited_history(keeps, new_layers, note)
         return encode_json(document)
 
-    def _edited_history(self, keeps: Sequence[bool], new_layers: int, note: Json) -> list[Json]:
+    def rebased(self, base: ImageConfig, count: int) -> ImageConfig:
+        """The config of the same image on another form of its base, whose config is `base`.
+
+        Diff IDs and history of the first `count` layers become those of `base`. Entries that stand
+        in the history of both, whether with a layer or without, are the base's own and stand once.
+        """
+        document = dict(self.document)
+        diff_ids = (*base.diff_ids, *self.diff_ids[count:])
+        document["rootfs"] = {**document["rootfs"], "diff_ids": list(diff_ids)}
+        above = self._history_above(count, base.history)
+        document["history"] = [*base._matched_history(), *above]
+        return ImageConfig(encode_json(document), document, diff_ids)
+
+    def _history_above(self, count: int, below: Sequence[Json]) -> list[Json]:
+        """The history without the first `count` layers, and without what `below` begins with."""
+        entries = self._matched_history()
+        pairs = enumerate(zip(entries, below, strict=False))
+        shared = next(
+            (number for number, (own, its) in pairs if _step(own) != _step(its)),
+            min(len(entries), len(below)),
+        )
+        above: list[Json] = []
+        layer = 0
+        for number, entry in enumerate(entries):
+            if entry.get("empty_layer"):
+                is_above = number >= shared
+            else:
+                is_above = layer >= count
+                layer += 1
+            if is_above:
+                above.append(entry)
+        return above
+
+    def _matched_history(self) -> list[Json]:
+        """A history whose entries without `empty_layer` match the layers, as `squashed` says."""
         entries = list(self.history)
         with_layer = sum(1 for entry in entries if not entry.get("empty_layer"))
-        if with_layer != len(self.diff_ids):
-            entries = [{**entry, "empty_layer": True} for entry in entries]
-            entries += [{"created_by": "unknown"} for _ in self.diff_ids]
+        if with_layer == len(self.diff_ids):
+            return entries
+        marked = [{**entry, "empty_layer": True} for entry in entries]
+        return marked + [{"created_by": "unknown"} for _ in self.diff_ids]
+
+    def _edited_history(self, keeps: Sequence[bool], new_layers: int, note: Json) -> list[Json]:
+        entries = self._matched_history()
         result: list[Json] = []
         layers = iter(keeps)
         for entry in entries:
@@ -88,6 +126,11 @@ class ImageConfig:
             last["empty_layer"] = True
         extra = [{**dated, **note} for _ in range(new_layers - 1)]
         return [*result, *extra, last]
+
+
+def _step(entry: Json) -> Json:
+    """A history entry without the mark that squashing sets."""
+    return {key: entry[key] for key in entry if key != "empty_layer"}
 
 
 def parse_config(data: bytes, layers: int, where: str) -> ImageConfig:

@@ -1,4 +1,7 @@
-"""Conversion from Docker's media types to OCI's, for targets that hold no others."""
+"""Conversion between the media types of Docker and OCI. No blob changes.
+
+Some targets hold only OCI's, and all layers of an image must be of its manifest's family.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import replace
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, encode_json
+from squashproxy.oci.mediatypes import Family
 
 _TYPES = {
     mediatypes.DOCKER_MANIFEST: mediatypes.OCI_MANIFEST,
@@ -16,6 +20,11 @@ _TYPES = {
     mediatypes.DOCKER_LAYER_GZIP: mediatypes.OCI_LAYER_GZIP,
     mediatypes.DOCKER_LAYER_ZSTD: mediatypes.OCI_LAYER_ZSTD,
     mediatypes.DOCKER_FOREIGN_LAYER: mediatypes.OCI_FOREIGN_LAYER_GZIP,
+}
+_DOCKER_LAYERS = {
+    new: old
+    for old, new in _TYPES.items()
+    if mediatypes.is_layer(old) or mediatypes.is_foreign(old)
 }
 
 
@@ -42,6 +51,12 @@ def index_as_oci(index: ImageIndex) -> ImageIndex:
     document = {**index.document, "mediaType": mediatypes.OCI_INDEX}
     raw = RawManifest(encode_json(document), mediatypes.OCI_INDEX)
     return ImageIndex(raw, document, index.children)
+
+
+def layer_in(family: Family, layer: Descriptor) -> Descriptor:
+    """The same layer with the media type of `family`; unchanged where that has none for it."""
+    types = _TYPES if family is Family.OCI else _DOCKER_LAYERS
+    return replace(layer, media_type=types.get(layer.media_type, layer.media_type))
 
 
 def _renamed(descriptor: Descriptor) -> Descriptor:

@@ -2,64 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from squashproxy.digest import parse_digest
+from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, BaseMismatch, FormatError, SquashproxyError
 from squashproxy.location import Location
+from squashproxy.oci.config import ImageConfig
+from squashproxy.oci.conversion import layer_in
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import ImageIndex, parse_manifest
-from squashproxy.oci.mediatypes import is_foreign
-from squashproxy.oci.platform import Platform
-from squashproxy.pipeline.image import Image, read_image
+from squashproxy.oci.mediatypes import family_of, is_foreign
+from squashproxy.pipeline.base_image import (
+    BASE_DIGEST,
+    BASE_NAME,
+    Match,
+    SourceOpener,
+    match_base,
+    read_base_image,
+)
+from squashproxy.pipeline.base_repository import SquashedBase
+from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import BaseKind, CopyOptions
+from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository, parse_reference
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.documents import parse_image
-
-BASE_NAME = "org.opencontainers.image.base.name"
-BASE_DIGEST = "org.opencontainers.image.base.digest"
-
-SourceOpener = Callable[[Location], ImageSource]
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The base of an image: its first `count` layers stay. `reason` says why, for people.
+    """The base of an image: what stands for its first `count` layers, and `reason` why, for people.
 
+    `layers` are the base's layers in the result: the image's own, those of the base image where the
+    source has them uncompressed, or those of the base's squashed form, which may be fewer. They are
+    in the image's own source, or in `source`. `squashed` is the config of the squashed form.
     `annotations` name the base image where that is known to be true; `repository` is where it
-    lives. Where the source has the layers uncompressed, `compressed_layers` are those of the base
-    image itself, and `source` holds their blobs.
+    lives.
     """
 
     count: int
     reason: str
+    layers: tuple[Descriptor, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
     repository: Repository | None = None
-    compressed_layers: tuple[Descriptor, ...] = ()
     source: ImageSource | None = None
+    squashed: ImageConfig | None = None
+
+    def config_of(self, image: Image) -> ImageConfig:
+        """The config of `image` on this base, before anything above the base is changed.
+
+        Its first `len(layers)` diff IDs are those of `layers`.
+        """
+        if self.squashed is None:
+            return image.config
+        return image.config.rebased(self.squashed, self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class BaseShare:
+    """What stands for one layer of the source in its base: a layer, and the size that counts."""
+
+    digest: Digest | None
+    size: int
+
+
+def shares_of_base(layers: Sequence[Descriptor], count: int) -> list[BaseShare]:
+    """The share of each of the source's first `count` layers, whose base consists of `layers`.
+
+    A squashed form has other layers than its source. They are told off one by one from below; the
+    last layer of either is there for all that are left of the other. Nothing tells which of them
+    holds what. The sizes add up to those of `layers`.
+    """
+    shares = []
+    for number in range(count):
+        named = layers[min(number, len(layers) - 1)].digest if layers else None
+        end = len(layers) if number == count - 1 else number + 1
+        shares.append(BaseShare(named, sum(layer.size for layer in layers[number:end])))
+    return shares
 
 
 class BaseFinder:
     """Finds the base of images.
 
     `open_source` opens an image that the user named. `quick_source` opens one that only an
-    annotation names: that is a hint, so it should give up soon.
+    annotation names: that is a hint, so it should give up soon. `squashed_bases` is what the run
+    found out about base repositories.
     """
 
     def __init__(
-        self, open_source: SourceOpener, quick_source: SourceOpener | None, observer: Observer
+        self,
+        open_source: SourceOpener,
+        quick_source: SourceOpener | None,
+        observer: Observer,
+        squashed_bases: SquashedBases | None = None,
     ) -> None:
         self._open_source = open_source
         self._quick_source = quick_source or open_source
         self._observer = observer
+        self._squashed_bases = squashed_bases or SquashedBases()
 
     def choose(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
         """The base that the options ask for. Foreign layers always belong to it.
 
-        Raises BaseMismatch where the base asked for is no prefix of the image's layers.
+        Raises BaseMismatch where the base asked for is no prefix of the image's layers, and no
+        squashed form of one.
         """
         base = self._chosen(image, options, sink)
         foreign = [
@@ -68,40 +114,78 @@ class BaseFinder:
             if is_foreign(layer.media_type)
         ]
         if foreign and foreign[-1] > base.count:
-            return Base(foreign[-1], "foreign layers stay as they are")
+            return _own(image, foreign[-1], "foreign layers stay as they are")
         return base
 
     def _chosen(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
-        layers = len(image.manifest.layers)
         choice = options.base
         if choice.kind is BaseKind.NONE:
-            return Base(0, "no base, as asked for")
+            return _own(image, 0, "no base, as asked for")
         if choice.kind is BaseKind.COUNT:
             return _counted(image, choice.count)
         if choice.image is not None:
             return self._named(image, choice.image)
-        if not layers:
-            return Base(0, "the image has no layers")
-        return (
+        if not image.manifest.layers:
+            return _own(image, 0, "the image has no layers")
+        return self._found(image, options, sink)
+
+    def _found(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
+        """The base of an image that nothing was asked for.
+
+        Where several are possible, the image that its annotations name counts, in squashed form if
+        a base repository has that; otherwise the one that stands for most layers.
+        """
+        repositories = options.base_repos if sink is not None else ()
+        squashed = None
+        if repositories and sink is not None:
+            bases, opener = self._squashed_bases, self._open_source
+            named = bases.find_named(image, repositories, sink, opener)
+            if named is not None:
+                return self._from_repository(image, named)
+            squashed = bases.find(
+                image,
+                repositories,
+                sink,
+                opener,
+                jobs=options.jobs,
+                observer=self._observer,
+            )
+        plain = (
             self._try_annotated(image)
             or _try_held(image, options, sink)
-            or Base(choice.least_layers, "the first layer, since nothing names the base")
+            or _own(
+                image,
+                options.base.least_layers,
+                "the first layer, since nothing names the base",
+            )
         )
+        if squashed is None or squashed.count < plain.count:
+            return plain
+        return self._from_repository(image, squashed)
+
+    def _from_repository(self, image: Image, found: SquashedBase) -> Base:
+        """The base in the squashed form that a base repository holds."""
+        source = self._open_source(found.reference.at(found.image.digest))
+        match = Match(found.count, is_squashed=True)
+        return _replaced(image, match, found.image, source, found.reference)
 
     def _named(self, image: Image, reference: Location) -> Base:
         source = self._open_source(reference)
-        base = _base_image(source, image.platform)
-        count = _prefix_length(image, base)
-        if count is None:
+        base = read_base_image(source, image.platform)
+        match = match_base(image, base)
+        if match is None:
             raise BaseMismatch(
                 f"{reference} is not the base of {image.name}: its layers are not the first ones "
                 "of the image",
                 advice="name the exact version that the image was built on, or set {base} to auto",
             )
+        if match.is_squashed:
+            return _replaced(image, match, base, source, reference)
         reason = f"the layers of {reference}"
         if not isinstance(reference, Reference):
-            return _with_layers(Base(count, reason), image, base, source)
-        found = Base(count, reason, _annotations(reference, base), reference.repository)
+            return _with_layers(_own(image, match.count, reason), image, base, source)
+        found = _own(image, match.count, reason, _annotations(reference, base))
+        found = replace(found, repository=reference.repository)
         return _with_layers(found, image, base, source)
 
     def _try_annotated(self, image: Image) -> Base | None:
@@ -121,18 +205,20 @@ class BaseFinder:
             return None
         try:
             source = self._quick_source(reference)
-            base = _base_image(source, image.platform)
+            base = read_base_image(source, image.platform)
         except SquashproxyError as error:
             self._observer.warn(
                 f"the base that {image.name} names could not be read ({error}); ignored"
             )
             return None
-        count = _prefix_length(image, base)
-        if count is None:
+        match = match_base(image, base)
+        if match is None:
             return None
         true = {key: annotations[key] for key in (BASE_NAME, BASE_DIGEST) if key in annotations}
+        if match.is_squashed:
+            return replace(_replaced(image, match, base, source, reference), annotations=true)
         reason = f"the layers of {name}, which the image names"
-        found = Base(count, reason, true, reference.repository)
+        found = replace(_own(image, match.count, reason, true), repository=reference.repository)
         return _with_layers(found, image, base, source)
 
 
@@ -149,7 +235,7 @@ def _counted(image: Image, count: int) -> Base:
             f"base of {count} cannot be kept",
             advice=f"set {{base}} to a number up to {layers}, or to auto",
         )
-    return Base(count, "the number asked for")
+    return _own(image, count, "the number asked for")
 
 
 def _try_held(image: Image, options: CopyOptions, sink: ImageSink | None) -> Base | None:
@@ -167,38 +253,40 @@ def _try_held(image: Image, options: CopyOptions, sink: ImageSink | None) -> Bas
             best, found = count, repository
     if found is None:
         return None
-    return Base(best, f"the layers that {found} holds", repository=found)
+    return replace(_own(image, best, f"the layers that {found} holds"), repository=found)
 
 
-def _base_image(source: ImageSource, platform: Platform) -> Image:
-    raw = source.read_manifest()
-    parsed = parse_manifest(raw, f"the manifest of {source.name}")
-    if isinstance(parsed, ImageIndex):
-        for child in parsed.children:
-            if child.platform is not None and child.platform.matches(platform):
-                raw = source.read_manifest(child.descriptor.digest)
-                break
-        else:
-            raise BaseMismatch(
-                f"{source.name} has no image for {platform}, so it cannot be the base"
-            )
-    return read_image(source, parse_image(raw, source.name), raw.digest)
+def _own(
+    image: Image, count: int, reason: str, annotations: Mapping[str, str] | None = None
+) -> Base:
+    """A base that is the image's own first layers."""
+    return Base(count, reason, image.manifest.layers[:count], annotations or {})
 
 
-def _prefix_length(image: Image, base: Image) -> int | None:
-    """How many layers the two share where `base` is a prefix; compression does not matter."""
-    count = len(base.manifest.layers)
-    digests = [layer.digest for layer in image.manifest.layers[:count]]
-    if digests == [layer.digest for layer in base.manifest.layers]:
-        return count
-    return count if image.config.diff_ids[:count] == base.config.diff_ids else None
+def _replaced(
+    image: Image, match: Match, base: Image, source: ImageSource, reference: Location
+) -> Base:
+    """A base whose squashed form, which is at `reference`, takes the place of its layers."""
+    family = family_of(image.manifest.raw.media_type)
+    run = "the first layer" if match.count == 1 else f"the first {match.count} layers"
+    return Base(
+        match.count,
+        f"the squashed form of {run}, in {reference}",
+        tuple(layer_in(family, layer) for layer in base.manifest.layers),
+        _annotations(reference, base) if isinstance(reference, Reference) else {},
+        reference.repository if isinstance(reference, Reference) else None,
+        source,
+        base.config,
+    )
 
 
 def _with_layers(found: Base, image: Image, base: Image, source: ImageSource) -> Base:
     """Take the compressed layers of the base image where `image` only has them uncompressed."""
     if image.chooses_compression or not base.chooses_compression:
         return found
-    return replace(found, compressed_layers=base.manifest.layers, source=source)
+    family = family_of(image.manifest.raw.media_type)
+    layers = tuple(layer_in(family, layer) for layer in base.manifest.layers)
+    return replace(found, layers=layers, source=source)
 
 
 def _annotations(reference: Reference, base: Image) -> dict[str, str]:

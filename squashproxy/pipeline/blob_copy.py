@@ -150,13 +150,21 @@ class BlobCopier:
         return False
 
     def compress(
-        self, layer: Descriptor, threads: CopyThreads, transfer: TransferCount
+        self,
+        layer: Descriptor,
+        threads: CopyThreads,
+        transfer: TransferCount,
+        source: ImageSource | None = None,
     ) -> CompressedLayer:
-        """Have an uncompressed layer in the sink, as gzip, when the threads have ended."""
+        """Have an uncompressed layer in the sink, as gzip, when the threads have ended.
+
+        `source` is where the layer is, if not in the usual source.
+        """
         compressed = self._compressed.get(layer.digest)
         if compressed is None:
             compressed = self._compressed[layer.digest] = CompressedLayer(layer)
-            threads.start(partial(self._compress, compressed, threads, transfer))
+            place = source or self._source
+            threads.start(partial(self._compress, place, compressed, threads, transfer))
         elif compressed.written is not None:
             transfer.reused_bytes += compressed.written.size
         return compressed
@@ -172,11 +180,15 @@ class BlobCopier:
         transfer.add_uploaded(blob.size)
 
     def _compress(
-        self, compressed: CompressedLayer, threads: CopyThreads, transfer: TransferCount
+        self,
+        source: ImageSource,
+        compressed: CompressedLayer,
+        threads: CopyThreads,
+        transfer: TransferCount,
     ) -> None:
         layer = compressed.plain
         label = f"compress {layer.digest[7:19]}"
-        blob = counted(self._source.iter_blob(layer), transfer.add_fetched)
+        blob = counted(source.iter_blob(layer), transfer.add_fetched)
         read = watched(blob, self._observer, self._cancellation, label, layer.size)
         chunks = iter_compressed(iter_even(read), Compression.GZIP, None)
         written = self._sink.write_blob(threads.read_ahead(chunks, len, label))

@@ -9,9 +9,9 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, compression_of
 from squashproxy.pipeline.base import Base
 from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
-from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.reference import Repository
+from squashproxy.transports.base import ImageSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,24 @@ def brought(part: Descriptor | CompressedLayer) -> Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class LayerBringer:
-    """Brings layers with a `blob_copier`.
+    """Brings layers of `source` with a `blob_copier`.
 
-    `compresses_plain`: uncompressed layers become gzip, since the target's would be otherwise.
+    `compresses`: layers become gzip where their source has them uncompressed without having chosen
+    so, since the target's would be otherwise.
     """
 
     blob_copier: BlobCopier
-    compresses_plain: bool
+    source: ImageSource
+    compresses: bool
 
     def bring_base(
-        self, image: Image, base: Base, threads: CopyThreads, transfer: TransferCount
+        self, base: Base, threads: CopyThreads, transfer: TransferCount
     ) -> BroughtLayers:
         """Start to bring the layers of the base."""
         mounts = [] if base.repository is None else [base.repository]
-        if base.compressed_layers:
-            self.blob_copier.bring(base.compressed_layers, threads, transfer, mounts, base.source)
-            return BroughtLayers(base.compressed_layers)
-        layers = image.manifest.layers[: base.count]
-        return BroughtLayers([self.bring(layer, threads, transfer, mounts) for layer in layers])
+        return BroughtLayers(
+            [self.bring(layer, threads, transfer, mounts, base.source) for layer in base.layers]
+        )
 
     def bring(
         self,
@@ -58,9 +58,15 @@ class LayerBringer:
         threads: CopyThreads,
         transfer: TransferCount,
         mounts: Sequence[Repository] = (),
+        source: ImageSource | None = None,
     ) -> Descriptor | CompressedLayer:
-        """Start to bring a layer; `mounts` are further repositories to mount it from."""
-        if self.compresses_plain and compression_of(layer.media_type) is Compression.NONE:
-            return self.blob_copier.compress(layer, threads, transfer)
-        self.blob_copier.bring([layer], threads, transfer, mounts)
+        """Start to bring a layer; `mounts` are further repositories to mount it from.
+
+        `source` is where the layer is, if not in the usual source.
+        """
+        place = source or self.source
+        is_plain = compression_of(layer.media_type) is Compression.NONE
+        if self.compresses and is_plain and not place.chooses_compression:
+            return self.blob_copier.compress(layer, threads, transfer, place)
+        self.blob_copier.bring([layer], threads, transfer, mounts, place)
         return layer

@@ -11,16 +11,20 @@ from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
-from squashproxy.pipeline.base import BaseFinder, SourceOpener, without_base
+from squashproxy.pipeline.base import BaseFinder, without_base
+from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.exact_job import ExactJob
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, warn_of_fit
+from squashproxy.pipeline.preflight import check_fit, check_options, check_source, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
-from squashproxy.pipeline.results import CopyResult, PlatformCopy
+from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
+from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.pipeline.stamp import Stamp, options_hash
-from squashproxy.progress import Observer, RecordingObserver
+from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of
 
@@ -35,20 +39,27 @@ def copy_image(
     clock: Callable[[], float],
     quick_source: SourceOpener | None = None,
     cancellation: Cancellation | None = None,
+    squashed_bases: SquashedBases | None = None,
 ) -> CopyResult:
     """Squash `source` into `sink`. The sink's tag moves last, when everything else is there.
 
-    `open_source` and `quick_source` open base images (see BaseFinder). `clock` gives seconds, for
-    the report only. `cancellation` is asked between chunks. Raises SquashproxyError (Cancelled is
-    one); the tag is unchanged then, and no upload is left open.
+    `open_source` and `quick_source` open base images (see BaseFinder); the copies of a run share
+    `squashed_bases`. `clock` gives seconds, for the report only. `cancellation` is asked between
+    chunks. Raises SquashproxyError (Cancelled is one); the tag is unchanged then, and no upload is
+    left open.
     """
     started = clock()
+    check_options(options)
     check_fit(sink, options)
+    check_source(source, options)
     watcher = RecordingObserver(observer)
     warn_of_fit(sink, watcher)
-    bases = BaseFinder(open_source, quick_source, watcher)
+    squashed_bases = squashed_bases or SquashedBases()
+    bases = BaseFinder(open_source, quick_source, watcher, squashed_bases)
     job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
     done = job.run()
+    if not done.skipped and sink.repository is not None and sink.tag is not None:
+        squashed_bases.forget_tag(sink.repository, sink.tag)
     return CopyResult(
         source=source.name,
         source_digest=done.source_digest,
@@ -59,27 +70,36 @@ def copy_image(
         seconds=round(clock() - started, 3),
         spooled_bytes=source.spooled_bytes + sink.spooled_bytes,
         platforms=done.platforms,
+        referrers=done.referrers,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How source and target compare before anything is copied."""
+    """How source and target compare before anything is copied.
+
+    `lacks_referrers`: the image itself is there, but not all that refers to it and is to go along.
+    """
 
     source_digest: Digest
     existing: Digest | None
     up_to_date: bool
+    lacks_referrers: bool = False
 
 
 def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) -> Standing:
     """Whether a copy would have anything to do: a HEAD on each side, rarely more.
 
-    Raises SquashproxyError.
+    With referrers, also lists of them (see find_referrers). Raises SquashproxyError.
     """
     source_digest = source.find_digest()
     existing = sink.find_manifest()
     if existing is None or options.force:
         return Standing(source_digest, existing, up_to_date=False)
+    if options.mode is Mode.COPY:
+        exact = ExactJob(source, sink, options, source_digest, SilentObserver(), Cancellation())
+        fresh = exact.is_up_to_date(existing)
+        return Standing(source_digest, existing, fresh, not fresh and existing == exact.digest)
     fresh = Freshness(source, sink, source_digest, options).is_up_to_date(existing)
     return Standing(source_digest, existing, fresh)
 
@@ -90,6 +110,7 @@ class _Done:
     digest: Digest
     skipped: bool
     platforms: tuple[PlatformCopy, ...] = ()
+    referrers: tuple[ReferrerCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +126,12 @@ class _Job:
     def run(self) -> _Done:
         source_digest = self.source.find_digest()
         existing = self.sink.find_manifest()
-        if existing is not None and self._leaves_alone(source_digest, existing):
+        if existing is not None and self.options.no_clobber:
+            self.observer.warn(f"{self.sink.name} exists and is left alone, as asked for")
+            return _Done(source_digest, existing, skipped=True)
+        if self.options.mode is Mode.COPY:
+            return self._copy_exactly(source_digest, existing)
+        if existing is not None and self._is_up_to_date(source_digest, existing):
             return _Done(source_digest, existing, skipped=True)
         spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
         if existing is not None and spare is not None:
@@ -121,6 +147,27 @@ class _Job:
         self.sink.publish(final)
         return _Done(source_digest, final.digest, skipped=False, platforms=platforms)
 
+    def _copy_exactly(self, source_digest: Digest, existing: Digest | None) -> _Done:
+        """Copy the same bytes, then what refers to them; the tag moves last."""
+        exact = ExactJob(
+            self.source, self.sink, self.options, source_digest, self.observer, self.cancellation
+        )
+        if not self.options.force and exact.is_up_to_date(existing):
+            return _Done(source_digest, exact.digest, skipped=True)
+        old = existing if existing != exact.digest else None
+        spare = backup_tag(self.options.backup, self.sink.tag or "", old)
+        if old is not None and spare is not None:
+            check_backup(self.sink, old, spare)
+        final, platforms = exact.bring()
+        if self.options.verify:
+            self._prove(final, platforms)
+        referrers = exact.bring_referrers(final)
+        if old is not None and spare is not None:
+            write_backup(self.sink, old, spare)
+        if existing != final.digest or self.sink.traits.publishes_all:
+            self.sink.publish(final)
+        return _Done(source_digest, final.digest, False, platforms, referrers)
+
     def _prove(self, final: RawManifest, platforms: tuple[PlatformCopy, ...]) -> None:
         from squashproxy.pipeline.proof import prove  # noqa: PLC0415 - few copies wait for it
 
@@ -134,10 +181,7 @@ class _Job:
             clock=self.clock,
         )
 
-    def _leaves_alone(self, source_digest: Digest, existing: Digest) -> bool:
-        if self.options.no_clobber:
-            self.observer.warn(f"{self.sink.name} exists and is left alone, as asked for")
-            return True
+    def _is_up_to_date(self, source_digest: Digest, existing: Digest) -> bool:
         if self.options.force:
             return False
         freshness = Freshness(self.source, self.sink, source_digest, self.options)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
+from squashproxy.pipeline.base import shares_of_base
 from squashproxy.pipeline.blob_copy import TransferCount
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.new_layer import NewLayer
 from squashproxy.pipeline.prune_layers import PrunedImage
-from squashproxy.pipeline.results import LayerAction, LayerCopy, PlatformCopy
+from squashproxy.pipeline.results import LayerAction, LayerCopy, NewLayerCopy, PlatformCopy
 from squashproxy.pipeline.squash_layers import Squashed
 
 
@@ -38,7 +40,7 @@ def finished(raw: RawManifest, figures: PlatformCopy, transfer: TransferCount) -
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The image that the figures are about; its first `kept` layers stay as they are."""
+    """The image that the figures are about; its first `kept` layers are the base."""
 
     manifest: ImageManifest
     digest: Digest
@@ -46,55 +48,59 @@ class Subject:
     kept: int
     mode: Mode
 
-    def unchanged(self, brought: Sequence[Descriptor]) -> PlatformCopy:
-        """The figures of an image whose layers all stay; `brought` are they, in the target."""
-        return self.of_layers(self._staying(brought))
+    def unchanged(
+        self, base: Sequence[Descriptor], above: Sequence[Descriptor] = ()
+    ) -> PlatformCopy:
+        """The figures of an image of which nothing is squashed.
 
-    def _staying(self, brought: Sequence[Descriptor]) -> tuple[LayerCopy, ...]:
-        """The lowest layers, which are in the target as `brought`."""
+        `base` are the layers of the base in the target, `above` those above it.
+        """
+        kept = tuple(
+            LayerCopy(layer.digest, layer.digest, LayerAction.KEPT, layer.size, layer.size)
+            for layer in above
+        )
+        figures = self.of_layers((*self._base(base), *kept))
+        return replace(figures, layers_after=len(base) + len(above))
+
+    def _base(self, brought: Sequence[Descriptor]) -> tuple[LayerCopy, ...]:
+        """The layers of the base, which are in the target as `brought`."""
+        shares = shares_of_base(brought, self.kept)
         return tuple(
-            LayerCopy(
-                layer.digest,
-                there.digest,
-                LayerAction.BASE if number < self.kept else LayerAction.KEPT,
-                layer.size,
-                there.size,
-            )
-            for number, (layer, there) in enumerate(
-                zip(self.manifest.layers[: len(brought)], brought, strict=True)
-            )
+            LayerCopy(layer.digest, share.digest, LayerAction.BASE, layer.size, share.size)
+            for layer, share in zip(self.manifest.layers[: self.kept], shares, strict=True)
         )
 
     def squashed(self, squashed: Squashed, base: Sequence[Descriptor]) -> PlatformCopy:
         """The figures after a squash; `base` are the layers that stay, in the target."""
-        report, layer = squashed.report, squashed.layer
+        report, new = squashed.report, squashed.layers
         if squashed.is_kept:
-            kept = self.unchanged([*base, *self.manifest.layers[len(base) :]])
+            kept = self.unchanged(base, self.manifest.layers[self.kept :])
             read = report.unpacked
             return replace(
                 kept, unpacked_before=read, unpacked_after=read, fallbacks=report.fallbacks
             )
-        new = layer.descriptor if layer else None
+        packed = sum(layer.descriptor.size for layer in new)
         above = tuple(
             LayerCopy(
                 descriptor.digest,
-                new.digest if new else None,
+                new[0].descriptor.digest if new else None,
                 LayerAction.SQUASHED,
                 descriptor.size,
-                new.size if new and number == self.kept else 0,
+                packed if number == self.kept else 0,
                 report.layers[number].hidden_bytes,
             )
             for number, descriptor in enumerate(self.manifest.layers)
             if number >= self.kept
         )
         return replace(
-            self.of_layers((*self._staying(base), *above)),
-            layers_after=self.kept + (layer is not None),
+            self.of_layers((*self._base(base), *above)),
+            layers_after=len(base) + len(new),
             unpacked_before=report.unpacked,
-            unpacked_after=layer.unpacked if layer else 0,
-            spliced_bytes=layer.spliced if layer else 0,
-            reencoded_bytes=layer.reencoded if layer else 0,
+            unpacked_after=sum(layer.unpacked for layer in new),
+            spliced_bytes=sum(layer.spliced for layer in new),
+            reencoded_bytes=sum(layer.reencoded for layer in new),
             fallbacks=report.fallbacks,
+            new_layers=_written(new),
         )
 
     def pruned(self, pruned: PrunedImage) -> PlatformCopy:
@@ -113,14 +119,17 @@ class Subject:
                     counts[number].hidden_bytes,
                 )
             )
-        new = [layer.new for layer in pruned.above.values() if layer.new is not None]
+        above_base = [pruned.above[number] for number in sorted(pruned.above)]
+        new = [layer.new for layer in above_base if layer.new is not None]
         unpacked = sum(count.unpacked for count in counts.values())
         return replace(
-            self.of_layers((*self._staying(pruned.base), *above)),
+            self.of_layers((*self._base(pruned.base), *above)),
+            layers_after=len(pruned.layers),
             unpacked_before=unpacked,
             unpacked_after=unpacked - pruned.lost,
             spliced_bytes=sum(layer.spliced for layer in new),
             reencoded_bytes=sum(layer.reencoded for layer in new),
+            new_layers=_written(new),
         )
 
     def of_layers(self, layers: tuple[LayerCopy, ...]) -> PlatformCopy:
@@ -147,3 +156,10 @@ class Subject:
             fetched_bytes=0,
             layers=layers,
         )
+
+
+def _written(layers: Sequence[NewLayer]) -> tuple[NewLayerCopy, ...]:
+    return tuple(
+        NewLayerCopy(layer.descriptor.digest, layer.descriptor.size, layer.unpacked)
+        for layer in layers
+    )

@@ -1,18 +1,34 @@
-"""Copying an image unchanged, with its referrers, so that its signatures stay valid."""
+"""Copying an image unchanged, byte for byte, so that its digests and signatures stay valid."""
 
 from __future__ import annotations
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
-from squashproxy.oci.manifest import ImageIndex, RawManifest, check_depth, parse_manifest
+from squashproxy.errors import FormatError
+from squashproxy.oci.manifest import (
+    ImageIndex,
+    ImageManifest,
+    RawManifest,
+    check_depth,
+    parse_manifest,
+)
 from squashproxy.pipeline.blob_copy import BlobCopier, TransferCount
+from squashproxy.pipeline.copy_figures import Subject, finished
+from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.documents import read_config
+
+_UNKNOWN = "unknown"
 
 
 class ExactCopier:
-    """Copies manifests with everything below them from one source to one sink, each once."""
+    """Copies manifests with everything below them from one source to one sink, each once.
+
+    `copies` has the figures of each image and artifact, in the order of the copy.
+    """
 
     def __init__(
         self,
@@ -28,23 +44,70 @@ class ExactCopier:
         self._jobs = jobs
         self._blob_copier = BlobCopier(source, sink, observer, cancellation, own)
         self._done: dict[Digest, RawManifest] = {}
+        self.copies: list[PlatformCopy] = []
 
-    def copy(self, digest: Digest, depth: int = 0) -> RawManifest:
-        """Copy a manifest, children first: registries refuse a manifest whose children are absent.
+    def copy(self, digest: Digest) -> RawManifest:
+        """Copy a manifest with all below it. No tag moves. Raises SquashproxyError."""
+        return self._copy(digest, 0, _UNKNOWN)
 
-        No tag moves. `depth` is the number of indexes around it. Raises SquashproxyError.
+    def bring(self, digest: Digest) -> RawManifest:
+        """Copy all that a manifest needs, but not the manifest itself, which is published later.
+
+        The figures tell the platforms. Raises SquashproxyError.
+        """
+        return self._copy(digest, 0, None, writes=False)
+
+    def _copy(
+        self, digest: Digest, depth: int, platform: str | None, *, writes: bool = True
+    ) -> RawManifest:
+        """Copy children first: registries refuse a manifest whose children are absent.
+
+        `depth` is the number of indexes around it; a `platform` of None is looked up in the config.
         """
         check_depth(depth, f"{self._source.name}: {digest}")
         if digest in self._done:
             return self._done[digest]
-        raw = self._source.read_manifest(digest)
-        self._done[digest] = raw
-        parsed = parse_manifest(raw, f"the manifest {digest} of {self._source.name}")
+        read = self._source.read_manifest(digest)
+        parsed = parse_manifest(read, f"the manifest {digest} of {self._source.name}")
+        raw = self._done[digest] = parsed.raw
+        _check_algorithm(raw, digest, self._source.name)
         if isinstance(parsed, ImageIndex):
             for child in parsed.children:
-                self.copy(child.descriptor.digest, depth + 1)
+                stated = None if child.platform is None else str(child.platform)
+                self._copy(child.descriptor.digest, depth + 1, stated or platform)
         else:
-            with CopyThreads(self._jobs) as threads:
-                self._blob_copier.bring([*parsed.layers, parsed.config], threads, TransferCount())
-        self._sink.write_manifest(raw)
+            self._bring_blobs(parsed, platform)
+        if writes:
+            self._sink.write_manifest(raw)
         return raw
+
+    def _bring_blobs(self, manifest: ImageManifest, platform: str | None) -> None:
+        transfer = TransferCount()
+        if platform is None:
+            platform = self._platform_of(manifest)
+        with CopyThreads(self._jobs) as threads:
+            self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
+        subject = Subject(manifest, manifest.raw.digest, platform, 0, Mode.COPY)
+        copied = finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
+        self.copies.append(copied.copy)
+
+    def _platform_of(self, manifest: ImageManifest) -> str:
+        """The platform that the config states; an artifact may have a config that states none."""
+        if not manifest.is_image:
+            return _UNKNOWN
+        try:
+            return str(read_config(self._source, manifest).platform)
+        except FormatError:
+            return _UNKNOWN
+
+
+def _check_algorithm(raw: RawManifest, digest: Digest, name: str) -> None:
+    """Raise FormatError for a manifest that is named by another algorithm than sha256, since it
+    would be stored under another name.
+    """
+    if raw.digest != digest:
+        raise FormatError(
+            f"the manifest {digest} of {name} is named by {digest.partition(':')[0]}, and a copy "
+            "can only keep names of sha256",
+            advice="squash it, or push it again with an index that names it by sha256",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from squashproxy.cancellation import Cancellation
@@ -10,7 +10,7 @@ from squashproxy.digest import Digest
 from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
-from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
 from squashproxy.pipeline.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
@@ -26,13 +26,15 @@ from squashproxy.pipeline.prune_layers import (
     LayerPruner,
     PrunedImage,
     PrunedLayer,
+    pruned_diff_ids,
 )
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
-from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.pipeline.stamp import stamp_of
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.progress import Observer
+from squashproxy.squash.layer import MergeReport
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of, parse_image, short
 
@@ -63,7 +65,7 @@ class ImageCopier:
         self._blob_copier = BlobCopier(
             source, sink, observer, cancellation, [*options.base_repos, *own]
         )
-        self._bringer = LayerBringer(self._blob_copier, self._compresses_plain)
+        self._bringer = LayerBringer(self._blob_copier, source, sink.traits.compressed)
         self._squashed: dict[tuple[object, ...], Squashed] = {}
         self._pruned: dict[CutName, NewLayer] = {}
 
@@ -100,12 +102,12 @@ class ImageCopier:
         return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
     def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
-        manifest = image.manifest
         transfer = TransferCount()
+        data = squashed_config(image, base, UNCHANGED, self._options)
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bringer.bring_base(image, base, threads, transfer)
-            self._blob_copier.bring([manifest.config], threads, transfer)
-        raw = self._renamed(image, base, manifest.config, kept.layers)
+            kept = self._bringer.bring_base(base, threads, transfer)
+            config = self._bring_config(image, data, threads, transfer)
+        raw = self._renamed(image, base, config, kept.layers)
         figures = self._subject(image, base).unchanged(kept.layers)
         return finished(raw, figures, transfer)
 
@@ -113,22 +115,24 @@ class ImageCopier:
         manifest = image.manifest
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bringer.bring_base(image, base, threads, transfer)
+            kept = self._bringer.bring_base(base, threads, transfer)
             squashed = self._squash_layers(image, base, transfer, threads)
             if squashed.is_kept:
-                self._blob_copier.bring([manifest.layers[-1], manifest.config], threads, transfer)
+                self._blob_copier.bring([manifest.layers[-1]], threads, transfer)
+            data = squashed_config(image, base, squashed, self._options)
+            config = self._bring_config(image, data, threads, transfer)
         figures = self._subject(image, base).squashed(squashed, kept.layers)
         if squashed.is_kept:
             layers = [*kept.layers, manifest.layers[-1]]
-            raw = self._renamed(image, base, manifest.config, layers)
-            return finished(raw, figures, transfer)
-        raw = self._write_documents(image, base, squashed, kept.layers, transfer)
+            return finished(self._renamed(image, base, config, layers), figures, transfer)
+        new = [layer.descriptor for layer in squashed.layers]
+        raw = self._with_layers(image, base, config, [*kept.layers, *new])
         return finished(raw, figures, transfer)
 
     def _prune(self, image: Image, base: Base) -> CopiedImage:
         manifest, transfer = image.manifest, TransferCount()
         with CopyThreads(self._options.jobs) as threads:
-            kept = self._bringer.bring_base(image, base, threads, transfer)
+            kept = self._bringer.bring_base(base, threads, transfer)
             layers = self._layers_of(image, transfer)
             sends = partial(self._blob_copier.begin_sending, threads=threads, transfer=transfer)
             findings = find_cuts(
@@ -166,21 +170,23 @@ class ImageCopier:
                         staying[number] = layer
                     else:
                         staying[number] = self._bringer.bring(layer, threads, transfer)
-            is_unchanged = len(staying) == len(above)
-            if is_unchanged:
-                self._blob_copier.bring([manifest.config], threads, transfer)
+            data = pruned_config(image, base, above, self._options)
+            config = self._bring_config(image, data, threads, transfer)
         there = {number: brought(part) for number, part in staying.items()}
         outcome = PrunedImage(kept.layers, above, there, findings)
         figures = self._subject(image, base).pruned(outcome)
-        if is_unchanged:
-            raw = self._renamed(image, base, manifest.config, outcome.layers)
-        else:
-            data = pruned_config(image, base, outcome, self._options)
-            config = self._blob_copier.write_document(manifest.config.media_type, data, transfer)
-            raw = self._with_layers(
-                image, base, in_place_of(manifest.config, config), outcome.layers
-            )
-        return finished(raw, figures, transfer)
+        make = self._renamed if len(staying) == len(above) else self._with_layers
+        return finished(make(image, base, config, outcome.layers), figures, transfer)
+
+    def _bring_config(
+        self, image: Image, data: bytes | None, threads: CopyThreads, transfer: TransferCount
+    ) -> Descriptor:
+        """Have a new config in the target when the threads have ended, or without one the own."""
+        own = image.manifest.config
+        if data is None:
+            self._blob_copier.bring([own], threads, transfer)
+            return own
+        return in_place_of(own, self._blob_copier.write_document(own.media_type, data, transfer))
 
     def _subject(self, image: Image, base: Base) -> Subject:
         return Subject(
@@ -194,8 +200,7 @@ class ImageCopier:
         key = (base.count, *(layer.digest for layer in descriptors))
         known = self._squashed.get(key)
         if known is not None:
-            if known.layer is not None:
-                transfer.reused_bytes += known.layer.descriptor.size
+            transfer.reused_bytes += sum(layer.descriptor.size for layer in known.layers)
             return known
         layers = self._layers_of(image, transfer)
         above = descriptors[base.count :]
@@ -239,30 +244,13 @@ class ImageCopier:
             write=lambda chunks: self._blob_copier.write(label, chunks, transfer),
         )
 
-    def _write_documents(
-        self,
-        image: Image,
-        base: Base,
-        squashed: Squashed,
-        kept: Sequence[Descriptor],
-        transfer: TransferCount,
-    ) -> RawManifest:
-        manifest = image.manifest
-        new = [] if squashed.layer is None else [squashed.layer]
-        config = self._blob_copier.write_document(
-            manifest.config.media_type,
-            squashed_config(image, base, squashed, self._options),
-            transfer,
-        )
-        layers = [*kept, *(layer.descriptor for layer in new)]
-        return self._with_layers(image, base, in_place_of(manifest.config, config), layers)
-
     def _renamed(
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
         """The manifest of an image that was not squashed: unchanged if the target accepts it."""
         manifest = image.manifest
-        if manifest.raw.digest == image.digest and tuple(layers) == manifest.layers:
+        is_same = config == manifest.config and tuple(layers) == manifest.layers
+        if manifest.raw.digest == image.digest and is_same:
             return manifest.raw
         return self._with_layers(image, base, config, layers)
 
@@ -270,27 +258,50 @@ class ImageCopier:
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
         kept = without_base(image.manifest.annotations)
-        annotations = {**kept, **base.annotations, **self._stamp(image).annotations}
+        stamp = stamp_of(image, self._options)
+        annotations = {**kept, **base.annotations, **stamp.annotations}
         return image.manifest.with_layers(config, layers, annotations)
 
-    def _stamp(self, image: Image) -> Stamp:
-        return Stamp(image.digest, options_hash(self._options))
+
+UNCHANGED = Squashed((), is_kept=True, report=MergeReport())
+"""An image of which nothing is squashed."""
 
 
-def squashed_config(image: Image, base: Base, squashed: Squashed, options: CopyOptions) -> bytes:
-    """The config of a squashed image."""
+def squashed_config(
+    image: Image, base: Base, squashed: Squashed, options: CopyOptions
+) -> bytes | None:
+    """The config of a squashed image; None where it stays the source's own."""
     count = len(image.manifest.layers)
-    stamp = Stamp(image.digest, options_hash(options))
-    note = stamp.history_entry(f"layers {base.count + 1} to {count} squashed")
-    new = [] if squashed.layer is None else [squashed.layer.diff_id]
-    return image.config.squashed(base.count, new, note)
+    deed = "" if squashed.is_kept else f"layers {base.count + 1} to {count} squashed"
+    note = _note(image, base, deed, options)
+    if note is None:
+        return None
+    kept = len(base.layers) + (count - base.count if squashed.is_kept else 0)
+    new = [layer.diff_id for layer in squashed.layers]
+    return base.config_of(image).squashed(kept, new, note)
 
 
-def pruned_config(image: Image, base: Base, pruned: PrunedImage, options: CopyOptions) -> bytes:
-    """The config of a pruned image."""
-    stamp = Stamp(image.digest, options_hash(options))
-    note = stamp.history_entry(f"layers {base.count + 1} to {len(image.manifest.layers)} pruned")
-    return image.config.pruned(pruned.diff_ids(image.config.diff_ids), note)
+def pruned_config(
+    image: Image, base: Base, above: Mapping[int, PrunedLayer], options: CopyOptions
+) -> bytes | None:
+    """The config of a pruned image; None where it stays the source's own."""
+    is_kept = all(layer.action is LayerAction.KEPT for layer in above.values())
+    deed = "" if is_kept else f"layers {base.count + 1} to {len(image.manifest.layers)} pruned"
+    note = _note(image, base, deed, options)
+    if note is None:
+        return None
+    config = base.config_of(image)
+    kept = config.diff_ids[: len(base.layers)]
+    pruned = pruned_diff_ids(image.config.diff_ids, above)
+    return config.pruned([*kept, *pruned[base.count :]], note)
+
+
+def _note(image: Image, base: Base, deed: str, options: CopyOptions) -> Json | None:
+    """The history entry that says what was done; None where nothing was."""
+    deeds = [deed] if deed else []
+    if base.squashed is not None:
+        deeds.append(f"layers 1 to {base.count} replaced by their squashed form")
+    return stamp_of(image, options).history_entry(", ".join(deeds)) if deeds else None
 
 
 def unsquashable(manifest: ImageManifest) -> str | None:

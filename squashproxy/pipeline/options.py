@@ -112,8 +112,13 @@ class Limits:
 class CopyOptions:
     """The options that shape a copy.
 
-    Without a `library` that finds deflate blocks, new layers are always recompressed. `memory` is
-    where listings of layers and results of pruning are remembered.
+    `max_layer_size` is about the size of a blob in bytes, at which a squashed layer is cut into
+    several. With `check_diff_ids`, what source layers unpack to is hashed and compared with the
+    config. The result never depends on that: new layers have a diff ID of their own. Without a
+    `library` that finds deflate blocks, new layers are always recompressed. `memory` is where
+    listings of layers and results of pruning are remembered. `referrers` go along in the mode that
+    keeps digests; with `keeps_tags`, tags that belong to the image (`sha256-HEX.sig` and the like)
+    and point elsewhere at the target are left.
     """
 
     mode: Mode = Mode.SQUASH
@@ -122,12 +127,16 @@ class CopyOptions:
     base_repos: tuple[Repository, ...] = ()
     platforms: tuple[Platform, ...] = ()
     compression: CompressionChoice = CompressionChoice()
+    max_layer_size: int | None = None
     strict: bool = False
+    check_diff_ids: bool = False
     force: bool = False
     no_clobber: bool = False
     backup: str | None = None
     verify: bool = False
     provenance: bool = False
+    referrers: bool = False
+    keeps_tags: bool = False
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from squashproxy.errors import UsageError
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer
-from squashproxy.transports.base import ImageSink, ReferrerSink
+from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSource
+
+
+def check_options(options: CopyOptions) -> None:
+    """Raise UsageError for options that do not fit each other."""
+    if options.max_layer_size is not None and options.mode is not Mode.SQUASH:
+        raise UsageError(
+            f"only a squashed layer is cut into several, and with mode {options.mode.value} there "
+            "is none",
+            advice="leave {max-layer-size} out, or squash",
+        )
 
 
 def check_fit(sink: ImageSink, options: CopyOptions) -> None:
-    """Raise UsageError for options that the target cannot honour."""
+    """Raise UsageError for options that the target, or the mode, cannot honour."""
+    _check_mode(sink, options)
     if options.base_repos and sink.repository is None:
         raise UsageError(
             f"base repositories belong to the target's registry, and {sink.name} is in none",
@@ -20,7 +32,7 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
             f"a result is read before it is published to verify it, and {sink.name} cannot be read",
             advice="write to a file, and pass that on",
         )
-    if options.provenance and not isinstance(sink, ReferrerSink):
+    if options.provenance and sink.repository is None:
         raise UsageError(
             f"provenance is pushed beside the image, and {sink.name} is in no registry",
             advice="leave {provenance} out",
@@ -34,6 +46,42 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
         raise UsageError(
             f"a backup stands beside the new image, but {sink.name} is a file that holds one",
             advice="copy the file instead",
+        )
+
+
+def check_source(source: ImageSource, options: CopyOptions) -> None:
+    """Raise UsageError where referrers are to go along and the source has none to tell."""
+    if options.referrers and not isinstance(source, ReferrerSource):
+        raise UsageError(
+            f"{source.name} holds no signatures and nothing else that refers to its images",
+            advice="leave {referrers} out",
+        )
+
+
+def _check_mode(sink: ImageSink, options: CopyOptions) -> None:
+    if options.mode is not Mode.COPY:
+        if options.referrers:
+            raise UsageError(
+                "signatures and other referrers speak of the digest that an image has, and a "
+                f"{options.mode.value} gives it another one",
+                advice="leave {referrers} out, or keep the digest with {mode} copy",
+            )
+        return
+    if not sink.traits.keeps_digests:
+        raise UsageError(
+            f"{sink.name}: an archive of docker save keeps neither digests nor referrers",
+            advice="copy to a registry, to oci:DIR or to oci-archive:FILE",
+        )
+    if len(options.platforms) > 1:
+        raise UsageError(
+            f"an index with only {', '.join(map(str, options.platforms))} would be another index "
+            "with another digest",
+            advice="name one {platform}, or none to copy all",
+        )
+    if options.provenance:
+        raise UsageError(
+            "provenance tells how an image was made, and a copy of the same bytes makes none",
+            advice="leave {provenance} out",
         )
 
 

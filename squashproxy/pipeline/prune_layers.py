@@ -212,12 +212,18 @@ class PrunedImage:
             if layer.action is not LayerAction.KEPT
         )
 
-    def diff_ids(self, source: Sequence[Digest]) -> list[Digest | None]:
-        """The diff ID for each layer of the source, None where it was left out."""
-        result: list[Digest | None] = list(source)
-        for number, pruned in self.above.items():
-            if pruned.action is LayerAction.DROPPED:
-                result[number] = None
-            elif pruned.new is not None:
-                result[number] = pruned.new.diff_id
-        return result
+
+def pruned_diff_ids(
+    source: Sequence[Digest], above: Mapping[int, PrunedLayer]
+) -> list[Digest | None]:
+    """The diff ID for each layer of the source, None where it was left out.
+
+    `above` are the layers above the base, by number.
+    """
+    result: list[Digest | None] = list(source)
+    for number, pruned in above.items():
+        if pruned.action is LayerAction.DROPPED:
+            result[number] = None
+        elif pruned.new is not None:
+            result[number] = pruned.new.diff_id
+    return result

@@ -33,8 +33,10 @@ class LayerCopy:
 
     `digest` is the result's layer that holds its content; None where no layer does. `packed_*` are
     sizes of blobs. Several layers that were squashed into one name it all, and the lowest of them
-    has its size, so that the sums are those of the image. `hidden_bytes` is the size, with headers,
-    of the entries that upper layers hide; 0 for a layer that was not looked at.
+    has its size, so that the sums are those of the image. So do those of a base that is there in
+    squashed form. Where a squashed layer was cut into several, these name the lowest, and have the
+    size of all. `hidden_bytes` is the size, with headers, of the entries that upper layers hide; 0
+    for a layer that was not looked at.
     """
 
     source_digest: Digest
@@ -46,13 +48,24 @@ class LayerCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class NewLayerCopy:
+    """A layer of the result that the source does not have; sizes of blob and tar in bytes."""
+
+    digest: Digest
+    packed: int
+    unpacked: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformCopy:
     """One platform's image before and after the copy; sizes in bytes.
 
     `compressed_*` are sums over the layers' blobs. `unpacked_*` are sums over the tars that were
     read or written; the base is not read and not included. `hidden_bytes` is the size (with
     headers) of the entries above the base that upper layers hide. `fetched_bytes` is what was read
-    of the source's layers, twice where a layer was read twice; `layers` are in the source's order.
+    of the source's layers, twice where a layer was read twice; `layers` are in the source's order,
+    `new_layers` in the result's. `base_layers` counts layers of the source; a base in squashed form
+    may have fewer in the result.
     """
 
     platform: str
@@ -75,6 +88,22 @@ class PlatformCopy:
     mode: Mode = Mode.SQUASH
     fetched_bytes: int = 0
     layers: tuple[LayerCopy, ...] = ()
+    new_layers: tuple[NewLayerCopy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrerCopy:
+    """A signature, attestation or other manifest that was copied because it refers to an image.
+
+    `tag` is the tag by which it belongs to `subject`; None where its own subject says so.
+    `uploaded_bytes` counts blobs.
+    """
+
+    digest: str
+    subject: str
+    tag: str | None
+    artifact_type: str
+    uploaded_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,7 @@ class CopyResult:
     seconds: float
     platforms: tuple[PlatformCopy, ...]
     spooled_bytes: int = 0
+    referrers: tuple[ReferrerCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ _RATIO_FREE = 16 << 20
 class SourceLayer:
     """Fetches, verifies and inflates one layer; `number` counts from 1, for messages.
 
-    `diff_id` is the digest of the layer's tar according to the image's config.
+    `diff_id` is the digest of the layer's tar according to the image's config. With
+    `checks_diff_id`, the tar is hashed and compared with it; else it is a claim and no more.
     """
 
     source: ImageSource
@@ -40,6 +41,7 @@ class SourceLayer:
     library: Library | None
     max_ratio: float | None = None
     count_fetched: Callable[[int], None] | None = None
+    checks_diff_id: bool = False
 
     @property
     def where(self) -> str:
@@ -71,11 +73,14 @@ class SourceLayer:
     def iter_checked(
         self, chunks: Iterable[Inflated], is_skipped: Callable[[], bool]
     ) -> Iterator[Inflated]:
-        """The tar, checked against the config's diff ID unless its rest is skipped. Raises
-        WrongDiffId.
+        """The tar, checked against `diff_id` if that is wanted, unless the tar's rest is skipped.
 
         The tar is hashed by its reader and not in the inflating thread, which has the most work.
+        Raises WrongDiffId.
         """
+        if not self.checks_diff_id:
+            yield from chunks
+            return
         hasher = Hasher(self.diff_id)
         for chunk in chunks:
             hasher.update(chunk.content)
@@ -140,6 +145,7 @@ def layers_of(
             options.library,
             options.limits.ratio,
             count_fetched,
+            options.check_diff_ids,
         )
         for number, (descriptor, diff_id) in enumerate(layers, 1)
     ]

@@ -13,6 +13,7 @@ from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
+from squashproxy.pipeline.split_layers import is_split, make_split
 from squashproxy.squash.layer import HiddenEntry, Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.pass_facts import RestartNeeded
@@ -43,11 +44,12 @@ class MergeWatcher(Protocol):
 class Squashed:
     """The result of squashing the layers above the base.
 
-    `layer` is None where nothing is left of them, and with `is_kept`: then the only layer above the
-    base stays unchanged, since nothing in it is hidden.
+    `layers` take their place, lowest first: one, or several where it was cut. There are none where
+    nothing is left, and with `is_kept`: then the only layer above the base stays unchanged, since
+    nothing in it is hidden.
     """
 
-    layer: NewLayer | None
+    layers: tuple[NewLayer, ...]
     is_kept: bool
     report: MergeReport
 
@@ -58,7 +60,7 @@ def squash_layers(
     maker: LayerMaker,
     watcher: MergeWatcher | None = None,
 ) -> Squashed:
-    """Merge the layers above the first `kept`, and have `maker` make the new layer.
+    """Merge the layers above the first `kept`, and have `maker` make the new one, or several.
 
     A `watcher` reads the base as well, so its layers are prefetched too. Fetching, inflating,
     merging, hashing and encoding run in parallel, in the maker's threads. Raises what the merge
@@ -74,16 +76,22 @@ def squash_layers(
     reads_base = watcher is not None and choices.reads_base
     prefetched = Prefetch(layers, 0 if reads_base else kept, maker.threads).layers
     watched = _Watched(watcher, prefetched)
-    if len(layers) == kept + 1:
-        report = _try_keep(watched, layers[kept].descriptor, choices, maker.compression)
+    above = [layer.descriptor for layer in layers[kept:]]
+    size = maker.options.max_layer_size
+    if len(above) == 1 and not is_split(above, size):
+        report = _try_keep(watched, above[0], choices, maker.compression)
         if report is not None:
-            return Squashed(None, is_kept=True, report=report)
+            return Squashed((), is_kept=True, report=report)
 
     def run(merge: Merge) -> Squashed:
         watched.begin()
-        layer = maker.make(merge.iter_spans(), "merge")
+        if size is not None and is_split(above, size):
+            made = make_split(merge, above, maker, size)
+        else:
+            layer = maker.make(merge.iter_spans(), "merge")
+            made = () if layer is None else (layer,)
         watched.end(merge)
-        return Squashed(layer, is_kept=False, report=merge.report)
+        return Squashed(made, is_kept=False, report=merge.report)
 
     return merge_with_restarts(prefetched, choices, run)
 

@@ -77,8 +77,7 @@ def _check_lost(client: RegistryClient, sources: Sequence[Reference]) -> None:
         if there is not None:
             raise FormatError(
                 f"{source.repository.host} does not list {source}, although it is there, so its "
-                "list is not whole",
-                advice="no deletion is mirrored by it",
+                "list is not whole; no deletion is mirrored by it"
             )
 
 

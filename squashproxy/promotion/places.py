@@ -26,7 +26,7 @@ def with_places(step: Step, client: RegistryClient) -> Step:
 def _beside(step: Step, client: RegistryClient) -> Iterator[Place]:
     rule = step.rule
     keeps_old = rule.on_existing is OnExisting.BACKUP
-    if keeps_old and step.existing is not None:
+    if keeps_old and step.existing is not None and not step.lacks_referrers:
         yield _backup(step, step.target, step.existing, client)
     if not step.attached or rule.signed is not Signed.COPY:
         return

@@ -9,7 +9,8 @@ from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
 from squashproxy.config.succession import Route, Succession
 from squashproxy.errors import SquashproxyError
-from squashproxy.pipeline.copy import compare_image
+from squashproxy.pipeline.copy import Standing, compare_image
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, silent_tally
 from squashproxy.promotion.collisions import Claims, settle
@@ -83,7 +84,10 @@ class Planner:
         return replace(
             self.options,
             mode=rule.mode,
+            referrers=rule.mode is Mode.COPY and rule.referrers is not False,
+            keeps_tags=rule.on_existing is not OnExisting.REPLACE,
             prune_over=rule.prune_over,
+            max_layer_size=rule.max_layer_size,
             base=rule.base,
             base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
             platforms=rule.platforms,
@@ -95,7 +99,15 @@ class Planner:
         )
 
     def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
-        step = Step(rule, pair.source, pair.target, options, ImageOutcome.COPY, error=pair.refusal)
+        step = Step(
+            rule,
+            pair.source,
+            pair.target,
+            options,
+            ImageOutcome.COPY,
+            tags=pair.tags,
+            error=pair.refusal,
+        )
         if pair.refusal is not None:
             return replace(step, outcome=ImageOutcome.REFUSED)
         try:
@@ -105,33 +117,44 @@ class Planner:
             return replace(step, outcome=ImageOutcome.FAILED, error=error)
 
     def _compared(self, step: Step) -> Step:
-        source = RegistrySource(self.client, step.source)
+        source = RegistrySource(self.client, step.source, step.tags)
         sink = RegistrySink(self.client, step.target)
         standing = compare_image(source, sink, step.options)
         outcome = ImageOutcome.COPY
         if standing.up_to_date:
             outcome = ImageOutcome.CURRENT
-        elif standing.existing is not None and step.rule.on_existing is OnExisting.KEEP:
+        elif _is_taken(standing) and step.rule.on_existing is OnExisting.KEEP:
             outcome = ImageOutcome.KEPT
         return replace(
             step,
             outcome=outcome,
             source_digest=standing.source_digest,
             existing=standing.existing,
+            lacks_referrers=standing.lacks_referrers,
         )
 
     def _looked_at(self, step: Step, pair: Pair) -> Step:
         """A step that is to be copied, with what belongs to its source, and the tags it needs."""
         assert step.source_digest is not None, "it was compared"
+        if step.options.mode is Mode.COPY:
+            return self._with_places(step)
         remote = self.client.repository(step.source.repository)
         step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
         if step.attached and step.rule.signed is Signed.REFUSE:
             error = SignedImage(step.source, step.attached)
             return replace(step, outcome=ImageOutcome.REFUSED, error=error)
+        return self._with_places(step)
+
+    def _with_places(self, step: Step) -> Step:
         try:
             return with_places(step, self.client)
         except Collision as error:
             return replace(step, outcome=ImageOutcome.REFUSED, error=error)
+
+
+def _is_taken(standing: Standing) -> bool:
+    """Whether another image is at the target."""
+    return standing.existing is not None and not standing.lacks_referrers
 
 
 class SignedImage(SquashproxyError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from squashproxy.cleanup.results import RepositoryResult
+from squashproxy.pipeline.mode import Mode
 
 
 class ImageOutcome(StrEnum):
@@ -29,7 +30,8 @@ class ImageOutcome(StrEnum):
 class ImageResult:
     """One image. Sizes in bytes, of all platforms together.
 
-    `error` says why it failed or was refused.
+    `error` says why it failed or was refused. `referrers` is how many signatures and other
+    referrers were copied with it.
     """
 
     rule: str
@@ -45,6 +47,8 @@ class ImageResult:
     compressed_after: int = 0
     uploaded_bytes: int = 0
     reused_bytes: int = 0
+    mode: Mode = Mode.SQUASH
+    referrers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

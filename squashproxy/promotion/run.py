@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
-from squashproxy.pipeline.base import SourceOpener
+from squashproxy.pipeline.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.results import CopyResult
+from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
@@ -35,6 +36,7 @@ class Promoter:
 
     `watch` gives the observer for an image. `on_result` is called with each result, from any
     thread. `cancellation` ends copies and hooks; it is cancelled when the caller is interrupted.
+    `squashed_bases` is what the images have found out about base repositories so far.
     """
 
     client: RegistryClient
@@ -45,6 +47,7 @@ class Promoter:
     on_result: Callable[[ImageResult], None]
     cancellation: Cancellation
     at_once: int
+    squashed_bases: SquashedBases = field(default_factory=SquashedBases)
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
         """The results of the steps, in their order."""
@@ -87,15 +90,18 @@ class Promoter:
             seconds=round(time.monotonic() - started, 3),
             compressed_before=sum(each.compressed_before for each in platforms),
             compressed_after=sum(each.compressed_after for each in platforms),
-            uploaded_bytes=sum(each.uploaded_bytes for each in platforms),
+            uploaded_bytes=sum(each.uploaded_bytes for each in platforms)
+            + sum(each.uploaded_bytes for each in copied.referrers),
             reused_bytes=sum(each.reused_bytes for each in platforms),
+            referrers=len(copied.referrers),
         )
 
     def _pushed_meanwhile(self, step: Step) -> Digest | None:
         """What was pushed to the target after planning, where the rule keeps that."""
         if step.rule.on_existing is not OnExisting.KEEP:
             return None
-        return RegistrySink(self.client, step.target).find_manifest()
+        there = RegistrySink(self.client, step.target).find_manifest()
+        return None if step.lacks_referrers and there == step.existing else there
 
     def _copy(self, step: Step) -> tuple[CopyResult, tuple[str, ...]]:
         assert step.source_digest is not None, "what is to be copied was looked at"
@@ -104,7 +110,7 @@ class Promoter:
         observer = self.watch(str(step.target))
         if hooks.before is not None:
             run_hook(hooks.before, {"event": "before", **event}, self.cancellation.check)
-        source = RegistrySource(self.client, step.source.at(step.source_digest))
+        source = RegistrySource(self.client, step.source.at(step.source_digest), step.tags)
         sink = RegistrySink(self.client, step.target)
         warnings: list[str] = []
         if step.original is not None:
@@ -122,6 +128,7 @@ class Promoter:
             observer=observer,
             clock=time.monotonic,
             cancellation=self.cancellation,
+            squashed_bases=self.squashed_bases,
         )
         warnings += copied.warnings
         if hooks.after is not None:
@@ -147,6 +154,7 @@ def planned(step: Step) -> ImageResult:
         digest=step.existing,
         outcome=step.outcome,
         error=None if step.error is None else str(step.error),
+        mode=step.rule.mode,
     )
 
 

@@ -10,9 +10,7 @@ from squashproxy.errors import ReferrersUnknown
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, parse_manifest
 from squashproxy.registry.client import RemoteRepository
-from squashproxy.registry.referrers import fallback_tag
-
-_SUFFIXES = ("", ".sig", ".att", ".sbom")
+from squashproxy.registry.referrers import COMPANION_SUFFIXES, fallback_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def find_attached(
         digests += [child.descriptor.digest for child in parsed.children]
         attestations = sum(child.is_attestation for child in parsed.children)
     digests = list(dict.fromkeys(digests))
-    own = [fallback_tag(each) + suffix for each in digests for suffix in _SUFFIXES]
+    own = [fallback_tag(each) + suffix for each in digests for suffix in COMPANION_SUFFIXES]
     lists, unknown = _lists_of(remote, digests)
     told = [listed for listed in lists if listed is not None]
     return Attached(

@@ -38,7 +38,8 @@ class Step:
     """One image: source, target, options, and what is to be done.
 
     `outcome` is COPY, or how it ended already. `beside` are the tags that a copy needs besides its
-    target: for the backup and for the original.
+    target: for the backup and for the original. `tags` are all tags of the source's repository,
+    None where they were not listed. With `lacks_referrers`, the image itself is at the target.
     """
 
     rule: PromoteRule
@@ -51,6 +52,8 @@ class Step:
     attached: Attached = field(default_factory=Attached)
     error: SquashproxyError | None = None
     beside: tuple[Place, ...] = ()
+    tags: frozenset[str] | None = None
+    lacks_referrers: bool = False
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -95,8 +95,8 @@ class Caller:
             self._refusal(response, call)
             message = replace(message, url=self.endpoint.resolve(message.url, location, "Location"))
         raise RegistryError(
-            f"{self.endpoint.name} sent {call.action.text} in circles of redirects",
-            advice="it is set up wrong",
+            f"{self.endpoint.name} sent {call.action.text} in circles of redirects; "
+            "it is set up wrong"
         )
 
     def _send_authorized(self, call: Call, message: Message) -> Response:

@@ -220,6 +220,10 @@ class RemoteRepository:
         """
         return referrers.list_referrers(self._caller, digest, self._client._referrers)  # noqa: SLF001 see above
 
+    def list_referrers_by_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests that the list of `digest` under a tag names (referrers tag schema)."""
+        return referrers.list_by_tag(self._caller, digest)
+
     def delete_manifest(self, selector: str) -> deletions.Deletion:
         """Delete only a tag, or by its digest a manifest with every tag that points to it."""
         return deletions.delete_manifest(self._caller, selector)

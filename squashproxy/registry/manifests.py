@@ -134,9 +134,7 @@ def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
     """
     where = f"the manifest {selector} of {name}"
     if len(answer.body) > MAX_MANIFEST:
-        raise FormatError(
-            f"{where} is larger than {MAX_MANIFEST} bytes", advice="no client takes it"
-        )
+        raise FormatError(f"{where} is larger than {MAX_MANIFEST} bytes; no client takes it")
     raw = RawManifest(answer.body, _media_type(answer))
     stated = answer.headers.get("Docker-Content-Digest")
     expected = parse_digest(selector) if ":" in selector else None
@@ -144,8 +142,8 @@ def _checked(answer: Answer, name: Repository, selector: str) -> RawManifest:
         expected = _stated_digest(stated, where)
     if expected is not None and (found := _digest_like(expected, raw.data)) != expected:
         raise IntegrityError(
-            f"{where} has the digest {found} instead of {expected}",
-            advice="the registry, or something before it, changed it",
+            f"{where} has the digest {found} instead of {expected}; "
+            "the registry, or something before it, changed it"
         )
     return raw
 
@@ -163,8 +161,8 @@ def _stated_digest(text: str, where: str) -> Digest:
         return parse_digest(text)
     except FormatError as error:
         raise FormatError(
-            f"{where} came with a Docker-Content-Digest that is none: {error}",
-            advice="the registry, or something before it, is broken",
+            f"{where} came with a Docker-Content-Digest that is none: {error}; "
+            "the registry, or something before it, is broken"
         ) from error
 
 

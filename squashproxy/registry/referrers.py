@@ -6,12 +6,14 @@ registries without that API.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import FormatError, ReferrersUnknown
 from squashproxy.oci import mediatypes
-from squashproxy.oci.descriptor import Descriptor, Json, parse_descriptor
+from squashproxy.oci.descriptor import Descriptor, parse_descriptor
 from squashproxy.oci.manifest import MAX_MANIFEST, RawManifest, encode_json, parse_json_object
 from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Answer, Call, Caller
@@ -19,6 +21,12 @@ from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.manifests import find_manifest, get_manifest, put_manifest
 from squashproxy.registry.paging import MOST_ENTRY_BYTES, Page, Pager, iter_entries
 
+COMPANION_SUFFIXES = ("", ".sig", ".att", ".sbom")
+"""What follows `sha256-HEX` in tags that belong to a manifest: nothing for a list of referrers,
+the others are cosign's.
+"""
+
+_COMPANION = re.compile("sha256-[0-9a-f]{64}")
 _NOT_OFFERED = frozenset({400, 404, 405, 501})
 """The status codes of registries without the API, whatever the digest."""
 
@@ -43,6 +51,11 @@ class ReferrersSupport:
 def fallback_tag(digest: Digest) -> str:
     """The tag under which clients list referrers where the registry does not."""
     return digest.replace(":", "-", 1)
+
+
+def is_companion(tag: str) -> bool:
+    """Whether a tag belongs to a manifest by its name, as lists of referrers and cosign's do."""
+    return _COMPANION.match(tag) is not None
 
 
 def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:
@@ -91,6 +104,17 @@ def list_referrers(
     )
 
 
+def list_by_tag(caller: Caller, digest: Digest) -> tuple[Descriptor, ...]:
+    """The manifests that the list of `digest` names, which clients keep under a tag of their own
+    where the registry has no referrers API; empty where there is no such list.
+    """
+    tag = fallback_tag(digest)
+    if find_manifest(caller, tag) is None:
+        return ()
+    where = f"the list of referrers {tag} of {caller.repository}"
+    return tuple(_entries(get_manifest(caller, tag).data, where))
+
+
 class _ReferrersList:
     """The list of referrers of one manifest."""
 
@@ -132,16 +156,23 @@ def put_referrer(caller: Caller, raw: RawManifest) -> None:
     That list is an index under a tag of the subject's (referrers tag schema). Nothing protects it
     against two writers at once, as the specification says.
     """
-    document = parse_json_object(raw.data, "the referrer")
-    subject = parse_descriptor(document.get("subject"), "the referrer's subject")
+    subject = subject_of(raw)
     if put_manifest(caller, raw, raw.digest):
         return
-    tag = fallback_tag(subject.digest)
-    listed: list[Json] = []
-    if find_manifest(caller, tag) is not None:
-        index = get_manifest(caller, tag)
-        where = f"the list of referrers {tag} of {caller.repository}"
-        listed = [entry.to_json() for entry in _entries(index.data, where)]
+    index = with_referrer(list_by_tag(caller, subject), raw)
+    if index is not None:
+        put_manifest(caller, index, fallback_tag(subject))
+
+
+def subject_of(raw: RawManifest) -> Digest:
+    """The digest that a referrer refers to. Raises FormatError where it has no subject."""
+    document = parse_json_object(raw.data, "the referrer")
+    return parse_descriptor(document.get("subject"), "the referrer's subject").digest
+
+
+def with_referrer(listed: Sequence[Descriptor], raw: RawManifest) -> RawManifest | None:
+    """The list of referrers with one more; None where it is listed as it should be."""
+    document = parse_json_object(raw.data, "the referrer")
     config = document.get("config")
     own = config.get("mediaType") if isinstance(config, dict) else None
     entry = Descriptor(
@@ -153,14 +184,15 @@ def put_referrer(caller: Caller, raw: RawManifest) -> None:
             "annotations": document.get("annotations") or {},
         },
     ).to_json()
-    if entry in listed:
-        return
-    index_document = {
+    entries = [each.to_json() for each in listed]
+    if entry in entries:
+        return None
+    index = {
         "schemaVersion": 2,
         "mediaType": mediatypes.OCI_INDEX,
-        "manifests": [*(each for each in listed if each["digest"] != raw.digest), entry],
+        "manifests": [*(each for each in entries if each["digest"] != raw.digest), entry],
     }
-    put_manifest(caller, RawManifest(encode_json(index_document), mediatypes.OCI_INDEX), tag)
+    return RawManifest(encode_json(index), mediatypes.OCI_INDEX)
 
 
 def _entries(data: bytes, where: str) -> list[Descriptor]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from squashproxy.digest import Digest
 from squashproxy.pipeline.mode import Mode
-from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy
+from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy, ReferrerCopy
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
+from squashproxy.transports.documents import short
 
 
 def show_copy(screen: Screen, result: CopyResult) -> None:
@@ -20,14 +22,37 @@ def show_copy(screen: Screen, result: CopyResult) -> None:
         screen.line(f"Copied {result.source}", "bold")
         screen.line(f"    to {result.target}", "bold")
     for platform in result.platforms:
+        if platform.mode is Mode.COPY:
+            continue
         screen.line()
         _show_platform(screen, platform)
+    exact = [platform for platform in result.platforms if platform.mode is Mode.COPY]
+    if exact:
+        screen.line()
+        _show_exact(screen, exact)
     screen.line()
+    for referrer in result.referrers:
+        screen.fact("referrer", _referrer_text(referrer))
     if result.spooled_bytes:
         spooled = f"{size_text(result.spooled_bytes)} went through a temporary file"
         screen.fact("spooled", f"{spooled}: a pipe is read and written once")
     screen.fact("digest", result.digest)
     screen.fact("took", _closing(result))
+
+
+def _show_exact(screen: Screen, platforms: Sequence[PlatformCopy]) -> None:
+    """A line for each image, whose digest is the same on both sides, and what moved of it."""
+    table = screen.table("platform", "digest", "layers", "size", "uploaded", "reused", left=2)
+    for each in platforms:
+        sizes = (each.compressed_after, each.uploaded_bytes, each.reused_bytes)
+        digest = short(Digest(each.digest))
+        table.add_row(each.platform, digest, f"{each.layers_after:,}", *map(size_text, sizes))
+    screen.show(table)
+
+
+def _referrer_text(referrer: ReferrerCopy) -> str:
+    where = short(Digest(referrer.digest)) if referrer.tag is None else referrer.tag
+    return f"{where} of {short(Digest(referrer.subject))}, {referrer.artifact_type}"
 
 
 def _show_platform(screen: Screen, platform: PlatformCopy) -> None:
@@ -72,8 +97,9 @@ def _iter_facts(platform: PlatformCopy) -> Iterator[tuple[str, str]]:
     yield "moved", ", ".join(moved)
     if platform.spliced_bytes or platform.reencoded_bytes:
         spliced, reencoded = size_text(platform.spliced_bytes), size_text(platform.reencoded_bytes)
-        label = "new layer" if platform.mode is Mode.SQUASH else "new layers"
-        yield label, f"{spliced} copied compressed, {reencoded} of content compressed anew"
+        label = "new layer" if len(platform.new_layers) == 1 else "new layers"
+        sizes = _sizes_text(platform)
+        yield label, f"{sizes}{spliced} copied compressed, {reencoded} of content compressed anew"
     if platform.fallbacks:
         yield "needed", f"{count_text(platform.fallbacks, 'extra reading')} of layers"
 
@@ -82,6 +108,15 @@ def _base_text(platform: PlatformCopy) -> str:
     if not platform.base_layers:
         return "no layer kept as base"
     return f"{count_text(platform.base_layers, 'layer')} kept as base"
+
+
+def _sizes_text(platform: PlatformCopy) -> str:
+    """The sizes of the layers that a squashed one was cut into; nothing where it was not."""
+    sizes = [layer.packed for layer in platform.new_layers]
+    if platform.mode is not Mode.SQUASH or len(sizes) < 2:
+        return ""
+    least, most = size_text(min(sizes)), size_text(max(sizes))
+    return f"{len(sizes)} of {least} to {most}: "
 
 
 def _actions_text(platform: PlatformCopy) -> str:

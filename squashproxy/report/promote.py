@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from squashproxy.cleanup.results import StepOutcome
+from squashproxy.pipeline.mode import Mode
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
 from squashproxy.report.screen import Screen
-from squashproxy.report.sizes import UNIT_NOTE, size_text
+from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
 _OUTCOMES = (
     ImageOutcome.COPY,
@@ -28,7 +29,7 @@ def show_promotion(screen: Screen, result: PromoteResult) -> None:
             sizes = ("", "")
             if image.outcome == ImageOutcome.COPIED:
                 sizes = size_text(image.compressed_before), size_text(image.compressed_after)
-            table.add_row(image.source, image.target, image.outcome, *sizes)
+            table.add_row(image.source, image.target, _done(image), *sizes)
         screen.show(table)
     lines = list(_remarks(result))
     for line in lines:
@@ -61,9 +62,24 @@ def image_line(image: ImageResult) -> str:
     """One image in a log."""
     line = f"{image.source} to {image.target}: {_word(image.outcome)}"
     if image.outcome == ImageOutcome.COPIED:
-        saved = max(0, image.compressed_before - image.compressed_after)
-        line += f", saved {size_text(saved)}, {image.seconds:.1f} s"
+        line += f", {_gain(image)}, {image.seconds:.1f} s"
     return line if image.error is None else f"{line}: {image.error}"
+
+
+def _done(image: ImageResult) -> str:
+    """The outcome, and whether no byte changed."""
+    is_exact = image.outcome == ImageOutcome.COPIED and image.mode is Mode.COPY
+    return "copied as it is" if is_exact else image.outcome.value
+
+
+def _gain(image: ImageResult) -> str:
+    """What the copy of an image brought: what was saved or, where no byte changed, moved."""
+    if image.mode is not Mode.COPY:
+        return f"saved {size_text(max(0, image.compressed_before - image.compressed_after))}"
+    moved = f"uploaded {size_text(image.uploaded_bytes)}"
+    if not image.referrers:
+        return moved
+    return f"{moved}, with {count_text(image.referrers, 'referrer')}"
 
 
 def _word(outcome: ImageOutcome) -> str:

@@ -11,10 +11,10 @@ from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, HARD_LINK, SYMLINK
 from squashproxy.archive.path import parent_of
-from squashproxy.errors import LimitExceeded
 from squashproxy.squash.duplicates import find_superseded
 from squashproxy.squash.index import DUPLICATE, REDIRECTED, PathIndex
 from squashproxy.squash.layer import HiddenEntry, LayerCount, MergeOptions, ScannedLayer
+from squashproxy.squash.limits import check_limits
 from squashproxy.squash.links import Hidden, LinkTable
 from squashproxy.squash.listing import Entry
 from squashproxy.squash.walk import iter_noted, walk
@@ -51,20 +51,13 @@ class Census:
         keep = None if on_listing is None else partial(on_listing, number)
         for unpacked in iter_noted(layer, tally.note, keep):
             tally.total.unpacked = unpacked
-            self._check_memory(layer, tally.memory)
+            memory = self.index.memory + self.links.memory + tally.memory
+            check_limits(layer.where, self.options, memory=memory)
         if tally.holds_duplicates:
             superseded = find_superseded(layer)
             self.index.begin_layer(number)
             walk(layer, lambda entry: tally.note_superseded(entry, superseded))
         return tally.total
-
-    def _check_memory(self, layer: ScannedLayer, of_tally: int) -> None:
-        limit = self.options.max_memory
-        if limit is not None and self.index.memory + self.links.memory + of_tally > limit:
-            raise LimitExceeded(
-                f"{layer.where}: the image has more than {limit} bytes to remember",
-                advice="raise the limit with {memory} if you trust the image",
-            )
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ from itertools import count
 from squashproxy.archive.header import END_OF_ARCHIVE
 from squashproxy.archive.rewrite import directory_header, empty_file_header, with_link
 from squashproxy.archive.scanner import TarScanner
-from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.decide import EntryDecider
 from squashproxy.squash.index import PathIndex, Remainder
 from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
+from squashproxy.squash.limits import check_limits
 from squashproxy.squash.pass_facts import Survey
 from squashproxy.squash.walk import Decision, iter_walk
 from squashproxy.squash.whiteout import opaque_path, whiteout_path
@@ -120,20 +120,15 @@ class Merge:
                 yield New(directory_header(path))
 
     def _check_limits(self, number: int, scanner: TarScanner) -> None:
-        options, report = self.options, self.report
-        count = report.layers[number]
+        count = self.report.layers[number]
         count.unpacked = max(count.unpacked, scanner.consumed)
-        for what, value, limit, setting in (
-            ("entries", report.entries, options.max_entries, "max-entries"),
-            ("unpacked bytes", report.unpacked, options.max_unpacked, "max-unpacked"),
-            ("bytes to remember", self._decider.memory, options.max_memory, "memory"),
-        ):
-            if limit is not None and value > limit:
-                raise LimitExceeded(
-                    f"{self._layers[number].where}: the image has more than {limit} {what}; "
-                    "nothing was pushed",
-                    advice=f"raise the limit with {{{setting}}} if you trust the image",
-                )
+        check_limits(
+            self._layers[number].where,
+            self.options,
+            memory=self._decider.memory,
+            entries=self.report.entries,
+            unpacked=self.report.unpacked,
+        )
 
     def _iter_own_links(self, target: bytes) -> Iterator[Span]:
         """Write links to `target`, which no lower layer holds: it came after them in their own.

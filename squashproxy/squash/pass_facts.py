@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyEntries:
+    """Entries of the merged tar that go out before their turn when it is cut into several layers.
+
+    `links`: by a file's path, its hard links, each with its path and header blocks; they follow
+    the file, since a link cannot point into another layer. `opaque`: directories with an opaque
+    marker; it precedes what they hold, since it would hide what a lower layer holds there.
+    `directories`: header blocks of directories that these need.
+    """
+
+    links: Mapping[bytes, Sequence[tuple[bytes, bytes]]]
+    opaque: Collection[bytes]
+    directories: Mapping[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +31,14 @@ class Facts:
     else at that path.
     `replaced`: directories that a lower layer, still above the base, removed first. Their opaque
     marker must directly follow them: after their children, some unpackers would remove those too.
+    `early`: what goes out before its turn when the output is cut (squash/split.py); None where
+    nothing has to.
     """
 
     superseded: Mapping[int, frozenset[int]] = field(default_factory=dict)
     described: Mapping[bytes, bytes] = field(default_factory=dict)
     replaced: Collection[bytes] = frozenset()
+    early: EarlyEntries | None = None
 
 
 @dataclass(slots=True)
@@ -45,3 +63,11 @@ class DuplicatePath(RestartNeeded):
 
 class SurveyNeeded(RestartNeeded):
     """The layer describes a directory that had to be known in the layers above; see `Survey`."""
+
+
+class EarlyNeeded(RestartNeeded):
+    """An entry of the merged tar belongs into a part of it that is complete; see EarlyEntries."""
+
+    def __init__(self, early: EarlyEntries) -> None:
+        super().__init__(-1)
+        self.early = early

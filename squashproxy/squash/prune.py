@@ -29,10 +29,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from squashproxy.archive.header import DIRECTORY, END_OF_ARCHIVE, HARD_LINK, SYMLINK
+from squashproxy.archive.path import parent_of
 from squashproxy.archive.rewrite import empty_file_header
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.digest import Digest, digest_of
-from squashproxy.errors import LimitExceeded
 from squashproxy.span import New, Span
 from squashproxy.squash.index import REDIRECTED, PathIndex
 from squashproxy.squash.layer import (
@@ -42,6 +42,7 @@ from squashproxy.squash.layer import (
     MergeOptions,
     ScannedLayer,
 )
+from squashproxy.squash.limits import check_limits
 from squashproxy.squash.listing import Entry, Listing, ListingCheck
 from squashproxy.squash.secret_patterns import find_secret
 from squashproxy.squash.walk import iter_noted, iter_walk
@@ -222,7 +223,7 @@ class PruneScan:
             self._decide_entry(entry, resolved)
 
     def _decide_whiteout(self, path: bytes) -> None:
-        if self._index.hider_of_entries(path.rpartition(b"/")[0]) is None:
+        if self._index.hider_of_entries(parent_of(path)) is None:
             self._index.remove(path)
         else:
             self._state.unseen += 1
@@ -234,7 +235,7 @@ class PruneScan:
             self._state.unseen += 1
 
     def _decide_entry(self, entry: Entry, path: bytes) -> None:
-        parent = path.rpartition(b"/")[0]
+        parent = parent_of(path)
         is_directory = entry.kind == DIRECTORY
         hidden_by = self._index.place(path, parent, is_directory=is_directory)
         assert hidden_by != REDIRECTED, "the path was resolved"
@@ -309,25 +310,19 @@ class PruneScan:
         self._state.symlinks.clear()
 
     def _check_limits(self, layer: ScannedLayer) -> None:
-        options = self._options
-        entries = sum(count.entries for count in self.counts.values())
-        unpacked = sum(count.unpacked for count in self.counts.values())
         memory = (
             self._index.memory
             + _BYTES_PER_HIDDEN * len(self._state.hidden)
             + _BYTES_PER_NEEDED * len(self._needed)
             + sum(8 * len(cut.dropped) for cut in self.cuts.values())
         )
-        for what, value, limit, setting in (
-            ("entries", entries, options.max_entries, "max-entries"),
-            ("unpacked bytes", unpacked, options.max_unpacked, "max-unpacked"),
-            ("bytes to remember", memory, options.max_memory, "memory"),
-        ):
-            if limit is not None and value > limit:
-                raise LimitExceeded(
-                    f"{layer.where}: the image has more than {limit} {what}; nothing was pushed",
-                    advice=f"raise the limit {{{setting}}} if you trust the image",
-                )
+        check_limits(
+            layer.where,
+            self._options,
+            memory=memory,
+            entries=sum(count.entries for count in self.counts.values()),
+            unpacked=sum(count.unpacked for count in self.counts.values()),
+        )
 
 
 def iter_pruned(

@@ -10,7 +10,13 @@ from squashproxy.errors import BadArchive
 from squashproxy.squash.duplicates import find_superseded
 from squashproxy.squash.layer import Layer, MergeOptions
 from squashproxy.squash.merge import Merge
-from squashproxy.squash.pass_facts import Facts, RestartNeeded, Survey, SurveyNeeded
+from squashproxy.squash.pass_facts import (
+    EarlyNeeded,
+    Facts,
+    RestartNeeded,
+    Survey,
+    SurveyNeeded,
+)
 
 T = TypeVar("T")
 
@@ -46,6 +52,8 @@ def _learn(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded
 
 def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded) -> Facts:
     facts = options.facts
+    if isinstance(needed, EarlyNeeded):
+        return replace(facts, early=needed.early)
     if needed.layer in facts.superseded and not isinstance(needed, SurveyNeeded):
         raise BadArchive(
             f"{layers[needed.layer].where} changed between two readings, or holds a path so "

@@ -18,6 +18,7 @@ from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.reference import Repository, parse_reference
+from squashproxy.registry.referrers import is_companion
 from squashproxy.transports.archive_source import ArchiveSource, open_archive_source
 from squashproxy.transports.base import Traits, WrittenBlob
 from squashproxy.transports.docker_archive import familiar_name, normal_name
@@ -29,9 +30,10 @@ from squashproxy.transports.layout import (
     LAYOUT_DOCUMENT,
     NO_NAME,
     REF_NAME,
+    LayoutSource,
     blob_path,
 )
-from squashproxy.transports.layout_index import empty_index, with_image
+from squashproxy.transports.layout_index import Companions, empty_index, with_image
 from squashproxy.transports.saved import MANIFEST
 from squashproxy.transports.tar_writer import TarWriter, Written
 from squashproxy.transports.writable import check_file
@@ -58,6 +60,7 @@ class ArchiveSink(FiledSink):
         self._writer: TarWriter | None = None
         self._beginning = Lock()
         self._written: dict[Digest, Written] = {}
+        self._companions = Companions()
 
     @property
     def traits(self) -> Traits:
@@ -68,6 +71,8 @@ class ArchiveSink(FiledSink):
             compressed=not self._is_docker,
             readable=self._is_file,
             keeps_others=False,
+            keeps_digests=not self._is_docker,
+            publishes_all=True,
             wants_name=self._is_docker,
         )
 
@@ -77,10 +82,14 @@ class ArchiveSink(FiledSink):
         return 0 if self._writer is None else self._writer.spooled_bytes
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:
-        """What the file holds now; it never holds another tag than the image's."""
-        if self._old is None or tag not in (None, self.tag):
+        """What the file holds now: the image, and tags that belong to it."""
+        if self._old is None:
             return None
-        return self._old.find_digest()
+        if tag in (None, self.tag):
+            return self._old.find_digest()
+        if isinstance(self._old, LayoutSource) and is_companion(tag):
+            return self._old.find_tag(tag)
+        return None
 
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest that was written, or that the old file holds. Raises ArchiveError."""
@@ -117,10 +126,28 @@ class ArchiveSink(FiledSink):
         if manifest.digest not in self._written:
             self.write_blob((manifest.data,), manifest.digest, len(manifest.data))
 
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest` in the file that is to be replaced."""
+        return self._old.list_referrers(digest) if isinstance(self._old, LayoutSource) else ()
+
+    def write_referrer(self, manifest: RawManifest) -> None:
+        """Append a manifest with a subject; it is listed when the image is published."""
+        self.write_manifest(manifest)
+        self._companions.referrers.append(manifest)
+
+    def write_companion(self, manifest: RawManifest, tag: str) -> None:
+        """Append a manifest; it gets its tag when the image is published."""
+        self.write_manifest(manifest)
+        self._companions.tags[tag] = manifest
+
     def publish(self, manifest: RawManifest) -> None:
         """Append the image's manifest and the archive's documents; the file appears."""
         parsed = parse_manifest(manifest, f"the manifest for {self.name}")
-        documents = {INDEX: encode_json(with_image(empty_index(), manifest, self._annotations))}
+        index = empty_index()
+        for tag, beside in self._companions.by_name(lambda _subject: ()).items():
+            self.write_manifest(beside)
+            index = with_image(index, beside, {REF_NAME: tag})
+        documents = {INDEX: encode_json(with_image(index, manifest, self._annotations))}
         if self._is_docker:
             assert isinstance(parsed, ImageManifest), "its traits say that it holds no index"
             documents[MANIFEST] = self._docker_manifest(parsed)

@@ -69,6 +69,14 @@ class ImageSource(ImageReader, Protocol):
         ...
 
     @property
+    def keeps_digests(self) -> bool:
+        """Whether the place holds the manifests that images had where they came from.
+
+        An archive of `docker save` holds none, so one is made for it.
+        """
+        ...
+
+    @property
     def spooled_bytes(self) -> int:
         """Bytes that went to a temporary file, since standard input can be read only once."""
         ...
@@ -189,11 +197,64 @@ class ImageSink(Protocol):
 
 
 @runtime_checkable
+class ReferrerSource(Protocol):
+    """A source that tells what refers to its manifests: signatures, attestations and the like."""
+
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
+        """The manifests whose subject is `digest`; None where the place keeps no such lists, so
+        that only tags can tell.
+
+        Not knowing MUST be an error (ReferrersUnknown), never an empty list.
+        """
+        ...
+
+    def companion_tags(self, digest: Digest) -> tuple[str, ...]:
+        """The tags that belong to a manifest by their names: they begin with `sha256-HEX`.
+
+        A list of referrers has just that name (referrers tag schema); cosign's signatures,
+        attestations and bills of material have a suffix.
+        """
+        ...
+
+    def find_tag(self, tag: str) -> Digest | None:
+        """What another tag beside the image points to; None for nothing, as after a deletion."""
+        ...
+
+
+@runtime_checkable
 class ReferrerSink(Protocol):
-    """A sink that also holds manifests that refer to the image, such as its provenance."""
+    """A sink that also holds manifests that refer to the image, such as its provenance.
+
+    What its methods write may appear with `publish` only.
+    """
+
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest`, as far as they were there before the copy."""
+        ...
 
     def write_referrer(self, manifest: RawManifest) -> None:
-        """Store a manifest with a subject; it MUST be found by the registry's list of referrers."""
+        """Store a manifest with a subject; it MUST be found by the list of referrers then."""
+        ...
+
+    def write_companion(self, manifest: RawManifest, tag: str) -> None:
+        """Store a manifest under a tag that belongs to the image, such as cosign's."""
+        ...
+
+
+@runtime_checkable
+class TagLister(Protocol):
+    """A sink in a registry that lists the tags of its repository and of others beside it."""
+
+    @property
+    def repository(self) -> Repository:
+        """The repository that the image goes to."""
+        ...
+
+    def iter_tags(self, repository: Repository) -> Iterator[str]:
+        """The names that a repository lists as tags, valid or not.
+
+        A repository that does not exist, or is on another host, has none: that is no error.
+        """
         ...
 
 
@@ -206,6 +267,8 @@ class Traits:
     - `compressed`: layers should be compressed.
     - `readable`: what was written can be read before it is published.
     - `keeps_others`: an image can stay beside the new one under another tag.
+    - `keeps_digests`: manifests are kept byte for byte.
+    - `publishes_all`: what refers to the image appears with `publish`, not before.
     - `wants_name`: an image without a tag is taken, but programs that load it show no name for it.
     """
 
@@ -214,4 +277,6 @@ class Traits:
     compressed: bool = True
     readable: bool = True
     keeps_others: bool = True
+    keeps_digests: bool = True
+    publishes_all: bool = False
     wants_name: bool = False

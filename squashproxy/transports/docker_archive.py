@@ -28,6 +28,7 @@ class DockerArchiveSource(FiledSource):
     """
 
     chooses_compression = False
+    keeps_digests = False
 
     def find_digest(self) -> Digest:
         """The digest of the image's manifest. Raises NoSuchImage, ArchiveError, FormatError."""

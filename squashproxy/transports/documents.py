@@ -34,8 +34,7 @@ def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
     where = f"the config of {place.name}"
     if manifest.config.size > MAX_CONFIG:
         raise FormatError(
-            f"{where} has {manifest.config.size} bytes",
-            advice=f"more than {MAX_CONFIG} are refused",
+            f"{where} has {manifest.config.size} bytes; more than {MAX_CONFIG} are refused"
         )
     data = b"".join(place.iter_blob(manifest.config))
     return parse_config(data, len(manifest.layers), where)

@@ -49,8 +49,7 @@ def read_file(files: Files, path: str, limit: int) -> bytes:
     size = files.find(path)
     if size is not None and size > limit:
         raise ArchiveError(
-            f"{files.name}: {path} has {size} bytes",
-            advice=f"documents of more than {limit} are refused",
+            f"{files.name}: {path} has {size} bytes; documents of more than {limit} are refused"
         )
     return b"".join(files.iter_file(path))
 

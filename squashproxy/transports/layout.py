@@ -14,10 +14,12 @@ from squashproxy.oci.manifest import (
     MAX_MANIFEST,
     ImageIndex,
     RawManifest,
+    parse_json_object,
     parse_manifest,
 )
-from squashproxy.oci.mediatypes import OCI_INDEX
+from squashproxy.oci.mediatypes import INDEXES, MANIFESTS, OCI_INDEX
 from squashproxy.reference import parse_reference
+from squashproxy.registry.referrers import fallback_tag, is_companion
 from squashproxy.transports.file_place import FiledSource
 from squashproxy.transports.files import Files, read_file
 
@@ -62,12 +64,17 @@ class Layout:
     @property
     def names(self) -> list[str]:
         """The names of the images, NO_NAME for those without."""
-        children = (child.descriptor for child in self.index.children)
-        return [child.annotations.get(REF_NAME) or NO_NAME for child in children]
+        return [image.annotations.get(REF_NAME) or NO_NAME for image in self.images]
+
+    @property
+    def images(self) -> list[Descriptor]:
+        """What the index lists, without the tags that belong to other manifests."""
+        children = [child.descriptor for child in self.index.children]
+        return [each for each in children if not is_companion(_ref_name(each))]
 
     def find(self, name: str | None) -> Descriptor | None:
         """The image of that name; without a name the only image, or the only unnamed one."""
-        found = [child.descriptor for child in self.index.children]
+        found = self.images
         if name is None:
             if len(found) > 1:
                 found = [image for image in found if not image.annotations.get(REF_NAME)]
@@ -80,6 +87,42 @@ class Layout:
         found = [child.descriptor for child in self.index.children]
         named = [image for image in found if image.annotations.get(REF_NAME) == name]
         return named[-1] if named else None
+
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest`.
+
+        They stand in a list under a tag (referrers tag schema), as regclient has it, or in the
+        index itself, as ORAS has it. Raises ArchiveError and FormatError.
+        """
+        listed: dict[Digest, Descriptor] = {}
+        by_tag = self.find_named(fallback_tag(digest))
+        if by_tag is not None:
+            found = parse_manifest(self.read_manifest(by_tag.digest), self.name)
+            if isinstance(found, ImageIndex):
+                listed = {each.descriptor.digest: each.descriptor for each in found.children}
+        for image in self._by_subject.get(digest, ()):
+            listed.setdefault(image.digest, image)
+        return tuple(listed.values())
+
+    @cached_property
+    def _by_subject(self) -> dict[str, list[Descriptor]]:
+        """The manifests in the index that refer to another one, by its digest."""
+        found: dict[str, list[Descriptor]] = {}
+        for image in self.images:
+            subject = self._subject_of(image)
+            if subject is not None:
+                found.setdefault(subject, []).append(image)
+        return found
+
+    def _subject_of(self, image: Descriptor) -> str | None:
+        """The digest that a listed manifest refers to; None for none, or an absent manifest."""
+        path = blob_path(image.digest)
+        if image.media_type not in (*MANIFESTS, *INDEXES) or self.files.find(path) is None:
+            return None
+        where = f"the manifest {image.digest[:19]} of {self.name}"
+        document = parse_json_object(read_file(self.files, path, MAX_MANIFEST), where)
+        subject = document.get("subject")
+        return str(subject.get("digest")) if isinstance(subject, dict) else None
 
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest, its digest verified, with the media type that it says or has.
@@ -129,6 +172,7 @@ class LayoutSource(FiledSource):
     """An image, or an index, in a layout."""
 
     chooses_compression = True
+    keeps_digests = True
 
     def __init__(self, files: Files, reference: ArchiveReference) -> None:
         super().__init__(files, reference)
@@ -140,7 +184,7 @@ class LayoutSource(FiledSource):
 
         Where docker or containerd wrote them, they are whole: their tags alone may be the same.
         """
-        images = (child.descriptor.annotations for child in self._layout.index.children)
+        images = (image.annotations for image in self._layout.images)
         return [names.get(CONTAINERD_NAME) or names.get(REF_NAME) or NO_NAME for names in images]
 
     def find_digest(self) -> Digest:
@@ -160,6 +204,21 @@ class LayoutSource(FiledSource):
         """The bytes of a blob; size and digest are checked."""
         return self._layout.iter_blob(blob)
 
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest`."""
+        return self._layout.list_referrers(digest)
+
+    def companion_tags(self, digest: Digest) -> tuple[str, ...]:
+        """The names that begin as the manifest's list of referrers is called."""
+        name = fallback_tag(digest)
+        names = [_ref_name(child.descriptor) for child in self._layout.index.children]
+        return tuple(sorted(each for each in names if each.startswith(name)))
+
+    def find_tag(self, tag: str) -> Digest | None:
+        """What another name points to; None for nothing."""
+        found = self._layout.find_named(tag)
+        return None if found is None else found.digest
+
 
 def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage:
     """The error for an image that is not there, or one of several that was not named."""
@@ -167,7 +226,13 @@ def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage
     if name is None and names:
         return NoSuchImage(f"{where} holds several images", advice=f"name one of them: {there}")
     wanted = f"no image {name!r}" if name else "no image"
-    return NoSuchImage(f"{where}: there is {wanted}", advice=f"there is {there}")
+    return NoSuchImage(f"{where}: there is {wanted}; there is {there}")
+
+
+def _ref_name(image: Descriptor) -> str:
+    """The image's name in the index, empty where it has none."""
+    name = image.annotations.get(REF_NAME)
+    return name if isinstance(name, str) else ""
 
 
 def _has_reference(image: Descriptor, name: str) -> bool:

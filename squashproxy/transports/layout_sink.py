@@ -27,8 +27,10 @@ from squashproxy.transports.layout import (
     Layout,
     blob_path,
 )
-from squashproxy.transports.layout_index import empty_index, with_image
+from squashproxy.transports.layout_index import Companions, empty_index, with_image
 from squashproxy.transports.writable import check_folder
+
+_ALONE = Companions()
 
 
 class LayoutSink(FiledSink):
@@ -38,7 +40,7 @@ class LayoutSink(FiledSink):
     layout.
     """
 
-    traits = Traits(docker=False)
+    traits = Traits(docker=False, publishes_all=True)
     spooled_bytes = 0
 
     def __init__(self, reference: ArchiveReference) -> None:
@@ -46,6 +48,7 @@ class LayoutSink(FiledSink):
         self._root = Path(reference.path)
         self._layout = Layout(Folder(self._root))
         self._new: list[Path] = []
+        self._companions = Companions()
         self._lock: int | None = None
         self._beginning = Lock()
         self._check()
@@ -95,12 +98,28 @@ class LayoutSink(FiledSink):
         if tag is not None:
             self._put(manifest, tag)
 
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest`."""
+        if not (self._root / INDEX).exists():
+            return ()
+        return self._layout_now.list_referrers(digest)
+
+    def write_referrer(self, manifest: RawManifest) -> None:
+        """Store a manifest with a subject; it is listed when the image is published."""
+        self.write_manifest(manifest)
+        self._companions.referrers.append(manifest)
+
+    def write_companion(self, manifest: RawManifest, tag: str) -> None:
+        """Store a manifest; it gets its name when the image is published."""
+        self.write_manifest(manifest)
+        self._companions.tags[tag] = manifest
+
     def publish(self, manifest: RawManifest) -> None:
         """Store the image's own manifest under its name: the last step."""
         self.write_manifest(manifest)
         new, self._new = self._new, []
         try:
-            self._put(manifest, self.tag)
+            self._put(manifest, self.tag, self._companions)
         except BaseException:
             if not self._is_published(manifest):
                 self._new = new + self._new
@@ -204,13 +223,18 @@ class LayoutSink(FiledSink):
         if is_new:
             self._new.append(place)
 
-    def _put(self, manifest: RawManifest, name: str | None) -> None:
-        """Add the manifest to the index; one writer at a time."""
+    def _put(
+        self, manifest: RawManifest, name: str | None, companions: Companions = _ALONE
+    ) -> None:
+        """Add the manifest and its companions to the index; one writer at a time."""
         annotations = {} if name is None else {REF_NAME: name}
         with self._alone():
             index = empty_index()
             if (self._root / INDEX).exists():
                 index = self._layout_now.index.document
+            for tag, beside in companions.by_name(self.list_referrers).items():
+                self.write_manifest(beside)
+                index = with_image(index, beside, {REF_NAME: tag})
             data = encode_json(with_image(index, manifest, annotations))
             with self._new_file() as file:
                 self._write(file, data)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from squashproxy.digest import Chunk, Digest
-from squashproxy.errors import NotFound, UsageError
+from squashproxy.errors import NotFound, RegistryError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
-from squashproxy.reference import Reference, Repository
+from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.referrers import COMPANION_SUFFIXES, fallback_tag
 from squashproxy.transports.base import Traits, WrittenBlob
 
 
@@ -42,9 +43,18 @@ class _RegistryPlace:
 
 
 class RegistrySource(_RegistryPlace):
-    """An image in a registry."""
+    """An image in a registry. `tags` are all tags of its repository, None where unknown."""
 
     chooses_compression = True
+    keeps_digests = True
+
+    def __init__(
+        self, client: RegistryClient, reference: Reference, tags: Collection[str] | None = None
+    ) -> None:
+        super().__init__(client, reference)
+        self._tags = tags
+        self._lists_tags = True
+        self._lists_referrers = True
 
     def find_digest(self) -> Digest:
         """What the reference points to now; costs a HEAD. Raises NotFound."""
@@ -56,6 +66,43 @@ class RegistrySource(_RegistryPlace):
     def read_manifest(self, digest: Digest | None = None) -> RawManifest:
         """The manifest of the reference, or the one of `digest` beside it; digest verified."""
         return self._remote.get_manifest(digest or self._reference.selector)
+
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
+        """The manifests whose subject is `digest`; None where the registry has no referrers API.
+
+        Raises ReferrersUnknown.
+        """
+        listed = self._remote.list_referrers(digest) if self._lists_referrers else None
+        self._lists_referrers = listed is not None
+        return listed
+
+    def companion_tags(self, digest: Digest) -> tuple[str, ...]:
+        """The tags that begin as the manifest's list of referrers is called.
+
+        All tags are listed, once. Where that is refused, those that cosign and clients use are
+        asked for.
+        """
+        name = fallback_tag(digest)
+        if self._tags is None and self._lists_tags:
+            self._tags = self._try_list_tags()
+            self._lists_tags = self._tags is not None
+        if self._tags is None:
+            known = (name + suffix for suffix in COMPANION_SUFFIXES)
+            return tuple(tag for tag in known if self._remote.find_manifest(tag) is not None)
+        return tuple(sorted(tag for tag in self._tags if tag.startswith(name) and is_tag(tag)))
+
+    def _try_list_tags(self) -> frozenset[str] | None:
+        try:
+            return frozenset(self._remote.iter_listed_names())
+        except RegistryError as error:
+            if error.temporary:
+                raise
+            return None
+
+    def find_tag(self, tag: str) -> Digest | None:
+        """What another tag of the repository points to; None for nothing."""
+        found = self._remote.find_manifest(tag)
+        return None if found is None else found.digest
 
 
 class RegistrySink(_RegistryPlace):
@@ -116,9 +163,30 @@ class RegistrySink(_RegistryPlace):
         """Store a manifest, by its digest alone or under `tag`."""
         self._remote.put_manifest(manifest, tag or manifest.digest)
 
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest`, by the registry's list or the one under a tag.
+
+        Raises ReferrersUnknown.
+        """
+        listed = self._remote.list_referrers(digest)
+        return self._remote.list_referrers_by_tag(digest) if listed is None else listed
+
+    def write_companion(self, manifest: RawManifest, tag: str) -> None:
+        """Store a manifest under a tag that belongs to the image."""
+        self._remote.put_manifest(manifest, tag)
+
     def write_referrer(self, manifest: RawManifest) -> None:
         """Store a manifest with a subject, so that who asks for its referrers finds it."""
         self._remote.put_referrer(manifest)
+
+    def iter_tags(self, repository: Repository) -> Iterator[str]:
+        """The names that a repository of this registry lists as tags, valid or not."""
+        if repository.host != self.repository.host:
+            return
+        try:
+            yield from self._client.repository(repository).iter_listed_names()
+        except NotFound:
+            return
 
     def publish(self, manifest: RawManifest) -> None:
         """Store the image's own manifest under the sink's tag: the last step."""

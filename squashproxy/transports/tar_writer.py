@@ -220,8 +220,8 @@ def _hashed(chunks: Iterable[Chunk], hasher: Hasher) -> Iterator[bytes]:
 def _check(hasher: Hasher, digest: Digest | None, size: int | None) -> None:
     if digest not in (None, hasher.digest) or size not in (None, hasher.size):
         raise IntegrityError(
-            f"a blob of {hasher.size} bytes has the digest {hasher.digest} instead of {digest}",
-            advice="it was changed on its way",
+            f"a blob of {hasher.size} bytes has the digest {hasher.digest} instead of {digest}; "
+            "it was changed on its way"
         )
 
 

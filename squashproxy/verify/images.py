@@ -98,7 +98,6 @@ def _image(source: ImageReader, raw: RawManifest) -> ImageManifest:
     if not manifest.is_image:
         raise FormatError(
             f"the manifest {short(raw.digest)} of {source.name} is an artifact of type "
-            f"{manifest.kind!r} and no container image",
-            advice="there is no tree to compare",
+            f"{manifest.kind!r} and no container image; there is no tree to compare"
         )
     return manifest

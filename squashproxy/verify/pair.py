@@ -58,8 +58,8 @@ def _with_single(pairs: tuple[ImagePair, ...], a: ImageSet, b: ImageSet) -> tupl
     if not whole:
         single, index = (b, a) if a.is_index else (a, b)
         raise NoSuchPlatform(
-            f"{single.name} is for {single.platforms_text}, which {index.name} has no image for",
-            advice=f"it has {index.platforms_text}",
+            f"{single.name} is for {single.platforms_text}, which {index.name} has no image for; "
+            f"it has {index.platforms_text}"
         )
     return whole
 

@@ -40,7 +40,12 @@ class Bench:
         """All tools on one image, in turn, several times."""
         put(image, self.source.host, self.scale)
         route = Route(self.source.host, self.target.host, image.name)
-        tools = [tool for tool in self.tools if tool.is_quick or not image.is_slow]
+        tools = [
+            tool
+            for tool in self.tools
+            if (tool.is_quick or not image.is_slow)
+            and (image.compares_options or not tool.has_options)
+        ]
         runs: dict[str, list[Run]] = {tool.name: [] for tool in tools}
         results: dict[str, int] = {}
         for turn in range(min(self.runs, image.most_runs)):

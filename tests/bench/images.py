@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from squashproxy.digest import Hasher
 from squashproxy.oci.descriptor import Descriptor
@@ -18,6 +20,9 @@ from tests.bench.content import MIB, Pool, iter_file, iter_tar, iter_whiteout
 from tests.real.real_image import LARGE_TOOLCHAIN, TAG, cache_folder, cached
 
 GIB = 1 << 30
+_REAL = ("usr/bin", "usr/lib", "usr/share")
+_LONGEST = 95
+"""Of a name that fits into a ustar header, as a whiteout."""
 REPOSITORY = "bench"
 
 Tar = Iterator[bytes]
@@ -30,7 +35,8 @@ class BenchImage:
 
     `make` is None for the real image, which is built of Debian packages. `level` is gzip's.
     `is_slow` says that tools of gigabytes an hour need not try,
-    `most_runs` how often the others do.
+    `most_runs` how often the others do. `compares_options`: tools that are squashproxy with other
+    options run, too.
     """
 
     name: str
@@ -40,6 +46,7 @@ class BenchImage:
     is_slow: bool = False
     most_runs: int = 100
     has_base: bool = False
+    compares_options: bool = False
 
 
 def _files(pool: Pool, first: int, count: int, size: int) -> Tar:
@@ -110,7 +117,51 @@ def _half_deleted(pool: Pool, scale: float) -> Sequence[Tar]:
     return layers
 
 
+def _typical(pool: Pool, scale: float) -> Sequence[Tar]:  # noqa: ARG001 - its files are real ones
+    """A base, six layers, and one that replaces or deletes a tenth of them; 400 MB packed.
+
+    The files are a fifth of what this machine has in /usr: programs, libraries, sources, texts.
+    """
+    files = _real_files(round(1100 * scale) * MIB)
+    total = sum(size for _, size in files)
+    layers: list[list[tuple[str, int]]] = [[] for _ in range(7)]
+    held = 0
+    for name, size in files:
+        layers[min(6, held * 7 // total)].append((name, size))
+        held += size
+    again = [file for layer in layers[1:] for number, file in enumerate(layer) if number % 10 == 3]
+    top = [
+        iter_whiteout(name) if number % 2 else iter_file(name, (b"new",), 3)
+        for number, (name, _) in enumerate(again)
+    ]
+    return [*(iter_tar(_real_file(*file) for file in layer) for layer in layers), iter_tar(top)]
+
+
+def _real_files(most: int) -> list[tuple[str, int]]:
+    """Names below / and sizes, in the order of their names."""
+    found: list[tuple[str, int]] = []
+    total = 0
+    for folder in _REAL:
+        for path in sorted(Path("/", folder).rglob("*")):
+            name = str(path)[1:]
+            fits = len(name) <= _LONGEST and name.isascii()
+            if not fits or zlib.crc32(name.encode()) % 5 or path.is_symlink() or not path.is_file():
+                continue
+            size = path.stat().st_size
+            if total + size <= most:
+                found.append((name, size))
+                total += size
+    return found
+
+
+def _real_file(name: str, size: int) -> Iterator[bytes]:
+    return iter_file(name, (Path("/", name).read_bytes(),), size)
+
+
 IMAGES = (
+    BenchImage(
+        "typical", "8 layers, a tenth hidden", _typical, is_slow=True, compares_options=True
+    ),
     BenchImage("real", "Debian packages, 6 layers", None),
     BenchImage("real-base", "the same, its base there already", None, is_slow=True, has_base=True),
     BenchImage(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.bench.images import REPOSITORY
@@ -18,6 +18,14 @@ CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 PROGRAM = "squashproxy"
 KEPT = 1
 """Every image keeps its first layer as the base."""
+
+
+_OPTIONS = (
+    "--check-diff-ids",
+    "--max-layer-size 100M",
+    "--mode prune --layer-memory none",
+)
+"""What is compared on the typical image, beside the usual squash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +45,29 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Tool:
     """One row of the table. `is_quick` says that it may be run on the slow images as well,
-    and several times; `is_copy` that something arrives at the target.
+    and several times; `is_copy` that something arrives at the target. `has_options`: it is
+    squashproxy with other options than usual, and runs on images that compare them.
     """
 
     name: str
     command: Callable[[Route], Sequence[str]]
     is_quick: bool = True
     is_copy: bool = True
+    has_options: bool = False
 
 
 def find_tools(cache: Path) -> tuple[list[Tool], list[str]]:
     """The tools that are there, and a sentence for each one that is not."""
     tools = [
         Tool(PROGRAM, _squashproxy),
+        *(
+            Tool(
+                f"{PROGRAM} {options}",
+                partial(_squashproxy, options=options.split()),
+                has_options=True,
+            )
+            for options in _OPTIONS
+        ),
         Tool("floor", _floor, is_copy=False),
     ]
     missing = []
@@ -89,9 +107,9 @@ def forget_blobs() -> None:
             subprocess.run(["docker", "rmi", name], check=True, stdout=subprocess.DEVNULL)
 
 
-def _squashproxy(route: Route) -> Sequence[str]:
+def _squashproxy(route: Route, options: Sequence[str] = ()) -> Sequence[str]:
     program = str(Path(sys.executable).with_name(PROGRAM))
-    return [program, "copy", "--json", "--force", "--base", str(KEPT), *route.ends]
+    return [program, "copy", "--json", "--force", "--base", str(KEPT), *options, *route.ends]
 
 
 def _skopeo(route: Route) -> Sequence[str]:

@@ -265,10 +265,14 @@ def with_lying_sizes() -> bytes:
     return tar_of(entries)
 
 
-BAD_LAYOUTS: dict[str, tuple[bytes, str]] = {
+BAD_LAYOUTS: dict[str, tuple[bytes, str, *tuple[str, ...]]] = {
     "a missing blob": (without_a_blob(), "holds no blobs/sha256/"),
     "sizes that are not true": (with_lying_sizes(), "descriptor says"),
-    "a wrong diff ID": (tar_of(docker_25(with_wrong_diff_id(), "app:1")), "unpacks to"),
+    "a wrong diff ID": (
+        tar_of(docker_25(with_wrong_diff_id(), "app:1")),
+        "unpacks to",
+        "--check-diff-ids",
+    ),
     "a changed manifest": (
         layout_of(
             app(), **{f"blobs/sha256/{app().digest[7:]}": app().manifest.data.replace(b":2", b":3")}
@@ -281,9 +285,10 @@ BAD_LAYOUTS: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", BAD_LAYOUTS)
 @pytest.mark.parametrize("verb", ["copy", "plan"])
 def test_a_bad_layout(name: str, verb: str, shell: Shell, tmp_path: Path) -> None:
-    data, words = BAD_LAYOUTS[name]
+    data, words, *options = BAD_LAYOUTS[name]
     (tmp_path / "bad.tar").write_bytes(data)
-    done = shell(verb, f"oci-archive:{tmp_path}/bad.tar:1", f"oci:{tmp_path}/new/layout:1")
+    source, target = f"oci-archive:{tmp_path}/bad.tar:1", f"oci:{tmp_path}/new/layout:1"
+    done = shell(verb, *options, source, target)
     assert (done.code, done.out) == (1, b"")
     assert words in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["bad.tar"]

@@ -278,3 +278,45 @@ def test_an_interrupted_copy_leaves_nothing_half_made(registries: Registries, na
     assert err.count("\n") == 1
     assert registries.new.open_uploads == 0
     assert registries.new.tags("prod/app") == {}
+
+
+class TestSquashedBases:
+    """A base repository that holds the squashed form of what the source was built on."""
+
+    @pytest.fixture
+    def base_repo(self, registries: Registries, squashproxy: InProcess) -> str:
+        base = ImageBuilder().layer(BASE).layer(MIDDLE, Packing.ZSTD)
+        base.push(registries.old, "os", "12")
+        target = f"{registries.new.host}/base/os"
+        copied(squashproxy, "--base", "none", f"{registries.old.host}/os:12", f"{target}:12")
+        return target
+
+    def test_copy_verify_and_json(
+        self, registries: Registries, squashproxy: InProcess, base_repo: str
+    ) -> None:
+        app().layer(BASE).push(registries.old, "app", "1")
+        names = (registries.source, registries.target)
+        (platform,) = copied(squashproxy, "--base-repo", base_repo, "--verify", *names)["platforms"]
+        assert (platform["base_layers"], platform["layers_after"]) == (2, 2)
+        layers = platform["layers"]
+        base = Arrived(registries.new, "base/os", "12")
+        assert [layer["action"] for layer in layers] == ["base", "base", "squashed", "squashed"]
+        assert {layer["digest"] for layer in layers[:2]} == set(base.layers)
+        assert [layer["packed_after"] for layer in layers[:2]] == [base.size, 0]
+        assert squashproxy("verify", *names).code == 0
+
+    def test_plan_says_which_base_and_why(
+        self, registries: Registries, squashproxy: InProcess, base_repo: str
+    ) -> None:
+        app().push(registries.old, "app", "1")
+        names = (registries.source, registries.target)
+        outcome = squashproxy("plan", "--base-repo", base_repo, *names)
+        words = " ".join(outcome.out.split())
+        assert outcome.code == 0, outcome.err
+        assert f"the squashed form of the first 2 layers, in {base_repo}:12" in words
+        planned = json.loads(squashproxy("plan", "--json", "--base-repo", base_repo, *names).out)
+        (platform,) = copied(squashproxy, "--base-repo", base_repo, *names)["platforms"]
+        (plan,) = planned["platforms"]
+        for figure in ("base_layers", "layers_before", "layers_after", "compressed_after"):
+            assert plan[figure] == platform[figure]
+        assert plan["upload_bytes"] == platform["uploaded_bytes"]

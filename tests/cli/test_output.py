@@ -43,13 +43,14 @@ def test_copy_json_is_the_result_with_the_fields_of_the_contract(squashproxy: In
     document = json.loads(outcome.out)
     assert list(document) == [
         "source", "source_digest", "target", "digest", "skipped", "warnings", "seconds",
-        "platforms", "spooled_bytes",
+        "platforms", "spooled_bytes", "referrers",
     ]  # fmt: skip
     assert list(document["platforms"][0]) == [
         "platform", "source_digest", "digest", "layers_before", "layers_after", "base_layers",
         "compressed_before", "compressed_after", "unpacked_before", "unpacked_after",
         "hidden_bytes", "uploaded_bytes", "reused_bytes", "mounted_blobs", "spliced_bytes",
         "reencoded_bytes", "fallbacks", "mode", "fetched_bytes", "layers",
+        "new_layers",
     ]  # fmt: skip
     assert document["warnings"] == [WARNING]
 
@@ -266,6 +267,27 @@ def test_the_version_needs_none_of_the_heavy_modules() -> None:
         "print(sorted({'requests', 'rich', 'zlib_ng', 'logging.config'} & set(sys.modules)))"
     )
     assert run_process([], code=code).out == f"squashproxy {__version__}\n[]\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["promote"],
+        ["cleanup"],
+        ["serve"],
+        ["run"],
+        ["config"],
+        ["config", "check"],
+        ["config", "schema"],
+    ],
+    ids=" ".join,
+)
+def test_the_help_of_a_command_needs_none_of_the_heavy_modules(arguments: list[str]) -> None:
+    code = (
+        f"import sys; from squashproxy.cli.main import run; print(run([*{arguments}, '--help'])); "
+        "print(sorted({'pydantic', 'aiohttp', 'requests', 'rich'} & set(sys.modules)))"
+    )
+    assert run_process([], code=code).out.splitlines()[-2:] == ["0", "[]"]
 
 
 def test_a_copy_needs_neither_the_library_for_proxies_nor_that_for_configurations() -> None:

@@ -66,7 +66,7 @@ def test_the_command_names_file_and_permission(
     def deny(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(folder / "config"))
 
-    monkeypatch.setattr("squashproxy.cli.commands.config.read_configuration", deny)
+    monkeypatch.setattr("squashproxy.config.read.read_configuration", deny)
     folder.chmod(0o555)
     with as_nobody():
         outcome = squashproxy("config", "check", str(folder / "config"))

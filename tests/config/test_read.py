@@ -27,6 +27,7 @@ from squashproxy.config.serve import (
     Listener,
     NoAuth,
     RegistryStoreSettings,
+    Rule,
     ServeLimits,
     ServeSettings,
     TlsSettings,
@@ -36,9 +37,11 @@ from squashproxy.config.serve import (
 )
 from squashproxy.errors import BadConfiguration, UsageError
 from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import BaseChoice, BaseKind
 from squashproxy.reference import Repository, parse_reference
 from squashproxy.registry.options import UploadMode
+from squashproxy.server.jobs.rules import Rules
 
 FOLDER = Path("/etc/squashproxy")
 LEAST = """
@@ -181,6 +184,11 @@ VALUES = {
         FirstPull(0.5, Fallback.ERROR),
     ),
     "days": ("tag_ttl: 7d", "tag_ttl", 7 * 86400.0),
+    "the size of a squashed layer": (
+        'rules: [{match: "*", max_layer_size: 500M}]',
+        "rules",
+        (Rule("*", max_layer_size=500_000_000),),
+    ),
 }
 
 
@@ -240,6 +248,25 @@ PROBLEMS = {
     "an unknown key": (
         LEAST.replace("upstreams", "upstrems"),
         "sp.yml:3: unknown key 'upstrems' in serve; did you mean 'upstreams'?",
+    ),
+    "a layer without a size": (
+        f'{LEAST}  rules: [{{match: "*", max_layer_size: 0}}]',
+        "serve.rules[1].max_layer_size: '0' is not a usable size; it must be at least one byte",
+    ),
+    "a pruned layer that is cut": (
+        f'{LEAST}  rules: [{{match: "*", mode: prune, max_layer_size: 1G}}]',
+        "sp.yml:5: * has max_layer_size, which only cuts a squashed layer; leave it out",
+    ),
+    "a rule that cuts pruned layers": (
+        "promote: [{name: a, from: a.example/b, to: b.example/b, mode: prune, max_layer_size: 1G}]",
+        "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
+    ),
+    "a cleanup that cuts pruned layers": (
+        (
+            "cleanup: [{name: a, repositories: [a.io/b], mode: prune, max_layer_size: 1G, "
+            "action: delete}]"
+        ),
+        "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
     ),
     "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
     "a key like no other": (
@@ -391,6 +418,50 @@ PROBLEMS = {
     "the place of a character": ("a: 1\nb: \x01", "sp.yml:2: this is no YAML: U+0001"),
     "depth without end": (f"a: {'[' * 5000}", "nested too deeply"),
     "a variable that is not set": (f"{LEAST}  hook: {{token: '${{NOPE}}'}}", "${NOPE} is not set"),
+    **{
+        f"mode: copy with {key}": (
+            f"promote: [{{name: a, from: b, to: c, mode: copy, {key}: {value}}}]",
+            f"sp.yml:1: a has mode: copy, which changes no byte, so {key} means nothing; leave",
+        )
+        for key, value in {
+            "base": "1",
+            "base_repos": "[x]",
+            "compression": "zstd",
+            "strict": "true",
+            "provenance": "false",
+            "signed": "warn",
+            "originals": "x",
+            "prune_over": "1%",
+        }.items()
+    },
+    "mode: copy with two of them": (
+        "promote: [{name: a, from: b, to: c, mode: copy, base: 1, signed: copy}]",
+        "so base and signed mean nothing; leave them out",
+    ),
+    "mode: copy of several platforms": (
+        "promote: [{name: a, from: b, to: c, mode: copy, platforms: [linux/a, linux/b]}]",
+        "has mode: copy and several platforms, but an index with only some of its images is",
+    ),
+    "referrers of squashed images": (
+        "promote: [{name: a, from: b, to: c, referrers: true}]",
+        "a has referrers, which belong to the digest that only mode: copy keeps; write that, or",
+    ),
+    "a cleanup that changes nothing": (
+        "cleanup: [{name: a, repositories: [b], action: squash, mode: copy}]",
+        "a has mode: copy, which changes nothing; write squash or prune",
+    ),
+    "a mode that there is not": (
+        "promote: [{name: a, from: b, to: c, mode: move}]",
+        "'move' is no mode; choose squash or prune or copy",
+    ),
+    "a rule to hand out images, with a base": (
+        f"{LEAST}  rules: [{{match: x, mode: copy, base: 1, platforms: [linux/amd64]}}]",
+        "the rule for x has mode: copy, which changes no byte, so base and platforms mean nothing",
+    ),
+    "a rule to squash and to hand out": (
+        f"{LEAST}  rules: [{{match: x, mode: copy, squash: true}}]",
+        "the rule for x has mode: copy and squash: true; leave one of them out",
+    ),
     "no YAML": ("serve: [", "this is no YAML"),
     "a tab": ("serve:\n\tlisten: x", "sp.yml:2: this is no YAML"),
     "nothing": ("", "the file is empty"),
@@ -630,3 +701,18 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     found = read_configuration(path, {}).serve
     assert found is not None
     assert found.store == DirectoryStoreSettings(tmp_path / "cache")
+
+
+def test_a_rule_of_the_server_may_hand_images_out_as_they_are() -> None:
+    found = serve("rules: [{match: a, mode: copy}, {match: b, mode: copy, squash: false}]")
+    rules = Rules(found.rules, found.limits)
+    assert rules.find(Repository("a", "x")) is None
+    assert [rule.mode for rule in found.rules] == [Mode.COPY, Mode.COPY]
+
+
+def test_a_rule_that_copies_may_have_everything_else() -> None:
+    [rule] = parse(
+        "promote: [{name: a, from: b, to: c, mode: copy, verify: true, on_existing: backup, "
+        "platforms: [linux/amd64], backup: x, referrers: false, every: 1h}]"
+    ).promote
+    assert (rule.mode, rule.referrers, rule.verify) == (Mode.COPY, False, True)

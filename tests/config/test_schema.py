@@ -45,6 +45,7 @@ def test_keys_are_found_by_their_place() -> None:
         "password", "stale", "url", "username",
     ]  # fmt: skip
     assert known_keys(("serve", "rules", 3)) == [
-        "base", "compression", "match", "mode", "platforms", "prune_over", "squash",
+        "base", "compression", "match", "max_layer_size", "mode", "platforms", "prune_over",
+        "squash",
     ]  # fmt: skip
     assert known_keys(("nowhere", 1)) == []

@@ -67,6 +67,7 @@ def open_place(folder: Path) -> Iterator[Place]:
         platforms = (Platform("linux", "amd64"), Platform("linux", "arm64"))
         for name, tag in (("web", "1.4"), ("web", "v1.4.0"), ("api", "v2.0.0")):
             index_of(map(_app, platforms)).push(source, f"apps/{name}", tag)
+        ImageBuilder().layer(_BASE).push(source, "debian", "12")
         ImageBuilder().layer(_BASE).push(target, "base/debian", "12")
         ImageBuilder().layer(_BASE).push(target, "prod/base", "12")
         _app(platforms[0]).push(target, "legacy/old", "1")

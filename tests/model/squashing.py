@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from squashproxy.span import Inflated
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge
+from squashproxy.squash.packed_estimate import PackedEstimate
 from squashproxy.squash.restart import merge_with_restarts
+from squashproxy.squash.split import Splitter
 
 
 class MemoryStream:
@@ -57,3 +59,27 @@ def squash_in_process(
 
 def _joined(merge: Merge) -> bytes:
     return b"".join(bytes(span.data) for span in merge.iter_spans())
+
+
+def split_in_process(
+    layers: Sequence[bytes], kept: int, size: int, chunk: int = 65536
+) -> list[bytes]:
+    """The tars that take the place of `layers[kept:]`, of about `size` bytes each, lowest first."""
+    opened = [MemoryLayer(f"layer {n}", tar, chunk) for n, tar in enumerate(layers)]
+
+    def run(merge: Merge) -> list[bytes]:
+        splitter = Splitter(
+            merge.iter_spans(),
+            size=size,
+            most=10_000,
+            estimate=PackedEstimate(is_compressed=False),
+            early=merge.options.facts.early,
+        )
+        parts = []
+        while not splitter.is_done:
+            part = b"".join(bytes(span.data) for span in splitter.iter_part())
+            splitter.note_packed(len(part))
+            parts.append(part)
+        return [part for part in parts if part]
+
+    return merge_with_restarts(opened, MergeOptions(kept=kept), run)

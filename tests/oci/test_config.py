@@ -87,6 +87,55 @@ def test_the_history_equals_the_layers(
     assert with_layer(document) == len(document["rootfs"]["diff_ids"])
 
 
+def on_base(source: ImageConfig, base: ImageConfig, count: int) -> Json:
+    document: Json = json.loads(source.rebased(base, count).data)
+    return document
+
+
+NOTED = [step("a", empty=True), step("x", empty=True), step("b", empty=True), step("s")]
+BASE = [step("a"), step("x", empty=True), step("b")]
+"""A base of two layers; NOTED is what squashing makes of its history."""
+
+
+@pytest.mark.parametrize(
+    ("history", "base", "expected"),
+    {
+        "what the base began stands once": ([*BASE, step("c")], NOTED, "a- x- b- s c"),
+        "so do its last steps without a layer": (
+            [*BASE, step("y", empty=True), step("z", empty=True), step("c")],
+            [*NOTED[:3], step("y", empty=True), step("s")],
+            "a- x- b- y- s z- c",
+        ),
+        "steps above it stay": (
+            [*BASE, step("y", empty=True), step("c"), step("z", empty=True)],
+            NOTED,
+            "a- x- b- s y- c z-",
+        ),
+        "a base that kept a layer": (
+            [*BASE, step("c")],
+            [step("a"), step("x", empty=True), step("b", empty=True), step("s", empty=True)],
+            "a x- b- s- c",
+        ),
+        "an image without history": (None, NOTED, "a- x- b- s u"),
+        "a base without history": ([*BASE, step("c")], None, "u x- c"),
+        "a history that matches no layers": ([step("a"), step("q")], NOTED, "a- x- b- s q- u"),
+    }.values(),
+)
+def test_on_another_form_of_the_base(
+    history: list[Json] | None, base: list[Json] | None, expected: str
+) -> None:
+    source = config(3, history, config={"Cmd": ["/run"]}, unknown="kept")
+    base_config = parse_config(
+        json.dumps({"rootfs": {"diff_ids": [NEW]}, "history": base or []}).encode(), 1, WHERE
+    )
+    document = on_base(source, base_config, 2)
+    assert marks(document) == expected
+    assert document["rootfs"]["diff_ids"] == [NEW, ids(3)[2]]
+    assert with_layer(document) == 2
+    assert (document["config"], document["unknown"]) == ({"Cmd": ["/run"]}, "kept")
+    assert document["created"] == CREATED
+
+
 @given(
     history=st.none() | st.lists(st.builds(step, st.just("a"), empty=st.booleans()), max_size=8),
     layers=st.integers(0, 6),

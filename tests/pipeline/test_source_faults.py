@@ -34,7 +34,7 @@ from squashproxy.testing import (
     pack,
 )
 from tests.pipeline.images import APP, LAYERS, OS, RUNTIME, app, noise
-from tests.pipeline.lab import Lab, asked, changed, fails, fetched
+from tests.pipeline.lab import Lab, asked, changed, fails, fetched, tree
 
 ALWAYS = 1000
 LAYER_COPIED, LAYER_MERGED = 0, 2
@@ -218,12 +218,32 @@ def test_a_damaged_layer(lab: Lab, name: str, base: str) -> None:
     )
 
 
-@pytest.mark.parametrize("base", ["1", "2", "none"])
-def test_a_layer_that_is_not_the_one_in_the_config(lab: Lab, base: str) -> None:
-    """What the merge reads is checked against `rootfs.diff_ids`; the base is not unpacked."""
+class TestALayerThatIsNotTheOneInTheConfig:
     stated = digest_of(b"something else")
-    lab.put(with_third_layer(GZIP, stated))
-    fails(lab, WrongDiffId, "layer 3 of 4", digest_of(TAR), stated, base=base)
+
+    @pytest.mark.parametrize("base", ["1", "2", "none"])
+    def test_is_refused_if_the_user_asks_for_that_check(self, lab: Lab, base: str) -> None:
+        """What the merge reads is checked against `rootfs.diff_ids`; the base is not unpacked."""
+        lab.put(with_third_layer(GZIP, self.stated))
+        words = ("layer 3 of 4", digest_of(TAR), self.stated)
+        fails(lab, WrongDiffId, *words, base=base, check_diff_ids=True)
+
+    @pytest.mark.parametrize("base", ["1", "2", "none"])
+    def test_is_squashed_otherwise_and_the_result_states_what_is_true(
+        self, lab: Lab, base: str
+    ) -> None:
+        lab.put(with_third_layer(GZIP, self.stated))
+        lab.copy(base=base)
+        assert lab.arrived().tree() == tree(*LAYERS)
+
+    def test_is_refused_if_the_user_asks_for_a_comparison(self, lab: Lab) -> None:
+        lab.put(with_third_layer(GZIP, self.stated))
+        fails(lab, WrongDiffId, "layer 3 of 4", digest_of(TAR), self.stated, verify=True)
+
+    def test_makes_no_difference_to_the_stamp(self, lab: Lab) -> None:
+        lab.put(app())
+        assert not lab.copy().skipped
+        assert lab.copy(check_diff_ids=True).skipped
 
 
 def with_third_layer(blob: bytes, diff_id: Digest) -> BuiltImage:

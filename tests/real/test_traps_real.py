@@ -168,6 +168,10 @@ def _lenient(trap: Trap, kept: int, judge: str) -> Ignore:
     )
 
 
+def _either(first: Ignore, second: Ignore) -> Ignore:
+    return lambda path, field: first(path, field) or second(path, field)
+
+
 SEERS = {Seen.BOTH: ("umoci", "overlay"), Seen.UMOCI: ("umoci",), Seen.OVERLAY: ("overlay",)}
 
 
@@ -217,6 +221,38 @@ def test_squashed_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, 
         for place, name, trap in placed:
             ignore = _lenient(trap, kept, judge)
             found = _differences(trap, kept, _cut(tree, place), ignore)
+            problems += [f"{judge}, {name}: {line}" for line in found]
+    assert problems == [], "\n".join(problems)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_on_a_squashed_base_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, by name
+    count: int,
+    push: Callable[[str, Sequence[Placed]], None],
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+    tmp_path: Path,
+) -> None:
+    """The base is squashed by itself first; then the image finds it by its chain ID."""
+    placed = [entry for entry in PLACED if count in entry[2].iter_kept()]
+    below = [
+        (place, name, replace(trap, layers=trap.layers[:count])) for place, name, trap in placed
+    ]
+    image, base = f"traps/above:{count}", f"traps/base:{count}"
+    push(image, placed)
+    push(base, below)
+    copy(source_registry, target_registry, base, "--base=none", "--force", home=tmp_path)
+    repository = f"{target_registry.host}/traps/base"
+    copy(source_registry, target_registry, image, "--base-repo", repository, home=tmp_path)
+    layers = layer_digests(target_registry, image)
+    assert layers[:1] == layer_digests(target_registry, base)
+    assert len(layers) == 2
+    problems = []
+    for judge, tree in judges.trees(target_registry, image).items():
+        for (place, name, trap), (_, _, lower) in zip(placed, below, strict=True):
+            ignore = _either(_lenient(trap, count, judge), _lenient(lower, 0, judge))
+            found = _differences(trap, count, _cut(tree, place), ignore)
             problems += [f"{judge}, {name}: {line}" for line in found]
     assert problems == [], "\n".join(problems)
 

@@ -165,14 +165,30 @@ def test_a_layer_that_is_hidden_as_a_whole_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit",
-    [MergeOptions(max_entries=3), MergeOptions(max_unpacked=2048), MergeOptions(max_memory=100)],
-    ids=["entries", "unpacked", "memory"],
+    ("limit", "words", "setting"),
+    [
+        pytest.param(MergeOptions(max_entries=3), "3 entries", "`max_entries`", id="entries"),
+        pytest.param(
+            MergeOptions(max_unpacked=2048), "2048 unpacked bytes", "`max_unpacked`", id="unpacked"
+        ),
+        pytest.param(
+            MergeOptions(max_memory=100),
+            "100 bytes to remember",
+            "`memory` of a single copy (no configuration sets it)",
+            id="memory",
+        ),
+    ],
 )
-def test_limits(limit: MergeOptions) -> None:
+def test_past_a_limit_it_stops_and_names_the_setting(
+    limit: MergeOptions, words: str, setting: str
+) -> None:
     layers = [
         MemoryLayer(f"layer {number}", layer.tar(), 65536)
         for number, layer in enumerate([LOWER, LayerBuilder().whiteout("d").file("x", b"")])
     ]
-    with pytest.raises(LimitExceeded, match="nothing was pushed"):
+    with pytest.raises(LimitExceeded) as exceeded:
         PruneScan(layers, limit).run()
+    assert str(exceeded.value).endswith(
+        f": the image has more than {words}; nothing was pushed; "
+        f"raise the limit with {setting} if you trust the image"
+    )

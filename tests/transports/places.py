@@ -39,9 +39,7 @@ class Place:
         return f"{self.kind}:{self.folder}/{path}:{name.partition(':')[2]}".rstrip(":")
 
     def source(self, name: str = "app:1") -> ImageSource:
-        source = self.open(parse_location(self.reference(name)))
-        self.opened.callback(source.close)
-        return source
+        return self.open(parse_location(self.reference(name)))
 
     def sink(self, name: str = "app:1") -> ImageSink:
         location = parse_location(self.reference(name))
@@ -56,7 +54,9 @@ class Place:
     def open(self, location: Location) -> ImageSource:
         if isinstance(location, Reference):
             return RegistrySource(self.client, location)
-        return archives.open_source(location)
+        source = archives.open_source(location)
+        self.opened.callback(source.close)
+        return source
 
     def put(self, image: BuiltImage | BuiltIndex, name: str = "app:1") -> None:
         """Write a whole image through the sink."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from squashproxy.analysis.plan import plan_image
 from squashproxy.errors import UsageError
+from squashproxy.location import parse_location
 from squashproxy.oci import mediatypes
 from squashproxy.oci.mediatypes import Family
+from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Repository
 from squashproxy.testing import AMD64, BuiltImage, BuiltIndex, Packing, index_of
@@ -93,9 +96,9 @@ class TestAnIndexIntoADockerArchive:
     def test_needs_a_platform(self, one: str, tmp_path: Path) -> None:
         with open_places(tmp_path, one, "docker-archive") as (old, new):
             old.put(index())
-            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platform`"):
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platforms`"):
                 copy(old, new)
-            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platform`"):
+            with pytest.raises(UsageError, match=r"linux/amd64, linux/arm64.*`platforms`"):
                 plan(old, new)
             assert new.leftovers() == []
 
@@ -164,12 +167,63 @@ class TestPlainLayersOfADockerArchive:
             assert tree_of(new.source(NEW)) == TREE
 
 
+class TestABaseInSquashedForm:
+    @pytest.mark.parametrize(("one", "two"), PAIRS)
+    def test_is_named_wherever_it_is(self, one: str, two: str, tmp_path: Path) -> None:
+        """The base is in a place of the source's kind, in squashed form."""
+        with (
+            open_places(tmp_path / "base", one, one) as (original, squashed),
+            open_places(tmp_path / "app", one, two) as (old, new),
+        ):
+            original.put(base())
+            copy(original, squashed, base="none")
+            old.put(app())
+            name = squashed.reference(NEW)
+            result = copy(old, new, base=name)
+            (copied,) = result.platforms
+            assert (copied.base_layers, copied.layers_after) == (2, 2)
+            assert tree_of(new.source(NEW)) == TREE
+            assert copy(old, new, base=name).skipped
+
+    def test_is_compressed_if_it_comes_from_a_docker_archive(self, tmp_path: Path) -> None:
+        with (
+            open_places(tmp_path / "base", "docker-archive", "docker-archive") as (original, form),
+            open_places(tmp_path / "app", "docker-archive", "registry") as (old, new),
+        ):
+            original.put(base(packing=Packing.NONE))
+            copy(original, form, base="none")
+            old.put(plain())
+            copy(old, new, base=form.reference(NEW))
+            assert packings(new) == [mediatypes.OCI_LAYER_GZIP] * 2
+            assert tree_of(new.source(NEW)) == TREE
+
+    def test_is_found_for_the_plain_layers_of_a_docker_archive(self, tmp_path: Path) -> None:
+        with open_places(tmp_path, "docker-archive", "registry") as (old, new):
+            packed = base()
+            packed.push(new.registry, "original", "1")
+            form = new.open(parse_location(f"{new.registry.host}/original:1"))
+            copy_image(
+                form,
+                new.sink("base/os:1"),
+                options("none"),
+                open_source=new.open,
+                observer=Listener(),
+                clock=time.monotonic,
+            )
+            old.put(plain())
+            repository = Repository(new.registry.host, "base/os")
+            result = copy(old, new, base_repos=(repository,))
+            assert result.platforms[0].base_layers == 2
+            assert result.platforms[0].mounted_blobs == 1
+            assert tree_of(new.source(NEW)) == TREE
+
+
 class TestOptionsThatMeanNothing:
     @pytest.mark.parametrize("two", KINDS[1:])
     def test_base_repositories_of_no_registry(self, two: str, tmp_path: Path) -> None:
         with open_places(tmp_path, "registry", two) as (old, new):
             old.put(app())
-            with pytest.raises(UsageError, match="`base_repo`"):
+            with pytest.raises(UsageError, match="`base_repos`"):
                 copy(old, new, base_repos=(Repository("example.com", "base"),))
             assert new.leftovers() == []
 

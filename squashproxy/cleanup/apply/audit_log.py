@@ -98,7 +98,7 @@ class AuditLog:
 
     def _lost(self, error: OSError) -> UsageError:
         return UsageError(
-            f"{self.path} cannot be written: {reason_of(error)}", advice="nothing more was deleted"
+            f"{self.path} cannot be written: {reason_of(error)}; nothing more was deleted"
         )
 
 

@@ -10,11 +10,6 @@ import click
 
 from squashproxy.cli.common_options import CommonOptions, common_options
 from squashproxy.cli.group import examples
-from squashproxy.config.files import missing_files
-from squashproxy.config.read import read_configuration
-from squashproxy.config.schema import configuration_schema
-from squashproxy.config.summary import summary_of
-from squashproxy.config.warnings import warnings_of
 
 
 @click.group(epilog=examples("squashproxy config check squashproxy.yml"))
@@ -27,6 +22,11 @@ def config() -> None:
 @common_options
 def check(common: CommonOptions, file: Path) -> None:
     """Say whether FILE is a valid configuration, and what looks unintended."""
+    from squashproxy.config.files import missing_files  # noqa: PLC0415 - loads pydantic
+    from squashproxy.config.read import read_configuration  # noqa: PLC0415 - loads pydantic
+    from squashproxy.config.summary import summary_of  # noqa: PLC0415 - loads pydantic
+    from squashproxy.config.warnings import warnings_of  # noqa: PLC0415 - loads pydantic
+
     configuration = read_configuration(file, os.environ)
     warnings = [*warnings_of(configuration), *missing_files(configuration)]
     if common.as_json:
@@ -45,4 +45,6 @@ def check(common: CommonOptions, file: Path) -> None:
 @config.command(epilog=examples("squashproxy config schema > squashproxy.schema.json"))
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
+    from squashproxy.config.schema import configuration_schema  # noqa: PLC0415 - loads pydantic
+
     click.echo(json.dumps(configuration_schema(), indent=2))

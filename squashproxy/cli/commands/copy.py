@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from squashproxy.cli.common_options import CommonOptions, common_options
-from squashproxy.cli.copy_options import make_options, parse_target, squash_options
+from squashproxy.cli.copy_options import check_exact, make_options, parse_target, squash_options
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session, watching
@@ -23,6 +23,7 @@ from squashproxy.report.copy import show_copy
     epilog=image_examples(
         "squashproxy copy docker.io/library/app:1 registry.example.com/app:1",
         "squashproxy copy --base 1 --json HOST/app:1 OTHER/app:1",
+        "squashproxy copy --mode copy --referrers HOST/app:1 OTHER/app:1",
         "squashproxy copy docker-archive:app.tar oci:layout:1",
         "squashproxy copy docker-archive:- docker-archive:-:app:2 <1.tar >2.tar",
     )
@@ -35,6 +36,12 @@ from squashproxy.report.copy import show_copy
     is_flag=True,
     help="Unpack source and result and compare them before the tag moves; exit code 4 if they "
     "differ.",
+)
+@click.option(
+    "--referrers",
+    is_flag=True,
+    help="With --mode copy: signatures, attestations and all else that refers to the image go "
+    "along, also tags such as sha256-DIGEST.sig.",
 )
 @click.option(
     "--provenance",
@@ -79,6 +86,9 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
 
 
 def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:
+    check_exact(click.get_current_context(), values["mode"])
+    if values["backup"] is not None:
+        values["keeps_tags"] = True
     if values["no_clobber"] and values["backup"] is not None:
         raise UsageError(
             "--no-clobber and --backup contradict each other: one leaves an existing tag alone, "

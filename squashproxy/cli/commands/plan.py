@@ -12,7 +12,7 @@ import click
 from squashproxy.analysis.plan import plan_image
 from squashproxy.analysis.thresholds import Threshold, parse_threshold
 from squashproxy.cli.common_options import CommonOptions, common_options, value_of
-from squashproxy.cli.copy_options import make_options, parse_target, squash_options
+from squashproxy.cli.copy_options import check_exact, make_options, parse_target, squash_options
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
@@ -24,10 +24,6 @@ from squashproxy.report.plan import show_plan
 from squashproxy.report.violations import iter_violations
 
 _FAILED = 1
-
-
-def _parse_threshold(text: str) -> Threshold:
-    return value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size))(text)
 
 
 @click.command(
@@ -44,7 +40,7 @@ def _parse_threshold(text: str) -> Threshold:
 @click.option(
     "--fail-over",
     "thresholds",
-    type=_parse_threshold,
+    type=value_of("--fail-over:", partial(parse_threshold, parse_size=parse_size)),
     multiple=True,
     metavar="FIGURE>LIMIT",
     help="Fail where it holds, as 'hidden>20MB', 'efficiency<0.9' or 'secrets>0'; also >=, <, <=. "
@@ -71,6 +67,7 @@ def plan(
 
     With TARGET, also what a copy would reuse, mount and upload there.
     """
+    check_exact(click.get_current_context(), values["mode"])
     check_apart(common, page)
     layer_memory = values.pop("layer_memory")
     options = make_options(common, **values)

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import click
 
-from squashproxy.automation.context import choose_rules
-from squashproxy.automation.promote import promote as run_promotion
 from squashproxy.cli.common_options import CommonOptions, common_options
 from squashproxy.cli.failures import check_failures
 from squashproxy.cli.group import examples
 from squashproxy.cli.output import write_report
-from squashproxy.cli.rules import open_rules
 from squashproxy.report.junit import write_junit
 from squashproxy.report.promote import show_promotion
 
@@ -46,9 +43,13 @@ def promote(
     CONFIG is a YAML file, or a folder of them, with a section `promote`. What is up to date costs
     a question on each side. An image that fails stops no other; the exit code is 3 then.
     """
+    from squashproxy.automation import promote as promotion  # noqa: PLC0415 - loads pydantic
+    from squashproxy.automation.context import choose_rules  # noqa: PLC0415 - loads pydantic
+    from squashproxy.cli.rules import open_rules  # noqa: PLC0415 - loads pydantic
+
     with open_rules(common, configuration) as context:
         rules = choose_rules(context.configuration.promote, rule, "promote", configuration)
-        result = run_promotion(context, rules, dry_run=dry_run)
+        result = promotion.promote(context, rules, dry_run=dry_run)
     write_report(common, result, show_promotion)
     if junit is not None:
         write_junit(result, junit)

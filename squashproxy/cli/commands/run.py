@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from squashproxy.automation.daemon import run_until_signalled, show_progress_lines
 from squashproxy.cli.common_options import CommonOptions, common_options
 from squashproxy.cli.group import examples
 from squashproxy.cli.output import tell_addresses
@@ -29,9 +28,11 @@ def run(common: CommonOptions, configuration: Path) -> None:
     reads CONFIG again and keeps the old one where the new one is not valid. Standard error gets a
     line when a run begins and one when it ends; -v adds one for each image and deletion.
     """
+    from squashproxy.automation import daemon  # noqa: PLC0415 - loads pydantic and aiohttp
+
     if not common.quiet:
-        show_progress_lines()
-    run_until_signalled(
+        daemon.show_progress_lines()
+    daemon.run_until_signalled(
         configuration,
         common.run,
         access_log=None if common.quiet else sys.stdout,

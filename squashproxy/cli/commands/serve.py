@@ -8,16 +8,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from squashproxy.automation.serve import serve_until_signalled
 from squashproxy.cli.common_options import CommonOptions, common_options
 from squashproxy.cli.group import examples
 from squashproxy.cli.output import tell_addresses
-from squashproxy.config.configuration import Configuration
-from squashproxy.config.read import parse_configuration, read_configuration
 from squashproxy.errors import UsageError
+
+if TYPE_CHECKING:
+    from squashproxy.config.configuration import Configuration
 
 
 @click.command(
@@ -57,6 +58,10 @@ def serve(
     Clients ask for HOST/REPO, as in 127.0.0.1:5000/docker.io/library/debian:12, or use it as a
     mirror. The access log goes to standard output, a JSON object a line, unless -q is given.
     """
+    from squashproxy.automation.serve import (  # noqa: PLC0415 - loads pydantic and aiohttp
+        serve_until_signalled,
+    )
+
     found = _find_configuration(configuration, listen, upstreams, directory)
     serve_until_signalled(
         found,
@@ -70,6 +75,8 @@ def _find_configuration(
     path: Path | None, listen: str | None, upstreams: Sequence[str], directory: str | None
 ) -> Configuration:
     """The configuration of a file, or the one that the options make up; not both."""
+    from squashproxy.config.read import read_configuration  # noqa: PLC0415 - loads pydantic
+
     if path is None:
         return _from_options(listen, upstreams, directory)
     if listen or upstreams or directory:
@@ -86,6 +93,8 @@ def _find_configuration(
 def _from_options(
     listen: str | None, upstreams: Sequence[str], directory: str | None
 ) -> Configuration:
+    from squashproxy.config.read import parse_configuration  # noqa: PLC0415 - loads pydantic
+
     allowed: dict[str, dict[str, str]] = {}
     for text in upstreams or ("docker.io",):
         host, equals, url = text.partition("=")

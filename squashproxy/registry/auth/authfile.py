@@ -1,4 +1,4 @@
-"""Credential files: docker's config.json and podman's auth.json."""
+"""The format of credential files: docker's config.json and podman's auth.json."""
 
 from __future__ import annotations
 
@@ -6,37 +6,16 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from squashproxy.errors import UsageError
 from squashproxy.printable import quoted
 from squashproxy.reference import Repository, canonical_host
-
-_IDENTITY_USER = "<token>"
-"""With this user name, the password is an identity token (docker's credential helpers)."""
-
-_MOST_BYTES = 16 << 20
-"""Bytes of a credential file; a larger one was named by mistake."""
+from squashproxy.registry.auth.login import Credentials, credentials_of, is_secret_text
 
 _LINE_ENDS = re.compile(r"[\r\n]")
 _NO_PROGRAM = re.compile(r"[\0/\ud800-\udfff]")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A login for a registry; `origin` says where it was found, for error messages.
-
-    An `identity_token` is exchanged for access tokens; a `registry_token` is an access token.
-    """
-
-    origin: str
-    username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
-    registry_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +39,6 @@ class AuthFile:
         return None
 
 
-def read_authfile(path: Path) -> AuthFile | None:
-    """Read a file; None if it does not exist. Raises UsageError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise UsageError(
-            f"the credential file {path} cannot be read: {error.strerror or error}"
-        ) from error
-    if len(data) > _MOST_BYTES:
-        raise UsageError(
-            f"the credential file {path} has more than {_MOST_BYTES} bytes",
-            advice="name the right one",
-        )
-    return parse_authfile(data, str(path))
-
-
 def parse_authfile(data: bytes, name: str) -> AuthFile:
     """Parse the content of the file `name`. Raises UsageError, which names it, if it is broken."""
     try:
@@ -100,23 +60,6 @@ def parse_authfile(data: bytes, name: str) -> AuthFile:
         if value
     }
     return AuthFile(name, auths, helpers, _helper(document.get("credsStore") or "", name) or None)
-
-
-def credentials_of(origin: str, username: str, secret: str) -> Credentials:
-    """Credentials from a user name and a secret; for `<token>` the secret is an identity token."""
-    if username == _IDENTITY_USER:
-        return Credentials(origin, identity_token=secret)
-    return Credentials(origin, username, secret)
-
-
-def is_secret_text(value: object) -> bool:
-    """Whether a JSON value can be sent as a user name or secret; None and numbers can.
-
-    JSON strings may hold half a surrogate pair, which no encoding can write.
-    """
-    if value is None or isinstance(value, int):
-        return True
-    return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 def _helper(value: object, name: str) -> str:

@@ -10,9 +10,9 @@ from functools import partial
 from urllib.parse import urlencode
 
 from squashproxy.errors import FormatError, RegistryError, Unauthorized
-from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
+from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.schemes import (
     Scheme,
     SchemeKind,
@@ -228,9 +228,7 @@ class Authorizer:
         try:
             return read_token(body, scopes, self._clock(), shown(realm))
         except FormatError as error:
-            raise RegistryError(
-                f"{error}", advice="it, or the registry's realm, is set up wrong"
-            ) from error
+            raise RegistryError(f"{error}; it, or the registry's realm, is set up wrong") from error
 
 
 def _basic(credentials: Credentials) -> str | None:

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from squashproxy.errors import UsageError
 from squashproxy.reference import Repository
-from squashproxy.registry.auth.authfile import AuthFile, Credentials, parse_authfile, read_authfile
+from squashproxy.registry.auth.authfile import AuthFile, parse_authfile
 from squashproxy.registry.auth.helpers import CredentialHelpers
+from squashproxy.registry.auth.login import Credentials
 
 _HUB = "docker.io"
 _HUB_SERVER = "https://index.docker.io/v1/"
+
+_MOST_BYTES = 16 << 20
+"""Bytes of a credential file; a larger one was named by mistake."""
 
 
 def variable_for(host: str) -> str:
@@ -101,7 +105,7 @@ class CredentialStore:
         if inline := environ.get("DOCKER_AUTH_CONFIG"):
             yield parse_authfile(inline.encode(), "$DOCKER_AUTH_CONFIG")
         for path in self._usual_places():
-            found = read_authfile(path)
+            found = _read_authfile(path)
             if found is not None:
                 yield found
 
@@ -121,7 +125,26 @@ class CredentialStore:
 
 
 def _named(path: Path, by: str) -> AuthFile:
-    found = read_authfile(path)
+    found = _read_authfile(path)
     if found is None:
         raise UsageError(f"the credential file {path}, named by {by}, does not exist")
     return found
+
+
+def _read_authfile(path: Path) -> AuthFile | None:
+    """Read a file; None if it does not exist. Raises UsageError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(
+            f"the credential file {path} cannot be read: {error.strerror or error}"
+        ) from error
+    if len(data) > _MOST_BYTES:
+        raise UsageError(
+            f"the credential file {path} has more than {_MOST_BYTES} bytes",
+            advice="name the right one",
+        )
+    return parse_authfile(data, str(path))

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 
 from squashproxy.errors import UsageError
-from squashproxy.registry.auth.authfile import Credentials, credentials_of, is_secret_text
+from squashproxy.registry.auth.login import Credentials, credentials_of, is_secret_text
 
 _SECONDS = 60.0
 """How long a helper may take: it may ask a person to unlock a keyring."""

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.errors import FormatError
-from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import Challenge
+from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.scopes import Scopes, render_scopes
 
 CLIENT_ID = "squashproxy"

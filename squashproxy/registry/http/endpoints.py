@@ -61,8 +61,8 @@ class Endpoint:
             target = read_url(base, location)
         except BadUrl as error:
             raise RegistryError(
-                f"{pointer}, which is no web address: {error}",
-                advice="it, or a proxy before it, is set up wrong",
+                f"{pointer}, which is no web address: {error}; "
+                "it, or a proxy before it, is set up wrong"
             ) from error
         if target.scheme not in WEB_PORTS:
             raise Denied(f"{pointer}, which is no web address")
@@ -88,8 +88,7 @@ class Endpoint:
         if _is_private(target.hostname or "") and not self._is_private():
             raise Denied(
                 f"{self.name} points to the private address {target.netloc}, so it was not "
-                "followed",
-                advice="a public registry should not send its clients into a private network",
+                "followed; a public registry should not send its clients into a private network"
             )
 
     def _is_private(self) -> bool:

@@ -41,8 +41,8 @@ class UploadSession:
         self._follow(begun)
         if not self._location:
             raise RegistryError(
-                f"{action.host} began {action.text} without saying where to send it (no Location)",
-                advice="it, or a proxy before it, is set up wrong",
+                f"{action.host} began {action.text} without saying where to send it (no Location); "
+                "it, or a proxy before it, is set up wrong"
             )
 
     def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:

@@ -219,12 +219,11 @@ class Upload:
         size, digest = self._expected.size, self._expected.digest
         if size is not None and size != self._hasher.size:
             raise IntegrityError(
-                f"{what} has {self._hasher.size} bytes instead of {size}", advice="it was not kept"
+                f"{what} has {self._hasher.size} bytes instead of {size}; it was not kept"
             )
         if digest is not None and digest != self._hasher.digest:
             raise IntegrityError(
-                f"{what} has the digest {self._hasher.digest} instead of {digest}",
-                advice="it was not kept",
+                f"{what} has the digest {self._hasher.digest} instead of {digest}; it was not kept"
             )
 
     def _begin(self) -> UploadSession:

@@ -24,8 +24,8 @@ _MARK = '<meta name="generator" content="squashproxy '
 PAGE_HEAD = 4096
 """A page names its generator within this many bytes of its start."""
 
-_PARTS = ("sizes", "layout", "treemap", "tables", "page")
-"""The page's script, in the order in which its parts need each other."""
+_PARTS = ("sizes", "layout", "svg", "treemap", "tables", "page")
+"""The page's script, in the order in which its parts need each other; together one module."""
 
 
 def render_page(result: PlanResult) -> str:

@@ -92,10 +92,11 @@ class Threads:
                 yield item
         finally:
             close = getattr(stream, "close", None)
-            if close is not None and fetching is None:
-                self.start(close)
-            elif close is not None and fetching is not None:
-                fetching.add_done_callback(lambda _: self.start(close))
+            if close is not None:
+                if fetching is None:
+                    self.start(close)
+                else:
+                    fetching.add_done_callback(lambda _: self.start(close))
 
     async def close(self, seconds: float) -> bool:
         """Take no more calls, drop those that wait, and let those that run end.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from squashproxy.config.serve import Rule, ServeLimits
 from squashproxy.layer_memory.base import LayerMemory, Nothing
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions, Limits
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
@@ -40,12 +41,13 @@ class Rules:
 
 
 def _recipe_of(rule: Rule, limits: ServeLimits, memory: LayerMemory) -> Recipe | None:
-    if not rule.squash:
+    if not rule.squash or rule.mode is Mode.COPY:
         return None
     usual = Limits()
     options = CopyOptions(
         mode=rule.mode,
         prune_over=rule.prune_over,
+        max_layer_size=rule.max_layer_size,
         base=rule.base,
         platforms=rule.platforms,
         compression=rule.compression,

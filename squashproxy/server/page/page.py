@@ -21,7 +21,7 @@ _PLACES = {
     "/assets/parts.js": (_SELF, "script/parts.js", _SCRIPT),
     "/assets/images.js": (_SELF, "script/images.js", _SCRIPT),
     "/assets/charts.js": (_SELF, "script/charts.js", _SCRIPT),
-    "/assets/drawing.js": (_SELF, "script/drawing.js", _SCRIPT),
+    "/assets/svg.js": (_REPORT, "script/svg.js", _SCRIPT),
 }
 
 POLICY = (

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from squashproxy.errors import UsageError
 from squashproxy.reference import Repository
-from squashproxy.registry.auth.authfile import Credentials, parse_authfile
+from squashproxy.registry.auth.authfile import parse_authfile
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
+from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.schemes import basic_header
 
 HOST = "registry.example.com:5000"

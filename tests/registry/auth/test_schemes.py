@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from squashproxy.errors import FormatError
-from squashproxy.registry.auth.authfile import Credentials
 from squashproxy.registry.auth.challenges import parse_challenges
+from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.schemes import (
     SchemeKind,
     Token,

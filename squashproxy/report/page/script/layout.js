@@ -1,5 +1,4 @@
 // The squarified layout of a treemap (Bruls, Huizing, van Wijk, 2000).
-"use strict";
 
 // The worst ratio of width to height in a row of areas that is laid along `side`.
 function worstRatio(row, side) {

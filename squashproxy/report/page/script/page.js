@@ -1,5 +1,4 @@
 // Draws the treemaps and lets the tables be sorted. Without it, all figures and bars are there.
-"use strict";
 
 function drawTreemaps() {
   const platforms = JSON.parse(document.getElementById("folders").textContent);

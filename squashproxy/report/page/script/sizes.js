@@ -1,5 +1,4 @@
 // Sizes as squashproxy/report/sizes.py writes them: decimal units, three significant digits.
-"use strict";
 
 const STEP = 1000;
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];

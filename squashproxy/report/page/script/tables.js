@@ -1,5 +1,4 @@
 // Tables that sort by the header that is clicked.
-"use strict";
 
 function sortKey(cell) {
   return cell.dataset.sort === undefined ? cell.textContent : Number(cell.dataset.sort);

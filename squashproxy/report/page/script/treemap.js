@@ -1,8 +1,6 @@
 // The treemap of hidden bytes by folder. A folder is entered by click, Enter or Space; Escape, or a
 // button of the trail, leads back.
-"use strict";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HUES = 7;
 const SMALL_SHARE = 0.02;
 const HEADER = 20;
@@ -13,13 +11,6 @@ const FRAME_WIDTH = 90;
 const FRAME_HEIGHT = 70;
 const LETTER = 6.6;
 const PADDING = 5;
-
-function svg(name, attributes, ...content) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...content);
-  return element;
-}
 
 function sizeOf(node) {
   return node.children ? node.children.reduce((sum, child) => sum + sizeOf(child), 0) : node.value;

@@ -1,7 +1,7 @@
 /** The two charts: savings over time, and the images that shrank most. */
 
-import { svg, ticks } from "./drawing.js";
 import { make } from "./parts.js";
+import { svg } from "./svg.js";
 import { change, moment, size } from "./words.js";
 
 const TOP = 8;
@@ -19,6 +19,15 @@ function quiet(text) {
 function clock(at, isLong) {
   const form = isLong ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
   return new Date(at * 1000).toLocaleString("en-GB", form);
+}
+
+/** @param {number} most @returns {number[]} up to five round values from 0 to `most` or beyond */
+function ticks(most) {
+  const rough = most / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= rough);
+  const count = Math.ceil(most / step);
+  return Array.from({ length: count + 1 }, (_, index) => index * step);
 }
 
 /** The line stays where it was until the next image was made. */

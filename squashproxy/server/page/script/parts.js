@@ -1,6 +1,6 @@
 /** The parts of the page that are no charts and no table; all text goes in as text. */
 
-import { svg } from "./drawing.js";
+import { svg } from "./svg.js";
 import { ago, count, duration, moment, size } from "./words.js";
 
 /** @returns {HTMLElement} an element with a class and texts or elements in it */

@@ -1,0 +1,25 @@
+"""Limits: an image that exceeds what the options allow is read no further."""
+
+from __future__ import annotations
+
+from squashproxy.errors import LimitExceeded
+from squashproxy.squash.layer import MergeOptions
+
+
+def check_limits(
+    where: str, options: MergeOptions, *, memory: int, entries: int = 0, unpacked: int = 0
+) -> None:
+    """Raise LimitExceeded if what was read so far is more than a limit of `options`.
+
+    `where` names the layer being read. `memory` and `unpacked` are bytes.
+    """
+    for what, value, limit, setting in (
+        ("entries", entries, options.max_entries, "{max-entries}"),
+        ("unpacked bytes", unpacked, options.max_unpacked, "{max-unpacked}"),
+        ("bytes to remember", memory, options.max_memory, "{memory}"),
+    ):
+        if limit is not None and value > limit:
+            raise LimitExceeded(
+                f"{where}: the image has more than {limit} {what}; nothing was pushed",
+                advice=f"raise the limit with {setting} if you trust the image",
+            )
