@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from squashproxy.digest import Digest
+from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.squash.prune import Cut
 
@@ -55,7 +55,7 @@ class PrunedResult:
     `source` is the digest of the layer's blob, `source_diff_id` that of its tar. `dropped` and
     `whiteouts` are the entries of the Cut, and `hidden_bytes` is what the tar lost. `digest` and
     `size` (in bytes) are those of the new blob, `diff_id` and `unpacked` (in bytes) those of its
-    tar.
+    tar. For a layer that was left out as a whole, all of these are those of no bytes.
     """
 
     source: Digest
@@ -68,6 +68,28 @@ class PrunedResult:
     size: int
     diff_id: Digest
     unpacked: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the layer was left out."""
+        return not self.size
+
+
+def left_out(source: Digest, source_diff_id: Digest, cut: Cut) -> PrunedResult:
+    """The result for a layer of which nothing is left."""
+    nothing = digest_of(b"")
+    return PrunedResult(
+        source,
+        source_diff_id,
+        Ordinals(cut.dropped),
+        Ordinals(cut.whiteouts),
+        cut.hidden_bytes,
+        Compression.NONE,
+        nothing,
+        0,
+        nothing,
+        0,
+    )
 
 
 def is_subset(result: PrunedResult, cut: Cut) -> bool:

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from squashproxy.digest import Digest
-from squashproxy.layer_memory.pruned_result import Ordinals, PrunedResult, is_subset, left_in
+from squashproxy.layer_memory.pruned_result import (
+    Ordinals,
+    PrunedResult,
+    is_subset,
+    left_in,
+    left_out,
+)
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, layer_type
 from squashproxy.pipeline.find_cuts import Cuts, loses_enough
@@ -20,7 +26,9 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.source_layer import SourceLayer
+from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.squash.prune import iter_pruned
+from squashproxy.squash.walk import check_listing
 
 CutName = tuple[Digest, Digest]
 """A layer's digest, and what is taken from it: results of pruning differ only by these."""
@@ -55,6 +63,7 @@ class LayerPruner:
     maker_for: Callable[[int], LayerMaker]
     is_held: Callable[[Descriptor], bool] = lambda _: False
     known: dict[CutName, NewLayer] = field(default_factory=dict)
+    _proven: set[int] = field(default_factory=set)
 
     def iter_pruned(self) -> Iterator[tuple[int, PrunedLayer]]:
         """Each layer above the base with its number: first those that stay whatever becomes of
@@ -71,6 +80,7 @@ class LayerPruner:
                 is_clear &= not cut.holds_hidden
                 continue
             if cut.leaves_nothing and is_clear:
+                self._prove_left_out(number)
                 yield number, PrunedLayer(LayerAction.DROPPED)
                 continue
             layer = self._try_reuse(number) or self._write_again(number)
@@ -94,7 +104,9 @@ class LayerPruner:
         maker = self.maker_for(number)
         media_type = layer_type(maker.family, maker.compression)
         for result in self.options.memory.find_results(descriptor.digest):
-            if result.compression is not maker.compression or not self._is_near(number, result):
+            if result.is_nothing or result.compression is not maker.compression:
+                continue
+            if not self._is_near(number, result):
                 continue
             blob = Descriptor(media_type, result.digest, result.size)
             left = cut.hidden_bytes - result.hidden_bytes
@@ -116,6 +128,7 @@ class LayerPruner:
     def _write_again(self, number: int) -> PrunedLayer:
         layer, cut = self.layers[number], self.found.cuts[number]
         maker = self.maker_for(number)
+        self._prove(number + 1, maker.threads)
         (readable,) = Prefetch([layer], 0, maker.threads).layers
         spans = iter_pruned(readable, cut, 0, self.found.listings.get(number))
         new = maker.make(spans, f"prune {layer.number}")
@@ -123,6 +136,25 @@ class LayerPruner:
         self.known[layer.descriptor.digest, cut.name] = new
         self._remember(number, new, maker.compression)
         return PrunedLayer(LayerAction.PRUNED, new)
+
+    def _prove_left_out(self, number: int) -> None:
+        """As `_prove`, for a layer that is left out, unless it was before for the same reason."""
+        layer, cut = self.layers[number], self.found.cuts[number]
+        result = left_out(layer.descriptor.digest, layer.diff_id, cut)
+        if result not in self.options.memory.find_results(layer.descriptor.digest):
+            self._prove(number, self.maker_for(number).threads)
+            self.options.memory.keep_result(result)
+
+    def _prove(self, lowest: int, threads: CopyThreads) -> None:
+        """Compare the layers from `lowest` on with their remembered listings, by which a layer is
+        cut for the first time: each is read for that once. Raises IntegrityError.
+        """
+        for number in range(lowest, len(self.layers)):
+            listing = self.found.listings.get(number)
+            if listing is not None and number not in self._proven:
+                (readable,) = Prefetch([self.layers[number]], 0, threads).layers
+                check_listing(readable, listing)
+                self._proven.add(number)
 
     def _remember(self, number: int, new: NewLayer, compression: Compression) -> None:
         layer, cut = self.layers[number], self.found.cuts[number]

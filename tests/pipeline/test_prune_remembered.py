@@ -143,6 +143,71 @@ def test_a_listing_that_lies_about_a_layer_that_is_written_again_is_an_error(
     )  # fmt: skip
 
 
+def test_a_listing_that_lies_about_a_layer_that_stays_is_an_error(
+    lab: Lab, memory: LayerMemory
+) -> None:
+    """By it, visible files would be dropped from a layer below that is written again."""
+    body = LayerBuilder().file("kept", noise(50_000)).file("gone", noise(50_000, 2)).file("more")
+    top = LayerBuilder().whiteout("gone")
+    lie = LayerBuilder().whiteout("gone").whiteout("kept")
+    other, image = image_of(OS, lie), image_of(OS, body, top)
+    lab.put(other, "app:other")
+    lab.put(image, "app:1")
+    prune(lab, "app:other", memory)
+    prune(lab, "app:1", memory)
+    lies = Liar(memory, [image.layers[2].digest, other.layers[1].digest])
+    fails(
+        lab, IntegrityError, "layer 3 of 3", "memory of layers", mode=Mode.PRUNE,
+        memory=lies, force=True,
+    )  # fmt: skip
+
+
+def test_a_listing_that_lies_about_a_layer_that_is_left_out_is_an_error(
+    lab: Lab, memory: LayerMemory
+) -> None:
+    body = LayerBuilder().file("gone", noise(50_000)).file("kept", noise(50_000, 2))
+    lie = LayerBuilder().file("gone", noise(50_000))
+    top = LayerBuilder().whiteout("gone")
+    other, image = image_of(OS, lie), image_of(OS, body, top)
+    lab.put(other, "app:other")
+    lab.put(image, "app:1")
+    prune(lab, "app:other", memory)
+    prune(lab, "app:1", memory)
+    lies = Liar(memory, [image.layers[1].digest, other.layers[1].digest])
+    fails(
+        lab, IntegrityError, "layer 2 of 3", "memory of layers", mode=Mode.PRUNE,
+        memory=lies, force=True,
+    )  # fmt: skip
+
+
+def test_a_layer_that_was_left_out_before_is_not_read(lab: Lab, memory: LayerMemory) -> None:
+    body, top = LayerBuilder().file("gone", noise(50_000)), LayerBuilder().whiteout("gone")
+    images = [image_of(OS, body, top, version(number)) for number in (1, 2)]
+    for number, image in enumerate(images, 1):
+        lab.put(image, f"app:{number}")
+    prune(lab, "app:1", memory)
+    lab.forget_requests()
+    copied = prune(lab, "app:2", memory)
+    assert copied.layers[1].action.value == "dropped"
+    assert [fetched(lab.old, digest) for digest in digests(images[1].layers)][:3] == [0, 0, 0]
+
+
+def test_layers_above_one_that_is_cut_for_the_first_time_are_read_once(
+    lab: Lab, memory: LayerMemory
+) -> None:
+    bodies = [
+        LayerBuilder().file(f"kept{n}", noise(50_000, n)).file(f"gone{n}", noise(50_000, n + 9))
+        for n in range(2)
+    ]
+    image = image_of(OS, *bodies, LayerBuilder().whiteout("gone0").whiteout("gone1"))
+    lab.put(image, "app:1")
+    prune(lab, "app:1", memory)
+    truth = Liar(memory, [image.layers[0].digest])
+    lab.forget_requests()
+    prune(lab, "app:1", truth, force=True)
+    assert [fetched(lab.old, digest) for digest in digests(image.layers)][1:] == [1, 2, 1]
+
+
 def test_images_that_hide_nothing_are_known_the_next_time(lab: Lab, memory: LayerMemory) -> None:
     image = image_of(OS, version(1), LayerBuilder().file("b", b"b"))
     lab.put(image)
