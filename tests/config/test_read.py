@@ -260,7 +260,7 @@ PROBLEMS = {
         "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
     ),
     "a cleanup that cuts pruned layers": (
-        "cleanup: [{name: a, repositories: [a.io/b], mode: prune, max_layer_size: 1G, action: delete}]",
+        "cleanup: [{name: a, repositories: [a/b], action: delete, mode: prune, max_layer_size: 1}]",
         "sp.yml:1: a has max_layer_size, which only cuts a squashed layer; leave it out",
     ),
     "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
