@@ -17,6 +17,7 @@ from tests.real.registries import RealRegistry
 pytestmark = pytest.mark.real
 FIRST = 5000
 STACKS = 24
+SPLIT_STACKS = 8
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + STACKS))
@@ -51,3 +52,29 @@ def test_a_copied_stack_runs_as_it_did(
         for judge, tree in judges.trees(target_registry, f"model:{seed}").items():
             difference = compare_trees(expected, tree)
             assert difference == [], f"{judge}, {kept} layers kept, of\n{stack}"
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SPLIT_STACKS))
+def test_a_stack_that_is_cut_into_layers_runs_as_it_did(
+    seed: int,
+    tmp_path: Path,
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+) -> None:
+    stack = random_stack(seed, disputed=False)
+    built = stack.build()
+    layout = LayoutWriter(tmp_path / "layout")
+    added = [layout.add_layer(tar) for tar in built.tars]
+    layout.add_image("image", added)
+    push_layout(layout.folder, "image", source_registry, f"split:{seed}")
+    packed = sum(descriptor["size"] for descriptor, _ in added)
+    expected = {path: node for path, node in built.trees[-1].items() if path}
+    for base in ("none", "1"):
+        options = ("--base", base, "--force", "--max-layer-size", str(max(1, packed // 40)))
+        copy(source_registry, target_registry, f"split:{seed}", *options, home=tmp_path)
+        if base == "none":
+            assert len(layer_digests(target_registry, f"split:{seed}")) > 1
+        for judge, tree in judges.trees(target_registry, f"split:{seed}").items():
+            difference = compare_trees(expected, tree)
+            assert difference == [], f"{judge}, base {base}, of\n{stack}"
