@@ -88,7 +88,7 @@ class ExactCopier:
         with CopyThreads(self._jobs) as threads:
             self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
         subject = Subject(manifest, manifest.raw.digest, platform, 0, Mode.COPY)
-        copied = finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
+        copied = finished(manifest.raw, subject.unchanged((), manifest.layers), transfer)
         self.copies.append(copied.copy)
 
     def _platform_of(self, manifest: ImageManifest) -> str:
