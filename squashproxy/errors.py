@@ -51,6 +51,7 @@ SETTINGS = frozenset(
         "insecure",
         "max-entries",
         "layer-memory",
+        "max-layer-size",
         "max-ratio",
         "max-unpacked",
         "memory",
