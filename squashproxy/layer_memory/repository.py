@@ -80,7 +80,7 @@ class Repository:
         if not isinstance(manifest, ImageManifest) or manifest.kind != ARTIFACT:
             raise FormatError(f"{where} is no memory of layers")
         if len(manifest.layers) != 1 or manifest.layers[0].size > _LARGEST:
-            raise FormatError(f"{where} has another form than squashproxy writes")
+            raise FormatError(f"{where} has another form than a memory of layers")
         return manifest.layers[0]
 
     def _push(self, tag: str, layer: Digest, record: bytes) -> None:

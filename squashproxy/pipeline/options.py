@@ -137,4 +137,4 @@ class CopyOptions:
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)
-    memory: LayerMemory = field(default_factory=Nothing)
+    memory: LayerMemory = field(default_factory=Nothing, compare=False)

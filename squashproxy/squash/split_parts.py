@@ -1,4 +1,4 @@
-"""What the parts of a cut tar hold: their directories, and the files of their hard links."""
+"""Parts of a cut tar: the directories that each holds, and the files of its hard links."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from tests.pipeline.lab import Lab
 
 BODY = LayerBuilder().file("large", noise(60_000)).file("body", noise(90_000, 2))
 TOP = LayerBuilder().whiteout("large").file("more", noise(5000, 3))
+KEY = LayerBuilder().file("usr/runtime", noise(3000)).file("id_rsa", b"key")
 HEAVY = (OS, BODY, TOP)
 SMALL_TOP = LayerBuilder().file("app/version", noise(500))
 
@@ -73,7 +74,7 @@ def test_what_changed_since_the_version_at_the_target_changes_again(lab: Lab, mo
         pytest.param((OS, RUNTIME, SMALL_TOP), Mode.COPY, id="nothing is hidden"),
         pytest.param((*HEAVY, SMALL_TOP), Mode.PRUNE, id="much is hidden below a small top"),
         pytest.param(
-            (OS, RUNTIME.file("id_rsa", b"key"), LayerBuilder().whiteout("id_rsa"), SMALL_TOP),
+            (OS, KEY, LayerBuilder().whiteout("id_rsa"), SMALL_TOP),
             Mode.PRUNE,
             id="a secret is hidden",
         ),

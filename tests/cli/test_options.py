@@ -104,7 +104,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             CopyOptions(strict=True, force=True, no_clobber=True),
             id="flags",
         ),
-        pytest.param(["--backup", "{tag}-old"], CopyOptions(backup="{tag}-old"), id="backup"),
+        pytest.param(
+            ["--backup", "{tag}-old"],
+            CopyOptions(backup="{tag}-old", keeps_tags=True),
+            id="backup",
+        ),
         pytest.param(
             ["--memory", "1GiB", "--max-unpacked", "5G", "--max-entries", "9", "--max-ratio", "50"],
             CopyOptions(
