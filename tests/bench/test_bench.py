@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import fleet
+
 IMAGES = ("million", "half-deleted")
 
 
@@ -31,3 +33,13 @@ def test_a_tiny_run_gives_a_table_a_chart_and_figures(tmp_path: Path) -> None:
     assert done.stdout == (tmp_path / "results.md").read_text()
     assert done.stdout.count("| skopeo copy |") == len(IMAGES)
     assert "</svg>" in (tmp_path / "chart.svg").read_text()
+
+
+def test_a_tiny_fleet_shares_its_layers_when_pruned_and_not_when_squashed(tmp_path: Path) -> None:
+    plain, pruned, squashed, _ = fleet.measure(0.004)
+    assert pruned.held < 0.9 * plain.held
+    assert pruned.pulled < 0.9 * plain.pulled
+    assert squashed.held > 2 * plain.held
+    fleet.draw([plain, pruned, squashed], tmp_path / "fleet.svg")
+    assert "</svg>" in (tmp_path / "fleet.svg").read_text()
+    assert fleet.to_markdown([plain, pruned]).count("| 1.00 |") == 2

@@ -61,6 +61,12 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
 
     Layers above the base become one, without what upper layers deleted or replaced. The tag moves
     last. A second run finds the target up to date and does nothing.
+
+    \b
+    --mode squash  the smallest image: pulled often, built seldom
+    --mode prune   layers stay apart, and shared with other versions: built often
+    --mode copy    no byte changes: signed images, or nothing hidden
+    `squashproxy plan` shows the figures of all three, and recommends one.
     """
     layer_memory = values.pop("layer_memory")
     options = _copy_options(common, values)
