@@ -20,7 +20,7 @@ from squashproxy.pipeline.source_layer import SourceLayer
 from squashproxy.pipeline.squash_layers import merge_options
 from squashproxy.pipeline.threads import CopyThreads
 from squashproxy.squash.index import PathIndex
-from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount
+from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount, MergeOptions
 from squashproxy.squash.listing import Listing
 from squashproxy.squash.prune import Cut, PruneScan
 from squashproxy.streams import closed_after
@@ -130,6 +130,25 @@ class _Offers:
         elif not sending.is_refused:
             sending.confirm()
             self.confirmed.append(number)
+
+
+def is_known_to_stay(above: Sequence[Descriptor], options: CopyOptions) -> bool:
+    """Whether the memory knows all layers above the base, and none loses enough.
+
+    A single one loses nothing.
+    """
+    known: list[KnownLayer] = []
+    for layer in above if len(above) > 1 else ():
+        listing = options.memory.find_listing(layer.digest)
+        if listing is None:
+            return False
+        known.append(KnownLayer(layer.digest, listing))
+    scan = PruneScan(known, MergeOptions())
+    scan.run()
+    return not any(
+        loses_enough(cut, scan.counts[number], above[number].size, options.prune_over)
+        for number, cut in scan.cuts.items()
+    )
 
 
 def loses_enough(cut: Cut, count: LayerCount, packed: int, threshold: PruneThreshold) -> bool:

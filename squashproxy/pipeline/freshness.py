@@ -12,7 +12,9 @@ from squashproxy.oci.manifest import (
     parse_manifest,
 )
 from squashproxy.oci.mediatypes import Family, family_of
+from squashproxy.pipeline.find_cuts import is_known_to_stay
 from squashproxy.pipeline.image_copy import unsquashable
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import select
 from squashproxy.pipeline.stamp import Stamp, options_hash
@@ -84,7 +86,8 @@ class Freshness:
         return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
 
     def _has_nothing_to_squash(self, raw: RawManifest, depth: int = 0) -> bool:
-        """Whether a copy would leave the image as it is: it has at most one layer above its base.
+        """Whether a copy would leave the image as it is: it has at most one layer above its base,
+        or layers of which the memory knows that they stay when they are pruned.
 
         The smallest base that the options can give counts; with a larger one, a copy finds out.
         """
@@ -101,4 +104,6 @@ class Freshness:
         if unsquashable(parsed) is not None:
             return True
         base = self._options.base.least_layers
+        if self._options.mode is Mode.PRUNE:
+            return is_known_to_stay(parsed.layers[base:], self._options)
         return len(parsed.layers) <= base + 1 and self._options.compression.kind is None

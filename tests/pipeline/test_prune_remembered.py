@@ -213,8 +213,10 @@ def test_images_that_hide_nothing_are_known_the_next_time(lab: Lab, memory: Laye
     lab.put(image)
     prune(lab, "app:1", memory)
     lab.forget_requests()
-    prune(lab, "app:1", memory)
+    assert lab.copy(mode=Mode.PRUNE, memory=memory).skipped
+    prune(lab, "app:1", memory, force=True)
     assert [fetched(lab.old, digest) for digest in digests(image.layers)] == [0, 0, 0]
+    assert not lab.copy(mode=Mode.PRUNE).skipped, "nobody knows without a memory"
 
 
 def test_results_of_another_compression_are_not_taken(lab: Lab, memory: LayerMemory) -> None:

@@ -67,7 +67,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
     --mode prune   layers stay apart, and shared with other versions: built often
     --mode copy    no byte changes: signed images, or nothing hidden
     `squashproxy plan` shows the figures of all three, and recommends one.
-    """
+    """  # noqa: D301 - click's mark for lines that are not to be joined
     layer_memory = values.pop("layer_memory")
     options = _copy_options(common, values)
     is_piped = isinstance(target, ArchiveReference) and target.is_stream
