@@ -11,22 +11,22 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Hasher
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import family_of
-from squashproxy.pipeline.base import Base
-from squashproxy.pipeline.find_cuts import find_cuts
+from squashproxy.pipeline.bases.base import Base
 from squashproxy.pipeline.image import Image
-from squashproxy.pipeline.new_layer import LayerMaker
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.prefetch import Prefetch
-from squashproxy.pipeline.prune_layers import LayerPruner, PrunedImage
 from squashproxy.pipeline.results import LayerAction
-from squashproxy.pipeline.source_layer import SourceLayer, layers_of
-from squashproxy.pipeline.squash_layers import (
+from squashproxy.pipeline.rewrite.find_cuts import find_cuts
+from squashproxy.pipeline.rewrite.new_layer import LayerMaker
+from squashproxy.pipeline.rewrite.prune_layers import LayerPruner, PrunedImage
+from squashproxy.pipeline.rewrite.squash_layers import (
     Squashed,
     compression_for,
     merge_options,
     squash_layers,
 )
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.prefetch import Prefetch
+from squashproxy.pipeline.transfer.source_layer import SourceLayer, layers_of
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.squash.census import Census
 from squashproxy.squash.index import PathIndex

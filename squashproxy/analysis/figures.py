@@ -10,7 +10,7 @@ from squashproxy.analysis.outcome import Outcome
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
-from squashproxy.pipeline.base import Base, shares_of_base
+from squashproxy.pipeline.bases.base import Base, shares_of_base
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import LayerPlan, LayerRole, PlatformPlan

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.pipeline.prune_layers import PrunedImage
 from squashproxy.pipeline.results import LayerAction, LayerRole
-from squashproxy.pipeline.squash_layers import Squashed
+from squashproxy.pipeline.rewrite.prune_layers import PrunedImage
+from squashproxy.pipeline.rewrite.squash_layers import Squashed
 from squashproxy.squash.layer import LayerCount
 
 _ROLES = {

@@ -13,10 +13,10 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
-from squashproxy.pipeline.base import Base, BaseFinder
-from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.bases.base import Base, BaseFinder
+from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import compare_image
-from squashproxy.pipeline.exact_choice import choose_exactly, iter_manifests
+from squashproxy.pipeline.exact.choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.image_copy import (

@@ -11,9 +11,10 @@ from squashproxy.oci.conversion import index_as_oci
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
-from squashproxy.pipeline.base import BaseFinder, without_base
-from squashproxy.pipeline.base_image import SourceOpener
-from squashproxy.pipeline.exact_job import ExactJob
+from squashproxy.pipeline.bases.base import BaseFinder, without_base
+from squashproxy.pipeline.bases.base_image import SourceOpener
+from squashproxy.pipeline.bases.squashed_bases import SquashedBases
+from squashproxy.pipeline.exact.job import ExactJob
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.mode import Mode
@@ -22,7 +23,6 @@ from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, check_options, check_source, warn_of_fit
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
-from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource

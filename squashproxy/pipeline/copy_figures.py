@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.base import shares_of_base
-from squashproxy.pipeline.blob_copy import TransferCount
+from squashproxy.pipeline.bases.base import shares_of_base
 from squashproxy.pipeline.mode import Mode
-from squashproxy.pipeline.new_layer import NewLayer
-from squashproxy.pipeline.prune_layers import PrunedImage
 from squashproxy.pipeline.results import LayerAction, LayerCopy, NewLayerCopy, PlatformCopy
-from squashproxy.pipeline.squash_layers import Squashed
+from squashproxy.pipeline.rewrite.new_layer import NewLayer
+from squashproxy.pipeline.rewrite.prune_layers import PrunedImage
+from squashproxy.pipeline.rewrite.squash_layers import Squashed
+from squashproxy.pipeline.transfer.blob_copy import TransferCount
 
 
 @dataclass(frozen=True, slots=True)

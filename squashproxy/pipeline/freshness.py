@@ -12,11 +12,11 @@ from squashproxy.oci.manifest import (
     parse_manifest,
 )
 from squashproxy.oci.mediatypes import Family, family_of
-from squashproxy.pipeline.find_cuts import is_known_to_stay
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import select
+from squashproxy.pipeline.rewrite.find_cuts import is_known_to_stay
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import parse_image, read_config

@@ -12,27 +12,27 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.base import Base, BaseFinder, without_base
-from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
-from squashproxy.pipeline.bring_layers import LayerBringer, brought
+from squashproxy.pipeline.bases.base import Base, BaseFinder, without_base
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
-from squashproxy.pipeline.find_cuts import find_cuts
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.mode import Mode
-from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.prune_layers import (
+from squashproxy.pipeline.results import LayerAction
+from squashproxy.pipeline.rewrite.find_cuts import find_cuts
+from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
+from squashproxy.pipeline.rewrite.prune_layers import (
     CutName,
     LayerPruner,
     PrunedImage,
     PrunedLayer,
     pruned_diff_ids,
 )
-from squashproxy.pipeline.results import LayerAction
-from squashproxy.pipeline.source_layer import SourceLayer, layers_of
-from squashproxy.pipeline.squash_layers import Squashed, compression_for, squash_layers
+from squashproxy.pipeline.rewrite.squash_layers import Squashed, compression_for, squash_layers
 from squashproxy.pipeline.stamp import stamp_of
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.blob_copy import BlobCopier, CompressedLayer, TransferCount
+from squashproxy.pipeline.transfer.bring_layers import LayerBringer, brought
+from squashproxy.pipeline.transfer.source_layer import SourceLayer, layers_of
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.squash.layer import MergeReport
 from squashproxy.transports.base import ImageSink, ImageSource

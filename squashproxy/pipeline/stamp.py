@@ -2,8 +2,8 @@
 layers.
 
 The chain ID lets images that were built on the source find its squashed form
-(pipeline/squashed_bases.py). OCI manifests and indexes carry the stamp as annotations. Docker's
-schema 2 has no annotations, so the last history entry of the config holds it as well.
+(pipeline/bases/squashed_bases.py). OCI manifests and indexes carry the stamp as annotations.
+Docker's schema 2 has no annotations, so the last history entry of the config holds it as well.
 """
 
 from __future__ import annotations

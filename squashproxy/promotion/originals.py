@@ -12,7 +12,7 @@ from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_json_object, parse_manifest
 from squashproxy.pipeline.backup import write_backup
-from squashproxy.pipeline.exact_copy import ExactCopier
+from squashproxy.pipeline.exact.copier import ExactCopier
 from squashproxy.progress import Observer
 from squashproxy.promotion.steps import Collision, Place, Step
 from squashproxy.registry.client import RegistryClient

@@ -12,10 +12,10 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.config.promote import OnExisting
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
-from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.bases.base_image import SourceOpener
+from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.results import CopyResult
-from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy

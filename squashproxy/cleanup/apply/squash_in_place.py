@@ -20,7 +20,7 @@ from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
 from squashproxy.oci.manifest import RawManifest
-from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import CopyResult

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from threading import Event
 
-from squashproxy.pipeline.read_ahead import WAKING_SECONDS, Stopped
+from squashproxy.pipeline.transfer.read_ahead import WAKING_SECONDS, Stopped
 from squashproxy.streams import closed_after
 
 _BATCH = 512 << 10

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
-from squashproxy.pipeline.prefetch import Prefetch
-from squashproxy.pipeline.source_layer import SourceLayer, can_be_read
-from squashproxy.pipeline.split_layers import is_split, make_split
+from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
+from squashproxy.pipeline.rewrite.split_layers import is_split, make_split
+from squashproxy.pipeline.transfer.prefetch import Prefetch
+from squashproxy.pipeline.transfer.source_layer import SourceLayer, can_be_read
 from squashproxy.squash.layer import HiddenEntry, Layer, MergeOptions, MergeReport
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.pass_facts import RestartNeeded

@@ -12,7 +12,7 @@ from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, Family, layer_type
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.span import Span
 from squashproxy.transports.base import WrittenBlob
 

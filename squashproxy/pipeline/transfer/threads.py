@@ -9,7 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from squashproxy.pipeline.read_ahead import WAKING_SECONDS, ReadAhead, Stopped
+from squashproxy.pipeline.transfer.read_ahead import WAKING_SECONDS, ReadAhead, Stopped
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Stream")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.base import Base
-from squashproxy.pipeline.blob_copy import BlobCopier, CompressedLayer, TransferCount
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.bases.base import Base
+from squashproxy.pipeline.transfer.blob_copy import BlobCopier, CompressedLayer, TransferCount
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSource
 

@@ -14,11 +14,11 @@ from typing import Protocol
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.pipeline.mode import PruneThreshold
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.prefetch import Prefetch
-from squashproxy.pipeline.sending import Sending
-from squashproxy.pipeline.source_layer import SourceLayer
-from squashproxy.pipeline.squash_layers import merge_options
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.rewrite.squash_layers import merge_options
+from squashproxy.pipeline.transfer.prefetch import Prefetch
+from squashproxy.pipeline.transfer.sending import Sending
+from squashproxy.pipeline.transfer.source_layer import SourceLayer
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.squash.index import PathIndex
 from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount, MergeOptions
 from squashproxy.squash.listing import Listing

@@ -13,9 +13,9 @@ from squashproxy.codec.rechunk import iter_even
 from squashproxy.digest import Chunk, Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign, layer_type
-from squashproxy.pipeline.read_ahead import Stopped
-from squashproxy.pipeline.sending import Sending
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.read_ahead import Stopped
+from squashproxy.pipeline.transfer.sending import Sending
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer, watched
 from squashproxy.reference import Repository
 from squashproxy.streams import counted

@@ -20,13 +20,13 @@ from squashproxy.layer_memory.pruned_result import (
 )
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, layer_type
-from squashproxy.pipeline.find_cuts import Cuts, loses_enough
-from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.prefetch import Prefetch
 from squashproxy.pipeline.results import LayerAction
-from squashproxy.pipeline.source_layer import SourceLayer
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.rewrite.find_cuts import Cuts, loses_enough
+from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
+from squashproxy.pipeline.transfer.prefetch import Prefetch
+from squashproxy.pipeline.transfer.source_layer import SourceLayer
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.squash.prune import iter_pruned
 from squashproxy.squash.walk import check_listing
 

@@ -11,11 +11,11 @@ import pytest
 from squashproxy.errors import BaseMismatch, ServerFault, TreesDiffer
 from squashproxy.oci.chain import chain_id
 from squashproxy.oci.mediatypes import Family, family_of_layer
-from squashproxy.pipeline.base_repository import MOST_TAGS, natural_key
+from squashproxy.pipeline.bases.base_repository import MOST_TAGS, natural_key
+from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import CopyResult, LayerAction
-from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import SilentObserver
 from squashproxy.reference import Repository, parse_reference
 from squashproxy.testing import BuiltImage, Fault, ImageBuilder, LayerBuilder, index_of

@@ -12,11 +12,11 @@ from squashproxy.oci.manifest import (
     check_depth,
     parse_manifest,
 )
-from squashproxy.pipeline.blob_copy import BlobCopier, TransferCount
 from squashproxy.pipeline.copy_figures import Subject, finished
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import PlatformCopy
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.blob_copy import BlobCopier, TransferCount
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import read_config

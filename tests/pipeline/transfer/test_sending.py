@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from squashproxy.pipeline.read_ahead import Stopped
-from squashproxy.pipeline.sending import Sending
+from squashproxy.pipeline.transfer.read_ahead import Stopped
+from squashproxy.pipeline.transfer.sending import Sending
 
 CHUNKS = [bytes([n]) * (200 << 10) for n in range(20)]
 

@@ -22,8 +22,8 @@ from functools import partial
 from threading import Lock
 
 from squashproxy.errors import BadReference, SquashproxyError
-from squashproxy.pipeline.base_image import BASE_NAME, SourceOpener, counts_by_chain
-from squashproxy.pipeline.base_repository import (
+from squashproxy.pipeline.bases.base_image import BASE_NAME, SourceOpener, counts_by_chain
+from squashproxy.pipeline.bases.base_repository import (
     MOST_TAGS,
     BaseQuery,
     BaseRepository,

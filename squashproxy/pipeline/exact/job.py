@@ -9,10 +9,10 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Family, family_of
-from squashproxy.pipeline.exact_choice import choose_exactly
-from squashproxy.pipeline.exact_copy import ExactCopier
+from squashproxy.pipeline.exact.choice import choose_exactly
+from squashproxy.pipeline.exact.copier import ExactCopier
+from squashproxy.pipeline.exact.referrers import ReferrerCopier, Referrers, find_referrers
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.referrers import ReferrerCopier, Referrers, find_referrers
 from squashproxy.pipeline.results import PlatformCopy, ReferrerCopy
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource

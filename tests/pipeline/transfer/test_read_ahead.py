@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from squashproxy.errors import IntegrityError, StreamConsumed
-from squashproxy.pipeline.read_ahead import ReadAhead, Stopped
+from squashproxy.pipeline.transfer.read_ahead import ReadAhead, Stopped
 
 PATIENCE = 10.0
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
 
-from squashproxy.pipeline.read_ahead import ReadAhead
-from squashproxy.pipeline.source_layer import SourceLayer
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.read_ahead import ReadAhead
+from squashproxy.pipeline.transfer.source_layer import SourceLayer
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.span import Inflated
 
 _LAYERS_AHEAD = 2

@@ -19,8 +19,8 @@ from squashproxy.oci.manifest import (
     parse_manifest,
 )
 from squashproxy.oci.mediatypes import INDEXES
-from squashproxy.pipeline.exact_choice import iter_manifests
-from squashproxy.pipeline.exact_copy import ExactCopier
+from squashproxy.pipeline.exact.choice import iter_manifests
+from squashproxy.pipeline.exact.copier import ExactCopier
 from squashproxy.pipeline.results import ReferrerCopy
 from squashproxy.registry.referrers import fallback_tag
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink, ReferrerSource

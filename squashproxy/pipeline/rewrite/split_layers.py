@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.pipeline.new_layer import LayerMaker, NewLayer
+from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.packed_estimate import PackedEstimate
 from squashproxy.squash.split import MOST_LAYERS, Splitter

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from squashproxy.errors import IntegrityError, NotFound
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.threads import CopyThreads
 
 PATIENCE = 10.0
 Task = Callable[[], None]

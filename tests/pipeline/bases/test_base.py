@@ -10,7 +10,7 @@ import pytest
 from squashproxy.errors import BaseMismatch, FormatError, NotFound
 from squashproxy.location import Location
 from squashproxy.oci.mediatypes import Family
-from squashproxy.pipeline.base_image import SourceOpener
+from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.reference import parse_repository
 from squashproxy.testing import Fault, ImageBuilder, Packing, index_of

@@ -15,10 +15,15 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.oci.platform import Platform
-from squashproxy.pipeline.base_image import SourceOpener, child_for, recorded_chain, squashed_count
+from squashproxy.pipeline.bases.base_image import (
+    SourceOpener,
+    child_for,
+    recorded_chain,
+    squashed_count,
+)
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.stamp import chain_in
-from squashproxy.pipeline.threads import CopyThreads
+from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image, read_config

@@ -12,7 +12,7 @@ from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.conversion import layer_in
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import family_of, is_foreign
-from squashproxy.pipeline.base_image import (
+from squashproxy.pipeline.bases.base_image import (
     BASE_DIGEST,
     BASE_NAME,
     Match,
@@ -20,10 +20,10 @@ from squashproxy.pipeline.base_image import (
     match_base,
     read_base_image,
 )
-from squashproxy.pipeline.base_repository import SquashedBase
+from squashproxy.pipeline.bases.base_repository import SquashedBase
+from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import BaseKind, CopyOptions
-from squashproxy.pipeline.squashed_bases import SquashedBases
 from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository, parse_reference
 from squashproxy.transports.base import ImageSink, ImageSource

@@ -1,0 +1,1 @@
+"""Exact copies: the same bytes and digests, with what refers to them."""

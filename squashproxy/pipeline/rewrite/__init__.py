@@ -1,0 +1,1 @@
+"""Rewriting: layers that are squashed, cut into several, or pruned."""

@@ -1,0 +1,1 @@
+"""Transfer: blobs and layers on their way, in parallel threads."""
