@@ -219,6 +219,35 @@ def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.Monkey
     assert max(map(len, plain.splitlines())) <= 80
 
 
+IN_TARGET = {
+    "less": (417_000_000, 300_000_000, 4, "300 MB instead of 417 MB for plain copies"),
+    "more": (417_000_000, 1_003_000_000, 4, "586 MB more, since layers that images shared became"),
+    "some images are not known": (9, 8, 3, "without 1 image whose layers are not on record"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "images", "said"), IN_TARGET.values(), ids=IN_TARGET)
+def test_promote_says_what_the_target_holds(
+    before: int, after: int, images: int, said: str
+) -> None:
+    image = ImageResult("apps", "old/a:1", DIGEST, "new/a:1", DIGEST, ImageOutcome.CURRENT)
+    promoted = PromoteResult(
+        False,
+        (image,) * 4,
+        (),
+        (),
+        (),
+        None,
+        1.0,
+        distinct_before=before,
+        distinct_after=after,
+        distinct_images=images,
+    )
+    text = " ".join(rendered(lambda screen: show_promotion(screen, promoted)).split())
+    assert said in text
+    assert ("more, since" in text) == (after > before)
+
+
 def test_on_a_narrow_terminal_names_go_on_in_the_next_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
