@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from squashproxy.cleanup.results import CleanupResult, RepositoryResult
 from squashproxy.pipeline.inspect import ImageDetails, Inspection, LayerDetails
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
+from squashproxy.report.cleanup import show_cleanup
 from squashproxy.report.copy import show_copy
 from squashproxy.report.inspect import show_inspection
 from squashproxy.report.plan import show_plan
@@ -246,6 +248,16 @@ def test_promote_says_what_the_target_holds(
     text = " ".join(rendered(lambda screen: show_promotion(screen, promoted)).split())
     assert said in text
     assert ("more, since" in text) == (after > before)
+
+
+@pytest.mark.parametrize(("before", "after"), [(900, 400), (400, 900), (0, 0)])
+def test_cleanup_says_what_squashed_images_hold(before: int, after: int) -> None:
+    done = RepositoryResult("old", "new/a", (), 0, 50, None, before, after)
+    result = CleanupResult(True, (done,), (), None, 1.0)
+    text = " ".join(rendered(lambda screen: show_cleanup(screen, result, "undo")).split())
+    said = f"the squashed images hold {after} B instead of {before} B for plain copies"
+    assert (said in text) == (before > 0)
+    assert ("500 B more, since" in text) == (after > before)
 
 
 def test_on_a_narrow_terminal_names_go_on_in_the_next_line(

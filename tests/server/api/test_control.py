@@ -230,6 +230,16 @@ def test_layers_that_images_share_are_counted_once(served: Served, upstream: Fak
     assert "layers" not in served.get("/api/v1/status").json()["images"][0]
 
 
+def test_images_of_very_many_layers_are_not_counted(served: Served, upstream: FakeRegistry) -> None:
+    """What the history remembers is bounded."""
+    for count in (3, 257):
+        layers = (LayerBuilder().file(f"f{number}", b"x") for number in range(count))
+        image_of(*layers).push(upstream, f"of{count}", "1")
+        assert served.manifest(f"of{count}", "1").status_code == 200
+    totals = served.get("/api/v1/status").json()["totals"]
+    assert (totals["images"], totals["distinct_images"]) == (2, 1)
+
+
 NO_HEADROOMS = ["9" * 5000, "-1", "many", "", ";w=1", "1_0", "7.5", "nan"]
 
 
