@@ -96,7 +96,10 @@ def _of_promotion(result: PromoteResult) -> str:
     if len(result.problems) > _MOST_TOLD:
         parts.append(f"{len(result.problems) - _MOST_TOLD:,} more problems")
     if result.saved_bytes:
-        parts.append(f"saved {size_text(result.saved_bytes)}")
+        parts.append(f"saved {size_text(result.saved_bytes)} summed over images")
+    if result.distinct_images:
+        before, after = size_text(result.distinct_before), size_text(result.distinct_after)
+        parts.append(f"{after} in the target instead of {before}")
     return ", ".join(parts) or "no image"
 
 

@@ -12,6 +12,7 @@ from squashproxy.cleanup.results import RepositoryResult, StepOutcome
 from squashproxy.cleanup.rule_planner import apply_plan
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import SquashproxyError
+from squashproxy.promotion.distinct import FleetLayers
 from squashproxy.promotion.mirror import plan_mirroring
 from squashproxy.promotion.plan import Planner, RuleSteps
 from squashproxy.promotion.results import ImageResult, PromoteResult
@@ -30,15 +31,26 @@ def promote(context: Context, rules: Sequence[PromoteRule], *, dry_run: bool) ->
     started = time.monotonic()
     result = PromoteResult(dry_run, (), (), (), (), None, 0.0)
     planner = _planner(context)
+    layers = FleetLayers(context.promotions)
     run = _dry if dry_run else _run
     for rule in rules:
         try:
-            result = _joined(result, run(context, planner, rule))
+            done = run(context, planner, rule)
+            result = _joined(result, done)
+            if not dry_run:
+                layers.add(done.images)
         except SquashproxyError as error:
             result = replace(result, problems=(*result.problems, f"{rule.name}: {error}"))
     for sentence in (*result.warnings, *result.problems):
         context.observer.warn(sentence)
-    return replace(result, seconds=round(time.monotonic() - started, 3))
+    total = layers.total
+    return replace(
+        result,
+        seconds=round(time.monotonic() - started, 3),
+        distinct_before=total.plain,
+        distinct_after=total.held,
+        distinct_images=layers.images,
+    )
 
 
 def _dry(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult:

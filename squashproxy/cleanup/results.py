@@ -41,7 +41,9 @@ class Step:
 class RepositoryResult:
     """The steps in one repository; sizes in bytes. `problem` says why it stopped early, if it did.
 
-    `saved_bytes` is the size that squashing saved, with each image counted once.
+    `saved_bytes` is the size that squashing saved, with each image counted once. It is a sum over
+    images; `distinct_before` and `distinct_after` count each layer of the squashed images once, as
+    the repository stores it. `distinct_after` may be larger, where images shared layers.
     """
 
     rule: str
@@ -50,6 +52,8 @@ class RepositoryResult:
     freed_bytes: int
     saved_bytes: int
     problem: str | None
+    distinct_before: int = 0
+    distinct_after: int = 0
 
     @property
     def changes(self) -> int:

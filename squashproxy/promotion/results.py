@@ -57,6 +57,11 @@ class PromoteResult:
 
     `mirrored` is what was deleted at targets because the source lost it. `problems` are rules that
     could not be planned, repositories that could not be listed, and names that no image can have.
+
+    `distinct_after` is what the layers of images that were copied or up to date hold in the target,
+    each layer counted once for each registry; `distinct_before` is what plain copies of the same
+    images would hold there. Both count `distinct_images` images; the layers of others, which were
+    promoted before this was recorded, are not known.
     """
 
     dry_run: bool
@@ -66,6 +71,9 @@ class PromoteResult:
     problems: tuple[str, ...]
     log: str | None
     seconds: float
+    distinct_before: int = 0
+    distinct_after: int = 0
+    distinct_images: int = 0
 
     def count(self, outcome: ImageOutcome) -> int:
         """The number of images with this outcome."""
@@ -89,7 +97,10 @@ class PromoteResult:
 
     @property
     def saved_bytes(self) -> int:
-        """What squashing left out of images that were copied, compressed, in bytes."""
+        """What squashing left out of images that were copied, compressed, in bytes.
+
+        This is a sum over images, in which a layer that several of them have counts each time.
+        """
         return sum(
             max(0, image.compressed_before - image.compressed_after)
             for image in self.images

@@ -15,7 +15,8 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.copy import copy_image
-from squashproxy.pipeline.results import CopyResult
+from squashproxy.pipeline.distinct_layers import distinct_layers
+from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
@@ -80,8 +81,8 @@ class Promoter:
         except SquashproxyError as error:
             failed = replace(step, outcome=ImageOutcome.FAILED, error=error)
             return replace(planned(failed), seconds=round(time.monotonic() - started, 3))
-        self._remember(step, Digest(copied.digest))
         platforms = copied.platforms
+        self._remember(step, Digest(copied.digest), None if copied.skipped else platforms)
         return replace(
             planned(step),
             digest=copied.digest,
@@ -139,9 +140,12 @@ class Promoter:
                 warnings.append(f"{step.target} is promoted, but {error}")
         return copied, tuple(warnings)
 
-    def _remember(self, step: Step, digest: Digest | None) -> None:
+    def _remember(
+        self, step: Step, digest: Digest | None, copied: Sequence[PlatformCopy] | None = None
+    ) -> None:
         if digest is not None and step.outcome in (ImageOutcome.COPY, ImageOutcome.CURRENT):
-            self.memory.note(step.rule.name, Promoted(step.target, step.source, digest))
+            layers = None if copied is None else distinct_layers(copied)
+            self.memory.note(step.rule.name, Promoted(step.target, step.source, digest, layers))
 
 
 def planned(step: Step) -> ImageResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from squashproxy.cleanup.apply.undo import UndoResult
 from squashproxy.cleanup.plan import CleanupPlan, RepositoryPlan
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult, Step, StepOutcome
+from squashproxy.report.distinct import distinct_text
 from squashproxy.report.screen import Screen, short_digest
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
@@ -77,6 +78,9 @@ def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> No
     screen.show(table)
     for each in result.repositories:
         _show_trouble(screen, each)
+        if each.distinct_before:
+            text = distinct_text(each.distinct_before, each.distinct_after)
+            screen.line(f"  {each.repository}: the squashed images hold {text}")
     screen.line()
     if result.log is not None:
         screen.fact("log", result.log)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from squashproxy.cleanup.results import StepOutcome
 from squashproxy.pipeline.mode import Mode
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
+from squashproxy.report.distinct import distinct_text
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
@@ -39,11 +40,22 @@ def show_promotion(screen: Screen, result: PromoteResult) -> None:
     counts = [f"{result.count(word):,} {_word(word)}" for word in _OUTCOMES if result.count(word)]
     screen.fact("images", ", ".join(counts) or "none")
     if result.saved_bytes:
-        screen.fact("saved", f"{size_text(result.saved_bytes)}; {UNIT_NOTE}")
+        screen.fact("saved", f"{size_text(result.saved_bytes)}, summed over images; {UNIT_NOTE}")
+    if result.distinct_images:
+        screen.fact("in target", _in_target(result))
     if result.log is not None:
         screen.fact("log", result.log)
     ending = "nothing was moved" if result.dry_run else f"{result.seconds:.1f} s"
     screen.fact("took", ending)
+
+
+def _in_target(result: PromoteResult) -> str:
+    text = distinct_text(result.distinct_before, result.distinct_after)
+    present = result.count(ImageOutcome.COPIED) + result.count(ImageOutcome.CURRENT)
+    unknown = present - result.distinct_images
+    if not unknown:
+        return text
+    return f"{text}; without {count_text(unknown, 'image')} whose layers are not on record"
 
 
 def _remarks(result: PromoteResult) -> Iterator[str]:

@@ -99,6 +99,7 @@ class Application:
                 lambda sentence: self._warn("the memory of layers", sentence),
             )
             self._history = History(self._store.records(_REMEMBERED_IMAGES))
+            self.metrics.watch_layers(lambda: self._history.layers)
             self._assemble(configuration.engine.jobs)
             self._opened = opened.pop_all()
 

@@ -36,6 +36,7 @@ ALTER TABLE manifests ADD COLUMN used INTEGER NOT NULL DEFAULT 0;
 UPDATE manifests SET used = strftime('%s', 'now') / 86400;
 CREATE INDEX manifests_by_use ON manifests(used);
 """
+_LAYERS = "ALTER TABLE promoted ADD COLUMN layers TEXT;"
 
 
 def open_state(folder: Path | None) -> Database:
@@ -47,7 +48,7 @@ def open_state(folder: Path | None) -> Database:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = None if folder is None else folder / _NAME
-        return Database(place, (_FIRST, _USED), patience=_BUSY_SECONDS)
+        return Database(place, (_FIRST, _USED, _LAYERS), patience=_BUSY_SECONDS)
     except sqlite3.DatabaseError as error:
         raise UsageError(
             f"{folder} cannot hold the state: {error}", advice="name another folder as `state`"

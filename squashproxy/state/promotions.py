@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from squashproxy.database import Database
 from squashproxy.digest import Digest
+from squashproxy.pipeline.distinct_layers import DistinctLayers, parse_distinct
 from squashproxy.reference import Reference, parse_reference
 
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """An image that a rule copied to a target."""
+    """An image that a rule copied to a target.
+
+    `layers` are those before and after; None where they are not known.
+    """
 
     target: Reference
     source: Reference
     digest: Digest
+    layers: DistinctLayers | None = None
 
 
 class PromotionMemory:
@@ -42,12 +48,27 @@ class PromotionMemory:
         return [rule for (rule,) in rows]
 
     def note(self, rule: str, promoted: Promoted) -> None:
-        """Record that a rule promoted an image, or found it up to date."""
+        """Record that a rule promoted an image, or found it up to date.
+
+        Layers that are on record stay so if none are given and the image is the same.
+        """
+        layers = None if promoted.layers is None else json.dumps(promoted.layers.to_json())
         self._database.write(
-            "INSERT INTO promoted VALUES(?, ?, ?, ?) ON CONFLICT(rule, target) DO UPDATE SET "
-            "source = excluded.source, digest = excluded.digest",
-            (rule, str(promoted.target), str(promoted.source), promoted.digest),
+            "INSERT INTO promoted VALUES(?, ?, ?, ?, ?) ON CONFLICT(rule, target) DO UPDATE SET "
+            "source = excluded.source, digest = excluded.digest, "
+            "layers = CASE WHEN digest = excluded.digest THEN coalesce(excluded.layers, layers) "
+            "ELSE excluded.layers END",
+            (rule, str(promoted.target), str(promoted.source), promoted.digest, layers),
         )
+
+    def find_layers(self, rule: str, target: Reference, digest: Digest) -> DistinctLayers | None:
+        """The layers of an image that a rule promoted; None where they are not on record."""
+        rows = self._database.read(
+            "SELECT layers FROM promoted WHERE rule = ? AND target = ? AND digest = ? "
+            "AND layers IS NOT NULL",
+            (rule, str(target), digest),
+        )
+        return parse_distinct(json.loads(rows[0][0])) if rows else None
 
     def forget(self, rule: str, target: Reference) -> None:
         """Remove the record of an image that is gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -13,8 +14,9 @@ from squashproxy.cleanup.rule_planner import Planner
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Family
-from squashproxy.testing import Fault, FaultKind, artifact_manifest, index_of
+from squashproxy.testing import Fault, FaultKind, LayerBuilder, artifact_manifest, index_of
 from tests.cleanup.room import DAY, Room, image, pulls_whole, rule
+from tests.pipeline.images import image_of, noise
 
 DELETE = "action: delete\nkeep: {tags: [keep]}"
 
@@ -300,6 +302,25 @@ def test_squash_in_place_keeps_every_tag_and_leaves_the_signed(room: Room) -> No
     room.clean("action: squash\nuntagged: {older_than: 7d}")
     assert plain not in room.registry.manifests("app")
     assert pulls_whole(room.registry, tags["one"])
+
+
+def test_squash_in_place_counts_layers_that_images_share_once(room: Room) -> None:
+    shared = [LayerBuilder().file(f"shared{seed}", noise(9000, seed)) for seed in (1, 2)]
+    plain: dict[str, int] = {}
+    for tag in ("one", "two"):
+        built = image_of(*shared, LayerBuilder().file(tag, tag.encode()))
+        built.push(room.registry, "app", tag)
+        plain |= {layer.digest: layer.size for layer in built.layers}
+    result = room.clean("action: squash")
+    held: dict[str, int] = {}
+    for digest in room.registry.tags("app").values():
+        layers = json.loads(room.registry.manifest("app", digest).data)["layers"]
+        held |= {layer["digest"]: layer["size"] for layer in layers}
+    assert (result.distinct_before, result.distinct_after) == (
+        sum(plain.values()),
+        sum(held.values()),
+    )
+    assert result.distinct_after > result.distinct_before
 
 
 def test_a_push_while_an_image_is_squashed_wins(room: Room) -> None:

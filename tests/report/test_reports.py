@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from squashproxy.cleanup.results import CleanupResult, RepositoryResult
 from squashproxy.pipeline.inspect import ImageDetails, Inspection, LayerDetails
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
+from squashproxy.report.cleanup import show_cleanup
 from squashproxy.report.copy import show_copy
 from squashproxy.report.inspect import show_inspection
 from squashproxy.report.plan import show_plan
@@ -217,6 +219,45 @@ def test_on_a_terminal_of_80_columns_no_figure_is_cut(monkeypatch: pytest.Monkey
         "2", "squashed", "absent", "503 MB", "1.28 GB", "18,331", "580 MB",
     ]  # fmt: skip
     assert max(map(len, plain.splitlines())) <= 80
+
+
+IN_TARGET = {
+    "less": (417_000_000, 300_000_000, 4, "300 MB instead of 417 MB for plain copies"),
+    "more": (417_000_000, 1_003_000_000, 4, "586 MB more, since layers that images shared became"),
+    "some images are not known": (9, 8, 3, "without 1 image whose layers are not on record"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "images", "said"), IN_TARGET.values(), ids=IN_TARGET)
+def test_promote_says_what_the_target_holds(
+    before: int, after: int, images: int, said: str
+) -> None:
+    image = ImageResult("apps", "old/a:1", DIGEST, "new/a:1", DIGEST, ImageOutcome.CURRENT)
+    promoted = PromoteResult(
+        False,
+        (image,) * 4,
+        (),
+        (),
+        (),
+        None,
+        1.0,
+        distinct_before=before,
+        distinct_after=after,
+        distinct_images=images,
+    )
+    text = " ".join(rendered(lambda screen: show_promotion(screen, promoted)).split())
+    assert said in text
+    assert ("more, since" in text) == (after > before)
+
+
+@pytest.mark.parametrize(("before", "after"), [(900, 400), (400, 900), (0, 0)])
+def test_cleanup_says_what_squashed_images_hold(before: int, after: int) -> None:
+    done = RepositoryResult("old", "new/a", (), 0, 50, None, before, after)
+    result = CleanupResult(True, (done,), (), None, 1.0)
+    text = " ".join(rendered(lambda screen: show_cleanup(screen, result, "undo")).split())
+    said = f"the squashed images hold {after} B instead of {before} B for plain copies"
+    assert (said in text) == (before > 0)
+    assert ("500 B more, since" in text) == (after > before)
 
 
 def test_on_a_narrow_terminal_names_go_on_in_the_next_line(

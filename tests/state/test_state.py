@@ -12,13 +12,18 @@ from squashproxy.database import Database
 from squashproxy.errors import UsageError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.distinct_layers import DistinctLayers
+from squashproxy.reference import parse_reference
 from squashproxy.state import database as state
 from squashproxy.state.database import open_state
 from squashproxy.state.manifests import ManifestMemory
+from squashproxy.state.promotions import Promoted, PromotionMemory
 from squashproxy.state.runs import Outcome, RunHistory
 
 DAY = 86400.0
 MANIFEST = RawManifest(b'{"schemaVersion": 2}', mediatypes.OCI_MANIFEST)
+TARGET = parse_reference("new.example/app:1")
+SOURCE = parse_reference("old.example/app:1")
 OTHER = RawManifest(b'{"schemaVersion": 2, "manifests": []}', mediatypes.OCI_INDEX)
 
 
@@ -80,3 +85,23 @@ def test_the_state_of_a_later_version_is_refused(tmp_path: Path) -> None:
     file.close()
     with pytest.raises(UsageError, match=r"written by a later version \(99\)"):
         open_state(tmp_path)
+
+
+LAYERS = DistinctLayers({MANIFEST.digest: 7}, {OTHER.digest: 5})
+AGAIN: dict[str, tuple[Promoted, DistinctLayers | None]] = {
+    "the same image, found up to date": (Promoted(TARGET, SOURCE, MANIFEST.digest), LAYERS),
+    "another image, of which nothing is known": (Promoted(TARGET, SOURCE, OTHER.digest), None),
+    "another image": (Promoted(TARGET, SOURCE, OTHER.digest, LAYERS), LAYERS),
+}
+
+
+@pytest.mark.parametrize(("then", "layers"), AGAIN.values(), ids=AGAIN)
+def test_layers_of_a_promoted_image_belong_to_its_digest(
+    then: Promoted, layers: DistinctLayers | None
+) -> None:
+    with open_state(None) as database:
+        memory = PromotionMemory(database)
+        memory.note("apps", Promoted(TARGET, SOURCE, MANIFEST.digest, LAYERS))
+        memory.note("apps", then)
+        assert memory.find_layers("apps", TARGET, then.digest) == layers
+        assert memory.find_layers("other", TARGET, then.digest) is None

@@ -84,6 +84,8 @@ class Applier:
             freed_bytes=plan.freed_bytes if done >= planned else 0,
             saved_bytes=squasher.saved_bytes,
             problem=None if problem is None else str(problem),
+            distinct_before=squasher.distinct.plain,
+            distinct_after=squasher.distinct.held,
         )
 
     def _check(

@@ -22,6 +22,12 @@ from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.distinct_layers import (
+    DistinctBytes,
+    DistinctLayers,
+    distinct_bytes,
+    distinct_layers,
+)
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
@@ -102,6 +108,12 @@ class InPlaceSteps:
         self._squasher = squasher
         self._options = options
         self.saved_bytes = 0
+        self._layers: list[DistinctLayers] = []
+
+    @property
+    def distinct(self) -> DistinctBytes:
+        """The bytes of images squashed so far, before and after; each layer counts once."""
+        return distinct_bytes(self._layers)
 
     def run(self, squashes: Sequence[Squash]) -> None:
         """Squash one image after another. Raises SquashproxyError."""
@@ -152,6 +164,7 @@ class InPlaceSteps:
         self.saved_bytes += sum(
             each.compressed_before - each.compressed_after for each in result.platforms
         )
+        self._layers.append(distinct_layers(result.platforms))
         return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", result.digest)
 
 

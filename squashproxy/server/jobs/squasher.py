@@ -14,6 +14,7 @@ from squashproxy.errors import Denied, SquashproxyError
 from squashproxy.location import Location
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.distinct_layers import distinct_layers
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import CopyResult, PlanResult
 from squashproxy.progress import Observer, SilentObserver
@@ -25,6 +26,9 @@ from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySource
+
+_MOST_LAYERS = 256
+"""A record notes the layers of an image only up to this number, before and after together."""
 
 
 class Squasher:
@@ -136,6 +140,8 @@ def is_there(remote: RemoteRepository, digest: Digest) -> bool:
 
 def _record_of(result: CopyResult, image: str) -> SquashRecord:
     platforms = result.platforms
+    layers = distinct_layers(platforms)
+    is_small = len(layers.plain) + len(layers.held) <= _MOST_LAYERS
     return SquashRecord(
         image=image,
         source_digest=Digest(result.source_digest),
@@ -148,4 +154,5 @@ def _record_of(result: CopyResult, image: str) -> SquashRecord:
         compressed_before=sum(copy.compressed_before for copy in platforms),
         compressed_after=sum(copy.compressed_after for copy in platforms),
         hidden_bytes=sum(copy.hidden_bytes for copy in platforms),
+        layers=layers if is_small else None,
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
+from squashproxy.pipeline.distinct_layers import DistinctLayers
 from squashproxy.server.store.base import SquashRecord
 
 _MOST_IMAGES = 1000
@@ -60,7 +61,17 @@ class History:
             return list(reversed(self._records))
 
     @property
+    def layers(self) -> list[DistinctLayers]:
+        """The layers of the images whose record says them."""
+        return layers_of(self.records)
+
+    @property
     def problems(self) -> list[Problem]:
         """The errors, the newest first."""
         with self._lock:
             return list(reversed(self._problems))
+
+
+def layers_of(records: Iterable[SquashRecord]) -> list[DistinctLayers]:
+    """The layers of the images whose record says them."""
+    return [record.layers for record in records if record.layers is not None]

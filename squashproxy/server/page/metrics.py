@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from squashproxy.pipeline.distinct_layers import DistinctLayers, distinct_bytes
 from squashproxy.server.store.base import Usage
 from squashproxy.server.upstream.clients import Health, UpstreamState
 from squashproxy.state.runs import RunHistory
@@ -149,6 +150,10 @@ class Metrics:
                 lambda name=host: _or_nan(states()[name].remaining)  # type: ignore[misc]
             )
 
+    def watch_layers(self, layers: Callable[[], list[DistinctLayers]]) -> None:
+        """Ask for the layers of squashed images whenever the figures are read."""
+        self._registry.register(_DistinctCollector(layers))
+
     def watch_runs(self, runs: RunHistory) -> None:
         """Include the runs of rules, from their history."""
         self._registry.register(_RunCollector(runs))
@@ -159,6 +164,29 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
+
+
+class _DistinctCollector(Collector):
+    def __init__(self, layers: Callable[[], list[DistinctLayers]]) -> None:
+        self._layers = layers
+
+    def collect(self) -> Iterator[Metric]:
+        """Bytes of the layers of squashed images and of their originals, each layer once."""
+        layers = self._layers()
+        total = distinct_bytes(layers)
+        size = GaugeMetricFamily(
+            "squashproxy_distinct_bytes",
+            "Compressed bytes of the layers of squashed images, each layer once.",
+            labels=("what",),
+        )
+        size.add_metric(["original"], total.plain)
+        size.add_metric(["served"], total.held)
+        yield size
+        yield GaugeMetricFamily(
+            "squashproxy_distinct_images",
+            "Squashed images that squashproxy_distinct_bytes is about.",
+            value=len(layers),
+        )
 
 
 class _RunCollector(Collector):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from squashproxy import __version__
 from squashproxy.oci.descriptor import Json
+from squashproxy.pipeline.distinct_layers import distinct_bytes
 from squashproxy.server.jobs.jobs import Job, Jobs
-from squashproxy.server.page.history import History
+from squashproxy.server.page.history import History, layers_of
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.store.base import SquashRecord, Store
 from squashproxy.server.upstream.clients import UpstreamClients, UpstreamState
@@ -40,6 +41,8 @@ class Status:
         usage = self.store.usage()
         totals = self.metrics.totals
         records = [record for record in self.history.records if is_visible(record.image)]
+        layers = layers_of(records)
+        distinct = distinct_bytes(layers)
         return {
             "version": __version__,
             "now": time.time(),
@@ -59,6 +62,9 @@ class Status:
                 "bytes_out": totals.bytes_out,
                 "bytes_saved": sum(map(_saved, records)),
                 "images": len(records),
+                "distinct_original": distinct.plain,
+                "distinct_served": distinct.held,
+                "distinct_images": len(layers),
             },
             "images": [self._image(record) for record in records[:_MOST_IMAGES]],
             "savings": _savings(records),
@@ -72,7 +78,9 @@ class Status:
         }
 
     def _image(self, record: SquashRecord) -> Json:
-        return {**asdict(record), "pulls": self.history.pulls_of(record.source_digest)}
+        fields = asdict(replace(record, layers=None))
+        del fields["layers"]
+        return {**fields, "pulls": self.history.pulls_of(record.source_digest)}
 
 
 def _saved(record: SquashRecord) -> int:

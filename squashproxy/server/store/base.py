@@ -11,6 +11,7 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.distinct_layers import DistinctLayers
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink
 
@@ -29,7 +30,11 @@ class SquashKey:
 
 @dataclass(frozen=True, slots=True)
 class SquashRecord:
-    """A squashed image and what it saved; sizes in bytes, `made_at` in unix seconds."""
+    """A squashed image and what it saved; sizes in bytes, `made_at` in unix seconds.
+
+    `layers` are those before and after; None where there are too many to remember, and in records
+    of versions that did not note them.
+    """
 
     image: str
     source_digest: Digest
@@ -42,6 +47,7 @@ class SquashRecord:
     compressed_before: int
     compressed_after: int
     hidden_bytes: int
+    layers: DistinctLayers | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
+from squashproxy.pipeline.distinct_layers import parse_distinct
 from squashproxy.reference import Repository
 from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord
 
@@ -269,10 +270,14 @@ class Ledger:
 
 def _encode(record: SquashRecord) -> str:
     fields = {name: getattr(record, name) for name in SquashRecord.__slots__}
+    if record.layers is not None:
+        fields["layers"] = record.layers.to_json()
     return json.dumps(fields)
 
 
 def _decode(text: str) -> SquashRecord:
     fields = json.loads(text)
     fields["platforms"] = tuple(fields["platforms"])
+    if fields.get("layers") is not None:
+        fields["layers"] = parse_distinct(fields["layers"])
     return SquashRecord(**fields)

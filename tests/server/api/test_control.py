@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import FakeRegistry, Fault, FaultKind, LayerBuilder
+from tests.pipeline.images import image_of, noise
 from tests.server.leftovers import join_server_threads
 from tests.server.serving import UP, Served, app, run_serve, settings
 
@@ -205,6 +206,38 @@ def test_the_metrics_count_what_happened(served: Served, upstream: FakeRegistry)
     [image] = served.get("/api/v1/status").json()["images"]
     fetched = image["compressed_before"]
     assert fetched <= float(values["squashproxy_upstream_bytes_total"]) < fetched + 5000
+
+
+def test_layers_that_images_share_are_counted_once(served: Served, upstream: FakeRegistry) -> None:
+    """Squashed with no common base, images share nothing any more; the figures say so."""
+    shared = [LayerBuilder().file(f"shared{number}", noise(40_000, number)) for number in (1, 2)]
+    sizes: dict[str, dict[str, int]] = {"original": {}, "served": {}}
+    for name in ("one", "two"):
+        built = image_of(*shared, LayerBuilder().file(name, name.encode()))
+        built.push(upstream, name, "1")
+        sizes["original"] |= {layer.digest: layer.size for layer in built.layers}
+        layers = served.manifest(name, "1").json()["layers"]
+        sizes["served"] |= {layer["digest"]: layer["size"] for layer in layers}
+    totals = served.get("/api/v1/status").json()["totals"]
+    text = served.get("/metrics").text
+    for what, found in sizes.items():
+        assert totals[f"distinct_{what}"] == sum(found.values())
+        line = f'squashproxy_distinct_bytes{{what="{what}"}} {float(sum(found.values()))}'
+        assert line in text.splitlines()
+    assert totals["distinct_images"] == totals["images"] == 2
+    assert totals["distinct_served"] > totals["distinct_original"]
+    assert "squashproxy_distinct_images 2.0" in text.splitlines()
+    assert "layers" not in served.get("/api/v1/status").json()["images"][0]
+
+
+def test_images_of_very_many_layers_are_not_counted(served: Served, upstream: FakeRegistry) -> None:
+    """What the history remembers is bounded."""
+    for count in (3, 257):
+        layers = (LayerBuilder().file(f"f{number}", b"x") for number in range(count))
+        image_of(*layers).push(upstream, f"of{count}", "1")
+        assert served.manifest(f"of{count}", "1").status_code == 200
+    totals = served.get("/api/v1/status").json()["totals"]
+    assert (totals["images"], totals["distinct_images"]) == (2, 1)
 
 
 NO_HEADROOMS = ["9" * 5000, "-1", "many", "", ";w=1", "1_0", "7.5", "nan"]

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from squashproxy.server.page.page import find_asset
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import FakeRegistry, Fault, FaultKind, LayerBuilder
 from tests.browsing import Sheet, run_browser
+from tests.pipeline.images import image_of, noise
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -76,8 +77,22 @@ def test_what_was_squashed_is_in_the_table_and_the_charts(
     expect(page.locator("#savings circle")).to_have_count(3)
     expect(page.locator("#shrunk li")).to_have_count(3)
     expect(page.locator("#shrunk")).to_contain_text("web:1")
+    expect(page.locator("#distinct")).to_contain_text("Each layer counted once: squashed")
     places = [float(dot.get_attribute("cx") or "") for dot in page.locator("#savings circle").all()]
     assert places == sorted(places)
+
+
+@pytest.mark.real
+def test_the_page_says_where_squashing_ended_more_sharing_than_it_saved(
+    served: Served, upstream: FakeRegistry, opened: Open
+) -> None:
+    shared = [LayerBuilder().file(f"shared{seed}", noise(40_000, seed)) for seed in (1, 2)]
+    for name in ("one", "two"):
+        built = image_of(*shared, LayerBuilder().file(name, name.encode()))
+        built.push(upstream, name, "1")
+        served.manifest(name, "1")
+    told = opened(served).page.locator("#distinct")
+    expect(told).to_contain_text("more, since layers that images shared became different")
 
 
 @pytest.mark.real

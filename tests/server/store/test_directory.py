@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from squashproxy.errors import UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from squashproxy.pipeline.distinct_layers import DistinctLayers
 from squashproxy.reference import Repository
 from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord
 from squashproxy.server.store.directory import DirectoryStore
@@ -149,6 +151,23 @@ def test_everything_is_there_after_a_restart(
     assert again.find_tag(ONE, "1") == known
     assert found(again, ONE, blob.digest)
     assert [record.image for record in again.records(10)] == ["app"]
+    again.close()
+
+
+def test_records_keep_layers_and_those_of_older_versions_have_none(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    key, manifest, _ = squash(store, ONE, "new")
+    layers = DistinctLayers({key.source: 7}, {manifest.digest: 5})
+    record = replace(record_of("new", key.source, manifest.digest), layers=layers)
+    store._ledger.keep_result(key, record)
+    squash(store, TWO, "old")
+    db = store._ledger._db
+    db.write("UPDATE results SET record = json_remove(record, '$.layers') WHERE path = 'two'")
+    store.close()
+    again = DirectoryStore(tmp_path / "store", GIB)
+    found = {record.image: record.layers for record in again.records(10)}
+    assert found == {"new": layers, "old": None}
     again.close()
 
 

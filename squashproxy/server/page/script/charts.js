@@ -2,7 +2,7 @@
 
 import { make } from "./parts.js";
 import { svg } from "./svg.js";
-import { change, moment, size } from "./words.js";
+import { change, count, moment, size } from "./words.js";
 
 const TOP = 8;
 const HEIGHT = 240;
@@ -100,6 +100,21 @@ function shrunk(images) {
   return make("ol", "pairs", ...top.map((image) => pair(image, most)));
 }
 
+/** What the layers take, each counted once: layers that images share are no saving. */
+function distinctText(totals) {
+  const { distinct_original: original, distinct_served: served, distinct_images: images } = totals;
+  const some = images < totals.images ? `, of ${count(images)} of ${count(totals.images)} images` : "";
+  const text = `Each layer counted once${some}: squashed ${size(served)}, originals ${size(original)}`;
+  if (served > original) {
+    return `${text}. That is ${size(served - original)} more, since layers that images shared became different; mode: prune keeps them shared.`;
+  }
+  return `${text}.`;
+}
+
+function showDistinct(totals) {
+  document.getElementById("distinct").textContent = totals.distinct_images ? distinctText(totals) : "";
+}
+
 function showSavings(status) {
   const place = document.getElementById("savings");
   const width = place.clientWidth;
@@ -110,6 +125,7 @@ function showSavings(status) {
 export function showCharts(status) {
   last = status;
   showSavings(status);
+  showDistinct(status.totals);
   document.getElementById("shrunk").replaceChildren(shrunk(status.images));
 }
 

@@ -1,0 +1,16 @@
+"""Distinct bytes in the target against those of plain copies, for people."""
+
+from __future__ import annotations
+
+from squashproxy.report.sizes import size_text
+
+_ADVICE = "mode: prune keeps them shared"
+
+
+def distinct_text(before: int, after: int) -> str:
+    """What images hold in the target, each layer once, where plain copies would hold `before`."""
+    text = f"{size_text(after)} instead of {size_text(before)} for plain copies, each layer once"
+    if after <= before:
+        return text
+    more = size_text(after - before)
+    return f"{text}: {more} more, since layers that images shared became different; {_ADVICE}"
