@@ -73,7 +73,12 @@ def test_what_changed_since_the_version_at_the_target_changes_again(lab: Lab, mo
         pytest.param((OS, RUNTIME, SMALL_TOP), Mode.COPY, id="nothing is hidden"),
         pytest.param((*HEAVY, SMALL_TOP), Mode.PRUNE, id="much is hidden below a small top"),
         pytest.param(
-            (OS, RUNTIME.file("id_rsa", b"key"), LayerBuilder().whiteout("id_rsa"), SMALL_TOP),
+            (
+                OS,
+                LayerBuilder().file("id_rsa", b"key"),
+                LayerBuilder().whiteout("id_rsa"),
+                SMALL_TOP,
+            ),
             Mode.PRUNE,
             id="a secret is hidden",
         ),
