@@ -9,11 +9,11 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.progress import Observer
 from squashproxy.squash.census import Census
-from squashproxy.squash.layer import Layer, LayerCount
+from squashproxy.squash.layer import LayerCount, ScannedLayer
 
 
 def count_base(
-    census: Census, layers: Sequence[Layer], base: Sequence[Descriptor], observer: Observer
+    census: Census, layers: Sequence[ScannedLayer], base: Sequence[Descriptor], observer: Observer
 ) -> dict[int, LayerCount]:
     """The counts of the `base` layers that can be read, by number; `layers` are all of the image.
 

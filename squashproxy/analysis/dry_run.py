@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from squashproxy.analysis.base_layers import count_base
 from squashproxy.analysis.findings import Findings
+from squashproxy.analysis.known_layers import known_layers
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Hasher
 from squashproxy.oci.descriptor import Descriptor
@@ -15,9 +16,9 @@ from squashproxy.pipeline.bases.base import Base
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import LayerAction
-from squashproxy.pipeline.rewrite.find_cuts import find_cuts
+from squashproxy.pipeline.rewrite.find_cuts import Cuts, find_cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker
-from squashproxy.pipeline.rewrite.prune_layers import LayerPruner, PrunedImage
+from squashproxy.pipeline.rewrite.prune_layers import LayerPruner, PrunedImage, PrunedLayer
 from squashproxy.pipeline.rewrite.squash_layers import (
     Squashed,
     compression_for,
@@ -30,7 +31,15 @@ from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.squash.census import Census
 from squashproxy.squash.index import PathIndex
-from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions
+from squashproxy.squash.layer import (
+    HiddenEntry,
+    KnownLayer,
+    Layer,
+    LayerCount,
+    MergeOptions,
+    ScannedLayer,
+)
+from squashproxy.squash.listing import Listing
 from squashproxy.squash.merge import Merge
 from squashproxy.transports.base import ImageSource, WrittenBlob
 
@@ -39,8 +48,10 @@ from squashproxy.transports.base import ImageSource, WrittenBlob
 class DryRun:
     """Squashes one image, discards the layer and keeps the findings.
 
-    `findings` are the hidden entries of all layers; `counts` are the counts of base layers by
-    number, which are read after the merge.
+    `known` are the listings that the memory of layers has, by number; the others are kept there.
+    `is_held` says whether the target has a blob. `findings` are the hidden entries of all layers;
+    `counts` are the counts of base layers by number, which are read after the merge, unless all of
+    them are known. `estimated` are the numbers of layers that were not made.
     """
 
     source: ImageSource
@@ -48,12 +59,15 @@ class DryRun:
     base: Base
     options: CopyOptions
     observer: Observer
+    known: Mapping[int, Listing] = field(default_factory=dict)
+    is_held: Callable[[Descriptor], bool] = lambda _: False
     findings: Findings = field(default_factory=Findings)
     counts: dict[int, LayerCount] = field(default_factory=dict)
+    estimated: set[int] = field(default_factory=set)
 
     def squash(self, *, compresses_plain: bool) -> Squashed:
         """The result that a copy would get. Raises what squashing raises."""
-        layers = layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
+        layers = self._layers()
         with CopyThreads(self.options.jobs) as threads:
             if self.base.count == len(layers):
                 return self._look_at(layers, threads)
@@ -63,27 +77,40 @@ class DryRun:
 
     def prune(self, *, compresses_plain: bool) -> PrunedImage:
         """The result that a copy would get. Raises what pruning raises."""
-        layers = layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
+        layers = self._layers()
         kept, descriptors = self.base.count, self.image.manifest.layers
         with CopyThreads(self.options.jobs) as threads:
-            found = find_cuts(layers, kept, self.options, threads, on_hidden=self.findings.hidden)
-            self._count_base(
-                found.index,
-                merge_options(layers, kept, self.options),
-                Prefetch(layers, 0, threads).layers,
-            )
+            found = self._find_cuts(layers, threads)
+            choices = merge_options(layers, kept, self.options, on_listing=self.listed)
+            self._count_base(found.index, choices, Prefetch(layers, 0, threads).layers)
 
             def maker(number: int) -> LayerMaker:
                 return self._maker([descriptors[number]], threads, compresses_plain)
 
-            pruner = LayerPruner(layers, kept, found, self.options, maker)
-            above = dict(pruner.iter_pruned())
+            pruner = LayerPruner(layers, kept, found, self.options, maker, self.is_held)
+            return self._pruned_image(dict(pruner.iter_pruned()), found)
+
+    def _pruned_image(self, above: Mapping[int, PrunedLayer], found: Cuts) -> PrunedImage:
         staying = {
-            number: descriptors[number]
+            number: self.image.manifest.layers[number]
             for number, layer in above.items()
             if layer.action is LayerAction.KEPT
         }
         return PrunedImage(self.base.layers, above, staying, found)
+
+    def _layers(self) -> list[SourceLayer]:
+        return layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
+
+    def _find_cuts(self, layers: Sequence[SourceLayer], threads: CopyThreads) -> Cuts:
+        above = {number: each for number, each in self.known.items() if number >= self.base.count}
+        return find_cuts(
+            layers,
+            self.base.count,
+            self.options,
+            threads,
+            on_hidden=self.findings.hidden,
+            known=above,
+        )
 
     def _maker(
         self, replaced: Sequence[Descriptor], threads: CopyThreads, compresses_plain: bool
@@ -106,9 +133,27 @@ class DryRun:
         """Read the layers of the base as well."""
         self._count_base(merge.index, merge.options, layers)
 
-    def _count_base(self, index: PathIndex, choices: MergeOptions, layers: Sequence[Layer]) -> None:
+    @property
+    def reads_base(self) -> bool:
+        """Whether any of the base is unknown."""
+        return self._known_base() is None
+
+    def listed(self, number: int, listing: Listing) -> None:
+        """Remember what a layer holds."""
+        if number not in self.known:
+            digest = self.image.manifest.layers[number].digest
+            self.options.memory.keep_listing(digest, listing)
+
+    def _count_base(
+        self, index: PathIndex, choices: MergeOptions, layers: Sequence[ScannedLayer]
+    ) -> None:
         base = self.image.manifest.layers[: self.base.count]
-        self.counts = count_base(Census(index, choices), layers, base, self.observer)
+        known = self._known_base()
+        self.counts = count_base(Census(index, choices), known or layers, base, self.observer)
+
+    def _known_base(self) -> list[KnownLayer] | None:
+        """The layers of the base if all are known."""
+        return known_layers(self._layers()[: self.base.count], self.known)
 
     def hidden(self, entry: HiddenEntry) -> None:
         """An upper layer hides this entry."""
@@ -126,6 +171,7 @@ class DryRun:
             self.options,
             on_hidden=self.hidden,
             on_revived=self.revived,
+            on_listing=self.listed,
         )
         first = 0 if choices.reads_base else len(layers)
         prefetched = Prefetch(layers, first, threads).layers

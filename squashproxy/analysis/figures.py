@@ -61,7 +61,8 @@ class ImageFigures:
         counts = [count for number in range(len(layers)) if (count := self._count(number))]
         unpacked = sum(count.unpacked for count in counts)
         hidden = sum(count.hidden_bytes for count in counts)
-        upload = moved.sent + new if moved else None
+        made = sum(size for number, size in outcome.sizes.items() if number not in outcome.held)
+        upload = moved.sent + made if moved else None
         return PlatformPlan(
             platform=str(self.image.platform),
             source_digest=self.image.digest,
@@ -88,6 +89,7 @@ class ImageFigures:
             secrets=self.findings.suspects.secrets,
             fallbacks=outcome.fallbacks,
             mode=self.mode,
+            estimated=bool(outcome.estimated),
         )
 
     @property
@@ -101,7 +103,8 @@ class ImageFigures:
         """What happens to unchanged layers and to the config; None without a target."""
         if self.config[1].in_target is None:
             return None
-        sizes = {"reused": 0, "mountable": 0, "sent": 0}
+        held = sum(self.outcome.sizes[number] for number in self.outcome.held)
+        sizes = {"reused": held, "mountable": 0, "sent": 0}
         seen: set[Digest] = set()
         for blob, place in (*self._staying, self.config):
             if is_foreign(blob.media_type):
@@ -172,7 +175,7 @@ class ImageFigures:
 
 @dataclass(frozen=True, slots=True)
 class _Movement:
-    """What a copy does with existing blobs; sizes in bytes."""
+    """What a copy does with blobs that it does not make; sizes in bytes."""
 
     reused: int
     mountable: int

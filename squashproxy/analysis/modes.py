@@ -102,9 +102,10 @@ class Comparison:
             if layer.role is LayerRole.DROPPED:
                 return None
             size = self.outcome.sizes.get(number)
-            return (
-                self._same(number) if size is None else _Layer(size, is_held=False, is_new=is_new)
-            )
+            if size is None:
+                return self._same(number)
+            is_estimated = number in self.outcome.estimated
+            return _Layer(size, number in self.outcome.held, is_new, is_estimated)
         hidden, unpacked = layer.hidden_bytes or 0, layer.unpacked or 0
         if not self.threshold.is_met_by(hidden, unpacked, layer.compressed):
             return self._same(number)
@@ -114,8 +115,15 @@ class Comparison:
     def _squashed(self, above: range) -> list[_Layer]:
         """The squashed layer; any change above the base makes another one of it."""
         if self.mode is Mode.SQUASH:
-            sizes = list(self.outcome.sizes.values())
-            return [_Layer(size, is_held=False, is_new=True) for size in sizes]
+            return [
+                _Layer(
+                    size,
+                    is_held=False,
+                    is_new=True,
+                    is_estimated=number in self.outcome.estimated,
+                )
+                for number, size in self.outcome.sizes.items()
+            ]
         size = sum(_left(self.layers[number]) for number in above)
         return [_Layer(size, is_held=False, is_new=True, is_estimated=True)] if size else []
 

@@ -27,7 +27,9 @@ class Outcome:
     would be made, by the number of the layer in whose place they are; the others stay.
     `counts` are those of the layers above the base. `unpacked_after` is the size of what is left of
     the layers above the base. Where a squashed layer is cut into several, `sizes` has the size of
-    all, and `further_layers` is how many there are beside the first.
+    all, and `further_layers` is how many there are beside the first. `held` are the numbers of
+    those that the target has already, `estimated` of those that were not made: of each layer, what
+    stays is taken to compress as all of it does now.
     """
 
     roles: tuple[LayerRole, ...]
@@ -37,6 +39,8 @@ class Outcome:
     unpacked_after: int
     fallbacks: int
     further_layers: int = 0
+    held: frozenset[int] = frozenset()
+    estimated: frozenset[int] = frozenset()
 
     @property
     def staying(self) -> tuple[int, ...]:
@@ -87,4 +91,7 @@ def pruned_outcome(pruned: PrunedImage, kept: int) -> Outcome:
         unpacked=unpacked,
         unpacked_after=unpacked - pruned.lost,
         fallbacks=0,
+        held=frozenset(
+            number for number, layer in pruned.above.items() if layer.action is LayerAction.REUSED
+        ),
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from squashproxy.analysis.dry_run import DryRun
 from squashproxy.analysis.figures import ImageFigures, Place, Placed
 from squashproxy.analysis.first_change import find_first_change
+from squashproxy.analysis.known_layers import find_known, is_estimable, known_layers
+from squashproxy.analysis.known_run import KnownRun
 from squashproxy.analysis.modes import Comparison
 from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outcome
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
@@ -30,6 +33,7 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
 from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
 from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
+from squashproxy.pipeline.transfer.source_layer import layers_of
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import parse_image, short
@@ -46,8 +50,10 @@ def plan_image(
 ) -> PlanResult:
     """Read `source` and work out what a copy to `sink` would do; nothing is written.
 
-    Every layer is read, once unless the merge needs more. Layers of the base are only counted, and
-    one that cannot be counted is a warning. Raises SquashproxyError, as a copy would.
+    Every layer is read, once unless the merge needs more, and remembered. None is read where the
+    memory of the options knows them all; then sizes of new layers are estimates. Layers of the base
+    are only counted, and one that cannot be counted is a warning. Raises SquashproxyError, as a
+    copy would.
     """
     watcher = RecordingObserver(observer)
     check_options(options)
@@ -97,6 +103,8 @@ class _Job:
     options: CopyOptions
     bases: BaseFinder
     observer: RecordingObserver
+    read: set[Digest] = field(default_factory=set)
+    """Layers of platforms that were not known: another platform that has them is exact, too."""
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
         if self.options.mode is Mode.COPY:
@@ -129,11 +137,11 @@ class _Job:
         check_platform(image, self.options)
         base = self._base_of(image)
         compresses_plain = self._compresses_plain(base)
-        dry_run = DryRun(self.source, image, base, self.options, self.observer)
+        dry_run = self._dry_run(image, base, compresses_plain)
         outcome, data = self._try_out(image, base, dry_run, compresses_plain)
         kept = [(layer, self._place_of(layer, base)) for layer in base.layers]
         above = [(layer, self._place_of(layer, base)) for layer in manifest.layers[base.count :]]
-        config = self._config(image, base, data)
+        config = self._config(image, base, data, is_estimated=bool(outcome.estimated))
         plan = ImageFigures(
             image,
             base,
@@ -169,6 +177,24 @@ class _Job:
             return Base(len(image.manifest.layers), "no byte changes", image.manifest.layers)
         return self.bases.choose(image, self.options, self.sink)
 
+    def _dry_run(self, image: Image, base: Base, compresses_plain: bool) -> DryRun:
+        """Over listings where all layers are known and the rest can be estimated."""
+        layers = layers_of(self.source, image, self.observer, Cancellation(), self.options)
+        known = find_known(layers, self.options)
+        digests = {layer.digest for layer in image.manifest.layers}
+        is_enough = (
+            self.read.isdisjoint(digests)
+            and known_layers(layers, known) is not None
+            and is_estimable(layers, base.count, self.options, compresses_plain=compresses_plain)
+        )
+        if not is_enough:
+            self.read.update(digests)
+        run = KnownRun if is_enough else DryRun
+        return run(self.source, image, base, self.options, self.observer, known, self._has_blob)
+
+    def _has_blob(self, blob: Descriptor) -> bool:
+        return self.sink is not None and self.sink.has_blob(blob)
+
     def _try_out(
         self, image: Image, base: Base, dry_run: DryRun, compresses_plain: bool
     ) -> tuple[Outcome, bytes | None]:
@@ -183,15 +209,20 @@ class _Job:
                 self.observer.warn(sentence)
             outcome = squashed_outcome(squashed, base.count, image.manifest.layers)
             data = squashed_config(image, base, squashed, self.options)
-        return outcome, data
+        return replace(outcome, estimated=frozenset(dry_run.estimated)), data
 
-    def _config(self, image: Image, base: Base, data: bytes | None) -> Placed:
-        """The config of the result, and where the target has it; a new one is never mounted."""
+    def _config(
+        self, image: Image, base: Base, data: bytes | None, *, is_estimated: bool
+    ) -> Placed:
+        """The config of the result, and where the target has it; a new one is never mounted.
+
+        Where layers are `estimated`, their diff IDs are not known, so only its size is right.
+        """
         config = image.manifest.config
         if data is None:
             return config, self._place_of(config, base)
         config = Descriptor(config.media_type, digest_of(data), len(data))
-        there = None if self.sink is None else self.sink.has_blob(config)
+        there = None if self.sink is None else not is_estimated and self.sink.has_blob(config)
         return config, Place(there, None)
 
     def _compresses_plain(self, base: Base) -> bool:

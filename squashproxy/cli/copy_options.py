@@ -137,9 +137,9 @@ _OPTIONS = (
         "--layer-memory",
         type=value_of("--layer-memory:", parse_layer_memory),
         metavar="DIR|HOST/REPO|none",
-        help="With --mode prune: where the files of layers and results are remembered, so that a "
-        "layer that is known is not read. Who can write there decides what is left out. Default: "
-        "a folder among the user's caches.",
+        help="Where plan and --mode prune remember the files of layers and results: a layer that "
+        "is known is not read. Who can write there decides what is left out. Default: a "
+        "folder among the user's caches.",
     ),
     click.option(
         "--base",

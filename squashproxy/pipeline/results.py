@@ -231,12 +231,13 @@ class LayerPlan:
 class PlatformPlan:
     """What a copy of one platform would do; sizes in bytes, None where no target was given.
 
-    `compressed_after` is the size of the squashed image's layers; `upload_bytes` is what would be
+    `compressed_after` is the size of the result's layers; `upload_bytes` is what would be
     uploaded of them and of the config if this platform were copied alone. Both are exact, since the
-    new layer is made and discarded, except for base layers that would be compressed. For a target
-    that is up to date, nothing is uploaded and all is reused. `estimated_after` is what to expect
-    without making the layer: the base, plus each merged layer's compressed size times the share of
-    its bytes that survive.
+    new layers are made and discarded, except for base layers that would be compressed, and unless
+    they are `estimated`: then all layers of the source are known, so none was read and none made.
+    For a target that is up to date, nothing is uploaded and all is reused. `estimated_after` is
+    what to expect without making the layer: the base, plus each merged layer's compressed size
+    times the share of its bytes that survive.
 
     `unpacked_before`, `unpacked_after` and `hidden_bytes` are about the layers above the base, as
     in PlatformCopy; `hidden_bytes` is what a copy would leave out. `total_unpacked` and
@@ -275,6 +276,7 @@ class PlatformPlan:
     fallbacks: int
     mode: Mode = Mode.SQUASH
     modes: tuple[ModePlan, ...] = ()
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from squashproxy.pipeline.results import (
     HiddenFile,
     LayerPlan,
+    LayerRole,
     PlanResult,
     PlatformPlan,
     Suspect,
@@ -12,6 +13,7 @@ from squashproxy.pipeline.results import (
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.screen import COLUMN_GAP, Screen
 from squashproxy.report.sizes import (
+    ESTIMATED_NOTE,
     UNIT_NOTE,
     count_text,
     efficiency_text,
@@ -22,7 +24,7 @@ from squashproxy.squash.secret_patterns import SuspectKind
 
 _LARGEST = 10
 _SUSPECTS = 20
-_SHORTEST_COMMAND = 14
+_SHORTEST_COMMAND = 11
 
 
 def show_plan(screen: Screen, result: PlanResult) -> None:
@@ -48,7 +50,10 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
         f"{plan.base_layers} kept as base ({plan.base_reason})",
         "bold",
     )
+    if plan.estimated:
+        screen.line(ESTIMATED_NOTE)
     _show_layers(screen, plan)
+    about = _about(plan)
     saved = plan.compressed_before - plan.compressed_after
     screen.fact(
         "efficiency",
@@ -57,8 +62,8 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     )
     screen.fact(
         "compressed",
-        f"{size_text(plan.compressed_before)} -> {size_text(plan.compressed_after)} "
-        f"({share_text(saved, plan.compressed_before) or '0 %'} less)",
+        f"{size_text(plan.compressed_before)} -> {about}{size_text(plan.compressed_after)} "
+        f"({about}{share_text(saved, plan.compressed_before) or '0 %'} less)",
     )
     screen.fact("left out", f"{size_text(plan.hidden_bytes)} unpacked, of what is hidden")
     screen.fact("a copy", _movement(plan))
@@ -71,9 +76,14 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
 
 
 def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
-    columns = ("#", "role", "target", "packed", "unpacked", "entries", "hidden")
+    columns: tuple[str, ...] = ("#", "role", "target", "packed", "unpacked", "entries", "hidden")
     rows = [_figures(number, layer) for number, layer in enumerate(plan.layers, 1)]
     rows.append(_totals(plan))
+    if any(layer.compressed_after not in (None, layer.compressed) for layer in plan.layers):
+        after = [_after(plan, layer) for layer in plan.layers]
+        after.append(_about(plan) + size_text(plan.compressed_after))
+        columns = _with_after(columns, "after")
+        rows = [_with_after(row, size) for row, size in zip(rows, after, strict=True)]
     widths = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
     room = max(screen.width - sum(width + COLUMN_GAP for width in widths), _SHORTEST_COMMAND)
     table = screen.table(*columns, "created by", left=3)
@@ -82,6 +92,22 @@ def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
     for row, command in zip(rows, [*commands, ""], strict=True):
         table.add_row(*row, command)
     screen.show(table)
+
+
+def _with_after(cells: tuple[str, ...], after: str) -> tuple[str, ...]:
+    """The cells with one more behind that of the packed size."""
+    return (*cells[:4], after, *cells[4:])
+
+
+def _after(plan: PlatformPlan, layer: LayerPlan) -> str:
+    """The packed size of what stands for a layer in the result; `-` where others share it."""
+    about = _about(plan) if layer.role is LayerRole.PRUNED else ""
+    return about + size_text(layer.compressed_after)
+
+
+def _about(plan: PlatformPlan) -> str:
+    """The mark before an estimate."""
+    return "~" if plan.estimated else ""
 
 
 def _figures(number: int, layer: LayerPlan) -> tuple[str, ...]:
@@ -120,8 +146,9 @@ def _presence(layer: LayerPlan) -> str:
 def _movement(plan: PlatformPlan) -> str:
     if plan.upload_bytes is None:
         return "would upload what the target lacks; name a target to know how much"
+    about = _about(plan)
     return (
-        f"would upload {size_text(plan.upload_bytes)}, "
+        f"would upload {about}{size_text(plan.upload_bytes)}, "
         f"reuse {size_text(plan.reused_bytes)} and mount {size_text(plan.mountable_bytes)}"
     )
 

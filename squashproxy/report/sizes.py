@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 UNIT_NOTE = "1 MB = 1,000,000 bytes"
+ESTIMATED_NOTE = "~ marks estimates: known layers were not read; exact by --layer-memory none"
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 _ROUNDS_UP = 999.5
 """From this value on, three digits would round up to 1000."""

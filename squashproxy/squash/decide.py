@@ -39,7 +39,13 @@ from squashproxy.errors import BadArchive
 from squashproxy.squash.base_index import read_base
 from squashproxy.squash.disagreements import Disagreements, broken_link, linked_directory
 from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
-from squashproxy.squash.layer import HiddenEntry, Layer, LayerCount, MergeOptions, MergeReport
+from squashproxy.squash.layer import (
+    HiddenEntry,
+    LayerCount,
+    MergeOptions,
+    MergeReport,
+    ScannedLayer,
+)
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
 from squashproxy.squash.pass_facts import DuplicatePath, Survey, SurveyNeeded
 from squashproxy.squash.recent_hidden import RecentHidden
@@ -56,7 +62,7 @@ class EntryDecider:
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[ScannedLayer],
         options: MergeOptions,
         report: MergeReport,
         survey: Survey | None,

@@ -77,7 +77,8 @@ class MergeOptions:
     these the merge raises LimitExceeded.
     `on_hidden` is called for every hidden entry, `on_revived` with the path, layer and size of each
     hidden entry whose content lives on as a link. `on_listing` is called with the number and the
-    listing of each layer that a scan or a census has read to its end, but not of a KnownLayer.
+    listing of each layer that a scan, a census or a merge (above the base) has read to its end, but
+    not of a KnownLayer.
     """
 
     kept: int = 0

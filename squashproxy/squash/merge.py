@@ -16,10 +16,12 @@ from squashproxy.archive.scanner import TarScanner
 from squashproxy.span import New, Span
 from squashproxy.squash.decide import EntryDecider
 from squashproxy.squash.index import PathIndex, Remainder
-from squashproxy.squash.layer import Layer, MergeOptions, MergeReport
+from squashproxy.squash.layer import KnownLayer, MergeOptions, MergeReport, ScannedLayer
 from squashproxy.squash.limits import check_limits
+from squashproxy.squash.listed_scanner import ListedScanner
+from squashproxy.squash.listing import ListingRecorder
 from squashproxy.squash.pass_facts import Survey
-from squashproxy.squash.walk import Decision, iter_walk
+from squashproxy.squash.walk import Decision, iter_walk, iter_walk_listed
 from squashproxy.squash.whiteout import opaque_path, whiteout_path
 
 
@@ -28,13 +30,15 @@ class Merge:
 
     `layers` are all layers of the image, base first. The base is opened only if a hard link needs
     one of its files, or if a whiteout or directory leaves a question open (squash/base_index.py).
+    A KnownLayer is counted as the layer itself would be, but zeros stand for what stays of it, so
+    the output is good for nothing but its length (squash/listed_scanner.py).
     `report` is complete once `iter_spans` has ended. With a `survey`, facts are collected there
     instead of raising SurveyNeeded.
     """
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[ScannedLayer],
         options: MergeOptions,
         survey: Survey | None = None,
     ) -> None:
@@ -58,7 +62,7 @@ class Merge:
         """
         kept = self.options.kept
         for number in reversed(range(kept, len(self._layers))):
-            yield from self._iter_layer(number, self._decider.decide)
+            yield from self._iter_recorded(number)
         for number in reversed(range(kept)):
             if not self._links.are_waiting:
                 break
@@ -77,9 +81,29 @@ class Merge:
             pass
         return self.report
 
-    def _iter_layer(self, number: int, decide: Decision) -> Iterator[Span]:
+    def _iter_recorded(self, number: int) -> Iterator[Span]:
+        """Read a layer above the base, and give its listing to whoever wants it."""
+        on_listing = self.options.on_listing
+        if on_listing is None or isinstance(self._layers[number], KnownLayer):
+            yield from self._iter_layer(number, self._decider.decide)
+            return
+        recorder = ListingRecorder()
+
+        def decide(scanner: TarScanner) -> None:
+            recorder.note(scanner)
+            self._decider.decide(scanner)
+
+        def keep(unpacked: int) -> None:
+            on_listing(number, recorder.finish(unpacked))
+
+        yield from self._iter_layer(number, decide, keep)
+
+    def _iter_layer(
+        self, number: int, decide: Decision, on_end: Callable[[int], None] = lambda _: None
+    ) -> Iterator[Span]:
         self._decider.begin_layer(number)
         yield from self._iter_pass(number, decide)
+        on_end(self.report.layers[number].unpacked)
         if self._links.promised:
             self.report.fallbacks += 1
             yield from self._iter_pass(number, self._take_promised, self._links.are_kept)
@@ -90,8 +114,15 @@ class Merge:
         self, number: int, decide: Decision, is_done: Callable[[], bool] = lambda: False
     ) -> Iterator[Span]:
         """Read one layer and `decide` its entries, until `is_done`."""
-        scanner = TarScanner(self._layers[number].where, next(self._streams))
-        for spans in iter_walk(self._layers[number], scanner, decide, is_done):
+        layer, stream = self._layers[number], next(self._streams)
+        scanner: TarScanner
+        if isinstance(layer, KnownLayer):
+            scanner = listed = ListedScanner(layer, stream)
+            passes = iter_walk_listed(layer, listed, decide, is_done)
+        else:
+            scanner = TarScanner(layer.where, stream)
+            passes = iter_walk(layer, scanner, decide, is_done)
+        for spans in passes:
             if number >= self.options.kept:
                 self._check_limits(number, scanner)
             if spans:

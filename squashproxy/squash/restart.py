@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from squashproxy.errors import BadArchive
 from squashproxy.squash.duplicates import find_superseded
-from squashproxy.squash.layer import Layer, MergeOptions
+from squashproxy.squash.layer import MergeOptions, ScannedLayer
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.pass_facts import (
     EarlyNeeded,
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def merge_with_restarts(
-    layers: Sequence[Layer], options: MergeOptions, run: Callable[[Merge], T]
+    layers: Sequence[ScannedLayer], options: MergeOptions, run: Callable[[Merge], T]
 ) -> T:
     """Return the result of `run` on a merge that has all the facts it needs.
 
@@ -42,7 +42,9 @@ def merge_with_restarts(
             restarts += 1
 
 
-def _learn(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded) -> MergeOptions:
+def _learn(
+    layers: Sequence[ScannedLayer], options: MergeOptions, needed: RestartNeeded
+) -> MergeOptions:
     while True:
         try:
             return replace(options, facts=_look(layers, options, needed))
@@ -50,7 +52,7 @@ def _learn(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded
             options = _learn(layers, options, other)
 
 
-def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded) -> Facts:
+def _look(layers: Sequence[ScannedLayer], options: MergeOptions, needed: RestartNeeded) -> Facts:
     facts = options.facts
     if isinstance(needed, EarlyNeeded):
         return replace(facts, early=needed.early)
@@ -68,11 +70,11 @@ def _look(layers: Sequence[Layer], options: MergeOptions, needed: RestartNeeded)
     return replace(facts, superseded={**facts.superseded, needed.layer: superseded})
 
 
-def survey(layers: Sequence[Layer], options: MergeOptions) -> Survey:
+def survey(layers: Sequence[ScannedLayer], options: MergeOptions) -> Survey:
     """Read all layers above the base for the facts about directories that a merge needs first.
 
     Raises what a merge raises, DuplicatePath included.
     """
     found = Survey()
-    Merge(layers, replace(options, on_hidden=None, on_revived=None), found).run()
+    Merge(layers, replace(options, on_hidden=None, on_revived=None, on_listing=None), found).run()
     return found

@@ -10,6 +10,7 @@ from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import BadArchive, IntegrityError
 from squashproxy.span import Inflated, Span
 from squashproxy.squash.layer import KnownLayer, Layer, ScannedLayer
+from squashproxy.squash.listed_scanner import ListedScanner
 from squashproxy.squash.listing import Entry, Listing, ListingCheck, ListingRecorder
 
 Decision = Callable[[TarScanner], None]
@@ -77,6 +78,25 @@ def iter_noted(
         yield scanner.consumed
     if recorder is not None and on_listing is not None:
         on_listing(recorder.finish(scanner.consumed))
+
+
+def iter_walk_listed(
+    layer: KnownLayer,
+    scanner: ListedScanner,
+    decide: Decision,
+    is_done: Callable[[], bool] = lambda: False,
+) -> Iterator[list[Span]]:
+    """As `iter_walk`, for a layer that is known and not read."""
+    while scanner.advance():
+        try:
+            decide(scanner)
+        except BadEntry as error:
+            raise error.at(layer.where, scanner.path) from error
+        if not scanner.ordinal % _LISTED_AT_ONCE:
+            yield scanner.take()
+            if is_done():
+                return
+    yield scanner.finish()
 
 
 def _iter_listed(layer: KnownLayer, note: Note) -> Iterator[int]:

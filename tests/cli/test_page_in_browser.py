@@ -109,6 +109,8 @@ def test_its_figures_are_those_of_the_json(opened: Open, report: Report) -> None
     assert rows.count() == len(report.platform["layers"])
     for row, layer in zip(rows.all(), report.platform["layers"], strict=True):
         found = [cell.get_attribute("data-sort") for cell in row.locator("td[data-sort]").all()]
+        after = layer["compressed_after"]
+        assert found.pop(2) == str(-1 if after is None else after)
         names = ("compressed", "unpacked", "entries", "hidden_bytes", "hidden_entries")
         assert found[1:] == [str(layer[name]) for name in names]
 
@@ -181,10 +183,10 @@ def test_figures_sort_by_value_the_largest_first_also_from_the_keyboard(opened: 
     header.locator("button").focus()
     sheet.page.keyboard.press("Enter")
     assert header.get_attribute("aria-sort") == "descending"
-    cells = sheet.page.locator("#layers-1 tbody tr td:nth-child(5)").all()
+    cells = sheet.page.locator("#layers-1 tbody tr td:nth-child(6)").all()
     values = [int(cell.get_attribute("data-sort") or "") for cell in cells]
     assert values == sorted(values, reverse=True)
-    assert sheet.page.locator("#layers-1 th[aria-sort=none]").count() == 9
+    assert sheet.page.locator("#layers-1 th[aria-sort=none]").count() == 10
 
 
 def test_dark_and_light_differ_and_charts_follow(opened: Open) -> None:

@@ -124,3 +124,18 @@ PLAN = PlanResult(
         ),
     ),
 )
+
+KNOWN = replace(
+    PLAN,
+    platforms=(
+        replace(
+            PLAN.platforms[0],
+            layers=(
+                BASE_LAYER,
+                replace(UPPER_LAYER, role=LayerRole.PRUNED, compressed_after=249_000_000),
+            ),
+            estimated=True,
+        ),
+    ),
+)
+"""The same to be pruned, of layers that were known and not read."""

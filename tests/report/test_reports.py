@@ -18,7 +18,7 @@ from squashproxy.report.inspect import show_inspection
 from squashproxy.report.plan import show_plan
 from squashproxy.report.promote import show_promotion
 from squashproxy.report.screen import Screen
-from tests.report.results import COPY, DIGEST, PLAN, PLATFORM, SKIPPED, SOURCE_DIGEST
+from tests.report.results import COPY, DIGEST, KNOWN, PLAN, PLATFORM, SKIPPED, SOURCE_DIGEST
 
 IMAGE = ImageDetails(
     platform="linux/amd64",
@@ -56,6 +56,7 @@ REPORTS = [
     pytest.param(lambda screen: show_copy(screen, COPY), id="copy"),
     pytest.param(lambda screen: show_copy(screen, SKIPPED), id="copy-skipped"),
     pytest.param(lambda screen: show_plan(screen, PLAN), id="plan"),
+    pytest.param(lambda screen: show_plan(screen, KNOWN), id="plan of known layers"),
     pytest.param(lambda screen: show_inspection(screen, INSPECTION), id="inspect"),
 ]
 
@@ -139,6 +140,19 @@ def test_plan_shows_layers_totals_and_what_would_move() -> None:
     assert "efficiency  57.1 %; upper layers hide 600 MB of 1.40 GB unpacked" in text
     assert "left out    580 MB unpacked, of what is hidden" in text
     assert "48.0 MB  layer 2, hidden by layer 3: var/cache/apt/pkgcache.bin" in text
+
+
+def test_plan_shows_what_layers_become_where_that_differs() -> None:
+    exact = replace(PLAN, platforms=(replace(KNOWN.platforms[0], estimated=False),))
+    text = rendered(lambda screen: show_plan(screen, exact))
+    assert row(text, "2")[3:6] == ["503 MB", "249 MB", "1.28 GB"]
+    assert "~" not in text
+    about = rendered(lambda screen: show_plan(screen, KNOWN))
+    assert row(about, "2")[3:6] == ["503 MB", "~249 MB", "1.28 GB"]
+    assert "compressed  554 MB -> ~300 MB (~46 % less)" in about
+    assert "would upload ~250 MB, reuse" in about
+    assert "~ marks estimates: known layers were not read" in about
+    assert "  after  " not in rendered(lambda screen: show_plan(screen, PLAN))
 
 
 def test_plan_adds_up_all_layers() -> None:

@@ -7,10 +7,11 @@ to be written again; the end is held back until that is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from squashproxy.layer_memory.base import LayerMemory
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.pipeline.mode import PruneThreshold
 from squashproxy.pipeline.options import CopyOptions
@@ -42,6 +43,17 @@ class Cuts:
     index: PathIndex
 
 
+def find_listings(
+    layers: Sequence[SourceLayer], numbers: Iterable[int], memory: LayerMemory
+) -> dict[int, Listing]:
+    """The listings that the memory has of layers of these numbers."""
+    return {
+        number: listing
+        for number in numbers
+        if (listing := memory.find_listing(layers[number].descriptor.digest)) is not None
+    }
+
+
 class LayerSender(Protocol):
     """Begins to send a layer to the target while it is read."""
 
@@ -58,19 +70,16 @@ def find_cuts(
     *,
     send: LayerSender | None = None,
     on_hidden: Callable[[HiddenEntry], None] | None = None,
+    known: Mapping[int, Listing] | None = None,
 ) -> Cuts:
     """Read the layers above the first `kept`, and `send` on the way those that lose too little.
 
-    Layers that the memory of the options knows are not read. `on_hidden` is called for each entry
-    that can go. Raises what the scan raises.
+    Layers of which the listings are `known`, by default to the memory of the options, are not read.
+    `on_hidden` is called for each entry that can go. Raises what the scan raises.
     """
     memory = options.memory
     above = range(kept, len(layers))
-    listings = {
-        number: listing
-        for number in above
-        if (listing := memory.find_listing(layers[number].descriptor.digest)) is not None
-    }
+    listings = find_listings(layers, above, memory) if known is None else known
 
     def keep(number: int, listing: Listing) -> None:
         memory.keep_listing(layers[number].descriptor.digest, listing)

@@ -53,7 +53,8 @@ class LayerPruner:
 
     `layers` are all of the image, base first. `maker_for` gives what makes the layer of a number
     anew, `is_held` says whether the target has a blob. `known` holds the results so far, which
-    images of one index share.
+    images of one index share. With `stand_in`, nothing is read or written: it gives what stands
+    for the layer of a number.
     """
 
     layers: Sequence[SourceLayer]
@@ -63,6 +64,7 @@ class LayerPruner:
     maker_for: Callable[[int], LayerMaker]
     is_held: Callable[[Descriptor], bool] = lambda _: False
     known: dict[CutName, NewLayer] = field(default_factory=dict)
+    stand_in: Callable[[int], NewLayer] | None = None
     _proven: set[int] = field(default_factory=set)
 
     def iter_pruned(self) -> Iterator[tuple[int, PrunedLayer]]:
@@ -126,6 +128,8 @@ class LayerPruner:
         )
 
     def _write_again(self, number: int) -> PrunedLayer:
+        if self.stand_in is not None:
+            return PrunedLayer(LayerAction.PRUNED, self.stand_in(number))
         layer, cut = self.layers[number], self.found.cuts[number]
         maker = self.maker_for(number)
         self._prove(number + 1, maker.threads)
@@ -139,6 +143,8 @@ class LayerPruner:
 
     def _prove_left_out(self, number: int) -> None:
         """As `_prove`, for a layer that is left out, unless it was before for the same reason."""
+        if self.stand_in is not None:
+            return
         layer, cut = self.layers[number], self.found.cuts[number]
         result = left_out(layer.descriptor.digest, layer.diff_id, cut)
         if result not in self.options.memory.find_results(layer.descriptor.digest):

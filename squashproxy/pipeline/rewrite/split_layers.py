@@ -48,6 +48,14 @@ def make_split(
     return tuple(made)
 
 
+def count_parts(above: Sequence[Descriptor], made: int, size: int | None, kept: int) -> int:
+    """About how many layers are made of `made` bytes of those `above` the first `kept`."""
+    if size is None or not is_split(above, size):
+        return 1
+    part = _balanced(sum(layer.size for layer in above), size)
+    return min(max(1, -(-made // part)), max(1, MOST_LAYERS - kept))
+
+
 def _balanced(total: int, size: int) -> int:
     """The size of each part, so that `total` bytes become equal ones of at most `size` each."""
     planned = total + total // _SLACK

@@ -15,13 +15,23 @@ from squashproxy.pipeline.rewrite.split_layers import is_split, make_split
 from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.source_layer import SourceLayer, can_be_read
 from squashproxy.squash.layer import HiddenEntry, Layer, MergeOptions, MergeReport
+from squashproxy.squash.listing import Listing
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.pass_facts import RestartNeeded
 from squashproxy.squash.restart import merge_with_restarts
 
 
 class MergeWatcher(Protocol):
-    """Notified of hidden entries during a merge, and of its end."""
+    """Notified of what a merge hides and reads, and of its end."""
+
+    @property
+    def reads_base(self) -> bool:
+        """Whether at the end the base is read through the layers that the merge was given."""
+        ...
+
+    def listed(self, number: int, listing: Listing) -> None:
+        """A layer was read to its end, and its digest checked; this is what it holds."""
+        ...
 
     def begin(self) -> None:
         """A merge begins, possibly again: forget everything noted before."""
@@ -62,7 +72,7 @@ def squash_layers(
 ) -> Squashed:
     """Merge the layers above the first `kept`, and have `maker` make the new one, or several.
 
-    A `watcher` reads the base as well, so its layers are prefetched too. Fetching, inflating,
+    A `watcher` may read the base as well; then its layers are prefetched too. Fetching, inflating,
     merging, hashing and encoding run in parallel, in the maker's threads. Raises what the merge
     raises.
     """
@@ -72,8 +82,9 @@ def squash_layers(
         maker.options,
         on_hidden=None if watcher is None else watcher.hidden,
         on_revived=None if watcher is None else watcher.revived,
+        on_listing=None if watcher is None else watcher.listed,
     )
-    reads_base = watcher is not None and choices.reads_base
+    reads_base = watcher is not None and watcher.reads_base and choices.reads_base
     prefetched = Prefetch(layers, 0 if reads_base else kept, maker.threads).layers
     watched = _Watched(watcher, prefetched)
     above = [layer.descriptor for layer in layers[kept:]]
@@ -119,6 +130,7 @@ def merge_options(
     *,
     on_hidden: Callable[[HiddenEntry], None] | None = None,
     on_revived: Callable[[bytes, int, int], None] | None = None,
+    on_listing: Callable[[int, Listing], None] | None = None,
 ) -> MergeOptions:
     """The merge's options, from those of the copy."""
     return MergeOptions(
@@ -130,6 +142,7 @@ def merge_options(
         max_memory=options.limits.memory,
         on_hidden=on_hidden,
         on_revived=on_revived,
+        on_listing=on_listing,
     )
 
 

@@ -97,7 +97,7 @@ class SourceLayer:
         size = self.descriptor.size
         for chunk in chunks:
             unpacked += len(chunk.content)
-            if self.max_ratio and unpacked > max(_RATIO_FREE, size * self.max_ratio):
+            if not is_ratio_met(unpacked, size, self.max_ratio):
                 raise LimitExceeded(
                     f"{self.where} unpacks to more than {self.max_ratio:g} times its size; "
                     "nothing was pushed",
@@ -114,6 +114,11 @@ class SourceLayer:
         yield from watched(
             blob, self.observer, self.cancellation, label, self.descriptor.size, outcome="read"
         )
+
+
+def is_ratio_met(unpacked: int, packed: int, ratio: float | None) -> bool:
+    """Whether a layer unpacks to no more than `ratio` times its blob; sizes in bytes."""
+    return not ratio or unpacked <= max(_RATIO_FREE, packed * ratio)
 
 
 def _read_rest(blob: Iterator[bytes]) -> None:

@@ -14,7 +14,7 @@ from squashproxy.printable import printable
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.page.charts import folder_trees, layer_bars
 from squashproxy.report.screen import short_digest
-from squashproxy.report.sizes import count_text, efficiency_text, size_text
+from squashproxy.report.sizes import ESTIMATED_NOTE, count_text, efficiency_text, size_text
 from squashproxy.squash.secret_patterns import sentence_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def render_page(result: PlanResult) -> str:
     return _template().render(
         result=result,
         folders=folder_trees(result),
+        estimated=ESTIMATED_NOTE,
         style=style,
         script=script,
         policy=_policy(script, style),

@@ -20,7 +20,7 @@ from squashproxy.report.page.charts import folder_trees, layer_bars
 from squashproxy.report.page.document import render_page
 from squashproxy.report.page.write import write_whole
 from tests.disk import files_of_at_most
-from tests.report.results import PLAN
+from tests.report.results import KNOWN, PLAN
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 
@@ -95,8 +95,8 @@ def test_it_holds_all_figures_without_its_script() -> None:
     )
     assert ">57.1 %<" in page
     assert cells(page, "layers-1")[0] == [
-        "1", "base", "abababababab", "51.0 MB", "120 MB", "6,300", "20.0 MB", "410", "mount",
-        "ADD file:0123 in /",
+        "1", "base", "abababababab", "51.0 MB", "\N{EN DASH}", "120 MB", "6,300", "20.0 MB", "410",
+        "mount", "ADD file:0123 in /",
     ]  # fmt: skip
     assert cells(page, "files-1")[0] == ["var/cache/apt/pkgcache.bin", "48.0 MB", "2", "3"]
     assert cells(page, "secrets-1")[0] == ["root/.ssh/id_rsa", "ssh-key", "2.60 kB", "2", "3"]
@@ -108,6 +108,16 @@ def test_it_holds_all_figures_without_its_script() -> None:
 def sum_of(text: str) -> str:
     """A source of a policy, by its sum."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_estimates_are_marked_and_explained() -> None:
+    page = render_page(KNOWN)
+    pruned = cells(page, "layers-1")[1]
+    assert pruned[:6] == ["2", "pruned", "abababababab", "503 MB", "~249 MB", "1.28 GB"]
+    assert ">~300 MB<" in page
+    assert ">~250 MB<" in page
+    assert "known layers were not read" in page
+    assert "known layers were not read" not in render_page(PLAN)
 
 
 def test_the_bars_are_shares_of_the_longest() -> None:
