@@ -8,7 +8,8 @@ only, so an entry is decided when its header arrives:
 3. A whiteout or an opaque marker stays, even where it hides nothing any more: what it hides must
    not be in the way of a layer above.
 4. A file whose path became a directory in a higher layer is replaced by a whiteout, since it hides
-   what lower layers have below that path. Without payload it stays: a whiteout is no smaller.
+   what lower layers have below that path. It stays without payload, since a whiteout is no
+   smaller, and where its layer has entries below that path, which a whiteout would not hide.
 5. A hidden entry that a hard link of its layer needs, if that link stays, stays too; so does what
    the entry needs itself.
 6. An entry at a path that a hard link of a higher layer needs stays. That holds for every link
@@ -244,9 +245,8 @@ class PruneScan:
             whiteout = self._find_substitute(entry, path, parent)
         if entry.kind == HARD_LINK:
             self._note_link(entry.link, stays=whiteout is None)
-        if whiteout is None:
-            self._state.by_path.pop(path, None)
-        else:
+        self._supersede(path, is_directory=is_directory)
+        if whiteout is not None:
             self._hide(entry, path, hidden_by, whiteout)
         if entry.kind == SYMLINK:
             self._index.note_symlink(path, entry.link)
@@ -264,10 +264,24 @@ class PruneScan:
             return None
         if not shows_directory:
             return b""
-        if self._index.is_implied(path) or not entry.size:
+        if self._index.is_implied(path) or not entry.size or self._index.was_entered(path):
             self._state.held_back += 1
             return None
         return whiteout_path(path)
+
+    def _supersede(self, path: bytes, *, is_directory: bool) -> None:
+        """Another entry takes the place of what this layer had at `path` before.
+
+        A whiteout for that would act on lower layers, although the layer ends with something else
+        there; a directory shows what they have.
+        """
+        self._index.forget_symlink(path)
+        earlier = self._state.hidden.get(self._state.by_path.get(path, -1))
+        if earlier is not None and earlier.whiteout:
+            if is_directory:
+                self._keep(path)
+            earlier.whiteout = b""
+        self._state.by_path.pop(path, None)
 
     def _hide(self, entry: Entry, path: bytes, hidden_by: int, whiteout: bytes = b"") -> None:
         link = entry.link if entry.kind == HARD_LINK else b""

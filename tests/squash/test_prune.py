@@ -122,6 +122,35 @@ LAYERS: dict[str, tuple[list[LayerBuilder], int, str]] = {
         ],
         0, "real s s/f",
     ),
+    "a file that replaced a directory of its layer stays, since a whiteout hides no own entries": (
+        [
+            LayerBuilder().directory("d").directory("d/e").file("d", b"x" * 900),
+            LayerBuilder().directory("d"),
+        ],
+        0, "d d/e d",
+    ),
+    "a file that a directory of its layer replaced stays: a whiteout would hide more": (
+        [
+            LayerBuilder().directory("d").file("d/f", b"f"),
+            LayerBuilder().file("d", b"x" * 900).directory("d"),
+            LayerBuilder().directory("d"),
+        ],
+        1, "d d",
+    ),
+    "a file that stands twice becomes one whiteout": (
+        [
+            LayerBuilder().file("d", b"x" * 900).file("d", b"y" * 900).file("k"),
+            LayerBuilder().directory("d"),
+        ],
+        0, ".wh.d k",
+    ),
+    "an entry lies where it says once a directory replaced the symlink above it": (
+        [
+            LayerBuilder().directory("d").file("d/f", b"f"),
+            LayerBuilder().symlink("s", "d").directory("s").file("s/f", b"new"),
+        ],
+        0, "d d/f",
+    ),
     "a whiteout stays, whatever it hides": (
         [
             LayerBuilder().directory("d").file("d/f", b"f"),
