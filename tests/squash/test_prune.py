@@ -108,6 +108,14 @@ LAYERS: dict[str, tuple[list[LayerBuilder], int, str]] = {
         ],
         0, "a b",
     ),
+    "a lower file goes, though links need the upper one at its path": (
+        [
+            LayerBuilder().file("a", b"x" * 900).file("k"),
+            LayerBuilder().file("a", b"y" * 900).hardlink("b", "a").hardlink("c", "a"),
+            LayerBuilder().whiteout("a"),
+        ],
+        0, "k",
+    ),
     "a file whose links are all hidden goes with them": (
         [
             LayerBuilder().file("a", b"x" * 900).hardlink("b", "a").file("c", b""),

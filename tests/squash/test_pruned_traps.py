@@ -13,7 +13,9 @@ from itertools import chain, combinations
 import pytest
 from _pytest.mark import ParameterSet
 
-from squashproxy.squash.prune import iter_pruned
+from squashproxy.errors import Ambiguous
+from squashproxy.squash.layer import MergeOptions
+from squashproxy.squash.prune import PruneScan, iter_pruned
 from squashproxy.testing import LayerBuilder, Packing
 from tests.model.forgiving import read_forgivingly
 from tests.model.node import Node, compare_trees
@@ -98,6 +100,20 @@ def test_chunk_sizes_do_not_matter(trap: Trap, kept: int) -> None:
     for chunk in (1, 512, 513) if small else (511, 65_537):
         assert scan_in_process(tars, kept, chunk) == cuts
         assert prune_in_process(tars, cuts, cuts, chunk) == pruned
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_strict_refuses_what_a_strict_squash_refuses(table: str) -> None:
+    for name, trap in TABLES[table].items():
+        layers = [PackedLayer(tar, Packing.NONE) for tar in trap.tars]
+        for kept in trap.iter_kept():
+            refused = ""
+            try:
+                PruneScan(layers, MergeOptions(kept=kept, strict=True)).run()
+            except Ambiguous as error:
+                refused = str(error)
+            assert bool(refused) == bool(trap.warnings.get(kept)), (name, kept, refused)
+            assert not refused or refused.endswith("leave `strict` off to prune it as it is")
 
 
 class TestWildLayers:
