@@ -31,7 +31,12 @@ from squashproxy.pipeline.image_copy import (
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, check_options, warn_of_fit
+from squashproxy.pipeline.preflight import (
+    check_fit,
+    check_options,
+    warn_of_depth,
+    warn_of_fit,
+)
 from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.transfer.source_layer import layers_of
 from squashproxy.progress import Observer, RecordingObserver
@@ -153,6 +158,8 @@ class _Job:
             dry_run.findings,
             dry_run.counts,
         ).plan
+        if self.options.mode is not Mode.COPY and base.count < len(manifest.layers):
+            warn_of_depth(plan, self.observer)
         return replace(plan, modes=self._compare(image, base, outcome, plan))
 
     def _compare(

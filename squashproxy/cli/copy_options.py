@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -85,16 +85,36 @@ _SHAPING = (
 """Options, as click names them, that mean nothing where no byte changes."""
 
 
-def check_exact(context: click.Context, mode: Mode) -> None:
-    """Raise UsageError for options that were given and shape a result, where nothing is shaped."""
-    if mode is not Mode.COPY:
-        return
-    given = [
+_PRUNING = ("prune_over",)
+"""Options, as click names them, that shape a pruned image only."""
+
+
+def check_mode(context: click.Context, mode: Mode) -> None:
+    """Raise UsageError for options that were given and mean nothing in the mode."""
+    if mode is Mode.COPY:
+        _check_exact(context)
+    elif mode is Mode.SQUASH:
+        given = _given(context, _PRUNING)
+        if given:
+            raise UsageError(
+                f"{given[0]} only means something with --mode prune",
+                advice="leave it out, or prune",
+            )
+
+
+def _given(context: click.Context, names: Sequence[str]) -> list[str]:
+    """The options of these names that were given, as they are written."""
+    return [
         option.opts[0]
         for option in context.command.params
-        if option.name in _SHAPING
+        if option.name in names
         and context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT
     ]
+
+
+def _check_exact(context: click.Context) -> None:
+    """Raise UsageError for options that shape a result, where nothing is shaped."""
+    given = _given(context, _SHAPING)
     if given:
         verb = "shapes" if len(given) == 1 else "shape"
         raise UsageError(

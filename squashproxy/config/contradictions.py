@@ -13,10 +13,11 @@ from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelec
 from squashproxy.config.serve import ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
 from squashproxy.config.value_types import parse_host
-from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.rules.target_template import base_repository
 
 _ONLY_SQUASHED = "which only cuts a squashed layer; leave it out, or write mode: squash"
+_ONLY_PRUNED = "which only shapes pruned layers; leave it out, or write mode: prune"
 _SHAPING = (
     *("base", "base_repos", "compression", "strict", "provenance", "signed", "originals"),
     *("prune_over", "max_layer_size"),
@@ -72,6 +73,8 @@ def _strange_rules(section: str, rules: Rules, document: Document) -> Iterator[s
         at = document.at((section, number))
         if rule.max_layer_size is not None and rule.mode is Mode.PRUNE:
             yield f"{at}: {rule.name} has max_layer_size, {_ONLY_SQUASHED}"
+        if rule.mode is Mode.SQUASH and rule.prune_over != PruneThreshold():
+            yield f"{at}: {rule.name} has prune_over, {_ONLY_PRUNED}"
         if rule.schedule is not None and rule.every is not None:
             yield f"{at}: {rule.name} has both schedule and every; write one of them"
         if rule.timetable is None and (rule.jitter or rule.timezone is not None):
@@ -188,6 +191,9 @@ def _strange_images(serve: ServeSettings, document: Document, there: str) -> Ite
         if rule.max_layer_size is not None and rule.mode is Mode.PRUNE:
             at = document.at(("serve", "rules", number))
             yield f"{at}: {rule.match} has max_layer_size, {_ONLY_SQUASHED}"
+        if rule.mode is Mode.SQUASH and rule.prune_over != PruneThreshold():
+            at = document.at(("serve", "rules", number))
+            yield f"{at}: {rule.match} has prune_over, {_ONLY_PRUNED}"
     for number, image in enumerate(serve.warm.images):
         if image.repository.host not in serve.upstreams:
             at = document.at(("serve", "warm", "images", number))

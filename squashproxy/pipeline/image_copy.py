@@ -17,6 +17,7 @@ from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.preflight import warn_of_depth
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import find_cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
@@ -88,9 +89,10 @@ class ImageCopier:
         base = self._bases.choose(image, self._options, self._sink)
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(image, base)
-        if self._options.mode is Mode.PRUNE:
-            return self._prune(image, base)
-        return self._squash(image, base)
+        is_pruned = self._options.mode is Mode.PRUNE
+        copied = self._prune(image, base) if is_pruned else self._squash(image, base)
+        warn_of_depth(copied.copy, self._observer)
+        return copied
 
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
         transfer = TransferCount()

@@ -57,7 +57,13 @@ def parse_prune_threshold(text: str, parse_size: Callable[[str], int]) -> PruneT
     """Parse a share such as `1%`, or what `parse_size` accepts. Raises ValueError."""
     number, percent, rest = text.strip().partition("%")
     if not percent:
-        return PruneThreshold(size=parse_size(text))
+        try:
+            return PruneThreshold(size=parse_size(text))
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is neither a share of a layer nor a size; write 0% to 100%, or a size "
+                "as in 500k or 10M"
+            ) from None
     try:
         share = float(number) if number.isascii() and "_" not in number else math.nan
     except ValueError:

@@ -1,11 +1,13 @@
-"""Checking that options and target fit together, before anything is read."""
+"""Checking that options, source and target fit together, and the result to those who run it."""
 
 from __future__ import annotations
 
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.results import PlatformCopy, PlatformPlan
 from squashproxy.progress import Observer
+from squashproxy.squash.split import MOST_LAYERS
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSource
 
 
@@ -82,6 +84,15 @@ def _check_mode(sink: ImageSink, options: CopyOptions) -> None:
         raise UsageError(
             "provenance tells how an image was made, and a copy of the same bytes makes none",
             advice="leave {provenance} out",
+        )
+
+
+def warn_of_depth(result: PlatformCopy | PlatformPlan, observer: Observer) -> None:
+    """Warn about an image with more layers than can be mounted, as the source may have them."""
+    if result.layers_after > MOST_LAYERS:
+        observer.warn(
+            f"the result for {result.platform} has {result.layers_after} layers, and runtimes take "
+            f"{MOST_LAYERS}; squash it, and keep fewer as base"
         )
 
 

@@ -15,11 +15,13 @@ class Disagreements:
     """Reports disagreements about one layer after the other.
 
     Every method but `begin_layer` adds a warning to `report`; if `is_strict`, it raises Ambiguous.
+    `repairs`: the layers are merged, and unpackers agree about the result.
     """
 
-    def __init__(self, report: MergeReport, *, is_strict: bool) -> None:
+    def __init__(self, report: MergeReport, *, is_strict: bool, repairs: bool = True) -> None:
         self._report = report
         self._is_strict = is_strict
+        self._repairs = repairs
         self._number = -1
         self._where = ""
 
@@ -47,13 +49,14 @@ class Disagreements:
         self._report_one(
             f"{self._where}: the hard link {shown(path)} points to "
             f"{shown(target)}, which its layer does not hold; overlay unpackers fail on "
-            "that, so the result holds the file itself",
+            "that" + (", so the result holds the file itself" if self._repairs else ""),
             "lower link",
         )
 
     def _report_one(self, sentence: str, kind: str) -> None:
         if self._is_strict:
-            raise Ambiguous(sentence, advice="leave {strict} off to squash it with a warning")
+            deed = "squash it with a warning" if self._repairs else "prune it as it is"
+            raise Ambiguous(sentence, advice=f"leave {{strict}} off to {deed}")
         self._report.warn(self._number, kind, sentence)
 
 

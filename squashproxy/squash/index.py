@@ -12,7 +12,7 @@ The rules of hiding. What stands at a path P in a layer acts on the layers below
    directory below that, the children of the lowest do not come back.
 7. Whiteouts and opaque markers act on lower layers only, wherever they stand in their own.
 8. A path that stands twice in one layer is a DUPLICATE: the last entry counts, and finding it
-   takes another reading.
+   takes another reading. What it hides in lower layers is known at once.
 9. An entry below a symlink of its own layer lands where the symlink points. Symlinks of lower
    layers are not followed, as on an overlay file system; rule 5 applies.
 
@@ -68,6 +68,7 @@ class PathIndex:
         self._opaque: dict[bytes, int] = {}
         self._marked: set[bytes] = set()
         self._removed_again: set[bytes] = set()
+        self._replaced: set[bytes] = set()
         self._layer = _ABOVE_ALL
         self._as_directory = self._as_other = 0
         self._hiding: dict[bytes, int] = {}
@@ -89,6 +90,7 @@ class PathIndex:
         self._as_other = number << _KIND_BITS | _OTHER
         root = self._opaque.get(b"", VISIBLE)
         self._hiding = {b"": root if root > number else VISIBLE}
+        self._replaced.clear()
         self._symlinks = SymlinkMap()
         self._parent = None
 
@@ -141,6 +143,10 @@ class PathIndex:
         found = self._hiding_of(directory)
         return found if found >= 0 else None
 
+    def was_entered(self, path: bytes) -> bool:
+        """Whether this layer has placed an entry or a marker below `path` so far."""
+        return path in self._hiding
+
     def try_mark(self, directory: bytes) -> bool:
         """Claim the output's opaque marker for `directory`; False if it was written before."""
         if directory in self._marked:
@@ -191,6 +197,11 @@ class PathIndex:
         self._symlinks.note(path, target)
         self._parent = None
 
+    def forget_symlink(self, path: bytes) -> None:
+        """Something else of this layer takes the place of what it had at `path`."""
+        if self._symlinks.forget(path):
+            self._parent = None
+
     def resolve(self, path: bytes) -> bytes:
         """The path at which an entry lands once this layer's symlinks above it are followed.
 
@@ -222,6 +233,9 @@ class PathIndex:
 
     def _place_again(self, path: bytes, known: int, *, is_directory: bool) -> int:
         by, kind = known >> _KIND_BITS, known & _KIND_MASK
+        if is_directory and path in self._replaced:
+            self._replaced.discard(path)
+            del self._gone[path]
         if kind == _IMPLIED:
             gone = self._gone.get(path, VISIBLE)
             if gone > self._layer:
@@ -229,12 +243,12 @@ class PathIndex:
             if is_directory:
                 self._winners[path] = self._layer << _KIND_BITS | _DIRECTORY
                 return VISIBLE if by == self._layer or not path else LATE
-            if by == self._layer:
-                return DUPLICATE
-        elif by == self._layer:
+        if by == self._layer:
+            self._winners[path] = self._as_directory if is_directory else self._as_other
             return DUPLICATE
-        if not is_directory and kind != _OTHER:
-            self._gone.setdefault(path, self._layer)
+        if not is_directory and kind != _OTHER and path not in self._gone:
+            self._gone[path] = self._layer
+            self._replaced.add(path)
         return by
 
     def take_described(self) -> list[bytes]:

@@ -8,7 +8,8 @@ only, so an entry is decided when its header arrives:
 3. A whiteout or an opaque marker stays, even where it hides nothing any more: what it hides must
    not be in the way of a layer above.
 4. A file whose path became a directory in a higher layer is replaced by a whiteout, since it hides
-   what lower layers have below that path. Without payload it stays: a whiteout is no smaller.
+   what lower layers have below that path. It stays without payload, since a whiteout is no
+   smaller, and where its layer has entries below that path, which a whiteout would not hide.
 5. A hidden entry that a hard link of its layer needs, if that link stays, stays too; so does what
    the entry needs itself.
 6. An entry at a path that a hard link of a higher layer needs stays. That holds for every link
@@ -34,12 +35,14 @@ from squashproxy.archive.rewrite import empty_file_header
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.digest import Digest, digest_of
 from squashproxy.span import New, Span
-from squashproxy.squash.index import REDIRECTED, PathIndex
+from squashproxy.squash.disagreements import Disagreements
+from squashproxy.squash.index import DUPLICATE, REDIRECTED, PathIndex
 from squashproxy.squash.layer import (
     HiddenEntry,
     Layer,
     LayerCount,
     MergeOptions,
+    MergeReport,
     ScannedLayer,
 )
 from squashproxy.squash.limits import check_limits
@@ -125,7 +128,8 @@ class PruneScan:
 
     `layers` are all of the image, base first; those of the base are not read. `cuts` has one Cut
     for each layer that was read, by its number; `counts` what each held. A KnownLayer gives the
-    same as the layer itself.
+    same as the layer itself. With the option `strict`, what unpackers disagree about is an error as
+    in a merge; else it stays as it is.
     """
 
     def __init__(self, layers: Sequence[ScannedLayer], options: MergeOptions) -> None:
@@ -135,6 +139,7 @@ class PruneScan:
         self._needed: set[bytes] = set()
         self._state = _LayerState(len(layers))
         self._count = LayerCount()
+        self._disagreements = Disagreements(MergeReport(), is_strict=options.strict, repairs=False)
         self.cuts: dict[int, Cut] = {}
         self.counts: dict[int, LayerCount] = {}
 
@@ -146,7 +151,8 @@ class PruneScan:
     def run(self, on_layer: Callable[[int], None] = lambda _: None) -> None:
         """Read the layers. `on_layer` gets each one's number when it has its cut.
 
-        Raises BadArchive, LimitExceeded, and what reading a layer raises.
+        Raises BadArchive, LimitExceeded, Ambiguous where the options are strict, and what reading a
+        layer raises.
         """
         for number in reversed(range(self._options.kept, len(self._layers))):
             self._read(number)
@@ -169,6 +175,7 @@ class PruneScan:
         self._state = _LayerState(number)
         count = self._count = self.counts[number] = LayerCount()
         layer = self._layers[number]
+        self._disagreements.begin_layer(number, layer.where)
         on_listing = self._options.on_listing
         keep = None if on_listing is None else partial(on_listing, number)
         for unpacked in iter_noted(layer, self._note, keep):
@@ -239,14 +246,17 @@ class PruneScan:
         is_directory = entry.kind == DIRECTORY
         hidden_by = self._index.place(path, parent, is_directory=is_directory)
         assert hidden_by != REDIRECTED, "the path was resolved"
+        if self._options.strict:
+            self._check_agreement(entry, path, hidden_by)
         whiteout = None
         if hidden_by >= 0:
             whiteout = self._find_substitute(entry, path, parent)
         if entry.kind == HARD_LINK:
             self._note_link(entry.link, stays=whiteout is None)
-        if whiteout is None:
-            self._state.by_path.pop(path, None)
-        else:
+        self._supersede(path, is_directory=is_directory)
+        if hidden_by >= 0 and not is_directory:
+            self._state.by_path[path] = entry.ordinal
+        if whiteout is not None:
             self._hide(entry, path, hidden_by, whiteout)
         if entry.kind == SYMLINK:
             self._index.note_symlink(path, entry.link)
@@ -264,17 +274,30 @@ class PruneScan:
             return None
         if not shows_directory:
             return b""
-        if self._index.is_implied(path) or not entry.size:
+        if self._index.is_implied(path) or not entry.size or self._index.was_entered(path):
             self._state.held_back += 1
             return None
         return whiteout_path(path)
+
+    def _supersede(self, path: bytes, *, is_directory: bool) -> None:
+        """Another entry takes the place of what this layer had at `path` before.
+
+        A whiteout for that would act on lower layers, although the layer ends with something else
+        there; a directory shows what they have.
+        """
+        self._index.forget_symlink(path)
+        earlier = self._state.hidden.get(self._state.by_path.get(path, -1))
+        if earlier is not None and earlier.whiteout:
+            if is_directory:
+                self._keep(path)
+            earlier.whiteout = b""
+        self._state.by_path.pop(path, None)
 
     def _hide(self, entry: Entry, path: bytes, hidden_by: int, whiteout: bytes = b"") -> None:
         link = entry.link if entry.kind == HARD_LINK else b""
         self._state.hidden[entry.ordinal] = _Hidden(
             path, entry.size, entry.span_size, hidden_by, link, whiteout
         )
-        self._state.by_path[path] = entry.ordinal
         self._state.hidden_bytes += entry.span_size
 
     def _note_link(self, target: bytes, *, stays: bool) -> None:
@@ -282,18 +305,36 @@ class PruneScan:
         resolved = self._index.resolve(target)
         if resolved != target:
             self._keep_symlinks()
-        is_here = resolved in self._state.by_path or self._shows_here(resolved)
-        if not is_here:
+        if not self._is_here(resolved):
             self._state.needed_below.update((target, resolved))
         elif stays:
             self._keep(resolved)
+
+    def _check_agreement(self, entry: Entry, path: bytes, hidden_by: int) -> None:
+        """Raise Ambiguous for an entry that unpackers disagree about."""
+        is_visible = hidden_by < 0
+        if hidden_by == DUPLICATE:
+            self._disagreements.duplicate(path)
+        elif is_visible and entry.kind == HARD_LINK:
+            target = self._index.resolve(entry.link)
+            if not self._is_here(target) and read_mark(target).mark is not Mark.AUFS:
+                self._disagreements.lower_link(path, entry.link)
+        elif not is_visible and entry.kind != DIRECTORY and self._replaces_implied(path):
+            self._disagreements.implied(path)
+
+    def _replaces_implied(self, path: bytes) -> bool:
+        return self._index.is_removed_here(path) and self._index.is_implied(path)
+
+    def _is_here(self, path: bytes) -> bool:
+        """Whether this layer has held something at `path` so far that is no directory."""
+        return path in self._state.by_path or self._shows_here(path)
 
     def _shows_here(self, path: bytes) -> bool:
         return self._index.other_from(path) == self._state.number
 
     def _keep(self, path: bytes) -> None:
         """Keep the hidden entry at `path`, and what it needs itself."""
-        while (ordinal := self._state.by_path.pop(path, None)) is not None:
+        while (ordinal := self._state.by_path.get(path)) is not None:
             entry = self._state.hidden.pop(ordinal, None)
             if entry is None:
                 return

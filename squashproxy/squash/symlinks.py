@@ -21,6 +21,10 @@ class SymlinkMap:
         """Add a symlink at `path`."""
         self._targets[path] = target
 
+    def forget(self, path: bytes) -> bool:
+        """Something else takes the place of what is at `path`; True if that was a symlink."""
+        return self._targets.pop(path, None) is not None
+
     def lead(self, directory: bytes) -> bool:
         """Whether `directory` is one of the symlinks, or lies below one."""
         if not self._targets:

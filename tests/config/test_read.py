@@ -253,6 +253,18 @@ PROBLEMS = {
         f'{LEAST}  rules: [{{match: "*", max_layer_size: 0}}]',
         "serve.rules[1].max_layer_size: '0' is not a usable size; it must be at least one byte",
     ),
+    "a threshold of pruning for what is squashed": (
+        f'{LEAST}  rules: [{{match: "*", prune_over: 5%}}]',
+        "sp.yml:5: * has prune_over, which only shapes pruned layers; leave it out, or write",
+    ),
+    "a rule with a threshold of pruning that squashes": (
+        "promote: [{name: a, from: a.example/b, to: b.example/b, prune_over: 5%}]",
+        "sp.yml:1: a has prune_over, which only shapes pruned layers; leave it out, or write mode",
+    ),
+    "a threshold that makes no sense": (
+        "promote: [{name: a, from: a.example/b, to: b.example/b, mode: prune, prune_over: much}]",
+        "'much' is neither a share of a layer nor a size; write 0% to 100%, or a size",
+    ),
     "a pruned layer that is cut": (
         f'{LEAST}  rules: [{{match: "*", mode: prune, max_layer_size: 1G}}]',
         "sp.yml:5: * has max_layer_size, which only cuts a squashed layer; leave it out",

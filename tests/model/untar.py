@@ -82,7 +82,7 @@ def trailing_bytes(tar: bytes) -> bytes:
 
 def _is_merged(lower: Names, directory: bytes, marks: set[bytes]) -> bool:
     for path in [directory, *ancestors(directory)]:
-        if _join(path, OPAQUE) in marks:
+        if join_path(path, OPAQUE) in marks:
             return False
     return not directory or (directory in lower and lower[directory].kind is Kind.DIRECTORY)
 
@@ -114,7 +114,7 @@ class _Unpacking:
         if name == OPAQUE:
             self._remove_below(parent)
         else:
-            hidden = _join(parent, name.removeprefix(WHITEOUT))
+            hidden = join_path(parent, name.removeprefix(WHITEOUT))
             self._remove_below(hidden)
             self.names.pop(hidden, None)
 
@@ -126,10 +126,10 @@ class _Unpacking:
     def _enter(self, path: bytes, info: tarfile.TarInfo) -> None:
         if path in self.seen:
             raise BadLayerError(f"path {path!r} stands twice")
-        if not self.lenient and _join(parent_of(path), WHITEOUT + _name(path)) in self.gone:
+        if not self.lenient and join_path(parent_of(path), WHITEOUT + _name(path)) in self.gone:
             raise BadLayerError(f"path {path!r} has an entry and a whiteout")
         self._check_parents(path)
-        inode = self._linked(path, info) if info.islnk() else _inode(self.tar, info)
+        inode = self._linked(path, info) if info.islnk() else inode_of(self.tar, info)
         merges = inode.kind is Kind.DIRECTORY and self._is_directory(path)
         if path in self.names and not merges:
             if path in self.implied:
@@ -148,7 +148,7 @@ class _Unpacking:
                 raise BadLayerError(f"{above!r} is above {path!r} and no directory")
 
     def _linked(self, path: bytes, info: tarfile.TarInfo) -> Inode:
-        target = _clean(info.linkname)
+        target = clean_path(info.linkname)
         if target not in self.seen or self._is_directory(target):
             raise BadLayerError(f"no {target!r} in this layer before its hard link {path!r}")
         return self.names[target]
@@ -164,10 +164,11 @@ def _members(tar: bytes) -> Iterator[tuple[bytes, tarfile.TarInfo]]:
         fileobj=io.BytesIO(tar), mode="r:", encoding="utf-8", errors="surrogateescape"
     ) as archive:
         for info in archive:
-            yield _clean(info.name), info
+            yield clean_path(info.name), info
 
 
-def _inode(tar: bytes, info: tarfile.TarInfo) -> Inode:
+def inode_of(tar: bytes, info: tarfile.TarInfo) -> Inode:
+    """The inode that an entry of `tar` describes, but for hard links."""
     kind = _KINDS[info.type]
     is_device = kind in (Kind.CHARACTER, Kind.BLOCK)
     end = info.offset_data + info.size
@@ -193,7 +194,8 @@ def _mtime(info: tarfile.TarInfo) -> int:
     return int(Decimal(exact) * SECOND) if exact else int(info.mtime) * SECOND
 
 
-def _clean(name: str) -> bytes:
+def clean_path(name: str) -> bytes:
+    """A member's name or link target as a path of a tree."""
     return b"/".join(part for part in _raw(name).split(b"/") if part not in (b"", b"."))
 
 
@@ -201,7 +203,8 @@ def _name(path: bytes) -> bytes:
     return path.rpartition(b"/")[2]
 
 
-def _join(parent: bytes, name: bytes) -> bytes:
+def join_path(parent: bytes, name: bytes) -> bytes:
+    """The path of `name` in the directory `parent`, which may be the root."""
     return parent + b"/" + name if parent else name
 
 

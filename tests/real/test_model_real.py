@@ -18,6 +18,7 @@ pytestmark = pytest.mark.real
 FIRST = 5000
 STACKS = 24
 SPLIT_STACKS = 8
+PRUNED_STACKS = 8
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + STACKS))
@@ -78,3 +79,29 @@ def test_a_stack_that_is_cut_into_layers_runs_as_it_did(
         for judge, tree in judges.trees(target_registry, f"split:{seed}").items():
             difference = compare_trees(expected, tree)
             assert difference == [], f"{judge}, base {base}, of\n{stack}"
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + PRUNED_STACKS))
+def test_a_pruned_stack_runs_as_it_did(
+    seed: int,
+    tmp_path: Path,
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+) -> None:
+    stack = random_stack(seed, disputed=False)
+    built = stack.build()
+    layout = LayoutWriter(tmp_path / "layout")
+    layout.add_image("image", [layout.add_layer(tar) for tar in built.tars])
+    push_layout(layout.folder, "image", source_registry, f"pruned:{seed}")
+    source = layer_digests(source_registry, f"pruned:{seed}")
+    expected = {path: node for path, node in built.trees[-1].items() if path}
+    kept = random.Random(seed).randrange(len(source))
+    options = ("--mode=prune", "--prune-over=0%", f"--base={kept or 'none'}", "--force")
+    copy(source_registry, target_registry, f"pruned:{seed}", *options, home=tmp_path)
+    digests = layer_digests(target_registry, f"pruned:{seed}")
+    assert digests[:kept] == source[:kept]
+    assert digests[-1] == source[-1], "nothing hides what the top layer holds"
+    for judge, tree in judges.trees(target_registry, f"pruned:{seed}").items():
+        difference = compare_trees(expected, tree)
+        assert difference == [], f"{judge}, {kept} layers kept, of\n{stack}"

@@ -95,6 +95,40 @@ def test_the_squashed_image_unpacks_to_the_same_tree(  # noqa: PLR0917 - fixture
         assert compare_trees(image.trees[judge], tree)[:20] == [], judge
 
 
+@pytest.mark.parametrize(("base", "kept"), [("1", 1), ("none", 0)])
+def test_the_pruned_image_unpacks_to_the_same_tree(  # noqa: PLR0917 - fixtures, all by name
+    base: str,
+    kept: int,
+    image: SourceImage,
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+    tmp_path: Path,
+) -> None:
+    """Each layer of its own bytes, where it stood, or not larger."""
+    document = copy(
+        *(source_registry, target_registry, image.name),
+        *("--mode=prune", "--base", base, "--force"),
+        home=tmp_path,
+    )
+    print(json.dumps(document, indent=2))  # noqa: T201 - the figures, where a test failed
+    [platform] = document["platforms"]
+    digests = layer_digests(target_registry, image.name)
+    assert digests == [layer["digest"] for layer in platform["layers"] if layer["digest"]]
+    assert digests[:kept] == image.digests[:kept]
+    assert digests[-1] == image.digests[-1], "nothing hides what the top layer holds"
+    assert "pruned" in {layer["action"] for layer in platform["layers"]}
+    assert [layer["source_digest"] for layer in platform["layers"]] == image.digests
+    for layer in platform["layers"]:
+        if layer["action"] in {"base", "kept"}:
+            assert layer["digest"] == layer["source_digest"]
+        else:
+            assert layer["packed_after"] < layer["packed_before"]
+    assert platform["compressed_after"] < platform["compressed_before"]
+    for judge, tree in judges.trees(target_registry, image.name).items():
+        assert compare_trees(image.trees[judge], tree)[:20] == [], judge
+
+
 def test_a_second_copy_has_nothing_to_do_and_a_forced_one_gives_the_same_digest(
     image: SourceImage,
     source_registry: RealRegistry,

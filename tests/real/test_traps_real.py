@@ -257,6 +257,50 @@ def test_on_a_squashed_base_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - 
     assert problems == [], "\n".join(problems)
 
 
+@pytest.mark.parametrize("seen", SEERS, ids=lambda seen: seen.name)
+@pytest.mark.parametrize("kept", [0, 1])
+def test_pruned_each_trap_looks_as_it_did_to_those_who_could_unpack_it(  # noqa: PLR0917 - fixtures
+    kept: int,
+    seen: Seen,
+    push: Callable[[str, Sequence[Placed]], None],
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    judges: Judges,
+    tmp_path: Path,
+) -> None:
+    """Nothing is repaired: layers that an unpacker refuses, or gets wrong, may stay so."""
+    placed = [entry for entry in PLACED if entry[2].seen_by is seen]
+    image = f"traps/pruned:{seen.name.lower()}-{kept}"
+    push(image, placed)
+    options = ("--mode=prune", "--prune-over=0%", f"--base={kept or 'none'}", "--layer-memory=none")
+    document = copy(source_registry, target_registry, image, *options, home=tmp_path)
+    [platform] = document["platforms"]
+    for layer in platform["layers"]:
+        assert layer["action"] in {"base", "kept", "pruned", "dropped"}
+        assert layer["packed_after"] <= layer["packed_before"]
+    assert seen is not Seen.BOTH or any(layer["action"] == "pruned" for layer in platform["layers"])
+    problems = []
+    for judge in SEERS[seen]:
+        before = _seen_by(judges, judge, source_registry, image)
+        after = _seen_by(judges, judge, target_registry, image)
+        for place, name, trap in placed:
+            ignore = _undescribed_time(trap)
+            found = compare_trees(_shown(_cut(before, place)), _shown(_cut(after, place)), ignore)
+            problems += [f"{judge}, {name}: {line}" for line in found]
+    assert problems == [], "\n".join(problems)
+
+
+def _undescribed_time(trap: Trap) -> Ignore:
+    """The time of a directory that no entry describes is that of its unpacking."""
+    expected = {b"": directory(), **trap.expected(0)}
+    return lambda path, field: field == "mtime" and path in expected and not expected[path].mtime
+
+
+def _shown(tree: Tree) -> dict[bytes, Node]:
+    """The tree without the names that nobody can open."""
+    return {path: node for path, node in tree.items() if node.kind is not Kind.PHANTOM}
+
+
 ALONE = {name: trap for traps in TABLES.values() for name, trap in traps.items() if trap.alone}
 
 

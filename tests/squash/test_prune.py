@@ -108,6 +108,14 @@ LAYERS: dict[str, tuple[list[LayerBuilder], int, str]] = {
         ],
         0, "a b",
     ),
+    "a lower file goes, though links need the upper one at its path": (
+        [
+            LayerBuilder().file("a", b"x" * 900).file("k"),
+            LayerBuilder().file("a", b"y" * 900).hardlink("b", "a").hardlink("c", "a"),
+            LayerBuilder().whiteout("a"),
+        ],
+        0, "k",
+    ),
     "a file whose links are all hidden goes with them": (
         [
             LayerBuilder().file("a", b"x" * 900).hardlink("b", "a").file("c", b""),
@@ -121,6 +129,35 @@ LAYERS: dict[str, tuple[list[LayerBuilder], int, str]] = {
             LayerBuilder().whiteout("s"),
         ],
         0, "real s s/f",
+    ),
+    "a file that replaced a directory of its layer stays, since a whiteout hides no own entries": (
+        [
+            LayerBuilder().directory("d").directory("d/e").file("d", b"x" * 900),
+            LayerBuilder().directory("d"),
+        ],
+        0, "d d/e d",
+    ),
+    "a file that a directory of its layer replaced stays: a whiteout would hide more": (
+        [
+            LayerBuilder().directory("d").file("d/f", b"f"),
+            LayerBuilder().file("d", b"x" * 900).directory("d"),
+            LayerBuilder().directory("d"),
+        ],
+        1, "d d",
+    ),
+    "a file that stands twice becomes one whiteout": (
+        [
+            LayerBuilder().file("d", b"x" * 900).file("d", b"y" * 900).file("k"),
+            LayerBuilder().directory("d"),
+        ],
+        0, ".wh.d k",
+    ),
+    "an entry lies where it says once a directory replaced the symlink above it": (
+        [
+            LayerBuilder().directory("d").file("d/f", b"f"),
+            LayerBuilder().symlink("s", "d").directory("s").file("s/f", b"new"),
+        ],
+        0, "d d/f",
     ),
     "a whiteout stays, whatever it hides": (
         [

@@ -13,14 +13,16 @@ from squashproxy.codec.library import find_library
 from squashproxy.codec.splicer import Splicer
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge
+from squashproxy.squash.prune import Cut, iter_pruned
 from squashproxy.squash.restart import merge_with_restarts
-from squashproxy.testing import LayerBuilder
+from squashproxy.testing import LayerBuilder, Packing
 from tests.codec.encoders import Encoder, each_encoder
 from tests.codec.splicing import some_content
 from tests.codec.test_splicer import blocks_of
+from tests.model.pruning import scan_in_process
 from tests.model.squashing import MemoryStream
 from tests.model.stacks import random_stack
-from tests.squash.trap import squash
+from tests.squash.trap import PackedLayer, squash
 from tests.squash.traps.tables import TABLES
 
 STACKS = 6
@@ -105,6 +107,38 @@ def test_random_stacks_give_the_same_tar_of_copied_code(encoder: Encoder) -> Non
             assert result.tar == squash(tars, options).tar, f"seed {seed}, {kept} layers kept"
             copied += result.spliced
     assert copied > 0 or most < MANY_BLOCKS
+
+
+@pytest.mark.parametrize("encoder", each_encoder(costly=False))
+def test_every_trap_and_stack_is_pruned_to_the_same_tars(encoder: Encoder) -> None:
+    """Each layer is cut by itself; those of stacks are of many blocks, of which code is copied."""
+    copied = most = 0
+    stacks = [trap.tars for traps in TABLES.values() for trap in traps.values()]
+    stacks += [filled(random_stack(seed).build().tars) for seed in range(STACKS)]
+    for tars in stacks:
+        for number, cut in scan_in_process(tars, 0).items():
+            if cut.is_nothing:
+                continue
+            blob = encoder(tars[number])
+            result = pruned(blob, cut)
+            plain = iter_pruned(PackedLayer(tars[number], Packing.NONE), cut, 0)
+            assert result.tar == b"".join(bytes(span.data) for span in plain)
+            copied += result.spliced
+            most = max(most, len(blocks_of(blob)))
+    assert copied > 0 or most < MANY_BLOCKS
+
+
+def pruned(blob: bytes, cut: Cut) -> Result:
+    """Cut the blob and inflate what the splicer makes of it."""
+    library = find_library()
+    assert library is not None
+    splicer = Splicer(library)
+    packed = b"".join(splicer.iter_blob(iter_pruned(BlobLayer("layer", blob), cut, 0)))
+    member = zlib.decompressobj(31)
+    tar = member.decompress(packed)
+    assert member.eof
+    assert not member.unused_data
+    return Result(tar, splicer.spliced)
 
 
 LINKED = 700_000

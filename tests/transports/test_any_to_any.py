@@ -14,6 +14,7 @@ from squashproxy.location import parse_location
 from squashproxy.oci import mediatypes
 from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Repository
 from squashproxy.testing import AMD64, BuiltImage, BuiltIndex, Packing, index_of
@@ -323,3 +324,44 @@ class TestAPlan:
             old.put(plain())
             (warning,) = plan(old, new).warnings
             assert "compresses those of the base" in warning
+
+
+@pytest.mark.parametrize(("one", "two"), PAIRS)
+def test_a_pruned_image_has_the_same_tree_everywhere(one: str, two: str, tmp_path: Path) -> None:
+    with open_places(tmp_path, one, two) as (old, new):
+        old.put(app())
+        result = copy(old, new, base="1", mode=Mode.PRUNE)
+        (platform,) = result.platforms
+        actions = [layer.action.value for layer in platform.layers]
+        assert actions == ["base", "kept", "pruned", "kept"]
+        source = new.source(NEW)
+        manifest = source.read_manifest()
+        assert [layer["digest"] for layer in json.loads(manifest.data)["layers"]] == [
+            layer.digest for layer in platform.layers
+        ]
+        assert source.find_digest() == result.digest == manifest.digest
+        assert tree_of(source) == TREE
+        assert copy(old, new, base="1", mode=Mode.PRUNE).skipped
+
+
+@pytest.mark.parametrize("two", KINDS)
+@pytest.mark.parametrize("packing", [Packing.NONE, Packing.GZIP, Packing.ZSTD])
+@pytest.mark.parametrize("family", Family, ids=lambda family: family.value)
+def test_pruned_layers_of_every_family_and_compression(
+    two: str, packing: Packing, family: Family, tmp_path: Path
+) -> None:
+    with open_places(tmp_path, "registry", two) as (old, new):
+        app(family, packing=packing).push(old.registry, "app", "1")
+        copy(old, new, base="none", mode=Mode.PRUNE)
+        assert tree_of(new.source(NEW)) == TREE
+
+
+@pytest.mark.parametrize(("one", "two"), [(a, b) for a in HOLDING_INDEXES for b in HOLDING_INDEXES])
+def test_a_pruned_index(one: str, two: str, tmp_path: Path) -> None:
+    with open_places(tmp_path, one, two) as (old, new):
+        old.put(index_of([app(), app(platform=ARM64)]))
+        result = copy(old, new, base="1", mode=Mode.PRUNE)
+        first, second = result.platforms
+        assert [layer.digest for layer in first.layers] == [layer.digest for layer in second.layers]
+        children = json.loads(new.source(NEW).read_manifest().data)["manifests"]
+        assert [child["digest"] for child in children] == [first.digest, second.digest]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from squashproxy.cli.common_options import CommonOptions, argument, common_options
-from squashproxy.cli.copy_options import check_exact, make_options, parse_target, squash_options
+from squashproxy.cli.copy_options import check_mode, make_options, parse_target, squash_options
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session, watching
@@ -92,7 +92,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
 
 
 def _copy_options(common: CommonOptions, values: dict[str, Any]) -> CopyOptions:
-    check_exact(click.get_current_context(), values["mode"])
+    check_mode(click.get_current_context(), values["mode"])
     if values["backup"] is not None:
         values["keeps_tags"] = True
     if values["no_clobber"] and values["backup"] is not None:

@@ -12,7 +12,7 @@ import click
 from squashproxy.analysis.plan import plan_image
 from squashproxy.analysis.thresholds import Threshold, parse_threshold
 from squashproxy.cli.common_options import CommonOptions, argument, common_options, value_of
-from squashproxy.cli.copy_options import check_exact, make_options, parse_target, squash_options
+from squashproxy.cli.copy_options import check_mode, make_options, parse_target, squash_options
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
@@ -67,7 +67,7 @@ def plan(
 
     With TARGET, also what a copy would reuse, mount and upload there.
     """
-    check_exact(click.get_current_context(), values["mode"])
+    check_mode(click.get_current_context(), values["mode"])
     check_apart(common, page)
     layer_memory = values.pop("layer_memory")
     options = make_options(common, **values)

@@ -104,7 +104,9 @@ class BlobCopier:
         try:
             self._sink.write_blob(sending.iter_sent(), blob.digest, blob.size)
         except Stopped:
-            if not sending.is_refused:
+            # Where the blob could not be read, the reader's error tells why. An error here would
+            # stop the reader before it can.
+            if sending.is_confirmed:
                 raise
         else:
             transfer.add_uploaded(blob.size)

@@ -31,12 +31,12 @@ class Sending:
             self._credits.put(None)
         self._is_over = Event()
         self._verdict = Event()
-        self._is_confirmed = False
+        self.is_confirmed = False
         self.is_refused = False
 
     def confirm(self) -> None:
         """Let the target have the blob."""
-        self._is_confirmed = True
+        self.is_confirmed = True
         self._verdict.set()
 
     def refuse(self) -> None:
@@ -107,5 +107,5 @@ class Sending:
     def _await_verdict(self) -> None:
         while not self._verdict.wait(WAKING_SECONDS):
             pass
-        if not self._is_confirmed or self._is_over.is_set():
+        if not self.is_confirmed or self._is_over.is_set():
             raise Stopped("the blob is not sent")
