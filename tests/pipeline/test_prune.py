@@ -234,3 +234,61 @@ def test_any_number_of_jobs(lab: Lab, jobs: int) -> None:
     lab.put(image_of(*layers))
     lab.copy(mode=Mode.PRUNE, base="none", jobs=jobs)
     assert lab.arrived().tree() == tree(*layers)
+
+
+DOOMED = LayerBuilder().directory("d").file("d/x", noise(3000, 1))
+"""A layer of which nothing can be seen under GONE: a directory, and a file below it."""
+GONE = LayerBuilder().whiteout("d")
+HOLDS_LITTLE = LayerBuilder().file("large", noise(300_000)).directory("d").file("d/y", b"y" * 400)
+HOLDS_MUCH = LayerBuilder().directory("d").file("d/y", noise(4000, 3)).file("seen", noise(900, 4))
+HOLDS_NOTHING = LayerBuilder().file("large", noise(300_000))
+
+
+@pytest.mark.parametrize(
+    ("above", "action"),
+    [
+        pytest.param(HOLDS_NOTHING, "dropped", id="nothing hidden"),
+        pytest.param(HOLDS_LITTLE, "pruned", id="hidden entries, and it stays"),
+        pytest.param(HOLDS_MUCH, "pruned", id="a hidden directory, and it is written again"),
+    ],
+)
+def test_a_layer_is_left_out_only_if_no_layer_above_it_holds_anything_hidden(
+    lab: Lab, above: LayerBuilder, action: str
+) -> None:
+    layers = (OS, DOOMED, above, GONE)
+    lab.put(image_of(*layers))
+    assert actions(lab, base="1")[1].value == action
+    assert lab.arrived().tree() == tree(*layers)
+
+
+def with_text(layer: LayerBuilder) -> LayerBuilder:
+    """A layer in which zstd packs a text better than gzip does."""
+    return layer.file("seen", b"".join(b"line %d\n" % number for number in range(40_000)))
+
+
+def packed_with_zstd(*layers: LayerBuilder) -> ImageBuilder:
+    """Layers that become larger when they are written again with gzip."""
+    builder = ImageBuilder()
+    for layer in layers:
+        builder.layer(layer, Packing.ZSTD)
+    return builder
+
+
+def test_a_layer_that_would_not_become_smaller_stays_and_counts_as_holding_what_it_holds(
+    lab: Lab,
+) -> None:
+    stubborn = with_text(LayerBuilder().file("gone", b"g"))
+    layers = (OS, DOOMED, stubborn, LayerBuilder().whiteout("d").whiteout("gone"))
+    lab.put(packed_with_zstd(*layers))
+    found = actions(lab, base="1", prune_over=ALWAYS, compression="gzip")
+    assert [each.value for each in found] == ["base", "pruned", "kept", "kept"]
+    assert lab.arrived().tree() == tree(*layers)
+
+
+def test_a_secret_goes_even_if_its_layer_does_not_become_smaller(lab: Lab) -> None:
+    key = b"a key"
+    stubborn = with_text(LayerBuilder().file("id_rsa", key))
+    layers = (OS, stubborn, LayerBuilder().whiteout("id_rsa"))
+    lab.put(packed_with_zstd(*layers))
+    assert actions(lab, base="1", compression="gzip")[1].value == "pruned"
+    assert all(key not in tar for tar in lab.arrived().tars())

@@ -243,3 +243,32 @@ def test_on_a_squashed_base_the_memory_serves_as_well(lab: Lab, memory: LayerMem
     assert arrived.layers[:1] == lab.arrived("1", "base/os").layers
     assert arrived.layers[1] == lab.arrived("1").layers[2]
     assert arrived.tree() == tree(*LAYERS, version(2))
+
+
+def test_an_earlier_result_that_lacks_what_can_be_seen_now_is_not_taken(
+    lab: Lab, memory: LayerMemory
+) -> None:
+    body = LayerBuilder().file("one", noise(50_000)).file("two", noise(50_200, 2))
+    lab.put(image_of(OS, body, LayerBuilder().whiteout("one")), "app:1")
+    later = LayerBuilder().whiteout("two")
+    lab.put(image_of(OS, body, later), "app:2")
+    prune(lab, "app:1", memory)
+    assert prune(lab, "app:2", memory).layers[1].action.value == "pruned"
+    assert lab.arrived("2").tree() == tree(OS, body, later)
+
+
+def test_under_an_earlier_result_that_still_holds_a_little_no_layer_is_left_out(
+    lab: Lab, memory: LayerMemory
+) -> None:
+    doomed = LayerBuilder().file("doomed", noise(4000, 7))
+    body = LayerBuilder().file("large", noise(90_000)).file("gone", noise(50_000, 2))
+    body = body.file("little", b"x" * 300)
+    top = LayerBuilder().whiteout("gone")
+    lab.put(image_of(OS, body, top), "app:1")
+    later = LayerBuilder().whiteout("little").whiteout("doomed")
+    layers = (OS, doomed, body, top, later)
+    lab.put(image_of(*layers), "app:2")
+    prune(lab, "app:1", memory)
+    found = [layer.action.value for layer in prune(lab, "app:2", memory).layers]
+    assert found[1:3] == ["pruned", "reused"]
+    assert lab.arrived("2").tree() == tree(*layers)
