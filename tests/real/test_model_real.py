@@ -17,8 +17,8 @@ from tests.real.registries import RealRegistry
 pytestmark = pytest.mark.real
 FIRST = 5000
 STACKS = 24
-SPLIT_STACKS = 8
-PRUNED_STACKS = 8
+SPLIT_STACKS = 4
+PRUNED_STACKS = 4
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + STACKS))

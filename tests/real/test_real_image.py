@@ -95,7 +95,9 @@ def test_the_squashed_image_unpacks_to_the_same_tree(  # noqa: PLR0917 - fixture
         assert compare_trees(image.trees[judge], tree)[:20] == [], judge
 
 
-@pytest.mark.parametrize(("base", "kept"), [("1", 1), ("none", 0)])
+@pytest.mark.parametrize(
+    ("base", "kept"), [("1", 1), pytest.param("none", 0, marks=pytest.mark.long)]
+)
 def test_the_pruned_image_unpacks_to_the_same_tree(  # noqa: PLR0917 - fixtures, all by name
     base: str,
     kept: int,

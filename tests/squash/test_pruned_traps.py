@@ -91,6 +91,7 @@ def test_pruned_again_nothing_more_goes(trap: Trap, kept: int) -> None:
     assert all(cut.is_nothing for cut in again.values())
 
 
+@pytest.mark.long
 @each_case
 def test_chunk_sizes_do_not_matter(trap: Trap, kept: int) -> None:
     tars = trap.tars

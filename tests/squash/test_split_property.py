@@ -17,7 +17,7 @@ from tests.model.squashing import split_in_process, squash_in_process
 from tests.model.stacks import Built, Stack, random_stack, shrink
 from tests.model.untar import Names, apply_layer, phantoms, trailing_bytes
 
-STACKS = 500
+STACKS = 200
 BATCH = 100
 END = bytes(1024)
 SIZES = (1, 1024, 2048, 4096, 8192)
