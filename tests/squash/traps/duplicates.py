@@ -160,17 +160,6 @@ DUPLICATES = {
         warnings=dict.fromkeys((0, 1), ("layer 1 holds /d more than once",)),
         seen_by=Seen.NEITHER,
     ),
-    "a file, then a directory, below another layer's directory": Trap(
-        layers=[
-            Layer().directory("d").file("d/x", b"x"),
-            Layer().file("d", b"file").directory("d"),
-            Layer().directory("d", mode=0o700),
-        ],
-        tree={"d": directory(mode=0o700), "d/x": file(b"x")},
-        kept=(0,),
-        entries={0: "d/ d/x"},
-        seen_by=Seen.NEITHER,
-    ),
     "in a middle layer, with a base": Trap(
         layers=[
             Layer().file("a", b"base").file("k"),
