@@ -211,10 +211,14 @@ def _real_file(name: str, size: int) -> Iterator[bytes]:
     return iter_file(name, (Path("/", name).read_bytes(),), size)
 
 
+TYPICAL = BenchImage(
+    "typical", "8 layers, a tenth hidden", _typical(0), is_slow=True, compares_options=True
+)
+TYPICAL_NEXT = BenchImage("typical-next", "the last two layers differ", _typical(1))
+"""The next version of the typical image."""
+
 IMAGES = (
-    BenchImage(
-        "typical", "8 layers, a tenth hidden", _typical(0), is_slow=True, compares_options=True
-    ),
+    TYPICAL,
     BenchImage(
         "scattered", "every tenth file hidden", _scattered, is_slow=True, compares_options=True
     ),

@@ -74,7 +74,7 @@ def find_tools(cache: Path) -> tuple[list[Tool], list[str]]:
     if shutil.which("skopeo") is None:
         missing.append("skopeo copy: skopeo is not installed")
     else:
-        tools.append(Tool("skopeo copy", _skopeo))
+        tools.append(Tool("skopeo copy", skopeo_copy))
     crane = find_crane(cache)
     if crane is None:
         missing.append("crane: neither installed nor built, since Go is not here")
@@ -107,12 +107,18 @@ def forget_blobs() -> None:
             subprocess.run(["docker", "rmi", name], check=True, stdout=subprocess.DEVNULL)
 
 
-def _squashproxy(route: Route, options: Sequence[str] = ()) -> Sequence[str]:
+def squashproxy_copy(route: Route, options: Sequence[str]) -> Sequence[str]:
+    """squashproxy's command for a copy."""
     program = str(Path(sys.executable).with_name(PROGRAM))
-    return [program, "copy", "--json", "--force", "--base", str(KEPT), *options, *route.ends]
+    return [program, "copy", "--json", "--force", *options, *route.ends]
 
 
-def _skopeo(route: Route) -> Sequence[str]:
+def _squashproxy(route: Route, options: Sequence[str] = ()) -> Sequence[str]:
+    return squashproxy_copy(route, ["--base", str(KEPT), *options])
+
+
+def skopeo_copy(route: Route) -> Sequence[str]:
+    """skopeo's command for a plain copy."""
     source, target = (f"docker://{end}" for end in route.ends)
     insecure = ["--src-tls-verify=false", "--dest-tls-verify=false"]
     return ["skopeo", "--insecure-policy", "copy", "--quiet", *insecure, source, target]
