@@ -11,6 +11,11 @@ from collections.abc import Generator, Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's business.
+settings.register_profile("squashproxy", deadline=None)
+settings.load_profile("squashproxy")
 
 COMPONENTS = (
     *("docker-registry", "skopeo", "umoci", "buildah", "podman", "dockerd"),

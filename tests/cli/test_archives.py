@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
@@ -85,6 +86,30 @@ class Finished:
 @pytest.fixture
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(tmp_path_factory.mktemp("temporary"))
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Runs command lines that need no pipe in this process; checks what a `Shell` does."""
+
+    run: InProcess
+    folder: Path
+
+    def __call__(self, *arguments: str) -> Finished:
+        done = self.run(*arguments)
+        assert list(self.folder.iterdir()) == [], "temporary files do not stay"
+        return Finished(done.code, done.out.encode(), done.err)
+
+
+@pytest.fixture
+def inside(
+    squashproxy: InProcess,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Inside:
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return Inside(squashproxy, folder)
 
 
 class TestPipes:
@@ -174,12 +199,15 @@ BAD_SOURCES: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.parametrize("name", BAD_SOURCES)
 @pytest.mark.parametrize("piped", [True, False], ids=["piped", "file"])
-def test_a_bad_source(name: str, shell: Shell, tmp_path: Path, *, piped: bool) -> None:
+def test_a_bad_source(
+    name: str, shell: Shell, inside: Inside, tmp_path: Path, *, piped: bool
+) -> None:
     kind, data, words = BAD_SOURCES[name]
     (tmp_path / "bad.tar").write_bytes(data)
     source = f"{kind}:-" if piped else f"{kind}:{tmp_path}/bad.tar"
     target = tmp_path / "target.tar"
-    done = shell("copy", source, f"docker-archive:{target}:a:1", stdin=data if piped else b"")
+    words_of_command = ("copy", source, f"docker-archive:{target}:a:1")
+    done = shell(*words_of_command, stdin=data) if piped else inside(*words_of_command)
     assert (done.code, done.out) == (1, b"")
     assert words in done.err
     assert done.err.count("\n") == 1
@@ -284,11 +312,11 @@ BAD_LAYOUTS: dict[str, tuple[bytes, str, *tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", BAD_LAYOUTS)
 @pytest.mark.parametrize("verb", ["copy", "plan"])
-def test_a_bad_layout(name: str, verb: str, shell: Shell, tmp_path: Path) -> None:
+def test_a_bad_layout(name: str, verb: str, inside: Inside, tmp_path: Path) -> None:
     data, words, *options = BAD_LAYOUTS[name]
     (tmp_path / "bad.tar").write_bytes(data)
     source, target = f"oci-archive:{tmp_path}/bad.tar:1", f"oci:{tmp_path}/new/layout:1"
-    done = shell(verb, *options, source, target)
+    done = inside(verb, *options, source, target)
     assert (done.code, done.out) == (1, b"")
     assert words in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["bad.tar"]

@@ -68,7 +68,7 @@ def test_no_spans_at_all(compression: Compression) -> None:
 
 
 @each_compression
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, len(LARGE)), max_size=20))
 def test_the_spans_do_not_shape_the_blob(compression: Compression, cuts: list[int]) -> None:
     assert encode(iter_spans(LARGE, cuts), compression) == encode(

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from squashproxy.codec import zstd
@@ -20,7 +20,6 @@ LABEL = "note 1 of sha256:12"
 
 
 @given(pieces=st.lists(st.binary(max_size=400), max_size=6))
-@settings(deadline=None)
 def test_the_content_comes_back(pieces: list[bytes]) -> None:
     record = seal(LABEL, pieces)
     assert unseal(LABEL, record, MOST) == b"".join(pieces)

@@ -89,11 +89,23 @@ def blocks_of(blob: bytes) -> list[Chain]:
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_inflating_the_splice_gives_what_stays_and_only_spans_shape_the_bytes(
     data: st.DataObject,
 ) -> None:
+    check_splice(data)
+
+
+@pytest.mark.long
+@settings(max_examples=200)
+@given(data=st.data())
+def test_so_it_does_with_many_more(data: st.DataObject) -> None:
+    check_splice(data)
+
+
+def check_splice(data: st.DataObject) -> None:
+    """Splice some parts, in pieces of any size and with every library."""
     parts = []
     for _ in range(data.draw(st.integers(1, 3), "parts")):
         encoder = data.draw(st.sampled_from(sorted(QUICK)), "encoder")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from squashproxy.codec.compression import iter_decompressed, sniff
@@ -138,7 +138,6 @@ def test_members_and_frames_follow_each_other(joined: str, size: int) -> None:
     assert unpack(blob, size) == content
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=2000), min_size=1, max_size=5),
     st.sampled_from([gzip_of, zstd_of]),
@@ -285,7 +284,6 @@ def test_a_zstd_window_above_128_mib_is_refused() -> None:
     assert unpack(magic + no_size + window_of_128_mib + empty_last_block) == b""
 
 
-@settings(deadline=None)
 @given(st.sampled_from([b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b""]), st.binary(max_size=400))
 def test_any_bytes_are_unpacked_or_refused(start: bytes, rest: bytes) -> None:
     try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from squashproxy.digest import digest_of
 from squashproxy.errors import BadCompression, LimitExceeded, UsageError
@@ -66,9 +67,22 @@ def sizes(arrived: Arrived) -> list[int]:
     return [layer["size"] for layer in arrived.manifest["layers"]][1:]
 
 
+def _pairs() -> Iterator[ParameterSet]:
+    """Each packing with each compression; each packing with one in turn, all with `--long`."""
+    compressions = ("keep", "gzip", "zstd:3")
+    for number, packing in enumerate(PACKINGS):
+        for turn, compression in enumerate(compressions):
+            is_always = packing is Packing.GZIP or turn == number % len(compressions)
+            yield pytest.param(
+                packing,
+                compression,
+                id=f"{packing.value}-{compression}",
+                marks=[] if is_always else [pytest.mark.long],
+            )
+
+
 class TestTheResult:
-    @pytest.mark.parametrize("packing", PACKINGS, ids=lambda packing: packing.value)
-    @pytest.mark.parametrize("compression", ["keep", "gzip", "zstd:3"])
+    @pytest.mark.parametrize(("packing", "compression"), list(_pairs()))
     def test_looks_the_same_to_a_container(
         self, lab: Lab, packing: Packing, compression: str
     ) -> None:

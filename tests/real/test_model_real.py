@@ -17,11 +17,22 @@ from tests.real.registries import RealRegistry
 pytestmark = pytest.mark.real
 FIRST = 5000
 STACKS = 24
+ALWAYS = 8
+"""So many of the stacks are copied in every run, the others with `--long`."""
 SPLIT_STACKS = 4
 PRUNED_STACKS = 4
 
 
-@pytest.mark.parametrize("seed", range(FIRST, FIRST + STACKS))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(FIRST, FIRST + ALWAYS),
+        *(
+            pytest.param(seed, marks=pytest.mark.long)
+            for seed in range(FIRST + ALWAYS, FIRST + STACKS)
+        ),
+    ],
+)
 def test_a_copied_stack_runs_as_it_did(
     seed: int,
     tmp_path: Path,

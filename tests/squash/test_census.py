@@ -13,13 +13,15 @@ from squashproxy.squash.layer import HiddenEntry, LayerCount, MergeOptions, Merg
 from squashproxy.squash.merge import Merge
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.testing import LayerBuilder as Layer
+from tests.model.batches import BATCH, each_batch
 from tests.model.census import Counted, count_layers
 from tests.model.squashing import MemoryLayer
 from tests.model.stacks import Stack, random_stack, shrink
 from tests.squash.test_counts import HIDDEN
 
 STACKS = 600
-BATCH = 100
+ALWAYS = 300
+"""So many of the stacks are counted in every run, the others with `--long`."""
 BLOCK = 512
 LOWER_LINK = "a lower file that an upper layer's link took over"
 """With the file in the base, which stays as it is, the link becomes a file of its own."""
@@ -90,7 +92,7 @@ def problem(stack: Stack) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("first", range(0, STACKS, BATCH))
+@each_batch(STACKS, always=ALWAYS)
 def test_every_layer_of_a_random_stack_is_counted_as_unpacking_it_shows(first: int) -> None:
     for seed in range(first, first + BATCH):
         stack = random_stack(seed)

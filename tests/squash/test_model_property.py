@@ -13,6 +13,7 @@ import pytest
 
 from squashproxy.errors import SquashproxyError
 from squashproxy.squash import recent_hidden
+from tests.model.batches import BATCH, each_batch
 from tests.model.inode import tree_of
 from tests.model.node import Tree, compare_trees
 from tests.model.squashing import squash_in_process
@@ -26,7 +27,8 @@ from tests.model.untar import (
 )
 
 STACKS = 2400
-BATCH = 100
+ALWAYS = 600
+"""So many of the stacks are squashed in every run, the others with `--long`."""
 END = bytes(1024)
 ROOMS = (0, 1024, 3072, 6 << 20)
 """For hidden files that links may take over at once: none, a few, or all."""
@@ -82,7 +84,7 @@ def _explain(seed: int, stack: Stack) -> str:
     return f"seed {seed}, made small:\n{small}\n{_problem(small)}"
 
 
-@pytest.mark.parametrize("first", range(0, STACKS, BATCH))
+@each_batch(STACKS, always=ALWAYS)
 def test_a_squashed_stack_looks_as_it_did_for_every_number_of_kept_layers(first: int) -> None:
     for seed in range(first, first + BATCH):
         print(f"seed {seed}")  # noqa: T201 - names the seed of a crash, pytest shows it

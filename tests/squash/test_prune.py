@@ -17,6 +17,7 @@ from squashproxy.errors import LimitExceeded, SquashproxyError
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.prune import Cut, PruneScan
 from squashproxy.testing import LayerBuilder
+from tests.model.batches import BATCH, each_batch
 from tests.model.inode import tree_of
 from tests.model.node import Tree, compare_trees
 from tests.model.pruning import prune_in_process, scan_in_process
@@ -25,7 +26,8 @@ from tests.model.stacks import Stack, random_stack, shrink
 from tests.model.untar import Names, apply_layer
 
 STACKS = 600
-BATCH = 100
+ALWAYS = 300
+"""So many of the stacks are pruned in every run, the others with `--long`."""
 CHUNKS = (100, 511, 512, 513, 1537, 65536)
 
 
@@ -71,7 +73,7 @@ def _problem(stack: Stack) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("first", range(0, STACKS, BATCH))
+@each_batch(STACKS, always=ALWAYS)
 def test_random_stacks_look_the_same(first: int) -> None:
     """All layers rewritten, or some, or by what a shorter image (an older version) hides."""
     for seed in range(first, first + BATCH):

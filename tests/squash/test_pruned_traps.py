@@ -17,6 +17,7 @@ from squashproxy.errors import Ambiguous
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.prune import PruneScan, iter_pruned
 from squashproxy.testing import LayerBuilder, Packing
+from tests.model.batches import BATCH, each_batch
 from tests.model.forgiving import read_forgivingly
 from tests.model.node import Node, compare_trees
 from tests.model.pruning import prune_in_process, scan_in_process
@@ -121,12 +122,9 @@ class TestWildLayers:
     """Layers of random entries, as wrong as tars can be: twice the same path, links and whiteouts
     anywhere, entries behind symlinks and below files."""
 
-    SEEDS = 600
-    BATCH = 100
-
-    @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+    @each_batch(600, always=300)
     def test_they_look_as_they_did(self, first: int) -> None:
-        for seed in range(first, first + self.BATCH):
+        for seed in range(first, first + BATCH):
             layers = wild_layers(random.Random(seed))
             problem = wild_problem(layers)
             if problem is not None:

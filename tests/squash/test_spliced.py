@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.library import find_library
@@ -22,10 +23,11 @@ from tests.codec.test_splicer import blocks_of
 from tests.model.pruning import scan_in_process
 from tests.model.squashing import MemoryStream
 from tests.model.stacks import random_stack
-from tests.squash.trap import PackedLayer, squash
+from tests.squash.trap import PackedLayer, Trap, squash
 from tests.squash.traps.tables import TABLES
 
 STACKS = 6
+TURNS = 10
 FILLERS = 4
 MANY_BLOCKS = 10
 """With so many in a layer, some lie far enough from every cut."""
@@ -84,14 +86,32 @@ def filled(tars: Sequence[bytes]) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("encoder", each_encoder(costly=False))
-@pytest.mark.parametrize("table", TABLES)
-def test_every_trap_gives_the_same_tar(table: str, encoder: Encoder) -> None:
-    for name, trap in TABLES[table].items():
+def _turns() -> Iterator[ParameterSet]:
+    """Each encoder with each turn; that of its number is always taken, the others with `--long`."""
+    for number, encoder in enumerate(each_encoder(costly=False)):
+        for turn in range(TURNS):
+            is_always = number % TURNS == turn
+            marks = [*encoder.marks, *([] if is_always else [pytest.mark.long])]
+            yield pytest.param(*encoder.values, turn, id=f"{encoder.id}-{turn}", marks=marks)
+
+
+each_turn = pytest.mark.parametrize(("encoder", "turn"), list(_turns()))
+"""The turn says which traps: so each encoder meets some, and each trap some encoders."""
+
+
+def traps_of(turn: int) -> list[Trap]:
+    """Each `TURNS`th trap of all tables."""
+    every = [trap for traps in TABLES.values() for trap in traps.values()]
+    return every[turn::TURNS]
+
+
+@each_turn
+def test_every_trap_gives_the_same_tar(encoder: Encoder, turn: int) -> None:
+    for trap in traps_of(turn):
         blobs = [encoder(tar) for tar in trap.tars]
         for kept in trap.iter_kept():
             options = MergeOptions(kept=kept)
-            assert spliced(blobs, options).tar == squash(trap.tars, options).tar, name
+            assert spliced(blobs, options).tar == squash(trap.tars, options).tar, trap
 
 
 @pytest.mark.parametrize("encoder", each_encoder(costly=False))
@@ -109,11 +129,11 @@ def test_random_stacks_give_the_same_tar_of_copied_code(encoder: Encoder) -> Non
     assert copied > 0 or most < MANY_BLOCKS
 
 
-@pytest.mark.parametrize("encoder", each_encoder(costly=False))
-def test_every_trap_and_stack_is_pruned_to_the_same_tars(encoder: Encoder) -> None:
+@each_turn
+def test_every_trap_and_stack_is_pruned_to_the_same_tars(encoder: Encoder, turn: int) -> None:
     """Each layer is cut by itself; those of stacks are of many blocks, of which code is copied."""
     copied = most = 0
-    stacks = [trap.tars for traps in TABLES.values() for trap in traps.values()]
+    stacks = [trap.tars for trap in traps_of(turn)]
     stacks += [filled(random_stack(seed).build().tars) for seed in range(STACKS)]
     for tars in stacks:
         for number, cut in scan_in_process(tars, 0).items():

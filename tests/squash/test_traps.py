@@ -7,7 +7,7 @@ written in it, and read from the result by an unpacker that shares no code with 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, product
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -36,13 +36,8 @@ def _cases() -> Iterator[ParameterSet]:
 
 
 each_case = pytest.mark.parametrize(("trap", "kept"), list(_cases()))
-each_room = pytest.mark.parametrize(
-    "room",
-    [
-        pytest.param(0, id="read again"),
-        pytest.param(MergeOptions().recent_hidden_bytes, id="taken over"),
-    ],
-)
+ROOMS = {"read again": 0, "taken over": MergeOptions().recent_hidden_bytes}
+each_room = pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS)
 """Whether links take over hidden files when their layer is read again, or at once."""
 
 
@@ -107,8 +102,33 @@ def test_chunk_sizes_do_not_matter(trap: Trap, kept: int, room: int) -> None:
     options = MergeOptions(kept=kept, recent_hidden_bytes=room)
     merged = squash(trap.tars, options).tar
     small = sum(map(len, trap.tars)) <= SMALL
-    for chunk in (1, 100, 512, 513, 4096) if small else (511, 65_537):
+    for chunk in (100, 512, 513, 4096) if small else (511, 65_537):
         assert squash(trap.tars, options, chunk).tar == merged, f"chunks of {chunk}"
+
+
+def _cases_byte_by_byte() -> Iterator[ParameterSet]:
+    """Each small trap with one number of kept layers and one room in turn; all with `--long`."""
+    turn = count()
+    for table, traps in TABLES.items():
+        for name, trap in traps.items():
+            if sum(map(len, trap.tars)) > SMALL:
+                continue
+            cases = list(product(trap.iter_kept(), ROOMS.items()))
+            chosen = next(turn) % len(cases)
+            for number, (kept, (room_name, room)) in enumerate(cases):
+                yield pytest.param(
+                    trap,
+                    kept,
+                    room,
+                    id=f"{table}: {name} - {kept} kept, {room_name}",
+                    marks=[] if number == chosen else [pytest.mark.long],
+                )
+
+
+@pytest.mark.parametrize(("trap", "kept", "room"), list(_cases_byte_by_byte()))
+def test_it_may_come_byte_by_byte(trap: Trap, kept: int, room: int) -> None:
+    options = MergeOptions(kept=kept, recent_hidden_bytes=room)
+    assert squash(trap.tars, options, 1).tar == squash(trap.tars, options).tar
 
 
 @each_room

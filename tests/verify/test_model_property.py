@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-
 from squashproxy.verify.compare import compare
+from tests.model.batches import BATCH, each_batch
 from tests.model.node import compare_trees
 from tests.model.squashing import squash_in_process
 from tests.model.stacks import random_stack
 from tests.verify.unpacking import nodes, unpack
 
 STACKS = 800
-BATCH = 100
+ALWAYS = 300
+"""So many of the stacks are compared in every run, the others with `--long`."""
 
 
-@pytest.mark.parametrize("first", range(0, STACKS, BATCH))
+@each_batch(STACKS, always=ALWAYS)
 def test_a_stack_unpacks_to_the_models_tree(first: int) -> None:
     for seed in range(first, first + BATCH):
         stack = random_stack(seed)
@@ -26,7 +26,7 @@ def test_a_stack_unpacks_to_the_models_tree(first: int) -> None:
         assert compare_trees(expected, found) == [], f"seed {seed} of\n{stack}"
 
 
-@pytest.mark.parametrize("first", range(0, STACKS, BATCH))
+@each_batch(STACKS, always=ALWAYS)
 def test_a_squashed_stack_shows_no_difference_for_any_number_of_kept_layers(first: int) -> None:
     for seed in range(first, first + BATCH):
         tars = random_stack(seed).build().tars
