@@ -10,18 +10,24 @@ from squashproxy.analysis.first_change import find_first_change
 from squashproxy.analysis.known_layers import find_known, is_estimable, known_layers
 from squashproxy.analysis.known_run import KnownRun
 from squashproxy.analysis.modes import Comparison
-from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outcome
+from squashproxy.analysis.outcome import (
+    Outcome,
+    pruned_outcome,
+    squashed_outcome,
+    unmerged_outcome,
+)
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
-from squashproxy.pipeline.bases.base import Base, BaseFinder
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, whole_base
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.exact.choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
-from squashproxy.pipeline.image import Image, read_image
+from squashproxy.pipeline.image import Image, read_image, why_unmerged
 from squashproxy.pipeline.image_copy import (
     check_platform,
     pruned_config,
@@ -123,12 +129,16 @@ class _Job:
             return () if plan is None else (plan,)
         chosen, _ = choose_images(parsed, self.sink, self.options, self.source.name, self.observer)
         plans = [
-            self._try_plan(self.source.read_manifest(child.descriptor.digest)) for child in chosen
+            self._try_plan(self.source.read_manifest(child.descriptor.digest), child.platform)
+            for child in chosen
         ]
         return tuple(plan for plan in plans if plan is not None)
 
-    def _try_plan(self, raw: RawManifest) -> PlatformPlan | None:
-        """The plan of one image; None for what a copy would leave as it is."""
+    def _try_plan(self, raw: RawManifest, stated: Platform | None = None) -> PlatformPlan | None:
+        """The plan of one image; None for what a copy would leave as it is.
+
+        `stated` is the platform in the index that lists the image.
+        """
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
@@ -138,12 +148,17 @@ class _Job:
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
-        image = read_image(self.source, manifest, raw.digest)
+        image = read_image(self.source, manifest, raw.digest, stated)
         check_platform(image, self.options)
         base = self._base_of(image)
         compresses_plain = self._compresses_plain(base)
         dry_run = self._dry_run(image, base, compresses_plain)
-        outcome, data = self._try_out(image, base, dry_run, compresses_plain)
+        why = self._why_unmerged(image)
+        data: bytes | None = None
+        if why is None:
+            outcome, data = self._try_out(image, base, dry_run, compresses_plain)
+        else:
+            outcome = unmerged_outcome(len(manifest.layers))
         kept = [(layer, self._place_of(layer, base)) for layer in base.layers]
         above = [(layer, self._place_of(layer, base)) for layer in manifest.layers[base.count :]]
         config = self._config(image, base, data, is_estimated=bool(outcome.estimated))
@@ -160,14 +175,23 @@ class _Job:
         ).plan
         if self.options.mode is not Mode.COPY and base.count < len(manifest.layers):
             warn_of_depth(plan, self.observer)
-        return replace(plan, modes=self._compare(image, base, outcome, plan))
+        return replace(plan, modes=self._compare(image, base, outcome, plan), unmerged=why)
+
+    def _why_unmerged(self, image: Image) -> str | None:
+        """Why nothing of the layers is counted; None where they can be merged."""
+        if image.other_system is None:
+            return None
+        why = why_unmerged(image.other_system)
+        outcome = "" if self.options.mode is Mode.COPY else "; a copy leaves it as it is"
+        self.observer.warn(f"{short(image.digest)} of {image.name} {why}{outcome}")
+        return why
 
     def _compare(
         self, image: Image, base: Base, outcome: Outcome, plan: PlatformPlan
     ) -> tuple[ModePlan, ...]:
         """The modes side by side, on the base that an image has that is rewritten."""
         if self.options.mode is Mode.COPY:
-            base = self.bases.choose(image, self.options, self.sink)
+            base = self._rewritten_base_of(image)
         return Comparison(
             plan.layers,
             base.count,
@@ -181,8 +205,12 @@ class _Job:
 
     def _base_of(self, image: Image) -> Base:
         if self.options.mode is Mode.COPY:
-            return Base(len(image.manifest.layers), "no byte changes", image.manifest.layers)
-        return self.bases.choose(image, self.options, self.sink)
+            return whole_base(image, "no byte changes")
+        return self._rewritten_base_of(image)
+
+    def _rewritten_base_of(self, image: Image) -> Base:
+        """The base where the image is squashed or pruned."""
+        return unmerged_base(image) or self.bases.choose(image, self.options, self.sink)
 
     def _dry_run(self, image: Image, base: Base, compresses_plain: bool) -> DryRun:
         """Over listings where all layers are known and the rest can be estimated."""

@@ -212,7 +212,8 @@ class _Job:
         children: list[Descriptor] = []
         platforms: list[PlatformCopy] = []
         for child in chosen:
-            copied = copier.copy(self.source.read_manifest(child.descriptor.digest))
+            raw = self.source.read_manifest(child.descriptor.digest)
+            copied = copier.copy(raw, child.platform)
             platform = str(child.platform or copied.copy.platform)
             platforms.append(replace(copied.copy, platform=platform))
             if is_single:

@@ -12,6 +12,7 @@ from squashproxy.oci.manifest import (
     parse_manifest,
 )
 from squashproxy.oci.mediatypes import Family, family_of
+from squashproxy.oci.platform import Platform, other_system
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
@@ -85,9 +86,12 @@ class Freshness:
             return stamp.is_on(manifest.annotations)
         return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
 
-    def _has_nothing_to_squash(self, raw: RawManifest, depth: int = 0) -> bool:
+    def _has_nothing_to_squash(
+        self, raw: RawManifest, depth: int = 0, stated: Platform | None = None
+    ) -> bool:
         """Whether a copy would leave the image as it is: it has at most one layer above its base,
-        or layers of which the memory knows that they stay when they are pruned.
+        or layers of which the memory knows that they stay when they are pruned, or it is for
+        another system than Linux. `stated` is its platform in an index.
 
         The smallest base that the options can give counts; with a larger one, a copy finds out.
         """
@@ -97,7 +101,7 @@ class Freshness:
             images = [child for child in parsed.children if not child.is_attestation]
             return len(images) == len(parsed.children) and all(
                 self._has_nothing_to_squash(
-                    self._sink.read_manifest(child.descriptor.digest), depth + 1
+                    self._sink.read_manifest(child.descriptor.digest), depth + 1, child.platform
                 )
                 for child in images
             )
@@ -105,5 +109,11 @@ class Freshness:
             return True
         base = self._options.base.least_layers
         if self._options.mode is Mode.PRUNE:
-            return is_known_to_stay(parsed.layers[base:], self._options)
-        return len(parsed.layers) <= base + 1 and self._options.compression.kind is None
+            is_left = is_known_to_stay(parsed.layers[base:], self._options)
+        else:
+            is_left = len(parsed.layers) <= base + 1 and self._options.compression.kind is None
+        return is_left or self._is_for_other_system(parsed, stated)
+
+    def _is_for_other_system(self, manifest: ImageManifest, stated: Platform | None) -> bool:
+        config = read_config(self._sink, manifest)
+        return other_system(config.document, stated) is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from squashproxy.digest import Digest
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.manifest import ImageManifest
-from squashproxy.oci.platform import Platform
+from squashproxy.oci.platform import Platform, other_system
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import read_config
 
@@ -17,7 +17,8 @@ class Image:
     """One image of the source.
 
     `digest` is the digest in the source, even where `manifest` was converted to another family.
-    `chooses_compression` is copied from the source (see ImageSource).
+    `chooses_compression` is copied from the source (see ImageSource). `stated` is the platform in
+    the index that lists the image; None where it is listed in none, or without a platform.
     """
 
     name: str
@@ -25,15 +26,37 @@ class Image:
     config: ImageConfig
     digest: Digest
     chooses_compression: bool
+    stated: Platform | None = None
 
     @property
     def platform(self) -> Platform:
         """The platform that the config states."""
         return self.config.platform
 
+    @property
+    def other_system(self) -> str | None:
+        """The system that the image is for, where that is not Linux: its layers stay as they are.
 
-def read_image(source: ImageSource, manifest: ImageManifest, digest: Digest) -> Image:
+        A Windows host merges the registry hives of all layers, so no layer hides those of another
+        one. Nobody says what other systems do. None for Linux.
+        """
+        return other_system(self.config.document, self.stated)
+
+
+def read_image(
+    source: ImageSource,
+    manifest: ImageManifest,
+    digest: Digest,
+    stated: Platform | None = None,
+) -> Image:
     """Read the config of `manifest`, which the source calls `digest`."""
-    return Image(
-        source.name, manifest, read_config(source, manifest), digest, source.chooses_compression
+    config = read_config(source, manifest)
+    return Image(source.name, manifest, config, digest, source.chooses_compression, stated)
+
+
+def why_unmerged(system: str) -> str:
+    """Why layers for another system than Linux stay as they are, for people."""
+    return (
+        f"is for {system}, and only the layers of Linux images can be merged: those of other "
+        "systems do more than hide files, as Windows merges the registry hives of all layers"
     )

@@ -12,9 +12,10 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.bases.base import Base, BaseFinder, without_base
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, without_base
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
-from squashproxy.pipeline.image import Image, read_image
+from squashproxy.pipeline.image import Image, read_image, why_unmerged
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.preflight import warn_of_depth
@@ -70,10 +71,11 @@ class ImageCopier:
         self._squashed: dict[tuple[object, ...], Squashed] = {}
         self._pruned: dict[CutName, NewLayer] = {}
 
-    def copy(self, raw: RawManifest) -> CopiedImage:
+    def copy(self, raw: RawManifest, stated: Platform | None = None) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
 
-        Raises NoSuchPlatform where platforms were asked for and the image has none of them.
+        `stated` is the platform in the index that lists the image. Layers that cannot be merged are
+        brought as they are, and a warning says why. Raises NoSuchPlatform where platforms were asked for and the image has none of them.
         """
         manifest = parse_image(raw, self._source.name)
         if not self._sink.traits.docker:
@@ -84,15 +86,25 @@ class ImageCopier:
                 f"{short(raw.digest)} of {self._source.name} {why}; copied as it is"
             )
             return self._copy_artifact(manifest, raw.digest)
-        image = read_image(self._source, manifest, raw.digest)
+        image = read_image(self._source, manifest, raw.digest, stated)
         check_platform(image, self._options)
-        base = self._bases.choose(image, self._options, self._sink)
+        base = self._base_of(image)
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(image, base)
         is_pruned = self._options.mode is Mode.PRUNE
         copied = self._prune(image, base) if is_pruned else self._squash(image, base)
         warn_of_depth(copied.copy, self._observer)
         return copied
+
+    def _base_of(self, image: Image) -> Base:
+        whole = unmerged_base(image)
+        if whole is None:
+            return self._bases.choose(image, self._options, self._sink)
+        self._observer.warn(
+            f"{short(image.digest)} of {image.name} {why_unmerged(str(image.other_system))}; "
+            "copied as it is"
+        )
+        return whole
 
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
         transfer = TransferCount()

@@ -8,21 +8,33 @@ from squashproxy.digest import Digest
 from squashproxy.errors import FormatError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
-from squashproxy.oci.platform import Platform
+from squashproxy.oci.platform import Platform, other_system
 from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import parse_image, read_config, short
 from squashproxy.verify.layers import ImageLayer
 
 
 @dataclass(frozen=True, slots=True)
+class UnpackedImage:
+    """The layers of an image, base first; `other_system` is its system, where that is not Linux."""
+
+    layers: tuple[ImageLayer, ...]
+    other_system: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """One image. Its config is not read yet where an index states its platform."""
+    """One image. Its config is not read yet where an index states its platform.
+
+    `stated` is what the index states; None where there is no index, or none in it.
+    """
 
     source: ImageReader
     digest: Digest
     platform: Platform
+    stated: Platform | None = None
 
-    def read_layers(self) -> tuple[ImageLayer, ...]:
+    def read(self) -> UnpackedImage:
         """Its layers, base first, from manifest and config.
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
@@ -37,11 +49,14 @@ class PlatformImage:
                     f"type {layer.media_type!r}, which is no layer that can be unpacked",
                     advice="compare images of plain layers",
                 )
-        diff_ids = read_config(self.source, manifest).diff_ids
-        return tuple(
+        config = read_config(self.source, manifest)
+        layers = tuple(
             ImageLayer(self.source, layer, diff_id, number, len(manifest.layers))
-            for number, (layer, diff_id) in enumerate(zip(manifest.layers, diff_ids, strict=True))
+            for number, (layer, diff_id) in enumerate(
+                zip(manifest.layers, config.diff_ids, strict=True)
+            )
         )
+        return UnpackedImage(layers, other_system(config.document, self.stated))
 
 
 @dataclass(frozen=True, slots=True)

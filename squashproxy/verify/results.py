@@ -18,9 +18,12 @@ DifferenceKind = Literal[
     "device",
     "links",
     "platform",
+    "layers",
 ]
-"""`missing` is only in A, `extra` only in B, `target` is a symlink's, `links` a hard link group;
-`platform` is not about a path: only one of the images has that platform.
+"""`missing` is only in A, `extra` only in B, `target` is a symlink's, `links` a hard link group.
+
+Two are not about a path: `platform` (only one of the images has that platform) and `layers` (the
+layers differ, where each is compared by itself).
 """
 
 
@@ -41,7 +44,9 @@ class Difference:
 class PlatformVerify:
     """The pair of images of one platform; a digest is None for a missing image.
 
-    `paths` counts the compared paths without the root.
+    `paths` counts the compared paths without the root. `layers` counts the compared layers where
+    each is compared by itself, since those of its system are never merged; None where trees are
+    compared.
     """
 
     platform: str
@@ -50,6 +55,7 @@ class PlatformVerify:
     paths: int
     differences_count: int
     differences: tuple[Difference, ...]
+    layers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

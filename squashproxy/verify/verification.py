@@ -10,6 +10,7 @@ from squashproxy.oci.platform import Platform
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageReader
 from squashproxy.verify.compare import Comparison, compare
+from squashproxy.verify.compare_layers import compare_layers, unread
 from squashproxy.verify.images import PlatformImage, read_images
 from squashproxy.verify.layers import ImageLayer
 from squashproxy.verify.pair import ImagePair, pair_images
@@ -65,6 +66,7 @@ def _verify(pair: ImagePair, observer: Observer, cancellation: Cancellation) -> 
         paths=comparison.paths,
         differences_count=len(differences),
         differences=differences,
+        layers=comparison.layers,
     )
 
 
@@ -81,15 +83,15 @@ def _compare(
     reading the blob proves. That B stores the same bytes is a claim, too, so its blobs are read as
     well. The tree of the shared layers is copied; the copy shares its inodes.
     """
-    ours, theirs = a.read_layers(), b.read_layers()
+    one, two = a.read(), b.read()
+    ours, theirs = one.layers, two.layers
+    if one.other_system or two.other_system:
+        return compare_layers(ours, theirs, observer, cancellation)
     common = _count_common(ours, theirs)
     tree = Tree()
     for layer, other_layer in zip(ours[:common], theirs, strict=False):
         if is_foreign(layer.descriptor.media_type):
-            observer.warn(
-                f"{layer.where} may not be distributed, so registries do not hold it; both images "
-                "have it, and it was not read"
-            )
+            observer.warn(f"{unread(layer)}; both images have it, and it was not read")
         else:
             layer.apply_to(tree, observer, cancellation)
             other_layer.check(observer, cancellation)

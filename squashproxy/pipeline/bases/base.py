@@ -222,6 +222,17 @@ class BaseFinder:
         return _with_layers(found, image, base, source)
 
 
+def whole_base(image: Image, reason: str) -> Base:
+    """A base of all layers of an image: every one of them stays."""
+    return _own(image, len(image.manifest.layers), reason)
+
+
+def unmerged_base(image: Image) -> Base | None:
+    """The base of an image whose layers are never merged: all of them. None for a Linux image."""
+    system = image.other_system
+    return None if system is None else whole_base(image, f"layers for {system} are never merged")
+
+
 def without_base(annotations: Mapping[str, str]) -> dict[str, str]:
     """Annotations without those that name a base."""
     return {key: annotations[key] for key in annotations if key not in (BASE_NAME, BASE_DIGEST)}
