@@ -21,13 +21,12 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
-from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, whole_base
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.exact.choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
-from squashproxy.pipeline.image import Image, read_image, why_unmerged
+from squashproxy.pipeline.image import NOT_LISTED, Image, Listed, read_image, why_unmerged
 from squashproxy.pipeline.image_copy import (
     check_platform,
     pruned_config,
@@ -127,17 +126,20 @@ class _Job:
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
             return () if plan is None else (plan,)
-        chosen, _ = choose_images(parsed, self.sink, self.options, self.source.name, self.observer)
+        choice = choose_images(parsed, self.source, self.sink, self.options, self.observer)
+        if choice.is_opaque:
+            self.observer.warn(
+                f"{self.source.name} holds no image but {parsed.kind}; a copy leaves it as it is"
+            )
         plans = [
-            self._try_plan(self.source.read_manifest(child.descriptor.digest), child.platform)
-            for child in chosen
+            self._try_plan(chosen.raw, Listed(chosen.child.platform)) for chosen in choice.images
         ]
         return tuple(plan for plan in plans if plan is not None)
 
-    def _try_plan(self, raw: RawManifest, stated: Platform | None = None) -> PlatformPlan | None:
+    def _try_plan(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> PlatformPlan | None:
         """The plan of one image; None for what a copy would leave as it is.
 
-        `stated` is the platform in the index that lists the image.
+        `listed` is what its index says.
         """
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
@@ -148,7 +150,7 @@ class _Job:
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
-        image = read_image(self.source, manifest, raw.digest, stated)
+        image = read_image(self.source, manifest, raw.digest, listed)
         check_platform(image, self.options)
         base = self._base_of(image)
         compresses_plain = self._compresses_plain(base)

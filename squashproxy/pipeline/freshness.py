@@ -65,7 +65,7 @@ class Freshness:
             self._source.read_manifest(), f"the manifest of {self._source.name}"
         )
         if isinstance(source, ImageIndex):
-            chosen = select(source, self._options.platforms, self._source.name).children
+            chosen = select(source, self._options.platforms, self._source).children
             sources = [child.descriptor.digest for child in chosen]
         else:
             sources = [source.raw.digest]
@@ -98,13 +98,7 @@ class Freshness:
         check_depth(depth, f"{raw.digest} of {self._sink.name}")
         parsed = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(parsed, ImageIndex):
-            images = [child for child in parsed.children if not child.is_attestation]
-            return len(images) == len(parsed.children) and all(
-                self._has_nothing_to_squash(
-                    self._sink.read_manifest(child.descriptor.digest), depth + 1, child.platform
-                )
-                for child in images
-            )
+            return self._lists_nothing_to_squash(parsed, depth)
         if unsquashable(parsed) is not None:
             return True
         base = self._options.base.least_layers
@@ -113,6 +107,22 @@ class Freshness:
         else:
             is_left = len(parsed.layers) <= base + 1 and self._options.compression.kind is None
         return is_left or self._is_for_other_system(parsed, stated)
+
+    def _lists_nothing_to_squash(self, index: ImageIndex, depth: int) -> bool:
+        """The same for an index: without any image, a copy leaves all as it is; with one, it leaves
+        out attestations and what is no image.
+        """
+        images = [child for child in index.children if child.may_be_image]
+        if not images:
+            return not any(child.is_attestation for child in index.children)
+        if len(images) < len(index.children):
+            return False
+        return all(
+            self._has_nothing_to_squash(
+                self._sink.read_manifest(child.descriptor.digest), depth + 1, child.platform
+            )
+            for child in images
+        )
 
     def _is_for_other_system(self, manifest: ImageManifest, stated: Platform | None) -> bool:
         config = read_config(self._sink, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
@@ -13,12 +14,27 @@ from squashproxy.transports.documents import read_config
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What an index says of an image that it lists.
+
+    `platform` is None where there is no index, or no platform in it. `left_out` are manifests in
+    the index that the result lacks.
+    """
+
+    platform: Platform | None = None
+    left_out: frozenset[Digest] = frozenset()
+
+
+NOT_LISTED = Listed()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """One image of the source.
 
     `digest` is the digest in the source, even where `manifest` was converted to another family.
-    `chooses_compression` is copied from the source (see ImageSource). `stated` is the platform in
-    the index that lists the image; None where it is listed in none, or without a platform.
+    `chooses_compression` is copied from the source (see ImageSource). `listed` is what the index
+    says that lists the image.
     """
 
     name: str
@@ -26,7 +42,7 @@ class Image:
     config: ImageConfig
     digest: Digest
     chooses_compression: bool
-    stated: Platform | None = None
+    listed: Listed = NOT_LISTED
 
     @property
     def platform(self) -> Platform:
@@ -40,18 +56,25 @@ class Image:
         A Windows host merges the registry hives of all layers, so no layer hides those of another
         one. Nobody says what other systems do. None for Linux.
         """
-        return other_system(self.config.document, self.stated)
+        return other_system(self.config.document, self.listed.platform)
 
 
 def read_image(
     source: ImageSource,
     manifest: ImageManifest,
     digest: Digest,
-    stated: Platform | None = None,
+    listed: Listed = NOT_LISTED,
 ) -> Image:
     """Read the config of `manifest`, which the source calls `digest`."""
     config = read_config(source, manifest)
-    return Image(source.name, manifest, config, digest, source.chooses_compression, stated)
+    return Image(source.name, manifest, config, digest, source.chooses_compression, listed)
+
+
+def without_values(annotations: Mapping[str, str], gone: Collection[str]) -> dict[str, str]:
+    """Annotations without those that name content which is gone, such as the SOCI index of an
+    image.
+    """
+    return {key: value for key, value in annotations.items() if value not in gone}
 
 
 def why_unmerged(system: str) -> str:

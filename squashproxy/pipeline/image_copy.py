@@ -12,13 +12,19 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, without_base
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
-from squashproxy.pipeline.image import Image, read_image, why_unmerged
+from squashproxy.pipeline.image import (
+    NOT_LISTED,
+    Image,
+    Listed,
+    read_image,
+    why_unmerged,
+    without_values,
+)
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.preflight import warn_of_depth
+from squashproxy.pipeline.preflight import check_holds, warn_of_depth
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import find_cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
@@ -71,22 +77,24 @@ class ImageCopier:
         self._squashed: dict[tuple[object, ...], Squashed] = {}
         self._pruned: dict[CutName, NewLayer] = {}
 
-    def copy(self, raw: RawManifest, stated: Platform | None = None) -> CopiedImage:
+    def copy(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
 
-        `stated` is the platform in the index that lists the image. Layers that cannot be merged are
-        brought as they are, and a warning says why. Raises NoSuchPlatform where platforms were asked for and the image has none of them.
+        `listed` is what its index says. Layers that cannot be merged are brought as they are, and a
+        warning says why. Raises FormatError for an artifact where the sink takes images
+        only, and NoSuchPlatform where platforms were asked for and the image has none of them.
         """
         manifest = parse_image(raw, self._source.name)
-        if not self._sink.traits.docker:
-            manifest = as_oci(manifest)
         why = unsquashable(manifest)
         if why is not None:
-            self._observer.warn(
-                f"{short(raw.digest)} of {self._source.name} {why}; copied as it is"
-            )
+            name = f"{short(raw.digest)} of {self._source.name}"
+            if not manifest.is_image:
+                check_holds(self._sink, f"{name} {why}")
+            self._observer.warn(f"{name} {why}; copied as it is")
             return self._copy_artifact(manifest, raw.digest)
-        image = read_image(self._source, manifest, raw.digest, stated)
+        if not self._sink.traits.docker:
+            manifest = as_oci(manifest)
+        image = read_image(self._source, manifest, raw.digest, listed)
         check_platform(image, self._options)
         base = self._base_of(image)
         if base.count == len(manifest.layers):
@@ -111,7 +119,7 @@ class ImageCopier:
         with CopyThreads(self._options.jobs) as threads:
             self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
         subject = Subject(
-            manifest, source_digest, "unknown", len(manifest.layers), self._options.mode
+            manifest.layers, source_digest, "unknown", len(manifest.layers), self._options.mode
         )
         return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
@@ -204,7 +212,11 @@ class ImageCopier:
 
     def _subject(self, image: Image, base: Base) -> Subject:
         return Subject(
-            image.manifest, image.digest, str(image.platform), base.count, self._options.mode
+            image.manifest.layers,
+            image.digest,
+            str(image.platform),
+            base.count,
+            self._options.mode,
         )
 
     def _squash_layers(
@@ -271,7 +283,8 @@ class ImageCopier:
     def _with_layers(
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
-        kept = without_base(image.manifest.annotations)
+        own = without_values(image.manifest.annotations, image.listed.left_out)
+        kept = without_base(own)
         stamp = stamp_of(image, self._options)
         annotations = {**kept, **base.annotations, **stamp.annotations}
         return image.manifest.with_layers(config, layers, annotations)

@@ -6,7 +6,13 @@ from itertools import groupby
 
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import count_text
-from squashproxy.verify.results import Difference, DifferenceKind, PlatformVerify, VerifyResult
+from squashproxy.verify.results import (
+    Difference,
+    DifferenceKind,
+    LayersVerify,
+    PlatformVerify,
+    VerifyResult,
+)
 
 _SHOWN = 50
 _TITLES: dict[DifferenceKind, str] = {
@@ -46,12 +52,12 @@ def show_verification(screen: Screen, result: VerifyResult) -> None:
 def verdict(platform: PlatformVerify) -> str:
     """One line on a platform's two images."""
     paths = count_text(platform.paths, "path")
-    if platform.layers is not None:
+    if isinstance(platform, LayersVerify):
         paths = count_text(platform.layers, "layer")
     if platform.differences:
         count = count_text(platform.differences_count, "difference")
         return f"{platform.platform}: {count} ({paths} compared)"
-    if platform.layers is not None:
+    if isinstance(platform, LayersVerify):
         return (
             f"{platform.platform}: the same layers; {paths} compared one by one, as unpacked, "
             "since only those of Linux images are merged"

@@ -44,9 +44,7 @@ class Difference:
 class PlatformVerify:
     """The pair of images of one platform; a digest is None for a missing image.
 
-    `paths` counts the compared paths without the root. `layers` counts the compared layers where
-    each is compared by itself, since those of its system are never merged; None where trees are
-    compared.
+    `paths` counts the compared paths without the root.
     """
 
     platform: str
@@ -55,7 +53,15 @@ class PlatformVerify:
     paths: int
     differences_count: int
     differences: tuple[Difference, ...]
-    layers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayersVerify(PlatformVerify):
+    """The pair of images of another system than Linux, whose layers are never merged: each is
+    compared by itself. `layers` counts them; there are no paths.
+    """
+
+    layers: int
 
 
 @dataclass(frozen=True, slots=True)

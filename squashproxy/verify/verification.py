@@ -14,7 +14,7 @@ from squashproxy.verify.compare_layers import compare_layers, unread
 from squashproxy.verify.images import PlatformImage, read_images
 from squashproxy.verify.layers import ImageLayer
 from squashproxy.verify.pair import ImagePair, pair_images
-from squashproxy.verify.results import Difference, PlatformVerify, VerifyResult
+from squashproxy.verify.results import Difference, LayersVerify, PlatformVerify, VerifyResult
 from squashproxy.verify.tree import Tree
 
 
@@ -35,7 +35,7 @@ def verify_images(
     """
     started = clock()
     watcher = RecordingObserver(observer)
-    ours, theirs = read_images(a), read_images(b)
+    ours, theirs = read_images(a, platforms), read_images(b, platforms)
     asked = cancellation or Cancellation()
     pairs = pair_images(ours, theirs, platforms)
     compared = tuple(_verify(pair, watcher, asked) for pair in pairs)
@@ -59,14 +59,24 @@ def _verify(pair: ImagePair, observer: Observer, cancellation: Cancellation) -> 
     if not pair.is_of_one_platform:
         said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
         differences = (said, *differences)
-    return PlatformVerify(
+    verified = PlatformVerify(
         platform=str(pair.platform),
         a_digest=pair.a.digest if pair.a else None,
         b_digest=pair.b.digest if pair.b else None,
         paths=comparison.paths,
         differences_count=len(differences),
         differences=differences,
-        layers=comparison.layers,
+    )
+    if comparison.layers is None:
+        return verified
+    return LayersVerify(
+        verified.platform,
+        verified.a_digest,
+        verified.b_digest,
+        verified.paths,
+        verified.differences_count,
+        verified.differences,
+        comparison.layers,
     )
 
 

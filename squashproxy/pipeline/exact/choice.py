@@ -9,6 +9,7 @@ from squashproxy.errors import NoSuchPlatform, UsageError
 from squashproxy.oci.manifest import (
     ImageIndex,
     ImageManifest,
+    IndexChild,
     RawManifest,
     check_depth,
     parse_manifest,
@@ -19,6 +20,7 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import select
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSource
+from squashproxy.transports.index_images import read_child
 
 
 def choose_exactly(
@@ -41,28 +43,30 @@ def choose_exactly(
 
 
 def iter_manifests(source: ImageSource, digest: Digest) -> Iterator[RawManifest]:
-    """A manifest, and all that it lists, also in an index in it; each once, indexes first."""
+    """A manifest, and all manifests that it lists, also in an index in it; each once, indexes
+    first. Raises what `read_child` raises.
+    """
     seen: set[Digest] = set()
-    waiting = [(digest, 0)]
+    waiting: list[tuple[IndexChild | None, int]] = [(None, 0)]
     while waiting:
-        found, depth = waiting.pop()
+        child, depth = waiting.pop()
+        found = digest if child is None else child.descriptor.digest
         if found in seen:
             continue
         seen.add(found)
         check_depth(depth, f"{source.name}: {found}")
-        parsed = parse_manifest(
-            source.read_manifest(found), f"the manifest {found} of {source.name}"
-        )
+        raw = source.read_manifest(found) if child is None else read_child(source, child)
+        parsed = parse_manifest(raw, f"the manifest {found} of {source.name}")
         yield parsed.raw
         if isinstance(parsed, ImageIndex):
-            children = [(child.descriptor.digest, depth + 1) for child in parsed.children]
-            waiting += reversed(children)
+            manifests = [child for child in parsed.children if child.is_manifest]
+            waiting += [(child, depth + 1) for child in reversed(manifests)]
 
 
 def _image_of(
     index: ImageIndex, source: ImageSource, options: CopyOptions, observer: Observer | None
 ) -> Digest:
-    selection = select(index, options.platforms, source.name)
+    selection = select(index, options.platforms, source)
     if len(selection.children) > 1:
         there = ", ".join(
             f"{each.platform} {each.descriptor.digest}" for each in selection.children
