@@ -208,7 +208,9 @@ class ImageCopier:
         if data is None:
             self._blob_copier.bring([own], threads, transfer)
             return own
-        return in_place_of(own, self._blob_copier.write_document(own.media_type, data, transfer))
+        is_old = own.media_type in mediatypes.OLD_CONFIGS
+        kind = mediatypes.DOCKER_CONFIG if is_old else own.media_type
+        return in_place_of(own, self._blob_copier.write_document(kind, data, transfer))
 
     def _subject(self, image: Image, base: Base) -> Subject:
         return Subject(
