@@ -75,7 +75,7 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
 def _efficiency(plan: PlatformPlan) -> str:
     """What is hidden, or why nobody can say."""
     if plan.unmerged is not None:
-        return f"not counted, since it {plan.unmerged}"
+        return "not counted, since only the layers of Linux images are merged"
     return (
         f"{efficiency_text(plan.efficiency)}; upper layers hide {size_text(plan.total_hidden)} of "
         f"{size_text(plan.total_unpacked)} unpacked"
@@ -130,12 +130,15 @@ def _figures(number: int, layer: LayerPlan) -> tuple[str, ...]:
 
 
 def _totals(plan: PlatformPlan) -> tuple[str, ...]:
+    packed = size_text(plan.compressed_before)
+    if plan.unmerged is not None:
+        return ("", "all", "", packed, "-", "-", "-")
     entries = sum(layer.entries or 0 for layer in plan.layers)
     return (
         "",
         "all",
         "",
-        size_text(plan.compressed_before),
+        packed,
         size_text(plan.total_unpacked),
         f"{entries:,}",
         size_text(plan.total_hidden),
