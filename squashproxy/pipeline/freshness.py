@@ -16,7 +16,7 @@ from squashproxy.oci.platform import Platform, other_system
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import select
+from squashproxy.pipeline.platforms import read_images, select
 from squashproxy.pipeline.rewrite.find_cuts import is_known_to_stay
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -65,8 +65,8 @@ class Freshness:
             self._source.read_manifest(), f"the manifest of {self._source.name}"
         )
         if isinstance(source, ImageIndex):
-            chosen = select(source, self._options.platforms, self._source).children
-            sources = [child.descriptor.digest for child in chosen]
+            count = len(result.children) if isinstance(result, ImageIndex) else 1
+            sources = self._sources_in(source, count)
         else:
             sources = [source.raw.digest]
         if isinstance(result, ImageManifest):
@@ -76,6 +76,16 @@ class Freshness:
             self._is_made_from(self._sink.read_manifest(found), made_from)
             for found, made_from in zip(results, sources, strict=True)
         )
+
+    def _sources_in(self, index: ImageIndex, results: int) -> list[Digest]:
+        """The images of an index that a copy takes; `results` is how many the target has.
+
+        Where that differs, some may be artifacts, which only their manifests tell.
+        """
+        chosen = select(index, self._options.platforms, self._source).children
+        if len(chosen) != results:
+            chosen = tuple(image.child for image in read_images(chosen, self._source)[0])
+        return [child.descriptor.digest for child in chosen]
 
     def _is_made_from(self, raw: RawManifest, source: Digest) -> bool:
         if raw.digest == source:

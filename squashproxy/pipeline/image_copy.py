@@ -348,9 +348,16 @@ def unsquashable(manifest: ImageManifest) -> str | None:
 
 
 def check_platform(image: Image, options: CopyOptions) -> None:
-    """Raise NoSuchPlatform where the image is for none of the platforms asked for."""
+    """Raise NoSuchPlatform where the image is for none of the platforms asked for.
+
+    Where its index states one, it was chosen by that: configs leave out variants.
+    """
     wanted = options.platforms
-    if wanted and not any(image.platform.matches(platform) for platform in wanted):
+    if (
+        wanted
+        and image.listed.platform is None
+        and not any(image.platform.matches(platform) for platform in wanted)
+    ):
         asked = ", ".join(map(str, wanted))
         raise NoSuchPlatform(
             f"{image.name} is for {image.platform}, not for {asked}",

@@ -87,15 +87,9 @@ def choose_images(
     `read_child` raise.
     """
     selection = select(index, options.platforms, source)
-    images: list[ChosenImage] = []
-    others = list(selection.others)
-    for child in selection.children:
-        raw = read_child(source, child)
-        manifest = parse_image(raw, source.name)
-        if manifest.is_image:
-            images.append(ChosenImage(child, raw))
-        else:
-            others.append(_artifact(child, manifest))
+    images, artifacts = read_images(selection.children, source)
+    _check_platforms([image.child for image in images], options.platforms, source.name)
+    others = [*selection.others, *artifacts]
     if others and not images:
         return Choice((), selection, is_opaque=True)
     kept = tuple(image.child for image in images)
@@ -106,6 +100,24 @@ def choose_images(
             observer.warn(sentence)
     is_single = sink is not None and becomes_single(selection, sink, options, source.name)
     return Choice(tuple(images), selection, is_single)
+
+
+def read_images(
+    children: Sequence[IndexChild], source: ConfigReader
+) -> tuple[list[ChosenImage], list[IndexChild]]:
+    """The images among the children of an index, and the artifacts, of which only their manifests
+    tell that they are none. Raises what `read_child` raises.
+    """
+    images: list[ChosenImage] = []
+    artifacts: list[IndexChild] = []
+    for child in children:
+        raw = read_child(source, child)
+        manifest = parse_image(raw, source.name)
+        if manifest.is_image:
+            images.append(ChosenImage(child, raw))
+        else:
+            artifacts.append(_artifact(child, manifest))
+    return images, artifacts
 
 
 def select(index: ImageIndex, platforms: Sequence[Platform], source: ConfigReader) -> Selection:
@@ -159,13 +171,19 @@ def _for_platforms(
     """The images for `platforms`, each once. One without a platform has that of its config."""
     told = [(child, image_platform(source, child)) for child in images]
     placed = [replace(child, platform=own) for child, own in told if own is not None]
-    for wanted in platforms:
-        if not any(_is_for(child, [wanted]) for child in placed):
-            there = ", ".join(map(_platform_text, placed)) or "nothing"
-            fact = f"{source.name} has no image for {wanted}"
-            raise NoSuchPlatform(fact, advice=f"it has {there}")
+    _check_platforms(placed, platforms, source.name)
     chosen = [child for child in placed if _is_for(child, platforms)]
     return tuple({child.descriptor.digest: child for child in chosen}.values())
+
+
+def _check_platforms(
+    images: Sequence[IndexChild], platforms: Sequence[Platform], name: str
+) -> None:
+    """Raise NoSuchPlatform for a platform that none of the images is for."""
+    for wanted in platforms:
+        if not any(_is_for(child, [wanted]) for child in images):
+            there = ", ".join(map(_platform_text, images)) or "nothing"
+            raise NoSuchPlatform(f"{name} has no image for {wanted}", advice=f"it has {there}")
 
 
 def _is_for(child: IndexChild, platforms: Sequence[Platform]) -> bool:

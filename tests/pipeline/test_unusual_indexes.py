@@ -395,6 +395,26 @@ class TestArtifacts:
         assert lab.copy(mode=Mode.COPY).digest == lab.old.tags("app")["1"]
         assert len(children(lab)) == 2
 
+    @pytest.mark.parametrize("is_told", [True, False], ids=["told by the index", "by itself only"])
+    @pytest.mark.parametrize("choices", EVERY.values(), ids=EVERY)
+    def test_the_image_for_a_platform_is_the_image(
+        self, lab: Lab, choices: dict[str, Any], *, is_told: bool
+    ) -> None:
+        told: Json = {"platform": {"os": "linux", "architecture": "amd64"}}
+        if is_told:
+            told["artifactType"] = SOCI
+        self.put(lab, artifact(), **told)
+        lab.copy(platforms=(AMD64,), **choices)
+        assert lab.arrived().tree() == tree(*LAYERS)
+        assert lab.copy(platforms=(AMD64,), **choices).skipped
+
+    @pytest.mark.parametrize("choices", MODES.values(), ids=MODES)
+    def test_an_artifact_for_a_platform_is_no_image_for_it(
+        self, lab: Lab, choices: dict[str, Any]
+    ) -> None:
+        self.put(lab, artifact(), platform={"os": "linux", "architecture": "arm64"})
+        fails(lab, NoSuchPlatform, "no image for linux/arm64", platforms=(ARM64,), **choices)
+
     def test_result_and_source_are_verified(self, lab: Lab, squashproxy: InProcess) -> None:
         self.put(lab, artifact())
         lab.copy(base="none")
@@ -503,6 +523,14 @@ class TestPlatforms:
         assert len(result.platforms) == 1
         names = (f"{lab.old.host}/app:1", f"{lab.new.host}/app:1")
         assert squashproxy("verify", "--platform", asked, *names).code == 0
+
+    def test_a_variant_that_only_the_index_states(self, lab: Lab) -> None:
+        image = stating(app(), architecture="arm")
+        told = entry(image, platform={"os": "linux", "architecture": "arm", "variant": "v6"})
+        put(lab, Whole(listing([told]).manifest, below=(image,)))
+        wanted = parse_platform("linux/arm/v6")
+        assert len(lab.copy(platforms=(wanted,), base="none").platforms) == 1
+        assert len(lab.plan(platforms=(wanted,), base="none").platforms) == 1
 
     def test_a_base_in_another_spelling(self, lab: Lab) -> None:
         base = stating(image_of(*LAYERS[:2]), architecture="x86_64")

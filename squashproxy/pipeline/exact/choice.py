@@ -17,7 +17,7 @@ from squashproxy.oci.manifest import (
 from squashproxy.pipeline.image import read_image
 from squashproxy.pipeline.image_copy import check_platform
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import select
+from squashproxy.pipeline.platforms import read_images, select
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.index_images import read_child
@@ -67,10 +67,11 @@ def _image_of(
     index: ImageIndex, source: ImageSource, options: CopyOptions, observer: Observer | None
 ) -> Digest:
     selection = select(index, options.platforms, source)
-    if len(selection.children) > 1:
-        there = ", ".join(
-            f"{each.platform} {each.descriptor.digest}" for each in selection.children
-        )
+    chosen = selection.children
+    if len(chosen) > 1:
+        chosen = tuple(image.child for image in read_images(chosen, source)[0])
+    if len(chosen) != 1:
+        there = ", ".join(f"{each.platform} {each.descriptor.digest}" for each in chosen)
         wanted = ", ".join(map(str, options.platforms))
         raise UsageError(
             f"{source.name} has several images for {wanted}: {there}",
@@ -83,7 +84,7 @@ def _image_of(
             f"{count} {plural} behind, since the index of {source.name} holds them and one image "
             "of it is copied"
         )
-    return selection.children[0].descriptor.digest
+    return chosen[0].descriptor.digest
 
 
 def _check_image(manifest: ImageManifest, source: ImageSource, options: CopyOptions) -> None:
