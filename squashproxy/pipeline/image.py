@@ -50,6 +50,13 @@ class Image:
         return self.config.platform
 
     @property
+    def listed_platform(self) -> Platform:
+        """The platform by which its base is chosen from an index: the one that its own index
+        states, since configs leave out variants, or else that of the config.
+        """
+        return self.listed.platform or self.config.platform
+
+    @property
     def other_system(self) -> str | None:
         """The system that the image is for, where that is not Linux: its layers stay as they are.
 

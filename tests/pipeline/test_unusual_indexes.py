@@ -14,7 +14,7 @@ from squashproxy.oci.mediatypes import Family
 from squashproxy.oci.platform import Platform, parse_platform
 from squashproxy.pipeline.inspect import inspect_image
 from squashproxy.pipeline.mode import Mode
-from squashproxy.testing import AMD64, BuiltImage, attestation_of, index_of
+from squashproxy.testing import AMD64, BuiltImage, LayerBuilder, attestation_of, index_of
 from tests.cli.command_line import InProcess
 from tests.pipeline.images import ARM64, BASE_DIGEST, BASE_NAME, LAYERS, OS, app, image_of
 from tests.pipeline.indexes import (
@@ -531,6 +531,23 @@ class TestPlatforms:
         wanted = parse_platform("linux/arm/v6")
         assert len(lab.copy(platforms=(wanted,), base="none").platforms) == 1
         assert len(lab.plan(platforms=(wanted,), base="none").platforms) == 1
+
+    def test_the_base_of_a_variant_that_only_indexes_state(self, lab: Lab) -> None:
+        """Each variant has layers of its own; no config says which it is for."""
+        bases: list[tuple[BuiltImage, Json]] = []
+        images: list[tuple[BuiltImage, Json]] = []
+        for variant in ("v6", "v7"):
+            first = LayerBuilder().file("etc/variant", variant.encode())
+            told = {"os": "linux", "architecture": "arm", "variant": variant}
+            for layers, whole in ((LAYERS[:1], bases), (LAYERS, images)):
+                image = stating(image_of(first, *layers), architecture="arm")
+                whole.append((image, entry(image, platform=told)))
+        for repo, whole in (("os", bases), ("app", images)):
+            below = tuple(image for image, _ in whole)
+            index = listing([told for _, told in whole])
+            Whole(index.manifest, below=below).push(lab.old, repo, "1")
+        copies = lab.copy(base=f"{lab.old.host}/os:1").platforms
+        assert [copied.base_layers for copied in copies] == [2, 2]
 
     def test_a_base_in_another_spelling(self, lab: Lab) -> None:
         base = stating(image_of(*LAYERS[:2]), architecture="x86_64")

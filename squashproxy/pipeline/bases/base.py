@@ -171,7 +171,7 @@ class BaseFinder:
 
     def _named(self, image: Image, reference: Location) -> Base:
         source = self._open_source(reference)
-        base = read_base_image(source, image.platform)
+        base = read_base_image(source, image.listed_platform)
         match = match_base(image, base)
         if match is None:
             raise BaseMismatch(
@@ -205,7 +205,7 @@ class BaseFinder:
             return None
         try:
             source = self._quick_source(reference)
-            base = read_base_image(source, image.platform)
+            base = read_base_image(source, image.listed_platform)
         except SquashproxyError as error:
             self._observer.warn(
                 f"the base that {image.name} names could not be read ({error}); ignored"

@@ -128,7 +128,7 @@ class BaseRepository:
         found: dict[str, _Recorded] = {}
 
         def read(tag: str) -> None:
-            recorded = self._read(query.open_source, tag, query.image.platform)
+            recorded = self._read(query.open_source, tag, query.image.listed_platform)
             if recorded is not None:
                 found[tag] = recorded
 
