@@ -20,7 +20,8 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
+from squashproxy.oci.mediatypes import Compression, compression_of
+from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, whole_base
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import compare_image
@@ -35,7 +36,7 @@ from squashproxy.pipeline.image_copy import (
 )
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import choose_images
+from squashproxy.pipeline.platforms import choose_images, without_images
 from squashproxy.pipeline.preflight import (
     check_fit,
     check_options,
@@ -118,22 +119,33 @@ class _Job:
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
         if self.options.mode is Mode.COPY:
-            wanted = choose_exactly(self.source, raw.digest, self.options, self.observer)
-            found = iter_manifests(self.source, wanted)
-            exact = [self._try_plan(each) for each in found if each.media_type not in INDEXES]
-            return tuple(plan for plan in exact if plan is not None)
+            return self._plan_exactly(raw.digest)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
             return () if plan is None else (plan,)
         choice = choose_images(parsed, self.source, self.sink, self.options, self.observer)
         if choice.is_opaque:
-            self.observer.warn(
-                f"{self.source.name} holds no image but {parsed.kind}; a copy leaves it as it is"
-            )
+            what = without_images(parsed, self.source.name)
+            self.observer.warn(f"{what}; a copy leaves it as it is")
         plans = [
             self._try_plan(chosen.raw, Listed(chosen.child.platform)) for chosen in choice.images
         ]
+        return tuple(plan for plan in plans if plan is not None)
+
+    def _plan_exactly(self, digest: Digest) -> tuple[PlatformPlan, ...]:
+        """The plans of all images that an exact copy brings."""
+        wanted = choose_exactly(self.source, digest, self.options, self.observer)
+        stated: dict[Digest, Platform] = {}
+        plans: list[PlatformPlan | None] = []
+        for raw in iter_manifests(self.source, wanted):
+            parsed = parse_manifest(raw, f"the manifest {short(raw.digest)} of {self.source.name}")
+            if isinstance(parsed, ImageIndex):
+                for child in parsed.children:
+                    if child.platform is not None:
+                        stated[child.descriptor.digest] = child.platform
+            else:
+                plans.append(self._try_plan(raw, Listed(stated.get(raw.digest))))
         return tuple(plan for plan in plans if plan is not None)
 
     def _try_plan(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> PlatformPlan | None:

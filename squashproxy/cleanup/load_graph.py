@@ -158,8 +158,8 @@ class GraphLoader:
     def with_systems(self, graph: Graph, images: Iterable[Node]) -> Graph:
         """The same graph with the systems of those images that are not for Linux.
 
-        Costs the config of each. Where it is absent or unreadable, its index tells. Raises
-        RegistryError.
+        Costs the config of those for which no index states a platform; of the others, the copy will
+        look at it. Raises RegistryError.
         """
         remote = self._client.repository(graph.repository)
         stated = {
@@ -169,8 +169,8 @@ class GraphLoader:
         }
 
         def look(image: Node) -> str | None:
-            document = _config_of(remote, image)
-            return other_system(document, stated.get(image.digest))
+            told = stated.get(image.digest)
+            return other_system(_config_of(remote, image) if told is None else {}, told)
 
         wanted = list(images)
         label = f"{graph.repository.path}: configs"

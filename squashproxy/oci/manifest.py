@@ -16,6 +16,9 @@ from squashproxy.oci.platform import UNKNOWN, Platform, platform_of
 MAX_MANIFEST = 4 << 20
 """Manifests above this many bytes are refused (distribution specification 1.1)."""
 
+INDEX_KIND = "index"
+"""The kind of an index that lists manifests."""
+
 _MOST_NESTED = 8
 _REFERENCE_TYPE = "vnd.docker.reference.type"
 
@@ -144,7 +147,7 @@ class ImageIndex:
         """`index`; of one that lists no manifest but blobs, the type that tells what it is."""
         types = [child.descriptor.media_type for child in self.children]
         if not types or any(map(mediatypes.is_manifest, types)):
-            return "index"
+            return INDEX_KIND
         return next((each for each in types if not mediatypes.is_layer(each)), types[0])
 
     @property
@@ -250,7 +253,7 @@ def _is_artifact(artifact_type: object) -> bool:
 
     An index may give an image that of its config (OCI image specification, descriptor.md).
     """
-    return bool(artifact_type) and artifact_type not in mediatypes.CONFIGS
+    return bool(artifact_type) and str(artifact_type) not in mediatypes.CONFIGS
 
 
 def _children(document: Json, where: str) -> tuple[IndexChild, ...]:

@@ -19,7 +19,7 @@ from squashproxy.pipeline.image import Listed
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import choose_images
+from squashproxy.pipeline.platforms import choose_images, without_images
 from squashproxy.pipeline.preflight import (
     check_fit,
     check_holds,
@@ -234,7 +234,7 @@ class _Job:
 
     def _copy_opaque(self, index: ImageIndex) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
         """Copy an index that holds no image, with all that it lists and without changing a byte."""
-        what = f"{self.source.name} holds no image but {index.kind}"
+        what = without_images(index, self.source.name)
         check_holds(self.sink, what)
         self.observer.warn(f"{what}; copied as it is")
         exact = ExactCopier(

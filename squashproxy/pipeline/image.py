@@ -81,7 +81,7 @@ def without_values(annotations: Mapping[str, str], gone: Collection[str]) -> dic
     """Annotations without those that name content which is gone, such as the SOCI index of an
     image.
     """
-    return {key: value for key, value in annotations.items() if value not in gone}
+    return {key: value for key, value in annotations.items() if str(value) not in gone}
 
 
 def why_unmerged(system: str) -> str:

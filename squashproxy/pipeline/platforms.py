@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, NoSuchPlatform, UsageError
-from squashproxy.oci.manifest import ImageIndex, ImageManifest, IndexChild, RawManifest
+from squashproxy.oci.manifest import (
+    INDEX_KIND,
+    ImageIndex,
+    ImageManifest,
+    IndexChild,
+    RawManifest,
+)
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer
@@ -100,6 +106,12 @@ def choose_images(
             observer.warn(sentence)
     is_single = sink is not None and becomes_single(selection, sink, options, source.name)
     return Choice(tuple(images), selection, is_single)
+
+
+def without_images(index: ImageIndex, name: str) -> str:
+    """That an index holds no image, for people."""
+    held = "artifacts" if index.kind == INDEX_KIND else index.kind
+    return f"{name} holds no image but {held}"
 
 
 def read_images(

@@ -35,14 +35,14 @@ def result_index(
     it become its own. Without `docker`, it has OCI's media types.
 
     Annotations of the index about a base are removed: those of the images are right about theirs.
-    Those of a child that name content which is gone are removed, too.
+    So are all that name content which is gone.
     """
     before = [child.descriptor for child in selection.children]
     after = {result.digest for result in results}
     gone = selection.left_out | {each.digest for each in before if each.digest not in after}
     children = [_entry(old, new, gone) for old, new in zip(before, results, strict=True)]
     stamp = Stamp(source.raw.digest, options_hash(options))
-    kept = without_base(source.annotations)
+    kept = without_base(without_values(source.annotations, gone))
     fitting = source if docker else index_as_oci(source)
     return fitting.with_children(children, {**kept, **stamp.annotations})
 

@@ -132,8 +132,9 @@ def test_a_plan_counts_nothing_and_says_why(lab: Lab, choices: dict[str, Any]) -
     assert all(not fetched(lab.old, layer.digest) for layer in image.layers)
 
 
-def test_a_plan_of_an_exact_copy_counts_nothing_either(lab: Lab) -> None:
-    lab.put(windows())
+@pytest.mark.parametrize("system", ["windows", None], ids=["its config", "only its index"])
+def test_a_plan_of_an_exact_copy_counts_nothing_either(lab: Lab, system: str | None) -> None:
+    lab.put(index_of([windows(system=system)]))
     (plan,) = lab.plan(mode=Mode.COPY).platforms
     assert plan.total_hidden == 0
     assert plan.unmerged is not None

@@ -390,6 +390,18 @@ class TestArtifacts:
         assert found["a"] == "b"
         assert soci.digest not in found.values()
 
+    @pytest.mark.parametrize("odd", [["a list"], {"an": "object"}, 7, None])
+    def test_annotations_and_types_that_are_no_text(self, lab: Lab, odd: object) -> None:
+        image = app()
+        told = entry(image, annotations={"odd": odd}, artifactType=odd)
+        put(
+            lab,
+            Whole(
+                listing([told, app(platform=ARM64)]).manifest, below=(image, app(platform=ARM64))
+            ),
+        )
+        assert lab.copy(base="none").platforms[-1].platform == "linux/arm64"
+
     def test_an_exact_copy_keeps_them(self, lab: Lab) -> None:
         self.put(lab, artifact())
         assert lab.copy(mode=Mode.COPY).digest == lab.old.tags("app")["1"]
@@ -435,7 +447,7 @@ class TestArtifacts:
         result = lab.copy()
         assert result.digest == whole.digest
         assert holds_all(lab, whole.digest)
-        assert "holds no image but index" in result.warnings[0]
+        assert "holds no image but artifacts" in result.warnings[0]
         assert lab.copy().skipped
 
     def test_an_image_may_state_the_type_of_its_config(self, lab: Lab) -> None:
