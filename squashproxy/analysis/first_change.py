@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import SquashproxyError
@@ -11,7 +11,8 @@ from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.stamp import SOURCE, source_in
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.documents import read_config
+from squashproxy.transports.documents import ConfigReader, read_config
+from squashproxy.transports.index_images import find_image
 
 
 def find_first_change(image: Image, source: ImageSource, sink: ImageSink | None) -> int:
@@ -39,8 +40,8 @@ def _layers_before(image: Image, source: ImageSource, sink: ImageSink | None) ->
         return ()
     made_from = _source_of(sink, sink.read_manifest(existing))
     if made_from is None:
-        return _layers_of(sink.name, sink.read_manifest, existing, image.platform)
-    return _layers_of(source.name, source.read_manifest, made_from, image.platform)
+        return _layers_of(sink, existing, image.platform)
+    return _layers_of(source, made_from, image.platform)
 
 
 def _source_of(sink: ImageSink, raw: RawManifest) -> Digest | None:
@@ -52,14 +53,11 @@ def _source_of(sink: ImageSink, raw: RawManifest) -> Digest | None:
     return None if made_from is None else parse_digest(made_from)
 
 
-def _layers_of(
-    name: str, read: Callable[[Digest], RawManifest], digest: Digest, platform: Platform
-) -> Sequence[Digest]:
+def _layers_of(place: ConfigReader, digest: Digest, platform: Platform) -> Sequence[Digest]:
     """The layers of the image for a platform; none where there is no such image."""
-    parsed = parse_manifest(read(digest), f"the manifest {digest} of {name}")
+    where = f"the manifest {digest} of {place.name}"
+    parsed = parse_manifest(place.read_manifest(digest), where)
     if isinstance(parsed, ImageManifest):
         return [layer.digest for layer in parsed.layers]
-    for child in parsed.children:
-        if child.platform is not None and child.platform.matches(platform):
-            return _layers_of(name, read, child.descriptor.digest, platform)
-    return ()
+    found = find_image(place, parsed, platform)
+    return () if found is None else _layers_of(place, found, platform)

@@ -59,6 +59,11 @@ class Outcome:
         return len(self.staying) + len(self.sizes) + self.further_layers
 
 
+def unmerged_outcome(layers: int) -> Outcome:
+    """The outcome for an image whose layers are never merged: all stay, and none was counted."""
+    return Outcome((LayerRole.BASE,) * layers, {}, {}, 0, 0, 0)
+
+
 def squashed_outcome(squashed: Squashed, kept: int, layers: Sequence[Descriptor]) -> Outcome:
     """The outcome of squashing the layers above the first `kept`."""
     report, new = squashed.report, squashed.layers

@@ -10,18 +10,24 @@ from squashproxy.analysis.first_change import find_first_change
 from squashproxy.analysis.known_layers import find_known, is_estimable, known_layers
 from squashproxy.analysis.known_run import KnownRun
 from squashproxy.analysis.modes import Comparison
-from squashproxy.analysis.outcome import Outcome, pruned_outcome, squashed_outcome
+from squashproxy.analysis.outcome import (
+    Outcome,
+    pruned_outcome,
+    squashed_outcome,
+    unmerged_outcome,
+)
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.oci.mediatypes import INDEXES, Compression, compression_of
-from squashproxy.pipeline.bases.base import Base, BaseFinder
+from squashproxy.oci.mediatypes import Compression, compression_of
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, whole_base
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.exact.choice import choose_exactly, iter_manifests
 from squashproxy.pipeline.freshness import Freshness
-from squashproxy.pipeline.image import Image, read_image
+from squashproxy.pipeline.image import NOT_LISTED, Image, Listed, read_image, why_unmerged
 from squashproxy.pipeline.image_copy import (
     check_platform,
     pruned_config,
@@ -30,7 +36,7 @@ from squashproxy.pipeline.image_copy import (
 )
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import choose_images
+from squashproxy.pipeline.platforms import choose_images, without_images
 from squashproxy.pipeline.preflight import (
     check_fit,
     check_options,
@@ -113,22 +119,40 @@ class _Job:
 
     def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
         if self.options.mode is Mode.COPY:
-            wanted = choose_exactly(self.source, raw.digest, self.options, self.observer)
-            found = iter_manifests(self.source, wanted)
-            exact = [self._try_plan(each) for each in found if each.media_type not in INDEXES]
-            return tuple(plan for plan in exact if plan is not None)
+            return self._plan_exactly(raw.digest)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):
             plan = self._try_plan(raw)
             return () if plan is None else (plan,)
-        chosen, _ = choose_images(parsed, self.sink, self.options, self.source.name, self.observer)
+        choice = choose_images(parsed, self.source, self.sink, self.options, self.observer)
+        if choice.is_opaque:
+            what = without_images(parsed, self.source.name)
+            self.observer.warn(f"{what}; a copy leaves it as it is")
         plans = [
-            self._try_plan(self.source.read_manifest(child.descriptor.digest)) for child in chosen
+            self._try_plan(chosen.raw, Listed(chosen.child.platform)) for chosen in choice.images
         ]
         return tuple(plan for plan in plans if plan is not None)
 
-    def _try_plan(self, raw: RawManifest) -> PlatformPlan | None:
-        """The plan of one image; None for what a copy would leave as it is."""
+    def _plan_exactly(self, digest: Digest) -> tuple[PlatformPlan, ...]:
+        """The plans of all images that an exact copy brings."""
+        wanted = choose_exactly(self.source, digest, self.options, self.observer)
+        stated: dict[Digest, Platform] = {}
+        plans: list[PlatformPlan | None] = []
+        for raw in iter_manifests(self.source, wanted):
+            parsed = parse_manifest(raw, f"the manifest {short(raw.digest)} of {self.source.name}")
+            if isinstance(parsed, ImageIndex):
+                for child in parsed.children:
+                    if child.platform is not None:
+                        stated[child.descriptor.digest] = child.platform
+            else:
+                plans.append(self._try_plan(raw, Listed(stated.get(raw.digest))))
+        return tuple(plan for plan in plans if plan is not None)
+
+    def _try_plan(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> PlatformPlan | None:
+        """The plan of one image; None for what a copy would leave as it is.
+
+        `listed` is what its index says.
+        """
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
@@ -138,12 +162,17 @@ class _Job:
                 f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
-        image = read_image(self.source, manifest, raw.digest)
+        image = read_image(self.source, manifest, raw.digest, listed)
         check_platform(image, self.options)
         base = self._base_of(image)
         compresses_plain = self._compresses_plain(base)
         dry_run = self._dry_run(image, base, compresses_plain)
-        outcome, data = self._try_out(image, base, dry_run, compresses_plain)
+        why = self._why_unmerged(image)
+        data: bytes | None = None
+        if why is None:
+            outcome, data = self._try_out(image, base, dry_run, compresses_plain)
+        else:
+            outcome = unmerged_outcome(len(manifest.layers))
         kept = [(layer, self._place_of(layer, base)) for layer in base.layers]
         above = [(layer, self._place_of(layer, base)) for layer in manifest.layers[base.count :]]
         config = self._config(image, base, data, is_estimated=bool(outcome.estimated))
@@ -160,14 +189,23 @@ class _Job:
         ).plan
         if self.options.mode is not Mode.COPY and base.count < len(manifest.layers):
             warn_of_depth(plan, self.observer)
-        return replace(plan, modes=self._compare(image, base, outcome, plan))
+        return replace(plan, modes=self._compare(image, base, outcome, plan), unmerged=why)
+
+    def _why_unmerged(self, image: Image) -> str | None:
+        """Why nothing of the layers is counted; None where they can be merged."""
+        if image.other_system is None:
+            return None
+        why = why_unmerged(image.other_system)
+        outcome = "" if self.options.mode is Mode.COPY else "; a copy leaves it as it is"
+        self.observer.warn(f"{short(image.digest)} of {image.name} {why}{outcome}")
+        return why
 
     def _compare(
         self, image: Image, base: Base, outcome: Outcome, plan: PlatformPlan
     ) -> tuple[ModePlan, ...]:
         """The modes side by side, on the base that an image has that is rewritten."""
         if self.options.mode is Mode.COPY:
-            base = self.bases.choose(image, self.options, self.sink)
+            base = self._rewritten_base_of(image)
         return Comparison(
             plan.layers,
             base.count,
@@ -181,8 +219,12 @@ class _Job:
 
     def _base_of(self, image: Image) -> Base:
         if self.options.mode is Mode.COPY:
-            return Base(len(image.manifest.layers), "no byte changes", image.manifest.layers)
-        return self.bases.choose(image, self.options, self.sink)
+            return whole_base(image, "no byte changes")
+        return self._rewritten_base_of(image)
+
+    def _rewritten_base_of(self, image: Image) -> Base:
+        """The base where the image is squashed or pruned."""
+        return unmerged_base(image) or self.bases.choose(image, self.options, self.sink)
 
     def _dry_run(self, image: Image, base: Base, compresses_plain: bool) -> DryRun:
         """Over listings where all layers are known and the rest can be estimated."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.stamp import SOURCE
 from squashproxy.reference import Repository
 
@@ -26,7 +27,9 @@ _COMPANION = re.compile(r"sha256-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 class Node:
     """A manifest: its kind, the manifests it needs, and its blobs with their sizes in bytes.
 
-    `layers` is None for an index; `is_squashed` says that this tool made the image.
+    `layers` is None for an index; `is_squashed` says that this tool made the image. Of an index,
+    `blobs` are those that it lists itself, as the cache of BuildKit does, `attested` says that it
+    holds attestations, and `platforms` are those that it states for its children.
     """
 
     digest: Digest
@@ -38,6 +41,8 @@ class Node:
     layers: int | None = None
     is_squashed: bool = False
     blobs: tuple[tuple[Digest, int], ...] = ()
+    attested: bool = False
+    platforms: Mapping[Digest, Platform] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class Graph:
     `untagged` are manifests without a tag, each with the time when that was first seen. `created`
     is when images were made, None if they do not say; `pushed` and `pulled` are the registry's
     dates. `names` are all listed tags, also those that point to nothing. `unclear` are manifests
-    whose referrers the registry should list but did not.
+    whose referrers the registry should list but did not. `systems` are those of images that are
+    for another system than Linux, as far as that was looked up.
     """
 
     repository: Repository
@@ -59,6 +65,7 @@ class Graph:
     pulled: Mapping[Digest, float] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     unclear: frozenset[Digest] = frozenset()
+    systems: Mapping[Digest, str] = field(default_factory=dict)
 
     @property
     def companions(self) -> dict[str, Digest]:
@@ -81,6 +88,22 @@ class Graph:
         for tag, subject in self.companions.items():
             found[subject].add(self.tags[tag])
         return dict(found)
+
+    def held_by(self, digest: Digest) -> list[Node]:
+        """The manifest and all that it lists, also in indexes in it; each once, indexes first."""
+        found: dict[Digest, Node] = {}
+        waiting = [digest]
+        while waiting:
+            node = self.nodes.get(waiting.pop())
+            if node is not None and node.digest not in found:
+                found[node.digest] = node
+                waiting += reversed(node.children)
+        return list(found.values())
+
+    def absent_from(self, digest: Digest) -> list[Digest]:
+        """What an index, or one in it, lists and the repository does not hold."""
+        listed = (child for node in self.held_by(digest) for child in node.children)
+        return [child for child in dict.fromkeys(listed) if child not in self.nodes]
 
     def below(self, roots: Iterable[Digest]) -> set[Digest]:
         """The roots, all manifests below them, and the referrers of any of these."""
@@ -152,15 +175,25 @@ def node_of(digest: Digest, raw: RawManifest, where: str) -> Node:
         except FormatError as error:
             raise FormatError(f"{where}: its subject: {error}") from error
     children: tuple[Digest, ...] = ()
-    blobs: tuple[tuple[Digest, int], ...] = ()
     layers = None
-    kind = "index"
+    attested = False
+    platforms: dict[Digest, Platform] = {}
+    kind = parsed.kind
     if isinstance(parsed, ImageIndex):
-        children = tuple(child.descriptor.digest for child in parsed.children)
+        listed = [child.descriptor for child in parsed.children if not child.is_manifest]
+        manifests = [child for child in parsed.children if child.is_manifest]
+        children = tuple(child.descriptor.digest for child in manifests)
+        attested = any(child.is_attestation for child in manifests)
+        platforms = {
+            child.descriptor.digest: child.platform
+            for child in manifests
+            if child.platform is not None
+        }
     else:
-        blobs = tuple((blob.digest, blob.size) for blob in (parsed.config, *parsed.layers))
+        listed = [parsed.config, *parsed.layers]
         layers = len(parsed.layers)
         kind = "image" if parsed.is_image else parsed.kind
+    blobs = tuple((blob.digest, blob.size) for blob in listed)
     return Node(
         digest,
         parsed.raw.media_type,
@@ -171,4 +204,6 @@ def node_of(digest: Digest, raw: RawManifest, where: str) -> Node:
         layers,
         is_squashed=SOURCE in parsed.annotations,
         blobs=blobs,
+        attested=attested,
+        platforms=platforms,
     )

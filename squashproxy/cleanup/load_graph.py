@@ -16,8 +16,16 @@ from squashproxy.cleanup.harbor_dates import harbor_dates
 from squashproxy.cleanup.retention import NOTHING_IN_USE, InUse
 from squashproxy.config.cleanup import Keep
 from squashproxy.digest import Digest
-from squashproxy.errors import FormatError, NotFound, ReferrersUnknown, UsageError
+from squashproxy.errors import (
+    FormatError,
+    IntegrityError,
+    NotFound,
+    ReferrersUnknown,
+    UsageError,
+)
 from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import parse_json_object
+from squashproxy.oci.platform import other_system
 from squashproxy.progress import Tally, silent_tally
 from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
@@ -36,6 +44,16 @@ class Wanted:
     pulled: bool
     names: frozenset[str] = frozenset()
     """Tags that are asked for by name, to notice a list that lacks them."""
+
+
+def _config_of(remote: RemoteRepository, image: Node) -> Mapping[str, object]:
+    """The config of an image; empty where it is absent or cannot be read: a copy will say so."""
+    digest, size = image.blobs[0]
+    try:
+        data = b"".join(remote.iter_blob(Descriptor("", digest, size)))
+        return parse_json_object(data, f"the config of {image.digest} of {remote.name}")
+    except (NotFound, FormatError, IntegrityError):
+        return {}
 
 
 def wanted_by(keep: Keep) -> Wanted:
@@ -137,6 +155,33 @@ class GraphLoader:
             unclear |= {digest for digest, is_listed in asked.items() if not is_listed}
         return replace(graph, unclear=frozenset(unclear))
 
+    def with_systems(self, graph: Graph, images: Iterable[Node]) -> Graph:
+        """The same graph with the systems of those images that are not for Linux.
+
+        Costs the config of those for which no index states a platform; of the others, the copy will
+        look at it. Raises RegistryError.
+        """
+        remote = self._client.repository(graph.repository)
+        stated = {
+            child: platform
+            for node in graph.nodes.values()
+            for child, platform in node.platforms.items()
+        }
+
+        def look(image: Node) -> str | None:
+            told = stated.get(image.digest)
+            return other_system(_config_of(remote, image) if told is None else {}, told)
+
+        wanted = list(images)
+        label = f"{graph.repository.path}: configs"
+        found = side_by_side(look, wanted, tally=self._tally, label=label)
+        systems = {
+            image.digest: system
+            for image, system in zip(wanted, found, strict=True)
+            if system is not None
+        }
+        return replace(graph, systems={**graph.systems, **systems})
+
     def _check_whole(self, remote: RemoteRepository, listed: TagList, names: Sequence[str]) -> None:
         """Raise FormatError where a tag exists that the list lacks: it may lack others, too."""
         unlisted = [name for name in names if name not in set(listed.tags)]
@@ -202,13 +247,17 @@ class GraphLoader:
         }
 
     def _created(self, remote: RemoteRepository, graph: Graph) -> Mapping[Digest, float | None]:
+        """The dates of all tagged images. One that cannot be read has none, and so it is kept."""
         companions = graph.companions
         digests = list(
             dict.fromkeys(digest for tag, digest in graph.tags.items() if tag not in companions)
         )
 
         def look(digest: Digest) -> float | None:
-            return created_at(remote, digest, self._manifests)
+            try:
+                return created_at(remote, digest, self._manifests)
+            except FormatError:
+                return None
 
         label = f"{graph.repository.path}: dates"
         dates = side_by_side(look, digests, tally=self._tally, label=label)

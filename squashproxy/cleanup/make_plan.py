@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from squashproxy.cleanup.graph import Graph, Node, in_order
 from squashproxy.cleanup.plan import KeptTag, Removal, RepositoryPlan, Squash, Untag
 from squashproxy.cleanup.retention import Decision, InUse
 from squashproxy.config.cleanup import Action, CleanupRule
 from squashproxy.digest import Digest
+from squashproxy.pipeline.image import why_unmerged
 from squashproxy.pipeline.options import BaseChoice
 
+_IMAGES = ("image", "index")
 _EXPIRED = "it has had no tag for longer than the rule allows"
 _UNCLEAR = "its registry does not say what refers to it"
 
@@ -112,8 +114,8 @@ class _Planner:
 
     def _is_unclear(self, digest: Digest) -> bool:
         """Whether the referrers of an image, or of one of its platforms, cannot be determined."""
-        node = self._graph.nodes[digest]
-        return not self._graph.unclear.isdisjoint((digest, *node.children))
+        held = (node.digest for node in self._graph.held_by(digest))
+        return not self._graph.unclear.isdisjoint(held)
 
     def _unclear(self) -> tuple[KeptTag, ...]:
         tags = ((tag, self._graph.tags[tag]) for tag in self._decision.candidates)
@@ -139,9 +141,7 @@ class _Planner:
         return tuple(squashes), tuple(left)
 
     def _weight(self, digest: Digest) -> int:
-        nodes = self._graph.nodes
-        below = [nodes[digest], *(nodes[c] for c in nodes[digest].children if c in nodes)]
-        return sum(_sizes(below).values())
+        return sum(_sizes(self._graph.held_by(digest)).values())
 
     def _tags_by_digest(self) -> dict[Digest, list[str]]:
         found: dict[Digest, list[str]] = {}
@@ -168,23 +168,52 @@ def find_heads(graph: Graph, decision: Decision, rule: CleanupRule, now: float) 
     return heads & graph.nodes.keys()
 
 
+def to_squash(graph: Graph, decision: Decision, rule: CleanupRule) -> list[Node]:
+    """The images that a rule would squash, as far as the graph tells now: their systems, which
+    decide as well, need not be looked up yet.
+    """
+    if rule.action is not Action.SQUASH:
+        return []
+    referrers = graph.referrers()
+    digests = dict.fromkeys(graph.tags[tag] for tag in decision.candidates)
+    found = {
+        node.digest: node
+        for digest in digests
+        if _why_not(graph, digest, referrers, rule.base) is None
+        for node in graph.held_by(digest)
+        if node.layers is not None
+    }
+    return list(found.values())
+
+
 def _why_not(
     graph: Graph, digest: Digest, referrers: dict[Digest, set[Digest]], base: BaseChoice
 ) -> str | None:
     """Why an image cannot be squashed in place; None if it can."""
+    return next(_iter_objections(graph, digest, referrers, base), None)
+
+
+def _iter_objections(
+    graph: Graph, digest: Digest, referrers: dict[Digest, set[Digest]], base: BaseChoice
+) -> Iterator[str]:
+    """Yield the reasons against squashing an image in place, the gravest first."""
     node = graph.nodes[digest]
-    images = [node, *(graph.nodes[child] for child in node.children if child in graph.nodes)]
-    if any(image.digest in referrers for image in images):
-        return "it is signed or attested, and squashing would leave that behind"
+    images = graph.held_by(digest)
+    if any(image.digest in referrers or image.attested for image in images):
+        yield "it is signed or attested, and squashing would leave that behind"
     if any(image.digest in graph.unclear for image in images):
-        return _UNCLEAR
-    if node.kind not in ("image", "index"):
-        return f"it is no image but {node.kind}"
-    if any(image.kind not in ("image", "index") for image in images):
-        return "it holds what is no image"
-    if node.is_squashed or all(_is_flat(image, base) for image in images):
-        return "it is squashed"
-    return None
+        yield _UNCLEAR
+    if node.kind not in _IMAGES:
+        yield f"it is no image but {node.kind}"
+    if any(image.kind not in _IMAGES for image in images):
+        yield "it holds what is no image"
+    for absent in graph.absent_from(digest):
+        yield f"its index names {absent}, which is not there"
+    layered = [image for image in images if not _is_flat(image, base)]
+    if node.is_squashed or not layered:
+        yield "it is squashed"
+    elif all(image.digest in graph.systems for image in layered):
+        yield f"it {why_unmerged(graph.systems[layered[0].digest])}"
 
 
 def _is_flat(node: Node, base: BaseChoice) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from squashproxy.digest import Digest
-from squashproxy.oci.manifest import ImageIndex, parse_manifest
+from squashproxy.oci.manifest import ImageIndex, IndexChild, parse_manifest
 from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.pipeline.stamp import SOURCE, source_in
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.transports.documents import read_config
+from squashproxy.transports.index_images import find_leaves
 from squashproxy.transports.registry import RegistrySource
 
 
@@ -28,11 +29,19 @@ def is_made_from(
     if not isinstance(parsed, ImageIndex):
         return parsed.is_image and source_in(read_config(place, parsed)) == source
     before = parse_manifest(place.read_manifest(source), f"the manifest {source} of {repository}")
-    if not isinstance(before, ImageIndex) or len(before.children) != len(parsed.children):
+    if not isinstance(before, ImageIndex):
         return False
-    pairs = zip(parsed.children, before.children, strict=True)
+    sources, results = _images(place, before), _images(place, parsed)
+    if len(sources) != len(results):
+        return False
+    pairs = zip(results, sources, strict=True)
     return digest != source and all(
         new.descriptor.digest == old.descriptor.digest
         or is_made_from(client, repository, new.descriptor.digest, old.descriptor.digest)
         for new, old in pairs
     )
+
+
+def _images(place: RegistrySource, index: ImageIndex) -> list[IndexChild]:
+    """The images that an index leads to; a copy makes those of indexes in it its own."""
+    return [child for child in find_leaves(place, index).children if child.may_be_image]

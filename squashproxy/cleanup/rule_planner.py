@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -11,7 +11,7 @@ from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.graph import Graph
 from squashproxy.cleanup.in_use import InUseLists
 from squashproxy.cleanup.load_graph import GraphLoader, wanted_by
-from squashproxy.cleanup.make_plan import find_heads, make_plan
+from squashproxy.cleanup.make_plan import find_heads, make_plan, to_squash
 from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.retention import dated_ahead, decide
@@ -99,22 +99,51 @@ class Planner:
             heads = find_heads(graph, decision, rule, now) | (orphans & graph.untagged.keys())
             touched = heads | {graph.tags[tag] for tag in decision.candidates}
             graph = self.graph_loader.with_referrers(graph, graph.below(touched))
+            graph = self.graph_loader.with_systems(graph, to_squash(graph, decision, rule))
         except SquashproxyError as error:
             return RepositoryPlan(str(repository), {}, problem=str(error))
         plan = make_plan(graph, decision, rule, in_use, heads)
-        return replace(plan, warnings=_warnings(graph, now))
+        return replace(plan, warnings=tuple(_iter_warnings(graph, plan, now)))
 
 
-def _warnings(graph: Graph, now: float) -> tuple[str, ...]:
+def _iter_warnings(graph: Graph, plan: RepositoryPlan, now: float) -> Iterator[str]:
+    """Yield a sentence for each kind of images that need a second look."""
     ahead = dated_ahead(graph, now)
-    if not ahead:
-        return ()
-    more = f" and {len(ahead) - 1:,} more" if len(ahead) > 1 else ""
-    sentence = (
-        f"{graph.repository}:{ahead[0]}{more}: the date lies in the future, so it counts as "
-        "unknown; set the clock of the machine that builds it"
+    if ahead:
+        yield (
+            f"{graph.repository}:{ahead[0]}{_more(ahead)}: the date lies in the future, so it "
+            "counts as unknown; set the clock of the machine that builds it"
+        )
+    sparse = sorted(tag for tag, digest in graph.tags.items() if graph.absent_from(digest))
+    if sparse:
+        absent = graph.absent_from(graph.tags[sparse[0]])
+        yield (
+            f"{graph.repository}:{sparse[0]}{_more(sparse)}: its index names {absent[0]}"
+            f"{_more(absent)}, which is not there, so it is dated by what is there; push it whole "
+            "again, or delete the tag"
+        )
+    mixed = [
+        (tag, system)
+        for squash in plan.squash
+        for tag in squash.tags
+        for system in sorted({*_systems_below(graph, squash.digest)})
+    ]
+    if mixed:
+        tag, system = mixed[0]
+        yield (
+            f"{graph.repository}:{tag}{_more(mixed)}: what it holds for {system} stays as it is, "
+            "since only the layers of Linux images are merged"
+        )
+
+
+def _more(found: Sequence[object]) -> str:
+    return f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+
+
+def _systems_below(graph: Graph, digest: Digest) -> Iterator[str]:
+    return (
+        graph.systems[node.digest] for node in graph.held_by(digest) if node.digest in graph.systems
     )
-    return (sentence,)
 
 
 def apply_plan(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:

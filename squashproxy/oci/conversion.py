@@ -15,11 +15,11 @@ from squashproxy.oci.mediatypes import Family
 _TYPES = {
     mediatypes.DOCKER_MANIFEST: mediatypes.OCI_MANIFEST,
     mediatypes.DOCKER_INDEX: mediatypes.OCI_INDEX,
-    mediatypes.DOCKER_CONFIG: mediatypes.OCI_CONFIG,
     mediatypes.DOCKER_LAYER: mediatypes.OCI_LAYER,
     mediatypes.DOCKER_LAYER_GZIP: mediatypes.OCI_LAYER_GZIP,
     mediatypes.DOCKER_LAYER_ZSTD: mediatypes.OCI_LAYER_ZSTD,
     mediatypes.DOCKER_FOREIGN_LAYER: mediatypes.OCI_FOREIGN_LAYER_GZIP,
+    mediatypes.DOCKER_FOREIGN_LAYER_PLAIN: mediatypes.OCI_FOREIGN_LAYER,
 }
 _DOCKER_LAYERS = {
     new: old
@@ -29,10 +29,13 @@ _DOCKER_LAYERS = {
 
 
 def as_oci(manifest: ImageManifest) -> ImageManifest:
-    """The same image with OCI's media types; unchanged where it has them. No blob changes."""
+    """The same image with OCI's media types; unchanged where it has them. No blob changes.
+
+    It MUST be an image: of what is none, nobody knows what its types should become.
+    """
     if mediatypes.family_of(manifest.raw.media_type) is mediatypes.Family.OCI:
         return manifest
-    config = _renamed(manifest.config)
+    config = replace(manifest.config, media_type=mediatypes.OCI_CONFIG)
     layers = tuple(map(_renamed, manifest.layers))
     document = {
         **manifest.document,

@@ -11,10 +11,13 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import FormatError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor, Json, annotations_of, parse_descriptor
-from squashproxy.oci.platform import Platform, platform_of
+from squashproxy.oci.platform import UNKNOWN, Platform, platform_of
 
 MAX_MANIFEST = 4 << 20
 """Manifests above this many bytes are refused (distribution specification 1.1)."""
+
+INDEX_KIND = "index"
+"""The kind of an index that lists manifests."""
 
 _MOST_NESTED = 8
 _REFERENCE_TYPE = "vnd.docker.reference.type"
@@ -54,8 +57,25 @@ class ImageManifest:
 
     @property
     def is_image(self) -> bool:
-        """Whether this is a container image and not another artifact with a manifest."""
-        return self.config.media_type in mediatypes.CONFIGS and "artifactType" not in self.document
+        """Whether this is a container image and not another artifact with a manifest.
+
+        In Docker's schema 2, the config of an old image may have any of `OLD_CONFIGS`. So may that
+        of an artifact, which has no layers of an image.
+        """
+        if _is_artifact(self.document.get("artifactType")):
+            return False
+        return self.config.media_type in mediatypes.CONFIGS or self._is_old_image
+
+    @property
+    def _is_old_image(self) -> bool:
+        is_docker = mediatypes.family_of(self.raw.media_type) is mediatypes.Family.DOCKER
+        types = [layer.media_type for layer in self.layers]
+        return (
+            is_docker
+            and self.config.media_type in mediatypes.OLD_CONFIGS
+            and bool(types)
+            and all(mediatypes.is_layer(each) or mediatypes.is_foreign(each) for each in types)
+        )
 
     @property
     def kind(self) -> str:
@@ -90,9 +110,28 @@ class IndexChild:
     @property
     def is_attestation(self) -> bool:
         """Whether this is BuildKit's attestation of another child instead of an image."""
-        return _REFERENCE_TYPE in self.descriptor.annotations or self.platform == Platform(
-            "unknown", "unknown"
-        )
+        return _REFERENCE_TYPE in self.descriptor.annotations or self.platform == UNKNOWN
+
+    @property
+    def is_index(self) -> bool:
+        """Whether this is another index."""
+        return self.descriptor.media_type in mediatypes.INDEXES
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether this is a manifest, and not a blob, as in the cache of BuildKit."""
+        return mediatypes.is_manifest(self.descriptor.media_type)
+
+    @property
+    def may_be_image(self) -> bool:
+        """Whether this is an image as far as the index tells: its manifest may say otherwise."""
+        is_artifact = _is_artifact(self.descriptor.extra.get("artifactType"))
+        return self.is_manifest and not self.is_attestation and not is_artifact
+
+    @property
+    def kind(self) -> str:
+        """The type of what is no image, for people."""
+        return str(self.descriptor.extra.get("artifactType") or self.descriptor.media_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +141,14 @@ class ImageIndex:
     raw: RawManifest
     document: Json
     children: tuple[IndexChild, ...]
+
+    @property
+    def kind(self) -> str:
+        """`index`; of one that lists no manifest but blobs, the type that tells what it is."""
+        types = [child.descriptor.media_type for child in self.children]
+        if not types or any(map(mediatypes.is_manifest, types)):
+            return INDEX_KIND
+        return next((each for each in types if not mediatypes.is_layer(each)), types[0])
 
     @property
     def annotations(self) -> Mapping[str, str]:
@@ -199,6 +246,14 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
     if not stated and "config" in document and "layers" in document:
         return mediatypes.OCI_MANIFEST
     raise FormatError(f"{where} is of the type {stated or named!r}, which is no image")
+
+
+def _is_artifact(artifact_type: object) -> bool:
+    """Whether a stated artifact type tells of something else than an image.
+
+    An index may give an image that of its config (OCI image specification, descriptor.md).
+    """
+    return bool(artifact_type) and str(artifact_type) not in mediatypes.CONFIGS
 
 
 def _children(document: Json, where: str) -> tuple[IndexChild, ...]:

@@ -11,6 +11,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd"
 DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+DOCKER_FOREIGN_LAYER_PLAIN = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
@@ -25,16 +26,25 @@ MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_INDEX)
 SCHEMA1 = (DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED)
 CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+OLD_CONFIGS = frozenset({"application/octet-stream", "application/json", "text/html", ""})
+"""What old clients and registries called the config of a Docker schema 2 image, which docker still
+pulls (moby, daemon/internal/distribution/registry.go; distribution#1621, moby#22378, moby#30083).
+"""
+_OTHER_MANIFESTS = (
+    "application/vnd.oci.artifact.manifest.v1+json",
+    "application/vnd.cncf.oras.artifact.manifest.v1+json",
+)
+_MANIFEST_TYPES = frozenset({*MANIFESTS, *INDEXES, *SCHEMA1, *_OTHER_MANIFESTS, ""})
 
-_OCI_NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar"
-OCI_FOREIGN_LAYER_GZIP = _OCI_NONDISTRIBUTABLE + "+gzip"
+OCI_FOREIGN_LAYER = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+OCI_FOREIGN_LAYER_GZIP = OCI_FOREIGN_LAYER + "+gzip"
 _FOREIGN = frozenset(
     {
         DOCKER_FOREIGN_LAYER,
-        "application/vnd.docker.image.rootfs.foreign.diff.tar",
-        _OCI_NONDISTRIBUTABLE,
+        DOCKER_FOREIGN_LAYER_PLAIN,
+        OCI_FOREIGN_LAYER,
         OCI_FOREIGN_LAYER_GZIP,
-        _OCI_NONDISTRIBUTABLE + "+zstd",
+        OCI_FOREIGN_LAYER + "+zstd",
     }
 )
 _LAYERS = frozenset(
@@ -93,6 +103,14 @@ def layer_type(family: Family, compression: Compression) -> str:
 def compression_of(media_type: str) -> Compression:
     """The compression that a layer's media type states; gzip for unknown types."""
     return _COMPRESSION.get(media_type, Compression.GZIP)
+
+
+def is_manifest(media_type: str) -> bool:
+    """Whether what an index lists with this type is a manifest, and not a blob.
+
+    BuildKit lists the blobs of a cache in an index (buildkit, cache/remotecache/v1/types/doc.go).
+    """
+    return media_type in _MANIFEST_TYPES
 
 
 def is_layer(media_type: str) -> bool:

@@ -7,26 +7,31 @@ from dataclasses import dataclass, replace
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
-from squashproxy.oci.conversion import index_as_oci
-from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
-from squashproxy.pipeline.bases.base import BaseFinder, without_base
+from squashproxy.pipeline.bases.base import BaseFinder
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.bases.squashed_bases import SquashedBases
+from squashproxy.pipeline.exact.copier import ExactCopier
 from squashproxy.pipeline.exact.job import ExactJob
 from squashproxy.pipeline.freshness import Freshness
+from squashproxy.pipeline.image import Listed
 from squashproxy.pipeline.image_copy import ImageCopier
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import choose_images
-from squashproxy.pipeline.preflight import check_fit, check_options, check_source, warn_of_fit
+from squashproxy.pipeline.platforms import choose_images, without_images
+from squashproxy.pipeline.preflight import (
+    check_fit,
+    check_holds,
+    check_options,
+    check_source,
+    warn_of_fit,
+)
 from squashproxy.pipeline.provenance import Making, write_provenance
+from squashproxy.pipeline.result_index import is_unchanged, result_index
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
-from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource
-from squashproxy.transports.documents import in_place_of
 
 
 def copy_image(
@@ -206,30 +211,33 @@ class _Job:
         self, index: ImageIndex, copier: ImageCopier
     ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
         """Copy the chosen images. A single image that was asked for becomes the result itself."""
-        chosen, is_single = choose_images(
-            index, self.sink, self.options, self.source.name, self.observer
-        )
-        children: list[Descriptor] = []
+        choice = choose_images(index, self.source, self.sink, self.options, self.observer)
+        if choice.is_opaque:
+            return self._copy_opaque(index)
+        results: list[RawManifest] = []
         platforms: list[PlatformCopy] = []
-        for child in chosen:
-            copied = copier.copy(self.source.read_manifest(child.descriptor.digest))
-            platform = str(child.platform or copied.copy.platform)
-            platforms.append(replace(copied.copy, platform=platform))
-            if is_single:
+        for chosen in choice.images:
+            stated = chosen.child.platform
+            copied = copier.copy(chosen.raw, Listed(stated, choice.selection.left_out))
+            platforms.append(replace(copied.copy, platform=str(stated or copied.copy.platform)))
+            if choice.is_single:
                 return copied.manifest, tuple(platforms)
             self.sink.write_manifest(copied.manifest)
-            children.append(in_place_of(child.descriptor, copied.manifest.descriptor))
-        return self._index_of(index, children), tuple(platforms)
+            results.append(copied.manifest)
+        if is_unchanged(choice.selection, results):
+            for inner in choice.selection.inner:
+                self.sink.write_manifest(inner)
+            return index.raw, tuple(platforms)
+        docker = self.sink.traits.docker
+        final = result_index(index, choice.selection, results, self.options, docker=docker)
+        return final, tuple(platforms)
 
-    def _index_of(self, source: ImageIndex, children: list[Descriptor]) -> RawManifest:
-        """The result's index; the source's own bytes where no child changed.
-
-        Annotations about a base are removed: the images' own annotations are right about theirs.
-        """
-        before = [child.descriptor.digest for child in source.children]
-        if [child.digest for child in children] == before:
-            return source.raw
-        stamp = Stamp(source.raw.digest, options_hash(self.options))
-        kept = without_base(source.annotations)
-        fitting = source if self.sink.traits.docker else index_as_oci(source)
-        return fitting.with_children(children, {**kept, **stamp.annotations})
+    def _copy_opaque(self, index: ImageIndex) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
+        """Copy an index that holds no image, with all that it lists and without changing a byte."""
+        what = without_images(index, self.source.name)
+        check_holds(self.sink, what)
+        self.observer.warn(f"{what}; copied as it is")
+        exact = ExactCopier(
+            self.source, self.sink, self.observer, self.cancellation, self.options.jobs
+        )
+        return exact.bring(index.raw.digest), tuple(exact.copies)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import ImageManifest, RawManifest
+from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.bases.base import shares_of_base
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import LayerAction, LayerCopy, NewLayerCopy, PlatformCopy
@@ -40,9 +40,9 @@ def finished(raw: RawManifest, figures: PlatformCopy, transfer: TransferCount) -
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The image that the figures are about; its first `kept` layers are the base."""
+    """The image that the figures are about: its layers, of which the first `kept` are the base."""
 
-    manifest: ImageManifest
+    descriptors: Sequence[Descriptor]
     digest: Digest
     platform: str
     kept: int
@@ -67,14 +67,14 @@ class Subject:
         shares = shares_of_base(brought, self.kept)
         return tuple(
             LayerCopy(layer.digest, share.digest, LayerAction.BASE, layer.size, share.size)
-            for layer, share in zip(self.manifest.layers[: self.kept], shares, strict=True)
+            for layer, share in zip(self.descriptors[: self.kept], shares, strict=True)
         )
 
     def squashed(self, squashed: Squashed, base: Sequence[Descriptor]) -> PlatformCopy:
         """The figures after a squash; `base` are the layers that stay, in the target."""
         report, new = squashed.report, squashed.layers
         if squashed.is_kept:
-            kept = self.unchanged(base, self.manifest.layers[self.kept :])
+            kept = self.unchanged(base, self.descriptors[self.kept :])
             read = report.unpacked
             return replace(
                 kept, unpacked_before=read, unpacked_after=read, fallbacks=report.fallbacks
@@ -89,7 +89,7 @@ class Subject:
                 packed if number == self.kept else 0,
                 report.layers[number].hidden_bytes,
             )
-            for number, descriptor in enumerate(self.manifest.layers)
+            for number, descriptor in enumerate(self.descriptors)
             if number >= self.kept
         )
         return replace(
@@ -107,7 +107,7 @@ class Subject:
         """The figures after pruning."""
         counts = pruned.found.counts
         above = []
-        for number, descriptor in enumerate(self.manifest.layers[self.kept :], self.kept):
+        for number, descriptor in enumerate(self.descriptors[self.kept :], self.kept):
             there = pruned.descriptor(number)
             above.append(
                 LayerCopy(

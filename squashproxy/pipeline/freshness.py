@@ -12,10 +12,11 @@ from squashproxy.oci.manifest import (
     parse_manifest,
 )
 from squashproxy.oci.mediatypes import Family, family_of
+from squashproxy.oci.platform import Platform, other_system
 from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import select
+from squashproxy.pipeline.platforms import read_images, select
 from squashproxy.pipeline.rewrite.find_cuts import is_known_to_stay
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource
@@ -64,8 +65,8 @@ class Freshness:
             self._source.read_manifest(), f"the manifest of {self._source.name}"
         )
         if isinstance(source, ImageIndex):
-            chosen = select(source, self._options.platforms, self._source.name).children
-            sources = [child.descriptor.digest for child in chosen]
+            count = len(result.children) if isinstance(result, ImageIndex) else 1
+            sources = self._sources_in(source, count)
         else:
             sources = [source.raw.digest]
         if isinstance(result, ImageManifest):
@@ -76,6 +77,16 @@ class Freshness:
             for found, made_from in zip(results, sources, strict=True)
         )
 
+    def _sources_in(self, index: ImageIndex, results: int) -> list[Digest]:
+        """The images of an index that a copy takes; `results` is how many the target has.
+
+        Where that differs, some may be artifacts, which only their manifests tell.
+        """
+        chosen = select(index, self._options.platforms, self._source).children
+        if len(chosen) != results:
+            chosen = tuple(image.child for image in read_images(chosen, self._source)[0])
+        return [child.descriptor.digest for child in chosen]
+
     def _is_made_from(self, raw: RawManifest, source: Digest) -> bool:
         if raw.digest == source:
             return self._has_nothing_to_squash(raw)
@@ -85,25 +96,44 @@ class Freshness:
             return stamp.is_on(manifest.annotations)
         return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
 
-    def _has_nothing_to_squash(self, raw: RawManifest, depth: int = 0) -> bool:
+    def _has_nothing_to_squash(
+        self, raw: RawManifest, depth: int = 0, stated: Platform | None = None
+    ) -> bool:
         """Whether a copy would leave the image as it is: it has at most one layer above its base,
-        or layers of which the memory knows that they stay when they are pruned.
+        or layers of which the memory knows that they stay when they are pruned, or it is for
+        another system than Linux. `stated` is its platform in an index.
 
         The smallest base that the options can give counts; with a larger one, a copy finds out.
         """
         check_depth(depth, f"{raw.digest} of {self._sink.name}")
         parsed = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(parsed, ImageIndex):
-            images = [child for child in parsed.children if not child.is_attestation]
-            return len(images) == len(parsed.children) and all(
-                self._has_nothing_to_squash(
-                    self._sink.read_manifest(child.descriptor.digest), depth + 1
-                )
-                for child in images
-            )
+            return self._lists_nothing_to_squash(parsed, depth)
         if unsquashable(parsed) is not None:
             return True
         base = self._options.base.least_layers
         if self._options.mode is Mode.PRUNE:
-            return is_known_to_stay(parsed.layers[base:], self._options)
-        return len(parsed.layers) <= base + 1 and self._options.compression.kind is None
+            is_left = is_known_to_stay(parsed.layers[base:], self._options)
+        else:
+            is_left = len(parsed.layers) <= base + 1 and self._options.compression.kind is None
+        return is_left or self._is_for_other_system(parsed, stated)
+
+    def _lists_nothing_to_squash(self, index: ImageIndex, depth: int) -> bool:
+        """The same for an index: without any image, a copy leaves all as it is; with one, it leaves
+        out attestations and what is no image.
+        """
+        images = [child for child in index.children if child.may_be_image]
+        if not images:
+            return not any(child.is_attestation for child in index.children)
+        if len(images) < len(index.children):
+            return False
+        return all(
+            self._has_nothing_to_squash(
+                self._sink.read_manifest(child.descriptor.digest), depth + 1, child.platform
+            )
+            for child in images
+        )
+
+    def _is_for_other_system(self, manifest: ImageManifest, stated: Platform | None) -> bool:
+        config = read_config(self._sink, manifest)
+        return other_system(config.document, stated) is not None

@@ -12,12 +12,19 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.bases.base import Base, BaseFinder, without_base
+from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, without_base
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
-from squashproxy.pipeline.image import Image, read_image
+from squashproxy.pipeline.image import (
+    NOT_LISTED,
+    Image,
+    Listed,
+    read_image,
+    why_unmerged,
+    without_values,
+)
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.preflight import warn_of_depth
+from squashproxy.pipeline.preflight import check_holds, warn_of_depth
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import CutFinder
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
@@ -72,23 +79,26 @@ class ImageCopier:
         self._squashed: dict[tuple[object, ...], Squashed] = {}
         self._pruned: dict[CutName, NewLayer] = {}
 
-    def copy(self, raw: RawManifest) -> CopiedImage:
+    def copy(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
 
-        Raises NoSuchPlatform where platforms were asked for and the image has none of them.
+        `listed` is what its index says. Layers that cannot be merged are brought as they are, and a
+        warning says why. Raises FormatError for an artifact where the sink takes images
+        only, and NoSuchPlatform where platforms were asked for and the image has none of them.
         """
         manifest = parse_image(raw, self._source.name)
-        if not self._sink.traits.docker:
-            manifest = as_oci(manifest)
         why = unsquashable(manifest)
         if why is not None:
-            self._observer.warn(
-                f"{short(raw.digest)} of {self._source.name} {why}; copied as it is"
-            )
+            name = f"{short(raw.digest)} of {self._source.name}"
+            if not manifest.is_image:
+                check_holds(self._sink, f"{name} {why}")
+            self._observer.warn(f"{name} {why}; copied as it is")
             return self._copy_artifact(manifest, raw.digest)
-        image = read_image(self._source, manifest, raw.digest)
+        if not self._sink.traits.docker:
+            manifest = as_oci(manifest)
+        image = read_image(self._source, manifest, raw.digest, listed)
         check_platform(image, self._options)
-        base = self._bases.choose(image, self._options, self._sink)
+        base = self._base_of(image)
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(image, base)
         is_pruned = self._options.mode is Mode.PRUNE
@@ -96,12 +106,22 @@ class ImageCopier:
         warn_of_depth(copied.copy, self._observer)
         return copied
 
+    def _base_of(self, image: Image) -> Base:
+        whole = unmerged_base(image)
+        if whole is None:
+            return self._bases.choose(image, self._options, self._sink)
+        self._observer.warn(
+            f"{short(image.digest)} of {image.name} {why_unmerged(str(image.other_system))}; "
+            "copied as it is"
+        )
+        return whole
+
     def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
         transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
             self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
         subject = Subject(
-            manifest, source_digest, "unknown", len(manifest.layers), self._options.mode
+            manifest.layers, source_digest, "unknown", len(manifest.layers), self._options.mode
         )
         return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
@@ -192,11 +212,17 @@ class ImageCopier:
         if data is None:
             self._blob_copier.bring([own], threads, transfer)
             return own
-        return in_place_of(own, self._blob_copier.write_document(own.media_type, data, transfer))
+        is_old = own.media_type in mediatypes.OLD_CONFIGS
+        kind = mediatypes.DOCKER_CONFIG if is_old else own.media_type
+        return in_place_of(own, self._blob_copier.write_document(kind, data, transfer))
 
     def _subject(self, image: Image, base: Base) -> Subject:
         return Subject(
-            image.manifest, image.digest, str(image.platform), base.count, self._options.mode
+            image.manifest.layers,
+            image.digest,
+            str(image.platform),
+            base.count,
+            self._options.mode,
         )
 
     def _squash_layers(
@@ -263,7 +289,8 @@ class ImageCopier:
     def _with_layers(
         self, image: Image, base: Base, config: Descriptor, layers: Sequence[Descriptor]
     ) -> RawManifest:
-        kept = without_base(image.manifest.annotations)
+        own = without_values(image.manifest.annotations, image.listed.left_out)
+        kept = without_base(own)
         stamp = stamp_of(image, self._options)
         annotations = {**kept, **base.annotations, **stamp.annotations}
         return image.manifest.with_layers(config, layers, annotations)
@@ -325,9 +352,16 @@ def unsquashable(manifest: ImageManifest) -> str | None:
 
 
 def check_platform(image: Image, options: CopyOptions) -> None:
-    """Raise NoSuchPlatform where the image is for none of the platforms asked for."""
+    """Raise NoSuchPlatform where the image is for none of the platforms asked for.
+
+    Where its index states one, it was chosen by that: configs leave out variants.
+    """
     wanted = options.platforms
-    if wanted and not any(image.platform.matches(platform) for platform in wanted):
+    if (
+        wanted
+        and image.listed.platform is None
+        and not any(image.platform.matches(platform) for platform in wanted)
+    ):
         asked = ", ".join(map(str, wanted))
         raise NoSuchPlatform(
             f"{image.name} is for {image.platform}, not for {asked}",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from squashproxy.errors import ArchiveError, NotFound
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import ImageManifest, parse_manifest
-from squashproxy.oci.platform import Platform
+from squashproxy.oci.manifest import ImageManifest, IndexChild, parse_manifest
+from squashproxy.oci.platform import UNKNOWN, Platform
 from squashproxy.pipeline import stamp
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image, read_config
+from squashproxy.transports.index_images import find_leaves, read_child
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class ImageDetails:
     """One platform's image; `compressed` is the sum of its layers' blobs in bytes.
 
     `squashed_from` is the source's digest if this tool made the image. An artifact that is no
-    container image has the platform `unknown`, no labels and no date.
+    container image has the platform `unknown`, no labels and no date. What an index lists as a
+    blob has no layers.
     """
 
     platform: str
@@ -44,7 +47,11 @@ class ImageDetails:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The document behind a reference; `images` is the single image, or all images of an index."""
+    """The document behind a reference; `images` is the single image, or all images of an index, and
+    of indexes in it.
+
+    `absent` are the digests of manifests that an index names and that are not there.
+    """
 
     reference: str
     digest: str
@@ -52,6 +59,7 @@ class Inspection:
     annotations: dict[str, str] = field(default_factory=dict)
     attestations: int = 0
     images: tuple[ImageDetails, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def inspect_image(source: ImageSource) -> Inspection:
@@ -64,20 +72,35 @@ def inspect_image(source: ImageSource) -> Inspection:
     if isinstance(parsed, ImageManifest):
         image = _image(source, parsed, None)
         return Inspection(source.name, raw.digest, parsed.raw.media_type, images=(image,))
-    children = [child for child in parsed.children if not child.is_attestation]
+    leaves = find_leaves(source, parsed, tolerant=True).children
+    children = [child for child in leaves if not child.is_attestation]
+    found = [(child, _try_child(source, child)) for child in children]
     return Inspection(
         source.name,
         raw.digest,
         parsed.raw.media_type,
         _texts(parsed.annotations),
-        len(parsed.children) - len(children),
-        tuple(_child(source, child.descriptor, child.platform) for child in children),
+        len(leaves) - len(children),
+        tuple(details for _, details in found if details is not None),
+        tuple(child.descriptor.digest for child, details in found if details is None),
     )
 
 
-def _child(source: ImageSource, descriptor: Descriptor, platform: Platform | None) -> ImageDetails:
-    raw = source.read_manifest(descriptor.digest)
-    return _image(source, parse_image(raw, source.name), platform)
+def _try_child(source: ImageSource, child: IndexChild) -> ImageDetails | None:
+    """What an index lists; None for what is not there."""
+    if not child.is_manifest:
+        return _blob(child.descriptor)
+    try:
+        raw = read_child(source, child)
+    except (NotFound, ArchiveError):
+        return None
+    return _image(source, parse_image(raw, source.name), child.platform)
+
+
+def _blob(blob: Descriptor) -> ImageDetails:
+    return ImageDetails(
+        str(UNKNOWN), blob.digest, blob.media_type, None, blob.size, None, {}, {}, ()
+    )
 
 
 def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None) -> ImageDetails:
@@ -85,7 +108,7 @@ def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None
     platform = config.platform if config else stated
     labels = (config.document.get("config") or {}).get("Labels") if config else None
     return ImageDetails(
-        platform=str(platform or Platform("unknown", "unknown")),
+        platform=str(platform or UNKNOWN),
         digest=manifest.raw.digest,
         media_type=manifest.raw.media_type,
         created=config.document.get("created") if config else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from squashproxy.errors import UsageError
+from squashproxy.errors import FormatError, UsageError
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy, PlatformPlan
@@ -84,6 +84,15 @@ def _check_mode(sink: ImageSink, options: CopyOptions) -> None:
         raise UsageError(
             "provenance tells how an image was made, and a copy of the same bytes makes none",
             advice="leave {provenance} out",
+        )
+
+
+def check_holds(sink: ImageSink, what: str) -> None:
+    """Raise FormatError where the sink takes nothing but images; `what` is none, and says so."""
+    if not sink.traits.keeps_digests:
+        raise FormatError(
+            f"{what}, and {sink.name} takes nothing but images",
+            advice="copy it to a registry, to oci:DIR or to oci-archive:FILE",
         )
 
 

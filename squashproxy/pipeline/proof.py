@@ -9,12 +9,12 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import TreesDiffer
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import RawManifest
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.progress import Observer, watched
 from squashproxy.transports.base import ImageReader, ImageSink, ImageSource
-from squashproxy.transports.documents import parse_image
+from squashproxy.transports.documents import short
 from squashproxy.verify.verification import verify_images
 
 
@@ -60,10 +60,28 @@ def _check_blobs(
     arrived: ImageReader, digest: Digest, observer: Observer, cancellation: Cancellation
 ) -> None:
     """Read every blob of an image, even one that cannot be unpacked, to check its digest."""
-    manifest = parse_image(arrived.read_manifest(digest), arrived.name)
-    layers = [layer for layer in manifest.layers if not is_foreign(layer.media_type)]
-    for number, blob in enumerate((manifest.config, *layers)):
-        label = f"layer {number}/{len(layers)}" if number else "config"
+    raw = arrived.read_manifest(digest)
+    parsed = parse_manifest(raw, f"the manifest {short(digest)} of {arrived.name}")
+    if isinstance(parsed, ImageIndex):
+        _read_blobs(
+            arrived,
+            [child.descriptor for child in parsed.children if not child.is_manifest],
+            observer,
+            cancellation,
+        )
+        return
+    layers = [layer for layer in parsed.layers if not is_foreign(layer.media_type)]
+    _read_blobs(arrived, [parsed.config, *layers], observer, cancellation)
+
+
+def _read_blobs(
+    arrived: ImageReader,
+    found: Sequence[Descriptor],
+    observer: Observer,
+    cancellation: Cancellation,
+) -> None:
+    for number, blob in enumerate(found):
+        label = f"layer {number}/{len(found) - 1}" if number else "config"
         blobs = arrived.iter_blob(blob)
         for _ in watched(blobs, observer, cancellation, label, blob.size, outcome="read"):
             pass

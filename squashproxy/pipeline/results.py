@@ -248,6 +248,9 @@ class PlatformPlan:
     The lists of hidden files cover all layers too, but their sizes count content only:
     `largest_hidden`; `hidden_folders`, largest first, which add up to all hidden content;
     `suspects`, secrets first. `secrets` is exact even where more secrets are hidden than listed.
+
+    `unmerged` says why the layers can never be merged, for people; None where they can. Then every
+    layer stays, and nothing of them is read or counted: nobody can say what is hidden.
     """
 
     platform: str
@@ -277,6 +280,7 @@ class PlatformPlan:
     mode: Mode = Mode.SQUASH
     modes: tuple[ModePlan, ...] = ()
     estimated: bool = False
+    unmerged: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from squashproxy.pipeline.options import BaseKind, CopyOptions
 SOURCE = "dev.squashproxy.source.digest"
 OPTIONS = "dev.squashproxy.options"
 CHAIN = "dev.squashproxy.source.chain"
-ENGINE = 4
+ENGINE = 5
 """Increased whenever the same source and options give other bytes than before."""
 
 _HASH_LENGTH = 12

@@ -11,6 +11,8 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, parse_manifest
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.registry.referrers import COMPANION_SUFFIXES, fallback_tag
+from squashproxy.transports.index_images import find_leaves
+from squashproxy.transports.registry import RepositoryManifests
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,11 @@ def find_attached(
     digests = [digest]
     attestations = 0
     if isinstance(parsed, ImageIndex):
-        digests += [child.descriptor.digest for child in parsed.children]
-        attestations = sum(child.is_attestation for child in parsed.children)
+        leaves = find_leaves(RepositoryManifests(remote), parsed, tolerant=True)
+        manifests = [child for child in leaves.children if child.is_manifest]
+        digests += [inner.digest for inner in leaves.inner]
+        digests += [child.descriptor.digest for child in manifests]
+        attestations = sum(child.is_attestation for child in manifests)
     digests = list(dict.fromkeys(digests))
     own = [fallback_tag(each) + suffix for each in digests for suffix in COMPANION_SUFFIXES]
     lists, unknown = _lists_of(remote, digests)

@@ -109,17 +109,16 @@ class Survey:
         def dates(tags: Sequence[str]) -> dict[str, float | None]:
             there = zip(tags, self._each(remote, _find, tags), strict=True)
             digests = {tag: digest for tag, digest in there if digest is not None}
-            wanted = list(dict.fromkeys(digests.values()))
-            found = self._each(remote, self._date_of, wanted)
-            by_digest = {
-                digest: date[0] for digest, date in zip(wanted, found, strict=True) if date
-            }
+            first = {digest: tag for tag, digest in reversed(digests.items())}
+
+            def date_of(remote: RemoteRepository, tag: str) -> tuple[float | None]:
+                return (created_at(remote, digests[tag], self.manifests),)
+
+            found = self._each(remote, date_of, first.values())
+            by_digest = {digest: date[0] for digest, date in zip(first, found, strict=True) if date}
             return {tag: by_digest[each] for tag, each in digests.items() if each in by_digest}
 
         return dates
-
-    def _date_of(self, remote: RemoteRepository, digest: str) -> tuple[float | None]:
-        return (created_at(remote, Digest(digest), self.manifests),)
 
     def _each(
         self,

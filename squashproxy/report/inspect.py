@@ -16,6 +16,8 @@ def show_inspection(screen: Screen, inspection: Inspection) -> None:
     _show_pairs(screen, "annotation", inspection.annotations)
     if inspection.attestations:
         screen.line(f"and {count_text(inspection.attestations, 'attestation')} of a build")
+    for digest in inspection.absent:
+        screen.line(f"not there   {digest}")
     for image in inspection.images:
         screen.line()
         _show_image(screen, image)

@@ -55,17 +55,14 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     _show_layers(screen, plan)
     about = _about(plan)
     saved = plan.compressed_before - plan.compressed_after
-    screen.fact(
-        "efficiency",
-        f"{efficiency_text(plan.efficiency)}; upper layers hide {size_text(plan.total_hidden)} of "
-        f"{size_text(plan.total_unpacked)} unpacked",
-    )
+    screen.fact("efficiency", _efficiency(plan))
     screen.fact(
         "compressed",
         f"{size_text(plan.compressed_before)} -> {about}{size_text(plan.compressed_after)} "
         f"({about}{share_text(saved, plan.compressed_before) or '0 %'} less)",
     )
-    screen.fact("left out", f"{size_text(plan.hidden_bytes)} unpacked, of what is hidden")
+    if plan.unmerged is None:
+        screen.fact("left out", f"{size_text(plan.hidden_bytes)} unpacked, of what is hidden")
     screen.fact("a copy", _movement(plan))
     if plan.fallbacks:
         screen.fact("needs", f"{count_text(plan.fallbacks, 'extra reading')} of layers")
@@ -73,6 +70,16 @@ def _show_platform(screen: Screen, plan: PlatformPlan) -> None:
     _show_secrets(screen, plan)
     _show_caches(screen, plan)
     _show_largest(screen, plan)
+
+
+def _efficiency(plan: PlatformPlan) -> str:
+    """What is hidden, or why nobody can say."""
+    if plan.unmerged is not None:
+        return "not counted, since only the layers of Linux images are merged"
+    return (
+        f"{efficiency_text(plan.efficiency)}; upper layers hide {size_text(plan.total_hidden)} of "
+        f"{size_text(plan.total_unpacked)} unpacked"
+    )
 
 
 def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
@@ -123,12 +130,15 @@ def _figures(number: int, layer: LayerPlan) -> tuple[str, ...]:
 
 
 def _totals(plan: PlatformPlan) -> tuple[str, ...]:
+    packed = size_text(plan.compressed_before)
+    if plan.unmerged is not None:
+        return ("", "all", "", packed, "-", "-", "-")
     entries = sum(layer.entries or 0 for layer in plan.layers)
     return (
         "",
         "all",
         "",
-        size_text(plan.compressed_before),
+        packed,
         size_text(plan.total_unpacked),
         f"{entries:,}",
         size_text(plan.total_hidden),

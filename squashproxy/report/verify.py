@@ -6,11 +6,18 @@ from itertools import groupby
 
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import count_text
-from squashproxy.verify.results import Difference, DifferenceKind, PlatformVerify, VerifyResult
+from squashproxy.verify.results import (
+    Difference,
+    DifferenceKind,
+    LayersVerify,
+    PlatformVerify,
+    VerifyResult,
+)
 
 _SHOWN = 50
 _TITLES: dict[DifferenceKind, str] = {
     "platform": "not the same platforms",
+    "layers": "other layers",
     "missing": "only in A",
     "extra": "only in B",
     "type": "another type of file",
@@ -45,9 +52,16 @@ def show_verification(screen: Screen, result: VerifyResult) -> None:
 def verdict(platform: PlatformVerify) -> str:
     """One line on a platform's two images."""
     paths = count_text(platform.paths, "path")
+    if isinstance(platform, LayersVerify):
+        paths = count_text(platform.layers, "layer")
     if platform.differences:
         count = count_text(platform.differences_count, "difference")
         return f"{platform.platform}: {count} ({paths} compared)"
+    if isinstance(platform, LayersVerify):
+        return (
+            f"{platform.platform}: the same layers; {paths} compared one by one, as unpacked, "
+            "since only those of Linux images are merged"
+        )
     return (
         f"{platform.platform}: the same tree; {paths} compared by type, mode, owner, "
         "time, attributes, links and content"
@@ -68,7 +82,7 @@ def show_differences(screen: Screen, differences: tuple[Difference, ...]) -> Non
 
 
 def _line(difference: Difference) -> str:
-    if difference.kind == "platform":
+    if difference.kind in ("platform", "layers"):
         return f"A: {difference.a}, B: {difference.b}"
     path = f"/{difference.path}"
     if difference.kind in ("missing", "extra"):

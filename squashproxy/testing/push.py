@@ -166,9 +166,13 @@ class Push:
         return Answer(201, headers)
 
     def _check_references(self, repo: str, media_type: str, document: Json) -> None:
-        """Refuse a manifest whose blobs or children are absent; foreign layers may be elsewhere."""
+        """Refuse a manifest whose blobs or children are absent; foreign layers may be elsewhere.
+
+        Children may be blobs, as in the cache of BuildKit: distribution looks for both.
+        """
         if media_type in mediatypes.INDEXES:
-            held, named = frozenset(self._store.manifests(repo)), document.get("manifests") or []
+            held = frozenset(self._store.manifests(repo)) | frozenset(self._store.blobs(repo))
+            named = document.get("manifests") or []
         else:
             config = [document["config"]] if "config" in document else []
             held = self._store.blobs(repo)

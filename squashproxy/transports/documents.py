@@ -29,6 +29,14 @@ class Readable(Protocol):
         ...
 
 
+class ConfigReader(Readable, Protocol):
+    """What manifests and their configs are read from."""
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """The manifest of `digest`; digest verified."""
+        ...
+
+
 def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
     """Read the config of an image. Raises FormatError where it does not fit the manifest."""
     where = f"the config of {place.name}"
@@ -45,8 +53,9 @@ def parse_image(raw: RawManifest, name: str) -> ImageManifest:
     parsed = parse_manifest(raw, f"the manifest {short(raw.digest)} of {name}")
     if isinstance(parsed, ImageIndex):
         raise FormatError(
-            f"the manifest {short(raw.digest)} of {name} is an index within an index",
-            advice="copy its images one by one",
+            f"the manifest {short(raw.digest)} of {name} is an index, although the index around it "
+            "lists it as an image",
+            advice="build the image again, or copy its images one by one",
         )
     return parsed
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 from squashproxy.digest import Chunk, Digest
 from squashproxy.errors import NotFound, RegistryError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Reference, Repository, is_tag
-from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.referrers import COMPANION_SUFFIXES, fallback_tag
 from squashproxy.transports.base import Traits, WrittenBlob
 
@@ -40,6 +41,22 @@ class _RegistryPlace:
 
     def close(self) -> None:
         """Do nothing: the client holds the connections, and is closed by its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryManifests:
+    """The manifests of a repository, to be read by their digests."""
+
+    remote: RemoteRepository
+
+    @property
+    def name(self) -> str:
+        """The repository, for people."""
+        return str(self.remote.name)
+
+    def read_manifest(self, digest: Digest) -> RawManifest:
+        """The manifest of `digest`; digest verified."""
+        return self.remote.get_manifest(digest)
 
 
 class RegistrySource(_RegistryPlace):

@@ -17,6 +17,7 @@ from squashproxy.oci.manifest import (
     ImageIndex,
     ImageManifest,
     RawManifest,
+    check_depth,
     encode_json,
     parse_manifest,
 )
@@ -132,16 +133,22 @@ def _try_embedded(files: Files, image: ListedImage) -> SavedImage | None:
     return None
 
 
-def _iter_manifests(layout: Layout, index: ImageIndex) -> Iterator[ImageManifest]:
-    """The images of an index, and of an index in it; images that the layout lacks are left out."""
+def _iter_manifests(layout: Layout, index: ImageIndex, depth: int = 0) -> Iterator[ImageManifest]:
+    """The images of an index, and of indexes in it; images that the layout lacks are left out.
+
+    `depth` is the number of indexes around it. Raises FormatError for too many.
+    """
+    check_depth(depth, f"an index of {layout.name}")
     for child in index.children:
-        if child.is_attestation or layout.files.find(blob_path(child.descriptor.digest)) is None:
+        if child.is_attestation or not child.is_manifest:
+            continue
+        if layout.files.find(blob_path(child.descriptor.digest)) is None:
             continue
         found = parse_manifest(layout.read_manifest(child.descriptor.digest), layout.name)
         if isinstance(found, ImageManifest):
             yield found
-        elif index is layout.index:
-            yield from _iter_manifests(layout, found)
+        else:
+            yield from _iter_manifests(layout, found, depth + 1)
 
 
 def _parse_entry(entry: Any, where: str) -> ListedImage:

@@ -28,10 +28,14 @@ _Found = tuple[bytes, Difference]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences in the order of their paths; `paths` counts all but the root."""
+    """The differences in the order of their paths; `paths` counts all but the root.
+
+    `layers` is the number of layers that were compared in place of trees, None where trees were.
+    """
 
     paths: int
     differences: tuple[Difference, ...]
+    layers: int | None = None
 
 
 def compare(a: Tree, b: Tree) -> Comparison:

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError
 from squashproxy.oci import mediatypes
-from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
-from squashproxy.oci.platform import Platform
+from squashproxy.oci.manifest import (
+    ImageIndex,
+    ImageManifest,
+    IndexChild,
+    RawManifest,
+    parse_manifest,
+)
+from squashproxy.oci.platform import Platform, other_system
 from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import parse_image, read_config, short
+from squashproxy.transports.index_images import find_leaves, read_child
 from squashproxy.verify.layers import ImageLayer
 
 
 @dataclass(frozen=True, slots=True)
+class UnpackedImage:
+    """The layers of an image, base first; `other_system` is its system, where that is not Linux."""
+
+    layers: tuple[ImageLayer, ...]
+    other_system: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformImage:
-    """One image. Its config is not read yet where an index states its platform."""
+    """One image. Its config is not read yet where an index states its platform.
+
+    `stated` is what the index states; None where there is no index, or none in it.
+    """
 
     source: ImageReader
     digest: Digest
     platform: Platform
+    stated: Platform | None = None
 
-    def read_layers(self) -> tuple[ImageLayer, ...]:
+    def read(self) -> UnpackedImage:
         """Its layers, base first, from manifest and config.
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
@@ -37,16 +57,19 @@ class PlatformImage:
                     f"type {layer.media_type!r}, which is no layer that can be unpacked",
                     advice="compare images of plain layers",
                 )
-        diff_ids = read_config(self.source, manifest).diff_ids
-        return tuple(
+        config = read_config(self.source, manifest)
+        layers = tuple(
             ImageLayer(self.source, layer, diff_id, number, len(manifest.layers))
-            for number, (layer, diff_id) in enumerate(zip(manifest.layers, diff_ids, strict=True))
+            for number, (layer, diff_id) in enumerate(
+                zip(manifest.layers, config.diff_ids, strict=True)
+            )
         )
+        return UnpackedImage(layers, other_system(config.document, self.stated))
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """The images of a reference; attestations are left out."""
+    """The images of a reference; attestations, and all else that is no image, are left out."""
 
     name: str
     digest: Digest
@@ -59,34 +82,56 @@ class ImageSet:
         return ", ".join(str(image.platform) for image in self.images) or "nothing"
 
 
-def read_images(source: ImageReader) -> ImageSet:
-    """Read the image or index that the reference of `source` points to.
+def read_images(source: ImageReader, wanted: Sequence[Platform] = ()) -> ImageSet:
+    """Read the image or index that the reference of `source` points to, and indexes in it.
 
-    Raises NotFound, RegistryError, IntegrityError, and FormatError for what is not an image.
+    With platforms `wanted`, images for others need not be there. Raises NotFound, RegistryError,
+    IntegrityError, and FormatError for what is not an image.
     """
     raw = source.read_manifest()
     parsed = parse_manifest(raw, f"the manifest of {source.name}")
     if isinstance(parsed, ImageIndex):
-        return ImageSet(source.name, raw.digest, True, _children(source, parsed))
+        return ImageSet(source.name, raw.digest, True, _children(source, parsed, wanted))
     image = PlatformImage(source, raw.digest, _platform(source, raw))
     return ImageSet(source.name, raw.digest, False, (image,))
 
 
-def _children(source: ImageReader, index: ImageIndex) -> tuple[PlatformImage, ...]:
-    images = [child for child in index.children if not child.is_attestation]
+def _children(
+    source: ImageReader, index: ImageIndex, wanted: Sequence[Platform]
+) -> tuple[PlatformImage, ...]:
+    """The images of an index.
+
+    Manifests are read where the index does not tell whether they are images for a platform.
+    """
+    leaves = find_leaves(source, index, wanted).children
+    images = [
+        image
+        for child in leaves
+        if child.may_be_image and (image := _try_image(source, child, wanted)) is not None
+    ]
     if index.children and not images:
+        held = "attestations" if any(child.is_attestation for child in leaves) else index.kind
         raise FormatError(
-            f"{source.name} holds attestations and no image",
-            advice="name the index that they belong to",
+            f"{source.name} holds {held} and no image",
+            advice="name the index that they belong to"
+            if held == "attestations"
+            else "there is no tree to compare",
         )
-    return tuple(
-        PlatformImage(
-            source,
-            child.descriptor.digest,
-            child.platform or _platform(source, source.read_manifest(child.descriptor.digest)),
-        )
-        for child in images
-    )
+    return tuple(images)
+
+
+def _try_image(
+    source: ImageReader, child: IndexChild, wanted: Sequence[Platform]
+) -> PlatformImage | None:
+    """An image of an index; None for an artifact. What is for no platform `wanted` is not read."""
+    digest, stated = child.descriptor.digest, child.platform
+    if stated is not None and wanted and not any(stated.matches(each) for each in wanted):
+        return PlatformImage(source, digest, stated, stated)
+    raw = read_child(source, child)
+    manifest = parse_image(raw, source.name)
+    if not manifest.is_image:
+        return None
+    return PlatformImage(source, digest, stated or _platform(source, raw), stated)
 
 
 def _platform(source: ImageReader, raw: RawManifest) -> Platform:

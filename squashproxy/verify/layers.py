@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
@@ -53,9 +53,24 @@ class ImageLayer:
         BadCompression, BadArchive. A layer that cannot be unpacked is still read to its end: if its
         digest is wrong as well, IntegrityError names the actual cause.
         """
+        self._read(observer, cancellation, lambda blob: self._unpack(blob, tree))
+
+    def hash_tar(self, observer: Observer, cancellation: Cancellation) -> None:
+        """Read the layer once, to its end, and check that it unpacks to the tar of its diff ID.
+
+        No entry of it is looked at. Raises IntegrityError and BadCompression.
+        """
+        self._read(observer, cancellation, self._drain)
+
+    def _read(
+        self,
+        observer: Observer,
+        cancellation: Cancellation,
+        unpack: Callable[[Iterator[bytes]], Digest],
+    ) -> None:
         with closed_after(self._iter_fetched(observer, cancellation)) as blob:
             try:
-                found = self._unpack(blob, tree)
+                found = unpack(blob)
             except FormatError:
                 for _ in blob:
                     pass
@@ -74,6 +89,9 @@ class ImageLayer:
             application.apply(entry)
         application.finish()
         return stream.drain()
+
+    def _drain(self, blob: Iterator[bytes]) -> Digest:
+        return TarStream(iter_decompressed(blob, self.where, None), self.diff_id).drain()
 
     def _iter_fetched(self, observer: Observer, cancellation: Cancellation) -> Iterator[bytes]:
         """The blob; it is verified at its end."""

@@ -18,9 +18,12 @@ DifferenceKind = Literal[
     "device",
     "links",
     "platform",
+    "layers",
 ]
-"""`missing` is only in A, `extra` only in B, `target` is a symlink's, `links` a hard link group;
-`platform` is not about a path: only one of the images has that platform.
+"""`missing` is only in A, `extra` only in B, `target` is a symlink's, `links` a hard link group.
+
+Two are not about a path: `platform` (only one of the images has that platform) and `layers` (the
+layers differ, where each is compared by itself).
 """
 
 
@@ -50,6 +53,15 @@ class PlatformVerify:
     paths: int
     differences_count: int
     differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayersVerify(PlatformVerify):
+    """The pair of images of another system than Linux, whose layers are never merged: each is
+    compared by itself. `layers` counts them; there are no paths.
+    """
+
+    layers: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from squashproxy.oci.platform import Platform
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageReader
 from squashproxy.verify.compare import Comparison, compare
+from squashproxy.verify.compare_layers import compare_layers, unread
 from squashproxy.verify.images import PlatformImage, read_images
 from squashproxy.verify.layers import ImageLayer
 from squashproxy.verify.pair import ImagePair, pair_images
-from squashproxy.verify.results import Difference, PlatformVerify, VerifyResult
+from squashproxy.verify.results import Difference, LayersVerify, PlatformVerify, VerifyResult
 from squashproxy.verify.tree import Tree
 
 
@@ -34,7 +35,7 @@ def verify_images(
     """
     started = clock()
     watcher = RecordingObserver(observer)
-    ours, theirs = read_images(a), read_images(b)
+    ours, theirs = read_images(a, platforms), read_images(b, platforms)
     asked = cancellation or Cancellation()
     pairs = pair_images(ours, theirs, platforms)
     compared = tuple(_verify(pair, watcher, asked) for pair in pairs)
@@ -58,13 +59,24 @@ def _verify(pair: ImagePair, observer: Observer, cancellation: Cancellation) -> 
     if not pair.is_of_one_platform:
         said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
         differences = (said, *differences)
-    return PlatformVerify(
+    verified = PlatformVerify(
         platform=str(pair.platform),
         a_digest=pair.a.digest if pair.a else None,
         b_digest=pair.b.digest if pair.b else None,
         paths=comparison.paths,
         differences_count=len(differences),
         differences=differences,
+    )
+    if comparison.layers is None:
+        return verified
+    return LayersVerify(
+        verified.platform,
+        verified.a_digest,
+        verified.b_digest,
+        verified.paths,
+        verified.differences_count,
+        verified.differences,
+        comparison.layers,
     )
 
 
@@ -81,15 +93,15 @@ def _compare(
     reading the blob proves. That B stores the same bytes is a claim, too, so its blobs are read as
     well. The tree of the shared layers is copied; the copy shares its inodes.
     """
-    ours, theirs = a.read_layers(), b.read_layers()
+    one, two = a.read(), b.read()
+    ours, theirs = one.layers, two.layers
+    if one.other_system or two.other_system:
+        return compare_layers(ours, theirs, observer, cancellation)
     common = _count_common(ours, theirs)
     tree = Tree()
     for layer, other_layer in zip(ours[:common], theirs, strict=False):
         if is_foreign(layer.descriptor.media_type):
-            observer.warn(
-                f"{layer.where} may not be distributed, so registries do not hold it; both images "
-                "have it, and it was not read"
-            )
+            observer.warn(f"{unread(layer)}; both images have it, and it was not read")
         else:
             layer.apply_to(tree, observer, cancellation)
             other_layer.check(observer, cancellation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from squashproxy.oci.platform import Platform, parse_platform
+from squashproxy.oci.platform import Platform, other_system, parse_platform, platform_of
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,54 @@ def test_an_unknown_platform_matches_no_other() -> None:
     unknown = Platform("unknown", "unknown")
     assert not unknown.matches(parse_platform("linux/amd64"))
     assert not parse_platform("linux/amd64").matches(unknown)
+
+
+SPELLINGS = {
+    "linux/arm/7": "linux/arm/v7",
+    "linux/arm/V6": "linux/arm/v6",
+    "linux/arm64/8": "linux/arm64/v8",
+    "linux/arm64/v8.0": "linux/arm64/v8",
+    "linux/aarch64/9": "linux/arm64/v9",
+    "linux/armhf": "linux/arm/v7",
+    "linux/armel": "linux/arm/v6",
+    "macOS/aarch64": "darwin/arm64",
+}
+
+
+@pytest.mark.parametrize(("text", "written"), SPELLINGS.items(), ids=SPELLINGS)
+def test_other_spellings_mean_the_same_on_every_side(text: str, written: str) -> None:
+    system, architecture, *variant = text.split("/")
+    stated = {"os": system, "architecture": architecture, "variant": "".join(variant)}
+    assert str(parse_platform(text)) == str(platform_of(stated)) == written
+
+
+def test_a_system_that_is_not_stated_is_linux() -> None:
+    unstated = platform_of({"architecture": "amd64"})
+    assert unstated.is_linux
+    assert unstated.matches(parse_platform("linux/amd64"))
+    assert not unstated.matches(parse_platform("windows/amd64"))
+    assert not parse_platform("windows/amd64").is_linux
+
+
+WINDOWS, AMD64 = Platform("windows", "amd64"), Platform("linux", "amd64")
+SYSTEMS: dict[str, tuple[dict[str, object], Platform | None, str | None]] = {
+    "linux": ({"os": "linux"}, None, None),
+    "Linux": ({"os": "Linux"}, WINDOWS, None),
+    "nothing": ({}, None, None),
+    "empty": ({"os": ""}, None, None),
+    "null": ({"os": None}, AMD64, None),
+    "windows": ({"os": "windows"}, None, "windows"),
+    "Windows": ({"os": "Windows "}, None, "windows"),
+    "the config before the index": ({"os": "freebsd"}, AMD64, "freebsd"),
+    "the index where the config is silent": ({"os": ""}, WINDOWS, "windows"),
+    "an index that knows nothing": ({}, Platform("unknown", "amd64"), None),
+    "another name": ({"os": "macos"}, None, "darwin"),
+    "no text": ({"os": 7}, None, "7"),
+}
+
+
+@pytest.mark.parametrize(("config", "stated", "system"), SYSTEMS.values(), ids=SYSTEMS)
+def test_the_systems_whose_layers_are_never_merged(
+    config: dict[str, object], stated: Platform | None, system: str | None
+) -> None:
+    assert other_system(config, stated) == system

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from squashproxy.digest import digest_of
-from squashproxy.errors import FormatError, NotFound
+from squashproxy.errors import NotFound
 from squashproxy.oci.mediatypes import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Family
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.inspect import Inspection, inspect_image
@@ -109,12 +109,11 @@ def test_a_missing_tag(registry: FakeRegistry) -> None:
         inspected(registry)
 
 
-def test_an_index_within_an_index_is_refused(registry: FakeRegistry) -> None:
+def test_the_images_of_an_index_within_an_index_are_shown(registry: FakeRegistry) -> None:
     inner = index_of([ImageBuilder().layer(LAYER)])
     inner.push(registry, "app")
     outer = f'{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[%s]}}'
     child = f'{{"mediaType":"{OCI_INDEX}","digest":"{inner.digest}","size":%d}}'
     data = (outer % (child % len(inner.manifest.data))).encode()
     registry.put_manifest("app", "1", data, OCI_INDEX)
-    with pytest.raises(FormatError, match="index within an index"):
-        inspected(registry)
+    assert [image.digest for image in inspected(registry).images] == [inner.images[0].digest]

@@ -18,6 +18,7 @@ from squashproxy.testing import (
     artifact_manifest,
     index_of,
 )
+from tests.pipeline.indexes import build_cache
 
 Make = Callable[..., FakeRegistry]
 Connect = Callable[[FakeRegistry], Any]
@@ -290,6 +291,17 @@ def test_refuses_a_manifest(
     reply = client.ask("PUT", f"/v2/app/manifests/{selector}", data, OCI)
     assert (reply.status, reply.code) == (status, code)
     assert registry.tags("app") == {}
+
+
+def test_an_index_may_list_blobs_that_are_there(registry: FakeRegistry, client: Any) -> None:
+    """As the cache of BuildKit does: distribution looks for blobs, too."""
+    cache = build_cache()
+    headers = {"Content-Type": cache.manifest.media_type}
+    reply = client.ask("PUT", "/v2/app/manifests/1", cache.manifest.data, headers)
+    assert (reply.status, reply.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+    for data in cache.blobs:
+        registry.put_blob("app", data)
+    assert client.ask("PUT", "/v2/app/manifests/1", cache.manifest.data, headers).status == 201
 
 
 def test_refuses_an_index_whose_children_are_absent(

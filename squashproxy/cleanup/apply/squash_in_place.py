@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from squashproxy.cancellation import Cancellation
 from squashproxy.catalog.tags import side_by_side
 from squashproxy.cleanup.apply.site import Site
-from squashproxy.cleanup.graph import SIGNATURE_SUFFIXES, node_of
+from squashproxy.cleanup.graph import SIGNATURE_SUFFIXES
 from squashproxy.cleanup.plan import Squash
 from squashproxy.cleanup.provenance import is_made_from
 from squashproxy.cleanup.results import Step, StepOutcome
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, ReferrersUnknown, SquashproxyError
-from squashproxy.oci.manifest import RawManifest
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.distinct_layers import (
@@ -34,7 +34,8 @@ from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.referrers import fallback_tag
-from squashproxy.transports.registry import RegistrySink, RegistrySource
+from squashproxy.transports.index_images import find_leaves
+from squashproxy.transports.registry import RegistrySink, RegistrySource, RepositoryManifests
 
 
 class TagMoved(SquashproxyError):
@@ -171,8 +172,13 @@ class InPlaceSteps:
 def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
     """Raise SignedMeanwhile where something refers to an image, or to one of its platforms."""
     where = f"the manifest {digest} of {remote.name}"
-    node = node_of(digest, remote.get_manifest(digest), where)
-    for each in (digest, *node.children):
+    parsed = parse_manifest(remote.get_manifest(digest), where)
+    below: list[Digest] = []
+    if isinstance(parsed, ImageIndex):
+        leaves = find_leaves(RepositoryManifests(remote), parsed, tolerant=True)
+        below += [inner.digest for inner in leaves.inner]
+        below += [child.descriptor.digest for child in leaves.children if child.is_manifest]
+    for each in dict.fromkeys((digest, *below)):
         tags = [fallback_tag(each) + suffix for suffix in SIGNATURE_SUFFIXES]
         try:
             is_signed = remote.list_referrers(each) or any(side_by_side(remote.find_manifest, tags))

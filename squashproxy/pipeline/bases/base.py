@@ -171,7 +171,7 @@ class BaseFinder:
 
     def _named(self, image: Image, reference: Location) -> Base:
         source = self._open_source(reference)
-        base = read_base_image(source, image.platform)
+        base = read_base_image(source, image.listed_platform)
         match = match_base(image, base)
         if match is None:
             raise BaseMismatch(
@@ -205,7 +205,7 @@ class BaseFinder:
             return None
         try:
             source = self._quick_source(reference)
-            base = read_base_image(source, image.platform)
+            base = read_base_image(source, image.listed_platform)
         except SquashproxyError as error:
             self._observer.warn(
                 f"the base that {image.name} names could not be read ({error}); ignored"
@@ -220,6 +220,17 @@ class BaseFinder:
         reason = f"the layers of {name}, which the image names"
         found = replace(_own(image, match.count, reason, true), repository=reference.repository)
         return _with_layers(found, image, base, source)
+
+
+def whole_base(image: Image, reason: str) -> Base:
+    """A base of all layers of an image: every one of them stays."""
+    return _own(image, len(image.manifest.layers), reason)
+
+
+def unmerged_base(image: Image) -> Base | None:
+    """The base of an image whose layers are never merged: all of them. None for a Linux image."""
+    system = image.other_system
+    return None if system is None else whole_base(image, f"layers for {system} are never merged")
 
 
 def without_base(annotations: Mapping[str, str]) -> dict[str, str]:

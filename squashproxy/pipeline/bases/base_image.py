@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from squashproxy.digest import Digest
 from squashproxy.errors import BaseMismatch
 from squashproxy.location import Location
 from squashproxy.oci.chain import chain_id, chain_ids
@@ -15,6 +14,7 @@ from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.stamp import CHAIN, chain_in
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image
+from squashproxy.transports.index_images import find_image
 
 BASE_NAME = "org.opencontainers.image.base.name"
 BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -39,7 +39,7 @@ def read_base_image(source: ImageSource, platform: Platform) -> Image:
     raw = source.read_manifest()
     parsed = parse_manifest(raw, f"the manifest of {source.name}")
     if isinstance(parsed, ImageIndex):
-        found = child_for(parsed, platform)
+        found = find_image(source, parsed, platform)
         if found is None:
             raise BaseMismatch(
                 f"{source.name} has no image for {platform}, so it cannot be the base"
@@ -80,14 +80,6 @@ def counts_by_chain(image: Image) -> dict[str, int]:
     """The number of layers that each chain ID of an image stands for."""
     chains = chain_ids(image.config.diff_ids)
     return {chain: count for count, chain in enumerate(chains, 1)}
-
-
-def child_for(index: ImageIndex, platform: Platform) -> Digest | None:
-    """The image of an index for a platform."""
-    for child in index.children:
-        if child.platform is not None and child.platform.matches(platform):
-            return child.descriptor.digest
-    return None
 
 
 def _prefix_length(image: Image, base: Image) -> int | None:

@@ -17,7 +17,6 @@ from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.bases.base_image import (
     SourceOpener,
-    child_for,
     recorded_chain,
     squashed_count,
 )
@@ -27,6 +26,7 @@ from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image, read_config
+from squashproxy.transports.index_images import find_image
 
 MOST_TAGS = 200
 """The number of tags of one repository that are read at most."""
@@ -128,7 +128,7 @@ class BaseRepository:
         found: dict[str, _Recorded] = {}
 
         def read(tag: str) -> None:
-            recorded = self._read(query.open_source, tag, query.image.platform)
+            recorded = self._read(query.open_source, tag, query.image.listed_platform)
             if recorded is not None:
                 found[tag] = recorded
 
@@ -144,7 +144,9 @@ class BaseRepository:
         top = self._tops[tag]
         if top is None:
             return None
-        digest = child_for(top, platform) if isinstance(top, ImageIndex) else top.raw.digest
+        digest: Digest | None = top.raw.digest
+        if isinstance(top, ImageIndex):
+            digest = _unless_unusable(partial(find_image, source, top, platform))
         if digest is None:
             return None
         if digest not in self._chains:

@@ -9,6 +9,7 @@ from squashproxy.errors import NoSuchPlatform, UsageError
 from squashproxy.oci.manifest import (
     ImageIndex,
     ImageManifest,
+    IndexChild,
     RawManifest,
     check_depth,
     parse_manifest,
@@ -16,9 +17,10 @@ from squashproxy.oci.manifest import (
 from squashproxy.pipeline.image import read_image
 from squashproxy.pipeline.image_copy import check_platform
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.platforms import select
+from squashproxy.pipeline.platforms import read_images, select
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSource
+from squashproxy.transports.index_images import read_child
 
 
 def choose_exactly(
@@ -41,32 +43,35 @@ def choose_exactly(
 
 
 def iter_manifests(source: ImageSource, digest: Digest) -> Iterator[RawManifest]:
-    """A manifest, and all that it lists, also in an index in it; each once, indexes first."""
+    """A manifest, and all manifests that it lists, also in an index in it; each once, indexes
+    first. Raises what `read_child` raises.
+    """
     seen: set[Digest] = set()
-    waiting = [(digest, 0)]
+    waiting: list[tuple[IndexChild | None, int]] = [(None, 0)]
     while waiting:
-        found, depth = waiting.pop()
+        child, depth = waiting.pop()
+        found = digest if child is None else child.descriptor.digest
         if found in seen:
             continue
         seen.add(found)
         check_depth(depth, f"{source.name}: {found}")
-        parsed = parse_manifest(
-            source.read_manifest(found), f"the manifest {found} of {source.name}"
-        )
+        raw = source.read_manifest(found) if child is None else read_child(source, child)
+        parsed = parse_manifest(raw, f"the manifest {found} of {source.name}")
         yield parsed.raw
         if isinstance(parsed, ImageIndex):
-            children = [(child.descriptor.digest, depth + 1) for child in parsed.children]
-            waiting += reversed(children)
+            manifests = [child for child in parsed.children if child.is_manifest]
+            waiting += [(child, depth + 1) for child in reversed(manifests)]
 
 
 def _image_of(
     index: ImageIndex, source: ImageSource, options: CopyOptions, observer: Observer | None
 ) -> Digest:
-    selection = select(index, options.platforms, source.name)
-    if len(selection.children) > 1:
-        there = ", ".join(
-            f"{each.platform} {each.descriptor.digest}" for each in selection.children
-        )
+    selection = select(index, options.platforms, source)
+    chosen = selection.children
+    if len(chosen) > 1:
+        chosen = tuple(image.child for image in read_images(chosen, source)[0])
+    if len(chosen) != 1:
+        there = ", ".join(f"{each.platform} {each.descriptor.digest}" for each in chosen)
         wanted = ", ".join(map(str, options.platforms))
         raise UsageError(
             f"{source.name} has several images for {wanted}: {there}",
@@ -79,7 +84,7 @@ def _image_of(
             f"{count} {plural} behind, since the index of {source.name} holds them and one image "
             "of it is copied"
         )
-    return selection.children[0].descriptor.digest
+    return chosen[0].descriptor.digest
 
 
 def _check_image(manifest: ImageManifest, source: ImageSource, options: CopyOptions) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import (
     ImageIndex,
     ImageManifest,
+    IndexChild,
     RawManifest,
     check_depth,
     parse_manifest,
@@ -20,6 +24,7 @@ from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import read_config
+from squashproxy.transports.index_images import read_child
 
 _UNKNOWN = "unknown"
 
@@ -58,38 +63,65 @@ class ExactCopier:
         return self._copy(digest, 0, None, writes=False)
 
     def _copy(
-        self, digest: Digest, depth: int, platform: str | None, *, writes: bool = True
+        self,
+        digest: Digest,
+        depth: int,
+        platform: str | None,
+        *,
+        child: IndexChild | None = None,
+        writes: bool = True,
     ) -> RawManifest:
         """Copy children first: registries refuse a manifest whose children are absent.
 
-        `depth` is the number of indexes around it; a `platform` of None is looked up in the config.
+        `depth` is the number of indexes around it, `child` its entry in the innermost; a `platform`
+        of None is looked up in the config.
         """
+        source = self._source
         check_depth(depth, f"{self._source.name}: {digest}")
         if digest in self._done:
             return self._done[digest]
-        read = self._source.read_manifest(digest)
+        read = self._source.read_manifest(digest) if child is None else read_child(source, child)
         parsed = parse_manifest(read, f"the manifest {digest} of {self._source.name}")
         raw = self._done[digest] = parsed.raw
         _check_algorithm(raw, digest, self._source.name)
         if isinstance(parsed, ImageIndex):
-            for child in parsed.children:
-                stated = None if child.platform is None else str(child.platform)
-                self._copy(child.descriptor.digest, depth + 1, stated or platform)
+            self._copy_children(parsed, depth, platform)
         else:
-            self._bring_blobs(parsed, platform)
+            self._bring_image(parsed, platform)
         if writes:
             self._sink.write_manifest(raw)
         return raw
 
-    def _bring_blobs(self, manifest: ImageManifest, platform: str | None) -> None:
-        transfer = TransferCount()
+    def _copy_children(self, index: ImageIndex, depth: int, platform: str | None) -> None:
+        """Copy what an index lists: manifests, or blobs, as in the cache of BuildKit."""
+        for child in index.children:
+            if child.is_manifest:
+                stated = None if child.platform is None else str(child.platform)
+                digest = child.descriptor.digest
+                self._copy(digest, depth + 1, stated or platform, child=child)
+        blobs = [child.descriptor for child in index.children if not child.is_manifest]
+        if blobs:
+            self._bring_blobs(index.raw, blobs, blobs, _UNKNOWN)
+
+    def _bring_image(self, manifest: ImageManifest, platform: str | None) -> None:
         if platform is None:
             platform = self._platform_of(manifest)
+        blobs = [*manifest.layers, manifest.config]
+        self._bring_blobs(manifest.raw, blobs, manifest.layers, platform)
+
+    def _bring_blobs(
+        self,
+        raw: RawManifest,
+        blobs: Sequence[Descriptor],
+        layers: Sequence[Descriptor],
+        platform: str,
+    ) -> None:
+        """Bring the blobs of a manifest; the figures are about those that are its layers."""
+        transfer = TransferCount()
         with CopyThreads(self._jobs) as threads:
-            self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
-        subject = Subject(manifest, manifest.raw.digest, platform, 0, Mode.COPY)
-        copied = finished(manifest.raw, subject.unchanged((), manifest.layers), transfer)
-        self.copies.append(copied.copy)
+            self._blob_copier.bring(blobs, threads, transfer)
+        subject = Subject(layers, raw.digest, platform, 0, Mode.COPY)
+        self.copies.append(finished(raw, subject.unchanged((), layers), transfer).copy)
 
     def _platform_of(self, manifest: ImageManifest) -> str:
         """The platform that the config states; an artifact may have a config that states none."""
