@@ -313,13 +313,14 @@ class PruneScan:
     def _check_agreement(self, entry: Entry, path: bytes, hidden_by: int) -> None:
         """Raise Ambiguous for an entry that unpackers disagree about."""
         is_visible = hidden_by < 0
-        if hidden_by == DUPLICATE:
+        is_directory = entry.kind == DIRECTORY
+        if hidden_by == DUPLICATE or self._index.takes_back(path, is_directory=is_directory):
             self._disagreements.duplicate(path)
         elif is_visible and entry.kind == HARD_LINK:
             target = self._index.resolve(entry.link)
             if not self._is_here(target) and read_mark(target).mark is not Mark.AUFS:
                 self._disagreements.lower_link(path, entry.link)
-        elif not is_visible and entry.kind != DIRECTORY and self._replaces_implied(path):
+        elif not (is_visible or is_directory) and self._replaces_implied(path):
             self._disagreements.implied(path)
 
     def _replaces_implied(self, path: bytes) -> bool:
