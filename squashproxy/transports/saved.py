@@ -147,9 +147,12 @@ def _iter_manifests(layout: Layout, index: ImageIndex) -> Iterator[ImageManifest
 def _parse_entry(entry: Any, where: str) -> ListedImage:
     """One entry; paths in the form in which archives are searched."""
     try:
-        config, names, layers = entry["Config"], entry.get("RepoTags") or [], entry["Layers"] or []
+        config = entry["Config"]
+        names, layers = entry.get("RepoTags") or [], entry.get("Layers") or []
     except (TypeError, KeyError, AttributeError) as error:
-        raise FormatError(f"{where} has an entry without Config or Layers") from error
+        raise FormatError(
+            f"{where} has an entry without Config", advice="save the image again"
+        ) from error
     texts = (
         [config, *names, *layers] if isinstance(names, list) and isinstance(layers, list) else [0]
     )

@@ -22,8 +22,8 @@ class PlatformImage:
     digest: Digest
     platform: Platform
 
-    def read_layers(self) -> tuple[ImageLayer, ...]:
-        """Its layers, base first, from manifest and config.
+    def read_layers(self, max_window: int | None = None) -> tuple[ImageLayer, ...]:
+        """Its layers, base first, from manifest and config; for `max_window` see ImageLayer.
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
         """
@@ -39,7 +39,7 @@ class PlatformImage:
                 )
         diff_ids = read_config(self.source, manifest).diff_ids
         return tuple(
-            ImageLayer(self.source, layer, diff_id, number, len(manifest.layers))
+            ImageLayer(self.source, layer, diff_id, number, len(manifest.layers), max_window)
             for number, (layer, diff_id) in enumerate(zip(manifest.layers, diff_ids, strict=True))
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.codec.compression import iter_decompressed
+from squashproxy.codec.compression import iter_decompressed, rubbish_text
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
@@ -21,13 +21,17 @@ from squashproxy.verify.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
-    """One layer; `number` counts from 0, base first; `diff_id` is what the config states."""
+    """One layer; `number` counts from 0, base first; `diff_id` is what the config states.
+
+    `max_window` is the most memory that unpacking zstd may take, in bytes.
+    """
 
     source: ImageReader
     descriptor: Descriptor
     diff_id: Digest
     number: int
     count: int
+    max_window: int | None = None
 
     @property
     def where(self) -> str:
@@ -55,7 +59,7 @@ class ImageLayer:
         """
         with closed_after(self._iter_fetched(observer, cancellation)) as blob:
             try:
-                found = self._unpack(blob, tree)
+                found = self._unpack(blob, tree, observer)
             except FormatError:
                 for _ in blob:
                     pass
@@ -66,9 +70,16 @@ class ImageLayer:
                 advice="the image is broken, build it again",
             )
 
-    def _unpack(self, blob: Iterator[bytes], tree: Tree) -> Digest:
+    def _unpack(self, blob: Iterator[bytes], tree: Tree, observer: Observer) -> Digest:
         """Apply the tar in `blob`; returns its digest. The block-aware library is not used here."""
-        stream = TarStream(iter_decompressed(blob, self.where, None), self.diff_id)
+        chunks = iter_decompressed(
+            blob,
+            self.where,
+            None,
+            on_rubbish=lambda count: observer.warn(rubbish_text(self.where, count)),
+            max_window=self.max_window,
+        )
+        stream = TarStream(chunks, self.diff_id)
         application = LayerApplication(tree, self.number, self.where)
         for entry in iter_entries(stream, self.where):
             application.apply(entry)

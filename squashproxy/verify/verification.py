@@ -25,19 +25,21 @@ def verify_images(
     observer: Observer,
     clock: Callable[[], float],
     cancellation: Cancellation | None = None,
+    max_window: int | None = None,
 ) -> VerifyResult:
     """Compare what `a` and `b` unpack to, on every platform or on those of `platforms`.
 
-    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. Raises
-    SquashproxyError where an image cannot be read: NotFound, IntegrityError, FormatError,
-    NoSuchPlatform and others; and Cancelled.
+    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. `max_window`
+    is the most memory that unpacking a zstd layer may take, in bytes. Raises SquashproxyError where
+    an image cannot be read: NotFound, IntegrityError, FormatError, NoSuchPlatform and others; and
+    Cancelled.
     """
     started = clock()
     watcher = RecordingObserver(observer)
     ours, theirs = read_images(a), read_images(b)
     asked = cancellation or Cancellation()
     pairs = pair_images(ours, theirs, platforms)
-    compared = tuple(_verify(pair, watcher, asked) for pair in pairs)
+    compared = tuple(_verify(pair, watcher, asked, max_window) for pair in pairs)
     return VerifyResult(
         a=ours.name,
         a_digest=ours.digest,
@@ -50,10 +52,13 @@ def verify_images(
     )
 
 
-def _verify(pair: ImagePair, observer: Observer, cancellation: Cancellation) -> PlatformVerify:
+def _verify(
+    pair: ImagePair, observer: Observer, cancellation: Cancellation, max_window: int | None
+) -> PlatformVerify:
     comparison = Comparison(0, ())
     if pair.a is not None and pair.b is not None:
-        comparison = _compare(pair.a, pair.b, observer, cancellation)
+        ours, theirs = pair.a.read_layers(max_window), pair.b.read_layers(max_window)
+        comparison = _compare(ours, theirs, observer, cancellation)
     differences = comparison.differences
     if not pair.is_of_one_platform:
         said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
@@ -73,7 +78,10 @@ def _platform_text(image: PlatformImage | None) -> str:
 
 
 def _compare(
-    a: PlatformImage, b: PlatformImage, observer: Observer, cancellation: Cancellation
+    ours: Sequence[ImageLayer],
+    theirs: Sequence[ImageLayer],
+    observer: Observer,
+    cancellation: Cancellation,
 ) -> Comparison:
     """Unpack and compare. The leading layers that both images share are unpacked once, from A.
 
@@ -81,7 +89,6 @@ def _compare(
     reading the blob proves. That B stores the same bytes is a claim, too, so its blobs are read as
     well. The tree of the shared layers is copied; the copy shares its inodes.
     """
-    ours, theirs = a.read_layers(), b.read_layers()
     common = _count_common(ours, theirs)
     tree = Tree()
     for layer, other_layer in zip(ours[:common], theirs, strict=False):
