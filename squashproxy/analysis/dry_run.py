@@ -103,7 +103,7 @@ class DryRun:
 
     def _find_cuts(self, layers: Sequence[SourceLayer], threads: CopyThreads) -> Cuts:
         above = {number: each for number, each in self.known.items() if number >= self.base.count}
-        return find_cuts(
+        found = find_cuts(
             layers,
             self.base.count,
             self.options,
@@ -111,6 +111,9 @@ class DryRun:
             on_hidden=self.findings.hidden,
             known=above,
         )
+        for sentence in found.warnings:
+            self.observer.warn(sentence)
+        return found
 
     def _maker(
         self, replaced: Sequence[Descriptor], threads: CopyThreads, compresses_plain: bool

@@ -144,6 +144,8 @@ class ImageCopier:
                 threads,
                 send=None if self._compresses_plain else sends,
             )
+            for sentence in findings.warnings:
+                self._observer.warn(sentence)
             pruner = LayerPruner(
                 layers,
                 base.count,

@@ -116,6 +116,9 @@ class EntryDecider:
         Raises BadEntry, BadArchive, Ambiguous and RestartNeeded.
         """
         self._count.entries += 1
+        if scanner.is_roundabout:
+            self._disagreements.roundabout(scanner.path)
+            scanner.rename(scanner.path)
         if self._superseded and scanner.ordinal in self._superseded:
             self._drop_superseded(scanner)
         elif self._may_be_marked(scanner) and self._decide_mark(scanner):
@@ -282,7 +285,7 @@ class EntryDecider:
             self._survey.replaced.add(path)
 
     def _keep_link(self, scanner: TarScanner, target: bytes) -> None:
-        if target == scanner.link:
+        if target == scanner.link and not scanner.is_roundabout:
             scanner.keep()
         else:
             scanner.replace(with_link(scanner.header, target))

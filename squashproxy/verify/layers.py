@@ -84,6 +84,8 @@ class ImageLayer:
         for entry in iter_entries(stream, self.where):
             application.apply(entry)
         application.finish()
+        for sentence in application.warnings:
+            observer.warn(sentence)
         return stream.drain()
 
     def _iter_fetched(self, observer: Observer, cancellation: Cancellation) -> Iterator[bytes]:

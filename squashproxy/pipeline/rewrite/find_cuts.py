@@ -33,7 +33,8 @@ class Cuts:
 
     `sent` are the layers that stay as they are, and whose blobs went to the target while they were
     read. `listings` are those that were remembered: these layers were not read. `index` is what the
-    layers say of each path, for a census of the base.
+    layers say of each path, for a census of the base. `warnings` tell of what unpackers disagree
+    about.
     """
 
     cuts: dict[int, Cut]
@@ -41,6 +42,7 @@ class Cuts:
     sent: frozenset[int]
     listings: Mapping[int, Listing]
     index: PathIndex
+    warnings: tuple[str, ...]
 
 
 def find_listings(
@@ -93,7 +95,8 @@ def find_cuts(
     choices = merge_options(layers, kept, options, on_hidden=on_hidden)
     scan = offers.scan = PruneScan(scanned, replace(choices, on_listing=keep))
     scan.run(lambda number: offers.settle(number, scan.cuts[number], scan.counts[number]))
-    return Cuts(scan.cuts, scan.counts, frozenset(offers.confirmed), listings, scan.index)
+    sent = frozenset(offers.confirmed)
+    return Cuts(scan.cuts, scan.counts, sent, listings, scan.index, scan.warnings)
 
 
 @dataclass(slots=True)
