@@ -25,7 +25,7 @@ from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
-from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
 from squashproxy.transports.documents import in_place_of
 
 
@@ -54,6 +54,7 @@ def copy_image(
     check_source(source, options)
     watcher = RecordingObserver(observer)
     warn_of_fit(sink, watcher)
+    warn_of_absence(source, watcher)
     squashed_bases = squashed_bases or SquashedBases()
     bases = BaseFinder(open_source, quick_source, watcher, squashed_bases)
     job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)

@@ -8,7 +8,7 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
 from squashproxy.progress import Observer, RecordingObserver
-from squashproxy.transports.base import ImageReader
+from squashproxy.transports.base import ImageReader, warn_of_absence
 from squashproxy.verify.compare import Comparison, compare
 from squashproxy.verify.images import PlatformImage, read_images
 from squashproxy.verify.layers import ImageLayer
@@ -36,6 +36,8 @@ def verify_images(
     """
     started = clock()
     watcher = RecordingObserver(observer)
+    for side in (a, b):
+        warn_of_absence(side, watcher)
     ours, theirs = read_images(a), read_images(b)
     asked = cancellation or Cancellation()
     pairs = pair_images(ours, theirs, platforms)
