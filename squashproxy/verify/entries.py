@@ -124,8 +124,8 @@ _DAMAGE = (tarfile.TarError, _DamagedHeader, ValueError, LookupError, OverflowEr
 class _StrictInfo(tarfile.TarInfo):
     """Headers whose damage is an error even after the first entry, and global ones as in Go.
 
-    docker, containerd, podman and umoci read tars with Go's archive/tar, which hands a global pax
-    header out as an entry of its own and applies its records to nothing.
+    Unpackers of images read tars with Go's archive/tar. It hands a global pax header out as an
+    entry of its own, which docker, containerd and podman skip, and applies its records to nothing.
     """
 
     follows_global = False

@@ -142,7 +142,7 @@ SEEN = Layer().file("a", b"data").hardlink("b", "a").symlink("c", "a").directory
 
 
 @pytest.mark.parametrize("records", GLOBAL.values(), ids=list(GLOBAL))
-def test_a_global_header_acts_on_nothing_as_for_docker_podman_and_umoci(
+def test_a_global_header_acts_on_nothing_as_for_docker_and_podman(
     records: dict[str, str | bytes],
 ) -> None:
     """Go's archive/tar hands it out as an entry of its own, and keeps nothing of it."""
