@@ -16,15 +16,21 @@ from squashproxy.pipeline.bases.base import Base
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import LayerAction
-from squashproxy.pipeline.rewrite.find_cuts import Cuts, find_cuts
+from squashproxy.pipeline.rewrite.find_cuts import CutFinder, Cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker
-from squashproxy.pipeline.rewrite.prune_layers import LayerPruner, PrunedImage, PrunedLayer
+from squashproxy.pipeline.rewrite.prune_layers import (
+    LAYERS_AT_ONCE,
+    LayerPruner,
+    PrunedImage,
+    PrunedLayer,
+)
 from squashproxy.pipeline.rewrite.squash_layers import (
     Squashed,
     compression_for,
     merge_options,
     squash_layers,
 )
+from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.transfer.threads import CopyThreads
@@ -80,14 +86,17 @@ class DryRun:
         layers = self._layers()
         kept, descriptors = self.base.count, self.image.manifest.layers
         with CopyThreads(self.options.jobs) as threads:
-            found = self._find_cuts(layers, threads)
-            choices = merge_options(layers, kept, self.options, on_listing=self.listed)
-            self._count_base(found.index, choices, Prefetch(layers, 0, threads).layers)
+            finder = self._cut_finder(layers, threads)
+            found = finder.found
 
             def maker(number: int) -> LayerMaker:
                 return self._maker([descriptors[number]], threads, compresses_plain)
 
-            pruner = LayerPruner(layers, kept, found, self.options, maker, self.is_held)
+            lane = Lane(threads, LAYERS_AT_ONCE)
+            pruner = LayerPruner(layers, kept, found, self.options, lane, maker, self.is_held)
+            finder.run(pruner.begin)
+            choices = merge_options(layers, kept, self.options, on_listing=self.listed)
+            self._count_base(found.index, choices, Prefetch(layers, 0, threads).layers)
             return self._pruned_image(dict(pruner.iter_pruned()), found)
 
     def _pruned_image(self, above: Mapping[int, PrunedLayer], found: Cuts) -> PrunedImage:
@@ -101,19 +110,17 @@ class DryRun:
     def _layers(self) -> list[SourceLayer]:
         return layers_of(self.source, self.image, self.observer, Cancellation(), self.options)
 
-    def _find_cuts(self, layers: Sequence[SourceLayer], threads: CopyThreads) -> Cuts:
+    def _cut_finder(self, layers: Sequence[SourceLayer], threads: CopyThreads) -> CutFinder:
         above = {number: each for number, each in self.known.items() if number >= self.base.count}
-        found = find_cuts(
+        return CutFinder(
             layers,
             self.base.count,
             self.options,
             threads,
             on_hidden=self.findings.hidden,
             known=above,
+            warn=self.observer.warn,
         )
-        for sentence in found.warnings:
-            self.observer.warn(sentence)
-        return found
 
     def _maker(
         self, replaced: Sequence[Descriptor], threads: CopyThreads, compresses_plain: bool

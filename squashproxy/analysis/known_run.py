@@ -18,9 +18,10 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import layer_type
 from squashproxy.pipeline.rewrite.find_cuts import Cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
-from squashproxy.pipeline.rewrite.prune_layers import LayerPruner, PrunedImage
+from squashproxy.pipeline.rewrite.prune_layers import LAYERS_AT_ONCE, LayerPruner, PrunedImage
 from squashproxy.pipeline.rewrite.split_layers import count_parts, is_split
 from squashproxy.pipeline.rewrite.squash_layers import Squashed, merge_options
+from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.squash.layer import KnownLayer, LayerCount, MergeReport
@@ -66,7 +67,9 @@ class KnownRun(DryRun):
         """As the layers would be pruned. Raises what a scan raises."""
         sources, kept = self._layers(), self.base.count
         with CopyThreads(self.options.jobs) as threads:
-            found = self._find_cuts(sources, threads)
+            finder = self._cut_finder(sources, threads)
+            finder.run()
+            found = finder.found
             choices = merge_options(sources, kept, self.options)
             self._count_base(found.index, choices, self._all_known(sources))
 
@@ -78,6 +81,7 @@ class KnownRun(DryRun):
                 kept,
                 found,
                 self.options,
+                Lane(threads, LAYERS_AT_ONCE),
                 maker,
                 self.is_held,
                 stand_in=lambda number: self._pruned(number, found, maker(number)),

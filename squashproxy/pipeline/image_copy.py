@@ -19,9 +19,10 @@ from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.preflight import warn_of_depth
 from squashproxy.pipeline.results import LayerAction
-from squashproxy.pipeline.rewrite.find_cuts import find_cuts
+from squashproxy.pipeline.rewrite.find_cuts import CutFinder
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.rewrite.prune_layers import (
+    LAYERS_AT_ONCE,
     CutName,
     LayerPruner,
     PrunedImage,
@@ -32,6 +33,7 @@ from squashproxy.pipeline.rewrite.squash_layers import Squashed, compression_for
 from squashproxy.pipeline.stamp import stamp_of
 from squashproxy.pipeline.transfer.blob_copy import BlobCopier, CompressedLayer, TransferCount
 from squashproxy.pipeline.transfer.bring_layers import LayerBringer, brought
+from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
@@ -137,20 +139,20 @@ class ImageCopier:
             kept = self._bringer.bring_base(base, threads, transfer)
             layers = self._layers_of(image, transfer)
             sends = partial(self._blob_copier.begin_sending, threads=threads, transfer=transfer)
-            findings = find_cuts(
+            finder = CutFinder(
                 layers,
                 base.count,
                 self._options,
                 threads,
                 send=None if self._compresses_plain else sends,
+                warn=self._observer.warn,
             )
-            for sentence in findings.warnings:
-                self._observer.warn(sentence)
             pruner = LayerPruner(
                 layers,
                 base.count,
-                findings,
+                finder.found,
                 self._options,
+                Lane(threads, LAYERS_AT_ONCE),
                 lambda number: self._maker(
                     image,
                     threads,
@@ -161,6 +163,7 @@ class ImageCopier:
                 self._has_blob,
                 self._pruned,
             )
+            finder.run(pruner.begin)
             above: dict[int, PrunedLayer] = {}
             staying: dict[int, Descriptor | CompressedLayer] = {}
             for number, pruned in pruner.iter_pruned():
@@ -169,7 +172,7 @@ class ImageCopier:
                     transfer.reused_bytes += pruned.new.descriptor.size
                 elif pruned.action is LayerAction.KEPT:
                     layer = manifest.layers[number]
-                    if number in findings.sent:
+                    if number in finder.found.sent:
                         self._blob_copier.note_sent(layer)
                         staying[number] = layer
                     else:
@@ -177,7 +180,7 @@ class ImageCopier:
             data = pruned_config(image, base, above, self._options)
             config = self._bring_config(image, data, threads, transfer)
         there = {number: brought(part) for number, part in staying.items()}
-        outcome = PrunedImage(kept.layers, above, there, findings)
+        outcome = PrunedImage(kept.layers, above, there, finder.found)
         figures = self._subject(image, base).pruned(outcome)
         make = self._renamed if len(staying) == len(above) else self._with_layers
         return finished(make(image, base, config, outcome.layers), figures, transfer)

@@ -21,6 +21,12 @@ from tests.real.real_image import LARGE_TOOLCHAIN, TAG, cache_folder, cached
 
 GIB = 1 << 30
 _REAL = ("usr/bin", "usr/lib", "usr/share")
+_STEPS = (0.13, 0.25, 0.22, 0.24, 0.13, 0.03)
+_CACHES = (0.2, 0.0, 0.3, 0.0)
+"""Of the files of each step, those that lie in its caches."""
+_EVERY = 400
+"""One of so many files of a step is written again later, such as a package database or a log."""
+_VERSIONS = 4
 _LONGEST = 95
 """Of a name that fits into a ustar header, as a whiteout."""
 REPOSITORY = "bench"
@@ -117,18 +123,13 @@ def _half_deleted(pool: Pool, scale: float) -> Sequence[Tar]:
     return layers
 
 
-def _typical(pool: Pool, scale: float) -> Sequence[Tar]:  # noqa: ARG001 - its files are real ones
-    """A base, six layers, and one that replaces or deletes a tenth of them; 400 MB packed.
+def _scattered(pool: Pool, scale: float) -> Sequence[Tar]:  # noqa: ARG001 - its files are real ones
+    """A base, six layers, and one that replaces or deletes every tenth file of them.
 
-    The files are a fifth of what this machine has in /usr: programs, libraries, sources, texts.
+    The worst image for splicing and pruning: every layer is cut in hundreds of places.
     """
-    files = _real_files(round(1100 * scale) * MIB)
-    total = sum(size for _, size in files)
-    layers: list[list[tuple[str, int]]] = [[] for _ in range(7)]
-    held = 0
-    for name, size in files:
-        layers[min(6, held * 7 // total)].append((name, size))
-        held += size
+    files = _real_files(scale)
+    layers = _shared_out(files, (1 / 7,) * 7)
     again = [file for layer in layers[1:] for number, file in enumerate(layer) if number % 10 == 3]
     top = [
         iter_whiteout(name) if number % 2 else iter_file(name, (b"new",), 3)
@@ -137,8 +138,60 @@ def _typical(pool: Pool, scale: float) -> Sequence[Tar]:  # noqa: ARG001 - its f
     return [*(iter_tar(_real_file(*file) for file in layer) for layer in layers), iter_tar(top)]
 
 
-def _real_files(most: int) -> list[tuple[str, int]]:
-    """Names below / and sizes, in the order of their names."""
+def _typical(version: int) -> Maker:
+    """An image as Dockerfiles make them: a base, four steps, one that cleans up, and two of code.
+
+    Steps leave caches and objects behind that lie together; the fifth deletes those of two steps,
+    and a few files of all of them are written again. Versions differ in the last two layers.
+    """
+
+    def make(pool: Pool, scale: float) -> Sequence[Tar]:  # noqa: ARG001 - its files are real ones
+        files = _real_files(scale)
+        base, *steps, code = _shared_out(files, _STEPS)
+        caches = [
+            file
+            for step, part in zip(steps, _CACHES, strict=True)
+            for file in step[len(step) - round(part * len(step)) :]
+        ]
+        again = [name for step in steps for name, _ in step[::_EVERY]]
+        gone = {name for name, _ in caches}
+        clean = [
+            *(iter_whiteout(name) for name, _ in caches),
+            *(iter_file(name, (b"new",), 3) for name in again if name not in gone),
+        ]
+        first = len(code) * version // _VERSIONS
+        mine = code[first : len(code) * (version + 1) // _VERSIONS]
+        return [
+            *(iter_tar(_real_file(*file) for file in layer) for layer in (base, *steps)),
+            iter_tar(clean),
+            iter_tar(_real_file(*file) for file in mine[::2]),
+            iter_tar(_real_file(*file) for file in mine[1::2]),
+        ]
+
+    return make
+
+
+def _shared_out(
+    files: Sequence[tuple[str, int]], parts: Sequence[float]
+) -> list[list[tuple[str, int]]]:
+    """The files in order, in layers that have these parts of all bytes."""
+    total = sum(size for _, size in files)
+    ends = [total * sum(parts[: number + 1]) for number in range(len(parts))]
+    layers: list[list[tuple[str, int]]] = [[] for _ in parts]
+    held = number = 0
+    for name, size in files:
+        if held >= ends[number] and number < len(parts) - 1:
+            number += 1
+        layers[number].append((name, size))
+        held += size
+    return layers
+
+
+def _real_files(scale: float) -> list[tuple[str, int]]:
+    """Names below / and sizes, in the order of their names: a fifth of what this machine has in
+    /usr, programs, libraries, sources and texts; 400 MB packed.
+    """
+    most = round(1100 * scale) * MIB
     found: list[tuple[str, int]] = []
     total = 0
     for folder in _REAL:
@@ -160,7 +213,10 @@ def _real_file(name: str, size: int) -> Iterator[bytes]:
 
 IMAGES = (
     BenchImage(
-        "typical", "8 layers, a tenth hidden", _typical, is_slow=True, compares_options=True
+        "typical", "8 layers, a tenth hidden", _typical(0), is_slow=True, compares_options=True
+    ),
+    BenchImage(
+        "scattered", "every tenth file hidden", _scattered, is_slow=True, compares_options=True
     ),
     BenchImage("real", "Debian packages, 6 layers", None),
     BenchImage("real-base", "the same, its base there already", None, is_slow=True, has_base=True),

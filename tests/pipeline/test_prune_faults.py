@@ -29,11 +29,12 @@ from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.testing import BuiltImage, Fault, FaultKind, LayerBuilder
 from tests.pipeline.images import image_of, noise, other
-from tests.pipeline.lab import Lab, asked, fails, tree
+from tests.pipeline.lab import Lab, Listener, asked, fails, tree
 from tests.pipeline.test_interrupt import Interrupter
 
 Labs = Callable[..., Lab]
 ALWAYS = 1000
+PATIENCE = 10.0
 MIB = 1 << 20
 LAYERS = (
     LayerBuilder().file("base", noise(5 * MIB, 1)),
@@ -210,3 +211,18 @@ def test_what_passes(lab: Lab, fault: Fault, skip: int, jobs: int) -> None:
     assert lab.arrived().tree() == tree(*LAYERS)
     assert lab.new.open_uploads == 0
     assert CUT not in lab.new.blobs("app")
+
+
+def test_a_layer_is_written_again_beside_the_scan_of_those_below(lab: Lab) -> None:
+    written = threading.Event()
+    seen: list[bool] = []
+
+    def on_advance(label: str, _count: int) -> None:
+        if label.startswith("pruned layer"):
+            written.set()
+        elif label == "layer 2/4" and not seen:
+            seen.append(written.wait(PATIENCE))
+
+    lab.put(IMAGE)
+    lab.copy(mode=Mode.PRUNE, base="1", observer=Listener(on_advance=on_advance))
+    assert seen == [True]

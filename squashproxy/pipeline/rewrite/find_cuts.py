@@ -8,6 +8,7 @@ to be written again; the end is held back until that is known.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -33,16 +34,15 @@ class Cuts:
 
     `sent` are the layers that stay as they are, and whose blobs went to the target while they were
     read. `listings` are those that were remembered: these layers were not read. `index` is what the
-    layers say of each path, for a census of the base. `warnings` tell of what unpackers disagree
-    about.
+    layers say of each path, for a census of the base. `cuts`, `counts` and `sent` grow while a
+    CutFinder runs.
     """
 
-    cuts: dict[int, Cut]
-    counts: dict[int, LayerCount]
-    sent: frozenset[int]
+    cuts: Mapping[int, Cut]
+    counts: Mapping[int, LayerCount]
+    sent: AbstractSet[int]
     listings: Mapping[int, Listing]
     index: PathIndex
-    warnings: tuple[str, ...]
 
 
 def find_listings(
@@ -64,39 +64,59 @@ class LayerSender(Protocol):
         ...
 
 
-def find_cuts(
-    layers: Sequence[SourceLayer],
-    kept: int,
-    options: CopyOptions,
-    threads: CopyThreads,
-    *,
-    send: LayerSender | None = None,
-    on_hidden: Callable[[HiddenEntry], None] | None = None,
-    known: Mapping[int, Listing] | None = None,
-) -> Cuts:
-    """Read the layers above the first `kept`, and `send` on the way those that lose too little.
+class CutFinder:
+    """Reads the layers above the first `kept`, and `send`s on the way those that lose too little.
 
     Layers of which the listings are `known`, by default to the memory of the options, are not read.
-    `on_hidden` is called for each entry that can go. Raises what the scan raises.
+    `on_hidden` is called for each entry that can go, and at the end `warn` for what unpackers
+    disagree about. `found` is complete when `run` has ended.
     """
-    memory = options.memory
-    above = range(kept, len(layers))
-    listings = find_listings(layers, above, memory) if known is None else known
 
-    def keep(number: int, listing: Listing) -> None:
-        memory.keep_listing(layers[number].descriptor.digest, listing)
+    def __init__(
+        self,
+        layers: Sequence[SourceLayer],
+        kept: int,
+        options: CopyOptions,
+        threads: CopyThreads,
+        *,
+        send: LayerSender | None = None,
+        on_hidden: Callable[[HiddenEntry], None] | None = None,
+        known: Mapping[int, Listing] | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._warn = warn
+        memory = options.memory
+        above = range(kept, len(layers))
+        listings = find_listings(layers, above, memory) if known is None else known
 
-    offers = _Offers(layers, options.prune_over, send)
-    prefetch = Prefetch(layers, kept, threads, None if send is None else offers.iter_passed)
-    scanned = [
-        KnownLayer(layer.where, listings[number]) if number in listings else layer
-        for number, layer in enumerate(prefetch.layers)
-    ]
-    choices = merge_options(layers, kept, options, on_hidden=on_hidden)
-    scan = offers.scan = PruneScan(scanned, replace(choices, on_listing=keep))
-    scan.run(lambda number: offers.settle(number, scan.cuts[number], scan.counts[number]))
-    sent = frozenset(offers.confirmed)
-    return Cuts(scan.cuts, scan.counts, sent, listings, scan.index, scan.warnings)
+        def keep(number: int, listing: Listing) -> None:
+            memory.keep_listing(layers[number].descriptor.digest, listing)
+
+        self._offers = _Offers(layers, options.prune_over, send)
+        passes = None if send is None else self._offers.iter_passed
+        prefetch = Prefetch(layers, kept, threads, passes)
+        scanned = [
+            KnownLayer(layer.where, listings[number]) if number in listings else layer
+            for number, layer in enumerate(prefetch.layers)
+        ]
+        choices = merge_options(layers, kept, options, on_hidden=on_hidden)
+        scan = PruneScan(scanned, replace(choices, on_listing=keep))
+        self._scan = self._offers.scan = scan
+        self.found = Cuts(scan.cuts, scan.counts, self._offers.confirmed, listings, scan.index)
+
+    def run(self, on_cut: Callable[[int], None] = lambda _: None) -> None:
+        """Read the layers from the top down; `on_cut` gets each one's number when it has its cut.
+
+        Raises what the scan raises.
+        """
+
+        def settle(number: int) -> None:
+            self._offers.settle(number, self._scan.cuts[number], self._scan.counts[number])
+            on_cut(number)
+
+        self._scan.run(settle)
+        for sentence in self._scan.warnings:
+            self._warn(sentence)
 
 
 @dataclass(slots=True)
@@ -107,7 +127,7 @@ class _Offers:
     threshold: PruneThreshold
     send: LayerSender | None
     scan: PruneScan | None = None
-    confirmed: list[int] = field(default_factory=list)
+    confirmed: set[int] = field(default_factory=set)
     _sendings: dict[int, Sending] = field(default_factory=dict)
 
     def iter_passed(self, number: int, blob: Iterator[bytes]) -> Iterator[bytes]:
@@ -141,7 +161,7 @@ class _Offers:
             sending.refuse()
         elif not sending.is_refused:
             sending.confirm()
-            self.confirmed.append(number)
+            self.confirmed.add(number)
 
 
 def is_known_to_stay(above: Sequence[Descriptor], options: CopyOptions) -> bool:

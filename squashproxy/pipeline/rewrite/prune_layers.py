@@ -1,14 +1,16 @@
 """Pruning the layers of one image: some are written again without what upper layers hide.
 
 A layer that loses enough is read a second time and written without what it loses, unless an earlier
-result will do. A layer that would not become smaller stays as it is, unless it holds what looks
-like a secret.
+result will do. That begins as soon as its cut is known, beside the scan of the layers below. A
+layer that would not become smaller stays as it is, unless it holds what looks like a secret.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 from squashproxy.digest import Digest
 from squashproxy.layer_memory.pruned_result import (
@@ -24,11 +26,15 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import Cuts, loses_enough
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
+from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.squash.prune import iter_pruned
 from squashproxy.squash.walk import check_listing
+
+LAYERS_AT_ONCE = 2
+"""Layers that are written again at the same time: each takes about 15 MB of memory."""
 
 CutName = tuple[Digest, Digest]
 """A layer's digest, and what is taken from it: results of pruning differ only by these."""
@@ -51,21 +57,39 @@ class PrunedLayer:
 class LayerPruner:
     """Decides on the layers above the first `kept`, from the top down, and writes some again.
 
-    `layers` are all of the image, base first. `maker_for` gives what makes the layer of a number
-    anew, `is_held` says whether the target has a blob. `known` holds the results so far, which
-    images of one index share. With `stand_in`, nothing is read or written: it gives what stands
-    for the layer of a number.
+    `layers` are all of the image, base first. `found` is what a CutFinder finds, which may run
+    meanwhile; layers are written beside it in `lane`. `maker_for` gives what makes the layer of a
+    number anew, `is_held` says whether the target has a blob. `known` holds the results so far,
+    which images of one index share. With `stand_in`, nothing is read or written: it gives what
+    stands for the layer of a number.
     """
 
     layers: Sequence[SourceLayer]
     kept: int
     found: Cuts
     options: CopyOptions
+    lane: Lane
     maker_for: Callable[[int], LayerMaker]
     is_held: Callable[[Descriptor], bool] = lambda _: False
     known: dict[CutName, NewLayer] = field(default_factory=dict)
     stand_in: Callable[[int], NewLayer] | None = None
     _proven: set[int] = field(default_factory=set)
+    _begun: dict[CutName, Future[NewLayer]] = field(default_factory=dict)
+
+    def begin(self, number: int) -> None:
+        """Begin to write a layer again, now that its cut is known, if that is sure to be needed.
+
+        A cut by remembered listings waits until these were compared with their layers.
+        """
+        cut = self.found.cuts[number]
+        if not self._loses_enough(number) or cut.leaves_nothing:
+            return
+        if any(listed >= number for listed in self.found.listings):
+            return
+        name = self._cut_name(number)
+        if name not in self._begun and self._try_reuse(number) is None:
+            make = partial(self._make, number, self.maker_for(number))
+            self._begun[name] = self.lane.begin(make)
 
     def iter_pruned(self) -> Iterator[tuple[int, PrunedLayer]]:
         """Each layer above the base with its number: first those that stay whatever becomes of
@@ -100,7 +124,7 @@ class LayerPruner:
     def _try_reuse(self, number: int) -> PrunedLayer | None:
         """A result of the past that the target holds, and that lacks nearly all that can go."""
         cut, descriptor = self.found.cuts[number], self.layers[number].descriptor
-        shared = self.known.get((descriptor.digest, cut.name))
+        shared = self.known.get(self._cut_name(number))
         if shared is not None:
             return PrunedLayer(LayerAction.REUSED, shared)
         maker = self.maker_for(number)
@@ -130,16 +154,30 @@ class LayerPruner:
     def _write_again(self, number: int) -> PrunedLayer:
         if self.stand_in is not None:
             return PrunedLayer(LayerAction.PRUNED, self.stand_in(number))
-        layer, cut = self.layers[number], self.found.cuts[number]
+        name = self._cut_name(number)
         maker = self.maker_for(number)
-        self._prove(number + 1, maker.threads)
-        (readable,) = Prefetch([layer], 0, maker.threads).layers
-        spans = iter_pruned(readable, cut, 0, self.found.listings.get(number))
-        new = maker.make(spans, f"prune {layer.number}")
-        assert new is not None, "a pruned layer has an end at least"
-        self.known[layer.descriptor.digest, cut.name] = new
+        begun = self._begun.get(name)
+        if begun is not None:
+            new = self.lane.await_result(begun)
+        else:
+            self._prove(number + 1, maker.threads)
+            new = self._make(number, maker)
+        self.known[name] = new
         self._remember(number, new, maker.compression)
         return PrunedLayer(LayerAction.PRUNED, new)
+
+    def _make(self, number: int, maker: LayerMaker) -> NewLayer:
+        """The layer without its cut. Raises what reading and writing raise."""
+        layer = self.layers[number]
+        (readable,) = Prefetch([layer], 0, maker.threads).layers
+        listing = self.found.listings.get(number)
+        spans = iter_pruned(readable, self.found.cuts[number], 0, listing)
+        new = maker.make(spans, f"prune {layer.number}")
+        assert new is not None, "a pruned layer has an end at least"
+        return new
+
+    def _cut_name(self, number: int) -> CutName:
+        return self.layers[number].descriptor.digest, self.found.cuts[number].name
 
     def _prove_left_out(self, number: int) -> None:
         """As `_prove`, for a layer that is left out, unless it was before for the same reason."""

@@ -49,6 +49,11 @@ class CopyThreads:
         self._is_stopped = False
         self._lock = Lock()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the copy is over, or a part of it failed. May be asked from any thread."""
+        return self._is_stopped
+
     def start(self, task: Callable[[], None]) -> None:
         """Run `task` in a thread."""
         self._tasks.append(self._pool.submit(self._run, task))
