@@ -34,6 +34,11 @@ class Repository:
         return f"{self.host}/{self.path}"
 
 
+SCRATCH = Repository(DOCKER_HUB, "library/scratch")
+"""No image, but a reserved word: builders begin with nothing where it stands, and nothing can be
+pulled by that name (moby, `NoBaseImageSpecifier`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """An image in a repository, by tag, by digest, or by both; then the digest counts."""

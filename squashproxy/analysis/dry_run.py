@@ -119,6 +119,7 @@ class DryRun:
             threads,
             on_hidden=self.findings.hidden,
             known=above,
+            warn=self.observer.warn,
         )
 
     def _maker(

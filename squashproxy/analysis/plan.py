@@ -46,7 +46,7 @@ from squashproxy.pipeline.preflight import (
 from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.transfer.source_layer import layers_of
 from squashproxy.progress import Observer, RecordingObserver
-from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
 from squashproxy.transports.documents import parse_image, short
 
 
@@ -71,6 +71,7 @@ def plan_image(
     if sink is not None:
         check_fit(sink, options)
         warn_of_fit(sink, watcher)
+    warn_of_absence(source, watcher)
     bases = BaseFinder(open_source, quick_source, watcher)
     job = _Job(source, sink, options, bases, watcher)
     digest = source.find_digest()

@@ -1,4 +1,8 @@
-"""Paths of tar entries in one form: raw bytes, no leading `/` or `./`, no `//`, root is empty."""
+"""Paths of tar entries in one form: raw bytes, no leading `/` or `./`, no `//`, root is empty.
+
+A `..` takes back the name before it, whatever that is: docker, containerd, podman and umoci clean
+names in this way (Go's filepath.Clean) before they look at what is there.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,30 @@ class BadEntry(Exception):
 
 
 def normalise(name: bytes) -> bytes:
-    """Return the normalised form of `name`. Raises BadEntry for `..` and NUL."""
+    """Return the normalised form of `name`.
+
+    Raises BadEntry for a name that leads out of the image, and for NUL.
+    """
     if name[:1] not in (b"/", b".", b"") and b"//" not in name and b"/." not in name:
         if b"\0" in name:
             raise BadEntry("holds a NUL byte")
         return name[:-1] if name[-1:] == b"/" else name
-    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if b".." in parts:
-        raise BadEntry("leads out of the image with '..'")
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise BadEntry("leads out of the image with '..'")
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
     if b"\0" in name:
         raise BadEntry("holds a NUL byte")
     return b"/".join(parts)
+
+
+def is_roundabout(name: bytes) -> bool:
+    """Whether a `..` stands in `name`."""
+    return b".." in name and b".." in name.split(b"/")
 
 
 def parent_of(path: bytes) -> bytes:

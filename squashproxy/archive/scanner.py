@@ -42,7 +42,7 @@ from squashproxy.archive.header import (
     padded,
 )
 from squashproxy.archive.header_parser import HeaderParser
-from squashproxy.archive.path import BadEntry, normalise
+from squashproxy.archive.path import BadEntry, is_roundabout, normalise
 from squashproxy.archive.rewrite import with_path
 from squashproxy.errors import BadArchive, StreamConsumed
 from squashproxy.span import Inflated, Kept, New, Span
@@ -89,6 +89,7 @@ class TarScanner:
         self._header_size = 0
         self._renamed = False
         self._raw_parent: bytes | None = None
+        self._is_parent_roundabout = False
         self.touched = False
         """Whether bytes were rewritten, added or, of global headers, cut; drops do not count."""
         self.ordinal = -1
@@ -99,6 +100,8 @@ class TarScanner:
         """The path without its last part."""
         self.name = b""
         """The last part of the path."""
+        self.is_roundabout = False
+        """Whether a `..` stands in the name, or in a hard link's target, as they are written."""
         self.kind = REGULAR
         """The entry's type flag; a regular file's is `0`, however it was written."""
         self.link = b""
@@ -323,11 +326,14 @@ class TarScanner:
         if base in _STRANGE or 0 in base:
             self.path = self._normalise(name, name)
             self.parent, _, self.name = self.path.rpartition(b"/")
+            self.is_roundabout = is_roundabout(name)
             self._raw_parent = None
             return
         if raw_parent != self._raw_parent:
             self.parent = self._normalise(raw_parent, name)
+            self._is_parent_roundabout = is_roundabout(raw_parent)
             self._raw_parent = raw_parent
+        self.is_roundabout = self._is_parent_roundabout
         self.name = base
         self.path = self.parent + b"/" + base if self.parent else base
 
@@ -389,6 +395,7 @@ class TarScanner:
         self._set_path(parsed.name)
         is_hard_link = parsed.kind == HARD_LINK
         self.link = self._normalise(parsed.link, parsed.link) if is_hard_link else parsed.link
+        self.is_roundabout |= is_hard_link and is_roundabout(parsed.link)
         self._header_size = length
 
     def _normalise(self, path: bytes, name: bytes) -> bytes:

@@ -210,7 +210,8 @@ _OPTIONS = (
         default=_DEFAULT_MEMORY,
         show_default=True,
         metavar="SIZE",
-        help="Limit of what the merge may remember. Sizes: bytes, 500M, 2GiB.",
+        help="Limit of what the merge may remember, and of a zstd layer's window. Sizes: bytes, "
+        "500M, 2GiB.",
     ),
     click.option(
         "--max-unpacked",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from squashproxy.codec.frames import cut_short, damaged
+from squashproxy.codec.gzip import MAGIC
 from squashproxy.codec.library import (
     BLOCK,
     NO_FLUSH,
@@ -47,19 +48,25 @@ _TRAILER = 8
 
 
 def iter_inflated(
-    blob: Iterable[bytes], where: str, library: Library
+    blob: Iterable[bytes],
+    where: str,
+    library: Library,
+    on_rubbish: Callable[[int], None] = lambda _: None,
 ) -> Generator[Inflated, None, None]:
     """The content of all members, in chunks of 256 KiB, with code and chains of blocks.
 
     Only the last chunk is shorter, and one with a thousand chains or more than a MiB of code.
     Neither the chunks nor the chains depend on how the blob is cut into pieces. In all members but
     the first, chains are single blocks, up to a few thousand in each. Every member's CRC-32 and
-    length are checked; zero bytes after a member are padding. Raises BadCompression.
+    length are checked; zero bytes after a member are padding. For `on_rubbish` see
+    codec/gzip.py. Raises BadCompression.
     """
     reader = _Reader(where, library)
     for piece in blob:
         yield from reader.feed(piece)
     yield from reader.finish()
+    if reader.rubbish:
+        on_rubbish(reader.rubbish)
 
 
 class _Member:
@@ -85,6 +92,11 @@ class _Member:
         """The number of bytes of the blob that were read."""
         return int(self._at + self.stream.total_in)
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether only one byte was read behind another member, which may be rubbish."""
+        return self._at > 0 and self.stream.total_in == 1
+
 
 class _Reader:
     """Inflates a blob; `_content` and `_blob` are where the current chunk and piece begin."""
@@ -104,6 +116,8 @@ class _Reader:
         self._is_block = False
         self._seeks = False
         self._latest = 0
+        self.rubbish = 0
+        """The bytes behind the last member that are no gzip; nothing is inflated after them."""
 
     def feed(self, piece: bytes) -> Generator[Inflated, None, None]:
         """Inflate another piece of the blob.
@@ -111,7 +125,9 @@ class _Reader:
         A full chunk is handed out only when the next symbol needs room. So a block that ends
         exactly with the chunk belongs to it.
         """
-        if not piece:
+        if self.rubbish:
+            self.rubbish += len(piece)
+        if not piece or self.rubbish:
             return
         self._code.append((self._blob, piece))
         start = address_of(piece)
@@ -120,9 +136,13 @@ class _Reader:
             member = self._member
             if member is None:
                 left = self._skip_padding(piece, left)
-                if not left:
+                if not left or self._is_rubbish(piece, left):
                     break
                 member = self._begin(self._blob + len(piece) - left)
+            elif member.is_doubtful and piece[0] != MAGIC[1]:
+                self._end(member)
+                self.rubbish = 1 + left
+                break
             stream = member.stream
             stream.next_in, stream.avail_in = start + len(piece) - left, left
             stream.next_out, stream.avail_out = self._chunk.address + CHUNK - self._room, self._room
@@ -138,6 +158,9 @@ class _Reader:
     def finish(self) -> Generator[Inflated, None, None]:
         """The blob has ended: yield the last chunk."""
         yield from self._take()
+        if self._member is not None and self._member.is_doubtful:
+            self._end(self._member)
+            self.rubbish = 1
         if self._member is not None:
             raise cut_short(self._where)
 
@@ -145,6 +168,15 @@ class _Reader:
         if self._blob + len(piece) == left:
             return left
         return len(piece[-left:].lstrip(b"\0"))
+
+    def _is_rubbish(self, piece: bytes, left: int) -> bool:
+        """Whether the last bytes of the piece, behind a member, begin no other one."""
+        is_first = self._blob + len(piece) == left
+        start = piece[len(piece) - left :][: len(MAGIC)]
+        if is_first or MAGIC.startswith(start):
+            return False
+        self.rubbish = left
+        return True
 
     def _begin(self, at: int) -> _Member:
         window = self._content + CHUNK - self._room

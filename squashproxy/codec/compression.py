@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 
 from squashproxy.codec import blocks, gzip, zstd
@@ -29,12 +29,19 @@ def sniff(start: bytes) -> Compression:
 
 
 def iter_decompressed(
-    blob: Iterable[bytes], where: str, library: Library | None
+    blob: Iterable[bytes],
+    where: str,
+    library: Library | None,
+    *,
+    on_rubbish: Callable[[int], None] = lambda _: None,
+    max_window: int | None = None,
 ) -> Generator[Inflated, None, None]:
     """The tar in a blob, in chunks of at most 256 KiB; for gzip with their code.
 
-    `where` names the blob in errors; without a `library` there is no code. Raises BadCompression.
-    The blob is read to its end.
+    `where` names the blob in errors; without a `library` there is no code. `on_rubbish` is told how
+    many bytes behind the last gzip member are ignored; `max_window` limits the memory of a zstd
+    frame, in bytes (codec/zstd.py). Raises BadCompression and LimitExceeded. The blob is read to
+    its end.
     """
     pieces = iter(blob)
     start = b""
@@ -45,15 +52,21 @@ def iter_decompressed(
     whole = chain((start,), pieces)
     compression = sniff(start)
     if compression is Compression.GZIP and library is not None:
-        yield from blocks.iter_inflated(whole, where, library)
+        yield from blocks.iter_inflated(whole, where, library, on_rubbish)
     elif compression is Compression.GZIP:
-        yield from map(Inflated, gzip.iter_inflated(whole, where))
+        yield from map(Inflated, gzip.iter_inflated(whole, where, on_rubbish))
     elif compression is Compression.ZSTD:
         counted = _Counted(whole)
-        for content in zstd.iter_inflated(counted, where):
+        for content in zstd.iter_inflated(counted, where, max_window):
             yield Inflated(content, read=counted.size)
     else:
         yield from map(Inflated, _iter_split(whole))
+
+
+def rubbish_text(where: str, count: int) -> str:
+    """The warning about `count` bytes behind the gzip stream of the blob `where`."""
+    what = "1 byte that is" if count == 1 else f"{count} bytes that are"
+    return f"{where} ends with {what} no gzip; ignored, as docker does"
 
 
 def iter_compressed(

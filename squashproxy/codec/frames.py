@@ -29,10 +29,46 @@ class Frame(Protocol):
         ...
 
 
+class Gap:
+    """What may stand between frames, and behind the last one.
+
+    Bytes of `padding` are skipped. With a `magic`, what follows a frame and does not begin with it
+    is rubbish: it is left out, with all that comes after it.
+    """
+
+    def __init__(self, padding: bytes = b"", magic: bytes = b"") -> None:
+        self._padding = padding
+        self._magic = magic
+        self._is_first = True
+        self._doubtful = b""
+        self._rubbish = 0
+
+    @property
+    def rubbish(self) -> int:
+        """The bytes that were left out as rubbish; only at the end of the blob."""
+        return self._rubbish + len(self._doubtful)
+
+    def skip(self, data: bytes) -> bytes:
+        """Where the next frame begins in `data`: that and all behind it, or nothing."""
+        if self._rubbish:
+            self._rubbish += len(data)
+            return b""
+        data = (self._doubtful + data).lstrip(self._padding)
+        self._doubtful = b""
+        if not data or self._is_first or data.startswith(self._magic):
+            self._is_first &= not data
+            return data
+        if self._magic.startswith(data):
+            self._doubtful = data
+        else:
+            self._rubbish = len(data)
+        return b""
+
+
 def iter_frames(
-    blob: Iterable[bytes], open_frame: Callable[[], Frame], where: str, padding: bytes = b""
+    blob: Iterable[bytes], open_frame: Callable[[], Frame], where: str, gap: Gap
 ) -> Generator[bytes, None, None]:
-    """The content of all frames in `blob`; bytes of `padding` between and after them are skipped.
+    """The content of all frames in `blob`, with what `gap` allows between and behind them.
 
     Raises BadCompression where the last frame has no end.
     """
@@ -41,7 +77,7 @@ def iter_frames(
         data = chunk
         while data or (frame is not None and frame.has_more):
             if frame is None:
-                data = data.lstrip(padding)
+                data = gap.skip(data)
                 if not data:
                     break
                 frame = open_frame()

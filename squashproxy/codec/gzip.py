@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import cast
 
 from zlib_ng import zlib_ng
 
-from squashproxy.codec.frames import damaged, iter_frames
+from squashproxy.codec.frames import Gap, damaged, iter_frames
 from squashproxy.streams import CHUNK
 
 MAGIC = b"\x1f\x8b"
@@ -41,13 +41,20 @@ class _Member:
         return False
 
 
-def iter_inflated(blob: Iterable[bytes], where: str) -> Generator[bytes, None, None]:
+def iter_inflated(
+    blob: Iterable[bytes], where: str, on_rubbish: Callable[[int], None] = lambda _: None
+) -> Generator[bytes, None, None]:
     """The content of all members, in chunks of at most 256 KiB.
 
-    Every member's CRC-32 and length are checked. Zero bytes after the last member are padding.
-    Raises BadCompression for anything else that is no gzip, and where the stream is cut short.
+    Every member's CRC-32 and length are checked. Zero bytes after a member are padding. What
+    follows and is no gzip is rubbish, which gzip and pigz ignore, and docker with them;
+    `on_rubbish` is told how many bytes that are. Raises BadCompression for a damaged member, and
+    where the stream is cut short.
     """
-    return iter_frames(blob, lambda: _Member(where), where, padding=b"\0")
+    gap = Gap(b"\0", MAGIC)
+    yield from iter_frames(blob, lambda: _Member(where), where, gap)
+    if gap.rubbish:
+        on_rubbish(gap.rubbish)
 
 
 def iter_deflated(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -63,9 +63,7 @@ class ImageConfig:
         self, diff_ids: Sequence[Digest], keeps: Sequence[bool], new_layers: int, note: Json
     ) -> bytes:
         document = dict(self.document)
-        rootfs = dict(document["rootfs"])
-        rootfs["diff_ids"] = list(diff_ids)
-        document["rootfs"] = rootfs
+        document["rootfs"] = self._rootfs(diff_ids)
         document["history"] = self._edited_history(keeps, new_layers, note)
         return encode_json(document)
 
@@ -77,10 +75,15 @@ class ImageConfig:
         """
         document = dict(self.document)
         diff_ids = (*base.diff_ids, *self.diff_ids[count:])
-        document["rootfs"] = {**document["rootfs"], "diff_ids": list(diff_ids)}
+        document["rootfs"] = self._rootfs(diff_ids)
         above = self._history_above(count, base.history)
         document["history"] = [*base._matched_history(), *above]
         return ImageConfig(encode_json(document), document, diff_ids)
+
+    def _rootfs(self, diff_ids: Sequence[Digest]) -> Json:
+        """The document's `rootfs` with other diff IDs; an image without layers may have none."""
+        known = self.document.get("rootfs") or {}
+        return {"type": "layers", **known, "diff_ids": list(diff_ids)}
 
     def _history_above(self, count: int, below: Sequence[Json]) -> list[Json]:
         """The history without the first `count` layers, and without what `below` begins with."""
@@ -134,10 +137,15 @@ def _step(entry: Json) -> Json:
 
 
 def parse_config(data: bytes, layers: int, where: str) -> ImageConfig:
-    """Parse an image config. Raises FormatError where its diff IDs do not match `layers` layers."""
+    """Parse an image config. Raises FormatError where its diff IDs do not match `layers` layers.
+
+    That of an image without layers may lack them, or have null in their place, as Go writes it.
+    """
     document = parse_json_object(data, where)
     rootfs = document.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if diff_ids is None and (rootfs is None or isinstance(rootfs, dict)):
+        diff_ids = []
     if not isinstance(diff_ids, list) or len(diff_ids) != layers:
         found = len(diff_ids) if isinstance(diff_ids, list) else 0
         raise FormatError(

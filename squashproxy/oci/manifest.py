@@ -179,6 +179,8 @@ def parse_manifest(raw: RawManifest, where: str) -> ImageManifest | ImageIndex:
         return ImageIndex(raw, document, _children(document, where))
     config = parse_descriptor(document.get("config"), f"{where}: its config")
     layers = document.get("layers")
+    if layers is None:  # as Go's encoder writes an empty list, or leaves it out
+        layers = []
     if not isinstance(layers, list):
         raise FormatError(f"{where} has no list of layers", advice="build the image again")
     return ImageManifest(
@@ -232,7 +234,7 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
             f"{where} is in Docker's schema 1, which holds no usable layer list",
             advice="pull it and push it again with a current docker or skopeo, then copy that",
         )
-    if "manifests" in document and "layers" in document:
+    if "manifests" in document and document.get("layers") is not None:
         raise FormatError(
             f"{where} says that it is both an index and an image", advice="build it again"
         )
@@ -243,7 +245,7 @@ def _media_type(raw: RawManifest, document: Json, where: str) -> str:
         return str(stated or named)
     if not stated and "manifests" in document:
         return mediatypes.OCI_INDEX
-    if not stated and "config" in document and "layers" in document:
+    if not stated and document.get("config") is not None:
         return mediatypes.OCI_MANIFEST
     raise FormatError(f"{where} is of the type {stated or named!r}, which is no image")
 

@@ -31,7 +31,7 @@ from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.result_index import is_unchanged, result_index
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
-from squashproxy.transports.base import ImageSink, ImageSource
+from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
 
 
 def copy_image(
@@ -59,6 +59,7 @@ def copy_image(
     check_source(source, options)
     watcher = RecordingObserver(observer)
     warn_of_fit(sink, watcher)
+    warn_of_absence(source, watcher)
     squashed_bases = squashed_bases or SquashedBases()
     bases = BaseFinder(open_source, quick_source, watcher, squashed_bases)
     job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
@@ -184,6 +185,7 @@ class _Job:
             observer=self.observer,
             cancellation=self.cancellation,
             clock=self.clock,
+            max_window=self.options.limits.memory,
         )
 
     def _is_up_to_date(self, source_digest: Digest, existing: Digest) -> bool:

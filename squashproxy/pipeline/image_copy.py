@@ -165,6 +165,7 @@ class ImageCopier:
                 self._options,
                 threads,
                 send=None if self._compresses_plain else sends,
+                warn=self._observer.warn,
             )
             pruner = LayerPruner(
                 layers,

@@ -12,7 +12,7 @@ from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.mode import Mode, PruneThreshold
-from squashproxy.reference import Repository
+from squashproxy.reference import SCRATCH, Reference, Repository
 
 
 class BaseKind(Enum):
@@ -47,7 +47,10 @@ _MOST_DIGITS = 6
 
 
 def parse_base(text: str) -> BaseChoice:
-    """Parse `auto`, `none`, a number of layers, or a reference. Raises ValueError."""
+    """Parse `auto`, `none`, a number of layers, or a reference. Raises ValueError.
+
+    `scratch`, which builders write for no base, means `none`.
+    """
     if text in (BaseKind.AUTO.value, BaseKind.NONE.value):
         return BaseChoice(BaseKind(text))
     if re.fullmatch(r"-?[0-9]+", text):
@@ -60,6 +63,8 @@ def parse_base(text: str) -> BaseChoice:
     image = parse_location(text)
     if isinstance(image, ArchiveReference) and image.is_stream:
         raise ValueError(f"{text}: a base cannot come through a pipe; name its file")
+    if isinstance(image, Reference) and image.repository == SCRATCH:
+        return BaseChoice(BaseKind.NONE)
     return BaseChoice(BaseKind.IMAGE, image=image)
 
 

@@ -27,6 +27,7 @@ def prove(
     observer: Observer,
     cancellation: Cancellation,
     clock: Callable[[], float],
+    max_window: int | None = None,
 ) -> None:
     """Unpack source and result, image by image, with the code of `verify`, which the copy does not
     use.
@@ -43,7 +44,12 @@ def prove(
         before = _Pinned(source, Digest(platform.source_digest))
         after = _Pinned(arrived, Digest(platform.digest))
         result = verify_images(
-            before, after, observer=observer, clock=clock, cancellation=cancellation
+            before,
+            after,
+            observer=observer,
+            clock=clock,
+            cancellation=cancellation,
+            max_window=max_window,
         )
         if not result.identical:
             (compared,) = result.platforms

@@ -82,6 +82,9 @@ class EntryDecider:
         self._number = len(layers)
         self._count = LayerCount()
         self._superseded: frozenset[int] = frozenset()
+        self._served: set[bytes] = set()
+        """Paths of entries of this layer that decided what became of links of upper layers: they
+        took the entry for their file, or nothing below it can be that."""
         self._recent = RecentHidden(options.recent_hidden_bytes)
         self._disagreements = Disagreements(report, is_strict=options.strict)
         self._parent = b""
@@ -97,6 +100,7 @@ class EntryDecider:
         self._disagreements.begin_layer(number, self._layers[number].where)
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
+        self._served.clear()
         self._recent = RecentHidden(self._options.recent_hidden_bytes)
         self.index.begin_layer(number)
         self.links.begin_layer(number)
@@ -112,6 +116,9 @@ class EntryDecider:
         Raises BadEntry, BadArchive, Ambiguous and RestartNeeded.
         """
         self._count.entries += 1
+        if scanner.is_roundabout:
+            self._disagreements.roundabout(scanner.path)
+            scanner.rename(scanner.path)
         if self._superseded and scanner.ordinal in self._superseded:
             self._drop_superseded(scanner)
         elif self._may_be_marked(scanner) and self._decide_mark(scanner):
@@ -147,6 +154,7 @@ class EntryDecider:
             if is_directory:
                 self._mark_replaced(scanner)
         elif waiting:
+            self._served.add(scanner.path)
             self._promote(scanner, waiting)
         else:
             self._hide(scanner, hidden_by)
@@ -187,9 +195,7 @@ class EntryDecider:
         if verdict == REDIRECTED:
             scanner.rename(self.index.resolve(scanner.path))
             verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
-        if verdict == DUPLICATE:
-            self._disagreements.duplicate(scanner.path)
-            raise DuplicatePath(self._number)
+        self._check_duplicate(scanner, verdict, is_directory=is_directory)
         self._insert_described(scanner)
         if verdict == LATE:
             self._note_late(scanner)
@@ -200,6 +206,15 @@ class EntryDecider:
                 self._disagreements.implied(scanner.path)
             self._note_replaced(scanner.path)
         return verdict
+
+    def _check_duplicate(self, scanner: TarScanner, verdict: int, *, is_directory: bool) -> None:
+        """Raise DuplicatePath if an earlier entry of this layer at the path took effect already."""
+        takes_back = verdict != VISIBLE and self.index.takes_back(
+            scanner.path, is_directory=is_directory
+        )
+        if verdict == DUPLICATE or takes_back or scanner.path in self._served:
+            self._disagreements.duplicate(scanner.path)
+            raise DuplicatePath(self._number)
 
     def _insert_described(self, scanner: TarScanner) -> None:
         """Write the headers of directories that this entry implies and a lower layer describes."""
@@ -270,7 +285,7 @@ class EntryDecider:
             self._survey.replaced.add(path)
 
     def _keep_link(self, scanner: TarScanner, target: bytes) -> None:
-        if target == scanner.link:
+        if target == scanner.link and not scanner.is_roundabout:
             scanner.keep()
         else:
             scanner.replace(with_link(scanner.header, target))
@@ -298,6 +313,7 @@ class EntryDecider:
         """Let links that waited for this path, which is a link itself, wait for its target."""
         if not waiting:
             return
+        self._served.add(scanner.path)
         if isinstance(target, Emitted):
             self._insert_links(scanner, waiting, target.path)
         else:
@@ -364,9 +380,14 @@ class EntryDecider:
     def search(self, scanner: TarScanner) -> None:
         """Decide an entry of the kept base, which is written only if links wait for it.
 
-        Raises BadEntry and BadArchive.
+        Raises BadEntry, BadArchive and DuplicatePath.
         """
         path = scanner.path
+        if scanner.ordinal in self._superseded:
+            self._pass_over(scanner)
+            return
+        if path in self._served:
+            raise DuplicatePath(self._number)
         mark, marked = read_mark(path)
         if mark in (Mark.WHITEOUT, Mark.OPAQUE):
             self.links.hide_below(marked, itself=mark is Mark.WHITEOUT)
@@ -381,12 +402,24 @@ class EntryDecider:
         elif waiting and scanner.kind == DIRECTORY:
             raise self._linked_directory(waiting[0], path)
         elif waiting:
+            self._served.add(path)
             self._promote(scanner, waiting)
         else:
             self.links.note_hidden(path, scanner.ordinal)
             scanner.drop()
         if scanner.kind != DIRECTORY:
+            if self.links.are_waiting_below(path):
+                self._served.add(path)
             self.links.hide_below(path, itself=False)
+
+    def _pass_over(self, scanner: TarScanner) -> None:
+        """Drop an entry of the base that a later one of its layer replaces."""
+        if scanner.kind == HARD_LINK:
+            target = self.links.resolve(scanner.link)
+            self.links.note_alias(scanner.path, target)
+        elif scanner.kind != DIRECTORY:
+            self.links.note_hidden(scanner.path, scanner.ordinal)
+        scanner.drop()
 
     def broken_link(self, link: Link, target: bytes) -> BadArchive:
         """The error for a link whose file no layer holds."""

@@ -44,6 +44,15 @@ class Disagreements:
             f"{self._where} holds {shown(path)} more than once; the last one counts", "duplicate"
         )
 
+    def roundabout(self, path: bytes) -> None:
+        """Report an entry that is written with a `..` inside its name, or its link's target."""
+        self._report_one(
+            f"{self._where}: the name of {shown(path)}, or of the file that it links to, leads "
+            "there with '..'; some unpackers refuse that"
+            + (", so the result has it without" if self._repairs else ""),
+            "roundabout",
+        )
+
     def lower_link(self, path: bytes, target: bytes) -> None:
         """Report a hard link whose target is in a lower layer."""
         self._report_one(

@@ -12,7 +12,8 @@ The rules of hiding. What stands at a path P in a layer acts on the layers below
    directory below that, the children of the lowest do not come back.
 7. Whiteouts and opaque markers act on lower layers only, wherever they stand in their own.
 8. A path that stands twice in one layer is a DUPLICATE: the last entry counts, and finding it
-   takes another reading. What it hides in lower layers is known at once.
+   takes another reading. What it hides in lower layers is known at once. Below an upper layer's
+   directory it is hidden, but may still undo what earlier entries did (`takes_back`).
 9. An entry below a symlink of its own layer lands where the symlink points. Symlinks of lower
    layers are not followed, as on an overlay file system; rule 5 applies.
 
@@ -69,6 +70,7 @@ class PathIndex:
         self._marked: set[bytes] = set()
         self._removed_again: set[bytes] = set()
         self._replaced: set[bytes] = set()
+        self._restored: set[bytes] = set()
         self._layer = _ABOVE_ALL
         self._as_directory = self._as_other = 0
         self._hiding: dict[bytes, int] = {}
@@ -91,6 +93,7 @@ class PathIndex:
         root = self._opaque.get(b"", VISIBLE)
         self._hiding = {b"": root if root > number else VISIBLE}
         self._replaced.clear()
+        self._restored.clear()
         self._symlinks = SymlinkMap()
         self._parent = None
 
@@ -124,6 +127,7 @@ class PathIndex:
         if self._hiding_of(parent) >= 0:
             return
         self._imply(parent)
+        self._replaced.discard(path)
         if self._winners.get(path, _DIRECTORY) & _KIND_MASK != _OTHER:
             self._gone.setdefault(path, self._layer)
 
@@ -161,6 +165,17 @@ class PathIndex:
     def is_removed_here(self, path: bytes) -> bool:
         """Whether this layer removed `path`."""
         return self._gone.get(path) == self._layer
+
+    def takes_back(self, path: bytes, *, is_directory: bool) -> bool:
+        """Whether the entry just placed at `path`, hidden by an upper layer's directory, undoes
+        what earlier entries of this layer did.
+
+        A directory takes the place of something else: what lower layers have there shows again. Or
+        something else takes the place of a directory, and with it of this layer's entries below.
+        """
+        if is_directory:
+            return path in self._restored
+        return path in self._hiding and self.is_removed_here(path)
 
     def holds(self, path: bytes) -> bool:
         """Whether any layer so far shows something at `path`."""
@@ -235,6 +250,7 @@ class PathIndex:
         by, kind = known >> _KIND_BITS, known & _KIND_MASK
         if is_directory and path in self._replaced:
             self._replaced.discard(path)
+            self._restored.add(path)
             del self._gone[path]
         if kind == _IMPLIED:
             gone = self._gone.get(path, VISIBLE)

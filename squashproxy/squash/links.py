@@ -153,6 +153,10 @@ class LinkTable:
         """Whether all promised files were revived, and the entry after the last one was seen."""
         return self._is_kept
 
+    def are_waiting_below(self, path: bytes) -> bool:
+        """Whether links wait for a file below `path`."""
+        return bool(self._below.get(path))
+
     def hide_below(self, path: bytes, *, itself: bool) -> None:
         """Note that lower layers can show nothing under `path`; nor at it, with `itself`."""
         self._cut |= self._below.get(path, set())

@@ -61,7 +61,8 @@ class ListedScanner(TarScanner):
         if entry is None:
             self._end_at = self._unpacked
             return False
-        self.ordinal, self.kind, self.path, self.link, self.size, self._span_size = entry
+        self.ordinal, self.kind, self.path, self.link, self.size, self._span_size, _ = entry
+        self.is_roundabout = entry.is_roundabout
         self.parent, _, self.name = self.path.rpartition(b"/")
         self._renamed = False
         self._offset = self._end_at

@@ -45,6 +45,11 @@ class Entry(Protocol):
         ...
 
     @property
+    def is_roundabout(self) -> bool:
+        """Whether a `..` stands in its name, or in a hard link's target, as they are written."""
+        ...
+
+    @property
     def size(self) -> int:
         """The bytes of its payload in the tar."""
         ...
@@ -64,13 +69,15 @@ class ListedEntry(NamedTuple):
     link: bytes
     size: int
     span_size: int
+    is_roundabout: bool
 
 
 class Listing:
     """The entries of one layer in their order, as columns: about 20 bytes each, and the names.
 
     `kinds` holds one byte for each entry, `paths` and `links` the names one after another.
-    `header_blocks` counts blocks of 512 bytes. `unpacked` is the length of the tar in bytes.
+    `header_blocks` counts blocks of 512 bytes. `roundabouts` are the ordinals, ascending, of the
+    entries that are written with a `..`. `unpacked` is the length of the tar in bytes.
     """
 
     __slots__ = (
@@ -81,6 +88,7 @@ class Listing:
         "_path_lengths",
         "_paths",
         "_sizes",
+        "roundabouts",
         "unpacked",
     )
 
@@ -93,6 +101,7 @@ class Listing:
         sizes: array[int],
         path_lengths: array[int],
         link_lengths: array[int],
+        roundabouts: array[int],
         paths: bytes,
         links: bytes,
     ) -> None:
@@ -102,6 +111,7 @@ class Listing:
         self._sizes = sizes
         self._path_lengths = path_lengths
         self._link_lengths = link_lengths
+        self.roundabouts = roundabouts
         self._paths = paths
         self._links = links
 
@@ -110,6 +120,7 @@ class Listing:
 
     def __iter__(self) -> Iterator[ListedEntry]:
         kinds, paths, links = self._kinds, self._paths, self._links
+        roundabouts = frozenset(self.roundabouts)
         numbers = zip(
             self._header_blocks, self._sizes, self._path_lengths, self._link_lengths, strict=True
         )
@@ -124,7 +135,8 @@ class Listing:
                 link = b""
             span_size = (blocks * BLOCK + size + BLOCK - 1) & -BLOCK
             kind = _KINDS[kinds[ordinal]]
-            yield ListedEntry(ordinal, kind, paths[at:end], link, size, span_size)
+            is_roundabout = ordinal in roundabouts
+            yield ListedEntry(ordinal, kind, paths[at:end], link, size, span_size, is_roundabout)
             at = end
 
     def __eq__(self, other: object) -> bool:
@@ -140,13 +152,16 @@ class Listing:
         return sum(memoryview(column).nbytes for column in self.columns())
 
     def columns(self) -> tuple[bytes | array[int], ...]:
-        """The columns: kinds, header blocks, sizes, lengths of paths and links, paths, links."""
+        """The columns: kinds, header blocks, sizes, lengths of paths and links, ordinals of
+        roundabout entries, paths, links.
+        """
         return (
             self._kinds,
             self._header_blocks,
             self._sizes,
             self._path_lengths,
             self._link_lengths,
+            self.roundabouts,
             self._paths,
             self._links,
         )
@@ -161,6 +176,7 @@ class ListingRecorder:
         self._sizes = array("Q")
         self._path_lengths = array("I")
         self._link_lengths = array("I")
+        self._roundabouts = array("I")
         self._paths = bytearray()
         self._links = bytearray()
 
@@ -176,6 +192,8 @@ class ListingRecorder:
         if link := entry.link:
             self._links += link
         self._link_lengths.append(len(link))
+        if entry.is_roundabout:
+            self._roundabouts.append(entry.ordinal)
 
     def finish(self, unpacked: int) -> Listing:
         """The listing of a layer whose tar, read to its end, has `unpacked` bytes."""
@@ -186,6 +204,7 @@ class ListingRecorder:
             sizes=self._sizes,
             path_lengths=self._path_lengths,
             link_lengths=self._link_lengths,
+            roundabouts=self._roundabouts,
             paths=bytes(self._paths),
             links=bytes(self._links),
         )
@@ -212,6 +231,7 @@ class ListingCheck:
             and listed.size == entry.size
             and listed.link == entry.link
             and listed.span_size == entry.span_size
+            and listed.is_roundabout == entry.is_roundabout
         ):
             raise self._lie(f"its entry {entry.ordinal} is {shown(entry.path)}")
 

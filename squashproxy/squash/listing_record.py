@@ -2,7 +2,8 @@
 
 The content begins with four numbers of eight bytes, little-endian like all others: the length of
 the tar, the number of entries, and the lengths of all paths and of all links. The columns of
-squash/listing.py follow, each as one array.
+squash/listing.py follow, each as one array, at last that of the roundabout entries, which most
+layers have none of.
 """
 
 from __future__ import annotations
@@ -24,15 +25,17 @@ MOST_LISTED = 192 << 20
 
 _HEAD = struct.Struct("<4Q")
 _COLUMNS = "HQII"
+_ROUNDABOUT = "I"
 _PER_ENTRY = 1 + sum(array(code).itemsize for code in _COLUMNS)
+_PER_ROUNDABOUT = array(_ROUNDABOUT).itemsize
 
 
 def encode_listing(listing: Listing, layer: Digest) -> bytes:
     """The record of a layer's listing."""
-    *columns, paths, links = listing.columns()
+    *columns, _, paths, links = listing.columns()
     head = _HEAD.pack(listing.unpacked, len(listing), len(paths), len(links))
     packed = (packed_column(each) if isinstance(each, array) else each for each in columns)
-    return seal(_label(layer), (head, *packed, paths, links))
+    return seal(_label(layer), (head, *packed, paths, links, packed_column(listing.roundabouts)))
 
 
 def decode_listing(record: bytes, layer: Digest) -> Listing:
@@ -46,7 +49,9 @@ def decode_listing(record: bytes, layer: Digest) -> Listing:
     if len(content) < _HEAD.size:
         raise FormatError("is no listing")
     unpacked, count, paths_length, links_length = _HEAD.unpack_from(content)
-    if len(content) != _HEAD.size + count * _PER_ENTRY + paths_length + links_length:
+    names_at = _HEAD.size + count * _PER_ENTRY
+    rest = len(content) - names_at - paths_length - links_length
+    if rest < 0 or rest % _PER_ROUNDABOUT:
         raise FormatError("holds columns of other lengths than it says")
     at = _HEAD.size + count
     kinds = bytes(content[_HEAD.size : at])
@@ -65,8 +70,9 @@ def decode_listing(record: bytes, layer: Digest) -> Listing:
         sizes=sizes,
         path_lengths=path_lengths,
         link_lengths=link_lengths,
+        roundabouts=unpacked_column(_ROUNDABOUT, content[len(content) - rest :]),
         paths=bytes(content[at : at + paths_length]),
-        links=bytes(content[at + paths_length :]),
+        links=bytes(content[at + paths_length : len(content) - rest]),
     )
     _check(listing, header_blocks, sizes)
     return listing
@@ -76,8 +82,11 @@ def _check(listing: Listing, header_blocks: array[int], sizes: array[int]) -> No
     """Raise FormatError for what no tar holds, so that a scan of the listing cannot go astray."""
     if 0 in header_blocks or sum(header_blocks) * BLOCK + sum(sizes) > listing.unpacked:
         raise FormatError("holds more than fits into its layer")
+    ordinals = list(listing.roundabouts)
+    if ordinals != sorted(set(ordinals)) or ordinals[-1:] >= [len(listing)]:
+        raise FormatError("names entries that it does not hold")
     try:
-        for _, kind, path, link, _, _ in listing:
+        for _, kind, path, link, _, _, _ in listing:
             if normalise(path) != path or (kind == HARD_LINK and normalise(link) != link):
                 raise FormatError("holds a path that is not normalised")
     except BadEntry as error:

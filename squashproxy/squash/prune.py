@@ -128,8 +128,8 @@ class PruneScan:
 
     `layers` are all of the image, base first; those of the base are not read. `cuts` has one Cut
     for each layer that was read, by its number; `counts` what each held. A KnownLayer gives the
-    same as the layer itself. With the option `strict`, what unpackers disagree about is an error as
-    in a merge; else it stays as it is.
+    same as the layer itself. What unpackers disagree about stays as it is, with a warning; with the
+    option `strict` it is an error, as in a merge.
     """
 
     def __init__(self, layers: Sequence[ScannedLayer], options: MergeOptions) -> None:
@@ -139,9 +139,15 @@ class PruneScan:
         self._needed: set[bytes] = set()
         self._state = _LayerState(len(layers))
         self._count = LayerCount()
-        self._disagreements = Disagreements(MergeReport(), is_strict=options.strict, repairs=False)
+        self._report = MergeReport()
+        self._disagreements = Disagreements(self._report, is_strict=options.strict, repairs=False)
         self.cuts: dict[int, Cut] = {}
         self.counts: dict[int, LayerCount] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What unpackers disagree about in the layers read so far; it stays as it is."""
+        return self._report.warnings
 
     @property
     def index(self) -> PathIndex:
@@ -218,6 +224,8 @@ class PruneScan:
     def _note(self, entry: Entry) -> None:
         """Decide an entry; the scan itself keeps nothing."""
         self._count.entries += 1
+        if entry.is_roundabout:
+            self._disagreements.roundabout(entry.path)
         resolved = self._index.resolve(entry.path)
         if resolved != entry.path:
             self._keep_symlinks()
@@ -246,8 +254,7 @@ class PruneScan:
         is_directory = entry.kind == DIRECTORY
         hidden_by = self._index.place(path, parent, is_directory=is_directory)
         assert hidden_by != REDIRECTED, "the path was resolved"
-        if self._options.strict:
-            self._check_agreement(entry, path, hidden_by)
+        self._check_agreement(entry, path, hidden_by)
         whiteout = None
         if hidden_by >= 0:
             whiteout = self._find_substitute(entry, path, parent)
@@ -311,15 +318,16 @@ class PruneScan:
             self._keep(resolved)
 
     def _check_agreement(self, entry: Entry, path: bytes, hidden_by: int) -> None:
-        """Raise Ambiguous for an entry that unpackers disagree about."""
+        """Report an entry that unpackers disagree about. Raises Ambiguous where that is strict."""
         is_visible = hidden_by < 0
-        if hidden_by == DUPLICATE:
+        is_directory = entry.kind == DIRECTORY
+        if hidden_by == DUPLICATE or self._index.takes_back(path, is_directory=is_directory):
             self._disagreements.duplicate(path)
         elif is_visible and entry.kind == HARD_LINK:
             target = self._index.resolve(entry.link)
             if not self._is_here(target) and read_mark(target).mark is not Mark.AUFS:
                 self._disagreements.lower_link(path, entry.link)
-        elif not is_visible and entry.kind != DIRECTORY and self._replaces_implied(path):
+        elif not (is_visible or is_directory) and self._replaces_implied(path):
             self._disagreements.implied(path)
 
     def _replaces_implied(self, path: bytes) -> bool:

@@ -30,10 +30,10 @@ from squashproxy.transports.layout import (
     LAYOUT_DOCUMENT,
     NO_NAME,
     REF_NAME,
-    LayoutSource,
     blob_path,
 )
 from squashproxy.transports.layout_index import Companions, empty_index, with_image
+from squashproxy.transports.layout_source import LayoutSource
 from squashproxy.transports.saved import MANIFEST
 from squashproxy.transports.tar_writer import TarWriter, Written
 from squashproxy.transports.writable import check_file

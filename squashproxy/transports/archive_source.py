@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from squashproxy.location import ArchiveReference, Transport
 from squashproxy.transports.docker_archive import DockerArchiveSource
-from squashproxy.transports.layout import LayoutSource
+from squashproxy.transports.layout_source import LayoutSource
 from squashproxy.transports.open import open_archive
 
 ArchiveSource = LayoutSource | DockerArchiveSource

@@ -10,8 +10,8 @@ from squashproxy.transports.archive_sink import ArchiveSink
 from squashproxy.transports.archive_source import open_archive_source
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.files import Folder
-from squashproxy.transports.layout import LayoutSource
 from squashproxy.transports.layout_sink import LayoutSink
+from squashproxy.transports.layout_source import LayoutSource
 
 
 def open_source(reference: ArchiveReference) -> ImageSource:

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from squashproxy.digest import Chunk, Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
+from squashproxy.progress import Observer
 from squashproxy.reference import Repository
 
 
@@ -256,6 +257,22 @@ class TagLister(Protocol):
         A repository that does not exist, or is on another host, has none: that is no error.
         """
         ...
+
+
+@runtime_checkable
+class CautiousSource(Protocol):
+    """A source that may hold less than its index names."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what is absent. Raises what finding the image raises."""
+        ...
+
+
+def warn_of_absence(source: ImageReader, observer: Observer) -> None:
+    """Warn of what a source names and does not hold."""
+    for sentence in source.warnings if isinstance(source, CautiousSource) else ():
+        observer.warn(sentence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,11 @@ class DockerArchiveSource(FiledSource):
         return iter(Verified(self._files.iter_file(path), blob.digest, blob.size, what))
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the archive lists and does not hold. Raises NoSuchImage, ArchiveError."""
+        return self._image.warnings
+
+    @property
     def names(self) -> list[str]:
         """The full names of all images in the archive, NO_NAME for those without one."""
         return [name for names, _ in self._listed for name in names or (NO_NAME,)]

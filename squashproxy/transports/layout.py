@@ -8,7 +8,6 @@ from functools import cached_property
 
 from squashproxy.digest import Digest, Verified
 from squashproxy.errors import ArchiveError, BadReference, IntegrityError, NoSuchImage
-from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import (
     MAX_MANIFEST,
@@ -20,7 +19,6 @@ from squashproxy.oci.manifest import (
 from squashproxy.oci.mediatypes import INDEXES, MANIFESTS, OCI_INDEX
 from squashproxy.reference import parse_reference
 from squashproxy.registry.referrers import fallback_tag, is_companion
-from squashproxy.transports.file_place import FiledSource
 from squashproxy.transports.files import Files, read_file
 
 INDEX = "index.json"
@@ -57,20 +55,18 @@ class Layout:
         if self.files.find(INDEX) is None:
             raise self._no_layout()
         data = read_file(self.files, INDEX, MAX_MANIFEST)
-        index = parse_manifest(RawManifest(data, OCI_INDEX), f"{INDEX} of {self.name}")
+        where = f"{INDEX} of {self.name}"
+        stated = parse_json_object(data, where).get("mediaType")
+        media_type = stated if stated in INDEXES else OCI_INDEX
+        index = parse_manifest(RawManifest(data, media_type), where)
         assert isinstance(index, ImageIndex), "its media type says so"
         return index
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the images, NO_NAME for those without."""
-        return [image.annotations.get(REF_NAME) or NO_NAME for image in self.images]
 
     @property
     def images(self) -> list[Descriptor]:
         """What the index lists, without the tags that belong to other manifests."""
         children = [child.descriptor for child in self.index.children]
-        return [each for each in children if not is_companion(_ref_name(each))]
+        return [each for each in children if not is_companion(ref_name(each))]
 
     def find(self, name: str | None) -> Descriptor | None:
         """The image of that name; without a name the only image, or the only unnamed one."""
@@ -78,6 +74,8 @@ class Layout:
         if name is None:
             if len(found) > 1:
                 found = [image for image in found if not image.annotations.get(REF_NAME)]
+            if len(found) > 1:
+                found = [image for image in found if self._subject_of(image) is None]
             return found[0] if len(found) == 1 else None
         referenced = [image for image in found if _has_reference(image, name)]
         return self.find_named(name) or (referenced[-1] if referenced else None)
@@ -168,58 +166,6 @@ class Layout:
         )
 
 
-class LayoutSource(FiledSource):
-    """An image, or an index, in a layout."""
-
-    chooses_compression = True
-    keeps_digests = True
-
-    def __init__(self, files: Files, reference: ArchiveReference) -> None:
-        super().__init__(files, reference)
-        self._layout = Layout(files)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all images that are there, NO_NAME for those without.
-
-        Layouts of docker and containerd have full references, since their tags alone may be equal.
-        """
-        images = (image.annotations for image in self._layout.images)
-        return [names.get(CONTAINERD_NAME) or names.get(REF_NAME) or NO_NAME for names in images]
-
-    def find_digest(self) -> Digest:
-        """The digest of the image. Raises NoSuchImage."""
-        if self._reference.digest is not None:
-            return self._reference.digest
-        found = self._layout.find(self._reference.name)
-        if found is None:
-            raise no_such_image(self.name, self._reference.name, self._layout.names)
-        return found.digest
-
-    def read_manifest(self, digest: Digest | None = None) -> RawManifest:
-        """The manifest of the image, or the one of `digest` beside it; digest verified."""
-        return self._layout.read_manifest(digest or self.find_digest())
-
-    def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob; size and digest are checked."""
-        return self._layout.iter_blob(blob)
-
-    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
-        """The manifests whose subject is `digest`."""
-        return self._layout.list_referrers(digest)
-
-    def companion_tags(self, digest: Digest) -> tuple[str, ...]:
-        """The names that begin as the manifest's list of referrers is called."""
-        name = fallback_tag(digest)
-        names = [_ref_name(child.descriptor) for child in self._layout.index.children]
-        return tuple(sorted(each for each in names if each.startswith(name)))
-
-    def find_tag(self, tag: str) -> Digest | None:
-        """What another name points to; None for nothing."""
-        found = self._layout.find_named(tag)
-        return None if found is None else found.digest
-
-
 def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage:
     """The error for an image that does not exist, or for no name where there are several images."""
     there = ", ".join(sorted(names)) or "nothing"
@@ -229,7 +175,7 @@ def no_such_image(where: str, name: str | None, names: list[str]) -> NoSuchImage
     return NoSuchImage(f"{where}: there is {wanted}; there is {there}")
 
 
-def _ref_name(image: Descriptor) -> str:
+def ref_name(image: Descriptor) -> str:
     """The image's name in the index, empty where it has none."""
     name = image.annotations.get(REF_NAME)
     return name if isinstance(name, str) else ""

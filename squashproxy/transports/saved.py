@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from squashproxy.codec.compression import sniff
 from squashproxy.digest import Digest, Hasher, digest_of
-from squashproxy.errors import FormatError
+from squashproxy.errors import ArchiveError, FormatError
 from squashproxy.oci.config import parse_config
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import (
@@ -24,13 +24,15 @@ from squashproxy.oci.manifest import (
 from squashproxy.oci.mediatypes import (
     DOCKER_CONFIG,
     DOCKER_MANIFEST,
+    INDEXES,
     Compression,
     Family,
     layer_type,
 )
 from squashproxy.transports.documents import MAX_CONFIG
 from squashproxy.transports.files import Files, missing, read_file
-from squashproxy.transports.layout import INDEX, Layout, blob_path
+from squashproxy.transports.layout import CONTAINERD_NAME, INDEX, Layout, blob_path
+from squashproxy.transports.layout_platforms import described, whole_images
 
 MANIFEST = "manifest.json"
 _BLOBS = "blobs/"
@@ -48,11 +50,15 @@ class ListedImage:
 
 @dataclass(frozen=True, slots=True)
 class SavedImage:
-    """An image of an archive: its manifest, the places of its blobs, and documents made for it."""
+    """An image of an archive: its manifest, the places of its blobs, and documents made for it.
+
+    `warnings` tell of what the archive names and does not hold.
+    """
 
     manifest: RawManifest
     paths: Mapping[Digest, str]
     documents: Mapping[Digest, bytes] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def read_list(data: bytes, files: Files) -> list[ListedImage]:
@@ -70,10 +76,14 @@ def read_list(data: bytes, files: Files) -> list[ListedImage]:
 def open_image(files: Files, image: ListedImage) -> SavedImage:
     """The image of an entry, its layers found and named by their digests.
 
-    Compressed layers are read once for that; the digest of a plain one is its diff ID. Raises
-    ArchiveError, IntegrityError, FormatError.
+    Compressed layers are read once for that; the digest of a plain one is its diff ID. Where docker
+    with the containerd store lists a platform that it never pulled, the one that is there counts.
+    Raises ArchiveError, IntegrityError, FormatError.
     """
-    return _try_embedded(files, image) or _made_up(files, image)
+    embedded = _try_embedded(files, image)
+    if embedded is None and any(files.find(path) is None for path in (image.config, *image.layers)):
+        embedded = _try_present(files, image)
+    return embedded or _made_up(files, image)
 
 
 def made_up_image(
@@ -133,6 +143,44 @@ def _try_embedded(files: Files, image: ListedImage) -> SavedImage | None:
     return None
 
 
+def _try_present(files: Files, image: ListedImage) -> SavedImage | None:
+    """The image that the archive's OCI layout holds in place of the listed one, which is absent.
+
+    None where it holds none. Raises ArchiveError where it holds several.
+    """
+    if files.find(INDEX) is None:
+        return None
+    layout = Layout(files)
+    whole: list[ImageManifest] = []
+    for child in layout.index.children:
+        if not _may_be(child.descriptor, image.names):
+            continue
+        index = replace(layout.index, children=(child,))
+        if child.descriptor.media_type in INDEXES and layout.has_blob(child.descriptor):
+            found = parse_manifest(layout.read_manifest(child.descriptor.digest), layout.name)
+            index = found if isinstance(found, ImageIndex) else index
+        whole += whole_images(layout, index)
+    if not whole:
+        return None
+    there = [described(layout, manifest.raw.descriptor) for manifest in whole]
+    absent = f"{files.name} does not hold the image that its {MANIFEST} lists"
+    if len(whole) > 1:
+        raise ArchiveError(
+            f"{absent}, but several others: {', '.join(there)}",
+            advice="name it as oci-archive: and choose one by its digest or with {platform}",
+        )
+    paths = {blob.digest: blob_path(blob.digest) for blob in (whole[0].config, *whole[0].layers)}
+    return SavedImage(
+        whole[0].raw, paths, warnings=(f"{absent} ({image.config}); {there[0]} is used",)
+    )
+
+
+def _may_be(child: Descriptor, names: Sequence[str]) -> bool:
+    """Whether an entry of the layout may be the image of these names."""
+    known = child.annotations.get(CONTAINERD_NAME)
+    return not names or known is None or any(known.endswith(name) for name in names)
+
+
 def _iter_manifests(layout: Layout, index: ImageIndex, depth: int = 0) -> Iterator[ImageManifest]:
     """The images of an index, and of indexes in it; images that the layout lacks are left out.
 
@@ -154,9 +202,12 @@ def _iter_manifests(layout: Layout, index: ImageIndex, depth: int = 0) -> Iterat
 def _parse_entry(entry: Any, where: str) -> ListedImage:
     """One entry; paths in the form in which archives are searched."""
     try:
-        config, names, layers = entry["Config"], entry.get("RepoTags") or [], entry["Layers"] or []
+        config = entry["Config"]
+        names, layers = entry.get("RepoTags") or [], entry.get("Layers") or []
     except (TypeError, KeyError, AttributeError) as error:
-        raise FormatError(f"{where} has an entry without Config or Layers") from error
+        raise FormatError(
+            f"{where} has an entry without Config", advice="save the image again"
+        ) from error
     texts = (
         [config, *names, *layers] if isinstance(names, list) and isinstance(layers, list) else [0]
     )

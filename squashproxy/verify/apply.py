@@ -7,11 +7,12 @@ remembered until the layer ends. No code is shared with the merge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeGuard
 
 from squashproxy.verify.entries import Entry, refused
 from squashproxy.verify.links import LinkTable
-from squashproxy.verify.names import BadName, Mark, read_mark
+from squashproxy.verify.names import BadName, Mark, read_mark, shown
 from squashproxy.verify.symlinks import resolve
 from squashproxy.verify.tree import Directory, Inode, Kind, Node, Tree, descend
 
@@ -29,10 +30,14 @@ class LayerApplication:
         self._where = where
         self._removed: dict[bytes, Node] = {}
         self._covered: dict[bytes, Directory] = {}
+        self._twice: list[bytes] = []
+        self._roundabout: list[bytes] = []
         self._links = LinkTable(tree, number, where, self.find_lower)
 
     def apply(self, entry: Entry) -> None:
         """Apply the next entry. Raises BadArchive for one that no unpacker accepts."""
+        if entry.goes_back:
+            self._roundabout.append(entry.path)
         try:
             self._apply(entry)
         except BadName as problem:
@@ -41,6 +46,22 @@ class LayerApplication:
     def finish(self) -> None:
         """End the layer: links to targets that came after them are resolved now."""
         self._links.finish()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What unpackers disagree about in this layer: of each kind the first, and a count."""
+        found = []
+        if self._twice:
+            first = shown(self._twice[0])
+            sentence = f"{self._where} holds {first} more than once; the last one counts"
+            found.append(sentence + _more(self._twice))
+        if self._roundabout:
+            sentence = (
+                f"{self._where}: the name of {shown(self._roundabout[0])}, or of the file that it "
+                "links to, leads there with '..'; some unpackers refuse that"
+            )
+            found.append(sentence + _more(self._roundabout))
+        return found
 
     def find_lower(self, path: bytes) -> Inode | None:
         """The file that the lower layers have at `path`, whatever this layer did to it."""
@@ -73,6 +94,9 @@ class LayerApplication:
         if entry.kind is Kind.DIRECTORY:
             if path in self._covered:
                 self._bring_back(path)
+            known = self._tree.find(path) if path else None
+            if known is not None and self._is_described_here(known):
+                self._twice.append(path)
             directory = self._make_directory(path)
             directory.metadata = entry.metadata
             directory.layer = self._number
@@ -83,6 +107,8 @@ class LayerApplication:
         parent, name = self._make_parent(path)
         child = parent.children.get(name)
         self._note_removed(path, child)
+        if child is not None and self._is_described_here(child):
+            self._twice.append(path)
         if isinstance(child, Directory):
             self._cover(path, child)
         parent.children[name] = inode
@@ -126,6 +152,7 @@ class LayerApplication:
         covered = self._covered.pop(path)
         if isinstance(parent.children.get(name), Inode):
             parent.children[name] = covered
+            self._twice.append(path)
 
     def _cover(self, path: bytes, directory: Directory) -> None:
         """Replace `directory` by a file of this layer, which removes this layer's entries in it.
@@ -188,6 +215,12 @@ class LayerApplication:
     def _is_own_file(self, node: Node) -> bool:
         return isinstance(node, Inode) and node.layer == self._number
 
+    def _is_described_here(self, node: Node) -> bool:
+        """Whether an entry of this layer describes the node."""
+        if isinstance(node, Inode):
+            return node.layer == self._number
+        return node.layer == self._number and node.metadata is not None
+
     def _is_own(self, node: Node) -> bool:
         made = node.layer if isinstance(node, Inode) else node.made
         return made == self._number
@@ -199,3 +232,7 @@ class LayerApplication:
         """
         if node is not None and not self._is_own_file(node):
             self._removed.setdefault(path, node)
+
+
+def _more(paths: Sequence[bytes]) -> str:
+    return f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -13,7 +13,7 @@ from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadArchive
 from squashproxy.span import Inflated
 from squashproxy.streams import CHUNK
-from squashproxy.verify.names import BadName, normalise, shown
+from squashproxy.verify.names import BadName, goes_back, normalise, shown
 from squashproxy.verify.tree import Kind, Metadata
 
 _NANOSECONDS = 1_000_000_000
@@ -52,7 +52,8 @@ _NoEntry: type[tarfile.HeaderError] = tarfile.SubsequentHeaderError  # type: ign
 class Entry:
     """One entry of a layer, its path normalised; `payload` and `size` as in Inode.
 
-    A hard link's payload is its target, normalised.
+    A hard link's payload is its target, normalised. `goes_back` says whether a `..` stood in either
+    of them.
     """
 
     path: bytes
@@ -60,6 +61,7 @@ class Entry:
     metadata: Metadata
     payload: bytes
     size: int
+    goes_back: bool = False
 
 
 class TarStream:
@@ -120,7 +122,13 @@ _DAMAGE = (tarfile.TarError, _DamagedHeader, ValueError, LookupError, OverflowEr
 
 
 class _StrictInfo(tarfile.TarInfo):
-    """Headers whose damage is an error even after the first entry."""
+    """Headers whose damage is an error even after the first entry, and global ones as in Go.
+
+    Unpackers of images read tars with Go's archive/tar. It hands a global pax header out as an
+    entry of its own, which docker, containerd and podman skip, and applies its records to nothing.
+    """
+
+    follows_global = False
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -142,6 +150,22 @@ class _StrictInfo(tarfile.TarInfo):
             if self.type == tarfile.XGLTYPE and is_end:
                 raise _ZeroBlock("a global header ends the archive") from error
             raise
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Pass over a global header, with the extensions before it that seem to be its own."""
+        if self.type != tarfile.XGLTYPE:
+            return super()._proc_pax(archive)  # type: ignore[misc,no-any-return]  # as above
+        archive.fileobj.read(self._block(self.size))  # type: ignore[attr-defined]
+        try:
+            following = self.fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            raise _NoEntry(str(error)) from error
+        following.follows_global = True
+        return following
+
+    def _apply_pax_info(self, records: Mapping[str, str], encoding: str, errors: str) -> None:
+        if not self.follows_global:
+            super()._apply_pax_info(records, encoding, errors)  # type: ignore[misc]  # as above
 
 
 class _Reading:
@@ -182,15 +206,18 @@ class _Reading:
         if kind is None:
             raise BadName(f"has the unknown type {info.type.decode('latin-1')!a}")
         payload, size = b"", 0
+        written = [_raw(info.name)]
         if kind is Kind.FILE:
             payload, size = _hash_content(archive, info), info.size
         elif kind is Kind.SYMLINK:
             payload = _raw(info.linkname)
         elif kind is Kind.HARD_LINK:
-            payload = normalise(_raw(info.linkname))
+            written.append(_raw(info.linkname))
+            payload = normalise(written[-1])
         elif kind in (Kind.CHARACTER, Kind.BLOCK):
             payload = b"%d:%d" % (info.devmajor, info.devminor)
-        return Entry(path, kind, self._metadata(info), payload, size)
+        back = any(map(goes_back, written))
+        return Entry(path, kind, self._metadata(info), payload, size, back)
 
     def _metadata(self, info: tarfile.TarInfo) -> Metadata:
         """The metadata, as one object for all equal ones: most files of a layer share them."""

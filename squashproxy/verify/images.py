@@ -42,8 +42,8 @@ class PlatformImage:
     platform: Platform
     stated: Platform | None = None
 
-    def read(self) -> UnpackedImage:
-        """Its layers, base first, from manifest and config.
+    def read(self, max_window: int | None = None) -> UnpackedImage:
+        """Its layers, base first, from manifest and config; for `max_window` see ImageLayer.
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
         """
@@ -59,7 +59,7 @@ class PlatformImage:
                 )
         config = read_config(self.source, manifest)
         layers = tuple(
-            ImageLayer(self.source, layer, diff_id, number, len(manifest.layers))
+            ImageLayer(self.source, layer, diff_id, number, len(manifest.layers), max_window)
             for number, (layer, diff_id) in enumerate(
                 zip(manifest.layers, config.diff_ids, strict=True)
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.codec.compression import iter_decompressed
+from squashproxy.codec.compression import iter_decompressed, rubbish_text
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
@@ -21,13 +21,17 @@ from squashproxy.verify.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
-    """One layer; `number` counts from 0, base first; `diff_id` is what the config states."""
+    """One layer; `number` counts from 0, base first; `diff_id` is what the config states.
+
+    `max_window` is the most memory that unpacking zstd may take, in bytes.
+    """
 
     source: ImageReader
     descriptor: Descriptor
     diff_id: Digest
     number: int
     count: int
+    max_window: int | None = None
 
     @property
     def where(self) -> str:
@@ -53,14 +57,14 @@ class ImageLayer:
         BadCompression, BadArchive. A layer that cannot be unpacked is still read to its end: if its
         digest is wrong as well, IntegrityError names the actual cause.
         """
-        self._read(observer, cancellation, lambda blob: self._unpack(blob, tree))
+        self._read(observer, cancellation, lambda blob: self._unpack(blob, tree, observer))
 
     def hash_tar(self, observer: Observer, cancellation: Cancellation) -> None:
         """Read the layer once, to its end, and check that it unpacks to the tar of its diff ID.
 
         No entry of it is looked at. Raises IntegrityError and BadCompression.
         """
-        self._read(observer, cancellation, self._drain)
+        self._read(observer, cancellation, lambda blob: self._drain(blob, observer))
 
     def _read(
         self,
@@ -81,17 +85,30 @@ class ImageLayer:
                 advice="the image is broken, build it again",
             )
 
-    def _unpack(self, blob: Iterator[bytes], tree: Tree) -> Digest:
-        """Apply the tar in `blob`; returns its digest. The block-aware library is not used here."""
-        stream = TarStream(iter_decompressed(blob, self.where, None), self.diff_id)
+    def _unpack(self, blob: Iterator[bytes], tree: Tree, observer: Observer) -> Digest:
+        """Apply the tar in `blob`; returns its digest."""
+        stream = self._open_tar(blob, observer)
         application = LayerApplication(tree, self.number, self.where)
         for entry in iter_entries(stream, self.where):
             application.apply(entry)
         application.finish()
+        for sentence in application.warnings:
+            observer.warn(sentence)
         return stream.drain()
 
-    def _drain(self, blob: Iterator[bytes]) -> Digest:
-        return TarStream(iter_decompressed(blob, self.where, None), self.diff_id).drain()
+    def _drain(self, blob: Iterator[bytes], observer: Observer) -> Digest:
+        return self._open_tar(blob, observer).drain()
+
+    def _open_tar(self, blob: Iterator[bytes], observer: Observer) -> TarStream:
+        """The tar in `blob`. The block-aware library is not used here."""
+        chunks = iter_decompressed(
+            blob,
+            self.where,
+            None,
+            on_rubbish=lambda count: observer.warn(rubbish_text(self.where, count)),
+            max_window=self.max_window,
+        )
+        return TarStream(chunks, self.diff_id)
 
     def _iter_fetched(self, observer: Observer, cancellation: Cancellation) -> Iterator[bytes]:
         """The blob; it is verified at its end."""

@@ -33,13 +33,27 @@ class Marked:
 
 
 def normalise(name: bytes) -> bytes:
-    """`name` without leading `/` and `./`, without `//`; the root is empty. Raises BadName."""
-    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if b".." in parts:
-        raise BadName("leads out of the image with '..'")
+    """`name` without leading `/` and `./`, without `//`; the root is empty.
+
+    A `..` takes back the name before it, as docker, podman and umoci read it, without looking at
+    what is there. Raises BadName for a name that leads out of the image.
+    """
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise BadName("leads out of the image with '..'")
+            del parts[-1]
+        elif part not in (b"", b"."):
+            parts.append(part)
     if b"\0" in name:
         raise BadName("holds a NUL byte")
     return b"/".join(parts)
+
+
+def goes_back(name: bytes) -> bool:
+    """Whether a `..` stands in `name`."""
+    return b".." in name.split(b"/")
 
 
 def read_mark(path: bytes) -> Marked:

@@ -8,7 +8,7 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
 from squashproxy.progress import Observer, RecordingObserver
-from squashproxy.transports.base import ImageReader
+from squashproxy.transports.base import ImageReader, warn_of_absence
 from squashproxy.verify.compare import Comparison, compare
 from squashproxy.verify.compare_layers import compare_layers, unread
 from squashproxy.verify.images import PlatformImage, read_images
@@ -26,19 +26,23 @@ def verify_images(
     observer: Observer,
     clock: Callable[[], float],
     cancellation: Cancellation | None = None,
+    max_window: int | None = None,
 ) -> VerifyResult:
     """Compare what `a` and `b` unpack to, on every platform or on those of `platforms`.
 
-    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. Raises
-    SquashproxyError where an image cannot be read: NotFound, IntegrityError, FormatError,
-    NoSuchPlatform and others; and Cancelled.
+    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. `max_window`
+    is the most memory that unpacking a zstd layer may take, in bytes. Raises SquashproxyError where
+    an image cannot be read: NotFound, IntegrityError, FormatError, NoSuchPlatform and others; and
+    Cancelled.
     """
     started = clock()
     watcher = RecordingObserver(observer)
+    for side in (a, b):
+        warn_of_absence(side, watcher)
     ours, theirs = read_images(a, platforms), read_images(b, platforms)
     asked = cancellation or Cancellation()
     pairs = pair_images(ours, theirs, platforms)
-    compared = tuple(_verify(pair, watcher, asked) for pair in pairs)
+    compared = tuple(_verify(pair, watcher, asked, max_window) for pair in pairs)
     return VerifyResult(
         a=ours.name,
         a_digest=ours.digest,
@@ -51,10 +55,15 @@ def verify_images(
     )
 
 
-def _verify(pair: ImagePair, observer: Observer, cancellation: Cancellation) -> PlatformVerify:
+def _verify(
+    pair: ImagePair, observer: Observer, cancellation: Cancellation, max_window: int | None
+) -> PlatformVerify:
     comparison = Comparison(0, ())
     if pair.a is not None and pair.b is not None:
-        comparison = _compare(pair.a, pair.b, observer, cancellation)
+        one, other = pair.a.read(max_window), pair.b.read(max_window)
+        is_merged = not (one.other_system or other.other_system)
+        compare_them = _compare if is_merged else compare_layers
+        comparison = compare_them(one.layers, other.layers, observer, cancellation)
     differences = comparison.differences
     if not pair.is_of_one_platform:
         said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
@@ -85,7 +94,10 @@ def _platform_text(image: PlatformImage | None) -> str:
 
 
 def _compare(
-    a: PlatformImage, b: PlatformImage, observer: Observer, cancellation: Cancellation
+    ours: Sequence[ImageLayer],
+    theirs: Sequence[ImageLayer],
+    observer: Observer,
+    cancellation: Cancellation,
 ) -> Comparison:
     """Unpack and compare. The leading layers that both images share are unpacked once, from A.
 
@@ -93,10 +105,6 @@ def _compare(
     reading the blob proves. That B stores the same bytes is a claim, too, so its blobs are read as
     well. The tree of the shared layers is copied; the copy shares its inodes.
     """
-    one, two = a.read(), b.read()
-    ours, theirs = one.layers, two.layers
-    if one.other_system or two.other_system:
-        return compare_layers(ours, theirs, observer, cancellation)
     common = _count_common(ours, theirs)
     tree = Tree()
     for layer, other_layer in zip(ours[:common], theirs, strict=False):

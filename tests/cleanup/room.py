@@ -212,7 +212,7 @@ def pulls_whole(registry: FakeRegistry, digest: Digest, repo: str = "app") -> bo
     except LookupError:
         return False
     children = [Digest(child["digest"]) for child in document.get("manifests", [])]
-    blobs = [*document.get("layers", []), *filter(None, [document.get("config")])]
+    blobs = [*(document.get("layers") or []), *filter(None, [document.get("config")])]
     return all(pulls_whole(registry, child, repo) for child in children) and all(
         blob["digest"] in registry.blobs(repo) for blob in blobs
     )

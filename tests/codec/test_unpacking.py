@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from squashproxy.codec.compression import iter_decompressed, sniff
+from squashproxy.codec.gzip import MAGIC as GZIP_MAGIC
 from squashproxy.codec.library import Library, find_library
-from squashproxy.errors import BadCompression
+from squashproxy.codec.zstd import MAGIC as ZSTD_MAGIC
+from squashproxy.errors import BadCompression, LimitExceeded
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.streams import CHUNK
 from squashproxy.testing import Packing, pack
@@ -253,9 +255,6 @@ def _changed(blob: bytes, at: int) -> bytes:
         pytest.param(_changed(GZIP, -1), id="gzip, length"),
         pytest.param(_changed(HEADED, 22), id="gzip, header's checksum"),
         pytest.param(_changed(MULTI, -1), id="gzip, the last of many members"),
-        pytest.param(GZIP + b"garbage", id="gzip, garbage behind"),
-        pytest.param(GZIP + bytes(100) + b"garbage", id="gzip, zeros and garbage behind"),
-        pytest.param(GZIP + ZSTD, id="gzip, then zstd"),
         pytest.param(_changed(ZSTD, len(ZSTD) // 2), id="zstd, data"),
         pytest.param(_changed(ZSTD, -1), id="zstd, checksum"),
         pytest.param(ZSTD + b"garbage", id="zstd, garbage behind"),
@@ -275,13 +274,94 @@ def test_a_stored_gzip_of_a_wrong_length_is_damaged() -> None:
         unpack(blob[:-4] + b"\x05\0\0\0")
 
 
-def test_a_zstd_window_above_128_mib_is_refused() -> None:
-    magic, no_size, window_of_1_gib = b"\x28\xb5\x2f\xfd", b"\0", bytes([20 << 3])
-    empty_last_block = b"\x01\0\0"
-    with pytest.raises(BadCompression, match=r"is damaged: .* does not inflate"):
-        unpack(magic + no_size + window_of_1_gib + empty_last_block)
-    window_of_128_mib = bytes([17 << 3])
-    assert unpack(magic + no_size + window_of_128_mib + empty_last_block) == b""
+def zstd_frame(exponent: int, mantissa: int = 0) -> bytes:
+    """An empty frame that claims a window of (1 + mantissa / 8) * 2 ** exponent bytes."""
+    window = bytes([(exponent - 10) << 3 | mantissa])
+    return ZSTD_MAGIC + b"\0" + window + b"\x01\0\0"
+
+
+def zstd_single(size: int) -> bytes:
+    """The start of a frame in a single segment, whose content of `size` bytes is its window."""
+    return ZSTD_MAGIC + b"\xe0" + size.to_bytes(8, "little") + b"\x01\0\0"
+
+
+WINDOWS = {
+    "128 MiB without a limit": (zstd_frame(27), None, None, ""),
+    "256 MiB": (zstd_frame(28), None, None, ""),
+    "2 GiB": (zstd_frame(31), None, None, ""),
+    "128 MiB, however low the limit": (zstd_frame(27), 1, None, ""),
+    "256 MiB at the limit": (zstd_frame(28), 256 << 20, None, ""),
+    "more than the limit": (zstd_frame(28), 200 << 20, LimitExceeded, "256 MiB .* 200 MiB"),
+    "an eighth more": (zstd_frame(28, 1), 256 << 20, LimitExceeded, "288 MiB .* 256 MiB"),
+    "more than 2 GiB": (zstd_frame(31, 1), None, BadCompression, "2304 MiB .* no reader"),
+    "more than both": (zstd_frame(31, 1), 1, BadCompression, "2304 MiB .* no reader"),
+    "a single segment": (zstd_single(300 << 20), 1, LimitExceeded, "300 MiB .* 128 MiB"),
+    "a second frame": (zstd_frame(17) + zstd_frame(28), 1, LimitExceeded, "256 MiB"),
+    "behind a skippable frame": (
+        b"\x50\x2a\x4d\x18\x02\0\0\0ab" + zstd_frame(28),
+        1,
+        LimitExceeded,
+        "256 MiB",
+    ),
+}
+
+
+@pytest.mark.parametrize("step", [1, 5, 1000])
+@pytest.mark.parametrize(
+    ("blob", "limit", "error", "words"), list(WINDOWS.values()), ids=list(WINDOWS)
+)
+def test_zstd_windows(
+    blob: bytes, limit: int | None, error: type[Exception] | None, words: str, step: int
+) -> None:
+    pieces = [blob[at : at + step] for at in range(0, len(blob), step)]
+    found = iter_decompressed(pieces, WHERE, None, max_window=limit)
+    if error is None:
+        assert b"".join(chunk.content for chunk in found) == b""
+        return
+    with pytest.raises(error, match=words):
+        list(found)
+
+
+MEMBER = pack(b"more", Packing.GZIP)
+RUBBISH = {
+    "text": (b"rubbish", 7),
+    "one byte": (b"x", 1),
+    "the first byte of a member": (b"\x1f", 1),
+    "the first byte of a member, and another": (b"\x1fx", 2),
+    "the first byte of a member, and many": (b"\x1f" + b"y" * 3000, 3001),
+    "behind zeros": (bytes(700) + b"rubbish" + bytes(9), 16),
+    "before another member": (b"rubbish" + MEMBER, 7 + len(MEMBER)),
+    "zstd": (ZSTD_MAGIC + b"more", 8),
+    "zeros alone": (bytes(3000), 0),
+    "nothing": (b"", 0),
+}
+
+
+@each_library
+@pytest.mark.parametrize("step", [1, 2, 7, 1 << 20])
+@pytest.mark.parametrize(("rubbish", "count"), list(RUBBISH.values()), ids=list(RUBBISH))
+@pytest.mark.parametrize("members", [1, 3])
+def test_what_follows_gzip_and_is_none_is_ignored_and_counted(
+    library: Library | None, rubbish: bytes, count: int, members: int, step: int
+) -> None:
+    blob = pack(b"content", Packing.GZIP) * members + rubbish
+    pieces = [blob[at : at + step] for at in range(0, len(blob), step)]
+    told: list[int] = []
+    found = iter_decompressed(pieces, WHERE, library, on_rubbish=told.append)
+    assert b"".join(chunk.content for chunk in found) == b"content" * members
+    assert told == ([count] if count else [])
+
+
+@each_library
+@pytest.mark.parametrize("behind", [GZIP_MAGIC, GZIP_MAGIC + b"\x08", GZIP_MAGIC + b"\x07rest"])
+def test_a_damaged_member_behind_another_is_no_rubbish(
+    library: Library | None, behind: bytes
+) -> None:
+    for step in (1, 1000):
+        blob = pack(b"content", Packing.GZIP) + behind
+        pieces = [blob[at : at + step] for at in range(0, len(blob), step)]
+        with pytest.raises(BadCompression):
+            list(iter_decompressed(pieces, WHERE, library))
 
 
 @given(st.sampled_from([b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b""]), st.binary(max_size=400))

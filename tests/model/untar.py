@@ -195,8 +195,14 @@ def _mtime(info: tarfile.TarInfo) -> int:
 
 
 def clean_path(name: str) -> bytes:
-    """A member's name or link target as a path of a tree."""
-    return b"/".join(part for part in _raw(name).split(b"/") if part not in (b"", b"."))
+    """A member's name or link target as a path of a tree; a `..` takes back the name before it."""
+    parts: list[bytes] = []
+    for part in _raw(name).split(b"/"):
+        if part == b"..":
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
+    return b"/".join(parts)
 
 
 def _name(path: bytes) -> bytes:

@@ -229,7 +229,8 @@ def test_the_platform() -> None:
     [
         pytest.param({}, 1, "lists 0 diff IDs for 1 layers", id="no rootfs"),
         pytest.param({"rootfs": []}, 1, "lists 0 diff IDs for 1", id="rootfs, a list"),
-        pytest.param({"rootfs": {}}, 0, "lists 0 diff IDs for 0", id="no diff IDs"),
+        pytest.param({"rootfs": []}, 0, "lists 0 diff IDs for 0", id="rootfs, an empty list"),
+        pytest.param({"rootfs": {"diff_ids": {}}}, 0, "lists 0 diff IDs", id="an object"),
         pytest.param({"rootfs": {"diff_ids": "x"}}, 1, "lists 0 diff IDs", id="a word"),
         pytest.param({"rootfs": {"diff_ids": ids(2)}}, 1, "2 diff IDs for 1 lay", id="too many"),
         pytest.param({"rootfs": {"diff_ids": ids(2)}}, 3, "2 diff IDs for 3 lay", id="too few"),

@@ -15,6 +15,7 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor, parse_descriptor
 from squashproxy.oci.manifest import (
     MAX_MANIFEST,
+    ImageManifest,
     RawManifest,
     encode_json,
     parse_json_object,
@@ -52,10 +53,6 @@ def test_a_docker_manifest() -> None:
     assert [layer.size for layer in manifest.layers] == [4]
     assert manifest.annotations == {}
     assert manifest.is_image
-
-
-def test_an_image_without_layers() -> None:
-    assert parsed_manifest(oci_manifest(layers=[])).layers == ()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +170,6 @@ LAYER = descriptor(mediatypes.OCI_LAYER)
     [
         pytest.param({"config": None}, "its config is not a descriptor", id="no config"),
         pytest.param({"config": []}, "its config is not a descriptor", id="a list as config"),
-        pytest.param({"layers": None}, "no list of layers", id="no layers"),
         pytest.param({"layers": {}}, "no list of layers", id="layers, not a list"),
         pytest.param({"layers": ["x"]}, "its layer 0 is not a descriptor", id="a word as layer"),
         pytest.param(
@@ -187,6 +183,19 @@ LAYER = descriptor(mediatypes.OCI_LAYER)
 def test_broken_manifests(changes: Json, word: str) -> None:
     with pytest.raises(FormatError, match=f"^{WHERE}.*{word}"):
         parse_manifest(raw({**oci_manifest(), **changes}), WHERE)
+
+
+@pytest.mark.parametrize("named", [mediatypes.OCI_MANIFEST, ""], ids=["typed", "untyped"])
+@pytest.mark.parametrize("layers", [{"layers": []}, {"layers": None}, {}], ids=repr)
+def test_an_image_without_layers(layers: Json, named: str) -> None:
+    document = {**oci_manifest(), **layers}
+    if not layers:
+        del document["layers"]
+    if not named:
+        document.pop("mediaType", None)
+    parsed = parse_manifest(raw(document, named), WHERE)
+    assert isinstance(parsed, ImageManifest)
+    assert parsed.layers == ()
 
 
 @pytest.mark.parametrize("size", [-1, True, False, None, "5", 5.0, [], {}], ids=repr)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+from squashproxy.digest import digest_of
+from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.oci.mediatypes import Family
 from squashproxy.oci.platform import Platform
 from squashproxy.testing import AMD64, BuiltImage, ImageBuilder, LayerBuilder, Packing
@@ -76,3 +81,29 @@ def image_of(*layers: LayerBuilder | bytes, family: Family = Family.OCI) -> Buil
     for layer in layers:
         builder.layer(layer)
     return builder.build()
+
+
+BARE: dict[str, tuple[Any, Any]] = {
+    "empty lists": ({"type": "layers", "diff_ids": []}, []),
+    "an empty rootfs": ({}, []),
+    "no rootfs": (None, []),
+    "no diff IDs, of a type": ({"type": "layers"}, []),
+    "null as diff IDs": ({"type": "layers", "diff_ids": None}, []),
+    "null as layers": ({}, None),
+}
+"""The `rootfs` and `layers` of images without layers. None as `rootfs` leaves it out."""
+
+
+def without_layers(shape: str, family: Family = Family.OCI) -> BuiltImage:
+    """An image without layers, in one of the shapes of BARE."""
+    rootfs, layers = BARE[shape]
+    built = ImageBuilder(family, config={"Env": ["A=1"]}).build()
+    config = json.loads(built.blobs[built.config.digest])
+    del config["rootfs"]
+    if rootfs is not None:
+        config["rootfs"] = rootfs
+    data = encode_json(config)
+    descriptor = replace(built.config, digest=digest_of(data), size=len(data))
+    document = {**json.loads(built.manifest.data), "config": descriptor.to_json(), "layers": layers}
+    raw = RawManifest(encode_json(document), built.manifest.media_type)
+    return replace(built, manifest=raw, config=descriptor, blobs={descriptor.digest: data})

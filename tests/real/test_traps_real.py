@@ -17,6 +17,7 @@ import pytest
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.testing import Header, LayerBuilder
 from tests.model.node import Ignore, Kind, Node, Tree, ancestors, compare_trees, parent_of
+from tests.model.untar import clean_path
 from tests.real.command import copy, layer_digests
 from tests.real.judges import Judges, push_layout
 from tests.real.layout import LayoutWriter
@@ -106,7 +107,7 @@ def _raw(text: str) -> bytes:
 
 
 def _clean(name: bytes) -> bytes:
-    return b"/".join(part for part in name.split(b"/") if part not in (b"", b"."))
+    return clean_path(name.decode("utf-8", "surrogateescape"))
 
 
 def _cut(tree: Tree, place: bytes) -> dict[bytes, Node]:

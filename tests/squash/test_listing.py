@@ -36,6 +36,8 @@ TAR = (
     .hardlink("usr/b", "usr/a")
     .symlink("usr/c", "../somewhere/else")
     .file("n" * 300, b"long name")
+    .file("usr/../odd", b"roundabout")
+    .hardlink("even", "./usr/../odd")
     .whiteout("gone")
     .opaque("usr")
     .device("dev", 1, 3)
@@ -276,6 +278,7 @@ def columns(
     size: int = 0,
     path: bytes = b"a",
     link: bytes = b"",
+    roundabouts: tuple[int, ...] = (),
 ) -> Listing:
     """A listing of equal entries."""
     many = len(kinds)
@@ -286,6 +289,7 @@ def columns(
         sizes=array("Q", [size] * many),
         path_lengths=array("I", [len(path)] * many),
         link_lengths=array("I", [len(link)] * many),
+        roundabouts=array("I", roundabouts),
         paths=path * many,
         links=link * many,
     )
@@ -296,11 +300,15 @@ IMPOSSIBLE: dict[str, Callable[[], Listing]] = {
     "a payload beyond all numbers": lambda: columns(size=(1 << 64) - 1),
     "more entries than fit": lambda: columns(kinds=b"0" * 9),
     "an entry without a header": lambda: columns(blocks=0),
+    "a path with `..` inside": lambda: columns(path=b"usr/../etc"),
     "a path that leads out": lambda: columns(path=b"../etc/passwd"),
     "an absolute path": lambda: columns(path=b"/etc/passwd"),
     "a path with empty parts": lambda: columns(path=b"etc//passwd"),
     "a path with NUL": lambda: columns(path=b"etc\0passwd"),
     "a hard link that leads out": lambda: columns(kinds=b"1", link=b"../a"),
+    "a roundabout entry behind the last": lambda: columns(roundabouts=(1,)),
+    "roundabout entries in disorder": lambda: columns(kinds=b"000", roundabouts=(2, 1)),
+    "a roundabout entry twice": lambda: columns(kinds=b"000", roundabouts=(1, 1)),
     "a hard link that is absolute": lambda: columns(kinds=b"1", link=b"/a"),
 }
 
@@ -319,12 +327,20 @@ def test_a_bomb_is_not_inflated() -> None:
 
 
 def test_names_of_entries_are_read_from_listings_as_from_layers() -> None:
-    from_tar: list[tuple[int, bytes, bytes, bytes, int, int]] = []
+    from_tar: list[tuple[int, bytes, bytes, bytes, int, int, bool]] = []
     from_listing = list(map(tuple, listing_of(TAR)))
     walk(
         MemoryLayer("a layer", TAR, 300),
         lambda entry: from_tar.append(
-            (entry.ordinal, entry.kind, entry.path, entry.link, entry.size, entry.span_size)
+            (
+                entry.ordinal,
+                entry.kind,
+                entry.path,
+                entry.link,
+                entry.size,
+                entry.span_size,
+                entry.is_roundabout,
+            )
         ),
     )
     assert from_listing == from_tar

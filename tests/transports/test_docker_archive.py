@@ -173,7 +173,7 @@ BROKEN: dict[str, tuple[dict[str, Content], str]] = {
     "an OCI archive": ({"index.json": b"{}", "oci-layout": b"{}"}, "name it as oci-archive:"),
     "a list that is no JSON": ({"manifest.json": b"{"}, "not valid JSON"),
     "a list that is none": ({"manifest.json": b"{}"}, "no list of images"),
-    "an entry that is none": ({"manifest.json": b"[7]"}, "without Config or Layers"),
+    "an entry that is none": ({"manifest.json": b"[7]"}, "without Config"),
     "a layer that is no text": (
         {"manifest.json": document([{"Config": "c", "Layers": [7]}])},
         "no text",

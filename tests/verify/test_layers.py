@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import sys
+import tarfile
 from types import FrameType
 
 import pytest
@@ -12,8 +14,11 @@ from squashproxy.errors import BadArchive
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.testing import Header, SparseForm, TarFormat
 from squashproxy.testing import LayerBuilder as Layer
+from squashproxy.testing.headers import encode_records
+from squashproxy.verify.compare import compare
 from squashproxy.verify.tree import Directory
 from tests.model.node import Kind
+from tests.model.pruning import prune_in_process, scan_in_process
 from tests.squash.test_archive_ends import CUTS, EMPTY, ENDS, TAR
 from tests.squash.test_refusals import ENTRIES, LINKS
 from tests.squash.trap import squash
@@ -123,12 +128,51 @@ def test_holes_of_sparse_files_are_read_as_zeros(form: SparseForm) -> None:
     assert (node.size, node.content) == (20_000, hashlib.sha256(content).hexdigest())
 
 
-def test_a_global_header_acts_within_its_layer_only() -> None:
-    tree = nodes(
-        unpack([Layer().global_pax_header({"mtime": "7.25"}).file("a"), Layer().file("b")])
+GLOBAL: dict[str, dict[str, str | bytes]] = {
+    "an owner": {"uid": "12345", "gid": "77"},
+    "a time": {"mtime": "7.25"},
+    "a name": {"path": "evil", "linkpath": "evil"},
+    "a size": {"size": "3"},
+    "an attribute": {"SCHILY.xattr.user.note": b"evil"},
+    "a sparse file": {"GNU.sparse.size": "9", "GNU.sparse.map": "0,1"},
+    "a charset": {"hdrcharset": "BINARY"},
+    "a comment of git": {"comment": "0" * 40},
+}
+SEEN = Layer().file("a", b"data").hardlink("b", "a").symlink("c", "a").directory("d", uid=3)
+
+
+@pytest.mark.parametrize("records", GLOBAL.values(), ids=list(GLOBAL))
+def test_a_global_header_acts_on_nothing_as_for_docker_and_podman(
+    records: dict[str, str | bytes],
+) -> None:
+    """Go's archive/tar hands it out as an entry of its own, and keeps nothing of it."""
+    layer = Layer().file("0").global_pax_header(records).raw(SEEN.tar(end_blocks=0))
+    assert nodes(unpack([layer, Layer().file("k")])) == nodes(
+        unpack([Layer().file("0").raw(SEEN.tar(end_blocks=0)), Layer().file("k")])
     )
-    assert tree[b"a"].mtime == 7_250_000_000
-    assert tree[b"b"].mtime == 1_700_000_000_000_000_000
+    tars = [layer.tar(), Layer().file("0", b"new").tar()]
+    squashed = squash(tars).tar
+    assert compare(unpack(tars), unpack([squashed])).differences == ()
+    cuts = scan_in_process(tars, 0)
+    assert cuts[0].hidden_entries == 1
+    pruned = prune_in_process(tars, cuts, cuts)
+    assert compare(unpack(tars), unpack(pruned)).differences == ()
+    with tarfile.open(fileobj=io.BytesIO(squashed)) as archive:
+        assert archive.pax_headers == {}
+
+
+def test_an_entrys_own_records_count_behind_a_global_header() -> None:
+    layer = Layer().global_pax_header({"mtime": "7.25"}).file("a", records=(("uid", b"12345"),))
+    node = nodes(unpack([layer]))[b"a"]
+    assert (node.uid, node.mtime) == (12345, 1_700_000_000_000_000_000)
+
+
+def test_records_before_a_global_header_are_lost_as_in_go() -> None:
+    lost = encode_records(b"x", b"lost", [("uid", b"12345")])
+    layer = Layer().raw(lost).global_pax_header({"comment": "c"}).file("a", uid=3)
+    assert nodes(unpack([layer]))[b"a"].uid == 3
+    tars = [layer.tar(), Layer().file("k").tar()]
+    assert compare(unpack(tars), unpack([squash(tars).tar])).differences == ()
 
 
 def test_a_nanosecond_is_kept() -> None:

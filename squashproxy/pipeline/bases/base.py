@@ -17,6 +17,7 @@ from squashproxy.pipeline.bases.base_image import (
     BASE_NAME,
     Match,
     SourceOpener,
+    is_scratch,
     match_base,
     read_base_image,
 )
@@ -153,11 +154,7 @@ class BaseFinder:
         plain = (
             self._try_annotated(image)
             or _try_held(image, options, sink)
-            or _own(
-                image,
-                options.base.least_layers,
-                "the first layer, since nothing names the base",
-            )
+            or _own(image, options.base.least_layers, _why_the_first(image))
         )
         if squashed is None or squashed.count < plain.count:
             return plain
@@ -192,7 +189,7 @@ class BaseFinder:
         """The base that the image's own annotations name, if it can be read and is a prefix."""
         annotations = image.manifest.annotations
         name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
-        if not name:
+        if not name or is_scratch(name):
             return None
         try:
             reference = parse_reference(name)
@@ -234,8 +231,17 @@ def unmerged_base(image: Image) -> Base | None:
 
 
 def without_base(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Annotations without those that name a base."""
-    return {key: annotations[key] for key in annotations if key not in (BASE_NAME, BASE_DIGEST)}
+    """Annotations without those that name a base; `scratch` is none, and stays true."""
+    kept = {key: annotations[key] for key in annotations if key not in (BASE_NAME, BASE_DIGEST)}
+    if is_scratch(annotations.get(BASE_NAME)):
+        kept[BASE_NAME] = annotations[BASE_NAME]
+    return kept
+
+
+def _why_the_first(image: Image) -> str:
+    if is_scratch(image.manifest.annotations.get(BASE_NAME)):
+        return "the first layer, since the image was built from scratch"
+    return "the first layer, since nothing names the base"
 
 
 def _counted(image: Image, count: int) -> Base:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from squashproxy.errors import BaseMismatch
+from squashproxy.errors import BadReference, BaseMismatch
 from squashproxy.location import Location
 from squashproxy.oci.chain import chain_id, chain_ids
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, parse_manifest
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.image import Image, read_image
 from squashproxy.pipeline.stamp import CHAIN, chain_in
+from squashproxy.reference import SCRATCH, parse_reference
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image
 from squashproxy.transports.index_images import find_image
@@ -32,6 +33,14 @@ class Match:
 
     count: int
     is_squashed: bool
+
+
+def is_scratch(name: object) -> bool:
+    """Whether an annotation names `scratch` as the base, which means that there is none."""
+    try:
+        return isinstance(name, str) and parse_reference(name).repository == SCRATCH
+    except BadReference:
+        return False
 
 
 def read_base_image(source: ImageSource, platform: Platform) -> Image:

@@ -22,7 +22,12 @@ from functools import partial
 from threading import Lock
 
 from squashproxy.errors import BadReference, SquashproxyError
-from squashproxy.pipeline.bases.base_image import BASE_NAME, SourceOpener, counts_by_chain
+from squashproxy.pipeline.bases.base_image import (
+    BASE_NAME,
+    SourceOpener,
+    counts_by_chain,
+    is_scratch,
+)
 from squashproxy.pipeline.bases.base_repository import (
     MOST_TAGS,
     BaseQuery,
@@ -115,7 +120,7 @@ def _named(image: Image) -> tuple[str, str | None]:
     """The last name and the tag of the base that an image names; no tag where it names none."""
     name = image.manifest.annotations.get(BASE_NAME)
     try:
-        reference = parse_reference(name) if name else None
+        reference = parse_reference(name) if name and not is_scratch(name) else None
     except BadReference:
         reference = None
     return ("", None) if reference is None else (_last(reference.repository), reference.tag)

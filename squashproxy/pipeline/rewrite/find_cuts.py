@@ -68,7 +68,8 @@ class CutFinder:
     """Reads the layers above the first `kept`, and `send`s on the way those that lose too little.
 
     Layers of which the listings are `known`, by default to the memory of the options, are not read.
-    `on_hidden` is called for each entry that can go. `found` is complete when `run` has ended.
+    `on_hidden` is called for each entry that can go, and at the end `warn` for what unpackers
+    disagree about. `found` is complete when `run` has ended.
     """
 
     def __init__(
@@ -81,7 +82,9 @@ class CutFinder:
         send: LayerSender | None = None,
         on_hidden: Callable[[HiddenEntry], None] | None = None,
         known: Mapping[int, Listing] | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._warn = warn
         memory = options.memory
         above = range(kept, len(layers))
         listings = find_listings(layers, above, memory) if known is None else known
@@ -112,6 +115,8 @@ class CutFinder:
             on_cut(number)
 
         self._scan.run(settle)
+        for sentence in self._scan.warnings:
+            self._warn(sentence)
 
 
 @dataclass(slots=True)

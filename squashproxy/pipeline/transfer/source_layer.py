@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.codec.compression import iter_decompressed
+from squashproxy.codec.compression import iter_decompressed, rubbish_text
 from squashproxy.codec.library import Library
 from squashproxy.digest import Digest, Hasher
 from squashproxy.errors import BadCompression, LimitExceeded, WrongDiffId
@@ -29,6 +29,7 @@ class SourceLayer:
 
     `diff_id` is the digest of the layer's tar according to the image's config. With
     `checks_diff_id`, the tar is hashed and compared with it; else it is a claim and no more.
+    `max_window` is the most memory that unpacking zstd may take, in bytes.
     """
 
     source: ImageSource
@@ -42,6 +43,7 @@ class SourceLayer:
     max_ratio: float | None = None
     count_fetched: Callable[[int], None] | None = None
     checks_diff_id: bool = False
+    max_window: int | None = None
 
     @property
     def where(self) -> str:
@@ -57,11 +59,12 @@ class SourceLayer:
         """The inflated tar. Once `is_skipped` is true, the rest of the blob is read but not
         inflated.
 
-        Raises LimitExceeded past `max_ratio`. A blob that cannot be inflated is still read to its
-        end: if its digest is wrong as well, IntegrityError names the actual cause.
+        Raises LimitExceeded past `max_ratio` and `max_window`. A blob that cannot be inflated is
+        still read to its end: if its digest is wrong as well, IntegrityError names the actual
+        cause.
         """
         try:
-            for chunk in self._iter_limited(iter_decompressed(blob, self.where, self.library)):
+            for chunk in self._iter_limited(self._iter_inflated(blob)):
                 yield chunk
                 if is_skipped():
                     _read_rest(blob)
@@ -91,6 +94,15 @@ class SourceLayer:
                 f"{self.diff_id}",
                 advice="the image is broken, build it again",
             )
+
+    def _iter_inflated(self, blob: Iterator[bytes]) -> Iterator[Inflated]:
+        return iter_decompressed(
+            blob,
+            self.where,
+            self.library,
+            on_rubbish=lambda count: self.observer.warn(rubbish_text(self.where, count)),
+            max_window=self.max_window,
+        )
 
     def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
         unpacked = 0
@@ -151,6 +163,7 @@ def layers_of(
             options.limits.ratio,
             count_fetched,
             options.check_diff_ids,
+            options.limits.memory,
         )
         for number, (descriptor, diff_id) in enumerate(layers, 1)
     ]

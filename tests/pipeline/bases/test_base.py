@@ -12,6 +12,7 @@ from squashproxy.location import Location
 from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
+from squashproxy.pipeline.mode import Mode
 from squashproxy.reference import parse_repository
 from squashproxy.testing import Fault, ImageBuilder, Packing, index_of
 from squashproxy.transports.base import ImageSource
@@ -99,6 +100,51 @@ class TestAutoTheImageThatTheAnnotationsName:
         assert words in warning
         assert warning.endswith("ignored")
         assert lab.arrived().tree() == tree(*LAYERS)
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "scratch",
+            "scratch:latest",
+            "library/scratch",
+            "docker.io/library/scratch",
+            "docker.io/scratch:1",
+            "index.docker.io/library/scratch",
+            "scratch@sha256:" + "0" * 64,
+        ],
+    )
+    @pytest.mark.parametrize("mode", [Mode.SQUASH, Mode.PRUNE], ids=lambda mode: mode.value)
+    def test_scratch_is_a_reserved_word_and_is_never_asked_for(
+        self, lab: Lab, name: str, mode: Mode
+    ) -> None:
+        opened: list[str] = []
+
+        def open_source(reference: Location) -> ImageSource:
+            opened.append(str(reference))
+            return lab.open(reference)
+
+        base().push(lab.new, "bases/scratch", "latest")
+        lab.put(app(annotations={BASE_NAME: name}))
+        repositories = (parse_repository(f"{lab.new.host}/bases/scratch"),)
+        for base_repos in ((), repositories):
+            result = copy_image(
+                lab.source(),
+                lab.sink(f"app:{len(base_repos)}"),
+                options("auto", base_repos=base_repos, mode=mode),
+                open_source=open_source,
+                observer=Listener(),
+                clock=lambda: 0.0,
+            )
+            assert result.warnings == ()
+            assert result.platforms[0].base_layers == (2 if base_repos else 1)
+            kept = lab.arrived(str(len(base_repos))).manifest["annotations"]
+            assert kept[BASE_NAME] == name
+        assert [each for each in opened if "docker.io" in each] == []
+
+    def test_another_repository_called_scratch_is_none(self, lab: Lab) -> None:
+        base().push(lab.old, "scratch", "1")
+        lab.put(app(annotations={BASE_NAME: f"{lab.old.host}/scratch:1"}))
+        assert lab.copy().platforms[0].base_layers == 2
 
     def test_a_digest_alone_names_no_image(self, lab: Lab) -> None:
         lab.put(app(annotations={BASE_DIGEST: base().digest}))
@@ -247,10 +293,11 @@ class TestANumber:
         with pytest.raises(ValueError, match="-1: a number of layers is 0 or more"):
             options(base="-1")
 
-    def test_none_and_0_flatten_all(self, lab: Lab) -> None:
+    @pytest.mark.parametrize("word", ["0", "scratch", "docker.io/library/scratch", "scratch:1"])
+    def test_none_0_and_scratch_flatten_all(self, lab: Lab, word: str) -> None:
         lab.put(app())
         flat = lab.copy(base="none")
-        assert flat.digest == lab.copy(target="app:0", base="0").digest
+        assert flat.digest == lab.copy(target="app:0", base=word).digest
         assert len(lab.arrived().layers) == 1
 
 

@@ -14,6 +14,7 @@ from tests.squash.traps.leftovers import LEFTOVERS
 from tests.squash.traps.lower_links import LOWER_LINKS
 from tests.squash.traps.names import NAMES
 from tests.squash.traps.plain import PLAIN
+from tests.squash.traps.roundabout import ROUNDABOUT
 from tests.squash.traps.symlinked_parents import SYMLINKED_PARENTS
 from tests.squash.traps.whiteouts import WHITEOUTS
 
@@ -26,6 +27,7 @@ TABLES: Mapping[str, Mapping[str, Trap]] = {
     "symlinked parents": SYMLINKED_PARENTS,
     "duplicates": DUPLICATES,
     "names": NAMES,
+    "roundabout names": ROUNDABOUT,
     "headers": HEADERS,
     "aufs": LEFTOVERS,
     "base kept": KEPT_BASE,
