@@ -16,7 +16,13 @@ from squashproxy.cleanup.harbor_dates import harbor_dates
 from squashproxy.cleanup.retention import NOTHING_IN_USE, InUse
 from squashproxy.config.cleanup import Keep
 from squashproxy.digest import Digest
-from squashproxy.errors import FormatError, NotFound, ReferrersUnknown, UsageError
+from squashproxy.errors import (
+    FormatError,
+    NotFound,
+    ReferrersUnknown,
+    SquashproxyError,
+    UsageError,
+)
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.progress import Tally, silent_tally
 from squashproxy.reference import Repository, is_tag
@@ -73,6 +79,19 @@ class GraphLoader:
         listed = remote.list_tags()
         before = self._tags.tags(repository)
         return listed, resolve_tags(remote, listed.tags, self._manifests, before, self._tally)
+
+    def has_no_tags(self, repository: Repository) -> bool:
+        """Whether the registry knows no tags of a repository, as it may of one without any.
+
+        Distribution answers 404 NAME_UNKNOWN to the list of tags of a repository that it lists.
+        """
+        try:
+            self._client.repository(repository).list_tags()
+        except NotFound:
+            return True
+        except SquashproxyError:
+            return False
+        return False
 
     def graph(
         self,

@@ -46,6 +46,7 @@ class Planner:
         hosts = (pattern.host for pattern in rule.repositories)
         warnings = [f"{rule.name}: {text}" for text in lists.strangers(hosts)]
         repositories: dict[Repository, None] = {}
+        listed: set[Repository] = set()
         for pattern in rule.repositories:
             try:
                 found = find_repositories(self.client, [pattern])
@@ -53,10 +54,14 @@ class Planner:
                 plans.append(RepositoryPlan(str(pattern), {}, problem=str(error)))
                 continue
             repositories.update(dict.fromkeys(found.repositories))
+            listed |= found.listed
             warnings += found.warnings
         task = self.tally(f"{rule.name}: repositories", len(repositories))
         for each in repositories:
-            plans.append(self._of_repository(each, rule, lists, now))
+            plan_of_one = self._of_repository(each, rule, lists, now)
+            if plan_of_one.problem and each in listed and self.graph_loader.has_no_tags(each):
+                plan_of_one = RepositoryPlan(str(each), {})
+            plans.append(plan_of_one)
             task.advance(1)
         task.finish()
         plan = RulePlan(

@@ -9,7 +9,7 @@ from squashproxy.testing.answers import Answer, Code, Refusal, json_answer
 from squashproxy.testing.body import Request
 from squashproxy.testing.harbor import PREFIX, Harbor
 from squashproxy.testing.names import check_repository
-from squashproxy.testing.options import RegistryOptions
+from squashproxy.testing.options import Bearer, RegistryOptions
 from squashproxy.testing.pull import Pull
 from squashproxy.testing.push import Push
 from squashproxy.testing.tokens import Access, Gate
@@ -71,7 +71,7 @@ class Handlers:
             return refusal.answer
 
     def _answer(self, request: Request) -> Answer:
-        if request.path == "/token":
+        if request.path in ("/token", "/token/"):
             return self._gate.answer_token(request)
         if self._harbor is not None and request.path.startswith(PREFIX):
             return self._harbor.answer(request)
@@ -85,12 +85,32 @@ class Handlers:
             raise Refusal(Code.NOT_FOUND)
         repo = match["repo"]
         check_repository(repo)
-        self._gate.check(request, _needs(request, repo))
+        self._check_access(request, repo)
         if self._options.read_only and request.method not in ("GET", "HEAD"):
             raise Refusal(Code.UNSUPPORTED, "this registry is read-only")
         noun = match.lastgroup
         assert noun is not None, "one alternative of the route matched"
         return self._dispatch(request, repo, noun, match[noun])
+
+    def _check_access(self, request: Request, repo: str) -> None:
+        try:
+            self._gate.check(request, self._needs(request, repo))
+        except Refusal as refusal:
+            hidden = self._options.hides and "authorization" not in request.headers
+            if hidden and refusal.answer.status == 401:
+                raise Refusal(Code.NOT_FOUND) from refusal
+            raise
+
+    def _needs(self, request: Request, repo: str) -> list[Access]:
+        actions = _ACTIONS[request.method]
+        auth = self._options.auth
+        if request.method == "DELETE" and isinstance(auth, Bearer):
+            actions = auth.delete_actions
+        needs = [Access(repo, actions)]
+        source = request.parameter("from")
+        if request.parameter("mount") and source:
+            needs.append(Access(source, frozenset({"pull"})))
+        return needs
 
     def _top(self, request: Request) -> Answer:
         if request.method not in ("GET", "HEAD"):
@@ -105,11 +125,3 @@ class Handlers:
         if handler is None:
             raise Refusal(Code.UNSUPPORTED)
         return handler(request, repo, name)
-
-
-def _needs(request: Request, repo: str) -> list[Access]:
-    needs = [Access(repo, _ACTIONS[request.method])]
-    source = request.parameter("from")
-    if request.parameter("mount") and source:
-        needs.append(Access(source, frozenset({"pull"})))
-    return needs

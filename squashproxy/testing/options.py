@@ -26,7 +26,10 @@ class Bearer:
     `lifetime` is that of a token, in seconds. `POST /token` accepts `refresh_token` as an identity
     token; if `post` is false, it answers 404 instead, as older token servers do. With
     `offers_basic`, the registry also challenges for Basic, and accepts it. `realm` replaces the
-    address of the token endpoint in the challenge.
+    address of the token endpoint in the challenge. `known_actions` are those that the token
+    endpoint knows; a scope with another one gets 400. `delete_actions` are what a deletion needs,
+    which the challenge names. With `redirect`, a status, the token endpoint sends clients on to
+    `/token/`.
     """
 
     user: str
@@ -39,6 +42,9 @@ class Bearer:
     offers_basic: bool = False
     realm: str | None = None
     service: str = "fake-registry"
+    known_actions: frozenset[str] = ALL_ACTIONS | {"*"}
+    delete_actions: frozenset[str] = frozenset({"delete"})
+    redirect: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,15 @@ class RegistryOptions:
         last: if false, ignore `last` and send lists whole, as distribution 2 does with tags.
         most_asked: the largest `n` that is not refused (400): distribution's
             `catalog.maxentries`.
+        lists_empty: if false, answer 404 NAME_UNKNOWN to the list of tags of a repository without
+            tags, as distribution does where nothing was ever tagged.
+        lying_mounts: answer 201 to a mount, but do not hold the blob then.
+        names_missing: if false, do not say which blob a refused manifest lacks.
+        missing_status: the status for a manifest that names a blob which is not there.
+        redirects_heads: redirect HEAD of a blob, too.
+        head_blobs: if false, answer 403 to HEAD of a blob, as storage does whose URL is signed for
+            GET.
+        hides: answer 404 in place of a challenge; only `/v2/` has one.
         capacity: the most bytes of blobs; further uploads get 507, no space left on device.
         redirect_blobs_to: `HOST:PORT` (plain HTTP) to which a GET of a blob is redirected (307).
 
@@ -122,5 +137,12 @@ class RegistryOptions:
     links: bool = True
     last: bool = True
     most_asked: int | None = None
+    lists_empty: bool = True
+    lying_mounts: bool = False
+    names_missing: bool = True
+    missing_status: int = 400
+    redirects_heads: bool = False
+    head_blobs: bool = True
+    hides: bool = False
     capacity: int | None = None
     redirect_blobs_to: str | None = None

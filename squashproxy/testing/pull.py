@@ -50,7 +50,11 @@ class Pull:
         """GET or HEAD of a blob, or GET of a range of it."""
         digest = checked_digest(digest_text)
         content = self._store.blob(repo, digest)
-        if self._options.redirect_blobs_to and request.method == "GET":
+        if request.method == "HEAD" and not self._options.head_blobs:
+            raise Refusal(Code.DENIED, "this address was signed for GET")
+        if self._options.redirect_blobs_to and (
+            request.method == "GET" or self._options.redirects_heads
+        ):
             location = f"http://{self._options.redirect_blobs_to}/v2/{repo}/blobs/{digest}"
             return Answer(307, (("Location", location),))
         headers: Headers = (
@@ -70,7 +74,10 @@ class Pull:
 
     def tags(self, request: Request, repo: str, _: str) -> Answer:
         """`tags/list`, in pages."""
-        names, headers = self._page(request, self._store.listed_tags(repo), f"/v2/{repo}/tags/list")
+        listed = self._store.listed_tags(repo)
+        if not listed and not self._options.lists_empty:
+            raise Refusal(Code.NAME_UNKNOWN)
+        names, headers = self._page(request, listed, f"/v2/{repo}/tags/list")
         return json_answer(200, {"name": repo, "tags": names}, headers)
 
     def catalog(self, request: Request) -> Answer:

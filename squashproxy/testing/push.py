@@ -33,7 +33,8 @@ class Push:
         if mount and source and self._options.mounts:
             digest = checked_digest(mount)
             if digest in self._store.blobs(source):
-                self._store.link_blob(repo, digest)
+                if not self._options.lying_mounts:
+                    self._store.link_blob(repo, digest)
                 return self._created(repo, "blobs", digest)
         whole = request.parameter("digest")
         if whole and not mount:
@@ -180,7 +181,10 @@ class Push:
                 raise Refusal(Code.MANIFEST_INVALID, str(error)) from error
             foreign = mediatypes.is_foreign(descriptor.media_type)
             if descriptor.digest not in held and not foreign:
-                raise Refusal(Code.MANIFEST_BLOB_UNKNOWN, f"{descriptor.digest} is unknown")
+                named = f"{descriptor.digest} is unknown" if self._options.names_missing else ""
+                raise Refusal(
+                    Code.MANIFEST_BLOB_UNKNOWN, named, status=self._options.missing_status
+                )
 
 
 def _after_short(request: Request, upload: Upload) -> Iterator[bytes]:

@@ -102,6 +102,10 @@ class FakeRegistry:
         """The tags of a repository, each with its digest; empty for an unknown repository."""
         return self._store.tags(repo) if repo in self._store.names() else {}
 
+    def drop_blob(self, repo: str, digest: str) -> None:
+        """Delete a blob from a repository, as a failing storage does."""
+        self._store.delete_blob(repo, Digest(digest))
+
     def drop_tag(self, repo: str, tag: str) -> None:
         """Delete a tag; its manifest stays."""
         self._store.drop_tag(repo, tag)
