@@ -228,6 +228,15 @@ class RemoteRepository:
         """The manifests that the list of `digest` under a tag names (referrers tag schema)."""
         return referrers.list_by_tag(self._caller, digest)
 
+    def find_companion(self, digest: Digest, suffix: str) -> Descriptor | None:
+        """The manifest under a tag that belongs to `digest`: its name, then one of
+        COMPANION_SUFFIXES.
+
+        None as well where the registry takes such a tag for the digest, as GitLab does.
+        """
+        found = self.find_manifest(referrers.fallback_tag(digest) + suffix)
+        return None if found is None or found.digest == digest else found
+
     def delete_manifest(self, selector: str) -> deletions.Deletion:
         """Delete only a tag, or by its digest a manifest with every tag that points to it."""
         return deletions.delete_manifest(self._caller, selector)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from squashproxy.testing.answers import Answer, Code, Refusal, json_answer
+from squashproxy.testing.answers import Answer, Code, Refusal, bytes_answer, json_answer
 from squashproxy.testing.body import Request
 from squashproxy.testing.harbor import PREFIX, Harbor
 from squashproxy.testing.names import check_repository
 from squashproxy.testing.options import Bearer, RegistryOptions
-from squashproxy.testing.pull import Pull
+from squashproxy.testing.pull import LOGIN, STORAGE, Pull
 from squashproxy.testing.push import Push
 from squashproxy.testing.tokens import Access, Gate
 
@@ -22,6 +22,7 @@ _ROUTE = re.compile(
     r"(?P<begin>blobs/uploads/?)|blobs/uploads/(?P<upload>[^/]+)|blobs/(?P<blob>[^/]+)|"
     r"manifests/(?P<manifest>[^/]+)|(?P<tags>tags/list)|referrers/(?P<referrers>[^/]+))"
 )
+_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
 _ACTIONS = {
     "GET": frozenset({"pull"}),
     "HEAD": frozenset({"pull"}),
@@ -45,6 +46,7 @@ class Handlers:
         harbor: Harbor | None,
     ) -> None:
         self._options = options
+        self.empty_type = options.empty_type
         self._harbor = harbor
         self._gate = gate
         self._pull = pull
@@ -73,6 +75,10 @@ class Handlers:
     def _answer(self, request: Request) -> Answer:
         if request.path in ("/token", "/token/"):
             return self._gate.answer_token(request)
+        if request.path == LOGIN:
+            return bytes_answer(200, _PAGE, (("Content-Type", "text/html"),))
+        if request.path.startswith(STORAGE) and self._options.redirects_blobs:
+            return self._pull.stored(request)
         if self._harbor is not None and request.path.startswith(PREFIX):
             return self._harbor.answer(request)
         if request.method not in _ACTIONS:

@@ -87,8 +87,8 @@ class RegistrySource(_RegistryPlace):
             self._tags = self._try_list_tags()
             self._lists_tags = self._tags is not None
         if self._tags is None:
-            known = (name + suffix for suffix in COMPANION_SUFFIXES)
-            return tuple(tag for tag in known if self._remote.find_manifest(tag) is not None)
+            find = self._remote.find_companion
+            return tuple(name + each for each in COMPANION_SUFFIXES if find(digest, each))
         return tuple(sorted(tag for tag in self._tags if tag.startswith(name) and is_tag(tag)))
 
     def _try_list_tags(self) -> frozenset[str] | None:

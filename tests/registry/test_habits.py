@@ -25,6 +25,7 @@ from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.deletions import Deletion
 from squashproxy.testing import (
     Basic,
     Bearer,
@@ -34,6 +35,8 @@ from squashproxy.testing import (
     ImageBuilder,
     LayerBuilder,
     RegistryOptions,
+    artifact_manifest,
+    index_of,
 )
 from squashproxy.transports.registry import RegistrySink
 from tests.registry.conftest import Time
@@ -422,6 +425,52 @@ def forget(registry: FakeRegistry, method: str, path: str) -> None:
     if method == "PUT" and "/manifests/" in path:
         for digest in registry.blobs("app"):
             registry.drop_blob("app", digest)
+
+
+# Referrers and deletions
+
+
+def test_a_see_other_means_no_list_of_referrers(client: RegistryClient) -> None:
+    """GHCR sends clients to its web site."""
+    options = RegistryOptions(referrers=False, referrers_status=303)
+    with FakeRegistry(options) as registry:
+        digest = IMAGE.push(registry, "app", "v1")
+        app = opened(client, registry)
+        assert app.list_referrers(digest) is None
+        assert not app.lists_referrers()
+        assert all("/login" not in one.path for one in registry.requests)
+
+
+def test_a_tag_that_is_taken_for_a_digest_is_no_list_of_referrers(client: RegistryClient) -> None:
+    """As GitLab does: the children of an index would count as what refers to it."""
+    index = index_of([IMAGE])
+    with FakeRegistry(RegistryOptions(referrers=False, dashed_digests=True)) as registry:
+        digest = index.push(registry, "app", "v1")
+        app = opened(client, registry)
+        assert app.find_manifest(digest.replace(":", "-")) is not None
+        assert app.list_referrers_by_tag(digest) == ()
+        assert app.find_companion(digest, "") is None
+        subject = app.find_manifest(digest)
+        assert subject is not None
+        config = Descriptor(mediatypes.OCI_CONFIG, registry.put_blob("app", b"{}"), 2)
+        signature = artifact_manifest("a/signature", [config], config=config, subject=subject)
+        app.put_referrer(signature)
+        assert [each.digest for each in app.list_referrers_by_tag(digest)] == [signature.digest]
+        assert app.find_companion(digest, "") is not None
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_registry_that_deletes_nothing_is_not_believed(
+    client: RegistryClient, status: int
+) -> None:
+    """ECR answers 404, as if the manifest were gone."""
+    with FakeRegistry(RegistryOptions(deletes=False, deletion_refusal=status)) as registry:
+        digest = IMAGE.push(registry, "app", "v1")
+        app = opened(client, registry)
+        with pytest.raises(Denied, match=rf"deletes nothing \(HTTP {status}\)"):
+            app.delete_manifest(digest)
+        if status == 404:
+            assert app.delete_manifest(digest_of(b"none")) is Deletion.GONE
 
 
 # Helpers
