@@ -13,7 +13,7 @@ REGSYNC = "github.com/regclient/regclient/cmd/regsync@v0.11.7"
 CONFORMANCE = (
     "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111"
 )
-_OWN = ("puller", "referrers")
+_OWN = ("distribution3", "puller", "referrers")
 """Those whose source is here, in a folder of the same name."""
 
 
