@@ -40,8 +40,8 @@ _MOST_COUNTED = 10 << 30
 def find_blob(caller: Caller, digest: Digest) -> int | None:
     """The size of a blob in bytes; None where the repository does not have it.
 
-    Where HEAD is refused, gives no size, or leads to an address that takes no HEAD (its signature
-    may be for GET only), a GET of one byte is sent.
+    A GET of one byte is sent where HEAD is refused, gives no size or that of an encoded body, or
+    leads to an address that takes no HEAD (its signature may be for GET only).
     """
     call = _call("HEAD", caller, digest, _FOUND | _NO_HEAD | _NO_SIGNED_HEAD)
     answer = caller.ask(call)
@@ -50,7 +50,8 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
     if answer.status in _NO_SIGNED_HEAD and answer.url == call.url:
         raise caller.refused(answer, call)
     size = parse_decimal(answer.headers.get("Content-Length", ""))
-    if answer.status == 200 and size is not None and not is_page_type(answer.headers):
+    is_plain = not is_page_type(answer.headers) and not codings_of(answer.headers)
+    if answer.status == 200 and size is not None and is_plain:
         return size
     return caller.retry.call(lambda: _size_by_get(caller, digest), caller.repository.host)
 

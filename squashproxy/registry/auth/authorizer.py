@@ -12,37 +12,35 @@ from squashproxy.errors import FormatError, RegistryError, Unauthorized
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
 from squashproxy.registry.auth.delete_scope import Actions, DeleteActions, may_delete, spelled
+from squashproxy.registry.auth.front_pages import FrontPages
 from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.schemes import (
     Scheme,
     SchemeKind,
     Token,
-    TokenRequest,
     basic_header,
     choose_scheme,
     read_token,
     token_requests,
 )
 from squashproxy.registry.auth.scopes import Scopes, parse_scopes
-from squashproxy.registry.auth.token_service import TokenAnswer, TokenService
-from squashproxy.registry.http.connections import Connections, Message, read_body
-from squashproxy.registry.http.endpoints import Endpoint, origin_of
+from squashproxy.registry.auth.token_service import TokenAnswer, TokenService, for_token
+from squashproxy.registry.http.connections import Connections
+from squashproxy.registry.http.endpoints import Endpoint
 from squashproxy.registry.http.error_responses import (
-    MAX_ERROR_BODY,
     Action,
     Refusal,
-    is_temporary,
     read_refusal,
-    refusal_error,
     unauthorized_error,
 )
 from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.http.urls import shown
 from squashproxy.registry.http.web_pages import PAGE_ADVICE, is_page, page_fact
 
-_NOT_OFFERED = (404, 405)
 _UNKNOWN_ACTION = (400, 403, 422)
-"""The status codes of token services that do not know an action."""
+"""The status codes of token services that do not know an action; 401, too, of those that gave a
+token before.
+"""
 
 _BEARER = "Bearer "
 
@@ -75,17 +73,14 @@ class Authorizer:
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
-        self._connections = connections
-        self._token_service = TokenService(connections, timeout)
+        self._token_service = TokenService(connections, retry, timeout)
+        self._front_pages = FrontPages(connections, timeout)
         self._credentials = credentials
-        self._retry = retry
-        self._timeout = timeout
         self._clock = clock
         self._known: defaultdict[tuple[str, str], _Known] = defaultdict(_Known)
         self._schemes: dict[str, Scheme] = {}
         self._delete_actions = DeleteActions()
-        self._pinged: set[str] = set()
-        self._ping_lock = threading.Lock()
+        self._let_in: set[str] = set()
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, action: Action, scopes: Scopes) -> str | None:
@@ -122,26 +117,13 @@ class Authorizer:
         """
         if expected and self._credentials.find(action.repository) is None:
             return None
-        with self._ping_lock:
-            if endpoint.name not in self._pinged:
-                self._pinged.add(endpoint.name)
-                self._ping(endpoint)
+        scheme = self._front_pages.ask(endpoint)
+        if scheme is not None:
+            self._schemes.setdefault(endpoint.name, scheme)
         try:
             return self.header(endpoint, action, scopes)
         except Unauthorized:
             return None
-
-    def _ping(self, endpoint: Endpoint) -> None:
-        message = Message("GET", endpoint.url("/v2/"), timeout=self._timeout)
-        try:
-            response = self._connections.send(message, endpoint.name)
-            read_body(response, MAX_ERROR_BODY, endpoint.name, "its front page")
-        except RegistryError:
-            return
-        challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
-        scheme = choose_scheme(challenges) if response.status == 401 else None
-        if scheme is not None:
-            self._schemes.setdefault(endpoint.name, scheme)
 
     def basic_header(self, action: Action) -> str | None:
         """The header with user and password, None without credentials."""
@@ -273,36 +255,21 @@ class Authorizer:
         for actions in candidates:
             wanted = spelled(scopes, actions)
             requests = token_requests(realm, scheme.service, wanted, credentials)
-            answer = self._request(endpoint, action, requests)
+            answer = self._token_service.ask(endpoint, action, requests)
             if answer.status == 200:
+                self._let_in.add(endpoint.name)
                 if may_delete(scopes):
                     known.asked = actions
                     self._delete_actions.note(endpoint.name, actions)
                 return self._read(answer, scopes, realm)
             refusal = read_refusal(answer.status, answer.headers, answer.body)
-            error = error or self.unauthorized(refusal, _for_token(action, realm, answer.url))
-            if answer.status not in _UNKNOWN_ACTION or not may_delete(scopes):
+            error = error or self.unauthorized(refusal, for_token(action, realm, answer.url))
+            knows_us = answer.status == 401 and endpoint.name in self._let_in
+            if not may_delete(scopes) or not (knows_us or answer.status in _UNKNOWN_ACTION):
                 break
             known.spent |= {actions}
         assert error is not None, "there is at least one candidate"
         raise error
-
-    def _request(
-        self, endpoint: Endpoint, action: Action, requests: list[TokenRequest]
-    ) -> TokenAnswer:
-        """The answer to the first request that the token service offers."""
-        for number, request in enumerate(requests, 1):
-            answer = self._retry.call(partial(self._ask, endpoint, request, action), action.host)
-            if answer.status not in _NOT_OFFERED or number == len(requests):
-                return answer
-        raise AssertionError("there is at least one request")
-
-    def _ask(self, endpoint: Endpoint, request: TokenRequest, action: Action) -> TokenAnswer:
-        answer = self._token_service.ask(endpoint, request, action.host)
-        if is_temporary(answer.status):
-            refusal = read_refusal(answer.status, answer.headers, answer.body)
-            raise refusal_error(refusal, _for_token(action, request.url, answer.url))
-        return answer
 
     def _read(self, answer: TokenAnswer, scopes: Scopes, realm: str) -> Token:
         if is_page(answer.headers, answer.body):
@@ -321,11 +288,3 @@ def _basic(credentials: Credentials) -> str | None:
     if not credentials.password and not credentials.identity_token:
         return None
     return basic_header(credentials)
-
-
-def _for_token(action: Action, realm: str, url: str) -> Action:
-    """The action of getting a token; `url` is the one that answered, after redirects."""
-    moved = ""
-    if origin_of(url) != origin_of(realm):
-        moved = f" (which sent us to {shown(url)}, where no password was sent)"
-    return Action(action.repository, f"a token from {shown(realm)}{moved} for {action.text}")

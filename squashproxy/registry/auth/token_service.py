@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlencode
 
 from squashproxy.errors import RegistryError
 from squashproxy.registry.auth.schemes import TokenRequest
 from squashproxy.registry.http.connections import Connections, Message, read_body
 from squashproxy.registry.http.endpoints import Endpoint, origin_of
+from squashproxy.registry.http.error_responses import (
+    Action,
+    is_temporary,
+    read_refusal,
+    refusal_error,
+)
+from squashproxy.registry.http.retry import Retry
+from squashproxy.registry.http.urls import shown
 
 _MAX_TOKEN_BODY = 1 << 20
 _MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SEE_OTHER = 303
 _METHOD_NOT_ALLOWED = 405
+_NOT_OFFERED = (404, _METHOD_NOT_ALLOWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +41,32 @@ class TokenAnswer:
 class TokenService:
     """Asks the token services of registries. `timeout` is in seconds."""
 
-    def __init__(self, connections: Connections, timeout: float) -> None:
+    def __init__(self, connections: Connections, retry: Retry, timeout: float) -> None:
         self._connections = connections
+        self._retry = retry
         self._timeout = timeout
 
-    def ask(self, endpoint: Endpoint, request: TokenRequest, host: str) -> TokenAnswer:
+    def ask(
+        self, endpoint: Endpoint, action: Action, requests: Sequence[TokenRequest]
+    ) -> TokenAnswer:
+        """The answer to the first of `requests` that the token service offers.
+
+        A request is repeated while its answer is temporary. Raises RegistryError.
+        """
+        for number, request in enumerate(requests, 1):
+            answer = self._retry.call(partial(self._ask, endpoint, request, action), action.host)
+            if answer.status not in _NOT_OFFERED or number == len(requests):
+                return answer
+        raise AssertionError("there is at least one request")
+
+    def _ask(self, endpoint: Endpoint, request: TokenRequest, action: Action) -> TokenAnswer:
+        answer = self._send(endpoint, request, action.host)
+        if is_temporary(answer.status):
+            refusal = read_refusal(answer.status, answer.headers, answer.body)
+            raise refusal_error(refusal, for_token(action, request.url, answer.url))
+        return answer
+
+    def _send(self, endpoint: Endpoint, request: TokenRequest, host: str) -> TokenAnswer:
         """Send a request and follow redirects.
 
         The password goes along only within one origin (scheme, host and port). A form, which holds
@@ -68,3 +99,11 @@ class TokenService:
         headers = {**request.headers, "Content-Type": "application/x-www-form-urlencoded"}
         body = urlencode(request.form).encode()
         return Message("POST", request.url, headers, body, self._timeout)
+
+
+def for_token(action: Action, realm: str, url: str) -> Action:
+    """The action of getting a token; `url` is the one that answered, after redirects."""
+    moved = ""
+    if origin_of(url) != origin_of(realm):
+        moved = f" (which sent us to {shown(url)}, where no password was sent)"
+    return Action(action.repository, f"a token from {shown(realm)}{moved} for {action.text}")
