@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import FormatError, RegistryError
+from squashproxy.errors import FormatError, RegistryError, SquashproxyError
 from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_repository_path
 from squashproxy.registry.client import RegistryClient
@@ -56,6 +56,17 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
         if not matching:
             warnings.append(f"{pattern} matches no repository; {_near(pattern, there)}")
     return Found(tuple(found), tuple(warnings), frozenset(listed))
+
+
+def is_listed(client: RegistryClient, repository: Repository) -> bool:
+    """Whether a registry lists a repository; False as well where it lists none, or fails.
+
+    The list is read up to the repository.
+    """
+    try:
+        return repository.path in client.iter_repositories(repository.host)
+    except SquashproxyError:
+        return False
 
 
 def _listed(client: RegistryClient, host: str) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from squashproxy.catalog.repositories import find_repositories
+from squashproxy.catalog.repositories import find_repositories, is_listed
 from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.graph import Graph
 from squashproxy.cleanup.in_use import InUseLists
@@ -59,7 +59,7 @@ class Planner:
         task = self.tally(f"{rule.name}: repositories", len(repositories))
         for each in repositories:
             plan_of_one = self._of_repository(each, rule, lists, now)
-            if plan_of_one.problem and each in listed and self.graph_loader.has_no_tags(each):
+            if plan_of_one.problem and self._has_no_tags(each, listed):
                 plan_of_one = RepositoryPlan(str(each), {})
             plans.append(plan_of_one)
             task.advance(1)
@@ -72,6 +72,12 @@ class Planner:
             (*warnings, *chain(*(each.warnings for each in plans)), *_vain_patterns(rule, plans)),
         )
         return replace(plan, refusal=refusal_of(plan, rule))
+
+    def _has_no_tags(self, repository: Repository, listed: Container[Repository]) -> bool:
+        """Whether a repository exists, although the registry knows no tags of it."""
+        return self.graph_loader.has_no_tags(repository) and (
+            repository in listed or is_listed(self.client, repository)
+        )
 
     def plan_again(
         self,

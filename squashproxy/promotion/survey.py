@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from squashproxy.catalog.dates import created_at
-from squashproxy.catalog.repositories import find_repositories
+from squashproxy.catalog.repositories import find_repositories, is_listed
 from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route
@@ -63,11 +63,13 @@ class Survey:
         return list(self._aimed(route, sources, None))
 
     def _look_at(self, listed: frozenset[Repository], repository: Repository) -> Sighting | None:
-        """The tags of a repository; one of `listed` may have none, and answer 404 for that."""
+        """The tags of a repository; one that is listed may have none, and answer 404 for that."""
         try:
             tags = tuple(self.client.repository(repository).iter_listed_names())
         except SquashproxyError as error:
-            if isinstance(error, NotFound) and repository in listed:
+            if isinstance(error, NotFound) and (
+                repository in listed or is_listed(self.client, repository)
+            ):
                 return Sighting(repository, (), is_sound=False)
             self._tell(error)
             return None

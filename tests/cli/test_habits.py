@@ -50,15 +50,16 @@ def promote_of(folder: Path, pattern: str, target: FakeRegistry) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("path", ["apps/*", "apps/empty"], ids=["a glob", "by name"])
 @pytest.mark.parametrize("keep", ["keep: {tags: ['keep']}", "keep: {newest: 1}"])
 def test_cleanup_finds_nothing_to_do_there(
-    squashproxy: InProcess, registry: FakeRegistry, tmp_path: Path, keep: str
+    squashproxy: InProcess, registry: FakeRegistry, tmp_path: Path, keep: str, path: str
 ) -> None:
-    config = cleanup_of(tmp_path, f"{registry.host}/apps/*", keep)
+    config = cleanup_of(tmp_path, f"{registry.host}/{path}", keep)
     for _ in range(2):
         outcome = squashproxy("cleanup", "--apply", config)
         assert outcome.code == 0, outcome.err
-    assert len(registry.tags("apps/full")) == 1
+    assert len(registry.tags("apps/full")) == (1 if path == "apps/*" else 2)
 
 
 def test_promote_finds_nothing_to_do_there(
@@ -72,6 +73,15 @@ def test_promote_finds_nothing_to_do_there(
             "keep",
             "old",
         }
+
+
+def test_promote_finds_nothing_to_do_in_one_that_is_named(
+    squashproxy: InProcess, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    with FakeRegistry() as target:
+        config = promote_of(tmp_path, f"{registry.host}/apps/empty", target)
+        outcome = squashproxy("promote", config)
+        assert outcome.code == 0, outcome.err
 
 
 def test_a_name_that_a_rule_gives_and_nobody_knows_is_still_a_problem(

@@ -1,7 +1,6 @@
 """Profiles of registries: their habits, so that tests meet them without the network.
 
-    from squashproxy.testing import FakeRegistry
-    from squashproxy.testing.profiles import PROFILES
+    from squashproxy.testing import PROFILES, FakeRegistry
 
     with FakeRegistry(PROFILES["Quay"].options) as registry:
         ...  # it answers as Quay does; log in as PROFILES["Quay"].login
