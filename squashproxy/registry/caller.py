@@ -22,7 +22,7 @@ from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.http.web_pages import is_page, page_error
 
 _MAX_REDIRECTS = 10
-REDIRECTS = (301, 302, 303, 307, 308)
+_REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_REDIRECTS = (307, 308)
 _MAX_AUTHORIZATIONS = 4
 _HIDING = (403, 404)
@@ -113,7 +113,7 @@ class Caller:
             refusal = read_refusal(response.status, response.headers, body)
             if response.status < 300 and is_page(response.headers, body):
                 raise page_error(self.endpoint.name, call.action.text, body)
-            if location is None or response.status not in REDIRECTS:
+            if location is None or response.status not in _REDIRECTS:
                 raise refusal_error(refusal, call.action)
             url = self.endpoint.resolve(message.url, location, "Location")
             if not _may_follow(message, response.status):
@@ -127,14 +127,20 @@ class Caller:
 
     def _check_page(self, url: str, call: Call) -> None:
         """Raise RegistryError if a request that writes was redirected to a web page."""
-        host = self._other_host(url)
-        try:
-            response = self.connections.send(Message("GET", url, timeout=self.timeout), host)
-            body = read_body(response, MAX_ERROR_BODY, host, call.action.text)
-        except RegistryError:
-            return  # then the redirect itself is what there is to tell
-        if is_page(response.headers, body):
-            raise page_error(self.endpoint.name, call.action.text, body)
+        for _ in range(_MAX_REDIRECTS):
+            host = self._other_host(url)
+            try:
+                response = self.connections.send(Message("GET", url, timeout=self.timeout), host)
+                body = read_body(response, MAX_ERROR_BODY, host, call.action.text)
+                location = response.headers.get("Location")
+                if location is not None and response.status in _REDIRECTS:
+                    url = self.endpoint.resolve(url, location, "Location")
+                    continue
+            except RegistryError:
+                return  # then the first redirect is what there is to tell
+            if is_page(response.headers, body):
+                raise page_error(self.endpoint.name, call.action.text, body)
+            return
 
     def _send_authorized(self, call: Call, message: Message) -> Response:
         """Send with an Authorization header; without one if the URL is on another host."""
@@ -196,5 +202,5 @@ def _is_replayable(body: bytes | Body | None) -> bool:
 
 def _may_follow(message: Message, status: int) -> bool:
     if message.method in ("GET", "HEAD"):
-        return status in REDIRECTS
+        return status in _REDIRECTS
     return status in _KEEPING_REDIRECTS and _is_replayable(message.body)

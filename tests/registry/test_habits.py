@@ -339,6 +339,16 @@ def test_a_blob_may_be_a_web_page(
     assert b"".join(app.iter_blob(blob)) == PAGE
 
 
+def test_a_push_may_be_led_to_a_page_in_several_steps(
+    client: RegistryClient, registry: FakeRegistry
+) -> None:
+    registry.arm(Fault("GET", "^/last", status=200, body=PAGE, times=9))
+    for start, end in (("POST", "/first"), ("GET", "/second"), ("GET", "/last")):
+        registry.arm(Fault(start, "", status=302, headers=(("Location", end),)))
+    with pytest.raises(RegistryError, match=r"answered with a web page \('Sign in to Example'\)"):
+        opened(client, registry).upload_blob([BLOB])
+
+
 def test_a_redirect_of_a_push_to_no_page_stays_a_refusal(
     client: RegistryClient, registry: FakeRegistry
 ) -> None:
