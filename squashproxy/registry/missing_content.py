@@ -48,7 +48,7 @@ def missing_content(
     return ContentMissing(
         f"{name.host} refused {selector} of {name.path}, since it does not hold "
         f"{_shown(missing) or 'all that the manifest names'}{said} (HTTP {answer.status})",
-        advice="push it again; if it stays so, the registry loses what it is sent",
+        advice="push it again, and if it stays so, the registry loses what it is sent",
         status=answer.status,
         digests=frozenset(missing),
     )
