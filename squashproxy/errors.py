@@ -6,13 +6,14 @@
     │   └── BadConfiguration         one sentence for each problem in a file
     ├── RegistryError                a registry could not do what was asked
     │   ├── NotFound                 no such repository, manifest, tag or blob
+    │   ├── ContentMissing           it lacks what a manifest names that was pushed to it
     │   ├── ReferrersUnknown         it lists referrers, but not those of this manifest
     │   ├── Unauthorized             no credentials, or wrong ones
     │   ├── Denied                   known, but not allowed (also: pushes are off)
     │   ├── Unreachable              temporary: no connection, or it broke
     │   ├── TlsError                 the certificate is not trusted
     │   ├── TooManyRequests          temporary
-    │   └── ServerFault              temporary: a 5xx answer
+    │   └── ServerFault              temporary: a 5xx answer, 408 or 425
     ├── ArchiveError                 a layout or archive of images could not do what was asked
     │   └── NoSuchImage              it holds no image of that name
     ├── IntegrityError               bytes that differ from their descriptor
@@ -165,6 +166,24 @@ class NotFound(RegistryError):
     """No such repository, manifest, tag or blob."""
 
 
+class ContentMissing(RegistryError):
+    """A manifest was refused, since the registry does not hold all that it names.
+
+    `digests` is what is missing, as far as that is known.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        advice: str = "",
+        status: int | None = None,
+        digests: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(fact, advice=advice, status=status)
+        self.digests = digests
+
+
 class ReferrersUnknown(RegistryError):
     """A registry that lists referrers did not do so for one manifest.
 
@@ -200,7 +219,7 @@ class TooManyRequests(_TemporaryRegistryError):
 
 
 class ServerFault(_TemporaryRegistryError):
-    """A 5xx response."""
+    """A 5xx response, or one that asks to try again (408, 425)."""
 
 
 class ArchiveError(SquashproxyError):

@@ -101,8 +101,12 @@ def open_context(
         manifests = ManifestMemory(database, time.time)
         manifests.forget_unused()
         with (
-            RegistryClient(client_settings, on_wait=teller, cache=manifests) as client,
-            RegistryClient(client_settings.quick, on_wait=teller) as quick,
+            RegistryClient(
+                client_settings, on_wait=teller, on_warning=observer.warn, cache=manifests
+            ) as client,
+            RegistryClient(
+                client_settings.quick, on_wait=teller, on_warning=observer.warn
+            ) as quick,
         ):
             memory = open_layer_memory(
                 configuration.layer_memory or default_layer_memory(os.environ),

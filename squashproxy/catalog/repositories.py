@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import FormatError, RegistryError
+from squashproxy.errors import FormatError, RegistryError, SquashproxyError
 from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_repository_path
 from squashproxy.registry.client import RegistryClient
@@ -18,10 +18,14 @@ _MOST_COMPARED = 5000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The repositories, and a sentence for each pattern that matches none."""
+    """The repositories, and a sentence for each pattern that matches none.
+
+    `listed` are those that the registry itself lists: one without tags exists all the same.
+    """
 
     repositories: tuple[Repository, ...]
     warnings: tuple[str, ...]
+    listed: frozenset[Repository] = frozenset()
 
 
 def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPattern]) -> Found:
@@ -31,6 +35,7 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
     matches it.
     """
     found: dict[Repository, None] = {}
+    listed: set[Repository] = set()
     warnings: list[str] = []
     catalogs: dict[str, list[str]] = {}
     for pattern in patterns:
@@ -42,13 +47,26 @@ def find_repositories(client: RegistryClient, patterns: Sequence[RepositoryPatte
         there = catalogs[pattern.host]
         matching = [path for path in there if pattern.path.matches(path)]
         sound = [path for path in matching if is_repository_path(path)]
-        found.update((Repository(pattern.host, path), None) for path in sound)
+        matched = [Repository(pattern.host, path) for path in sound]
+        found.update(dict.fromkeys(matched))
+        listed.update(matched)
         wrong = [path for path in matching if not is_repository_path(path)]
         if wrong:
             warnings.append(_unsound(pattern, wrong))
         if not matching:
             warnings.append(f"{pattern} matches no repository; {_near(pattern, there)}")
-    return Found(tuple(found), tuple(warnings))
+    return Found(tuple(found), tuple(warnings), frozenset(listed))
+
+
+def is_listed(client: RegistryClient, repository: Repository) -> bool:
+    """Whether a registry lists a repository; False as well where it lists none, or fails.
+
+    The list is read up to the repository.
+    """
+    try:
+        return repository.path in client.iter_repositories(repository.host)
+    except SquashproxyError:
+        return False
 
 
 def _listed(client: RegistryClient, host: str) -> list[str]:

@@ -21,6 +21,7 @@ from squashproxy.errors import (
     IntegrityError,
     NotFound,
     ReferrersUnknown,
+    SquashproxyError,
     UsageError,
 )
 from squashproxy.oci.descriptor import Descriptor
@@ -91,6 +92,19 @@ class GraphLoader:
         listed = remote.list_tags()
         before = self._tags.tags(repository)
         return listed, resolve_tags(remote, listed.tags, self._manifests, before, self._tally)
+
+    def has_no_tags(self, repository: Repository) -> bool:
+        """Whether the registry knows no tags of a repository, as it may of one without any.
+
+        Distribution answers 404 NAME_UNKNOWN to the list of tags of a repository that it lists.
+        """
+        try:
+            self._client.repository(repository).list_tags()
+        except NotFound:
+            return True
+        except SquashproxyError:
+            return False
+        return False
 
     def graph(
         self,

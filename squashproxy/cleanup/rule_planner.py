@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from squashproxy.catalog.repositories import find_repositories
+from squashproxy.catalog.repositories import find_repositories, is_listed
 from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.graph import Graph
 from squashproxy.cleanup.in_use import InUseLists
@@ -46,6 +46,7 @@ class Planner:
         hosts = (pattern.host for pattern in rule.repositories)
         warnings = [f"{rule.name}: {text}" for text in lists.strangers(hosts)]
         repositories: dict[Repository, None] = {}
+        listed: set[Repository] = set()
         for pattern in rule.repositories:
             try:
                 found = find_repositories(self.client, [pattern])
@@ -53,10 +54,14 @@ class Planner:
                 plans.append(RepositoryPlan(str(pattern), {}, problem=str(error)))
                 continue
             repositories.update(dict.fromkeys(found.repositories))
+            listed |= found.listed
             warnings += found.warnings
         task = self.tally(f"{rule.name}: repositories", len(repositories))
         for each in repositories:
-            plans.append(self._of_repository(each, rule, lists, now))
+            plan_of_one = self._of_repository(each, rule, lists, now)
+            if plan_of_one.problem and self._has_no_tags(each, listed):
+                plan_of_one = RepositoryPlan(str(each), {})
+            plans.append(plan_of_one)
             task.advance(1)
         task.finish()
         plan = RulePlan(
@@ -67,6 +72,12 @@ class Planner:
             (*warnings, *chain(*(each.warnings for each in plans)), *_vain_patterns(rule, plans)),
         )
         return replace(plan, refusal=refusal_of(plan, rule))
+
+    def _has_no_tags(self, repository: Repository, listed: Container[Repository]) -> bool:
+        """Whether a repository exists, although the registry knows no tags of it."""
+        return self.graph_loader.has_no_tags(repository) and (
+            repository in listed or is_listed(self.client, repository)
+        )
 
     def plan_again(
         self,

@@ -84,10 +84,10 @@ class Session:
 def open_session(common: CommonOptions) -> Iterator[Session]:
     """Open the session that the common options describe, and close all that it opened."""
     options = common.client
-    teller = WaitTeller()
+    teller, warn = WaitTeller(), LoggingObserver().warn
     with (
-        RegistryClient(options, on_wait=teller) as client,
-        RegistryClient(options.quick, on_wait=teller) as quick,
+        RegistryClient(options, on_wait=teller, on_warning=warn) as client,
+        RegistryClient(options.quick, on_wait=teller, on_warning=warn) as quick,
         ExitStack() as opened,
     ):
         yield Session(client, quick, opened)

@@ -69,11 +69,15 @@ def find_attached(
         digests += [child.descriptor.digest for child in manifests]
         attestations = sum(child.is_attestation for child in manifests)
     digests = list(dict.fromkeys(digests))
-    own = [fallback_tag(each) + suffix for each in digests for suffix in COMPANION_SUFFIXES]
+    own = [(each, suffix) for each in digests for suffix in COMPANION_SUFFIXES]
     lists, unknown = _lists_of(remote, digests)
     told = [listed for listed in lists if listed is not None]
     return Attached(
-        tags=tuple(tag for tag in own if _is_there(remote, tag, tags)),
+        tags=tuple(
+            fallback_tag(each) + suffix
+            for each, suffix in own
+            if _is_there(remote, each, suffix, tags)
+        ),
         referrers=tuple(dict.fromkeys(each.digest for listed in told for each in listed)),
         attestations=attestations,
         untold=unknown + (len(lists) - len(told) if told else 0),
@@ -97,5 +101,9 @@ def _lists_of(
     return lists, unknown
 
 
-def _is_there(remote: RemoteRepository, tag: str, tags: Collection[str] | None) -> bool:
-    return remote.find_manifest(tag) is not None if tags is None else tag in tags
+def _is_there(
+    remote: RemoteRepository, digest: Digest, suffix: str, tags: Collection[str] | None
+) -> bool:
+    if tags is None:
+        return remote.find_companion(digest, suffix) is not None
+    return fallback_tag(digest) + suffix in tags

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from squashproxy.catalog.dates import created_at
-from squashproxy.catalog.repositories import find_repositories
+from squashproxy.catalog.repositories import find_repositories, is_listed
 from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route
 from squashproxy.digest import Digest
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.printable import quoted
 from squashproxy.promotion.pairs import Pair
 from squashproxy.promotion.steps import Sighting
@@ -46,7 +47,7 @@ class Survey:
         """List the repositories and their tags. Raises RegistryError where none can be listed."""
         found = find_repositories(self.client, [pattern])
         self.warnings.extend(f"{self.rule.name}: {text}" for text in found.warnings)
-        sightings = side_by_side(self._look_at, found.repositories)
+        sightings = side_by_side(partial(self._look_at, found.listed), found.repositories)
         return [each for each in sightings if each is not None]
 
     def choose(self, route: Route, seen: Sequence[Sighting]) -> list[Pair]:
@@ -61,10 +62,15 @@ class Survey:
         sources = [(source, tag) for source, tags in pins for tag in tags]
         return list(self._aimed(route, sources, None))
 
-    def _look_at(self, repository: Repository) -> Sighting | None:
+    def _look_at(self, listed: frozenset[Repository], repository: Repository) -> Sighting | None:
+        """The tags of a repository; one that is listed may have none, and answer 404 for that."""
         try:
             tags = tuple(self.client.repository(repository).iter_listed_names())
         except SquashproxyError as error:
+            if isinstance(error, NotFound) and (
+                repository in listed or is_listed(self.client, repository)
+            ):
+                return Sighting(repository, (), is_sound=False)
             self._tell(error)
             return None
         good = tuple(tag for tag in tags if is_tag(tag))

@@ -5,19 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any, cast
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, Verified
-from squashproxy.errors import RegistryError
+from squashproxy.errors import RegistryError, Unreachable
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Call, Caller
-from squashproxy.registry.http.connections import Response, iter_body
-from squashproxy.registry.http.error_responses import Action
+from squashproxy.registry.http.connections import Response, iter_body, read_body
+from squashproxy.registry.http.content_coding import codings_of, iter_decoded
+from squashproxy.registry.http.error_responses import MAX_ERROR_BODY, Action
+from squashproxy.registry.http.web_pages import is_page_type, page_error
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)")
+_TOTAL = re.compile(r"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]+)")
 _SENT = frozenset({200, 206})
+_FOUND = frozenset({200, 404})
+_NO_HEAD = frozenset({405, 501})
+_NO_SIGNED_HEAD = frozenset({400, 401, 403})
+"""The status codes of storage behind a redirect whose URL was signed for GET."""
+
+_COMPRESSED = ("gzip", "zstd")
+"""The ends of media types of compressed layers."""
+
+_MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""The beginnings of gzip and zstd."""
+
 _MOST_COUNTED = 10 << 30
 """The most bytes of a blob that are read only to learn its size."""
 
@@ -25,13 +40,18 @@ _MOST_COUNTED = 10 << 30
 def find_blob(caller: Caller, digest: Digest) -> int | None:
     """The size of a blob in bytes; None where the repository does not have it.
 
-    Where HEAD is refused or gives no size, a GET is sent and its body is not read.
+    A GET of one byte is sent where HEAD is refused, gives no size or that of an encoded body, or
+    leads to an address that takes no HEAD (its signature may be for GET only).
     """
-    answer = caller.ask(_call("HEAD", caller, digest, frozenset({200, 404, 405, 501})))
+    call = _call("HEAD", caller, digest, _FOUND | _NO_HEAD | _NO_SIGNED_HEAD)
+    answer = caller.ask(call)
     if answer.status == 404:
         return None
+    if answer.status in _NO_SIGNED_HEAD and answer.url == call.url:
+        raise caller.refused(answer, call)
     size = parse_decimal(answer.headers.get("Content-Length", ""))
-    if answer.status == 200 and size is not None:
+    is_plain = not is_page_type(answer.headers) and not codings_of(answer.headers)
+    if answer.status == 200 and size is not None and is_plain:
         return size
     return caller.retry.call(lambda: _size_by_get(caller, digest), caller.repository.host)
 
@@ -42,23 +62,21 @@ def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     A broken connection is resumed where it broke. Raises IntegrityError, at the end at the latest,
     where size or digest is wrong.
     """
-    what = f"the blob {blob.digest} of {caller.repository}"
-    return iter(Verified(_iter_resumed(caller, blob, what), blob.digest, blob.size, what))
+    reading = _Reading(caller, blob)
+    return iter(Verified(_iter_resumed(reading), blob.digest, blob.size, reading.what))
 
 
-def _iter_resumed(caller: Caller, blob: Descriptor, what: str) -> Iterator[bytes]:
-    position = 0
+def _iter_resumed(reading: _Reading) -> Iterator[bytes]:
+    caller, blob = reading.caller, reading.blob
     failures = 0
     while True:
         try:
-            pieces = _iter_from(caller, blob, position, what)
-            with closing(cast("Any", pieces)):
+            with closing(cast("Any", reading.iter_rest())) as pieces:
                 for piece in pieces:
-                    position += len(piece)
                     failures = 0
                     yield piece
         except RegistryError as error:
-            if position >= blob.size > 0:
+            if reading.position >= blob.size > 0:
                 return
             failures += 1
             caller.retry.wait(error, failures, caller.repository.host)
@@ -66,21 +84,110 @@ def _iter_resumed(caller: Caller, blob: Descriptor, what: str) -> Iterator[bytes
         return
 
 
-def _iter_from(caller: Caller, blob: Descriptor, start: int, what: str) -> Iterator[bytes]:
-    """The bytes from `start`. A server that ignores Range sends everything, and the known part is
-    skipped.
+class _Reading:
+    """A blob that is being read, by several requests where connections break.
+
+    `position` is the number of bytes that were read.
     """
-    headers = {"Range": f"bytes={start}-"} if start else {}
-    response = caller.open(_call("GET", caller, blob.digest, _SENT, headers))
-    skip = start
-    if response.status == 206:
-        skip -= _first_byte(response, start, caller.endpoint.name, what)
-    for piece in iter_body(response, caller.endpoint.name, what):
-        if skip >= len(piece):
-            skip -= len(piece)
-            continue
-        yield piece[skip:] if skip else piece
-        skip = 0
+
+    def __init__(self, caller: Caller, blob: Descriptor) -> None:
+        self.caller = caller
+        self.blob = blob
+        self.what = f"the blob {blob.digest} of {caller.repository}"
+        self.position = 0
+        self._encoded = False
+
+    def iter_rest(self) -> Iterator[bytes]:
+        """Request the bytes from `position` on.
+
+        A server that ignores Range sends everything, and the known part is skipped. Raises
+        RegistryError.
+        """
+        start = self.position
+        ranged = start > 0 and not self._encoded  # a part of something packed cannot be unpacked
+        headers = {"Range": f"bytes={start}-"} if ranged else {}
+        expected = _SENT | {416} if ranged else _SENT
+        response = self.caller.open(_call("GET", self.caller, self.blob.digest, expected, headers))
+        with closing(response):
+            yield from self._iter_answer(response, start)
+
+    def _iter_answer(self, response: Response, start: int) -> Iterator[bytes]:
+        if response.status == 416:  # it has no more: the blob is too short, which its reader tells
+            return
+        host = self.caller.endpoint.name
+        skip = start
+        if response.status == 206:
+            skip -= _first_byte(response, start, host, self.what)
+        self._check_page(response)
+        for piece in self._iter_content(response):
+            if skip >= len(piece):
+                skip -= len(piece)
+                continue
+            rest = piece[skip:] if skip else piece
+            skip = 0
+            self.position += len(rest)
+            yield rest
+        if self.position < self.blob.size and _has_no_end(response):
+            raise Unreachable(
+                f"the connection to {host} broke while {self.what} was read: the connection was "
+                "closed",
+                advice="try again",
+            )
+
+    def _iter_content(self, response: Response) -> Iterator[bytes]:
+        host = self.caller.endpoint.name
+        pieces = iter_body(response, host, self.what)
+        codings = () if response.status == 206 else codings_of(response.headers)
+        if not codings:
+            return pieces
+        size = parse_decimal(response.headers.get("Content-Length", ""))
+        if size is not None:
+            self._encoded = size != self.blob.size
+            return iter_decoded(pieces, codings, host, self.what) if self._encoded else pieces
+        return self._iter_unlabelled(pieces, codings)
+
+    def _iter_unlabelled(
+        self, pieces: Iterator[bytes], codings: tuple[str, ...]
+    ) -> Iterator[bytes]:
+        """A body of unknown length with a Content-Encoding.
+
+        Some stores label layers, which are compressed by themselves, with it (so nothing is to be
+        undone); some proxies compress every answer. A layer that is compressed twice shows which it
+        is.
+        """
+        host = self.caller.endpoint.name
+        first = next(pieces, b"")
+        self._encoded = not self._is_packed_once(first, codings)
+        whole = chain((first,), pieces)
+        yield from iter_decoded(whole, codings, host, self.what) if self._encoded else whole
+
+    def _is_packed_once(self, first: bytes, codings: tuple[str, ...]) -> bool:
+        """Whether the body is a compressed layer as it is stored."""
+        if not self.blob.media_type.endswith(_COMPRESSED):
+            return False
+        try:
+            inner = next(iter_decoded([first], codings, self.caller.endpoint.name, self.what), b"")
+        except RegistryError:
+            return True  # then the digest decides
+        return not inner.startswith(_MAGIC)
+
+    def _check_page(self, response: Response) -> None:
+        """Raise RegistryError for a web page in place of the blob."""
+        headers, size = response.headers, response.headers.get("Content-Length")
+        if (
+            response.status == 200
+            and is_page_type(headers)
+            and "Docker-Content-Digest" not in headers
+            and parse_decimal(size or "") != self.blob.size
+        ):
+            host, action = self.caller.endpoint.name, f"the pull of {self.what}"
+            raise page_error(host, action, read_body(response, MAX_ERROR_BODY, host, self.what))
+
+
+def _has_no_end(response: Response) -> bool:
+    """Whether only a closed connection ends the body, so that a broken one looks like its end."""
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    return not chunked and "Content-Length" not in response.headers
 
 
 def _first_byte(response: Response, start: int, host: str, what: str) -> int:
@@ -97,19 +204,37 @@ def _first_byte(response: Response, start: int, host: str, what: str) -> int:
 
 
 def _size_by_get(caller: Caller, digest: Digest) -> int | None:
-    with closing(caller.open(_call("GET", caller, digest, frozenset({200, 404})))) as response:
+    what = f"the blob {digest} of {caller.repository}"
+    expected = frozenset({200, 206, 404, 416})
+    call = _call("GET", caller, digest, expected, {"Range": "bytes=0-0"})
+    with closing(caller.open(call)) as response:
         if response.status == 404:
             return None
-        size = parse_decimal(response.headers.get("Content-Length", ""))
-        if size is not None:
-            return size
-        return _counted(response, caller.endpoint.name, f"the blob {digest} of {caller.repository}")
+        if response.status == 200:
+            return _size_of_whole(response, caller.endpoint.name, what)
+        match = _TOTAL.fullmatch(response.headers.get("Content-Range", ""))
+        total = None if match is None else parse_decimal(match[1])
+    if total is not None:
+        return total
+    with closing(caller.open(_call("GET", caller, digest, frozenset({200})))) as response:
+        return _size_of_whole(response, caller.endpoint.name, what)
+
+
+def _size_of_whole(response: Response, host: str, what: str) -> int:
+    headers = response.headers
+    if is_page_type(headers) and "Docker-Content-Digest" not in headers:
+        raise page_error(
+            host, f"the pull of {what}", read_body(response, MAX_ERROR_BODY, host, what)
+        )
+    size = parse_decimal(headers.get("Content-Length", ""))
+    return _counted(response, host, what) if size is None else size
 
 
 def _counted(response: Response, host: str, what: str) -> int:
     """The size of a body without a stated length. An endless body is not read to its end."""
     size = 0
-    for piece in iter_body(response, host, what):
+    pieces = iter_decoded(iter_body(response, host, what), codings_of(response.headers), host, what)
+    for piece in pieces:
         size += len(piece)
         if size > _MOST_COUNTED:
             raise RegistryError(

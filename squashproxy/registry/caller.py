@@ -19,11 +19,14 @@ from squashproxy.registry.http.error_responses import (
     refusal_error,
 )
 from squashproxy.registry.http.retry import Retry
+from squashproxy.registry.http.web_pages import is_page, page_error
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_REDIRECTS = (307, 308)
-_MAX_AUTHORIZATIONS = 2
+_MAX_AUTHORIZATIONS = 4
+_HIDING = (403, 404)
+"""The status codes of registries that hide what they hold from those who are not logged in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Call:
     """A request and what it is for. An answer with a status not in `expected` is an error.
 
     `timeout` is in seconds; None means the client's. `basic_only` is for APIs that accept user and
-    password but no token.
+    password but no token. With `takes_pages`, a web page is an answer, too.
     """
 
     method: str
@@ -43,6 +46,7 @@ class Call:
     body: bytes | Body | None = None
     timeout: float | None = None
     basic_only: bool = False
+    takes_pages: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,15 @@ class Caller:
         """
         response = self.open(call)
         body = read_body(response, limit, self.endpoint.name, call.action.text)
+        is_answer = call.takes_pages or response.status >= 300
+        if not is_answer and is_page(response.headers, body):
+            raise page_error(self.endpoint.name, call.action.text, body)
         return Answer(response.status, response.headers, body, str(response.url))
+
+    def refused(self, answer: Answer, call: Call) -> RegistryError:
+        """The error for an answer that was expected, but means a refusal."""
+        refusal = read_refusal(answer.status, answer.headers, answer.body)
+        return refusal_error(refusal, call.action)
 
     def open(self, call: Call) -> Response:
         """Make a call once and return its expected answer; the body is still to be read.
@@ -97,14 +109,38 @@ class Caller:
             if response.status in call.expected:
                 return response
             location = response.headers.get("Location")
-            if location is None or not _may_follow(message, response.status):
-                raise refusal_error(self._refusal(response, call), call.action)
-            self._refusal(response, call)
-            message = replace(message, url=self.endpoint.resolve(message.url, location, "Location"))
+            body = read_body(response, MAX_ERROR_BODY, self.endpoint.name, call.action.text)
+            refusal = read_refusal(response.status, response.headers, body)
+            if response.status < 300 and is_page(response.headers, body):
+                raise page_error(self.endpoint.name, call.action.text, body)
+            if location is None or response.status not in _REDIRECTS:
+                raise refusal_error(refusal, call.action)
+            url = self.endpoint.resolve(message.url, location, "Location")
+            if not _may_follow(message, response.status):
+                self._check_page(url, call)
+                raise refusal_error(refusal, call.action)
+            message = replace(message, url=url)
         raise RegistryError(
             f"{self.endpoint.name} sent {call.action.text} in circles of redirects; "
             "it is set up wrong"
         )
+
+    def _check_page(self, url: str, call: Call) -> None:
+        """Raise RegistryError if a request that writes was redirected to a web page."""
+        for _ in range(_MAX_REDIRECTS):
+            host = self._other_host(url)
+            try:
+                response = self.connections.send(Message("GET", url, timeout=self.timeout), host)
+                body = read_body(response, MAX_ERROR_BODY, host, call.action.text)
+                location = response.headers.get("Location")
+                if location is not None and response.status in _REDIRECTS:
+                    url = self.endpoint.resolve(url, location, "Location")
+                    continue
+            except RegistryError:
+                return  # then the first redirect is what there is to tell
+            if is_page(response.headers, body):
+                raise page_error(self.endpoint.name, call.action.text, body)
+            return
 
     def _send_authorized(self, call: Call, message: Message) -> Response:
         """Send with an Authorization header; without one if the URL is on another host."""
@@ -118,6 +154,16 @@ class Caller:
             response = self.connections.send(
                 _with_authorization(message, header), self.endpoint.name
             )
+            if response.status in _HIDING and header is None and _is_replayable(message.body):
+                header = self.authorizer.hidden_header(
+                    self.endpoint,
+                    call.action,
+                    call.scopes,
+                    expected=response.status in call.expected,
+                )
+                if header is not None:
+                    self._refusal(response, call)
+                    continue
             if response.status != 401:
                 return response
             refusal = self._refusal(response, call)

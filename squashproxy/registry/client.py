@@ -38,7 +38,8 @@ class RegistryClient:
 
     Usable from several threads, and as a context manager. `environ` replaces the process's
     environment, `sleep` and `clock` (seconds) those of `time`. `listener` is called with every
-    answer, `on_wait` with every wait before a retry. A manifest that `cache` holds is not fetched
+    answer, `on_wait` with every wait before a retry, `on_warning` with a sentence where a program
+    that holds credentials gave none. A manifest that `cache` holds is not fetched
     by digest again, so `get_manifest` does not prove that a repository still has it;
     `find_manifest` does.
     """
@@ -52,6 +53,7 @@ class RegistryClient:
         clock: Callable[[], float] = time.monotonic,
         listener: AnswerListener | None = None,
         on_wait: WaitListener | None = None,
+        on_warning: Callable[[str], None] | None = None,
         cache: ManifestCache | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
@@ -64,7 +66,7 @@ class RegistryClient:
         )
         self._authorizer = Authorizer(
             self._connections,
-            CredentialStore(options.authfile, environ, options.logins),
+            CredentialStore(options.authfile, environ, options.logins, on_warning),
             self._retry,
             options.timeout,
             clock,
@@ -225,6 +227,15 @@ class RemoteRepository:
     def list_referrers_by_tag(self, digest: Digest) -> tuple[Descriptor, ...]:
         """The manifests that the list of `digest` under a tag names (referrers tag schema)."""
         return referrers.list_by_tag(self._caller, digest)
+
+    def find_companion(self, digest: Digest, suffix: str) -> Descriptor | None:
+        """The manifest under a tag that belongs to `digest`: its name, then one of
+        COMPANION_SUFFIXES.
+
+        None as well where the registry takes such a tag for the digest, as GitLab does.
+        """
+        found = self.find_manifest(referrers.fallback_tag(digest) + suffix)
+        return None if found is None or found.digest == digest else found
 
     def delete_manifest(self, selector: str) -> deletions.Deletion:
         """Delete only a tag, or by its digest a manifest with every tag that points to it."""

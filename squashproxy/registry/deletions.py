@@ -8,7 +8,7 @@ from squashproxy.errors import Denied
 from squashproxy.registry.auth.scopes import delete
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import Action, read_refusal
-from squashproxy.registry.manifests import manifest_url
+from squashproxy.registry.manifests import find_manifest, manifest_url
 
 _DONE = frozenset({200, 202, 204})
 _GONE = 404
@@ -43,15 +43,16 @@ def delete_manifest(caller: Caller, selector: str) -> Deletion:
         return Deletion.DONE
     if by_tag:
         return Deletion.GONE if _is_gone(answer) else Deletion.NOT_OFFERED
-    if answer.status == _GONE:
-        return Deletion.GONE
+    gone = answer.status == _GONE
+    if gone and find_manifest(caller, selector, trusts_head=True) is None:
+        return Deletion.GONE  # ECR answers 404, too, and deletes nothing
     raise Denied(
-        f"{name.host} deletes nothing (HTTP 405)",
+        f"{name.host} deletes nothing (HTTP {answer.status})",
         advice=(
             "let its operator allow deletion (in distribution, storage.delete.enabled), then apply "
             "again"
         ),
-        status=405,
+        status=answer.status,
     )
 
 

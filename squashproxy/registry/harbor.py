@@ -41,7 +41,8 @@ def is_harbor(caller: Caller) -> bool:
     action = Action(caller.repository, "the question whether this is a Harbor")
     url = caller.endpoint.url("/api/v2.0/ping")
     expected = frozenset(range(200, 500)) - {401, 429}
-    answer = caller.ask(Call("GET", url, action, pull(caller.repository.path), expected))
+    scopes = pull(caller.repository.path)
+    answer = caller.ask(Call("GET", url, action, scopes, expected, takes_pages=True))
     return answer.status == 200 and answer.body.strip() == b"Pong"
 
 

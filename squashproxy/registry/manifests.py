@@ -13,6 +13,8 @@ from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.auth.scopes import pull, push
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import Action
+from squashproxy.registry.http.web_pages import is_page_type
+from squashproxy.registry.missing_content import REFUSED, missing_content
 
 _ACCEPT = ", ".join((*mediatypes.MANIFESTS, *mediatypes.INDEXES, *mediatypes.SCHEMA1, "*/*"))
 """The last type makes strict registries send manifests of other types instead of a 404: cleanup has
@@ -25,6 +27,9 @@ _STORED = frozenset({200, 201, 202, 204})
 _NO_HEAD = frozenset({404, 405, 501})
 """The status codes of registries that refuse HEAD but may answer GET."""
 
+_NO_SIGNED_HEAD = frozenset({400, 401, 403})
+"""The status codes of storage behind a redirect whose URL was signed for GET."""
+
 
 def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -> Descriptor | None:
     """The manifest that a tag or digest points to; None if there is none.
@@ -32,7 +37,7 @@ def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -
     Costs a HEAD. A GET follows if HEAD is refused, gives no digest or answers 404, as Nexus does
     for manifests that it has. With `trusts_head`, a 404 is believed.
     """
-    call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD)
+    call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD | _NO_SIGNED_HEAD)
     answer = caller.ask(call)
     if answer.status == 200:
         found = _described(answer, selector)
@@ -40,6 +45,8 @@ def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -
             return found
     elif answer.status == 404 and trusts_head:
         return None
+    elif answer.status in _NO_SIGNED_HEAD and answer.url == call.url:
+        raise caller.refused(answer, call)
     answer = caller.ask(_call("GET", caller, selector, _FOUND | {404}), MAX_MANIFEST)
     if answer.status == 404:
         return None
@@ -55,7 +62,8 @@ def get_manifest(caller: Caller, selector: str) -> RawManifest:
 def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
     """Write a manifest under a tag or its digest.
 
-    Returns whether the registry says that it lists it as a referrer of its subject.
+    Returns whether the registry says that it lists it as a referrer of its subject. Raises
+    ContentMissing if the registry does not hold all that the manifest names.
     """
     url = manifest_url(caller, selector)
     if ":" in selector and _digest_like(selector, raw.data) != selector:
@@ -68,12 +76,14 @@ def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:
         url,
         Action(name, f"the push of {selector} to {name.path}", pushes=True),
         push(name.path),
-        _STORED,
+        _STORED | REFUSED,
         {"Content-Type": raw.media_type},
         raw.data,
         caller.commit_timeout,
     )
     answer = caller.ask(call)
+    if answer.status in REFUSED:
+        raise missing_content(caller, raw, selector, answer) or caller.refused(answer, call)
     stored = answer.headers.get("Docker-Content-Digest")
     if stored and stored.startswith("sha256:") and stored != raw.digest:
         shown = stored if is_digest(stored) else quoted(stored)
@@ -115,7 +125,9 @@ def manifest_url(caller: Caller, selector: str) -> str:
 
 
 def _described(answer: Answer, selector: str) -> Descriptor | None:
-    """The descriptor in the headers of a HEAD; None where they are incomplete."""
+    """The descriptor in the headers of a HEAD; None where they are incomplete, or of a web page."""
+    if is_page_type(answer.headers):
+        return None
     size = parse_decimal(answer.headers.get("Content-Length", ""))
     stated = answer.headers.get("Docker-Content-Digest") or (selector if ":" in selector else "")
     try:

@@ -19,6 +19,7 @@ from squashproxy.printable import quoted
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import text_of_errors
 from squashproxy.registry.http.links import BadLink, next_target
+from squashproxy.registry.http.web_pages import PAGE_ADVICE, is_page, page_fact
 
 MOST_PAGES = 10_000
 """The most pages in a list."""
@@ -91,10 +92,14 @@ class Pager:
         self._asked.add(_key(url))
         if len(self._asked) > MOST_PAGES:
             raise self.too_much(f"more than {MOST_PAGES} pages")
-        call = replace(self._first, url=url, expected=frozenset({200}) | others)
+        expected = frozenset({200}) | others
+        call = replace(self._first, url=url, expected=expected, takes_pages=True)
         answer = self._caller.ask(call, self._most_bytes)
         if answer.status != 200:
             return answer
+        if is_page(answer.headers, answer.body):
+            what = page_fact(self._caller.endpoint.name, answer.body)
+            raise FormatError(f"{self.where} is not valid JSON: {what}", advice=PAGE_ADVICE)
         next_url = self._next_url(answer)
         self._check_size(answer.body)
         text = self._text(answer.body)

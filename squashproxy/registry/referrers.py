@@ -27,8 +27,10 @@ the others are cosign's.
 """
 
 _COMPANION = re.compile("sha256-[0-9a-f]{64}")
-_NOT_OFFERED = frozenset({400, 404, 405, 501})
-"""The status codes of registries without the API, whatever the digest."""
+_NOT_OFFERED = frozenset({303, 400, 404, 405, 501})
+"""The status codes of registries without the API, whatever the digest. GHCR's 303 leads to its web
+site (artifacthub/hub#4785).
+"""
 
 _NOBODY = digest_of(b"This is no manifest, so no registry holds one with its digest.")
 
@@ -109,7 +111,9 @@ def list_by_tag(caller: Caller, digest: Digest) -> tuple[Descriptor, ...]:
     where the registry has no referrers API; empty where there is no such list.
     """
     tag = fallback_tag(digest)
-    if find_manifest(caller, tag) is None:
+    found = find_manifest(caller, tag)
+    if found is None or found.digest == digest:
+        # GitLab takes the tag for the digest itself (oras-project/oras-go#1396).
         return ()
     where = f"the list of referrers {tag} of {caller.repository}"
     return tuple(_entries(get_manifest(caller, tag).data, where))

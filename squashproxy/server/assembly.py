@@ -23,6 +23,7 @@ from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
+from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.api.control import ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
@@ -85,7 +86,11 @@ class Application:
         self._gate = _gate_of(self.settings)
         with ExitStack() as opened:
             self._upstreams = UpstreamClients(
-                frozenset(self.settings.upstreams), options, environ, self._note_failure
+                frozenset(self.settings.upstreams),
+                options,
+                environ,
+                self._note_failure,
+                LoggingObserver().warn,
             )
             opened.callback(self._upstreams.close)
             self._store = open_store(self.settings, options, environ)
@@ -280,7 +285,7 @@ def open_store(
             advice="keep them on another registry",
         )
     return RegistryStore(
-        RegistryClient(options, environ=environ),
+        RegistryClient(options, environ=environ, on_warning=LoggingObserver().warn),
         RegistryClient(options.quick, environ=environ),
         store.registry,
     )

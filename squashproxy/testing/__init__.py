@@ -11,8 +11,9 @@
         assert registry.open_uploads == 0
         assert {exchange.method for exchange in registry.requests} <= {"GET", "HEAD"}
 
-`RegistryOptions` holds the ways in which real registries differ. `LayerBuilder` writes tars byte
-for byte, `Packing` lists the ways to compress them, and `index_of` makes multi-platform images.
+`RegistryOptions` holds the ways in which registries differ, and `PROFILES` those of known ones.
+`LayerBuilder` writes tars byte for byte, `Packing` lists the ways to compress them, and `index_of`
+makes multi-platform images.
 """
 
 from squashproxy.testing.faults import ArmedFault, Fault, FaultKind
@@ -39,6 +40,7 @@ from squashproxy.testing.options import (
     Tls,
 )
 from squashproxy.testing.packing import Packing, iter_packed, pack
+from squashproxy.testing.profiles import PROFILES, Habit, Profile
 from squashproxy.testing.registry import FakeRegistry
 from squashproxy.testing.sparse import SparseForm
 
@@ -47,6 +49,7 @@ __all__ = [
     "AMD64",
     "CREATED",
     "MTIME",
+    "PROFILES",
     "ArmedFault",
     "Basic",
     "Bearer",
@@ -56,10 +59,12 @@ __all__ = [
     "FakeRegistry",
     "Fault",
     "FaultKind",
+    "Habit",
     "Header",
     "ImageBuilder",
     "LayerBuilder",
     "Packing",
+    "Profile",
     "PushTarget",
     "RegistryOptions",
     "SparseForm",

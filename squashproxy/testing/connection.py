@@ -108,6 +108,9 @@ class Connection(BaseHTTPRequestHandler):
             self.close_connection = True
         elif answer.status not in _BODYLESS:
             self.send_header("Content-Length", str(answer.body.size))
+        empty = self.server.handlers.empty_type
+        if empty is not None and not answer.body.size and self.command != "HEAD":
+            self.send_header("Content-Type", empty)
         self.end_headers()
         if self.command != "HEAD" and answer.status not in _BODYLESS:
             self._send_body(answer.body.chunks)

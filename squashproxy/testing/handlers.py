@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from squashproxy.testing.answers import Answer, Code, Refusal, json_answer
+from squashproxy.testing.answers import Answer, Code, Refusal, bytes_answer, json_answer
 from squashproxy.testing.body import Request
 from squashproxy.testing.harbor import PREFIX, Harbor
 from squashproxy.testing.names import check_repository
-from squashproxy.testing.options import RegistryOptions
-from squashproxy.testing.pull import Pull
+from squashproxy.testing.options import Bearer, RegistryOptions
+from squashproxy.testing.pull import LOGIN, STORAGE, Pull
 from squashproxy.testing.push import Push
 from squashproxy.testing.tokens import Access, Gate
 
@@ -22,6 +22,7 @@ _ROUTE = re.compile(
     r"(?P<begin>blobs/uploads/?)|blobs/uploads/(?P<upload>[^/]+)|blobs/(?P<blob>[^/]+)|"
     r"manifests/(?P<manifest>[^/]+)|(?P<tags>tags/list)|referrers/(?P<referrers>[^/]+))"
 )
+_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
 _ACTIONS = {
     "GET": frozenset({"pull"}),
     "HEAD": frozenset({"pull"}),
@@ -45,6 +46,7 @@ class Handlers:
         harbor: Harbor | None,
     ) -> None:
         self._options = options
+        self.empty_type = options.empty_type
         self._harbor = harbor
         self._gate = gate
         self._pull = pull
@@ -71,8 +73,12 @@ class Handlers:
             return refusal.answer
 
     def _answer(self, request: Request) -> Answer:
-        if request.path == "/token":
+        if request.path in ("/token", "/token/"):
             return self._gate.answer_token(request)
+        if request.path == LOGIN:
+            return bytes_answer(200, _PAGE, (("Content-Type", "text/html"),))
+        if request.path.startswith(STORAGE) and self._options.redirects_blobs:
+            return self._pull.stored(request)
         if self._harbor is not None and request.path.startswith(PREFIX):
             return self._harbor.answer(request)
         if request.method not in _ACTIONS:
@@ -85,12 +91,32 @@ class Handlers:
             raise Refusal(Code.NOT_FOUND)
         repo = match["repo"]
         check_repository(repo)
-        self._gate.check(request, _needs(request, repo))
+        self._check_access(request, repo)
         if self._options.read_only and request.method not in ("GET", "HEAD"):
             raise Refusal(Code.UNSUPPORTED, "this registry is read-only")
         noun = match.lastgroup
         assert noun is not None, "one alternative of the route matched"
         return self._dispatch(request, repo, noun, match[noun])
+
+    def _check_access(self, request: Request, repo: str) -> None:
+        try:
+            self._gate.check(request, self._needs(request, repo))
+        except Refusal as refusal:
+            hidden = self._options.hides and "authorization" not in request.headers
+            if hidden and refusal.answer.status == 401:
+                raise Refusal(Code.NOT_FOUND) from refusal
+            raise
+
+    def _needs(self, request: Request, repo: str) -> list[Access]:
+        actions = _ACTIONS[request.method]
+        auth = self._options.auth
+        if request.method == "DELETE" and isinstance(auth, Bearer):
+            actions = auth.delete_actions
+        needs = [Access(repo, actions)]
+        source = request.parameter("from")
+        if request.parameter("mount") and source:
+            needs.append(Access(source, frozenset({"pull"})))
+        return needs
 
     def _top(self, request: Request) -> Answer:
         if request.method not in ("GET", "HEAD"):
@@ -105,11 +131,3 @@ class Handlers:
         if handler is None:
             raise Refusal(Code.UNSUPPORTED)
         return handler(request, repo, name)
-
-
-def _needs(request: Request, repo: str) -> list[Access]:
-    needs = [Access(repo, _ACTIONS[request.method])]
-    source = request.parameter("from")
-    if request.parameter("mount") and source:
-        needs.append(Access(source, frozenset({"pull"})))
-    return needs

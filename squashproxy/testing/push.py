@@ -29,11 +29,14 @@ class Push:
 
     def begin(self, request: Request, repo: str, _: str) -> Answer:
         """POST: mount a blob, store the whole blob of the body, or open an upload session."""
+        if not self._options.creates and repo not in self._store.names():
+            raise Refusal(Code.NAME_UNKNOWN, f"there is no repository {repo}")
         mount, source = request.parameter("mount"), request.parameter("from")
         if mount and source and self._options.mounts:
             digest = checked_digest(mount)
-            if digest in self._store.blobs(source):
-                self._store.link_blob(repo, digest)
+            if digest in self._store.blobs(source) and self._may_mount(source, digest):
+                if not self._options.lying_mounts:
+                    self._store.link_blob(repo, digest)
                 return self._created(repo, "blobs", digest)
         whole = request.parameter("digest")
         if whole and not mount:
@@ -41,6 +44,11 @@ class Push:
             self._uploads.store_at_once(repo, request.body, digest)
             return self._created(repo, "blobs", digest)
         return self._progress(self._uploads.begin(repo), 202)
+
+    def _may_mount(self, source: str, digest: Digest) -> bool:
+        if self._options.mounts_unnamed:
+            return True
+        return any(digest.encode() in raw.data for raw in self._store.manifests(source).values())
 
     def status(self, request: Request, repo: str, upload_id: str) -> Answer:
         """GET: how many bytes of an upload have arrived."""
@@ -61,14 +69,17 @@ class Push:
         with upload.lock:
             self._append(request, upload)
             upload.turn()
-            return self._progress(upload, 202)
+            return self._progress(upload, self._options.patch_status)
 
     def finish(self, request: Request, repo: str, upload_id: str) -> Answer:
         """PUT: end an upload; the query has its digest, and the body may have its last bytes."""
         upload = self._session(request, repo, upload_id)
         digest = checked_digest(request.parameter("digest") or "")
         with upload.lock:
+            before = upload.draft.size
             self._append(request, upload)
+            if not self._options.whole_uploads and not before and upload.draft.size:
+                raise Refusal(Code.UNSUPPORTED, "a PATCH comes first", status=400)
             self._uploads.finish(upload, digest)
         return self._created(repo, "blobs", digest)
 
@@ -99,11 +110,13 @@ class Push:
         options = self._options
         is_tag = ":" not in selector
         if is_tag and (options.harbor or options.tag_deletion is TagDeletion.REFUSED):
-            raise Refusal(Code.UNSUPPORTED, f"unsupported digest {selector}", status=400)
+            raise Refusal(
+                Code.UNSUPPORTED, f"unsupported digest {selector}", status=options.tag_refusal
+            )
         if is_tag and options.tag_deletion is TagDeletion.MANIFEST:
             selector = self._store.manifest(repo, selector)[0]
         elif not is_tag and not options.deletes_tagged and self._store.tags_of(repo, selector):
-            raise Refusal(Code.DENIED, f"{selector} is tagged", status=409)
+            raise Refusal(Code.DENIED, f"{selector} is tagged", status=options.tagged_refusal)
         self._store.delete_manifest(repo, selector, keeps_tags=options.lists_dead_tags)
         return Answer(202)
 
@@ -115,7 +128,7 @@ class Push:
 
     def _check_deletes(self) -> None:
         if not self._options.deletes:
-            raise Refusal(Code.UNSUPPORTED)
+            raise Refusal(Code.UNSUPPORTED, status=self._options.deletion_refusal)
 
     def _session(self, request: Request, repo: str, upload_id: str) -> Upload:
         upload = self._uploads.find(repo, upload_id)
@@ -132,6 +145,9 @@ class Push:
             if start != before:
                 raise self._wrong_start(upload, start)
             expected = stop - start
+            most = self._options.chunk_max_length
+            if most is not None and expected > most:
+                raise Refusal(Code.RANGE_INVALID, f"a chunk has at most {most} bytes")
         try:
             upload.draft.append(_after_short(request, upload))
         except ConnectionError:
@@ -152,7 +168,7 @@ class Push:
         location = f"{self._url}/v2/{upload.repo}/blobs/uploads/{upload.id}?_state={upload.state}"
         headers: Headers = (
             ("Location", location),
-            ("Range", upload.range),
+            ("Range", upload.first_range if self._options.stale_ranges else upload.range),
             ("Docker-Upload-UUID", upload.id),
         )
         if self._options.chunk_min_length:
@@ -184,7 +200,10 @@ class Push:
                 raise Refusal(Code.MANIFEST_INVALID, str(error)) from error
             foreign = mediatypes.is_foreign(descriptor.media_type)
             if descriptor.digest not in held and not foreign:
-                raise Refusal(Code.MANIFEST_BLOB_UNKNOWN, f"{descriptor.digest} is unknown")
+                named = f"{descriptor.digest} is unknown" if self._options.names_missing else ""
+                raise Refusal(
+                    Code.MANIFEST_BLOB_UNKNOWN, named, status=self._options.missing_status
+                )
 
 
 def _after_short(request: Request, upload: Upload) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from squashproxy.testing.handlers import Handlers
 from squashproxy.testing.harbor import Harbor
 from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import RegistryOptions
-from squashproxy.testing.pull import Pull
+from squashproxy.testing.pull import STORAGE, Pull
 from squashproxy.testing.push import Push
 from squashproxy.testing.store import Store
 from squashproxy.testing.tokens import Gate
@@ -48,7 +48,8 @@ class FakeRegistry:
         push = Push(options, self._store, self._uploads, self.url)
         self._harbor = Harbor(self._store, self._gate)
         harbor = self._harbor if options.harbor else None
-        pull = Pull(options, self._store)
+        storage = f"{self.url.replace('127.0.0.1', 'localhost')}{STORAGE.rstrip('/')}"
+        pull = Pull(options, self._store, storage)
         self._server.start(Handlers(options, self._gate, pull, push, harbor))
 
     def __enter__(self) -> Self:
@@ -76,6 +77,10 @@ class FakeRegistry:
         """`SCHEME://HOST`, without a slash at the end."""
         return f"{'https' if self.options.tls else 'http'}://{self.host}"
 
+    def create(self, repo: str) -> None:
+        """Make an empty repository, where pushes do not (`creates`)."""
+        self._store.create(repo)
+
     def put_blob(self, repo: str, data: bytes | Iterable[bytes]) -> Digest:
         """Store a blob, whole or as a stream; return its digest."""
         return self._store.add_blob(repo, (data,) if isinstance(data, bytes) else data)
@@ -101,6 +106,10 @@ class FakeRegistry:
     def tags(self, repo: str) -> dict[str, Digest]:
         """The tags of a repository, each with its digest; empty for an unknown repository."""
         return self._store.tags(repo) if repo in self._store.names() else {}
+
+    def drop_blob(self, repo: str, digest: str) -> None:
+        """Delete a blob from a repository, as a failing storage does."""
+        self._store.delete_blob(repo, Digest(digest))
 
     def drop_tag(self, repo: str, tag: str) -> None:
         """Delete a tag; its manifest stays."""

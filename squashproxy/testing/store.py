@@ -39,6 +39,11 @@ class Store:
         with self._lock:
             return sorted(self._repositories)
 
+    def create(self, repo: str) -> None:
+        """Make an empty repository, unless it exists."""
+        with self._lock:
+            self._repositories.setdefault(repo, HeldRepository())
+
     def blobs(self, repo: str) -> frozenset[Digest]:
         """The digests of the blobs that a repository holds."""
         with self._lock:

@@ -7,13 +7,13 @@ import binascii
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from squashproxy.testing.answers import Answer, Code, Refusal, json_answer
 from squashproxy.testing.body import Request
-from squashproxy.testing.options import Basic, Bearer
+from squashproxy.testing.options import ALL_ACTIONS, Basic, Bearer
 
 _FORM_LIMIT = 64 << 10
 
@@ -26,7 +26,7 @@ class Access:
     actions: frozenset[str]
 
     def __str__(self) -> str:
-        order = ("pull", "push", "delete")
+        order = ("pull", "push", "delete", "*")
         return f"repository:{self.repo}:" + ",".join(a for a in order if a in self.actions)
 
 
@@ -86,6 +86,9 @@ class Gate:
         auth = self._auth
         if not isinstance(auth, Bearer) or (request.method == "POST" and not auth.post):
             raise Refusal(Code.NOT_FOUND)
+        if auth.redirect is not None and request.path == "/token":
+            location = f"/token/?{urlencode(dict(request.query), doseq=True)}"
+            return Answer(auth.redirect, (("Location", location),))
         if request.method == "POST":
             form = parse_qs(request.body.read(_FORM_LIMIT).decode())
             known, anonymous = _form_is_valid(auth, form), False
@@ -101,6 +104,8 @@ class Gate:
                 headers=(("WWW-Authenticate", f'Basic realm="{self._url}/token"'),),
             )
         scopes = tuple(scope for value in form.get("scope", ()) for scope in value.split())
+        if not _actions_in(scopes) <= auth.known_actions:
+            raise Refusal(Code.UNSUPPORTED, "invalid scope", status=400)
         allowed = auth.actions if known else frozenset({"pull"})
         return self._issue(auth, scopes, allowed)
 
@@ -110,6 +115,8 @@ class Gate:
             self._tokens.clear()
 
     def _issue(self, auth: Bearer, scopes: tuple[str, ...], allowed: frozenset[str]) -> Answer:
+        if allowed >= ALL_ACTIONS:
+            allowed |= {"*"}
         grants = frozenset(
             (repo, action)
             for scope in scopes
@@ -160,6 +167,10 @@ def _split_scope(scope: str) -> tuple[str, str]:
     """Split `repository:NAME:ACTIONS` into the name, which may hold colons, and the actions."""
     name, _, actions = scope.partition(":")[2].rpartition(":")
     return name, actions
+
+
+def _actions_in(scopes: Iterable[str]) -> set[str]:
+    return {action for scope in scopes for action in _split_scope(scope)[1].split(",")}
 
 
 def _form_is_valid(auth: Bearer, form: Mapping[str, list[str]]) -> bool:

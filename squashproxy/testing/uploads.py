@@ -19,6 +19,7 @@ class Upload:
         self.id = f"{number:08x}-0000-4000-8000-000000000000"
         self._number = number
         self._turn = 0
+        self._first = ""
         self.repo = repo
         self.draft = draft
         self.ended_short = False
@@ -32,6 +33,12 @@ class Upload:
     def turn(self) -> None:
         """Make the Location that was sent so far an old one."""
         self._turn += 1
+        self._first = self._first or self.range
+
+    @property
+    def first_range(self) -> str:
+        """The Range header as it was after the first PATCH."""
+        return self._first or self.range
 
     @property
     def range(self) -> str:

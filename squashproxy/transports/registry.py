@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from squashproxy.digest import Chunk, Digest
-from squashproxy.errors import NotFound, RegistryError, UsageError
+from squashproxy.errors import ContentMissing, NotFound, RegistryError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Reference, Repository, is_tag
@@ -104,8 +104,8 @@ class RegistrySource(_RegistryPlace):
             self._tags = self._try_list_tags()
             self._lists_tags = self._tags is not None
         if self._tags is None:
-            known = (name + suffix for suffix in COMPANION_SUFFIXES)
-            return tuple(tag for tag in known if self._remote.find_manifest(tag) is not None)
+            find = self._remote.find_companion
+            return tuple(name + each for each in COMPANION_SUFFIXES if find(digest, each))
         return tuple(sorted(tag for tag in self._tags if tag.startswith(name) and is_tag(tag)))
 
     def _try_list_tags(self) -> frozenset[str] | None:
@@ -135,6 +135,7 @@ class RegistrySink(_RegistryPlace):
             )
         super().__init__(client, reference)
         self._tag = reference.tag
+        self._mounted: dict[Digest, tuple[Descriptor, Repository]] = {}
 
     @property
     def tag(self) -> str:
@@ -165,7 +166,10 @@ class RegistrySink(_RegistryPlace):
         """Make a blob of another repository of this registry appear here without moving it."""
         if repository.host != self.repository.host or repository == self.repository:
             return False
-        return self._remote.try_mount(blob.digest, repository)
+        mounted = self._remote.try_mount(blob.digest, repository)
+        if mounted:
+            self._mounted[blob.digest] = blob, repository
+        return mounted
 
     def write_blob(
         self,
@@ -178,7 +182,7 @@ class RegistrySink(_RegistryPlace):
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
         """Store a manifest, by its digest alone or under `tag`."""
-        self._remote.put_manifest(manifest, tag or manifest.digest)
+        self._complete(lambda: self._remote.put_manifest(manifest, tag or manifest.digest))
 
     def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
         """The manifests whose subject is `digest`, by the registry's list or the one under a tag.
@@ -190,11 +194,11 @@ class RegistrySink(_RegistryPlace):
 
     def write_companion(self, manifest: RawManifest, tag: str) -> None:
         """Store a manifest under a tag that belongs to the image."""
-        self._remote.put_manifest(manifest, tag)
+        self._complete(lambda: self._remote.put_manifest(manifest, tag))
 
     def write_referrer(self, manifest: RawManifest) -> None:
         """Store a manifest with a subject, so that the subject's list of referrers names it."""
-        self._remote.put_referrer(manifest)
+        self._complete(lambda: self._remote.put_referrer(manifest))
 
     def iter_tags(self, repository: Repository) -> Iterator[str]:
         """The names that a repository of this registry lists as tags, valid or not."""
@@ -207,4 +211,34 @@ class RegistrySink(_RegistryPlace):
 
     def publish(self, manifest: RawManifest) -> None:
         """Store the image's own manifest under the sink's tag: the last step."""
-        self._remote.put_manifest(manifest, self._tag)
+        self._complete(lambda: self._remote.put_manifest(manifest, self._tag))
+
+    def _complete(self, put: Callable[[], None]) -> None:
+        """Store a manifest. If mounted blobs turn out to be missing, upload them and try once more.
+
+        Some registries say that they mounted a blob and do not hold it then (issue 26).
+        """
+        try:
+            put()
+        except ContentMissing as error:
+            lost = self._lost_mounts(error.digests)
+            if not lost:
+                raise
+            for blob, repository in lost:
+                held = self._client.repository(repository).iter_blob(blob)
+                self._remote.upload_blob(held, blob.digest, blob.size)
+            put()
+
+    def _lost_mounts(self, missing: frozenset[str]) -> list[tuple[Descriptor, Repository]]:
+        """The mounted blobs to upload, given what the registry misses, as far as it said so.
+
+        It may have named the first of several.
+        """
+        if missing and missing.isdisjoint(self._mounted):
+            return []
+        lost = {
+            digest
+            for digest in self._mounted
+            if digest in missing or self._remote.find_blob(digest) is None
+        }
+        return [self._mounted.pop(digest) for digest in lost or tuple(self._mounted)]

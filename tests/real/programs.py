@@ -15,7 +15,7 @@ CONFORMANCE = (
 )
 _QUICKLY_BUILT = ("-gcflags=all=-N -l", "-ldflags=-s -w")
 """Without optimisation and debug data, a build takes a quarter less; tests do not time these."""
-_OWN = ("puller", "referrers")
+_OWN = ("distribution3", "puller", "referrers")
 """Those whose source is here, in a folder of the same name."""
 
 

@@ -1,4 +1,4 @@
-"""Real registries on free loopback ports: the reference one, and that of go-containerregistry."""
+"""Real registries on loopback: distribution 2 and 3, and that of go-containerregistry."""
 
 from __future__ import annotations
 
@@ -82,6 +82,18 @@ def run_referrers(folder: Path, program: Path) -> Iterator[RealRegistry]:
     host = f"127.0.0.1:{_free_port()}"
     registry = RealRegistry(host, folder / "storage", folder / "registry.log")
     with _running([str(program), host], registry):
+        yield registry
+
+
+@contextmanager
+def run_distribution3(folder: Path, program: Path) -> Iterator[RealRegistry]:
+    """Start distribution 3, with its storage in `folder`; it deletes tags and manifests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    path = folder / "config.yml"
+    path.write_text(json.dumps(_config(folder, port, secured=False)))
+    registry = RealRegistry(f"127.0.0.1:{port}", folder / "storage", folder / "registry.log")
+    with _running([str(program), str(path)], registry):
         yield registry
 
 

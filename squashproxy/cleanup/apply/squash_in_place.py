@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.catalog.tags import side_by_side
@@ -33,7 +34,6 @@ from squashproxy.pipeline.results import CopyResult
 from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.registry.referrers import fallback_tag
 from squashproxy.transports.index_images import find_leaves
 from squashproxy.transports.registry import RegistrySink, RegistrySource, RepositoryManifests
 
@@ -179,9 +179,11 @@ def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
         below += [inner.digest for inner in leaves.inner]
         below += [child.descriptor.digest for child in leaves.children if child.is_manifest]
     for each in dict.fromkeys((digest, *below)):
-        tags = [fallback_tag(each) + suffix for suffix in SIGNATURE_SUFFIXES]
+        companion = partial(remote.find_companion, each)
         try:
-            is_signed = remote.list_referrers(each) or any(side_by_side(remote.find_manifest, tags))
+            is_signed = remote.list_referrers(each) or any(
+                side_by_side(companion, SIGNATURE_SUFFIXES)
+            )
         except ReferrersUnknown as error:
             raise SignedMeanwhile(str(error)) from error
         if is_signed:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from squashproxy.errors import UsageError
 from squashproxy.printable import quoted
@@ -18,29 +18,51 @@ _LINE_ENDS = re.compile(r"[\r\n]")
 _NO_PROGRAM = re.compile(r"[\0/\ud800-\udfff]")
 
 
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An entry that cannot be used; an error only for hosts that need it (issue 26)."""
+
+    fact: str
+    advice: str
+
+
 @dataclass(frozen=True, slots=True)
 class AuthFile:
     """One credential file; its keys are normalised to `host` or `host/namespace`."""
 
     name: str
-    auths: Mapping[str, Credentials]
-    helpers: Mapping[str, str]
-    store: str | None
+    auths: Mapping[str, Credentials | Broken]
+    helpers: Mapping[str, str | Broken]
+    default_helper: str | Broken | None
+
+    @property
+    def store(self) -> str | None:
+        """The helper for hosts without one of their own. Raises UsageError if it is broken."""
+        return _sound(self.default_helper)
 
     def helper_for(self, host: str) -> str | None:
-        """The helper program that the file names for `host`."""
-        return self.helpers.get(host)
+        """The helper program that the file names for `host`. Raises UsageError if it is broken."""
+        return _sound(self.helpers.get(host))
 
     def find(self, repository: Repository) -> Credentials | None:
-        """The entry for a repository; the longest key that covers it wins."""
+        """The entry for a repository; the longest key that covers it wins.
+
+        Raises UsageError if that entry is broken.
+        """
         for key in _covering(repository):
             if key in self.auths:
-                return self.auths[key]
+                return _sound(self.auths[key])
         return None
 
 
 def parse_authfile(data: bytes, name: str) -> AuthFile:
-    """Parse the content of the file `name`. Raises UsageError, which names it, if it is broken."""
+    """Parse the content of the file `name`. Raises UsageError, which names it, if it is broken.
+
+    A single broken entry is kept as such.
+    """
     try:
         document = json.loads(data) if data.strip() else {}
     except (ValueError, RecursionError) as error:
@@ -49,7 +71,7 @@ def parse_authfile(data: bytes, name: str) -> AuthFile:
         ) from error
     if not isinstance(document, dict):
         raise UsageError(f"the credential file {name} is not a JSON object", advice="repair it")
-    auths = {}
+    auths: dict[str, Credentials | Broken] = {}
     for key, entry in _section(document, "auths", name).items():
         found = _entry(entry, f"the entry {quoted(key)} of the credential file {name}", name)
         if found is not None:
@@ -62,13 +84,19 @@ def parse_authfile(data: bytes, name: str) -> AuthFile:
     return AuthFile(name, auths, helpers, _helper(document.get("credsStore") or "", name) or None)
 
 
-def _helper(value: object, name: str) -> str:
+def _sound(value: _Value | Broken) -> _Value:
+    if isinstance(value, Broken):
+        raise UsageError(value.fact, advice=value.advice)
+    return value
+
+
+def _helper(value: object, name: str) -> str | Broken:
     """The checked name of a helper, which becomes part of a program's file name."""
     if isinstance(value, str) and not _NO_PROGRAM.search(value):
         return value
-    raise UsageError(
+    return Broken(
         f"the credential file {name} names a credential helper that is no valid program name",
-        advice="repair it",
+        "repair it",
     )
 
 
@@ -81,38 +109,44 @@ def _section(document: dict[str, Any], key: str, name: str) -> dict[str, Any]:
     return section
 
 
-def _entry(entry: object, where: str, origin: str) -> Credentials | None:
+def _entry(entry: object, where: str, origin: str) -> Credentials | Broken | None:
     if not isinstance(entry, dict):
-        raise UsageError(f"{where} is not a JSON object", advice="repair it or log in again")
+        return Broken(f"{where} is not a JSON object", "repair it or log in again")
+    broken = _unsendable(entry, where)
+    if broken is not None:
+        return broken
+    login: tuple[str, str] | Broken
+    login = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if entry.get("auth"):
+        login = _decoded(str(entry["auth"]), where)
+    if isinstance(login, Broken):
+        return login
+    if entry.get("registrytoken"):
+        return Credentials(origin, login[0], registry_token=str(entry["registrytoken"]))
+    if entry.get("identitytoken"):
+        return Credentials(origin, login[0], identity_token=str(entry["identitytoken"]))
+    return credentials_of(origin, *login) if any(login) else None
+
+
+def _unsendable(entry: dict[str, Any], where: str) -> Broken | None:
     for key in ("username", "password", "auth", "registrytoken", "identitytoken"):
         if not is_secret_text(entry.get(key)):
-            raise UsageError(f"{where} has a {key!r} that is not valid text", advice="log in again")
+            return Broken(f"{where} has a {key!r} that is not valid text", "log in again")
     token = str(entry.get("registrytoken") or "")
     if not token.isascii() or not token.isprintable():
-        raise UsageError(
-            f"{where} has a 'registrytoken' that cannot be sent", advice="log in again"
-        )
-    username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
-    if entry.get("auth"):
-        username, password = _decoded(str(entry["auth"]), where)
-    if token:
-        return Credentials(origin, username, registry_token=token)
-    if entry.get("identitytoken"):
-        return Credentials(origin, username, identity_token=str(entry["identitytoken"]))
-    if not username and not password:
-        return None
-    return credentials_of(origin, username, password)
+        return Broken(f"{where} has a 'registrytoken' that cannot be sent", "log in again")
+    return None
 
 
-def _decoded(auth: str, where: str) -> tuple[str, str]:
+def _decoded(auth: str, where: str) -> tuple[str, str] | Broken:
     """User and password; line breaks are ignored, as docker and podman do."""
     try:
         text = base64.b64decode(_LINE_ENDS.sub("", auth), validate=True).decode()
-    except ValueError as error:
-        raise UsageError(f"{where} holds no valid base64", advice="log in again") from error
+    except ValueError:
+        return Broken(f"{where} holds no valid base64", "log in again")
     username, colon, password = text.partition(":")
     if not colon:
-        raise UsageError(f"{where} holds no user:password", advice="log in again")
+        return Broken(f"{where} holds no user:password", "log in again")
     return username, password.rstrip("\0")
 
 

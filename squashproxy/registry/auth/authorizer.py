@@ -7,46 +7,55 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import urlencode
 
 from squashproxy.errors import FormatError, RegistryError, Unauthorized
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
+from squashproxy.registry.auth.delete_scope import Actions, DeleteActions, may_delete, spelled
+from squashproxy.registry.auth.front_pages import FrontPages
 from squashproxy.registry.auth.login import Credentials
 from squashproxy.registry.auth.schemes import (
     Scheme,
     SchemeKind,
     Token,
-    TokenRequest,
     basic_header,
     choose_scheme,
     read_token,
     token_requests,
 )
 from squashproxy.registry.auth.scopes import Scopes, parse_scopes
-from squashproxy.registry.http.connections import Connections, Message, read_body
+from squashproxy.registry.auth.token_service import TokenAnswer, TokenService, for_token
+from squashproxy.registry.http.connections import Connections
 from squashproxy.registry.http.endpoints import Endpoint
 from squashproxy.registry.http.error_responses import (
     Action,
     Refusal,
     read_refusal,
-    refusal_error,
     unauthorized_error,
 )
 from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.http.urls import shown
+from squashproxy.registry.http.web_pages import PAGE_ADVICE, is_page, page_fact
 
-_MAX_TOKEN_BODY = 1 << 20
-_NOT_OFFERED = (404, 405)
+_UNKNOWN_ACTION = (400, 403, 422)
+"""The status codes of token services that do not know an action; 401, too, of those that gave a
+token before.
+"""
+
 _BEARER = "Bearer "
 
 
 @dataclass(slots=True)
 class _Known:
-    """The scheme and tokens of one repository; under the lock, threads share a token request."""
+    """The scheme and tokens of one repository; under the lock, threads share a token request.
+
+    `asked` is what the last token asked for in place of `delete`, `spent` what did not suffice.
+    """
 
     scheme: Scheme | None = None
     tokens: list[Token] = field(default_factory=list)
+    asked: Actions = frozenset()
+    spent: frozenset[Actions] = frozenset()
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -64,13 +73,14 @@ class Authorizer:
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
-        self._connections = connections
+        self._token_service = TokenService(connections, retry, timeout)
+        self._front_pages = FrontPages(connections, timeout)
         self._credentials = credentials
-        self._retry = retry
-        self._timeout = timeout
         self._clock = clock
         self._known: defaultdict[tuple[str, str], _Known] = defaultdict(_Known)
         self._schemes: dict[str, Scheme] = {}
+        self._delete_actions = DeleteActions()
+        self._let_in: set[str] = set()
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, action: Action, scopes: Scopes) -> str | None:
@@ -87,13 +97,33 @@ class Authorizer:
             if scheme.kind is SchemeKind.BASIC:
                 return None if credentials is None else _basic(credentials)
             try:
-                return self._bearer(endpoint, action, scheme, scopes, credentials)
+                return self._bearer(endpoint, action, scheme, scopes, credentials, challenged=False)
             except RegistryError as error:
                 refused = known.scheme is not None and isinstance(error, Unauthorized)
-                if refused or error.temporary:
+                if error.temporary or (refused and not may_delete(scopes)):
                     raise
-                known.scheme = None  # wrong, or another repository's: the next challenge tells
+                # Wrong, another repository's, or for other scopes: the next challenge tells.
+                known.scheme = None
                 return None
+
+    def hidden_header(
+        self, endpoint: Endpoint, action: Action, scopes: Scopes, *, expected: bool
+    ) -> str | None:
+        """The header for a registry that hides content from those who are not logged in.
+
+        Such a registry answers 404 or 403 in place of a challenge, which only `/v2/` gives. It is
+        asked once, and only if there are credentials to send or the answer would be an error (not
+        `expected`). None if it has no challenge, or no token is to be had.
+        """
+        if expected and self._credentials.find(action.repository) is None:
+            return None
+        scheme = self._front_pages.ask(endpoint)
+        if scheme is not None:
+            self._schemes.setdefault(endpoint.name, scheme)
+        try:
+            return self.header(endpoint, action, scopes)
+        except Unauthorized:
+            return None
 
     def basic_header(self, action: Action) -> str | None:
         """The header with user and password, None without credentials."""
@@ -126,10 +156,16 @@ class Authorizer:
                 header = None if credentials is None else _basic(credentials)
             else:
                 wider = scopes | parse_scopes(scheme.scopes) if used else scopes
-                if again and wider == scopes:
+                if again and not self._asks_for_more(known, endpoint, scheme, scopes, wider):
                     raise unauthorized
                 known.tokens = [token for token in known.tokens if _BEARER + token.value != used]
-                header = self._bearer(endpoint, action, scheme, wider, credentials)
+                try:
+                    header = self._bearer(
+                        endpoint, action, scheme, wider, credentials, challenged=True
+                    )
+                except Unauthorized:
+                    known.spent = frozenset()
+                    raise
         if header is None or header == used:
             raise unauthorized
         # Other repositories start with this scheme only after it has worked: one may be hostile.
@@ -143,11 +179,24 @@ class Authorizer:
         if credentials is not None:
             user = f"{credentials.username!r} from " if credentials.username else ""
             known = f"{user}{credentials.origin}"
-        return unauthorized_error(refusal, action, known, variable_for(action.host))
+        failure = self._credentials.helper_failure(action.host)
+        return unauthorized_error(refusal, action, known, variable_for(action.host), failure)
 
     def _known_for(self, action: Action) -> _Known:
         with self._lock:
             return self._known[action.host, action.repository.path]
+
+    def _asks_for_more(
+        self, known: _Known, endpoint: Endpoint, scheme: Scheme, scopes: Scopes, wider: Scopes
+    ) -> bool:
+        """Whether another token may do, after one was refused: for more, or by another action."""
+        if may_delete(scopes):
+            known.spent |= {known.asked}
+            if self._delete_actions.candidates(endpoint.name, scopes, scheme.scopes, known.spent):
+                return True
+            known.spent = frozenset()
+            return False
+        return wider != scopes
 
     @staticmethod
     def _learn(known: _Known, refusal: Refusal, used: str | None) -> Scheme | None:
@@ -171,7 +220,10 @@ class Authorizer:
         scheme: Scheme,
         scopes: Scopes,
         credentials: Credentials | None,
+        *,
+        challenged: bool,
     ) -> str:
+        """The header with a token; `challenged` says that the scheme is from this very request."""
         if credentials is not None and credentials.registry_token:
             return _BEARER + credentials.registry_token
         known = self._known_for(action)
@@ -180,53 +232,54 @@ class Authorizer:
         for token in known.tokens:
             if token.scopes >= scopes:
                 return _BEARER + token.value
-        realm = endpoint.resolve(endpoint.url("/v2/"), scheme.realm, "WWW-Authenticate")
-        token = self._fetch(action, realm, scheme.service, scopes, credentials)
+        challenge = scheme.scopes if challenged else None
+        candidates = partial(self._delete_actions.candidates, endpoint.name, scopes, challenge)
+        actions = candidates(known.spent) or candidates(frozenset())
+        token = self._fetch(endpoint, action, scheme, scopes, actions)
         known.tokens.append(token)
         return _BEARER + token.value
 
     def _fetch(
         self,
+        endpoint: Endpoint,
         action: Action,
-        realm: str,
-        service: str,
+        scheme: Scheme,
         scopes: Scopes,
-        credentials: Credentials | None,
+        candidates: list[Actions],
     ) -> Token:
-        requests = token_requests(realm, service, scopes, credentials)
-        for number, request in enumerate(requests, 1):
-            status, headers, body = self._retry.call(
-                partial(self._ask, request, action), action.host
+        """A token for the scopes, with the first of `candidates` that is granted for `delete`."""
+        known = self._known_for(action)
+        credentials = self._credentials.find(action.repository)
+        realm = endpoint.resolve(endpoint.url("/v2/"), scheme.realm, "WWW-Authenticate")
+        error: Unauthorized | None = None
+        for actions in candidates:
+            wanted = spelled(scopes, actions)
+            requests = token_requests(realm, scheme.service, wanted, credentials)
+            answer = self._token_service.ask(endpoint, action, requests)
+            if answer.status == 200:
+                self._let_in.add(endpoint.name)
+                if may_delete(scopes):
+                    known.asked = actions
+                    self._delete_actions.note(endpoint.name, actions)
+                return self._read(answer, scopes, realm)
+            refusal = read_refusal(answer.status, answer.headers, answer.body)
+            error = error or self.unauthorized(refusal, for_token(action, realm, answer.url))
+            knows_us = answer.status == 401 and endpoint.name in self._let_in
+            if not may_delete(scopes) or not (knows_us or answer.status in _UNKNOWN_ACTION):
+                break
+            known.spent |= {actions}
+        assert error is not None, "there is at least one candidate"
+        raise error
+
+    def _read(self, answer: TokenAnswer, scopes: Scopes, realm: str) -> Token:
+        if is_page(answer.headers, answer.body):
+            raise RegistryError(
+                f"the token service {shown(answer.url)} answered without a token: "
+                f"{page_fact('it', answer.body)}",
+                advice=PAGE_ADVICE,
             )
-            if status == 200:
-                return self._read(body, scopes, realm)
-            if status in _NOT_OFFERED and number < len(requests):
-                continue
-            refusal = read_refusal(status, headers, body)
-            raise self.unauthorized(refusal, _for_token(action, realm))
-        raise AssertionError("there is at least one request")
-
-    def _ask(self, request: TokenRequest, action: Action) -> tuple[int, dict[str, str], bytes]:
-        headers = dict(request.headers)
-        body = None
-        if request.form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            body = urlencode(request.form).encode()
-        message = Message(
-            "GET" if body is None else "POST", request.url, headers, body, self._timeout
-        )
-        host = f"the token service of {action.host}"
-        response = self._connections.send(message, host)
-        answer = read_body(response, _MAX_TOKEN_BODY, host, "its answer")
-        status = response.status
-        if status == 429 or status >= 500:
-            refusal = read_refusal(status, response.headers, answer)
-            raise refusal_error(refusal, _for_token(action, request.url))
-        return status, dict(response.headers), answer
-
-    def _read(self, body: bytes, scopes: Scopes, realm: str) -> Token:
         try:
-            return read_token(body, scopes, self._clock(), shown(realm))
+            return read_token(answer.body, scopes, self._clock(), shown(realm))
         except FormatError as error:
             raise RegistryError(f"{error}; it, or the registry's realm, is set up wrong") from error
 
@@ -235,8 +288,3 @@ def _basic(credentials: Credentials) -> str | None:
     if not credentials.password and not credentials.identity_token:
         return None
     return basic_header(credentials)
-
-
-def _for_token(action: Action, realm: str) -> Action:
-    text = f"a token from {shown(realm)} for {action.text}"
-    return Action(action.repository, text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from squashproxy.errors import UsageError
@@ -32,7 +32,8 @@ def variable_for(host: str) -> str:
 class CredentialStore:
     """Finds credentials; usable from several threads.
 
-    Files are read and helper programs run when first needed, and their answers kept.
+    Files are read and helper programs run when first needed, and their answers kept. `warn` is
+    called with a sentence for each helper that gives no answer.
     """
 
     def __init__(
@@ -40,25 +41,34 @@ class CredentialStore:
         authfile: Path | None,
         environ: Mapping[str, str],
         logins: Mapping[str, tuple[str, str]] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._authfile = authfile
         self._environ = environ
         self._logins = logins or {}
+        self._warn = warn
         self._helpers = CredentialHelpers(environ)
         self._lock = threading.Lock()
         self._files: list[AuthFile] | None = None
         self._found: dict[Repository, Credentials | None] = {}
+        self._failures: dict[str, UsageError] = {}
 
     def find(self, repository: Repository) -> Credentials | None:
         """The credentials for a repository, None where there are none.
 
-        Raises UsageError if a file or a helper program is broken, or a file that was named does
-        not exist.
+        A helper program that is missing or fails counts as one without credentials, since an image
+        may be public; `helper_failure` tells. Raises UsageError if a file, or its entry for the
+        repository, is broken, or a file that was named does not exist.
         """
         with self._lock:
             if repository not in self._found:
                 self._found[repository] = self._look_up(repository)
             return self._found[repository]
+
+    def helper_failure(self, host: str) -> UsageError | None:
+        """Why a helper gave no credentials for `host`, if one was asked in vain."""
+        with self._lock:
+            return self._failures.get(host)
 
     def _look_up(self, repository: Repository) -> Credentials | None:
         if (login := self._logins.get(repository.host)) is not None:
@@ -72,6 +82,9 @@ class CredentialStore:
             found = self._from_file(file, repository)
             if found is not None:
                 return found
+        failure = self._failures.get(repository.host)
+        if failure is not None and self._warn is not None:
+            self._warn(_without(failure, repository.host))
         return None
 
     def _from_variable(self, host: str) -> Credentials | None:
@@ -90,11 +103,20 @@ class CredentialStore:
         servers = (_HUB_SERVER, _HUB) if repository.host == _HUB else (repository.host,)
         helper = file.helper_for(repository.host)
         if helper is not None:
-            return self._helpers.ask(helper, servers, file.name)
+            return self._from_helper(helper, servers, file)
         found = file.find(repository)
         if found is None and file.store is not None:
-            return self._helpers.ask(file.store, servers, file.name)
+            return self._from_helper(file.store, servers, file)
         return found
+
+    def _from_helper(
+        self, helper: str, servers: tuple[str, ...], file: AuthFile
+    ) -> Credentials | None:
+        try:
+            return self._helpers.ask(helper, servers, file.name)
+        except UsageError as error:
+            self._failures.setdefault(servers[-1], error)
+            return None
 
     def _iter_files(self) -> Iterator[AuthFile]:
         environ = self._environ
@@ -122,6 +144,11 @@ class CredentialStore:
             yield Path(docker, "config.json")
         elif home is not None:
             yield home / ".docker" / "config.json"
+
+
+def _without(failure: UsageError, host: str) -> str:
+    advice = f"; {failure.advice}" if failure.advice else ""
+    return f"{failure.fact}, so {host} is asked without credentials{advice}"
 
 
 def _named(path: Path, by: str) -> AuthFile:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import InsecureRequestWarning
 
+from squashproxy.registry.http.content_coding import codings_of, iter_decoded
 from squashproxy.registry.http.heads import POOLS
 from squashproxy.registry.http.network_errors import NETWORK_ERRORS, body_error, request_error
 from squashproxy.registry.http.proxies import Proxy, find_proxy
@@ -177,12 +178,14 @@ def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
 def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
     """The body, read to its end so that the connection can be used again.
 
-    Of a body above `limit` bytes, `limit` + 1 bytes are returned and the connection is closed.
+    Content-Encoding is undone. Of a body above `limit` bytes, `limit` + 1 bytes are returned and
+    the connection is closed.
     """
     body = BytesIO()  # gives up its buffer without a copy, as joined pieces would be one
     stream = iter_body(response, host, what)
-    with closing(cast("Any", stream)):
-        for piece in stream:
+    codings = codings_of(response.headers)
+    with closing(response), closing(cast("Any", stream)):
+        for piece in iter_decoded(stream, codings, host, what) if codings else stream:
             body.write(piece[: limit + 1 - body.tell()])
             if body.tell() > limit:
                 break

@@ -13,15 +13,18 @@ from squashproxy.errors import (
     NotFound,
     RegistryError,
     ServerFault,
+    SquashproxyError,
     TooManyRequests,
     Unauthorized,
 )
 from squashproxy.reference import Repository
 from squashproxy.registry.http.retry_after import parse_retry_after, span_text
+from squashproxy.registry.http.web_pages import title_of
 
 MAX_ERROR_BODY = 64 << 10
 """Bytes of an error's body that are read."""
 
+_LATER = (408, 425, 429)
 _MAX_SHOWN = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 _FULL = ("no space left", "insufficient storage", "quota")
@@ -85,7 +88,7 @@ def refusal_error(refusal: Refusal, action: Action, now: datetime | None = None)
             status=status,
             retry_after=wait,
         )
-    if status >= 500 and not _takes_no_pushes(refusal, action):
+    if is_temporary(status) and not _takes_no_pushes(refusal, action):
         wait = retry_after_of(refusal.headers, now)
         return ServerFault(
             f"{host} failed at {action.text}{said} {suffix}{_asked_for(wait)}",
@@ -96,16 +99,33 @@ def refusal_error(refusal: Refusal, action: Action, now: datetime | None = None)
     return _refused(refusal, action, said, suffix)
 
 
+def is_temporary(status: int) -> bool:
+    """Whether an answer of this status is worth another attempt.
+
+    408 (the server waited too long for the request) and 425 (it came too early) are, like 429 and
+    5xx (RFC 9110, section 15.5.9; RFC 8470, section 5.2).
+    """
+    return status >= 500 or status in _LATER
+
+
 def unauthorized_error(
-    refusal: Refusal, action: Action, known: str | None, variable: str
+    refusal: Refusal,
+    action: Action,
+    known: str | None,
+    variable: str,
+    failure: SquashproxyError | None = None,
 ) -> Unauthorized:
     """The error for a 401; `known` says which credentials were tried, None if there were none.
 
-    `variable` is the environment variable that may hold credentials.
+    `variable` is the environment variable that may hold credentials; `failure` is why a helper
+    program gave none.
     """
     said = f": {refusal.text}" if refusal.text else ""
     fact = f"{action.host} refused {action.text}{said} (HTTP {refusal.status})"
-    if known is None:
+    if known is None and failure is not None:
+        what_to_do = f": {failure.advice}" if failure.advice else ""
+        advice = f"it asks for credentials, and {failure.fact}{what_to_do}"
+    elif known is None:
         advice = (
             f"it asks for credentials: run `docker login {action.host}`, "
             f"or set {variable} to user:password"
@@ -217,16 +237,7 @@ def _other_text(document: object) -> str:
 
 def _plain_text(body: bytes) -> str:
     text = body.decode(errors="replace")
-    return _clean(_title(text) if "<html" in text.lower() else text)
-
-
-def _title(page: str) -> str:
-    """The title of a web page; a regular expression could take quadratic time here."""
-    lower = page.lower()
-    tag = lower.find("<title")
-    start = lower.find(">", tag) + 1 if tag >= 0 else 0
-    end = lower.find("</title", start)
-    return page[start:end] if start and end >= 0 else ""
+    return _clean(title_of(text) if "<html" in text.lower() else text)
 
 
 def _clean(text: str) -> str:

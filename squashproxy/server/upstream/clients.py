@@ -65,7 +65,8 @@ FailureListener = Callable[[str, SquashproxyError], None]
 class UpstreamClients:
     """The upstreams that may be asked, with a pair of clients for each caller.
 
-    `common` are the options of all clients; `on_failure` is called for every failed call.
+    `common` are the options of all clients; `on_failure` is called for every failed call,
+    `on_warning` for credentials that cannot be had.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class UpstreamClients:
         common: ClientOptions,
         environ: Mapping[str, str],
         on_failure: FailureListener,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         self.hosts = hosts
         self._common = common
         self._environ = environ
         self._on_failure = on_failure
+        self._on_warning = on_warning
         self._lock = threading.Lock()
         self._clients: OrderedDict[Caller, _ClientPair] = OrderedDict()
         self._states = {host: UpstreamState() for host in sorted(hosts)}
@@ -194,10 +197,11 @@ class UpstreamClients:
             logins = {host: login for host in self.hosts if (login := _login_for(caller, host))}
             options = replace(options, authfile=None, logins=logins)
             environ = _network_of(environ)
-        return _ClientPair(
-            RegistryClient(options, environ=environ, listener=self._hear),
-            RegistryClient(options.quick, environ=environ, listener=self._hear),
+        patient, quick = (
+            RegistryClient(each, environ=environ, listener=self._hear, on_warning=self._on_warning)
+            for each in (options, options.quick)
         )
+        return _ClientPair(patient, quick)
 
 
 @dataclass(frozen=True, slots=True)

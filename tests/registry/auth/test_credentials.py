@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -194,23 +195,77 @@ def test_a_helper_may_know_nothing_or_hold_an_identity_token(
     assert found.identity_token == "i"
 
 
-@pytest.mark.parametrize(
-    ("script", "sentence"),
-    [
-        pytest.param(None, "docker-credential-h, named by .*, is not installed", id="missing"),
-        pytest.param("echo locked >&2; exit 1", "failed for .*: locked", id="fails"),
-        pytest.param("echo hello", "gave no user name and secret", id="nonsense"),
-    ],
-)
-def test_a_broken_helper_is_an_error(
-    environ: dict[str, str], tmp_path: Path, script: str | None, sentence: str
+SILENT_HELPERS: dict[str, tuple[str | None, str]] = {
+    "missing": (None, r"docker-credential-h, named by .*, is not installed"),
+    "fails": ("echo locked >&2; exit 1", r"failed for .*: locked"),
+    "nonsense": ("echo hello", "gave no user name and secret"),
+    "a list of numbers": ("echo '[1, 2]'", "gave no user name and secret"),
+    "half a user": (
+        """echo '{"Username":"\\ud800","Secret":"s"}'""",
+        "gave credentials that are not valid text",
+    ),
+}
+
+
+@pytest.mark.parametrize("named_by", [{"credHelpers": {HOST: "h"}}, {"credsStore": "h"}])
+@pytest.mark.parametrize(("script", "sentence"), SILENT_HELPERS.values(), ids=SILENT_HELPERS)
+def test_a_helper_that_tells_nothing_is_a_warning(
+    environ: dict[str, str],
+    tmp_path: Path,
+    named_by: dict[str, Any],
+    script: str | None,
+    sentence: str,
 ) -> None:
+    """The image may be public (issue 26)."""
     environ["PATH"] = f"{tmp_path / 'bin'}:{environ['PATH']}"
-    environ["DOCKER_AUTH_CONFIG"] = json.dumps({"credHelpers": {HOST: "h"}})
+    environ["DOCKER_AUTH_CONFIG"] = json.dumps(named_by)
     if script is not None:
         install_helper(tmp_path / "bin", "h", script)
-    with pytest.raises(UsageError, match=sentence):
-        find(environ)
+    warnings: list[str] = []
+    store = CredentialStore(None, environ, warn=warnings.append)
+    for _ in range(2):
+        assert store.find(APP) is None
+    (warning,) = warnings
+    assert re.search(f"{sentence}, so {HOST} is asked without credentials", warning)
+    failure = store.helper_failure(HOST)
+    assert failure is not None
+    assert re.search(sentence, failure.fact)
+
+
+def test_after_a_helper_that_tells_nothing_other_places_are_asked(
+    environ: dict[str, str],
+) -> None:
+    environ["DOCKER_AUTH_CONFIG"] = json.dumps({"credHelpers": {HOST: "absent"}})
+    write(Path(environ["HOME"], ".docker", "config.json"), {"auths": {HOST: entry("ann")}})
+    warnings: list[str] = []
+    assert user_of(CredentialStore(None, environ, warn=warnings.append).find(APP)) == "ann"
+    assert warnings == []
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "an entry without base64": {"auths": {"other.example.com": {"auth": "%"}}},
+    "an entry without a colon": {"auths": {"other.example.com": {"auth": "dXNlcg=="}}},
+    "an entry that is a text": {"auths": {"https://other.example.com/v1/": "x"}},
+    "an entry that is null": {"auths": {"other.example.com": None}},
+    "an entry with half a user": {"auths": {"other.example.com": {"username": "\ud800"}}},
+    "an entry with a token of lines": {"auths": {"other.example.com": {"registrytoken": "a\nb"}}},
+    "a namespace beside the image's": {"auths": {f"{HOST}/team/other": {"auth": "%"}}},
+    "a helper that is not installed": {"credHelpers": {"other.example.com": "absent"}},
+    "a helper with an impossible name": {"credHelpers": {"other.example.com": "../a"}},
+    "a helper that is a list": {"credHelpers": {"other.example.com": ["a"]}},
+    "a store that is not needed": {"credsStore": "a/b"},
+}
+
+
+@pytest.mark.parametrize("broken", OTHERS.values(), ids=OTHERS)
+def test_what_is_broken_for_another_host_is_no_error(
+    environ: dict[str, str], broken: dict[str, Any]
+) -> None:
+    document = {**broken, "auths": {**broken.get("auths", {}), HOST: entry("ann")}}
+    environ["DOCKER_AUTH_CONFIG"] = json.dumps(document)
+    warnings: list[str] = []
+    assert user_of(CredentialStore(None, environ, warn=warnings.append).find(APP)) == "ann"
+    assert warnings == []
 
 
 @pytest.mark.parametrize(
