@@ -186,7 +186,9 @@ class TestAbsentImages:
         assert len(lab.copy(platforms=(AMD64,)).platforms) == 1
         assert inspect_image(lab.source()).absent == (inner.digest,)
 
-    def test_in_a_layout_it_is_left_out_and_named(self, lab: Lab, squashproxy: InProcess, tmp_path: Path) -> None:
+    def test_in_a_layout_it_is_left_out_and_named(
+        self, lab: Lab, squashproxy: InProcess, tmp_path: Path
+    ) -> None:
         put(lab, listing([app(), app(platform=ARM64)]))
         layout = f"oci:{tmp_path / 'layout'}:app"
         squashproxy("copy", "--mode", "copy", f"{lab.old.host}/app:1", layout)
