@@ -19,7 +19,6 @@ from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import CutFinder, Cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker
 from squashproxy.pipeline.rewrite.prune_layers import (
-    LAYERS_AT_ONCE,
     LayerPruner,
     PrunedImage,
     PrunedLayer,
@@ -30,7 +29,6 @@ from squashproxy.pipeline.rewrite.squash_layers import (
     merge_options,
     squash_layers,
 )
-from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.transfer.threads import CopyThreads
@@ -92,8 +90,7 @@ class DryRun:
             def maker(number: int) -> LayerMaker:
                 return self._maker([descriptors[number]], threads, compresses_plain)
 
-            lane = Lane(threads, LAYERS_AT_ONCE)
-            pruner = LayerPruner(layers, kept, found, self.options, lane, maker, self.is_held)
+            pruner = LayerPruner(layers, kept, found, self.options, threads, maker, self.is_held)
             finder.run(pruner.begin)
             choices = merge_options(layers, kept, self.options, on_listing=self.listed)
             self._count_base(found.index, choices, Prefetch(layers, 0, threads).layers)

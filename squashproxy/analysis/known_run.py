@@ -18,10 +18,9 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import layer_type
 from squashproxy.pipeline.rewrite.find_cuts import Cuts
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
-from squashproxy.pipeline.rewrite.prune_layers import LAYERS_AT_ONCE, LayerPruner, PrunedImage
+from squashproxy.pipeline.rewrite.prune_layers import LayerPruner, PrunedImage
 from squashproxy.pipeline.rewrite.split_layers import count_parts, is_split
 from squashproxy.pipeline.rewrite.squash_layers import Squashed, merge_options
-from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.squash.layer import KnownLayer, LayerCount, MergeReport
@@ -81,7 +80,7 @@ class KnownRun(DryRun):
                 kept,
                 found,
                 self.options,
-                Lane(threads, LAYERS_AT_ONCE),
+                threads,
                 maker,
                 self.is_held,
                 stand_in=lambda number: self._pruned(number, found, maker(number)),

@@ -29,7 +29,6 @@ from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import CutFinder
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.rewrite.prune_layers import (
-    LAYERS_AT_ONCE,
     CutName,
     LayerPruner,
     PrunedImage,
@@ -40,7 +39,6 @@ from squashproxy.pipeline.rewrite.squash_layers import Squashed, compression_for
 from squashproxy.pipeline.stamp import stamp_of
 from squashproxy.pipeline.transfer.blob_copy import BlobCopier, CompressedLayer, TransferCount
 from squashproxy.pipeline.transfer.bring_layers import LayerBringer, brought
-from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.source_layer import SourceLayer, layers_of
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
@@ -172,7 +170,7 @@ class ImageCopier:
                 base.count,
                 finder.found,
                 self._options,
-                Lane(threads, LAYERS_AT_ONCE),
+                threads,
                 lambda number: self._maker(
                     image,
                     threads,

@@ -33,7 +33,7 @@ from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.squash.prune import iter_pruned
 from squashproxy.squash.walk import check_listing
 
-LAYERS_AT_ONCE = 2
+_LAYERS_AT_ONCE = 2
 """Layers that are written again at the same time: each takes about 15 MB of memory."""
 
 CutName = tuple[Digest, Digest]
@@ -58,8 +58,8 @@ class LayerPruner:
     """Decides on the layers above the first `kept`, from the top down, and writes some again.
 
     `layers` are all of the image, base first. `found` is what a CutFinder finds, which may run
-    meanwhile; layers are written beside it in `lane`. `maker_for` gives what makes the layer of a
-    number anew, `is_held` says whether the target has a blob. `known` holds the results so far,
+    meanwhile; layers are written beside it in `threads`. `maker_for` gives what makes the layer of
+    a number anew, `is_held` says whether the target has a blob. `known` holds the results so far,
     which images of one index share. With `stand_in`, nothing is read or written: it gives what
     stands for the layer of a number.
     """
@@ -68,13 +68,18 @@ class LayerPruner:
     kept: int
     found: Cuts
     options: CopyOptions
-    lane: Lane
+    threads: CopyThreads
     maker_for: Callable[[int], LayerMaker]
     is_held: Callable[[Descriptor], bool] = lambda _: False
     known: dict[CutName, NewLayer] = field(default_factory=dict)
     stand_in: Callable[[int], NewLayer] | None = None
     _proven: set[int] = field(default_factory=set)
     _begun: dict[CutName, Future[NewLayer]] = field(default_factory=dict)
+    _reused: dict[int, PrunedLayer] = field(default_factory=dict)
+    _lane: Lane = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lane = Lane(self.threads, _LAYERS_AT_ONCE)
 
     def begin(self, number: int) -> None:
         """Begin to write a layer again, now that its cut is known, if that is sure to be needed.
@@ -87,9 +92,14 @@ class LayerPruner:
         if any(listed >= number for listed in self.found.listings):
             return
         name = self._cut_name(number)
-        if name not in self._begun and self._try_reuse(number) is None:
+        if name in self._begun:
+            return
+        reused = self._try_reuse(number)
+        if reused is not None:
+            self._reused[number] = reused
+        else:
             make = partial(self._make, number, self.maker_for(number))
-            self._begun[name] = self.lane.begin(make)
+            self._begun[name] = self._lane.begin(make)
 
     def iter_pruned(self) -> Iterator[tuple[int, PrunedLayer]]:
         """Each layer above the base with its number: first those that stay whatever becomes of
@@ -109,13 +119,20 @@ class LayerPruner:
                 self._prove_left_out(number)
                 yield number, PrunedLayer(LayerAction.DROPPED)
                 continue
-            layer = self._try_reuse(number) or self._write_again(number)
+            layer = self._without_cut(number)
             if layer.new is not None and self._is_worth_it(number, layer.new.descriptor):
                 is_clear &= not (cut.unseen or cut.held_back or layer.left_in)
                 yield number, layer
             else:
                 is_clear &= not cut.holds_hidden
                 yield number, PrunedLayer(LayerAction.KEPT)
+
+    def _without_cut(self, number: int) -> PrunedLayer:
+        """The layer without its cut: made before, being made, or made now."""
+        reused = self._reused.get(number)
+        if reused is None and self._cut_name(number) not in self._begun:
+            reused = self._try_reuse(number)
+        return reused or self._write_again(number)
 
     def _is_worth_it(self, number: int, new: Descriptor) -> bool:
         """Whether a layer that is made takes the place of the source's own."""
@@ -156,11 +173,11 @@ class LayerPruner:
             return PrunedLayer(LayerAction.PRUNED, self.stand_in(number))
         name = self._cut_name(number)
         maker = self.maker_for(number)
-        begun = self._begun.get(name)
+        begun = self._begun.pop(name, None)
         if begun is not None:
-            new = self.lane.await_result(begun)
+            new = self._lane.await_result(begun)
         else:
-            self._prove(number + 1, maker.threads)
+            self._prove(number + 1)
             new = self._make(number, maker)
         self.known[name] = new
         self._remember(number, new, maker.compression)
@@ -169,7 +186,7 @@ class LayerPruner:
     def _make(self, number: int, maker: LayerMaker) -> NewLayer:
         """The layer without its cut. Raises what reading and writing raise."""
         layer = self.layers[number]
-        (readable,) = Prefetch([layer], 0, maker.threads).layers
+        (readable,) = Prefetch([layer], 0, self.threads).layers
         listing = self.found.listings.get(number)
         spans = iter_pruned(readable, self.found.cuts[number], 0, listing)
         new = maker.make(spans, f"prune {layer.number}")
@@ -186,17 +203,17 @@ class LayerPruner:
         layer, cut = self.layers[number], self.found.cuts[number]
         result = left_out(layer.descriptor.digest, layer.diff_id, cut)
         if result not in self.options.memory.find_results(layer.descriptor.digest):
-            self._prove(number, self.maker_for(number).threads)
+            self._prove(number)
             self.options.memory.keep_result(result)
 
-    def _prove(self, lowest: int, threads: CopyThreads) -> None:
+    def _prove(self, lowest: int) -> None:
         """Compare the layers from `lowest` on with their remembered listings, by which a layer is
         cut for the first time: each is read for that once. Raises IntegrityError.
         """
         for number in range(lowest, len(self.layers)):
             listing = self.found.listings.get(number)
             if listing is not None and number not in self._proven:
-                (readable,) = Prefetch([self.layers[number]], 0, threads).layers
+                (readable,) = Prefetch([self.layers[number]], 0, self.threads).layers
                 check_listing(readable, listing)
                 self._proven.add(number)
 
