@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import FormatError
@@ -106,6 +106,16 @@ class IndexChild:
 
     descriptor: Descriptor
     platform: Platform | None
+
+    @classmethod
+    def of(cls, descriptor: Descriptor) -> Self:
+        """The child with the platform that its index states; None without one, or with empty
+        fields.
+        """
+        stated = descriptor.extra.get("platform")
+        if not isinstance(stated, dict) or not (stated.get("os") or stated.get("architecture")):
+            return cls(descriptor, None)
+        return cls(descriptor, platform_of(stated))
 
     @property
     def is_attestation(self) -> bool:
@@ -265,13 +275,5 @@ def _children(document: Json, where: str) -> tuple[IndexChild, ...]:
     children = []
     for number, entry in enumerate(manifests):
         descriptor = parse_descriptor(entry, f"{where}: its manifest {number}")
-        children.append(IndexChild(descriptor, _stated_platform(descriptor)))
+        children.append(IndexChild.of(descriptor))
     return tuple(children)
-
-
-def _stated_platform(descriptor: Descriptor) -> Platform | None:
-    """A child's platform; None where the index does not state it, or with empty fields."""
-    stated = descriptor.extra.get("platform")
-    if not isinstance(stated, dict) or not (stated.get("os") or stated.get("architecture")):
-        return None
-    return platform_of(stated)

@@ -64,11 +64,8 @@ def find_attached(
     attestations = 0
     if isinstance(parsed, ImageIndex):
         leaves = find_leaves(RepositoryManifests(remote), parsed, tolerant=True)
-        manifests = [child for child in leaves.children if child.is_manifest]
-        digests += [inner.digest for inner in leaves.inner]
-        digests += [child.descriptor.digest for child in manifests]
-        attestations = sum(child.is_attestation for child in manifests)
-    digests = list(dict.fromkeys(digests))
+        digests += leaves.manifests
+        attestations = sum(child.is_attestation for child in leaves.children if child.is_manifest)
     own = [(each, suffix) for each in digests for suffix in COMPANION_SUFFIXES]
     lists, unknown = _lists_of(remote, digests)
     told = [listed for listed in lists if listed is not None]

@@ -46,6 +46,12 @@ class Leaves:
     children: list[IndexChild] = field(default_factory=list)
     inner: list[RawManifest] = field(default_factory=list)
 
+    @property
+    def manifests(self) -> list[Digest]:
+        """The digests of all manifests below the index, each once: indexes, then their children."""
+        listed = [child.descriptor.digest for child in self.children if child.is_manifest]
+        return list(dict.fromkeys([*(inner.digest for inner in self.inner), *listed]))
+
 
 def find_leaves(
     place: ManifestReader,
@@ -58,8 +64,8 @@ def find_leaves(
 
     What an inner index states no platform for has the one that the index around it states. Indexes
     for none of the platforms `wanted` are not read; with `tolerant`, those that are absent are not
-    followed. Raises FormatError for indexes that go in a
-    circle, too deep or too wide, and what `read_child` raises.
+    followed. Raises FormatError for indexes that go in a circle, too deep or too wide, and what
+    `read_child` raises.
     """
     search = _Search(place, wanted, tolerant)
     search.follow(index, (index.raw.digest,), None)
@@ -178,7 +184,7 @@ def _with_platform(child: IndexChild, around: IndexChild | None) -> IndexChild:
         return child
     stated = around.descriptor.extra["platform"]
     extra = {**child.descriptor.extra, "platform": stated}
-    return IndexChild(replace(child.descriptor, extra=extra), around.platform)
+    return IndexChild.of(replace(child.descriptor, extra=extra))
 
 
 def _may_hold(child: IndexChild, wanted: Sequence[Platform]) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from squashproxy.digest import Digest
 from squashproxy.errors import ArchiveError, FormatError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import (
@@ -21,9 +20,10 @@ from squashproxy.oci.manifest import (
     encode_json,
     parse_manifest,
 )
-from squashproxy.oci.mediatypes import INDEXES, OCI_INDEX, is_foreign
-from squashproxy.oci.platform import Platform, platform_of
-from squashproxy.transports.documents import parse_image, read_config
+from squashproxy.oci.mediatypes import OCI_INDEX, is_foreign
+from squashproxy.oci.platform import UNKNOWN, Platform
+from squashproxy.transports.documents import parse_image, short
+from squashproxy.transports.index_images import image_platform
 from squashproxy.transports.layout import REF_NAME, Layout, blob_path
 
 _VERSIONS = ("os.version", "os.features")
@@ -62,7 +62,7 @@ def present(layout: Layout, raw: RawManifest) -> Present:
 
     Raises ArchiveError where it holds none of them.
     """
-    index = parse_manifest(raw, f"the manifest {raw.digest[:19]} of {layout.name}")
+    index = parse_manifest(raw, f"the manifest {short(raw.digest)} of {layout.name}")
     if not isinstance(index, ImageIndex):
         return Present(raw)
     there = [_is_there(layout, child) for child in index.children]
@@ -89,7 +89,7 @@ def present(layout: Layout, raw: RawManifest) -> Present:
 
 def described(layout: Layout, image: Descriptor) -> str:
     """An image of a layout without a name, for people: its digest, and its platform if known."""
-    platform = _find_platform(layout, IndexChild(image, _stated(image)))
+    platform = _find_platform(layout, IndexChild.of(image))
     return f"@{image.digest}" + (f" ({platform})" if platform else "")
 
 
@@ -98,7 +98,7 @@ def whole_images(layout: Layout, index: ImageIndex) -> list[ImageManifest]:
     return [
         parse_image(layout.read_manifest(child.descriptor.digest), layout.name)
         for child in index.children
-        if not child.is_attestation and _is_there(layout, child) and not _is_index(child)
+        if not child.is_attestation and _is_there(layout, child) and not child.is_index
     ]
 
 
@@ -129,26 +129,13 @@ def _are_one_image(layout: Layout, children: Sequence[IndexChild]) -> bool:
 
 
 def _find_platform(layout: Layout, child: IndexChild) -> Platform | None:
-    """The platform of an image, stated or in its config; None for an index, and if unknown."""
+    """The platform of an image, stated or in its config; None if unknown, and for one that is
+    absent.
+    """
     if child.platform is not None:
         return child.platform
-    if _is_index(child) or not _is_there(layout, child):
-        return None
-    try:
-        manifest = parse_image(layout.read_manifest(child.descriptor.digest), layout.name)
-        platform = read_config(layout, manifest).platform if manifest.is_image else None
-    except FormatError:
-        return None
-    return None if platform == Platform("unknown", "unknown") else platform
-
-
-def _is_index(child: IndexChild) -> bool:
-    return child.descriptor.media_type in INDEXES
-
-
-def _stated(image: Descriptor) -> Platform | None:
-    fields = _stated_fields(image)
-    return platform_of(fields) if fields.get("os") or fields.get("architecture") else None
+    platform = image_platform(layout, child) if _is_there(layout, child) else None
+    return None if platform == UNKNOWN else platform
 
 
 def _stated_fields(image: Descriptor) -> Mapping[str, object]:
@@ -170,6 +157,5 @@ def _unnamed(image: Descriptor) -> dict[str, object]:
 
 
 def _text(child: IndexChild) -> str:
-    digest: Digest = child.descriptor.digest
     what = "attestation" if child.is_attestation else str(child.platform or "an image")
-    return f"{what} ({digest[:19]})"
+    return f"{what} ({short(child.descriptor.digest)})"

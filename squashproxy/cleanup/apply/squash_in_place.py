@@ -175,10 +175,8 @@ def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
     parsed = parse_manifest(remote.get_manifest(digest), where)
     below: list[Digest] = []
     if isinstance(parsed, ImageIndex):
-        leaves = find_leaves(RepositoryManifests(remote), parsed, tolerant=True)
-        below += [inner.digest for inner in leaves.inner]
-        below += [child.descriptor.digest for child in leaves.children if child.is_manifest]
-    for each in dict.fromkeys((digest, *below)):
+        below = find_leaves(RepositoryManifests(remote), parsed, tolerant=True).manifests
+    for each in (digest, *below):
         companion = partial(remote.find_companion, each)
         try:
             is_signed = remote.list_referrers(each) or any(
