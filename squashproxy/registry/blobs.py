@@ -24,8 +24,6 @@ _TOTAL = re.compile(r"bytes (?:[0-9]+-[0-9]+|\*)/([0-9]+)")
 _SENT = frozenset({200, 206})
 _FOUND = frozenset({200, 404})
 _NO_HEAD = frozenset({405, 501})
-_NO_SIGNED_HEAD = frozenset({400, 401, 403})
-"""The status codes of storage behind a redirect whose URL was signed for GET."""
 
 _COMPRESSED = ("gzip", "zstd")
 """The ends of media types of compressed layers."""
@@ -43,12 +41,9 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
     A GET of one byte is sent where HEAD is refused, gives no size or that of an encoded body, or
     leads to an address that takes no HEAD (its signature may be for GET only).
     """
-    call = _call("HEAD", caller, digest, _FOUND | _NO_HEAD | _NO_SIGNED_HEAD)
-    answer = caller.ask(call)
+    answer = caller.ask_head(_call("HEAD", caller, digest, _FOUND | _NO_HEAD))
     if answer.status == 404:
         return None
-    if answer.status in _NO_SIGNED_HEAD and answer.url == call.url:
-        raise caller.refused(answer, call)
     size = parse_decimal(answer.headers.get("Content-Length", ""))
     is_plain = not is_page_type(answer.headers) and not codings_of(answer.headers)
     if answer.status == 200 and size is not None and is_plain:
@@ -173,15 +168,16 @@ class _Reading:
 
     def _check_page(self, response: Response) -> None:
         """Raise RegistryError for a web page in place of the blob."""
-        headers, size = response.headers, response.headers.get("Content-Length")
-        if (
-            response.status == 200
-            and is_page_type(headers)
-            and "Docker-Content-Digest" not in headers
-            and parse_decimal(size or "") != self.blob.size
-        ):
-            host, action = self.caller.endpoint.name, f"the pull of {self.what}"
-            raise page_error(host, action, read_body(response, MAX_ERROR_BODY, host, self.what))
+        size = parse_decimal(response.headers.get("Content-Length", ""))
+        if response.status == 200 and size != self.blob.size:
+            _check_page(response, self.caller.endpoint.name, self.what)
+
+
+def _check_page(response: Response, host: str, what: str) -> None:
+    """Raise RegistryError for an answer that says it is a web page, and names no digest."""
+    if is_page_type(response.headers) and "Docker-Content-Digest" not in response.headers:
+        page = read_body(response, MAX_ERROR_BODY, host, what)
+        raise page_error(host, f"the pull of {what}", page)
 
 
 def _has_no_end(response: Response) -> bool:
@@ -221,12 +217,8 @@ def _size_by_get(caller: Caller, digest: Digest) -> int | None:
 
 
 def _size_of_whole(response: Response, host: str, what: str) -> int:
-    headers = response.headers
-    if is_page_type(headers) and "Docker-Content-Digest" not in headers:
-        raise page_error(
-            host, f"the pull of {what}", read_body(response, MAX_ERROR_BODY, host, what)
-        )
-    size = parse_decimal(headers.get("Content-Length", ""))
+    _check_page(response, host, what)
+    size = parse_decimal(response.headers.get("Content-Length", ""))
     return _counted(response, host, what) if size is None else size
 
 

@@ -27,6 +27,8 @@ _KEEPING_REDIRECTS = (307, 308)
 _MAX_AUTHORIZATIONS = 4
 _HIDING = (403, 404)
 """The status codes of registries that hide what they hold from those who are not logged in."""
+_SIGNED_FOR_GET = frozenset({400, 401, 403})
+"""The status codes of storage behind a redirect whose URL was signed for GET."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,17 @@ class Caller:
         if not is_answer and is_page(response.headers, body):
             raise page_error(self.endpoint.name, call.action.text, body)
         return Answer(response.status, response.headers, body, str(response.url))
+
+    def ask_head(self, call: Call) -> Answer:
+        """As `ask`, for a HEAD that a GET can follow.
+
+        A redirect may lead to an address that takes no HEAD, since its signature is for GET. Its
+        refusal is an answer, too; the registry's own is an error.
+        """
+        answer = self.ask(replace(call, expected=call.expected | _SIGNED_FOR_GET))
+        if answer.status not in call.expected and answer.url == call.url:
+            raise self.refused(answer, call)
+        return answer
 
     def refused(self, answer: Answer, call: Call) -> RegistryError:
         """The error for an answer that was expected, but means a refusal."""

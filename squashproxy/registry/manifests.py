@@ -27,9 +27,6 @@ _STORED = frozenset({200, 201, 202, 204})
 _NO_HEAD = frozenset({404, 405, 501})
 """The status codes of registries that refuse HEAD but may answer GET."""
 
-_NO_SIGNED_HEAD = frozenset({400, 401, 403})
-"""The status codes of storage behind a redirect whose URL was signed for GET."""
-
 
 def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -> Descriptor | None:
     """The manifest that a tag or digest points to; None if there is none.
@@ -37,16 +34,13 @@ def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -
     Costs a HEAD. A GET follows if HEAD is refused, gives no digest or answers 404, as Nexus does
     for manifests that it has. With `trusts_head`, a 404 is believed.
     """
-    call = _call("HEAD", caller, selector, _FOUND | _NO_HEAD | _NO_SIGNED_HEAD)
-    answer = caller.ask(call)
+    answer = caller.ask_head(_call("HEAD", caller, selector, _FOUND | _NO_HEAD))
     if answer.status == 200:
         found = _described(answer, selector)
         if found is not None:
             return found
     elif answer.status == 404 and trusts_head:
         return None
-    elif answer.status in _NO_SIGNED_HEAD and answer.url == call.url:
-        raise caller.refused(answer, call)
     answer = caller.ask(_call("GET", caller, selector, _FOUND | {404}), MAX_MANIFEST)
     if answer.status == 404:
         return None
