@@ -16,7 +16,7 @@ from squashproxy.oci.manifest import (
 )
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.state.manifests import ManifestMemory
-from squashproxy.transports.documents import MAX_CONFIG
+from squashproxy.transports.documents import read_document
 
 _FIRST_DOCKER = datetime(2013, 3, 1, tzinfo=UTC).timestamp()
 _ANNOTATION = "org.opencontainers.image.created"
@@ -78,11 +78,10 @@ def _newest(
 
 def _stated(remote: RemoteRepository, image: ImageManifest) -> _Found:
     """The date in a config."""
-    if image.config.size > MAX_CONFIG:
-        return _Found(None)
+    where = f"the config of {image.raw.digest} of {remote.name}"
     try:
-        data = b"".join(remote.iter_blob(image.config))
-        document = parse_json_object(data, f"the config of {image.raw.digest} of {remote.name}")
+        data = read_document(remote.iter_blob, image.config, where)
+        document = parse_json_object(data, where)
     except NotFound:
         return _Found(None, is_whole=False)
     except FormatError:

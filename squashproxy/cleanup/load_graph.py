@@ -34,6 +34,7 @@ from squashproxy.registry.tags import TagList
 from squashproxy.rules.patterns import Pattern
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.tags import TagMemory
+from squashproxy.transports.documents import read_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,6 @@ class Wanted:
     pulled: bool
     names: frozenset[str] = frozenset()
     """Tags that are asked for by name, to notice a list that lacks them."""
-
-
-def _config_of(remote: RemoteRepository, image: Node) -> Mapping[str, object]:
-    """The config of an image; empty where it is absent or cannot be read: a copy will say so."""
-    digest, size = image.blobs[0]
-    try:
-        data = b"".join(remote.iter_blob(Descriptor("", digest, size)))
-        return parse_json_object(data, f"the config of {image.digest} of {remote.name}")
-    except (NotFound, FormatError, IntegrityError):
-        return {}
 
 
 def wanted_by(keep: Keep) -> Wanted:
@@ -287,3 +278,14 @@ class GraphLoader:
             f"{remote.name.host} does not tell when an image was {word}",
             advice="write younger_than, which goes by the image's own date",
         )
+
+
+def _config_of(remote: RemoteRepository, image: Node) -> Mapping[str, object]:
+    """The config of an image; empty where it is absent or cannot be read: a copy will say so."""
+    digest, size = image.blobs[0]
+    where = f"the config of {image.digest} of {remote.name}"
+    try:
+        data = read_document(remote.iter_blob, Descriptor("", digest, size), where)
+        return parse_json_object(data, where)
+    except (NotFound, FormatError, IntegrityError):
+        return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -40,12 +40,19 @@ class ConfigReader(Readable, Protocol):
 def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
     """Read the config of an image. Raises FormatError where it does not fit the manifest."""
     where = f"the config of {place.name}"
-    if manifest.config.size > MAX_CONFIG:
-        raise FormatError(
-            f"{where} has {manifest.config.size} bytes; more than {MAX_CONFIG} are refused"
-        )
-    data = b"".join(place.iter_blob(manifest.config))
+    data = read_document(place.iter_blob, manifest.config, where)
     return parse_config(data, len(manifest.layers), where)
+
+
+def read_document(
+    iter_blob: Callable[[Descriptor], Iterator[bytes]], blob: Descriptor, where: str
+) -> bytes:
+    """The bytes of a config; `where` names it. Raises FormatError above MAX_CONFIG, and what
+    `iter_blob` raises.
+    """
+    if blob.size > MAX_CONFIG:
+        raise FormatError(f"{where} has {blob.size} bytes; more than {MAX_CONFIG} are refused")
+    return b"".join(iter_blob(blob))
 
 
 def parse_image(raw: RawManifest, name: str) -> ImageManifest:

@@ -13,6 +13,7 @@ from squashproxy.digest import Digest
 from squashproxy.oci.mediatypes import Family
 from squashproxy.oci.platform import Platform
 from squashproxy.testing import BuiltImage, index_of
+from squashproxy.transports.documents import MAX_CONFIG
 from tests.cleanup.room import Room, held, image, pulls_whole
 from tests.pipeline.images import app
 from tests.pipeline.indexes import Whole, artifact, build_cache, entry, listing, named
@@ -222,6 +223,13 @@ class TestSquashInPlace:
         before = held(room.registry)
         assert room.apply(plan).problem is None
         assert held(room.registry) == before
+
+    def test_a_config_that_no_copy_would_read_is_not_read(self, room: Room) -> None:
+        large = with_config(windows(), b'{"os": "windows"}' + b" " * MAX_CONFIG)
+        large.push(room.registry, "app", "large")
+        planned(room, "action: squash\nbase: none")
+        read = [each.path for each in room.registry.requests if each.method == "GET"]
+        assert not any(large.config.digest in path for path in read)
 
     def test_where_only_the_index_states_the_system(self, room: Room) -> None:
         index_of([windows(system=None)]).push(room.registry, "app", "index")
