@@ -69,28 +69,20 @@ def _check_blobs(
     raw = arrived.read_manifest(digest)
     parsed = parse_manifest(raw, f"the manifest {short(digest)} of {arrived.name}")
     if isinstance(parsed, ImageIndex):
-        _read_blobs(
-            arrived,
-            [child.descriptor for child in parsed.children if not child.is_manifest],
-            observer,
-            cancellation,
-        )
-        return
-    layers = [layer for layer in parsed.layers if not is_foreign(layer.media_type)]
-    _read_blobs(arrived, [parsed.config, *layers], observer, cancellation)
-
-
-def _read_blobs(
-    arrived: ImageReader,
-    found: Sequence[Descriptor],
-    observer: Observer,
-    cancellation: Cancellation,
-) -> None:
-    for number, blob in enumerate(found):
-        label = f"layer {number}/{len(found) - 1}" if number else "config"
+        listed = [child.descriptor for child in parsed.children if not child.is_manifest]
+        labelled = _numbered("blob", listed)
+    else:
+        layers = [layer for layer in parsed.layers if not is_foreign(layer.media_type)]
+        labelled = [("config", parsed.config), *_numbered("layer", layers)]
+    for label, blob in labelled:
         blobs = arrived.iter_blob(blob)
         for _ in watched(blobs, observer, cancellation, label, blob.size, outcome="read"):
             pass
+
+
+def _numbered(noun: str, blobs: Sequence[Descriptor]) -> list[tuple[str, Descriptor]]:
+    """The blobs with their labels, as in `layer 1/3`."""
+    return [(f"{noun} {number}/{len(blobs)}", blob) for number, blob in enumerate(blobs, 1)]
 
 
 class _Result:

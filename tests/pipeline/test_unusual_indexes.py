@@ -452,6 +452,13 @@ class TestArtifacts:
         assert "holds no image but artifacts" in result.warnings[0]
         assert lab.copy().skipped
 
+    def test_artifacts_for_one_platform_are_named(self, lab: Lab) -> None:
+        one, two = artifact(content=b"1"), artifact(content=b"2")
+        whole = listing([named(each, "linux/amd64") for each in (one, two)])
+        put(lab, Whole(whole.manifest, below=(one, two)))
+        words = ("several images for linux/amd64", one.digest, two.digest)
+        fails(lab, UsageError, *words, mode=Mode.COPY, platforms=(AMD64,))
+
     def test_an_image_may_state_the_type_of_its_config(self, lab: Lab) -> None:
         """OCI image specification, descriptor.md: that is what `artifactType` is for an image."""
         image = app()

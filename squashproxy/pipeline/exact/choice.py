@@ -69,8 +69,8 @@ def _image_of(
     selection = select(index, options.platforms, source)
     chosen = selection.children
     if len(chosen) > 1:
-        chosen = tuple(image.child for image in read_images(chosen, source)[0])
-    if len(chosen) != 1:
+        chosen = tuple(image.child for image in read_images(chosen, source)[0]) or chosen
+    if len(chosen) > 1:
         there = ", ".join(f"{each.platform} {each.descriptor.digest}" for each in chosen)
         wanted = ", ".join(map(str, options.platforms))
         raise UsageError(

@@ -77,13 +77,13 @@ class ExactCopier:
         of None is looked up in the config.
         """
         source = self._source
-        check_depth(depth, f"{self._source.name}: {digest}")
+        check_depth(depth, f"{source.name}: {digest}")
         if digest in self._done:
             return self._done[digest]
-        read = self._source.read_manifest(digest) if child is None else read_child(source, child)
-        parsed = parse_manifest(read, f"the manifest {digest} of {self._source.name}")
+        read = source.read_manifest(digest) if child is None else read_child(source, child)
+        parsed = parse_manifest(read, f"the manifest {digest} of {source.name}")
         raw = self._done[digest] = parsed.raw
-        _check_algorithm(raw, digest, self._source.name)
+        _check_algorithm(raw, digest, source.name)
         if isinstance(parsed, ImageIndex):
             self._copy_children(parsed, depth, platform)
         else:
