@@ -15,22 +15,19 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 from tests.bench.bench import Bench
 from tests.bench.chart import draw
 from tests.bench.images import IMAGES
 from tests.bench.readme import write_table
 from tests.bench.results import Results, Row, to_markdown
-from tests.bench.tools import PROGRAM, find_tools
+from tests.bench.tools import PROGRAM, find_tools, start_seconds
 from tests.real.real_image import cache_folder
 from tests.real.registries import run_registry
 
 HERE = Path(__file__).parent
-_STARTS = 11
 
 
 def main() -> None:
@@ -71,15 +68,8 @@ def _single_figures(scale: float) -> dict[str, float]:
     merging = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return {
         "entries a second through scan and merge": json.loads(merging.stdout)["entries_per_second"],
-        f"{PROGRAM} --version, milliseconds": 1000 * median(_time_start() for _ in range(_STARTS)),
+        f"{PROGRAM} --version, milliseconds": 1000 * start_seconds("--version"),
     }
-
-
-def _time_start() -> float:
-    program = Path(sys.executable).with_name(PROGRAM)
-    begun = time.perf_counter()
-    subprocess.run([program, "--version"], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
 
 
 def _machine() -> str:

@@ -6,10 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from statistics import median
 
 from tests.bench.images import REPOSITORY
 from tests.bench.results import THROUGH_DAEMON
@@ -18,6 +20,7 @@ CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 PROGRAM = "squashproxy"
 KEPT = 1
 """Every image keeps its first layer as the base."""
+_STARTS = 11
 
 
 _OPTIONS = (
@@ -105,6 +108,17 @@ def forget_blobs() -> None:
         names = subprocess.run(listed, check=True, stdout=subprocess.PIPE, text=True).stdout
         for name in names.split():
             subprocess.run(["docker", "rmi", name], check=True, stdout=subprocess.DEVNULL)
+
+
+def start_seconds(*arguments: str) -> float:
+    """The median time that squashproxy takes for `arguments` that do nothing."""
+    program = str(Path(sys.executable).with_name(PROGRAM))
+    taken = []
+    for _ in range(_STARTS):
+        begun = time.perf_counter()
+        subprocess.run([program, *arguments], check=True, stdout=subprocess.DEVNULL)
+        taken.append(time.perf_counter() - begun)
+    return median(taken)
 
 
 def squashproxy_copy(route: Route, options: Sequence[str]) -> Sequence[str]:

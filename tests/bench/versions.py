@@ -14,23 +14,26 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from subprocess import DEVNULL, run
 
 from tests.bench.images import TYPICAL, TYPICAL_NEXT, BenchImage, put
 from tests.bench.measure import Run, measure, middle
 from tests.bench.readme import write_table
 from tests.bench.results import PEER
-from tests.bench.tools import KEPT, PROGRAM, Route, forget_blobs, skopeo_copy, squashproxy_copy
+from tests.bench.tools import (
+    KEPT,
+    Route,
+    forget_blobs,
+    skopeo_copy,
+    squashproxy_copy,
+    start_seconds,
+)
 from tests.real.real_image import cache_folder
 from tests.real.registries import RealRegistry, run_registry
 
 HERE = Path(__file__).parent
-_STARTS = 11
 _MEMORY = "{memory}"
 _REPOSITORY = "{repository}"
 
@@ -100,23 +103,12 @@ def _once(
     return measure(way.command(route, folder / "memory"), source.log)
 
 
-def start_seconds() -> float:
-    """The time that the program takes to print its help for `copy`, and do nothing."""
-    program = str(Path(sys.executable).with_name(PROGRAM))
-    taken = []
-    for _ in range(_STARTS):
-        begun = time.perf_counter()
-        run([program, "copy", "--help"], check=True, stdout=DEVNULL)
-        taken.append(time.perf_counter() - begun)
-    return median(taken)
-
-
 def to_markdown(found: Sequence[Figures], start: float) -> str:
     """The table; ratios are to skopeo's figures."""
     peer = found[0]
     times = f"times {PEER}"
     lines = [
-        f"| way | first, s | {times} | up MB | next, s | {times} | up MB | times | down MB |",
+        f"| way | first, s | {times} | up MB | next, s | {times} | up MB | of copy | down MB |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
@@ -146,7 +138,7 @@ def main() -> None:
         for image in (TYPICAL, TYPICAL_NEXT):
             put(image, source.host, arguments.scale)
         found = [measure_way(way, source, target, arguments.runs) for way in WAYS]
-    table = to_markdown(found, start_seconds())
+    table = to_markdown(found, start_seconds("copy", "--help"))
     (arguments.into / "versions.md").write_text(table)
     if arguments.readme:
         write_table("versions", f"\n{table}\n")

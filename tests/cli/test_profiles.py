@@ -119,16 +119,21 @@ def test_promote(squashproxy: InProcess, started: Any, profile: Profile, tmp_pat
         assert set(asked) <= {"GET", "HEAD"}
 
 
+def cleaning(registry: FakeRegistry, folder: Path, action: str) -> str:
+    """A configuration that keeps `v2` of `apps/web`, which holds all images."""
+    for tag, image in IMAGES.items():
+        image.push(registry, "apps/web", tag)
+    return configured(
+        folder,
+        f"cleanup:\n  - name: old\n    repositories: ['{registry.host}/apps/web']\n"
+        f"    keep: {{tags: [v2]}}\n    action: {action}\n",
+    )
+
+
 @every_profile
 def test_cleanup(squashproxy: InProcess, started: Any, profile: Profile, tmp_path: Path) -> None:
     with started(profile) as registry:
-        for tag, image in IMAGES.items():
-            image.push(registry, "apps/web", tag)
-        config = configured(
-            tmp_path,
-            f"cleanup:\n  - name: old\n    repositories: ['{registry.host}/apps/web']\n"
-            "    keep: {tags: [v2]}\n    action: delete\n",
-        )
+        config = cleaning(registry, tmp_path, "delete")
         outcome = squashproxy("cleanup", "--apply", config)
         if not profile.options.deletes:
             assert outcome.code != 0
@@ -146,13 +151,7 @@ def test_cleanup_that_squashes(
     squashproxy: InProcess, started: Any, profile: Profile, tmp_path: Path
 ) -> None:
     with started(profile) as registry:
-        for tag, image in IMAGES.items():
-            image.push(registry, "apps/web", tag)
-        config = configured(
-            tmp_path,
-            f"cleanup:\n  - name: old\n    repositories: ['{registry.host}/apps/web']\n"
-            "    keep: {tags: [v2]}\n    action: squash\n",
-        )
+        config = cleaning(registry, tmp_path, "squash")
         outcome = squashproxy("cleanup", "--apply", config)
         assert outcome.code == 0, outcome.out + outcome.err
         tags = registry.tags("apps/web")
