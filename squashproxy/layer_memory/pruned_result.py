@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.squash.prune import Cut
+from squashproxy.squash.cut import Cut
 
 
 class Ordinals:

@@ -11,7 +11,7 @@ import pytest
 from squashproxy.digest import digest_of
 from squashproxy.layer_memory.pruned_result import Ordinals, PrunedResult, is_subset, left_in
 from squashproxy.oci.mediatypes import Compression
-from squashproxy.squash.prune import Cut, iter_pruned
+from squashproxy.squash.cut import Cut, iter_pruned
 from squashproxy.testing import LayerBuilder
 from tests.model.inode import tree_of
 from tests.model.node import Tree, compare_trees

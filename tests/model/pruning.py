@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from squashproxy.squash.cut import Cut, iter_pruned
 from squashproxy.squash.layer import MergeOptions
-from squashproxy.squash.prune import Cut, PruneScan, iter_pruned
+from squashproxy.squash.prune import PruneScan
 from tests.model.squashing import MemoryLayer
 
 

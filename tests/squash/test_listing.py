@@ -15,11 +15,12 @@ from squashproxy.digest import digest_of
 from squashproxy.errors import BadArchive, FormatError, IntegrityError, LimitExceeded
 from squashproxy.span import Inflated
 from squashproxy.squash.census import Census
+from squashproxy.squash.cut import Cut, iter_pruned
 from squashproxy.squash.index import PathIndex
 from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount, MergeOptions, ScannedLayer
 from squashproxy.squash.listing import Listing
 from squashproxy.squash.listing_record import decode_listing, encode_listing
-from squashproxy.squash.prune import Cut, PruneScan, iter_pruned
+from squashproxy.squash.prune import PruneScan
 from squashproxy.squash.walk import check_listing, walk
 from squashproxy.testing import LayerBuilder
 from tests.model.listings import known_layers, listing_of, remembered

@@ -14,8 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 import pytest
 
 from squashproxy.errors import LimitExceeded, SquashproxyError
+from squashproxy.squash.cut import Cut
 from squashproxy.squash.layer import MergeOptions
-from squashproxy.squash.prune import Cut, PruneScan
+from squashproxy.squash.prune import PruneScan
 from squashproxy.testing import LayerBuilder
 from tests.model.batches import BATCH, each_batch
 from tests.model.inode import tree_of

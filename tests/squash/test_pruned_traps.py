@@ -14,8 +14,9 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from squashproxy.errors import Ambiguous
+from squashproxy.squash.cut import iter_pruned
 from squashproxy.squash.layer import MergeOptions
-from squashproxy.squash.prune import PruneScan, iter_pruned
+from squashproxy.squash.prune import PruneScan
 from squashproxy.testing import LayerBuilder, Packing
 from tests.model.batches import BATCH, each_batch
 from tests.model.forgiving import read_forgivingly

@@ -6,8 +6,9 @@ import io
 import tarfile
 
 from squashproxy.span import Inflated
+from squashproxy.squash.cut import iter_pruned
 from squashproxy.squash.layer import MergeOptions
-from squashproxy.squash.prune import PruneScan, iter_pruned
+from squashproxy.squash.prune import PruneScan
 from squashproxy.testing import LayerBuilder as Layer
 from squashproxy.verify.apply import LayerApplication
 from squashproxy.verify.entries import TarStream, iter_entries

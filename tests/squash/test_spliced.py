@@ -12,9 +12,9 @@ from _pytest.mark import ParameterSet
 from squashproxy.codec.compression import iter_decompressed
 from squashproxy.codec.library import find_library
 from squashproxy.codec.splicer import Splicer
+from squashproxy.squash.cut import Cut, iter_pruned
 from squashproxy.squash.layer import MergeOptions
 from squashproxy.squash.merge import Merge
-from squashproxy.squash.prune import Cut, iter_pruned
 from squashproxy.squash.restart import merge_with_restarts
 from squashproxy.testing import LayerBuilder, Packing
 from tests.codec.encoders import Encoder, each_encoder

@@ -21,10 +21,11 @@ from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.sending import Sending
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
 from squashproxy.pipeline.transfer.threads import CopyThreads
+from squashproxy.squash.cut import Cut
 from squashproxy.squash.index import PathIndex
 from squashproxy.squash.layer import HiddenEntry, KnownLayer, LayerCount, MergeOptions
 from squashproxy.squash.listing import Listing
-from squashproxy.squash.prune import Cut, PruneScan
+from squashproxy.squash.prune import PruneScan
 from squashproxy.streams import closed_after
 
 

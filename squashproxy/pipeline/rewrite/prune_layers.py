@@ -30,7 +30,7 @@ from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
 from squashproxy.pipeline.transfer.threads import CopyThreads
-from squashproxy.squash.prune import iter_pruned
+from squashproxy.squash.cut import iter_pruned
 from squashproxy.squash.walk import check_listing
 
 _LAYERS_AT_ONCE = 2
