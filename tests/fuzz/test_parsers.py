@@ -23,7 +23,7 @@ PACKAGE = str(Path(squashproxy.__file__).parent)
 FREELY = [HealthCheck.too_slow, HealthCheck.data_too_large]
 OFTEN = [
     pytest.param(25, id="some"),
-    pytest.param(20_000, id="many", marks=pytest.mark.long),
+    pytest.param(5_000, id="many", marks=pytest.mark.long),
 ]
 each_parser = pytest.mark.parametrize("name", PARSERS)
 
