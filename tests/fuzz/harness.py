@@ -2,9 +2,9 @@
 
 usage: python -m tests.fuzz.harness PARSER [LIBFUZZER OPTIONS] FOLDER...
 
-It ends with the first input that raises an error which the parser does not document, or takes longer
-than `-timeout`; libFuzzer keeps the input as `crash-...` or `timeout-...` where `-artifact_prefix`
-says. Such an input belongs into tests/fuzz/corpus, with the parser's name.
+It ends with the first input that raises an error which the parser does not document, or takes
+longer than `-timeout`; libFuzzer keeps the input as `crash-...` or `timeout-...` where
+`-artifact_prefix` says. Such an input belongs into tests/fuzz/corpus, with the parser's name.
 """
 
 from __future__ import annotations
