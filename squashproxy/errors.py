@@ -17,6 +17,7 @@
     ├── ArchiveError                 a layout or archive of images could not do what was asked
     │   └── NoSuchImage              it holds no image of that name
     ├── IntegrityError               bytes that differ from their descriptor
+    │   ├── ChangedOnTheWay          temporary: read once more, they were right
     │   └── WrongDiffId              a layer's tar that differs from the diff ID in the config
     ├── FormatError                  an image that breaks a specification, or is unreadable
     │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
@@ -42,6 +43,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import Enum
 from typing import ClassVar
 
 SETTINGS = frozenset(
@@ -72,6 +74,9 @@ _KEYS = {
     "platform": "`platforms`",
 }
 """Settings that are no key of the configuration, or one of another name."""
+
+_AWAY = frozenset({408, 425, 502, 503, 504})
+"""The statuses of a server that is not up, or not reached by the gateway before it."""
 
 _SETTING = re.compile(rf"\{{({'|'.join(sorted(SETTINGS))})\}}")
 
@@ -204,22 +209,57 @@ class TlsError(RegistryError):
     """The registry's certificate is not trusted."""
 
 
-class _TemporaryRegistryError(RegistryError):
+class Patience(Enum):
+    """How long a call is repeated after a temporary error (registry/http/retry.py)."""
+
+    SECONDS = "seconds"
+    """A few attempts: waiting helps little, as for a host that never answered."""
+    MINUTE = "minute"
+    """A restart may be the cause, but the server answers, and may do so for ever."""
+    OUTAGE = "outage"
+    """The server, or the way to it, is away and will be back."""
+
+
+class TemporaryRegistryError(RegistryError):
+    """A failure of a registry that another attempt may not meet."""
+
     @property
     def temporary(self) -> bool:
+        """Always true."""
         return True
 
+    @property
+    def patience(self) -> Patience:
+        """How long the call is worth repeating."""
+        return Patience.OUTAGE
 
-class Unreachable(_TemporaryRegistryError):
+
+class Unreachable(TemporaryRegistryError):
     """There was no connection, or it broke before the response was complete."""
 
+    def __init__(
+        self, fact: str, *, advice: str = "", patience: Patience = Patience.OUTAGE
+    ) -> None:
+        super().__init__(fact, advice=advice)
+        self._patience = patience
 
-class TooManyRequests(_TemporaryRegistryError):
+    @property
+    def patience(self) -> Patience:
+        """SECONDS for a host that never answered in this run: its name may be wrong."""
+        return self._patience
+
+
+class TooManyRequests(TemporaryRegistryError):
     """HTTP 429."""
 
 
-class ServerFault(_TemporaryRegistryError):
+class ServerFault(TemporaryRegistryError):
     """A 5xx response, or one that asks to try again (408, 425)."""
+
+    @property
+    def patience(self) -> Patience:
+        """OUTAGE for answers of gateways and servers that are not up; MINUTE for other failures."""
+        return Patience.OUTAGE if self.status in _AWAY else Patience.MINUTE
 
 
 class ArchiveError(SquashproxyError):
@@ -232,6 +272,18 @@ class NoSuchImage(ArchiveError):
 
 class IntegrityError(SquashproxyError):
     """Bytes whose size or digest differs from their descriptor."""
+
+
+class ChangedOnTheWay(IntegrityError):
+    """Bytes that differed from their descriptor, and did not when they were read once more.
+
+    Temporary: whoever has used the wrong bytes can begin again.
+    """
+
+    @property
+    def temporary(self) -> bool:
+        """Always true."""
+        return True
 
 
 class WrongDiffId(IntegrityError):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_LOGIN = re.compile(r"((?:[a-z0-9+.-]+://)?[^:/]*):.*@(?![a-z0-9+._-]+:[0-9A-Fa-f]*$)", re.DOTALL)
+"""A user, a password of any characters, and the last @ unless a digest follows it."""
+
 _MOST_QUOTED = 100
 
 
@@ -23,3 +28,8 @@ def quoted(text: str, most: int = _MOST_QUOTED) -> str:
     if len(text) <= most:
         return repr(text)
     return f"{text[:most]!r}... ({len(text)} characters)"
+
+
+def masked(text: str) -> str:
+    """A reference or an address, with the password of a login before it masked."""
+    return _LOGIN.sub(r"\1:***@", text, count=1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError
-from squashproxy.printable import quoted
+from squashproxy.printable import masked, quoted
 
 DOCKER_HUB = "docker.io"
 _MAX_NAME = 255
@@ -70,6 +70,7 @@ def parse_reference(text: str) -> Reference:
 
     Raises BadReference, which names the part that is wrong.
     """
+    refuse_login(text)
     rest = _without_transport(text)
     rest, at, digest_text = rest.partition("@")
     name, tag = _split_tag(rest)
@@ -102,6 +103,7 @@ def check_tag(tag: str) -> None:
 
 def parse_repository(text: str) -> Repository:
     """Parse `[docker://]host[:port]/repo`. Raises BadReference, also for a tag or digest."""
+    refuse_login(text)
     rest = _without_transport(text)
     name, tag = _split_tag(rest)
     if tag is not None or "@" in rest:
@@ -109,6 +111,16 @@ def parse_repository(text: str) -> Repository:
             f"{text!r} names an image", advice="give the repository alone, as in HOST/REPO"
         )
     return _parse_name(text, name)
+
+
+def refuse_login(text: str) -> None:
+    """Raise BadReference if `text` holds `user:password@`; the sentence does not repeat it."""
+    shown = masked(text)
+    if shown != text:
+        raise BadReference(
+            f"{shown!r} holds a login, which cannot stand in the name of an image",
+            advice="log in with `docker login`, or set SQUASHPROXY_AUTH_<HOST> to user:password",
+        )
 
 
 def split_host(name: str) -> tuple[str, str]:

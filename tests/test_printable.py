@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squashproxy.printable import printable, quoted
+from squashproxy.printable import masked, printable, quoted
 
 TEXTS: dict[str, tuple[str, str]] = {
     "plain": ("v1.0", "v1.0"),
@@ -43,3 +43,19 @@ def test_a_long_text_is_cut_and_counted() -> None:
     assert quoted("a" * 100) == f"'{'a' * 100}'"
     assert quoted("a" * 200) == f"'{'a' * 100}'... (200 characters)"
     assert quoted("\x1b" * 5000).isprintable()
+
+
+MASKED: dict[str, tuple[str, str]] = {
+    "a login": ("user:secret@host/app:1", "user:***@host/app:1"),
+    "a login behind a scheme": ("docker://u:p@host/app", "docker://u:***@host/app"),
+    "a password of any characters": ("u:s/e:c@r et@host/app", "u:***@host/app"),
+    "a login and a digest": ("u:secret@host/a@sha256:ab", "u:***@host/a@sha256:ab"),
+    "a digest": ("host:5000/app:1@sha256:ab", "host:5000/app:1@sha256:ab"),
+    "a port": ("host:5000/app:1", "host:5000/app:1"),
+    "no password": ("user@host/app", "user@host/app"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), MASKED.values(), ids=MASKED)
+def test_passwords_are_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown

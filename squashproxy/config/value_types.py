@@ -37,6 +37,7 @@ from squashproxy.reference import (
     check_tag,
     parse_reference,
     parse_repository,
+    refuse_login,
 )
 from squashproxy.registry.http.urls import BadUrl, read_url
 from squashproxy.rules.expressions import Expression as Grouping
@@ -89,6 +90,7 @@ def _parse_base(text: str) -> BaseChoice:
 
 def parse_host(text: str) -> str:
     """Parse a host as references write it. Raises ValueError."""
+    refuse_login(text)
     _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")

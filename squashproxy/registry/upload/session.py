@@ -101,7 +101,8 @@ class UploadSession:
     def cancel(self) -> None:
         """Cancel the session by a DELETE; errors are ignored, as the registry will expire it."""
         try:
-            self._caller.ask_once(self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT))
+            call = self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT)
+            self._caller.ask_once(replace(call, ends_session=True))
         except SquashproxyError:
             return
 

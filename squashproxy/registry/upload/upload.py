@@ -128,17 +128,22 @@ class Upload:
     def _send_window(self, window: Window, flight: Future[int | None]) -> None:
         """Wait until the registry has all of a window; resume after each interruption."""
         failures = parts = 0
+        attempts = self._caller.retry.begin(self._name.host)
         while True:
             try:
                 held = flight.result()
             except RegistryError as error:
                 failures += 1
                 if error.status not in (_SESSION_GONE, _OUT_OF_STEP):
-                    self._caller.retry.wait(error, failures, self._name.host)
+                    attempts.wait(error)
                 elif failures > self._caller.retry.retries:
                     raise
+                before = window.position
                 self._resume(window, error)
+                if window.position > before:
+                    attempts.progress()
             else:
+                attempts.progress()
                 partial = held is not None and window.position < held < window.end
                 window.send_from(held if held is not None and partial else window.end)
                 parts += partial
