@@ -13,10 +13,11 @@ PRUNED = "base_repos keeps the layers of bases shared"
 def distinct_text(before: int, after: int, advice: str = APART) -> str:
     """What images hold in the target, each layer once, where plain copies would hold `before`.
 
-    Where they hold more, `advice` says how layers stay shared.
+    Where they hold visibly more, `advice` says how layers stay shared.
     """
-    text = f"{size_text(after)} instead of {size_text(before)} for plain copies, each layer once"
-    if after <= before:
+    held, plain = size_text(after), size_text(before)
+    text = f"{held} instead of {plain} for plain copies, each layer once"
+    if after <= before or held == plain:
         return text
     more = size_text(after - before)
     return f"{text}: {more} more, since layers that images shared became different; {advice}"
