@@ -72,7 +72,7 @@ def plan_image(
         check_fit(sink, options)
         warn_of_fit(sink, watcher)
     warn_of_absence(source, watcher)
-    bases = BaseFinder(open_source, quick_source, watcher)
+    bases = BaseFinder(open_source, quick_source, watcher, place=source.repository)
     job = _Job(source, sink, options, bases, watcher)
     digest = source.find_digest()
     platforms = job.plan_all(source.read_manifest(digest))

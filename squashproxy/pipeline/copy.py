@@ -61,7 +61,7 @@ def copy_image(
     warn_of_fit(sink, watcher)
     warn_of_absence(source, watcher)
     squashed_bases = squashed_bases or SquashedBases()
-    bases = BaseFinder(open_source, quick_source, watcher, squashed_bases)
+    bases = BaseFinder(open_source, quick_source, watcher, squashed_bases, source.repository)
     job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
     done = job.run()
     if not done.skipped and sink.repository is not None and sink.tag is not None:
