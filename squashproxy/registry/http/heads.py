@@ -80,20 +80,24 @@ class _Response(HTTPResponse):
                 self.fp = file
 
 
-class _PlainConnection(HTTPConnection):
+class PlainConnection(HTTPConnection):
+    """A connection without TLS."""
+
     response_class = _Response
 
 
-class _TlsConnection(HTTPSConnection):
+class TlsConnection(HTTPSConnection):
+    """A connection with TLS."""
+
     response_class = _Response
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
+    ConnectionCls = PlainConnection
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = TlsConnection
 
 
 POOLS = {"http": _PlainPool, "https": _TlsPool}
