@@ -220,7 +220,8 @@ class _Job:
         platforms: list[PlatformCopy] = []
         for chosen in choice.images:
             stated = chosen.child.platform
-            copied = copier.copy(chosen.raw, Listed(stated, choice.selection.left_out))
+            listed = Listed(stated, choice.selection.left_out, choice.is_single)
+            copied = copier.copy(chosen.raw, listed)
             platforms.append(replace(copied.copy, platform=str(stated or copied.copy.platform)))
             if choice.is_single:
                 return copied.manifest, tuple(platforms)
