@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
-_LOGIN = re.compile(r"((?:[a-z0-9+.-]+://)?[^:/]*):.*@(?![a-z0-9+._-]+:[0-9A-Fa-f]*$)", re.DOTALL)
-"""A user, a password of any characters, and the last @ unless a digest follows it."""
-
 _MOST_QUOTED = 100
+_DIGESTS = ("sha256:", "sha512:")
 
 
 def printable(text: str) -> str:
@@ -30,6 +26,21 @@ def quoted(text: str, most: int = _MOST_QUOTED) -> str:
     return f"{text[:most]!r}... ({len(text)} characters)"
 
 
+def has_login(text: str) -> bool:
+    """Whether a name or URL holds `user:password@`, as in `user:password@host/repo`."""
+    return masked(text) != text
+
+
 def masked(text: str) -> str:
-    """A reference or an address, with the password of a login before it masked."""
-    return _LOGIN.sub(r"\1:***@", text, count=1)
+    """A name or URL whose `user:password@` is replaced by `***@`.
+
+    The tag before the digest of a reference, as in `host:5000/app:1@sha256:HEX`, is none.
+    """
+    head, at, tail = text.rpartition("@")
+    if tail.startswith(_DIGESTS):
+        return f"{masked(head)}@{tail}"
+    scheme, slashes, login = head.rpartition("://")
+    is_path = "/" in login and "/" not in tail
+    if not at or ":" not in login or is_path:
+        return text
+    return f"{scheme}{slashes}***@{tail}"

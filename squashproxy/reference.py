@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError
-from squashproxy.printable import masked, quoted
+from squashproxy.printable import has_login, masked, quoted
 
 DOCKER_HUB = "docker.io"
 _MAX_NAME = 255
@@ -70,7 +70,6 @@ def parse_reference(text: str) -> Reference:
 
     Raises BadReference, which names the part that is wrong.
     """
-    refuse_login(text)
     rest = _without_transport(text)
     rest, at, digest_text = rest.partition("@")
     name, tag = _split_tag(rest)
@@ -103,7 +102,6 @@ def check_tag(tag: str) -> None:
 
 def parse_repository(text: str) -> Repository:
     """Parse `[docker://]host[:port]/repo`. Raises BadReference, also for a tag or digest."""
-    refuse_login(text)
     rest = _without_transport(text)
     name, tag = _split_tag(rest)
     if tag is not None or "@" in rest:
@@ -111,16 +109,6 @@ def parse_repository(text: str) -> Repository:
             f"{text!r} names an image", advice="give the repository alone, as in HOST/REPO"
         )
     return _parse_name(text, name)
-
-
-def refuse_login(text: str) -> None:
-    """Raise BadReference if `text` holds `user:password@`; the sentence does not repeat it."""
-    shown = masked(text)
-    if shown != text:
-        raise BadReference(
-            f"{shown!r} holds a login, which cannot stand in the name of an image",
-            advice="log in with `docker login`, or set SQUASHPROXY_AUTH_<HOST> to user:password",
-        )
 
 
 def split_host(name: str) -> tuple[str, str]:
@@ -140,7 +128,17 @@ def canonical_host(host: str) -> str:
     return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
+def check_no_login(text: str) -> None:
+    """Raise BadReference, without the password, for a name that holds `user:password@`."""
+    if has_login(text):
+        raise BadReference(
+            f"{quoted(masked(text))} holds a user and a password, which no name of an image may",
+            advice="leave them out, and log in with `docker login` or `podman login`",
+        )
+
+
 def _without_transport(text: str) -> str:
+    check_no_login(text)
     if text.startswith("docker://"):
         return text.removeprefix("docker://")
     if text.startswith(_OTHER_TRANSPORTS):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import BadReference
-from squashproxy.location import parse_location
 from squashproxy.reference import (
     Reference,
     Repository,
@@ -214,21 +211,3 @@ def test_any_text_is_a_reference_or_refused(text: str) -> None:
     except BadReference:
         return
     assert parse_reference(str(reference)) == reference
-
-
-LOGINS = (
-    "user:hunter2@registry.example.com/app:1",
-    "docker://user:hunter2@registry.example.com/app",
-    "https://user:hunter2@registry.example.com/app",
-    "user:hunt/hunter2@registry.example.com:5000/app@sha256:" + "a" * 64,
-    "user:hunter2@",
-    "user:hunter2@registry.example.com/app:no tag",
-)
-
-
-@pytest.mark.parametrize("parse", [parse_reference, parse_repository, parse_location])
-@pytest.mark.parametrize("text", LOGINS)
-def test_a_login_is_refused_and_not_repeated(parse: Callable[[str], object], text: str) -> None:
-    with pytest.raises(BadReference, match="holds a login") as raised:
-        parse(text)
-    assert "hunter2" not in str(raised.value)

@@ -20,7 +20,7 @@ from squashproxy.cli.interrupts import Interrupts
 from squashproxy.config.values import parse_duration, parse_size
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.printable import masked
+from squashproxy.reference import check_no_login
 from squashproxy.registry.options import ClientOptions
 
 _P = ParamSpec("_P")
@@ -63,9 +63,9 @@ class CommonOptions:
 
 def parse_host(text: str) -> str:
     """Parse `HOST` or `HOST:PORT` as it stands in references. Raises ValueError."""
+    check_no_login(text)
     if not text or "/" in text or "@" in text:
-        shown = masked(text)
-        raise ValueError(f"{shown!r} is not a host; write HOST or HOST:PORT, as in references")
+        raise ValueError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
     return text
 
 

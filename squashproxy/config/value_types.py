@@ -34,10 +34,10 @@ from squashproxy.pipeline.options import (
 from squashproxy.reference import (
     Reference,
     Repository,
+    check_no_login,
     check_tag,
     parse_reference,
     parse_repository,
-    refuse_login,
 )
 from squashproxy.registry.http.urls import BadUrl, read_url
 from squashproxy.rules.expressions import Expression as Grouping
@@ -90,7 +90,7 @@ def _parse_base(text: str) -> BaseChoice:
 
 def parse_host(text: str) -> str:
     """Parse a host as references write it. Raises ValueError."""
-    refuse_login(text)
+    check_no_login(text)
     _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")

@@ -158,7 +158,8 @@ class Caller:
         for _ in range(_MAX_REDIRECTS):
             host = self._other_host(url)
             try:
-                response = self.connections.send(Message("GET", url, timeout=self.timeout), host)
+                message = Message("GET", url, timeout=self.timeout)
+                response = self.connections.follow(message, self.endpoint, host)
                 body = read_body(response, MAX_ERROR_BODY, host, call.action.text)
                 location = response.headers.get("Location")
                 if location is not None and response.status in _REDIRECTS:
@@ -173,7 +174,8 @@ class Caller:
     def _send_authorized(self, call: Call, message: Message) -> Response:
         """Send with an Authorization header; without one if the URL is on another host."""
         if not self.endpoint.serves(message.url):
-            return self.connections.send(message, self._other_host(message.url))
+            host = self._other_host(message.url)
+            return self.connections.follow(message, self.endpoint, host)
         if call.basic_only:
             return self._send_basic(call, message)
         header = self.authorizer.header(self.endpoint, call.action, call.scopes)
@@ -183,12 +185,16 @@ class Caller:
                 _with_authorization(message, header), self.endpoint.name
             )
             if response.status in _HIDING and header is None and _is_replayable(message.body):
-                header = self.authorizer.hidden_header(
-                    self.endpoint,
-                    call.action,
-                    call.scopes,
-                    expected=response.status in call.expected,
-                )
+                try:
+                    header = self.authorizer.hidden_header(
+                        self.endpoint,
+                        call.action,
+                        call.scopes,
+                        expected=response.status in call.expected,
+                    )
+                except RegistryError:
+                    response.close()
+                    raise
                 if header is not None:
                     self._refusal(response, call)
                     continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from squashproxy.errors import BadReference
 from squashproxy.host import host_key
-from squashproxy.reference import Repository, parse_repository, refuse_login
+from squashproxy.reference import Repository, parse_repository
 from squashproxy.rules.globs import WILD
 from squashproxy.rules.patterns import Pattern, parse_pattern
 
@@ -43,7 +43,6 @@ class RepositoryPattern:
 
 def parse_repository_pattern(text: str) -> RepositoryPattern:
     """Parse `HOST/REPO` or `HOST/GLOB`. Raises ValueError."""
-    refuse_login(text)
     host, slash, glob = text.removeprefix("docker://").partition("/")
     if slash and glob and ("." in host or ":" in host or host == "localhost"):
         path = parse_pattern(glob)

@@ -81,7 +81,7 @@ class TokenService:
         name = f"the token service of {host}"
         message = self._message(request)
         for _ in range(_MAX_REDIRECTS):
-            response = self._connections.send(message, name)
+            response = self._connections.follow(message, endpoint, name)
             body = read_body(response, _MAX_TOKEN_BODY, name, "its answer")
             answer = TokenAnswer(response.status, response.headers, body, message.url)
             location = answer.headers.get("Location")

@@ -18,6 +18,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.http.content_coding import codings_of, iter_decoded
 from squashproxy.registry.http.cut_json import is_cut_json
+from squashproxy.registry.http.endpoints import Endpoint
 from squashproxy.registry.http.heads import Terms, pools_under
 from squashproxy.registry.http.network_errors import (
     NETWORK_ERRORS,
@@ -27,6 +28,7 @@ from squashproxy.registry.http.network_errors import (
 )
 from squashproxy.registry.http.open_connections import CANCEL_SECONDS, OpenConnections
 from squashproxy.registry.http.proxies import Proxy, find_proxy
+from squashproxy.registry.http.public_addresses import PrivateAddress, public_pools_under
 from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
@@ -81,8 +83,9 @@ class Message:
 class Connections:
     """Sends messages; usable from several threads.
 
-    Uses one urllib3 pool per origin. A session of `requests` would add cookies, netrc and
-    redirects that keep credentials, none of which registries must get.
+    Uses one urllib3 pool per origin, and a second one for origins that have to be public. A session
+    of `requests` would add cookies, netrc and redirects that keep credentials, none of which
+    registries must get.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Connections:
         self._rate_limit = rate_limit
         self._tls = tls
         self._pools: dict[str, PoolManager] = {}
+        self._public_pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
         self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
         if options.insecure:
@@ -110,6 +114,25 @@ class Connections:
 
         Raises Unreachable, TlsError, Cancelled after `stop`, or the error of the body's source.
         """
+        return self._send(message, host, public_only=False)
+
+    def follow(self, message: Message, endpoint: Endpoint, host: str) -> Response:
+        """Send a message to a URL that the registry at `endpoint` named; see `send`.
+
+        Another origin is connected to only at public addresses, unless the registry itself is in a
+        private network. Behind a proxy of the environment, that is the proxy's decision, since only
+        it resolves names. Raises Denied, too; then nothing was sent.
+        """
+        if endpoint.serves(message.url):
+            return self.send(message, host)
+        try:
+            return self._send(message, host, public_only=True)
+        except PrivateAddress:
+            if not endpoint.is_private():
+                raise
+        return self.send(message, host)
+
+    def _send(self, message: Message, host: str, *, public_only: bool) -> Response:
         message = self._admitted(message, host)
         body = message.body
         headers = {**self._headers, **message.headers}
@@ -118,7 +141,7 @@ class Connections:
         connect = min(message.timeout, self._options.timeout)
         origin = _origin(message.url)
         try:
-            response = self._pool(origin).urlopen(
+            response = self._pool(origin, public_only=public_only).urlopen(
                 message.method,
                 message.url,
                 body=cast("Any", body),
@@ -152,37 +175,42 @@ class Connections:
     def close(self) -> None:
         """Close all idle connections."""
         with self._lock:
-            for pool in self._pools.values():
+            for pool in (*self._pools.values(), *self._public_pools.values()):
                 pool.clear()
 
-    def _pool(self, origin: str) -> PoolManager:
-        scheme, _, netloc = origin.partition("://")
+    def _pool(self, origin: str, *, public_only: bool = False) -> PoolManager:
+        pools = self._public_pools if public_only else self._pools
         with self._lock:
-            if origin not in self._pools:
-                self._make_room()
-                self._pools[origin] = self._open_pool(origin, scheme, netloc)
-            return self._pools[origin]
+            if origin not in pools:
+                _make_room(pools)
+                pools[origin] = self._open_pool(origin, public_only=public_only)
+            return pools[origin]
 
-    def _make_room(self) -> None:
-        """Drop the oldest pool: redirects may name any number of origins. Its requests go on."""
-        if len(self._pools) >= _MOST_ORIGINS:
-            self._pools.pop(next(iter(self._pools))).clear()
-
-    def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
+    def _open_pool(self, origin: str, *, public_only: bool) -> PoolManager:
         """A pool for an origin, through the proxy of the environment if there is one."""
+        scheme, _, netloc = origin.partition("://")
         settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
         if scheme == "https":
             settings["ssl_context"] = self._tls.context_for(netloc)
         least = self._options.least_speeds.get(netloc, self._options.least_speed)
         proxy = find_proxy(origin)
         manager = PoolManager(**settings) if proxy is None else _through(proxy, settings)
-        manager.pool_classes_by_scheme = cast("Any", pools_under(Terms(self._opened, least)))
+        terms = Terms(self._opened, least)
+        checks = public_only and proxy is None
+        pools = public_pools_under(terms) if checks else pools_under(terms)
+        manager.pool_classes_by_scheme = cast("Any", pools)
         return manager
 
 
 def _origin(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+
+
+def _make_room(pools: dict[str, PoolManager]) -> None:
+    """Drop the oldest pool: redirects may name any number of origins. Its requests go on."""
+    if len(pools) >= _MOST_ORIGINS:
+        pools.pop(next(iter(pools))).clear()
 
 
 def _through(proxy: Proxy, settings: dict[str, Any]) -> ProxyManager:

@@ -97,28 +97,36 @@ class _Response(HTTPResponse):
                 self.fp = file
 
 
-class _PlainConnection(HTTPConnection):
+class PlainConnection(HTTPConnection):
+    """A connection without TLS."""
+
     sent_method = ""
     response_class: Any = _Response
 
     def close(self) -> None:
+        """Close the socket."""
         self.sent_method = ""
         super().close()
 
     def request(self, method: str, *args: Any, **options: Any) -> None:
+        """Send a request."""
         self.sent_method = method
         super().request(method, *args, **options)
 
 
-class _TlsConnection(HTTPSConnection):
+class TlsConnection(HTTPSConnection):
+    """A connection with TLS."""
+
     sent_method = ""
     response_class: Any = _Response
 
     def close(self) -> None:
+        """Close the socket."""
         self.sent_method = ""
         super().close()
 
     def request(self, method: str, *args: Any, **options: Any) -> None:
+        """Send a request."""
         self.sent_method = method
         super().request(method, *args, **options)
 
@@ -137,8 +145,10 @@ class Terms:
         return connection
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
+class PlainPool(HTTPConnectionPool):
+    """Connections without TLS, under common terms."""
+
+    ConnectionCls = PlainConnection
 
     def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -148,8 +158,10 @@ class _PlainPool(HTTPConnectionPool):
         return self._terms.apply(super()._new_conn())
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class TlsPool(HTTPSConnectionPool):
+    """Connections with TLS, under common terms."""
+
+    ConnectionCls = TlsConnection
 
     def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -159,6 +171,9 @@ class _TlsPool(HTTPSConnectionPool):
         return self._terms.apply(super()._new_conn())
 
 
-def pools_under(terms: Terms) -> Mapping[str, Callable[..., HTTPConnectionPool]]:
+Pools = Mapping[str, Callable[..., HTTPConnectionPool]]
+
+
+def pools_under(terms: Terms) -> Pools:
     """Pool classes for a PoolManager, by scheme."""
-    return {"http": partial(_PlainPool, terms), "https": partial(_TlsPool, terms)}
+    return {"http": partial(PlainPool, terms), "https": partial(TlsPool, terms)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import json
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import aiohttp
 from aiohttp import web
 
 from squashproxy.errors import BadReference, FormatError, SquashproxyError, UsageError
@@ -28,6 +30,9 @@ from squashproxy.server.pull.warming import Warmed, Warming
 
 _MOST_BODY = 1 << 20
 _MOST_PUSHES = 100
+_BODY_SECONDS = 10.0
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+"""The paths of probes, which are answered also above `limits.connections`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +213,22 @@ def _check_origin(request: web.BaseRequest) -> None:
 
 
 async def _read(request: web.BaseRequest) -> bytes:
+    """The body. Raises ApiError for one that is too large, comes too slowly or cannot be read."""
     pieces: list[bytes] = []
     size = 0
-    async for piece in request.content.iter_any():
-        size += len(piece)
-        if size > _MOST_BODY:
-            raise ApiError(413, "SIZE_INVALID", f"a body may have {_MOST_BODY} bytes")
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for piece in request.content.iter_any():
+                size += len(piece)
+                if size > _MOST_BODY:
+                    raise ApiError(413, "SIZE_INVALID", f"a body may have {_MOST_BODY} bytes")
+                pieces.append(piece)
+    except TimeoutError as error:
+        raise ApiError(
+            408, "UNSUPPORTED", f"the body did not come within {_BODY_SECONDS:g} s"
+        ) from error
+    except aiohttp.ClientError as error:  # also a Content-Encoding that is damaged
+        raise ApiError(400, "UNSUPPORTED", "the body cannot be read") from error
     return b"".join(pieces)
 
 

@@ -146,6 +146,17 @@ class Manifests:
         options = CopyOptions() if recipe is None else recipe.options
         return SquashKey(repository, known.source.digest, ""), options
 
+    async def remake(self, caller: Caller, repository: Repository, blob: Digest) -> bool:
+        """Squash the image again that lost a blob; whether it was made in time.
+
+        False if no squashed image of the repository needs the blob.
+        """
+        above = await self._context.async_store.find_above(repository, blob)
+        if above is None:
+            return False
+        wanted = ManifestRequest(caller, repository)
+        return await self._squashed_again(wanted, *above) is not None
+
     async def close(self) -> None:
         """Cancel the manifests that are being passed through."""
         await self._single_flight.close()
@@ -220,9 +231,14 @@ class Manifests:
 
     async def _made_again(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest | None:
         """Squash an evicted image again, if the rules still give the same digest."""
-        recipe = self._context.rules.find(wanted.repository)
         key = await self._context.async_store.find_key(wanted.repository, digest)
-        if recipe is None or key is None or key.options != recipe.hash:
+        return None if key is None else await self._squashed_again(wanted, key, digest)
+
+    async def _squashed_again(
+        self, wanted: ManifestRequest, key: SquashKey, digest: Digest
+    ) -> FoundManifest | None:
+        recipe = self._context.rules.find(wanted.repository)
+        if recipe is None or key.options != recipe.hash:
             return None
         try:
             job = self._join(wanted.caller, key, recipe.options, f"{wanted.repository}@{digest}")

@@ -133,7 +133,7 @@ class Fetches:
         self._known.add(fetch)
         self._running[key] = fetch
         try:
-            spool = await self._threads.open(self._store.open_spool)
+            spool = await self._threads.open(self._store.open_spool, blob.size)
         except BaseException:
             self._running.pop(key, None)
             fetch.end(StoreFull("the store has no room"))
