@@ -231,7 +231,15 @@ class NoSuchImage(ArchiveError):
 
 
 class IntegrityError(SquashproxyError):
-    """Bytes whose size or digest differs from their descriptor."""
+    """Bytes whose size or digest differs from their descriptor.
+
+    `blob` is the digest of a blob that was read, or another name of what may be right when it is
+    read again; empty if that would not help.
+    """
+
+    def __init__(self, fact: str, *, advice: str = "", blob: str = "") -> None:
+        super().__init__(fact, advice=advice)
+        self.blob = blob
 
 
 class WrongDiffId(IntegrityError):
