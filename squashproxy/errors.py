@@ -17,7 +17,6 @@
     ├── ArchiveError                 a layout or archive of images could not do what was asked
     │   └── NoSuchImage              it holds no image of that name
     ├── IntegrityError               bytes that differ from their descriptor
-    │   ├── ChangedOnTheWay          temporary: read once more, they were right
     │   └── WrongDiffId              a layer's tar that differs from the diff ID in the config
     ├── FormatError                  an image that breaks a specification, or is unreadable
     │   ├── BadCompression           a gzip or zstd stream that is damaged or cut short
@@ -271,19 +270,15 @@ class NoSuchImage(ArchiveError):
 
 
 class IntegrityError(SquashproxyError):
-    """Bytes whose size or digest differs from their descriptor."""
+    """Bytes whose size or digest differs from their descriptor.
 
-
-class ChangedOnTheWay(IntegrityError):
-    """Bytes that differed from their descriptor, and did not when they were read once more.
-
-    Temporary: whoever has used the wrong bytes can begin again.
+    `blob` is the digest of a blob that was read, or another name of what may be right when it is
+    read again; empty if that would not help.
     """
 
-    @property
-    def temporary(self) -> bool:
-        """Always true."""
-        return True
+    def __init__(self, fact: str, *, advice: str = "", blob: str = "") -> None:
+        super().__init__(fact, advice=advice)
+        self.blob = blob
 
 
 class WrongDiffId(IntegrityError):

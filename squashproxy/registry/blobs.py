@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, Hasher, Verified
-from squashproxy.errors import ChangedOnTheWay, IntegrityError, RegistryError
+from squashproxy.errors import IntegrityError, RegistryError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Call, Caller
@@ -61,12 +61,11 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
 def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     """A blob's bytes in chunks of 256 KiB. The request is sent when the first chunk is wanted.
 
-    A broken connection is resumed where it broke. A blob whose size or digest is wrong is read once
-    more: a small one before any of it is handed on, so that its reader notices nothing. Raises
-    IntegrityError, at the end at the latest, where it is wrong again, and ChangedOnTheWay where the
-    second reading is right, but wrong bytes of the first were handed on.
+    A broken connection is resumed where it broke. A small blob whose size or digest is wrong is
+    read once more before any of it is handed on, so that its reader notices nothing. Raises
+    IntegrityError, at the end at the latest, where size or digest is wrong.
     """
-    return _iter_held(caller, blob) if blob.size <= _HELD else _iter_streamed(caller, blob)
+    return _iter_held(caller, blob) if blob.size <= _HELD else _iter_verified(caller, blob)
 
 
 def _iter_held(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
@@ -80,19 +79,6 @@ def _iter_held(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
                 raise
             raise error from refused
     yield from chunks
-
-
-def _iter_streamed(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
-    try:
-        yield from _iter_verified(caller, blob)
-    except IntegrityError as error:
-        for _ in _iter_verified(caller, blob):
-            pass
-        raise ChangedOnTheWay(
-            f"the blob {blob.digest} of {caller.repository} came with other bytes than when it was "
-            "read again: something changes them on the way",
-            advice="try again",
-        ) from error
 
 
 def _iter_verified(caller: Caller, blob: Descriptor) -> Iterator[bytes]:

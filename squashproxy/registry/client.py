@@ -29,7 +29,8 @@ from squashproxy.registry.manifest_cache import ManifestCache, NoCache
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.referrers import ReferrersSupport
 from squashproxy.registry.upload import session
-from squashproxy.registry.upload.upload import Expected, Upload
+from squashproxy.registry.upload.attempt import Expected
+from squashproxy.registry.upload.upload import Upload
 
 _DEFAULTS = ClientOptions()
 
@@ -210,8 +211,10 @@ class RemoteRepository:
     ) -> tuple[Digest, int]:
         """Send a stream; returns its digest and its size in bytes.
 
-        Raises IntegrityError if the bytes do not have the given `digest` or `size`. If anything
-        goes wrong, also in `chunks`, the upload session is cancelled and the error is raised.
+        Where a session is lost in its middle, `chunks` that are Repeatable, a list or a tuple are
+        sent anew in another one. Raises IntegrityError if the bytes do not have the given `digest`
+        or `size`. If anything goes wrong, also in `chunks`, the upload session is cancelled and the
+        error is raised.
         """
         host = self.name.host
         upload = Upload(self._caller, chunks, Expected(digest, size))
