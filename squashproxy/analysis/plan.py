@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from squashproxy.analysis.dry_run import DryRun
 from squashproxy.analysis.figures import ImageFigures, Place, Placed
@@ -43,6 +44,7 @@ from squashproxy.pipeline.preflight import (
     warn_of_fit,
 )
 from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
+from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.pipeline.transfer.source_layer import layers_of
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
@@ -72,7 +74,7 @@ def plan_image(
         warn_of_fit(sink, watcher)
     warn_of_absence(source, watcher)
     bases = BaseFinder(open_source, quick_source, watcher, place=source.repository)
-    job = _Job(source, sink, options, bases, watcher)
+    job = _Job(source, sink, options, bases, watcher, SecondReading(watcher))
     digest = source.find_digest()
     platforms = job.plan_all(source.read_manifest(digest))
     is_up_to_date = None if sink is None else _is_up_to_date(source, sink, digest, options)
@@ -114,6 +116,7 @@ class _Job:
     options: CopyOptions
     bases: BaseFinder
     observer: RecordingObserver
+    second_reading: SecondReading
     read: set[Digest] = field(default_factory=set)
     """Layers of platforms that were not known: another platform that has them is exact, too."""
 
@@ -146,8 +149,11 @@ class _Job:
     def _try_plan(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> PlatformPlan | None:
         """The plan of one image; None for what a copy would leave as it is.
 
-        `listed` is what its index says.
+        `listed` is what its index says. Where a blob was wrong, the image is read once more.
         """
+        return self.second_reading.run(partial(self._plan, raw, listed))
+
+    def _plan(self, raw: RawManifest, listed: Listed) -> PlatformPlan | None:
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
