@@ -18,6 +18,7 @@ from squashproxy.automation.options import RunOptions
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.reference import check_no_login
 from squashproxy.registry.options import ClientOptions
 
 _P = ParamSpec("_P")
@@ -52,6 +53,7 @@ class CommonOptions:
 
 def parse_host(text: str) -> str:
     """Parse `HOST` or `HOST:PORT` as it stands in references. Raises ValueError."""
+    check_no_login(text)
     if not text or "/" in text or "@" in text:
         raise ValueError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
     return text

@@ -70,7 +70,8 @@ class _TextFormatter(logging.Formatter):
     def _with_traceback(self, line: str, record: logging.LogRecord) -> str:
         if not record.exc_info:
             return line
-        return f"{self.formatException(record.exc_info)}\n{line}"
+        trace = map(printable, self.formatException(record.exc_info).splitlines())
+        return "\n".join((*trace, line))
 
 
 class _JsonFormatter(logging.Formatter):

@@ -16,6 +16,7 @@ from click.shell_completion import shell_complete
 from squashproxy import __version__
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
 from squashproxy.cli.group import CommandGroup, examples
+from squashproxy.cli.output import say, say_text
 from squashproxy.cli.permissions import missing_permission
 from squashproxy.cli.standard_streams import secure_standard_streams
 from squashproxy.errors import SquashproxyError, reason_of
@@ -47,12 +48,13 @@ def squashproxy(context: click.Context, *, show_version: bool, verbose: int) -> 
     """
     context.ensure_object(Diagnostics).verbosity = verbose
     if show_version:
-        click.echo(f"{_PROGRAM} {__version__}")
+        say(f"{_PROGRAM} {__version__}")
         if verbose:
             versions = import_module("squashproxy.cli.versions")
-            click.echo("\n".join(versions.iter_versions()))
+            for line in versions.iter_versions():
+                say(line)
     elif context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
+        say_text(context.get_help(), aside=True)
         context.exit(_USAGE)
     else:
         import_module("squashproxy.cli.allocator").share_freed_memory()

@@ -35,6 +35,7 @@ from squashproxy.pipeline.options import (
 from squashproxy.reference import (
     Reference,
     Repository,
+    check_no_login,
     check_tag,
     parse_reference,
     parse_repository,
@@ -90,6 +91,7 @@ def _parse_base(text: str) -> BaseChoice:
 
 def parse_host(text: str) -> str:
     """Parse a host as references write it. Raises ValueError."""
+    check_no_login(text)
     _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")

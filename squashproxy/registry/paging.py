@@ -119,6 +119,21 @@ class Pager:
             page = self._next(page.next_url)
             yield page
 
+    def list_in(self, page: Page, key: str) -> list[Any]:
+        """The list under a key of a page; `null` stands for none, as Go writes an empty list.
+
+        Raises FormatError for a page without one, or with errors beside it.
+        """
+        document = page.document
+        if not isinstance(document, dict) or key not in document:
+            raise self.wrong(f"has a page without {key!r}", document)
+        if document.get("errors"):
+            raise self.wrong("has a page that reports an error", document)
+        found = [] if document[key] is None else document[key]
+        if not isinstance(found, list):
+            raise self.wrong(f"has a page whose {key!r} is no list")
+        return found
+
     def wrong(self, what: str, document: object = None) -> FormatError:
         """The error for a page that is not a list, with what the registry sent instead."""
         said = text_of_errors(document)

@@ -192,6 +192,8 @@ NO_LISTS: dict[str, bytes] = {
     "nothing": b"",
     "a web page": b"<html><title>Sign in</title></html>",
     "a JSON that is cut": b'{"KEY": ["a", "b"',
+    "an error beside null": b'{"KEY": null, "errors": [{"code": "UNKNOWN"}]}',
+    "an error beside a list": b'{"KEY": [], "errors": ["busy"]}',
     "no text": b'{"KEY": ["\xff\xfe"]}',
     "nested deeply": b'{"KEY": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a number of thousands of digits": b'{"KEY": [' + b"1" * 5000 + b"]}",
