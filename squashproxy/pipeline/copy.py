@@ -30,6 +30,7 @@ from squashproxy.pipeline.preflight import (
 from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.result_index import is_unchanged, result_index
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
+from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
 
@@ -177,15 +178,17 @@ class _Job:
     def _prove(self, final: RawManifest, platforms: tuple[PlatformCopy, ...]) -> None:
         from squashproxy.pipeline.proof import prove  # noqa: PLC0415 - few copies wait for it
 
-        prove(
-            self.source,
-            self.sink,
-            final,
-            platforms,
-            observer=self.observer,
-            cancellation=self.cancellation,
-            clock=self.clock,
-            max_window=self.options.limits.memory,
+        SecondReading(self.observer).run(
+            lambda: prove(
+                self.source,
+                self.sink,
+                final,
+                platforms,
+                observer=self.observer,
+                cancellation=self.cancellation,
+                clock=self.clock,
+                max_window=self.options.limits.memory,
+            )
         )
 
     def _is_up_to_date(self, source_digest: Digest, existing: Digest) -> bool:

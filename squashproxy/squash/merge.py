@@ -32,8 +32,8 @@ class Merge:
     one of its files, or if a whiteout or directory leaves a question open (squash/base_index.py).
     A KnownLayer is counted as the layer itself would be, but zeros stand for what stays of it, so
     the output is good for nothing but its length (squash/listed_scanner.py).
-    `report` is complete once `iter_spans` has ended. With a `survey`, facts are collected there
-    instead of raising SurveyNeeded.
+    `report` is complete once `iter_spans` has ended; its fallbacks begin with the `fallbacks` of
+    earlier passes. With a `survey`, facts are collected there instead of raising SurveyNeeded.
     """
 
     def __init__(
@@ -41,11 +41,14 @@ class Merge:
         layers: Sequence[ScannedLayer],
         options: MergeOptions,
         survey: Survey | None = None,
+        *,
+        fallbacks: int = 0,
     ) -> None:
         self._layers = layers
         self.options = options
         self._streams = count()
-        self.report = MergeReport()
+        self._fallbacks = fallbacks
+        self.report = MergeReport(fallbacks=fallbacks)
         self._decider = EntryDecider(layers, options, self.report, survey, self._streams)
         self._links = self._decider.links
 
@@ -53,6 +56,10 @@ class Merge:
     def index(self) -> PathIndex:
         """The state of each path after the layers read so far, for a census of the base."""
         return self._decider.index
+
+    def another(self) -> Merge:
+        """The same pass once more, from its start: its spans are the same."""
+        return Merge(self._layers, self.options, fallbacks=self._fallbacks)
 
     def iter_spans(self) -> Iterator[Span]:
         """The merged tar, span by span; none at all if nothing is left above the base.

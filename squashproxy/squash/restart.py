@@ -33,8 +33,7 @@ def merge_with_restarts(
     """
     restarts = 0
     while True:
-        merge = Merge(layers, options)
-        merge.report.fallbacks = restarts
+        merge = Merge(layers, options, fallbacks=restarts)
         try:
             return run(merge)
         except RestartNeeded as needed:

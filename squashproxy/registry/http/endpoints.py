@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from squashproxy.errors import Denied, RegistryError, Unreachable
+from squashproxy.errors import Denied, Patience, RegistryError, Unreachable
 from squashproxy.host import address_of, is_loopback
 from squashproxy.reference import DOCKER_HUB
 from squashproxy.registry.http.public_addresses import first_private, is_public, resolve
@@ -153,7 +153,9 @@ class Endpoints:
             return "https" if tls and number != WEB_PORTS["http"] else "http"
         reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
-            f"cannot reach {netloc}: {reason}", advice="is it up, and is the name right?"
+            f"cannot reach {netloc}: {reason}",
+            advice="is it up, and is the name right?",
+            patience=Patience.SECONDS,
         ) from failures[0]
 
 

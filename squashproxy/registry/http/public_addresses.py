@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from squashproxy.errors import Denied
 from squashproxy.host import address_of
-from squashproxy.registry.http.heads import PlainConnection, TlsConnection
+from squashproxy.registry.http.heads import (
+    PlainConnection,
+    PlainPool,
+    Pools,
+    Terms,
+    TlsConnection,
+    TlsPool,
+)
 
 _WITH_IPV4 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"))
 """Networks whose last 32 bits are an IPv4 address (RFC 6052, section 2.1; RFC 4291, 2.5.5.1)."""
@@ -100,13 +107,14 @@ class _TlsConnection(_ChecksAddress, TlsConnection):
     pass
 
 
-class _PlainPool(HTTPConnectionPool):
+class _PlainPool(PlainPool):
     ConnectionCls = _PlainConnection
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(TlsPool):
     ConnectionCls = _TlsConnection
 
 
-PUBLIC_POOLS = {"http": _PlainPool, "https": _TlsPool}
-"""Pool classes for a PoolManager, by scheme. Connecting raises PrivateAddress."""
+def public_pools_under(terms: Terms) -> Pools:
+    """Pool classes for a PoolManager, by scheme. Connecting raises PrivateAddress."""
+    return {"http": partial(_PlainPool, terms), "https": partial(_TlsPool, terms)}

@@ -30,7 +30,7 @@ from squashproxy.server.store.base import (
     Usage,
 )
 from squashproxy.server.store.spools import append
-from squashproxy.streams import CHUNK
+from squashproxy.streams import CHUNK, Repeatable
 from squashproxy.transports.base import Traits
 from squashproxy.transports.registry import RegistrySink
 
@@ -148,7 +148,9 @@ class RegistryStore:
     def look_after(self, cancellation: Cancellation) -> None:
         """Nothing: the registry looks after itself."""
 
-    def push_blob(self, repository: Repository, blob: Descriptor, chunks: Iterator[bytes]) -> None:
+    def push_blob(
+        self, repository: Repository, blob: Descriptor, chunks: Repeatable[bytes]
+    ) -> None:
         """Push the bytes of a spool."""
         self._patient(repository).upload_blob(chunks, blob.digest, blob.size)
 
@@ -219,7 +221,8 @@ class _TemporarySpool:
 
     def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
         """Push it; the upload is cancelled if the server stops."""
-        self._store.push_blob(repository, blob, self._iter(blob.size, cancellation))
+        chunks = Repeatable(lambda: self._iter(blob.size, cancellation))
+        self._store.push_blob(repository, blob, chunks)
 
     def close(self) -> None:
         """Forget it."""

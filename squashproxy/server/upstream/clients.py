@@ -62,6 +62,9 @@ class UpstreamState:
     remaining: int | None = None
 
 
+_OUTAGE = 30.0
+"""Seconds that transfers wait for an upstream that went away: a client waits for them, too."""
+
 FailureListener = Callable[[str, SquashproxyError], None]
 
 
@@ -222,7 +225,7 @@ class UpstreamClients:
             environ = _network_of(environ)
         patient, quick = (
             RegistryClient(each, environ=environ, listener=self._hear, on_warning=self._on_warning)
-            for each in (options, options.quick)
+            for each in (replace(options, retry_for=_OUTAGE), options.quick)
         )
         return _ClientPair(patient, quick)
 
