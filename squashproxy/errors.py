@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from enum import Enum
 from typing import ClassVar
 
@@ -117,6 +118,14 @@ class SquashproxyError(Exception):
 def reason_of(error: OSError) -> str:
     """The operating system's reason, as part of a sentence."""
     return (error.strerror or str(error)).lower()
+
+
+def remembered(error: SquashproxyError) -> SquashproxyError:
+    """A copy to keep, or to raise of one that is kept: the frames and causes of an error are large.
+
+    Raising an error that is kept would tie the frames of its last caller to it.
+    """
+    return copy(error)
 
 
 class UsageError(SquashproxyError):

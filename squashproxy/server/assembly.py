@@ -25,13 +25,14 @@ from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
-from squashproxy.server.api.control import ControlApi, HookSettings
+from squashproxy.server.api.control import Access, ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
 from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
 from squashproxy.server.jobs.jobs import Job, Jobs, ShuttingDown
 from squashproxy.server.jobs.rules import Rules
@@ -132,6 +133,7 @@ class Application:
             gate=self._gate,
             names=names,
             history=self._history,
+            peers=Peers(self.settings.trusted_proxies),
         )
         return Dispatch(pull, self._control, self.metrics)
 
@@ -229,6 +231,12 @@ class Application:
             status=status,
             warming=self._warming,
             hooks=HookSettings(token, by_host),
+            access=Access(
+                Peers(settings.trusted_proxies),
+                tuple(name_of(host) for host in settings.hosts),
+                settings.page,
+                settings.metrics,
+            ),
             is_draining=lambda: self.is_draining,
         )
 
