@@ -122,7 +122,9 @@ def open_context(
                 manifests,
                 TagMemory(database),
                 PromotionMemory(database),
-                CopyOptions(jobs=options.jobs, memory=memory),
+                CopyOptions(
+                    jobs=options.jobs, memory=memory, limits=configuration.limits.of_images
+                ),
                 observer,
                 cancellation,
             )

@@ -185,7 +185,7 @@ class _Job:
             observer=self.observer,
             cancellation=self.cancellation,
             clock=self.clock,
-            max_window=self.options.limits.memory,
+            limits=self.options.limits,
         )
 
     def _is_up_to_date(self, source_digest: Digest, existing: Digest) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from squashproxy.cli.common_options import CommonOptions, argument, common_optio
 from squashproxy.cli.copy_options import platform_option
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
+from squashproxy.cli.limit_options import limit_options, limits_of
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.errors import ReportLost, UsageError
@@ -32,6 +34,7 @@ DIFFERENT = 4
 @click.argument("a", type=argument(parse_location))
 @click.argument("b", type=argument(parse_location))
 @platform_option
+@limit_options
 @common_options
 @click.pass_context
 def verify(
@@ -41,6 +44,7 @@ def verify(
     a: Location,
     b: Location,
     platforms: tuple[Platform, ...],
+    **values: Any,
 ) -> None:
     """Compare what the images A and B unpack to.
 
@@ -58,6 +62,7 @@ def verify(
             platforms=platforms,
             observer=observer,
             clock=time.monotonic,
+            limits=limits_of(**values),
         )
     try:
         write_report(common, result, show_verification)
