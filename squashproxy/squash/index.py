@@ -243,6 +243,8 @@ class PathIndex:
     def _enter(self, parent: bytes) -> None:
         self._parent = parent
         self._parent_redirected = self._symlinks.lead(parent)
+        if self._parent_redirected:  # nothing is placed below it
+            return
         self._parent_hiding = self._hiding_of(parent)
         self._parent_known = parent in self._winners
 
