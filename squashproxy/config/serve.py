@@ -171,13 +171,15 @@ class HookSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ServeLimits(Section):
-    """Limits of the server; the last three are limits on images to squash."""
+    """Limits of the server; those from `max_unpacked` to `max_ratio` are for images to squash."""
 
     connections: Annotated[int, Field(ge=1)] = 1000
     jobs_waiting: Annotated[int, Field(ge=0)] = 1000
     max_unpacked: Size | None = None
     max_entries: Annotated[int, Field(ge=1)] | None = None
     max_ratio: Annotated[float, Field(gt=0)] | None = None
+    job_idle: Interval = 600.0
+    """How long a job may make no progress before it is given up."""
 
 
 def _read_listener(value: Any, info: ValidationInfo) -> Listener:

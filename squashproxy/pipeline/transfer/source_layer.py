@@ -108,6 +108,7 @@ class SourceLayer:
         unpacked = 0
         size = self.descriptor.size
         for chunk in chunks:
+            self.cancellation.check()  # a chunk of the blob may hold gigabytes
             unpacked += len(chunk.content)
             if not is_ratio_met(unpacked, size, self.max_ratio):
                 raise LimitExceeded(
