@@ -8,6 +8,7 @@ from enum import Enum
 
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError
+from squashproxy.printable import masked
 from squashproxy.reference import Reference, parse_reference
 
 STANDARD_STREAM = "-"
@@ -72,7 +73,7 @@ def parse_location(text: str) -> Location:
     """
     kind, colon, rest = text.partition(":")
     if colon and kind in _ELSEWHERE and not rest[:1].isdigit():
-        raise BadReference(f"{text!r}: {kind}: is not read here", advice=_ELSEWHERE[kind])
+        raise BadReference(f"{masked(text)!r}: {kind}: is not read here", advice=_ELSEWHERE[kind])
     if not colon or kind not in {transport.value for transport in Transport}:
         return parse_reference(text)
     pinned = _PINNED.fullmatch(rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _MOST_QUOTED = 100
+_DIGESTS = ("sha256:", "sha512:")
 
 
 def printable(text: str) -> str:
@@ -23,3 +24,23 @@ def quoted(text: str, most: int = _MOST_QUOTED) -> str:
     if len(text) <= most:
         return repr(text)
     return f"{text[:most]!r}... ({len(text)} characters)"
+
+
+def has_login(text: str) -> bool:
+    """Whether a name or URL holds `user:password@`, as in `user:password@host/repo`."""
+    return masked(text) != text
+
+
+def masked(text: str) -> str:
+    """A name or URL whose `user:password@` is replaced by `***@`.
+
+    The tag before the digest of a reference, as in `host:5000/app:1@sha256:HEX`, is none.
+    """
+    head, at, tail = text.rpartition("@")
+    if tail.startswith(_DIGESTS):
+        return f"{masked(head)}@{tail}"
+    scheme, slashes, login = head.rpartition("://")
+    is_path = "/" in login and "/" not in tail
+    if not at or ":" not in login or is_path:
+        return text
+    return f"{scheme}{slashes}***@{tail}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError
-from squashproxy.printable import quoted
+from squashproxy.printable import has_login, masked, quoted
 
 DOCKER_HUB = "docker.io"
 _MAX_NAME = 255
@@ -128,7 +128,17 @@ def canonical_host(host: str) -> str:
     return DOCKER_HUB if host in _HUB_ALIASES else host
 
 
+def check_no_login(text: str) -> None:
+    """Raise BadReference, without the password, for a name that holds `user:password@`."""
+    if has_login(text):
+        raise BadReference(
+            f"{quoted(masked(text))} holds a user and a password, which no name of an image may",
+            advice="leave them out, and log in with `docker login` or `podman login`",
+        )
+
+
 def _without_transport(text: str) -> str:
+    check_no_login(text)
     if text.startswith("docker://"):
         return text.removeprefix("docker://")
     if text.startswith(_OTHER_TRANSPORTS):

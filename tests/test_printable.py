@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squashproxy.printable import printable, quoted
+from squashproxy.printable import masked, printable, quoted
 
 TEXTS: dict[str, tuple[str, str]] = {
     "plain": ("v1.0", "v1.0"),
@@ -43,3 +43,27 @@ def test_a_long_text_is_cut_and_counted() -> None:
     assert quoted("a" * 100) == f"'{'a' * 100}'"
     assert quoted("a" * 200) == f"'{'a' * 100}'... (200 characters)"
     assert quoted("\x1b" * 5000).isprintable()
+
+
+LOGINS: dict[str, tuple[str, str]] = {
+    "a reference": ("user:secret@h.example/a:1", "***@h.example/a:1"),
+    "a reference with a digest": (
+        "user:secret@h.example/a@sha256:00",
+        "***@h.example/a@sha256:00",
+    ),
+    "a URL": ("https://user:secret@h.example/a?b", "https://***@h.example/a?b"),
+    "a host": ("user:secret@h.example:5000", "***@h.example:5000"),
+    "a password with an at sign": ("user:se@cret@h.example/a", "***@h.example/a"),
+    "a password with a slash": ("user:se/cret@h.example/a", "***@h.example/a"),
+    "a password with a colon": ("user:se:cret@h.example/a", "***@h.example/a"),
+    "a password alone": (":secret@h.example/a", "***@h.example/a"),
+    "a tag and a digest": ("h.example:5000/a:1@sha256:00", "h.example:5000/a:1@sha256:00"),
+    "a port and no digest": ("h.example:5000/a:1@sha2:00", "h.example:5000/a:1@sha2:00"),
+    "a user alone": ("user@h.example/a", "user@h.example/a"),
+    "none": ("h.example/a:1", "h.example/a:1"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), LOGINS.values(), ids=LOGINS)
+def test_a_password_in_a_name_is_not_shown(text: str, shown: str) -> None:
+    assert masked(text) == shown

@@ -122,7 +122,9 @@ def open_context(
                 manifests,
                 TagMemory(database),
                 PromotionMemory(database),
-                CopyOptions(jobs=options.jobs, memory=memory),
+                CopyOptions(
+                    jobs=options.jobs, memory=memory, base_hosts=frozenset(configuration.registries)
+                ),
                 observer,
                 cancellation,
             )

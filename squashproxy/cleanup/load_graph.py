@@ -106,12 +106,14 @@ class GraphLoader:
     ) -> Graph:
         """The graph without the referrers that only the registry's API lists.
 
-        Manifests that lose their tag are remembered between runs. Raises RegistryError and
-        FormatError, also where a tag exists that is not listed, or an image in use does not exist.
+        Tags and manifests that lose their tag are remembered between runs. Raises RegistryError and
+        FormatError, also where a tag that `wanted` or an earlier run names exists but is not
+        listed, or an image in use does not exist.
         """
         remote = self._client.repository(repository)
+        before = self._tags.tags(repository)
         listed, tags = self.tags(repository)
-        self._check_whole(remote, listed, sorted(wanted.names | in_use.tags.keys()))
+        self._check_whole(remote, listed, sorted({*wanted.names, *in_use.tags, *before}))
         self._check_in_use(remote, in_use)
         self._tags.note(repository, tags, now)
         pushed = {
@@ -189,7 +191,8 @@ class GraphLoader:
 
     def _check_whole(self, remote: RemoteRepository, listed: TagList, names: Sequence[str]) -> None:
         """Raise FormatError where a tag exists that the list lacks: it may lack others, too."""
-        unlisted = [name for name in names if name not in set(listed.tags)]
+        known = set(listed.tags)
+        unlisted = [name for name in names if name not in known]
         for name, found in zip(unlisted, side_by_side(remote.find_manifest, unlisted), strict=True):
             if found is not None:
                 raise FormatError(

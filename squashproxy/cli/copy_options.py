@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from squashproxy.cli.common_options import CommonOptions, value_of
+from squashproxy.config.value_types import parse_host
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
 from squashproxy.layer_memory.choice import parse_layer_memory
@@ -71,15 +72,17 @@ def make_options(
     max_unpacked: int | None,
     max_entries: int | None,
     max_ratio: float | None,
+    base_hosts: tuple[str, ...],
     **values: Any,
 ) -> CopyOptions:
     """CopyOptions from the values of `squash_options` and of the command's own options."""
     limits = Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
-    return CopyOptions(limits=limits, jobs=common.jobs, **values)
+    hosts = common.plain_http | common.insecure | frozenset(base_hosts)
+    return CopyOptions(limits=limits, jobs=common.jobs, base_hosts=hosts, **values)
 
 
 _SHAPING = (
-    *("prune_over", "base", "base_repos", "compression", "strict", "max_unpacked"),
+    *("prune_over", "base", "base_repos", "base_hosts", "compression", "strict", "max_unpacked"),
     *("max_entries", "max_ratio", "provenance", "max_layer_size", "check_diff_ids"),
 )
 """Options, as click names them, that mean nothing where no byte changes."""
@@ -178,6 +181,15 @@ _OPTIONS = (
         metavar="REPO",
         help="Repository of the target registry that holds bases, also in squashed form; its blobs "
         "are mounted. Repeatable.",
+    ),
+    click.option(
+        "--base-host",
+        "base_hosts",
+        type=value_of("--base-host:", parse_host),
+        multiple=True,
+        metavar="HOST",
+        help="Another registry to ask for the base that an image names. Without it: those of "
+        "source, target and --base-repo, and docker.io. Repeatable.",
     ),
     platform_option,
     click.option(

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from squashproxy.config.document import Document, Path
 from squashproxy.config.schema import known_keys
+from squashproxy.printable import masked
 
 _SECRETS = frozenset({"password", "token", "hook", "broker"})
 _MOST_SHOWN = 60
@@ -90,7 +91,7 @@ class _Problem:
             return f"a {kind}" if value else f"an empty {kind}"
         if value is None or isinstance(value, bool):
             return {None: "nothing", True: "true", False: "false"}[value]
-        text = repr(value)
+        text = repr(masked(value) if isinstance(value, str) else value)
         return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
@@ -115,7 +116,7 @@ def _unknown(path: Path) -> str:
     near = get_close_matches(str(path[-1]), keys, 1, 0.5)
     where = f" in {_dotted(path[:-1])}" if path[:-1] else ""
     advice = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(keys)}"
-    return f"unknown key {path[-1]!r}{where}; {advice}"
+    return f"unknown key {masked(str(path[-1]))!r}{where}; {advice}"
 
 
 def _dotted(path: Path) -> str:
@@ -124,6 +125,7 @@ def _dotted(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part + 1}]"
             continue
-        word = part if part and part.isprintable() else repr(part)
+        shown = masked(part)
+        word = shown if shown.isprintable() and shown else repr(shown)
         text += f".{word}" if text else word
     return text or "the file"

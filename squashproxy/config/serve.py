@@ -22,6 +22,7 @@ from squashproxy.config.value_types import (
     Host,
     Image,
     Interval,
+    Network,
     OnePlatform,
     PruneOver,
     RepositoryName,
@@ -110,6 +111,14 @@ class Fallback(Enum):
 
     ORIGINAL = "original"
     ERROR = "error"
+
+
+class Viewers(Enum):
+    """Who may read metrics."""
+
+    EVERYONE = "everyone"
+    USERS = "users"
+    NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,5 +228,13 @@ class ServeSettings(Section):
     """The token that webhooks must send."""
     limits: ServeLimits = ServeLimits()
     """Limits of the server."""
+    hosts: tuple[Host, ...] = ()
+    """Names by which this server is reached at a loopback address, as through a proxy."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Addresses of proxies whose X-Forwarded-For says who sent a request."""
+    page: bool | None = None
+    """Whether the page is shown. Without it: yes, but not with `auth: upstream`."""
+    metrics: Viewers = Viewers.EVERYONE
+    """Who may read /metrics: everyone, users (those who may see the page), or nobody."""
     drain: Duration = 30.0
     """How long a shutdown waits for running requests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +35,7 @@ from squashproxy.pipeline.options import (
 from squashproxy.reference import (
     Reference,
     Repository,
+    check_no_login,
     check_tag,
     parse_reference,
     parse_repository,
@@ -89,6 +91,7 @@ def _parse_base(text: str) -> BaseChoice:
 
 def parse_host(text: str) -> str:
     """Parse a host as references write it. Raises ValueError."""
+    check_no_login(text)
     _check_port(text)
     try:
         found = parse_repository(f"{text}/{_SOME_PATH}")
@@ -232,6 +235,15 @@ def _read_layer_memory(value: Any, info: ValidationInfo) -> LayerMemoryChoice:
     return LayerMemoryChoice(folder=_in_folder(str(choice.folder.expanduser()), info))
 
 
+def _parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no network; write an address, or one as 10.0.0.0/8"
+        ) from None
+
+
 def _short(seconds: float) -> float:
     if seconds > _LONGEST_WAIT:
         raise ValueError("no client waits that long; write 10m or less")
@@ -252,6 +264,11 @@ Duration = Annotated[
     float,
     reads(parse_duration, int, float),
     _text(r"^[0-9.]+(ms|s|m|h|d)$", "25s", "10m", "1h", "7d"),
+]
+Network = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network,
+    reads(_parse_network),
+    _text("^[0-9a-fA-F.:]+(/[0-9]+)?$", "10.0.0.0/8", "127.0.0.1"),
 ]
 Wait = Annotated[Duration, AfterValidator(_short)]
 Interval = Annotated[Duration, AfterValidator(_some_time)]

@@ -37,9 +37,19 @@ class Descriptor:
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
-    """The annotations of a document; empty where they are no object."""
+    """The annotations of a document that are texts, as all must be; empty where there are none."""
     annotations = document.get("annotations")
-    return annotations if isinstance(annotations, dict) else {}
+    if not isinstance(annotations, dict):
+        return {}
+    return {key: value for key, value in annotations.items() if isinstance(value, str)}
+
+
+def odd_annotations(document: Mapping[str, Any]) -> Mapping[str, object]:
+    """The annotations of a document that are no texts (OCI image specification, annotations.md)."""
+    annotations = document.get("annotations")
+    if not isinstance(annotations, dict):
+        return {}
+    return {key: value for key, value in annotations.items() if not isinstance(value, str)}
 
 
 def parse_descriptor(document: object, where: str) -> Descriptor:

@@ -62,7 +62,7 @@ def copy_image(
     warn_of_fit(sink, watcher)
     warn_of_absence(source, watcher)
     squashed_bases = squashed_bases or SquashedBases()
-    bases = BaseFinder(open_source, quick_source, watcher, squashed_bases)
+    bases = BaseFinder(open_source, quick_source, watcher, squashed_bases, source.repository)
     job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
     done = job.run()
     if not done.skipped and sink.repository is not None and sink.tag is not None:
@@ -223,7 +223,8 @@ class _Job:
         platforms: list[PlatformCopy] = []
         for chosen in choice.images:
             stated = chosen.child.platform
-            copied = copier.copy(chosen.raw, Listed(stated, choice.selection.left_out))
+            listed = Listed(stated, choice.selection.left_out, choice.is_single)
+            copied = copier.copy(chosen.raw, listed)
             platforms.append(replace(copied.copy, platform=str(stated or copied.copy.platform)))
             if choice.is_single:
                 return copied.manifest, tuple(platforms)

@@ -122,6 +122,8 @@ class ImageCopier:
             f"{short(image.digest)} of {image.name} {why_unmerged(str(image.other_system))}; "
             "copied as it is"
         )
+        if image.silence is not None:
+            self._observer.warn(image.silence)
         return whole
 
     def _copy_artifact(

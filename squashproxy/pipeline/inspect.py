@@ -9,7 +9,7 @@ from squashproxy.errors import ArchiveError, NotFound
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, IndexChild, parse_manifest
-from squashproxy.oci.platform import UNKNOWN, Platform
+from squashproxy.oci.platform import UNKNOWN, Platform, platform_of
 from squashproxy.pipeline import stamp
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image, read_config
@@ -79,7 +79,7 @@ def inspect_image(source: ImageSource) -> Inspection:
         source.name,
         raw.digest,
         parsed.raw.media_type,
-        _texts(parsed.annotations),
+        _annotations(parsed.document),
         len(leaves) - len(children),
         tuple(details for _, details in found if details is not None),
         tuple(child.descriptor.digest for child, details in found if details is None),
@@ -105,7 +105,7 @@ def _blob(blob: Descriptor) -> ImageDetails:
 
 def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None) -> ImageDetails:
     config = read_config(source, manifest) if manifest.is_image else None
-    platform = config.platform if config else stated
+    platform = platform_of(config.document, stated or UNKNOWN) if config else stated
     labels = (config.document.get("config") or {}).get("Labels") if config else None
     return ImageDetails(
         platform=str(platform or UNKNOWN),
@@ -115,7 +115,7 @@ def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None
         compressed=sum(layer.size for layer in manifest.layers),
         squashed_from=manifest.annotations.get(stamp.SOURCE) or _source_in_history(config),
         labels=_texts(labels or {}),
-        annotations=_texts(manifest.annotations),
+        annotations=_annotations(manifest.document),
         layers=tuple(
             LayerDetails(layer.digest, layer.media_type, layer.size) for layer in manifest.layers
         ),
@@ -131,6 +131,12 @@ def _source_in_history(config: ImageConfig | None) -> str | None:
     words = str(config.history[-1].get("comment") or "").split()
     prefix = f"{stamp.SOURCE}="
     return next((word.removeprefix(prefix) for word in words if word.startswith(prefix)), None)
+
+
+def _annotations(document: Mapping[str, object]) -> dict[str, str]:
+    """All annotations of a document, also those that are no texts."""
+    stated = document.get("annotations")
+    return _texts(stated) if isinstance(stated, dict) else {}
 
 
 def _texts(pairs: Mapping[str, object]) -> dict[str, str]:

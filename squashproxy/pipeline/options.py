@@ -115,7 +115,9 @@ class CopyOptions:
     """The options that shape a copy.
 
     `max_layer_size` is about the size of a blob in bytes, at which a squashed layer is cut into
-    several. With `check_diff_ids`, what source layers unpack to is hashed and compared with the
+    several. `base_hosts` may be asked for a base that only the image names, besides the hosts that
+    the copy is about; they are no part of what a second run compares. With `check_diff_ids`, what
+    source layers unpack to is hashed and compared with the
     config. The result never depends on that: new layers have a diff ID of their own. Without a
     `library` that finds deflate blocks, new layers are always recompressed. `memory` is where
     listings of layers and results of pruning are remembered. `referrers` go along in the mode that
@@ -127,6 +129,7 @@ class CopyOptions:
     prune_over: PruneThreshold = field(default_factory=PruneThreshold)
     base: BaseChoice = BaseChoice()
     base_repos: tuple[Repository, ...] = ()
+    base_hosts: frozenset[str] = frozenset()
     platforms: tuple[Platform, ...] = ()
     compression: CompressionChoice = CompressionChoice()
     max_layer_size: int | None = None

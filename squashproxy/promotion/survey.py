@@ -24,6 +24,7 @@ from squashproxy.promotion.steps import Sighting
 from squashproxy.promotion.tag_filter import choose_tags
 from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.rules.dates import is_ahead
 from squashproxy.rules.patterns import unmatched
 from squashproxy.rules.repository_patterns import RepositoryPattern
 from squashproxy.state.manifests import ManifestMemory
@@ -122,6 +123,11 @@ class Survey:
 
             found = self._each(remote, date_of, first.values())
             by_digest = {digest: date[0] for digest, date in zip(first, found, strict=True) if date}
+            ahead = sorted(
+                first[digest] for digest, date in by_digest.items() if is_ahead(date, self.now())
+            )
+            if ahead:
+                self.warnings.append(_ahead(repository, ahead))
             return {tag: by_digest[each] for tag, each in digests.items() if each in by_digest}
 
         return dates
@@ -177,3 +183,11 @@ def _vain(rule: PromoteRule, seen: Sequence[Sighting], pairs: Sequence[Pair]) ->
         yield f"{rule.name}: {sentence}"
     if not pairs:
         yield f"{rule.name}: none of {len(names)} tags in {rule.source} passes every condition"
+
+
+def _ahead(repository: Repository, tags: Sequence[str]) -> str:
+    more = f" and {len(tags) - 1:,} more" if len(tags) > 1 else ""
+    return (
+        f"{repository}:{tags[0]}{more}: the date lies in the future, so it counts as unknown; set "
+        "the clock of the machine that builds it"
+    )

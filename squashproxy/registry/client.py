@@ -21,6 +21,7 @@ from squashproxy.registry.auth.credentials import CredentialStore
 from squashproxy.registry.caller import Caller
 from squashproxy.registry.http.connections import AnswerListener, Connections
 from squashproxy.registry.http.endpoints import Endpoints
+from squashproxy.registry.http.open_connections import OpenConnections
 from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.retry import Retry, WaitListener
 from squashproxy.registry.http.tls import TlsContexts
@@ -60,10 +61,27 @@ class RegistryClient:
         environ = os.environ if environ is None else environ
         self._options = options
         self._cache = cache or NoCache()
-        self._retry = Retry(options.retries, sleep, options.longest_wait, on_wait)
+        opened = self._opened = OpenConnections()
+
+        def rest(seconds: float) -> None:
+            opened.sleep(seconds, sleep)
+
+        self._retry = Retry(
+            options.retries,
+            rest,
+            options.longest_wait,
+            on_wait,
+            options.retry_for,
+            clock,
+            options.retry_for_host,
+        )
         self._endpoints = Endpoints(options)
         self._connections = Connections(
-            options, TlsContexts(options, environ), RateLimit(options.rates, sleep, clock), listener
+            options,
+            TlsContexts(options, environ),
+            RateLimit(options.rates, rest, clock),
+            listener,
+            opened,
         )
         self._authorizer = Authorizer(
             self._connections,
@@ -100,6 +118,13 @@ class RegistryClient:
         FormatError.
         """
         return catalog.iter_repositories(self._caller(Repository(host, "_catalog")))
+
+    def stop(self) -> None:
+        """End what runs in other threads, whatever it waits for, and send nothing new.
+
+        Only upload sessions are still cancelled, within seconds. Everything else raises Cancelled.
+        """
+        self._opened.stop()
 
     def close(self) -> None:
         """Close the connections."""

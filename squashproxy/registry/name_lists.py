@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from squashproxy.errors import FormatError
 from squashproxy.oci.descriptor import Json
 from squashproxy.registry.auth.scopes import Scopes
 from squashproxy.registry.caller import Call, Caller
@@ -34,9 +35,10 @@ class NameList:
 
 @dataclass(frozen=True, slots=True)
 class NameListPage:
-    """A page: its document, its new names, and whether it has others."""
+    """A page: its document, the number of its names, the new ones, and whether it has others."""
 
     document: Json
+    count: int
     new: list[str]
     repeats: bool
 
@@ -48,6 +50,9 @@ class NameListReader:
     more request asks for the names after the last name. Nothing else tells a complete list from one
     that was cut short. Only an empty list, which has no last name, and a page that was requested
     before need no such request.
+
+    A registry that cuts its lists and does not know the question for the names after the last one
+    cannot be read whole. It is noticed by a last page of exactly the size asked for.
     """
 
     def __init__(self, caller: Caller, listing: NameList) -> None:
@@ -69,13 +74,16 @@ class NameListReader:
     def iter_pages(self) -> Iterator[NameListPage]:
         """Every page. Raises RegistryError and FormatError."""
         first = self._first_page()
-        yield self._read(first)
+        last = self._read(first)
+        yield last
         for page in self._pages.following(first):
-            yield self._read(page)
+            last = self._read(page)
+            yield last
+        may_be_cut = self._sized and last.count == _PAGE
         before = 0
         while len(self._names) > before:
             before = len(self._names)
-            yield from self._iter_behind(next(reversed(self._names)))
+            yield from self._iter_behind(next(reversed(self._names)), may_be_cut=may_be_cut)
 
     def hold(self, size: int) -> None:
         """Count `size` bytes of memory for a name. Raises FormatError for too many in all."""
@@ -93,19 +101,32 @@ class NameListReader:
         assert isinstance(found, Page), "every other answer is an error"
         return found
 
-    def _iter_behind(self, last: str) -> Iterator[NameListPage]:
+    def _iter_behind(self, last: str, *, may_be_cut: bool) -> Iterator[NameListPage]:
         """The pages after a name; none if there are none, or the registry does not know `last`.
 
         A registry that ignores `last` begins again; reading stops at a page requested before.
+        Raises FormatError where a list that `may_be_cut` cannot be gone on with.
         """
         url = self._url(last)
-        found = None if self._pages.was_asked(url) else self._pages.ask(url, _LAST_REFUSED)
+        if self._pages.was_asked(url):
+            return
+        found = self._pages.ask(url, _LAST_REFUSED)
         if not isinstance(found, Page):
+            if may_be_cut:
+                raise self._maybe_cut()
             return
         first = self._read(found)
+        if may_be_cut and first.repeats and not first.new and found.next_url is None:
+            raise self._maybe_cut()
         yield first
         for page in self._pages.following(found, stops_at_known=first.repeats):
             yield self._read(page)
+
+    def _maybe_cut(self) -> FormatError:
+        return self._pages.wrong(
+            f"may be cut short: it ends after a full page of {_PAGE}, and the registry does not "
+            "say what follows the last name"
+        )
 
     def _url(self, last: str | None = None) -> str:
         query = [f"n={_PAGE}"] if self._sized else []
@@ -124,16 +145,10 @@ class NameListReader:
         if len(self._names) > MOST_NAMES:
             raise self._pages.too_much(f"more than {MOST_NAMES} names")
         self.hold(sum(map(sys.getsizeof, new)))
-        return NameListPage(page.document, new, repeats=len(new) < len(listed))
+        return NameListPage(page.document, len(listed), new, repeats=len(new) < len(listed))
 
     def _listed(self, page: Page) -> list[str]:
-        """The names of a page; `null` stands for none, as Go writes an empty list."""
-        document, key = page.document, self._listing.key
-        if not isinstance(document, dict) or key not in document:
-            raise self._pages.wrong(f"has a page without {key!r}", document)
-        names = [] if document[key] is None else document[key]
-        if not isinstance(names, list):
-            raise self._pages.wrong(f"has a page whose {key!r} is no list")
+        names = self._pages.list_in(page, self._listing.key)
         if not all(isinstance(name, str) for name in names):
             raise self._pages.wrong("holds what is no name")
         if any(len(name) > MOST_NAME for name in names):

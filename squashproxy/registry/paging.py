@@ -94,7 +94,7 @@ class Pager:
             raise self.too_much(f"more than {MOST_PAGES} pages")
         expected = frozenset({200}) | others
         call = replace(self._first, url=url, expected=expected, takes_pages=True)
-        answer = self._caller.ask(call, self._most_bytes)
+        answer = self._caller.ask_document(call, self._most_bytes)
         if answer.status != 200:
             return answer
         if is_page(answer.headers, answer.body):
@@ -118,6 +118,21 @@ class Pager:
                 raise self.wrong("leads in circles: a page names an earlier one as the next")
             page = self._next(page.next_url)
             yield page
+
+    def list_in(self, page: Page, key: str) -> list[Any]:
+        """The list under a key of a page; `null` stands for none, as Go writes an empty list.
+
+        Raises FormatError for a page without one, or with errors beside it.
+        """
+        document = page.document
+        if not isinstance(document, dict) or key not in document:
+            raise self.wrong(f"has a page without {key!r}", document)
+        if document.get("errors"):
+            raise self.wrong("has a page that reports an error", document)
+        found = [] if document[key] is None else document[key]
+        if not isinstance(found, list):
+            raise self.wrong(f"has a page whose {key!r} is no list")
+        return found
 
     def wrong(self, what: str, document: object = None) -> FormatError:
         """The error for a page that is not a list, with what the registry sent instead."""

@@ -143,15 +143,7 @@ class _ReferrersList:
         return tuple(parse_descriptor(entry, where) for entry in entries)
 
     def _entries(self, page: Page) -> list[Any]:
-        document = page.document
-        if not isinstance(document, dict) or "manifests" not in document:
-            raise self._pages.wrong("has a page without 'manifests'", document)
-        entries = document["manifests"]
-        if entries is None:
-            return []
-        if not isinstance(entries, list):
-            raise self._pages.wrong("has a page whose 'manifests' is no list")
-        return entries
+        return self._pages.list_in(page, "manifests")
 
 
 def put_referrer(caller: Caller, raw: RawManifest) -> None:
@@ -200,7 +192,9 @@ def with_referrer(listed: Sequence[Descriptor], raw: RawManifest) -> RawManifest
 
 
 def _entries(data: bytes, where: str) -> list[Descriptor]:
-    listed = parse_json_object(data, where).get("manifests") or []
+    listed = parse_json_object(data, where).get("manifests")
+    if listed is None:
+        return []
     if not isinstance(listed, list):
         raise FormatError(f"{where} holds no list of manifests")
     return [parse_descriptor(entry, where) for entry in listed]

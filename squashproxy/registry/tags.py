@@ -34,10 +34,14 @@ class ListedManifest:
 
 @dataclass(frozen=True, slots=True)
 class TagList:
-    """The tags, and the manifests that some registries list beside them, tagged or not."""
+    """The tags, and the manifests that some registries list beside them, tagged or not.
+
+    `pages` is how many pages the list took.
+    """
 
     tags: tuple[str, ...]
     manifests: tuple[ListedManifest, ...]
+    pages: int = 1
 
 
 def iter_listed_names(caller: Caller) -> Iterator[str]:
@@ -65,14 +69,16 @@ def list_tags(caller: Caller) -> TagList:
     reader = NameListReader(caller, listing)
     tags: list[str] = []
     manifests: dict[Digest, ListedManifest] = {}
+    pages = 0
     for page in reader.iter_pages():
+        pages += 1
         _check_tags(page.new, listing.where)
         tags += page.new
         for each in _manifests(page.document):
             _check_tags(each.tags, listing.where)
             reader.hold(_MANIFEST_BYTES + sum(map(sys.getsizeof, each.tags)))
             manifests[each.digest] = each
-    return TagList(tuple(tags), tuple(manifests.values()))
+    return TagList(tuple(tags), tuple(manifests.values()), pages)
 
 
 def _check_tags(names: Iterable[str], where: str) -> None:

@@ -6,7 +6,7 @@ from squashproxy.cleanup.apply.undo import UndoResult
 from squashproxy.cleanup.plan import CleanupPlan, RepositoryPlan
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult, Step, StepOutcome
 from squashproxy.report.distinct import distinct_text
-from squashproxy.report.screen import Screen, short_digest
+from squashproxy.report.screen import Screen, Table, short_digest
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
 _SPACE = "the registry's own garbage collection brings the space back"
@@ -24,9 +24,7 @@ def show_plan(screen: Screen, plan: CleanupPlan) -> None:
     """Write the steps of a plan with their reasons, repository by repository."""
     for rule in plan.rules:
         screen.line(f"Rule {rule.rule}: {rule.action}", "bold")
-        table = screen.table(
-            "repository", "tags", "kept", "remove", "untag", "squash", "frees", names=1
-        )
+        table = Table(("repository", "tags", "kept", "remove", "untag", "squash", "frees"), names=1)
         for each in rule.repositories:
             table.add_row(
                 each.repository,
@@ -68,7 +66,7 @@ def _show_repository(screen: Screen, plan: RepositoryPlan) -> None:
 
 def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> None:
     """Write the steps done; `undo_command` takes the audit log as its last argument."""
-    table = screen.table("repository", *(outcome.value for outcome in _SHOWN), "saved", names=1)
+    table = Table(("repository", *(outcome.value for outcome in _SHOWN), "saved"), names=1)
     for each in result.repositories:
         table.add_row(
             each.repository,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from squashproxy.digest import Digest
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy, ReferrerCopy
-from squashproxy.report.screen import Screen
+from squashproxy.report.screen import Screen, Table
 from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
 from squashproxy.transports.documents import short
 
@@ -42,7 +42,7 @@ def show_copy(screen: Screen, result: CopyResult) -> None:
 
 def _show_exact(screen: Screen, platforms: Sequence[PlatformCopy]) -> None:
     """A line for each image, whose digest is the same on both sides, and what moved of it."""
-    table = screen.table("platform", "digest", "layers", "size", "uploaded", "reused", left=2)
+    table = Table(("platform", "digest", "layers", "size", "uploaded", "reused"), left=2)
     for each in platforms:
         sizes = (each.compressed_after, each.uploaded_bytes, each.reused_bytes)
         digest = short(Digest(each.digest))
@@ -56,7 +56,7 @@ def _referrer_text(referrer: ReferrerCopy) -> str:
 
 
 def _show_platform(screen: Screen, platform: PlatformCopy) -> None:
-    table = screen.table(platform.platform, "before", "after", "saved", "")
+    table = Table((platform.platform, "before", "after", "saved", ""))
     table.add_row(
         "layers",
         f"{platform.layers_before:,}",
@@ -123,7 +123,8 @@ def _actions_text(platform: PlatformCopy) -> str:
     """The number of layers above the base for each thing that was done with them."""
     counts = Counter(layer.action for layer in platform.layers)
     done = [action for action in LayerAction if action is not LayerAction.BASE and counts[action]]
-    return "above the base " + ", ".join(f"{counts[action]} {action.value}" for action in done)
+    above = [f"{counts[action]} {action.value}" for action in done]
+    return "above the base " + (", ".join(above) or "none")
 
 
 def _closing(result: CopyResult) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from squashproxy.pipeline.inspect import ImageDetails, Inspection
-from squashproxy.printable import printable
-from squashproxy.report.screen import Screen, short_digest
+from squashproxy.report.screen import Screen, Table, short_digest
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
 
@@ -39,12 +38,12 @@ def _show_image(screen: Screen, image: ImageDetails) -> None:
         screen.line(f"squashed    from {image.squashed_from}")
     _show_pairs(screen, "annotation", image.annotations)
     _show_pairs(screen, "label", image.labels)
-    table = screen.table("#", "layer", "media type", "packed", left=3)
+    table = Table(("#", "layer", "media type", "packed"), left=3)
     for number, layer in enumerate(image.layers, 1):
         table.add_row(
             str(number),
             short_digest(layer.digest),
-            printable(layer.media_type.removeprefix("application/")),
+            layer.media_type.removeprefix("application/"),
             size_text(layer.size),
         )
     if image.layers:

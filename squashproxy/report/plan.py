@@ -11,7 +11,7 @@ from squashproxy.pipeline.results import (
     Suspect,
 )
 from squashproxy.report.build_steps import step_text
-from squashproxy.report.screen import COLUMN_GAP, Screen
+from squashproxy.report.screen import COLUMN_GAP, Screen, Table
 from squashproxy.report.sizes import (
     ESTIMATED_NOTE,
     UNIT_NOTE,
@@ -93,8 +93,7 @@ def _show_layers(screen: Screen, plan: PlatformPlan) -> None:
         rows = [_with_after(row, size) for row, size in zip(rows, after, strict=True)]
     widths = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
     room = max(screen.width - sum(width + COLUMN_GAP for width in widths), _SHORTEST_COMMAND)
-    table = screen.table(*columns, "created by", left=3)
-    table.columns[-1].justify = "left"
+    table = Table((*columns, "created by"), left=3, left_end=True)
     commands = [step_text(layer.created_by)[:room] for layer in plan.layers]
     for row, command in zip(rows, [*commands, ""], strict=True):
         table.add_row(*row, command)
@@ -167,7 +166,7 @@ def _show_modes(screen: Screen, plan: PlatformPlan) -> None:
     """The three modes side by side; a figure with a ~ is an estimate."""
     if not plan.modes:
         return
-    table = screen.table("mode", "layers", "packed", "upload now", "next version", "", left=1)
+    table = Table(("mode", "layers", "packed", "upload now", "next version", ""))
     for mode in plan.modes:
         about = "~" if mode.estimated else ""
         upload = "-" if mode.upload_bytes is None else about + size_text(mode.upload_bytes)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, T
 from rich.progress import Task as Shown
 from rich.text import Text
 
+from squashproxy.printable import printable
 from squashproxy.progress import Task
 
 _REDRAW_BYTES = 1 << 20
@@ -52,13 +53,14 @@ class ProgressObserver:
 
     def start(self, label: str, total: int | None) -> Task:
         """Show another bar; `total` in bytes, None for a bar without an end."""
+        label = printable(label)
         short = label if len(label) <= _LABEL_WIDTH else label[: _LABEL_WIDTH - 3] + "..."
         task = self._progress.add_task(short, total=total, outcome="", counts=False)
         return _Bar(self, self._progress, task, _REDRAW_BYTES)
 
     def tally(self, label: str, total: int) -> Task:
         """Show another bar, which counts items."""
-        task = self._progress.add_task(label, total=total, outcome="", counts=True)
+        task = self._progress.add_task(printable(label), total=total, outcome="", counts=True)
         return _Bar(self, self._progress, task, 1)
 
     def warn(self, sentence: str) -> None:
@@ -113,5 +115,6 @@ class _Bar:
             due, self._pending = self._pending, 0
         self._progress.advance(self._task, due)
         done = next(task.completed for task in self._progress.tasks if task.id == self._task)
-        self._progress.update(self._task, total=done, completed=done, outcome=outcome or "done")
+        shown = printable(outcome or "done")
+        self._progress.update(self._task, total=done, completed=done, outcome=shown)
         self._owner.retire(self._task)

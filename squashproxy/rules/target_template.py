@@ -9,6 +9,7 @@ from squashproxy.reference import (
     DOCKER_HUB,
     Reference,
     Repository,
+    check_no_login,
     check_tag,
     parse_reference,
     parse_repository,
@@ -30,6 +31,7 @@ class TargetTemplate:
     """
 
     def __init__(self, text: str, fixed: str) -> None:
+        check_no_login(text)
         self._text = text
         self._fixed = fixed
         sample = self.target(Repository("registry.example.com", f"{fixed}app"), "tag")

@@ -64,7 +64,8 @@ class PlatformImage:
                 zip(manifest.layers, config.diff_ids, strict=True)
             )
         )
-        return UnpackedImage(layers, other_system(config.document, self.stated))
+        types = [layer.media_type for layer in manifest.layers]
+        return UnpackedImage(layers, other_system(config.document, self.stated, types))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from squashproxy.oci.descriptor import Descriptor
+from squashproxy.registry import name_lists
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, artifact_manifest
 from tests.cleanup.adversary import EMPTY
 from tests.cleanup.room import Room, image, pulls_whole
@@ -75,6 +76,20 @@ def test_a_list_ends_where_no_next_page_is_named(room: Room, second: Fault) -> N
         ),
         "a number": ({"p=2": page([], None, '{"tags": 0}')}, "is no list"),
         "a text": ({"p=2": page([], None, '{"tags": "abc"}')}, "is no list"),
+        "an object": ({"p=2": page([], None, '{"tags": {}}')}, "is no list"),
+        "an object of names": ({"p=2": page([], None, '{"tags": {"keep1": 1}}')}, "is no list"),
+        "a list": ({"p=2": page([], None, '["keep1"]')}, "a page without 'tags'"),
+        "a list of numbers": ({"p=2": page([], None, '{"tags": [1]}')}, "what is no name"),
+        "a list with null": ({"p=2": page([], None, '{"tags": ["x", null]}')}, "what is no name"),
+        "a list of lists": ({"p=2": page([], None, '{"tags": [["keep1"]]}')}, "what is no name"),
+        "an error beside no tags": (
+            {"p=2": page([], None, '{"errors": [{"code": "UNKNOWN"}], "tags": null}')},
+            "reports an error: unknown",
+        ),
+        "an error beside tags": (
+            {"p=2": page([], None, '{"errors": ["busy"], "tags": ["old"]}')},
+            "reports an error",
+        ),
         "a web page": ({"p=2": page([], None, "<html></html>")}, "not valid JSON"),
         "nothing": ({"p=2": page([], None, "")}, "not valid JSON"),
         "a page that is gone": ({"p=2": Fault(status=404, times=999)}, "is cut short"),
@@ -100,6 +115,41 @@ def test_a_list_that_is_cut_without_a_word_is_asked_to_go_on(rooms: Callable[...
     assert result.problem is None
     assert room.registry.tags("app").keys() == {"keep1"}
     assert pulls_whole(room.registry, room.registry.tags("app")["keep1"])
+
+
+SHORT = {
+    "the rule names it": "action: delete\nkeep: {tags: [keep1]}",
+    "an earlier run saw it": RULE,
+}
+
+
+@pytest.mark.parametrize("rule", SHORT.values(), ids=SHORT)
+def test_a_short_list_is_noticed_by_a_tag_that_is_known(room: Room, rule: str) -> None:
+    """The registry cuts its list, names no next page, and ignores `last`."""
+    fill(room)
+    assert room.plan(RULE).deletions == 2
+    lists(room, {"first": page(["old", "old2"], None)})
+    (plan,) = room.plan(rule).repositories
+    assert plan.deletions == 0
+    assert "does not list the tag keep1" in (plan.problem or "")
+    assert room.clean(rule).problem is not None
+    assert len(room.registry.tags("app")) == 3
+
+
+@pytest.mark.parametrize("behind", ["ignored", 400, 404, 501])
+def test_a_full_page_that_cannot_be_gone_on_with_deletes_nothing(
+    room: Room, monkeypatch: pytest.MonkeyPatch, behind: str | int
+) -> None:
+    """No run has seen the tag that is cut off, and no rule names it."""
+    monkeypatch.setattr(name_lists, "_PAGE", 2)
+    fill(room)
+    lists(room, {"first": page(["old", "old2"], None)})
+    if isinstance(behind, int):
+        lists(room, {"last=": Fault("GET", "", status=behind, times=9)})
+    (plan,) = room.plan(RULE).repositories
+    assert "may be cut short" in (plan.problem or "")
+    assert room.clean(RULE).problem is not None
+    assert len(room.registry.tags("app")) == 3
 
 
 def test_a_list_that_breaks_while_a_plan_is_applied_stops_the_repository(room: Room) -> None:

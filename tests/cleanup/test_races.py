@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from string import ascii_lowercase
 
 import pytest
 
@@ -150,18 +152,84 @@ def test_a_nested_index_comes_back_with_all_that_it_holds(room: Room) -> None:
     assert result.problem is None
 
 
+def keep_more(room: Room, *names: str) -> None:
+    """More kept tags than are asked for right before each deletion; `names` are not among them."""
+    kept = room.registry.tags("app")["keep"]
+    for name in (*(f"keep-{letter}" for letter in ascii_lowercase), *names):
+        room.point(name, kept)
+
+
 def test_where_only_a_look_shows_a_loss_all_that_was_deleted_since_is_put_back(
     rooms: Callable[..., Room],
 ) -> None:
     """The registry still lists dead tags, so its list does not show the loss; reading them does."""
     room = rooms(lists_dead_tags=True)
     old = fill(room, MANY)
+    keep_more(room, "keep7")
+    target = old[5].digest
+    room.intervene(lambda: room.point("keep7", target), "DELETE", target)
+    result = room.apply(room.plan(RULE))
+    assert pulls_whole(room.registry, target)
+    assert "keep7 vanished while 8 manifests were deleted" in (result.problem or "")
+    assert result.count(StepOutcome.RESTORED) == 8
+
+
+def test_where_dead_tags_are_listed_the_tags_likely_to_move_show_a_loss_at_once(
+    rooms: Callable[..., Room],
+) -> None:
+    room = rooms(lists_dead_tags=True)
+    old = fill(room, MANY)
     target = old[5].digest
     room.intervene(lambda: room.point("keep", target), "DELETE", target)
     result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep"] == target
     assert pulls_whole(room.registry, target)
-    assert "keep vanished while 7 manifests were deleted" in (result.problem or "")
-    assert result.count(StepOutcome.RESTORED) == 7
+    assert f"keep vanished while {target} was deleted" in (result.problem or "")
+
+
+ROLLBACKS = {
+    "at the first deletion, to what goes last": (0, -1),
+    "at the first deletion, to what goes next": (0, 1),
+    "later, to what goes next": (7, 8),
+    "later, to what goes last": (7, -1),
+}
+
+
+@pytest.mark.parametrize(
+    ("count", "page_size"),
+    {"few": (19, 1000), "many": (40, 1000), "many pages": (40, 1)}.values(),
+    ids=["few tags", "many tags", "many pages"],
+)
+@pytest.mark.parametrize(("at", "to"), ROLLBACKS.values(), ids=ROLLBACKS)
+def test_a_rollback_between_two_deletions_is_seen_however_many_tags_there_are(
+    rooms: Callable[..., Room], count: int, page_size: int, at: int, to: int
+) -> None:
+    room = rooms(page_size=page_size)
+    old = fill(room, count)
+    target = old[to].digest
+    room.intervene(lambda: room.point("keep", target), "DELETE", old[at].digest)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep"] == target
+    assert pulls_whole(room.registry, target)
+    assert (result.problem, outcomes(result)) == (None, {"deleted": count - 1, "left": 1})
+    (left,) = (step for step in result.steps if step.outcome == StepOutcome.LEFT)
+    assert (left.digest, left.why) == (target, "something that stays needs it")
+
+
+@pytest.mark.parametrize("page_size", [1000, 10], ids=["one page", "a page for ten tags"])
+def test_a_rollback_of_any_other_tag_is_put_back_with_its_tag(
+    rooms: Callable[..., Room], page_size: int
+) -> None:
+    """Nobody asked where it points since it moved, but the next list of names lacks it."""
+    room = rooms(page_size=page_size)
+    old = fill(room, 40)
+    keep_more(room, "keep7")
+    target = old[2].digest
+    room.intervene(lambda: room.point("keep7", target), "DELETE", old[1].digest)
+    result = room.apply(room.plan(RULE))
+    assert room.registry.tags("app")["keep7"] == target
+    assert pulls_whole(room.registry, target)
+    assert f"keep7 vanished while {target} was deleted" in (result.problem or "")
 
 
 def test_where_the_manifest_cannot_be_put_back_the_log_is_named(room: Room) -> None:
@@ -377,3 +445,24 @@ def test_requests_grow_with_the_number_of_deletions_alone(room: Room) -> None:
         asked.append(len(room.registry.requests) / count)
     assert asked[1] < 1.1 * asked[0]
     assert max(asked) < 25
+
+
+@pytest.mark.parametrize(("page_size", "pages"), {"one": (1000, 4), "many": (1, 40)}.values())
+def test_a_deletion_costs_few_requests_however_many_tags_stay(
+    rooms: Callable[..., Room], page_size: int, pages: int
+) -> None:
+    """16 looks at any tag, 16 at those likely to move, its own tag, and the list of names.
+
+    A list of many pages costs 16 of them, and once more for the looks.
+    """
+    count = 48
+    room = rooms(page_size=page_size)
+    fill(room, count)
+    keep_more(room, *(f"keep{number}" for number in range(30)))
+    plan = room.plan(RULE)
+    room.registry.forget_requests()
+    assert room.apply(plan).count(StepOutcome.DELETED) == count
+    asked = Counter(request.method for request in room.registry.requests)
+    assert 24 < asked["HEAD"] / count < 16 + 16 + 8
+    assert asked["DELETE"] == count
+    assert asked["GET"] / count < pages

@@ -13,7 +13,7 @@ COMMON = (
     "--jobs",
 )  # fmt: skip
 SHAPING = (
-    "--base", "--base-repo", "--platform", "--compression", "--strict", "--memory",
+    "--base", "--base-repo", "--base-host", "--platform", "--compression", "--strict", "--memory",
     "--max-unpacked", "--max-entries", "--max-ratio",
 )  # fmt: skip
 COMMANDS = {

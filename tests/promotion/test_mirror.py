@@ -67,5 +67,7 @@ def test_an_image_dated_in_the_future_is_not_the_newest(pair: Pair) -> None:
     image("old", "2026-01-01T00:00:00Z").push(pair.old, "apps/web", "old")
     image("new", "2026-02-01T00:00:00Z").push(pair.old, "apps/web", "new")
     image("wrong", "2099-01-01T00:00:00Z").push(pair.old, "apps/web", "wrong")
-    pair.promote(f"{SIMPLE}\ntags: {{newest: 1}}")
+    _, document, _ = pair.promote(f"{SIMPLE}\ntags: {{newest: 1}}")
     assert set(pair.new.tags("prod/web")) == {"new"}
+    (warning,) = document["warnings"]
+    assert "apps/web:wrong: the date lies in the future, so it counts as unknown" in warning

@@ -192,10 +192,14 @@ NO_LISTS: dict[str, bytes] = {
     "nothing": b"",
     "a web page": b"<html><title>Sign in</title></html>",
     "a JSON that is cut": b'{"KEY": ["a", "b"',
+    "an error beside null": b'{"KEY": null, "errors": [{"code": "UNKNOWN"}]}',
+    "an error beside a list": b'{"KEY": [], "errors": ["busy"]}',
     "no text": b'{"KEY": ["\xff\xfe"]}',
     "nested deeply": b'{"KEY": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a number of thousands of digits": b'{"KEY": [' + b"1" * 5000 + b"]}",
 }
+
+CUT = (NO_LISTS["nothing"], NO_LISTS["a JSON that is cut"])
 
 
 @objects
@@ -208,10 +212,27 @@ def test_a_page_without_a_list_is_an_error(
         if number == 2:
             answer(registry, kind, kind.page("a"), next_page(2))
         answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
+        if body in CUT:
+            answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
         with pytest.raises(FormatError) as raised:
             list(kind.read(client, registry.host))
         assert kind.where.format(host=registry.host) in str(raised.value)
-        assert len(registry.requests) == number
+        assert len(registry.requests) == number + (body in CUT)
+
+
+@objects
+@pytest.mark.parametrize("body", CUT, ids=["nothing", "a JSON that is cut"])
+@pytest.mark.parametrize("number", [1, 2], ids=["first page", "second page"])
+def test_a_page_that_is_cut_is_asked_for_once_more(
+    client: RegistryClient, kind: Kind, body: bytes, number: int
+) -> None:
+    with FakeRegistry() as registry:
+        if number == 2:
+            answer(registry, kind, kind.page("a"), next_page(2))
+        answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
+        answer(registry, kind, kind.page("b"))
+        answer(registry, kind, kind.page())
+        assert len(list(kind.read(client, registry.host))) == number
 
 
 NO_ARTIFACTS: dict[str, bytes] = {

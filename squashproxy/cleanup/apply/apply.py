@@ -68,7 +68,8 @@ class Applier:
         try:
             if is_exact:
                 self._check(repository, plan, self.graph_loader.tags(repository)[1])
-            Remover(site, self.graph_loader, Watch(plan.tags)).run(plan)
+            watch = Watch(plan.tags, [each.tag for each in plan.kept])
+            Remover(site, self.graph_loader, watch).run(plan)
             squasher.run(plan.squash)
         except SquashproxyError as error:
             problem = error

@@ -4,8 +4,8 @@
    is deleted. If somebody pushed to it, it stays.
 2. A tag that others move or create protects what it points to from then on (Guard). The rest of the
    plan stays right: a new tag is no reason to keep an old one.
-3. All tags are looked at again and again (Watch). A manifest that is needed, and was deleted just
-   before that was seen, is put back.
+3. All tags are looked at again and again, those most likely to move right before each deletion
+   (Watch). A manifest that is needed, and was deleted just before that was seen, is put back.
 4. A tag that vanished together with a manifest is put back with it, and the repository is left.
 """
 
@@ -143,6 +143,7 @@ class Remover:
             return (), _End(StepOutcome.GONE, removal.why)
         if self._watch.needs_glance:
             self._glance()
+        self._ask(self._watch.spots)
         if any(found not in (None, digest) for found in at.values()):
             return (), _End(StepOutcome.LEFT, _TAG_PUSHED_TO)
         if self._guard.holds(digest, removal.tags):
@@ -244,7 +245,7 @@ class Remover:
         missing = [tag for tag in self._watch.questions(listed.tags) if tag not in tags]
         at = {tag: tags.get(tag) for tag in listed.tags} | self._find(missing)
         self._take_in(self._watch.compare(at, listed.tags))
-        self._watch.note_look()
+        self._watch.note_look(listed.pages)
 
     def _glance_again(self) -> None:
         """Glance a second time within a step, if there are few enough names."""
@@ -252,10 +253,11 @@ class Remover:
             self._glance()
 
     def _glance(self) -> None:
-        listed = set(self._remote.iter_tags())
+        tags = self._remote.list_tags()
+        listed = set(tags.tags)
         found = self._find(self._watch.questions(listed))
         self._take_in(self._watch.compare(found, listed))
-        self._watch.note_glance()
+        self._watch.note_glance(tags.pages)
 
     def _find(self, tags: Sequence[str]) -> dict[str, Digest | None]:
         found = side_by_side(self._remote.find_manifest, tags)

@@ -2,20 +2,27 @@
 
 1. A *glance* lists the names of all tags. A *look* also asks where each of them points.
 2. A repository of up to 32 tags is looked at before every step. A larger one gets a look after so
-   many steps that there is one step for each 16 tags, and a glance likewise for each 1,000 names.
-   So the work grows with the repository, not with its square.
-3. Others may point a tag to a manifest between two looks, and the manifest may be deleted before
-   the next look shows that. It is put back then. So there is a look after the last deletion, too.
-4. A tag that vanished may have been deleted by the registry along with a manifest, since the tag
-   was last seen. The manifests deleted in that time are its *suspects*.
-5. A new tag that is deleted along with a manifest before anybody has listed it leaves no trace. So
-   a glance is the last request before a deletion.
+   many steps that there is one step for each 16 tags. So the work of looks grows with the
+   repository, not with its square.
+3. A glance comes before every deletion, unless it takes more than 16 requests; then one comes after
+   so many steps that a step pays for 16 of them.
+4. The last question before a deletion is where the *spots* point: up to 16 of the tags that stay,
+   those first whose names hold no digit. `stable` and `latest` move, and `1.2.3` seldom does.
+5. Others may point another tag to a manifest between two looks, and the manifest may be deleted
+   before the next look shows that. It is put back then. So there is a look after the last deletion,
+   too.
+6. A tag that vanished may have been deleted by the registry along with a manifest, since the tag
+   was last seen. The manifests deleted in that time are its *suspects*; there is only one, and so
+   the tag can be put back with it, if a glance or a spot showed the loss right after the deletion.
+7. A new tag that is deleted along with a manifest before anybody has listed it leaves no trace. So
+   only the question for the spots stands between a glance and a deletion.
 
 No I/O, no clock: steps are counted, since a clock can be set back.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,7 +31,12 @@ from squashproxy.digest import Digest
 
 _FEW_TAGS = 32
 _TAGS_A_STEP = 16
-_NAMES_A_STEP = 1000
+_FEW_NAMES = 1000
+_PAGES_A_STEP = 16
+_MOST_SPOTS = 16
+"""As many as are asked for at once, so that they cost the time of one request."""
+
+_DIGIT = re.compile("[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +62,22 @@ class Changes:
 class Watch:
     """Keeps where the tags pointed when they were last seen, and what was deleted since.
 
-    It begins with the tags of the plan, so everything is looked at before the first step.
+    It begins with the tags of the plan, so everything is looked at before the first step. `kept`
+    are those that the plan keeps.
     """
 
-    def __init__(self, tags: Mapping[str, Digest]) -> None:
+    def __init__(self, tags: Mapping[str, Digest], kept: Iterable[str] = ()) -> None:
         self._tags: dict[str, Digest] = {}
         self._by_digest: defaultdict[Digest, set[str]] = defaultdict(set)
+        self._seen: dict[str, int] = {}
+        self._deletions: list[Digest] = []
         for tag, digest in tags.items():
             self._point(tag, digest)
         self._names = set(tags)
+        self._spots = sorted(kept, key=lambda tag: (bool(_DIGIT.search(tag)), tag))[:_MOST_SPOTS]
         self._steps_since_look = self._steps_since_glance = max(1, len(tags))
-        self._since_look: list[Digest] = []
-        self._since_glance: list[Digest] = []
+        self._deletions_at_look = self._deletions_at_glance = 0
+        self._pages = 1
         self._deleted: dict[Digest, tuple[str, ...]] = {}
 
     @property
@@ -75,17 +91,22 @@ class Watch:
     @property
     def needs_glance(self) -> bool:
         """Whether a glance is due right before the next deletion."""
-        return self._steps_since_glance >= _interval(len(self._names), _NAMES_A_STEP)
+        return self._steps_since_glance >= _interval(self._pages, _PAGES_A_STEP)
 
     @property
     def glances_every_step(self) -> bool:
-        """Whether the names are few enough to be listed at every step."""
-        return len(self._names) <= _NAMES_A_STEP
+        """Whether the names are few enough to be listed twice in a step."""
+        return len(self._names) <= _FEW_NAMES
 
     @property
     def needs_last_look(self) -> bool:
         """Whether there was a deletion after the last look."""
-        return bool(self._since_look)
+        return len(self._deletions) > self._deletions_at_look
+
+    @property
+    def spots(self) -> list[str]:
+        """The tags to ask for right before each deletion, as far as they are there."""
+        return [tag for tag in self._spots if tag in self._tags]
 
     def is_deleted(self, digest: Digest) -> bool:
         """Whether this cleanup deleted a manifest and did not put it back."""
@@ -111,8 +132,7 @@ class Watch:
     def note_deleted(self, digest: Digest, tags: tuple[str, ...]) -> None:
         """Record that a manifest was deleted, with all tags that pointed to it."""
         self._deleted[digest] = tags
-        self._since_look.append(digest)
-        self._since_glance.append(digest)
+        self._deletions.append(digest)
         for tag in self.tags_of(digest):
             self._point(tag, None)
 
@@ -126,16 +146,17 @@ class Watch:
         for tag in tags:
             self._point(tag, digest)
 
-    def note_look(self) -> None:
-        """Record that a look was taken and its changes were handled."""
+    def note_look(self, pages: int) -> None:
+        """Record that a look was taken, its changes were handled, and how many pages it listed."""
         self._steps_since_look = 0
-        self._since_look.clear()
-        self._since_glance.clear()
+        self._deletions_at_look = len(self._deletions)
+        self._pages = pages
 
-    def note_glance(self) -> None:
-        """Record that a glance was taken and its changes were handled."""
+    def note_glance(self, pages: int) -> None:
+        """Record that a glance was taken, its changes were handled, and how many pages it took."""
         self._steps_since_glance = 0
-        self._since_glance.clear()
+        self._deletions_at_glance = len(self._deletions)
+        self._pages = pages
 
     def questions(self, listed: Collection[str]) -> list[str]:
         """The tags to ask for after a glance: new names, and known tags that were not listed."""
@@ -147,7 +168,7 @@ class Watch:
         """Note where tags point now, None for a tag that is gone; return what others changed.
 
         A tag that is not `listed` was seen at the last glance. A listed tag, and every tag if
-        nothing was listed, was certainly seen only at the last look.
+        nothing was listed, was certainly seen only when it was last asked for.
         """
         wanted: dict[Digest, None] = {}
         vanished: list[Vanished] = []
@@ -157,8 +178,8 @@ class Watch:
                 wanted[now] = None
             elif now is None and before is not None:
                 is_unlisted = listed is not None and tag not in listed
-                suspects = self._since_glance if is_unlisted else self._since_look
-                vanished.append(Vanished(tag, before, tuple(suspects)))
+                seen = max(self._seen[tag], self._deletions_at_glance if is_unlisted else 0)
+                vanished.append(Vanished(tag, before, tuple(self._deletions[seen:])))
             self._point(tag, now)
         self._names.update(found)
         return Changes(tuple(wanted), tuple(vanished))
@@ -169,6 +190,7 @@ class Watch:
             self._by_digest[before].discard(tag)
         if digest is not None:
             self._tags[tag] = digest
+            self._seen[tag] = len(self._deletions)
             self._by_digest[digest].add(tag)
 
 

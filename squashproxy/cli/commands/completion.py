@@ -6,6 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from squashproxy.cli.group import examples
+from squashproxy.cli.output import say_text
 
 
 @click.command(
@@ -21,4 +22,4 @@ def completion(context: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None, "click knows bash, zsh and fish"
     group = context.find_root().command
-    click.echo(kind(group, {}, "squashproxy", "_SQUASHPROXY_COMPLETE").source())
+    say_text(kind(group, {}, "squashproxy", "_SQUASHPROXY_COMPLETE").source())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from squashproxy.cli.common_options import CommonOptions, common_options
 from squashproxy.cli.group import examples
+from squashproxy.cli.output import say, write_document
 
 
 @click.group(epilog=examples("squashproxy config check squashproxy.yml"))
@@ -31,15 +31,15 @@ def check(common: CommonOptions, file: Path) -> None:
     warnings = [*warnings_of(configuration), *missing_files(configuration)]
     if common.as_json:
         document = {"file": str(file), "valid": True, "warnings": warnings}
-        click.echo(json.dumps(document, indent=2))
+        write_document(document)
         return
     if common.quiet:
         return
-    click.echo(f"{file} is valid")
+    say(f"{file} is valid")
     for key, sentence in summary_of(configuration):
-        click.echo(f"{key:<9}  {sentence}")
+        say(f"{key:<9}  {sentence}")
     for sentence in warnings:
-        click.echo(f"warning: {sentence}")
+        say(f"warning: {sentence}")
 
 
 @config.command(epilog=examples("squashproxy config schema > squashproxy.schema.json"))
@@ -47,4 +47,4 @@ def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
     from squashproxy.config.schema import configuration_schema  # noqa: PLC0415 - loads pydantic
 
-    click.echo(json.dumps(configuration_schema(), indent=2))
+    write_document(configuration_schema())

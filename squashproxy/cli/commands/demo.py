@@ -7,9 +7,9 @@ import click
 from squashproxy.cli.commands.verify import DIFFERENT
 from squashproxy.cli.common_options import CommonOptions, common_options
 from squashproxy.cli.group import examples
+from squashproxy.cli.output import write_result
 from squashproxy.cli.session import watching
 from squashproxy.demo.story import run_demo
-from squashproxy.report.as_json import to_json
 from squashproxy.report.screen import Screen
 
 
@@ -31,6 +31,6 @@ def demo(context: click.Context, common: CommonOptions) -> None:
     with watching(common) as observer:
         result = run_demo(screen, observer, common.jobs)
     if common.as_json:
-        click.echo(to_json(result))
+        write_result(result)
     if not result.verify.identical:
         context.exit(DIFFERENT)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from squashproxy.cli.common_options import CommonOptions, argument, common_options
 from squashproxy.cli.group import examples
+from squashproxy.cli.output import say, write_document
 from squashproxy.cli.session import open_session
-from squashproxy.printable import printable
 from squashproxy.reference import Repository, parse_repository
 
 
@@ -25,7 +23,7 @@ def tags(common: CommonOptions, repository: Repository) -> None:
     with open_session(common) as session:
         if not common.as_json:
             for tag in session.iter_tags(repository):
-                click.echo(printable(tag))
+                say(tag)
             return
         names = list(session.iter_tags(repository))
-    click.echo(json.dumps({"repository": str(repository), "tags": names}, indent=2))
+    write_document({"repository": str(repository), "tags": names})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import click
 
@@ -15,6 +16,7 @@ from squashproxy.cli.session import open_session, watching
 from squashproxy.errors import ReportLost, UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.report.verify import show_verification
 from squashproxy.verify.verification import verify_images
 
@@ -52,13 +54,15 @@ def verify(
             "A and B cannot both come from standard input", advice="write one to a file"
         )
     with open_session(common) as session, watching(common) as observer:
-        result = verify_images(
+        compare = partial(
+            verify_images,
             session.open_source(a),
             session.open_source(b),
             platforms=platforms,
             observer=observer,
             clock=time.monotonic,
         )
+        result = SecondReading(observer).run(compare)
     try:
         write_report(common, result, show_verification)
     except (ReportLost, BrokenPipeError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from squashproxy.digest import Digest, parse_digest
@@ -10,7 +10,7 @@ from squashproxy.errors import BadReference, BaseMismatch, FormatError, Squashpr
 from squashproxy.location import Location
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.conversion import layer_in
-from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.descriptor import Descriptor, odd_annotations
 from squashproxy.oci.mediatypes import family_of, is_foreign
 from squashproxy.pipeline.bases.base_image import (
     BASE_DIGEST,
@@ -26,7 +26,7 @@ from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import BaseKind, CopyOptions
 from squashproxy.progress import Observer
-from squashproxy.reference import Reference, Repository, parse_reference
+from squashproxy.reference import DOCKER_HUB, Reference, Repository, parse_reference
 from squashproxy.transports.base import ImageSink, ImageSource
 
 
@@ -87,7 +87,11 @@ class BaseFinder:
 
     `open_source` opens an image that the user named. `quick_source` opens one that only an
     annotation names: that is a hint, so it should give up soon. `squashed_bases` is what the run
-    found out about base repositories.
+    found out about base repositories. `place` is the repository of the images, if there is one.
+
+    Whoever builds an image can write any host into its annotations. So only hosts that somebody
+    else names are asked for it: that of the image, of the target, of the base repositories, those
+    of the options, and Docker Hub, which no image's author can point elsewhere.
     """
 
     def __init__(
@@ -96,11 +100,13 @@ class BaseFinder:
         quick_source: SourceOpener | None,
         observer: Observer,
         squashed_bases: SquashedBases | None = None,
+        place: Repository | None = None,
     ) -> None:
         self._open_source = open_source
         self._quick_source = quick_source or open_source
         self._observer = observer
         self._squashed_bases = squashed_bases or SquashedBases()
+        self._place = place
 
     def choose(self, image: Image, options: CopyOptions, sink: ImageSink | None) -> Base:
         """The base that the options ask for. Foreign layers always belong to it.
@@ -152,7 +158,7 @@ class BaseFinder:
                 observer=self._observer,
             )
         plain = (
-            self._try_annotated(image)
+            self._try_annotated(image, self._named_hosts(options, sink))
             or _try_held(image, options, sink)
             or _own(image, options.base.least_layers, _why_the_first(image))
         )
@@ -185,21 +191,46 @@ class BaseFinder:
         found = replace(found, repository=reference.repository)
         return _with_layers(found, image, base, source)
 
-    def _try_annotated(self, image: Image) -> Base | None:
-        """The base that the image's own annotations name, if it can be read and is a prefix."""
+    def _named_hosts(self, options: CopyOptions, sink: ImageSink | None) -> set[str]:
+        """The hosts that may be asked for a base that only an image names."""
+        named = [self._place, sink.repository if sink is not None else None, *options.base_repos]
+        hosts = {each.host for each in named if each is not None}
+        return {DOCKER_HUB, *hosts, *options.base_hosts}
+
+    def _read_annotated(self, image: Image) -> Reference | None:
+        """The reference that the image's own annotations name."""
         annotations = image.manifest.annotations
+        odd = odd_annotations(image.manifest.document)
+        for key in (BASE_NAME, BASE_DIGEST):
+            if key in odd:
+                self._observer.warn(f"{key} of {image.name} is no text; ignored")
+                return None
         name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
         if not name or is_scratch(name):
             return None
         try:
             reference = parse_reference(name)
-            if digest:
-                reference = reference.at(parse_digest(digest))
+            return reference.at(parse_digest(digest)) if digest else reference
         except (BadReference, FormatError):
             self._observer.warn(
                 f"{image.name} names its base as {name!r}, which is no reference; ignored"
             )
             return None
+
+    def _try_annotated(self, image: Image, hosts: Collection[str]) -> Base | None:
+        """The base that the image's own annotations name, if it can be read and is a prefix."""
+        annotations = image.manifest.annotations
+        reference = self._read_annotated(image)
+        if reference is None:
+            return None
+        host = reference.repository.host
+        if host not in hosts:
+            self._observer.warn(
+                f"the base that {image.name} names, {reference}, is on a host that nothing else "
+                f"names; without `--base-host {host}`, or an entry in `registries`, it is ignored"
+            )
+            return None
+        name = annotations[BASE_NAME]
         try:
             source = self._quick_source(reference)
             base = read_base_image(source, image.listed_platform)

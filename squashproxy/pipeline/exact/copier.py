@@ -17,6 +17,7 @@ from squashproxy.oci.manifest import (
     check_depth,
     parse_manifest,
 )
+from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.copy_figures import Subject, finished
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import PlatformCopy
@@ -58,12 +59,13 @@ class ExactCopier:
         """Copy a manifest with all below it. No tag moves. Raises SquashproxyError."""
         return self._copy(digest, 0, _UNKNOWN)
 
-    def bring(self, digest: Digest) -> RawManifest:
+    def bring(self, digest: Digest, stated: Platform | None = None) -> RawManifest:
         """Copy all that a manifest needs, but not the manifest itself, which is published later.
 
-        The figures tell the platforms. Raises SquashproxyError.
+        The figures tell the platforms: of an image `stated`, or else that of its config. Raises
+        SquashproxyError.
         """
-        return self._copy(digest, 0, None, writes=False)
+        return self._copy(digest, 0, None if stated is None else str(stated), writes=False)
 
     def _copy(
         self,

@@ -150,12 +150,14 @@ class Attempt:
     def _send_window(self, window: Window, flight: Future[int | None]) -> None:
         """Wait until the registry has all of a window; resume after each interruption."""
         failures = parts = 0
+        attempts = self._caller.retry.begin(self._name.host)
         while True:
+            before = window.position
             try:
                 held = flight.result()
             except RegistryError as error:
                 failures += 1
-                self._caller.retry.wait(error, failures, self._name.host)
+                attempts.wait(error)
                 self._resume(window, error, failures)
             except UploadLost as lost:
                 failures += 1
@@ -174,6 +176,8 @@ class Attempt:
                     )
             if not len(window):
                 return
+            if window.position > before:
+                attempts.progress()
             flight = self._launch(window)
 
     def _launch(self, window: Window) -> Future[int | None]:
@@ -295,6 +299,6 @@ def await_turn(caller: Caller, lost: UploadLost, failures: int) -> None:
     if failures > caller.retry.retries:
         raise lost.error from lost
     try:
-        caller.retry.wait(lost.as_temporary, 1, caller.repository.host)
+        caller.retry.begin(caller.repository.host).wait(lost.as_temporary)
     except RegistryError:
         raise lost.error from lost

@@ -156,7 +156,7 @@ class UploadSession:
     def _ask_to_cancel(self) -> Answer:
         call = self._call("DELETE", _ENDED | _LOST | {_UNSURE}, timeout=_CANCEL_TIMEOUT)
         retry = Retry(_CANCEL_RETRIES, self._caller.retry.sleep)
-        return retry.call(lambda: self._caller.ask_once(call))
+        return retry.call(lambda: self._caller.ask_once(replace(call, ends_session=True)))
 
     def _refused(self, answer: Answer, call: Call) -> RegistryError | UploadLost:
         """The error for a PATCH or PUT that was not carried out."""

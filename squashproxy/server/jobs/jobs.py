@@ -24,6 +24,7 @@ from squashproxy.errors import (
     LimitExceeded,
     NoSuchPlatform,
     SquashproxyError,
+    remembered,
 )
 from squashproxy.progress import Task
 from squashproxy.server.concurrency.lru import LruCache
@@ -204,7 +205,7 @@ class Jobs:
     def _check_failures(self, key: SquashKey) -> None:
         until, error = self._failures.find(key) or (0.0, None)
         if error is not None and until > self._clock():
-            raise error.with_traceback(None)
+            raise remembered(error)
 
     def _run(self, job: Job, work: Work, observer: JobObserver) -> SquashRecord:
         job.started = self._clock()
@@ -221,7 +222,7 @@ class Jobs:
         failure = _as_failure(error, job.image)
         if not isinstance(failure, ShuttingDown):
             seconds = _FOR_GOOD if isinstance(failure, _LASTING) else self._negative_ttl
-            self._failures[job.key] = (self._clock() + seconds, failure)
+            self._failures[job.key] = (self._clock() + seconds, remembered(failure))
         job.result.set_exception(failure)
         job.result.exception()  # nobody may be waiting, and that is fine
         self._on_end(job, None, failure)

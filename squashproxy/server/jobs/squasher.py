@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 from squashproxy.analysis.plan import plan_image
@@ -57,12 +58,14 @@ class Squasher:
         """Squash the source of `key` with the credentials of `caller`, into the store."""
         source = self._source(caller, key, cancellation)
         remote = self._upstreams.remote(caller, key.repository)
-        sink = self._store.open_sink(key, image, lambda digest: is_there(remote, digest))
+        sink = self._store.open_sink(
+            key, image, lambda digest: is_there(remote, digest), cancellation
+        )
         with closing(sink):
             result = copy_image(
                 source,
                 sink,
-                options,
+                self._allowing(options),
                 open_source=partial(self._open, self._upstreams.client(caller)),
                 quick_source=partial(self._open, self._upstreams.quick_client(caller)),
                 observer=observer,
@@ -80,7 +83,7 @@ class Squasher:
         return plan_image(
             self._source(caller, key, cancellation),
             None,
-            options,
+            self._allowing(options),
             open_source=partial(self._open, self._upstreams.client(caller)),
             quick_source=partial(self._open, self._upstreams.quick_client(caller)),
             observer=SilentObserver(),
@@ -89,6 +92,10 @@ class Squasher:
     def _source(self, caller: Caller, key: SquashKey, cancellation: Cancellation) -> PinnedSource:
         reference = Reference(key.repository, None, key.source)
         return PinnedSource(self._upstreams.client(caller), reference, self._on_bytes, cancellation)
+
+    def _allowing(self, options: CopyOptions) -> CopyOptions:
+        """The options, with every upstream to ask for a base that only an image names."""
+        return replace(options, base_hosts=self._upstreams.hosts)
 
     def _open(self, client: RegistryClient, location: Location) -> ImageSource:
         """A base image that an image names. Raises Denied unless it is on an upstream."""

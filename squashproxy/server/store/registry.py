@@ -67,11 +67,19 @@ class RegistryStore:
                 return Digest(f"sha256:{match[1]}")
         return None
 
+    def find_above(
+        self,
+        repository: Repository,
+        digest: Digest,
+    ) -> None:
+        """None: registries do not lose a blob of an image that they hold."""
+
     def open_sink(
         self,
         key: SquashKey,
         image: str,  # noqa: ARG002 - the tag is its name
         is_upstream: UpstreamCheck,  # noqa: ARG002 - see adopt_blob
+        cancellation: Cancellation,  # noqa: ARG002 - nothing is hashed here
     ) -> RegistryStoreSink:
         """The sink for the job of `key`."""
         place = Reference(self._place(key.repository), _map_tag(key))
@@ -129,9 +137,16 @@ class RegistryStore:
         """None: only the registry knows which of its repositories hold a blob."""
         return None
 
-    def open_spool(self) -> _TemporarySpool:
+    def open_spool(self, size: int = 0) -> _TemporarySpool:  # noqa: ARG002 - it may grow as it likes
         """A temporary file without a name."""
         return _TemporarySpool(self)
+
+    def is_sound(self, digest: Digest, cancellation: Cancellation) -> bool:  # noqa: ARG002 - the protocol's names
+        """True: blobs are verified while they are read."""
+        return True
+
+    def look_after(self, cancellation: Cancellation) -> None:
+        """Nothing: the registry looks after itself."""
 
     def push_blob(
         self, repository: Repository, blob: Descriptor, chunks: Repeatable[bytes]

@@ -17,10 +17,9 @@ import os
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import closing, suppress
-from copy import copy
 
 from squashproxy.cancellation import Cancellation, Cancelled
-from squashproxy.errors import ServerFault, SquashproxyError, reason_of
+from squashproxy.errors import ServerFault, SquashproxyError, reason_of, remembered
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RemoteRepository
@@ -84,7 +83,7 @@ class Fetch:
         while self.received <= position:
             if self.error is not None:
                 # A copy: the traceback of a shared error would keep the fetch and its file alive.
-                raise copy(self.error)
+                raise remembered(self.error)
             await self._more.wait()
 
     def _note(self, received: int, error: SquashproxyError | None) -> None:
@@ -133,7 +132,7 @@ class Fetches:
         self._known.add(fetch)
         self._running[key] = fetch
         try:
-            spool = await self._threads.open(self._store.open_spool)
+            spool = await self._threads.open(self._store.open_spool, blob.size)
         except BaseException:
             self._running.pop(key, None)
             fetch.end(StoreFull("the store has no room"))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from squashproxy.errors import NotFound, SquashproxyError, Unreachable
+from squashproxy.errors import NotFound, SquashproxyError, Unreachable, remembered
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.auth.caller import Caller
@@ -24,7 +24,8 @@ from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import KnownTag
 from squashproxy.server.upstream.clients import UpstreamClients
 
-_MOST = 100_000
+_MOST = 30_000
+"""Tags that are remembered, some hundred bytes each, also those that do not exist."""
 PATIENCE = 10.0
 """The seconds in which upstream must answer; after that, the last known digest is used."""
 
@@ -80,7 +81,7 @@ class TagResolver:
         if not self._grants.has(caller, repository):
             return None
         if entry.error is not None and entry.known is None:
-            raise entry.error.with_traceback(None)
+            raise remembered(entry.error)
         return entry.known
 
     async def resolve(self, caller: Caller, repository: Repository, tag: str) -> KnownTag:
@@ -136,7 +137,7 @@ class TagResolver:
         until = self._clock() + self._freshness.negative_ttl
         known = await self._last_known(caller, key)
         if caller.login is None:
-            self._entries[key] = _Entry(until, known, error)
+            self._entries[key] = _Entry(until, known, remembered(error))
         if known is None:
             raise error
         self._on_stale(repository.host)

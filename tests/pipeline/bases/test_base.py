@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from squashproxy.oci.mediatypes import Family
 from squashproxy.pipeline.bases.base_image import SourceOpener
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.mode import Mode
-from squashproxy.reference import parse_repository
+from squashproxy.reference import Reference, Repository, parse_reference, parse_repository
 from squashproxy.testing import Fault, ImageBuilder, Packing, index_of
 from squashproxy.transports.base import ImageSource
 from tests.pipeline.images import (
@@ -53,8 +54,88 @@ class TestAutoTheImageThatTheAnnotationsName:
         lab, elsewhere = labs(), labs()
         base().push(elsewhere.old, "os", "1")
         lab.put(app(annotations={BASE_NAME: f"{elsewhere.old.host}/os:1"}))
-        assert lab.copy().platforms[0].base_layers == 2
+        hosts = frozenset({elsewhere.old.host})
+        assert lab.copy(base_hosts=hosts).platforms[0].base_layers == 2
         assert BASE_DIGEST not in lab.arrived().manifest["annotations"]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "127.0.0.1:9/x",
+            "localhost/x",
+            "[::1]:5000/x",
+            "10.0.0.1/x:1",
+            "169.254.169.254/latest/meta-data",
+            "registry.stranger.example/x:1",
+            "{old}.stranger.example/x",
+            "0177.0.0.1/x",
+            "2130706433:80/x",
+        ],
+    )
+    @pytest.mark.parametrize("mode", [Mode.SQUASH, Mode.PRUNE], ids=lambda mode: mode.value)
+    def test_a_host_that_only_the_image_names_is_never_asked(
+        self, lab: Lab, name: str, mode: Mode
+    ) -> None:
+        name = name.format(old=lab.old.host.partition(":")[0])
+        opened: list[str] = []
+
+        def open_source(reference: Location) -> ImageSource:
+            opened.append(str(reference))
+            return lab.open(reference)
+
+        lab.put(app(annotations={BASE_NAME: name, BASE_DIGEST: base().digest}))
+        base().push(lab.new, "bases/os", "1")
+        result = copy_image(
+            lab.source(),
+            lab.sink("app:1"),
+            options("auto", base_repos=(parse_repository(f"{lab.new.host}/bases/os"),), mode=mode),
+            open_source=open_source,
+            observer=Listener(),
+            clock=lambda: 0.0,
+        )
+        (warning,) = result.warnings
+        assert f"--base-host {parse_reference(name).repository.host}" in warning
+        assert result.platforms[0].base_layers == 2, "the base repository holds it"
+        hosts = {parse_reference(each).repository.host for each in opened}
+        assert hosts <= {lab.old.host, lab.new.host}
+
+    @pytest.mark.parametrize("host", ["{new}", "docker.io", "index.docker.io", "{allowed}"])
+    def test_a_host_that_something_else_names_is_asked(self, lab: Lab, host: str) -> None:
+        """The target, a host of the options, and Docker Hub, which nobody can point elsewhere."""
+        host = host.format(new=lab.new.host, allowed="allowed.example")
+        opened: list[str] = []
+
+        def open_source(reference: Location) -> ImageSource:
+            opened.append(str(reference))
+            assert isinstance(reference, Reference)
+            return lab.open(replace(reference, repository=Repository(lab.old.host, "os")))
+
+        base().push(lab.old, "os", "1")
+        lab.put(app(annotations={BASE_NAME: f"{host}/team/os:1"}))
+        result = copy_image(
+            lab.source(),
+            lab.sink("app:1"),
+            options("auto", base_hosts=frozenset({"allowed.example"})),
+            open_source=open_source,
+            observer=Listener(),
+            clock=lambda: 0.0,
+        )
+        assert opened == [f"{host.removeprefix('index.')}/team/os:1"]
+        assert (result.warnings, result.platforms[0].base_layers) == ((), 2)
+
+    @pytest.mark.parametrize("key", [BASE_NAME, BASE_DIGEST])
+    @pytest.mark.parametrize("value", [5, 0, None, True, 1.5, [], ["a"], {}, {"a": "b"}])
+    def test_an_annotation_that_is_no_text_is_ignored_with_a_warning(
+        self, lab: Lab, key: str, value: object
+    ) -> None:
+        base().push(lab.old, "os", "1")
+        annotations: dict[str, Any] = {BASE_NAME: f"{lab.old.host}/os:1", key: value}
+        lab.put(app(annotations=annotations))
+        result = lab.copy()
+        assert result.warnings == (f"{key} of {result.source} is no text; ignored",)
+        assert result.platforms[0].base_layers == 1
+        assert key not in lab.arrived().manifest["annotations"]
+        assert lab.copy().skipped
 
     def test_in_the_target_registry_its_layers_are_mounted(self, lab: Lab) -> None:
         base().push(lab.new, "os", "1")
