@@ -187,7 +187,7 @@ class _Job:
                 observer=self.observer,
                 cancellation=self.cancellation,
                 clock=self.clock,
-                max_window=self.options.limits.memory,
+                limits=self.options.limits,
             )
         )
 

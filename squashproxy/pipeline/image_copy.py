@@ -24,7 +24,7 @@ from squashproxy.pipeline.image import (
 )
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.preflight import check_holds, warn_of_depth
+from squashproxy.pipeline.preflight import check_depth, check_holds, warn_of_depth
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import CutFinder
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
@@ -107,6 +107,8 @@ class ImageCopier:
         image = read_image(self._source, manifest, raw.digest, listed)
         check_platform(image, self._options)
         base = self._base_of(image)
+        if image.other_system is None:
+            check_depth(base.count, str(image.platform))
         if base.count == len(manifest.layers):
             return self._copy_as_it_is(image, base, transfer)
         rewrite = self._prune if self._options.mode is Mode.PRUNE else self._squash
