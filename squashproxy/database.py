@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,10 +53,11 @@ class Database:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # a full disk may have ended the transaction already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -72,6 +73,11 @@ class Database:
         """Run a statement once for each row."""
         with self._lock:
             self._db.executemany(statement, rows)
+
+    def copy_to(self, place: Path) -> None:
+        """Write everything into another file."""
+        with self._lock, closing(sqlite3.connect(place)) as copy:
+            self._db.backup(copy)
 
     def _prepare(self, schemas: Sequence[str]) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")

@@ -89,7 +89,8 @@ class Verified:
             if self._size is not None and hasher.size > self._size:
                 raise IntegrityError(
                     f"{self._what} is longer than the {self._size} bytes its descriptor says: it "
-                    "was changed in its place or on the way"
+                    "was changed in its place or on the way",
+                    blob=self._digest,
                 )
             yield chunk
         self._check(hasher)
@@ -98,10 +99,12 @@ class Verified:
         if self._size is not None and hasher.size != self._size:
             raise IntegrityError(
                 f"{self._what} ended after {hasher.size} of {self._size} bytes: it was cut short "
-                "in its place or on the way"
+                "in its place or on the way",
+                blob=self._digest,
             )
         if hasher.digest != self._digest:
             raise IntegrityError(
                 f"{self._what} has the digest {hasher.digest} instead of {self._digest}: it was "
-                "changed in its place or on the way"
+                "changed in its place or on the way",
+                blob=self._digest,
             )

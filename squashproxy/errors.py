@@ -42,6 +42,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
+from enum import Enum
 from typing import ClassVar
 
 SETTINGS = frozenset(
@@ -68,10 +70,12 @@ SETTINGS = frozenset(
 
 _KEYS = {
     "base-repo": "`base_repos`",
-    "memory": "`memory` of a single copy (no configuration sets it)",
     "platform": "`platforms`",
 }
 """Settings that are no key of the configuration, or one of another name."""
+
+_AWAY = frozenset({408, 425, 502, 503, 504})
+"""The statuses of a server that is not up, or not reached by the gateway before it."""
 
 _SETTING = re.compile(rf"\{{({'|'.join(sorted(SETTINGS))})\}}")
 
@@ -113,6 +117,14 @@ class SquashproxyError(Exception):
 def reason_of(error: OSError) -> str:
     """The operating system's reason, as part of a sentence."""
     return (error.strerror or str(error)).lower()
+
+
+def remembered(error: SquashproxyError) -> SquashproxyError:
+    """A copy to keep, or to raise of one that is kept: the frames and causes of an error are large.
+
+    Raising an error that is kept would tie the frames of its last caller to it.
+    """
+    return copy(error)
 
 
 class UsageError(SquashproxyError):
@@ -204,22 +216,57 @@ class TlsError(RegistryError):
     """The registry's certificate is not trusted."""
 
 
-class _TemporaryRegistryError(RegistryError):
+class Patience(Enum):
+    """How long a call is repeated after a temporary error (registry/http/retry.py)."""
+
+    SECONDS = "seconds"
+    """A few attempts: waiting helps little, as for a host that never answered."""
+    MINUTE = "minute"
+    """A restart may be the cause, but the server answers, and may do so for ever."""
+    OUTAGE = "outage"
+    """The server, or the way to it, is away and will be back."""
+
+
+class TemporaryRegistryError(RegistryError):
+    """A failure of a registry that another attempt may not meet."""
+
     @property
     def temporary(self) -> bool:
+        """Always true."""
         return True
 
+    @property
+    def patience(self) -> Patience:
+        """How long the call is worth repeating."""
+        return Patience.OUTAGE
 
-class Unreachable(_TemporaryRegistryError):
+
+class Unreachable(TemporaryRegistryError):
     """There was no connection, or it broke before the response was complete."""
 
+    def __init__(
+        self, fact: str, *, advice: str = "", patience: Patience = Patience.OUTAGE
+    ) -> None:
+        super().__init__(fact, advice=advice)
+        self._patience = patience
 
-class TooManyRequests(_TemporaryRegistryError):
+    @property
+    def patience(self) -> Patience:
+        """SECONDS for a host that never answered in this run: its name may be wrong."""
+        return self._patience
+
+
+class TooManyRequests(TemporaryRegistryError):
     """HTTP 429."""
 
 
-class ServerFault(_TemporaryRegistryError):
+class ServerFault(TemporaryRegistryError):
     """A 5xx response, or one that asks to try again (408, 425)."""
+
+    @property
+    def patience(self) -> Patience:
+        """OUTAGE for answers of gateways and servers that are not up; MINUTE for other failures."""
+        return Patience.OUTAGE if self.status in _AWAY else Patience.MINUTE
 
 
 class ArchiveError(SquashproxyError):
@@ -231,7 +278,15 @@ class NoSuchImage(ArchiveError):
 
 
 class IntegrityError(SquashproxyError):
-    """Bytes whose size or digest differs from their descriptor."""
+    """Bytes whose size or digest differs from their descriptor.
+
+    `blob` is the digest of a blob that was read, or another name of what may be right when it is
+    read again; empty if that would not help.
+    """
+
+    def __init__(self, fact: str, *, advice: str = "", blob: str = "") -> None:
+        super().__init__(fact, advice=advice)
+        self.blob = blob
 
 
 class WrongDiffId(IntegrityError):

@@ -1,10 +1,10 @@
-"""Streams: the size of their chunks, and closing them with the work on them."""
+"""Streams: the size of their chunks, closing them with the work on them, and making them again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 CHUNK = 256 << 10
 """The most bytes in a chunk of a stream.
@@ -37,3 +37,24 @@ def counted(stream: Iterator[S], count: Callable[[int], None]) -> Iterator[S]:
         for chunk in chunks:
             count(len(chunk))
             yield chunk
+
+
+class Repeatable(Generic[T]):
+    """A stream that can be made again, the same from its start.
+
+    Each iteration calls `make`. `on_again` is told why, as a part of a sentence, before it is made
+    once more. Streams that were begun must be closed by then.
+    """
+
+    def __init__(
+        self, make: Callable[[], Iterator[T]], on_again: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._make = make
+        self._on_again = on_again
+
+    def __iter__(self) -> Iterator[T]:
+        return self._make()
+
+    def begin_again(self, why: str) -> None:
+        """Say that the stream is about to be made once more."""
+        self._on_again(why)

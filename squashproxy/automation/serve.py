@@ -10,6 +10,7 @@ from squashproxy.automation.options import RunOptions
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.warnings import warnings_of
 from squashproxy.report.observer import LoggingObserver
+from squashproxy.server.http.sockets import raise_file_limit
 from squashproxy.server.listen import ReadyListener, serve, signalled
 
 
@@ -25,6 +26,7 @@ def serve_until_signalled(
     `access_log` gets one JSON object per line; `on_ready` is called with the open addresses.
     Raises UsageError where an address cannot be listened on, or the store cannot be used.
     """
+    raise_file_limit()
     observer = LoggingObserver()
     for sentence in warnings_of(configuration):
         observer.warn(sentence)

@@ -7,7 +7,7 @@ click would show nothing, so each stands in `value_of` or `argument`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import update_wrapper
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,6 +16,8 @@ import click
 
 from squashproxy.automation.options import RunOptions
 from squashproxy.cli.diagnostics import Diagnostics
+from squashproxy.cli.interrupts import Interrupts
+from squashproxy.config.values import parse_duration, parse_size
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import check_no_login
@@ -37,12 +39,20 @@ class CommonOptions:
     plain_http: frozenset[str] = frozenset()
     insecure: frozenset[str] = frozenset()
     jobs: int = CopyOptions().jobs
+    retry_for: float = ClientOptions().retry_for
+    least_speed: float = ClientOptions().least_speed
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     @property
     def client(self) -> ClientOptions:
         """The options of registry clients."""
         return ClientOptions(
-            authfile=self.authfile, ca=self.ca, plain_http=self.plain_http, insecure=self.insecure
+            authfile=self.authfile,
+            ca=self.ca,
+            plain_http=self.plain_http,
+            insecure=self.insecure,
+            retry_for=self.retry_for,
+            least_speed=self.least_speed,
         )
 
     @property
@@ -57,6 +67,10 @@ def parse_host(text: str) -> str:
     if not text or "/" in text or "@" in text:
         raise ValueError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
     return text
+
+
+def _parse_speed(text: str) -> float:
+    return 0.0 if text.strip() == "0" else float(parse_size(text))
 
 
 def value_of(option: str, parse: Callable[[str], _T]) -> Callable[[str], _T]:
@@ -104,6 +118,9 @@ def common_options(
             plain_http=frozenset(values.pop("plain_http")),
             insecure=frozenset(values.pop("insecure")),
             jobs=values.pop("jobs"),
+            retry_for=values.pop("retry_for"),
+            least_speed=values.pop("least_speed"),
+            interrupts=diagnostics.interrupts,
         )
         function(common, *args, **values)
 
@@ -160,5 +177,21 @@ _OPTIONS = (
         show_default=True,
         metavar="N",
         help="How many transfers may run at once.",
+    ),
+    click.option(
+        "--retry-for",
+        type=value_of("--retry-for:", parse_duration),
+        default="5m",
+        show_default=True,
+        metavar="DURATION",
+        help="How long to wait for a registry that went away, without a byte from it.",
+    ),
+    click.option(
+        "--least-speed",
+        type=value_of("--least-speed:", _parse_speed),
+        default="1KiB",
+        show_default=True,
+        metavar="SIZE",
+        help="Bytes a second that an answer must bring, or it is asked for again; 0 for any.",
     ),
 )

@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from squashproxy.cli.interrupts import Interrupts
 from squashproxy.printable import printable
 
 _LOGGER = logging.getLogger("squashproxy")
@@ -23,12 +24,13 @@ class Diagnostics:
     """How much is written to standard error, and in which form.
 
     It is made before the command line is parsed, so that an error in the command line is already
-    reported in the form that its options ask for.
+    reported in the form that its options ask for. `interrupts` are the signals of the process.
     """
 
     verbosity: int = 0
     quiet: bool = False
     json_lines: bool = False
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def start_logging(self) -> None:
         """Send the package's log to standard error, at the level and in the form asked for."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from click.shell_completion import shell_complete
 from squashproxy import __version__
 from squashproxy.cli.diagnostics import Diagnostics, wants_json_lines
 from squashproxy.cli.group import CommandGroup, examples
+from squashproxy.cli.interrupts import EXIT_CODE
 from squashproxy.cli.output import say, say_text
 from squashproxy.cli.permissions import missing_permission
 from squashproxy.cli.standard_streams import secure_standard_streams
@@ -25,7 +26,6 @@ _PROGRAM = "squashproxy"
 _COMPLETE_VARIABLE = "_SQUASHPROXY_COMPLETE"
 _FAILED = 1
 _USAGE = 2
-_INTERRUPTED = 130
 
 
 @click.group(
@@ -65,11 +65,22 @@ def main() -> None:
     secure_standard_streams()
     diagnostics = Diagnostics(json_lines=wants_json_lines(sys.argv[1:]))
     sys.excepthook = lambda kind, error, trace: _tell_bug(diagnostics, kind, error, trace)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    diagnostics.interrupts.listen()
     instruction = os.environ.get(_COMPLETE_VARIABLE)
     if instruction:
         sys.exit(shell_complete(squashproxy, {}, _PROGRAM, _COMPLETE_VARIABLE, instruction))
-    sys.exit(run(sys.argv[1:], diagnostics))
+    code = run(sys.argv[1:], diagnostics)
+    if code == EXIT_CODE:
+        _leave()
+    sys.exit(code)
+
+
+def _leave() -> None:
+    """End the process now: threads may still wait for servers that stall."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            stream.flush()
+    os._exit(EXIT_CODE)
 
 
 def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int:
@@ -93,7 +104,7 @@ def run(arguments: Sequence[str], diagnostics: Diagnostics | None = None) -> int
         diagnostics.fail(
             "interrupted: what was under way was cancelled; run the same command again to finish"
         )
-        return _INTERRUPTED
+        return EXIT_CODE
     except BrokenPipeError:
         return _FAILED
     except OSError as error:

@@ -24,5 +24,6 @@ def open_rules(common: CommonOptions, path: Path) -> Iterator[Context]:
     with (
         watching(common) as observer,
         open_context(configuration, common.run, observer, Cancellation()) as context,
+        common.interrupts.ending(context.client.stop, context.quick.stop),
     ):
         yield context

@@ -89,6 +89,7 @@ def open_session(common: CommonOptions) -> Iterator[Session]:
         RegistryClient(options, on_wait=teller, on_warning=warn) as client,
         RegistryClient(options.quick, on_wait=teller, on_warning=warn) as quick,
         ExitStack() as opened,
+        common.interrupts.ending(client.stop, quick.stop),
     ):
         yield Session(client, quick, opened)
 

@@ -10,10 +10,11 @@ from typing import Annotated
 from pydantic import Field
 
 from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.image_limits import ImageLimits
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.section import Section
 from squashproxy.config.serve import ServeSettings
-from squashproxy.config.value_types import FileName, Host, LayerMemory, Rate
+from squashproxy.config.value_types import Duration, FileName, Host, LayerMemory, Rate, Size
 from squashproxy.registry.options import UploadMode
 
 
@@ -31,6 +32,10 @@ class RegistrySettings(Section):
     """The most requests to send, as in 50/s."""
     upload: UploadMode = UploadMode.AUTO
     """How blobs are uploaded: auto, stream, chunks or monolithic."""
+    retry_for: Duration | None = None
+    """How long an outage may last before a call is given up; counted without progress."""
+    least_speed: Size | None = None
+    """The bytes per second that an answer must bring, or it is asked for again."""
 
 
 class EngineKind(Enum):
@@ -64,6 +69,8 @@ class Configuration(Section):
     """Cleanup rules: which old images are deleted or squashed."""
     serve: ServeSettings | None = None
     """The pull-through registry."""
+    limits: ImageLimits = field(default_factory=ImageLimits)
+    """Limits on the images that promote and cleanup copy."""
     layer_memory: LayerMemory | None = None
     """Where listings of layers and results are remembered: a folder, HOST/REPO or none."""
     state: FileName | None = None

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from squashproxy.oci.mediatypes import is_foreign
+
 _LINUX = "linux"
+_WINDOWS = "windows"
 _UNKNOWN = "unknown"
+_FIELDS_OF_WINDOWS = ("os.version", "os.features")
+"""Fields that only images for Windows have (OCI image specification, config.md)."""
 _SYSTEMS = {"macos": "darwin"}
 _ARCHITECTURES: Mapping[str, tuple[str, str | None]] = {
     "x86_64": ("amd64", None),
@@ -78,26 +83,43 @@ def parse_platform(text: str) -> Platform:
     return _spelled(parts[0], parts[1], parts[2] if len(parts) == 3 else None)
 
 
-def platform_of(document: Mapping[str, object]) -> Platform:
-    """The platform that an index entry or an image config states; `unknown` for missing fields."""
+def platform_of(document: Mapping[str, object], stated: Platform = UNKNOWN) -> Platform:
+    """The platform that an index entry or an image config states.
+
+    For a system or an architecture that it leaves out, that of `stated` counts, such as the
+    platform in its index.
+    """
     variant = document.get("variant")
     return _spelled(
-        str(document.get("os") or _UNKNOWN),
-        str(document.get("architecture") or _UNKNOWN),
+        _system_of(document) or stated.os,
+        str(document.get("architecture") or stated.architecture),
         str(variant) if variant else None,
     )
 
 
-def other_system(document: Mapping[str, object], stated: Platform | None = None) -> str | None:
+def other_system(
+    document: Mapping[str, object], stated: Platform | None = None, layers: Iterable[str] = ()
+) -> str | None:
     """The system that an image is for, where that is not Linux; None for Linux.
 
-    `document` is its config. Where that says nothing, `stated` counts, the platform in its index;
-    where nothing does, the image is for Linux.
+    `document` is its config. Where that says nothing, `stated` counts, the platform in its index,
+    and then `layers`, the media types of its layers: Windows has foreign ones. Where nothing tells,
+    the image is for Linux.
     """
-    system = str(document.get("os") or "").strip().lower()
-    if not system and stated is not None and not stated.is_linux:
+    system = _system_of(document)
+    if system is None and stated is not None and stated.os != _UNKNOWN:
         system = stated.os
-    return None if system in ("", _LINUX) else _SYSTEMS.get(system, system)
+    if system is None and any(map(is_foreign, layers)):
+        system = _WINDOWS
+    return None if system in (None, _LINUX) else system
+
+
+def _system_of(document: Mapping[str, object]) -> str | None:
+    """The system that a document states, or that its other fields tell; None for neither."""
+    system = str(document.get("os") or "").strip().lower()
+    if system:
+        return _SYSTEMS.get(system, system)
+    return _WINDOWS if any(document.get(field) for field in _FIELDS_OF_WINDOWS) else None
 
 
 def _spelled(system: str, architecture: str, variant: str | None) -> Platform:

@@ -46,7 +46,7 @@ class Freshness:
             return False
 
     def _matches(self, raw: RawManifest) -> bool:
-        if raw.digest == self._source_digest:
+        if raw.is_named(self._source_digest):
             return self._has_nothing_to_squash(raw)
         result = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(result, ImageManifest):
@@ -68,28 +68,31 @@ class Freshness:
             count = len(result.children) if isinstance(result, ImageIndex) else 1
             sources = self._sources_in(source, count)
         else:
-            sources = [source.raw.digest]
+            sources = [(self._source_digest, None)]
         if isinstance(result, ImageManifest):
-            return len(sources) == 1 and self._is_made_from(result.raw, sources[0])
+            return len(sources) == 1 and self._is_made_from(result.raw, *sources[0])
         results = [child.descriptor.digest for child in result.children]
         return len(results) == len(sources) and all(
-            self._is_made_from(self._sink.read_manifest(found), made_from)
+            self._is_made_from(self._sink.read_manifest(found), *made_from)
             for found, made_from in zip(results, sources, strict=True)
         )
 
-    def _sources_in(self, index: ImageIndex, results: int) -> list[Digest]:
-        """The images of an index that a copy takes; `results` is how many the target has.
+    def _sources_in(self, index: ImageIndex, results: int) -> list[tuple[Digest, Platform | None]]:
+        """The images of an index that a copy takes, each with the platform that the index states;
+        `results` is how many the target has.
 
         Where that differs, some may be artifacts, which only their manifests tell.
         """
         chosen = select(index, self._options.platforms, self._source).children
         if len(chosen) != results:
             chosen = tuple(image.child for image in read_images(chosen, self._source)[0])
-        return [child.descriptor.digest for child in chosen]
+        return [(child.descriptor.digest, child.platform) for child in chosen]
 
-    def _is_made_from(self, raw: RawManifest, source: Digest) -> bool:
-        if raw.digest == source:
-            return self._has_nothing_to_squash(raw)
+    def _is_made_from(
+        self, raw: RawManifest, source: Digest, stated: Platform | None = None
+    ) -> bool:
+        if raw.is_named(source):
+            return self._has_nothing_to_squash(raw, stated=stated)
         manifest = parse_image(raw, self._sink.name)
         stamp = Stamp(source, self._hash)
         if family_of(raw.media_type) is Family.OCI:
@@ -108,7 +111,7 @@ class Freshness:
         check_depth(depth, f"{raw.digest} of {self._sink.name}")
         parsed = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(parsed, ImageIndex):
-            return self._lists_nothing_to_squash(parsed, depth)
+            return self._lists_nothing_to_squash(parsed, depth, stated)
         if unsquashable(parsed) is not None:
             return True
         base = self._options.base.least_layers
@@ -118,7 +121,9 @@ class Freshness:
             is_left = len(parsed.layers) <= base + 1 and self._options.compression.kind is None
         return is_left or self._is_for_other_system(parsed, stated)
 
-    def _lists_nothing_to_squash(self, index: ImageIndex, depth: int) -> bool:
+    def _lists_nothing_to_squash(
+        self, index: ImageIndex, depth: int, stated: Platform | None
+    ) -> bool:
         """The same for an index: without any image, a copy leaves all as it is; with one, it leaves
         out attestations and what is no image.
         """
@@ -129,11 +134,14 @@ class Freshness:
             return False
         return all(
             self._has_nothing_to_squash(
-                self._sink.read_manifest(child.descriptor.digest), depth + 1, child.platform
+                self._sink.read_manifest(child.descriptor.digest),
+                depth + 1,
+                child.platform or stated,
             )
             for child in images
         )
 
     def _is_for_other_system(self, manifest: ImageManifest, stated: Platform | None) -> bool:
         config = read_config(self._sink, manifest)
-        return other_system(config.document, stated) is not None
+        types = [layer.media_type for layer in manifest.layers]
+        return other_system(config.document, stated, types) is not None

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from squashproxy.digest import Digest
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.manifest import ImageManifest
-from squashproxy.oci.platform import Platform, other_system
+from squashproxy.oci.platform import UNKNOWN, Platform, other_system, platform_of
 from squashproxy.transports.base import ImageSource
-from squashproxy.transports.documents import read_config
+from squashproxy.transports.documents import read_config, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,12 @@ class Listed:
     """What an index says of an image that it lists.
 
     `platform` is None where there is no index, or no platform in it. `left_out` are manifests in
-    the index that the result lacks.
+    the index that the result lacks. `is_alone`: the result is the image without the index.
     """
 
     platform: Platform | None = None
     left_out: frozenset[Digest] = frozenset()
+    is_alone: bool = False
 
 
 NOT_LISTED = Listed()
@@ -46,8 +47,8 @@ class Image:
 
     @property
     def platform(self) -> Platform:
-        """The platform that the config states."""
-        return self.config.platform
+        """The platform that the config states, completed by what its index states."""
+        return platform_of(self.config.document, self.listed.platform or UNKNOWN)
 
     @property
     def listed_platform(self) -> Platform:
@@ -63,7 +64,24 @@ class Image:
         A Windows host merges the registry hives of all layers, so no layer hides those of another
         one. Nobody says what other systems do. None for Linux.
         """
-        return other_system(self.config.document, self.listed.platform)
+        return self._system_with(self.listed.platform)
+
+    @property
+    def silence(self) -> str | None:
+        """A warning where the image comes without the index that alone tells that it is not for
+        Linux; None otherwise.
+        """
+        system = self.other_system
+        if not self.listed.is_alone or system is None or self._system_with(None) is not None:
+            return None
+        return (
+            f"only the index of {self.name} says that {short(self.digest)} is for {system}, and it "
+            "does not go along, so the copy counts as an image for Linux; copy the whole index"
+        )
+
+    def _system_with(self, stated: Platform | None) -> str | None:
+        types = [layer.media_type for layer in self.manifest.layers]
+        return other_system(self.config.document, stated, types)
 
 
 def read_image(

@@ -24,7 +24,7 @@ from squashproxy.pipeline.image import (
 )
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.preflight import check_holds, warn_of_depth
+from squashproxy.pipeline.preflight import check_depth, check_holds, warn_of_depth
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import CutFinder
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
@@ -36,6 +36,7 @@ from squashproxy.pipeline.rewrite.prune_layers import (
     pruned_diff_ids,
 )
 from squashproxy.pipeline.rewrite.squash_layers import Squashed, compression_for, squash_layers
+from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.pipeline.stamp import stamp_of
 from squashproxy.pipeline.transfer.blob_copy import BlobCopier, CompressedLayer, TransferCount
 from squashproxy.pipeline.transfer.bring_layers import LayerBringer, brought
@@ -74,33 +75,47 @@ class ImageCopier:
             source, sink, observer, cancellation, [*options.base_repos, *own]
         )
         self._bringer = LayerBringer(self._blob_copier, source, sink.traits.compressed)
+        self._second_reading = SecondReading(observer)
         self._squashed: dict[tuple[object, ...], Squashed] = {}
         self._pruned: dict[CutName, NewLayer] = {}
 
-    def copy(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> CopiedImage:
+    def copy(self, raw: RawManifest, digest: Digest, listed: Listed = NOT_LISTED) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
 
-        `listed` is what its index says. Layers that cannot be merged are brought as they are, and a
-        warning says why. Raises FormatError for an artifact where the sink takes images
-        only, and NoSuchPlatform where platforms were asked for and the image has none of them.
+        The source calls it `digest`, by whatever algorithm; `listed` is what its index says. Layers
+        that cannot be merged are brought as they are, and a warning says why. Raises FormatError
+        for an artifact where the sink takes images only, and NoSuchPlatform where platforms were
+        asked for and the image has none of them. Where a blob of the source was wrong, the image is
+        begun once more.
         """
+        transfer = TransferCount()
+        return self._second_reading.run(
+            partial(self._copy, raw, digest, listed, transfer),
+            partial(self._blob_copier.begin_again, transfer),
+        )
+
+    def _copy(
+        self, raw: RawManifest, digest: Digest, listed: Listed, transfer: TransferCount
+    ) -> CopiedImage:
         manifest = parse_image(raw, self._source.name)
         why = unsquashable(manifest)
         if why is not None:
-            name = f"{short(raw.digest)} of {self._source.name}"
+            name = f"{short(digest)} of {self._source.name}"
             if not manifest.is_image:
                 check_holds(self._sink, f"{name} {why}")
             self._observer.warn(f"{name} {why}; copied as it is")
-            return self._copy_artifact(manifest, raw.digest)
+            return self._copy_artifact(manifest, digest, transfer)
         if not self._sink.traits.docker:
             manifest = as_oci(manifest)
-        image = read_image(self._source, manifest, raw.digest, listed)
+        image = read_image(self._source, manifest, digest, listed)
         check_platform(image, self._options)
         base = self._base_of(image)
+        if image.other_system is None:
+            check_depth(base.count, str(image.platform))
         if base.count == len(manifest.layers):
-            return self._copy_as_it_is(image, base)
-        is_pruned = self._options.mode is Mode.PRUNE
-        copied = self._prune(image, base) if is_pruned else self._squash(image, base)
+            return self._copy_as_it_is(image, base, transfer)
+        rewrite = self._prune if self._options.mode is Mode.PRUNE else self._squash
+        copied = rewrite(image, base, transfer)
         warn_of_depth(copied.copy, self._observer)
         return copied
 
@@ -112,10 +127,13 @@ class ImageCopier:
             f"{short(image.digest)} of {image.name} {why_unmerged(str(image.other_system))}; "
             "copied as it is"
         )
+        if image.silence is not None:
+            self._observer.warn(image.silence)
         return whole
 
-    def _copy_artifact(self, manifest: ImageManifest, source_digest: Digest) -> CopiedImage:
-        transfer = TransferCount()
+    def _copy_artifact(
+        self, manifest: ImageManifest, source_digest: Digest, transfer: TransferCount
+    ) -> CopiedImage:
         with CopyThreads(self._options.jobs) as threads:
             self._blob_copier.bring([*manifest.layers, manifest.config], threads, transfer)
         subject = Subject(
@@ -123,8 +141,7 @@ class ImageCopier:
         )
         return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
-    def _copy_as_it_is(self, image: Image, base: Base) -> CopiedImage:
-        transfer = TransferCount()
+    def _copy_as_it_is(self, image: Image, base: Base, transfer: TransferCount) -> CopiedImage:
         data = squashed_config(image, base, UNCHANGED, self._options)
         with CopyThreads(self._options.jobs) as threads:
             kept = self._bringer.bring_base(base, threads, transfer)
@@ -133,9 +150,8 @@ class ImageCopier:
         figures = self._subject(image, base).unchanged(kept.layers)
         return finished(raw, figures, transfer)
 
-    def _squash(self, image: Image, base: Base) -> CopiedImage:
+    def _squash(self, image: Image, base: Base, transfer: TransferCount) -> CopiedImage:
         manifest = image.manifest
-        transfer = TransferCount()
         with CopyThreads(self._options.jobs) as threads:
             kept = self._bringer.bring_base(base, threads, transfer)
             squashed = self._squash_layers(image, base, transfer, threads)
@@ -151,8 +167,8 @@ class ImageCopier:
         raw = self._with_layers(image, base, config, [*kept.layers, *new])
         return finished(raw, figures, transfer)
 
-    def _prune(self, image: Image, base: Base) -> CopiedImage:
-        manifest, transfer = image.manifest, TransferCount()
+    def _prune(self, image: Image, base: Base, transfer: TransferCount) -> CopiedImage:
+        manifest = image.manifest
         with CopyThreads(self._options.jobs) as threads:
             kept = self._bringer.bring_base(base, threads, transfer)
             layers = self._layers_of(image, transfer)
@@ -187,7 +203,7 @@ class ImageCopier:
             for number, pruned in pruner.iter_pruned():
                 above[number] = pruned
                 if pruned.action is LayerAction.REUSED and pruned.new is not None:
-                    transfer.reused_bytes += pruned.new.descriptor.size
+                    transfer.add_reused(pruned.new.descriptor)
                 elif pruned.action is LayerAction.KEPT:
                     layer = manifest.layers[number]
                     if number in finder.found.sent:
@@ -231,7 +247,8 @@ class ImageCopier:
         key = (base.count, *(layer.digest for layer in descriptors))
         known = self._squashed.get(key)
         if known is not None:
-            transfer.reused_bytes += sum(layer.descriptor.size for layer in known.layers)
+            for layer in known.layers:
+                transfer.add_reused(layer.descriptor)
             return known
         layers = self._layers_of(image, transfer)
         above = descriptors[base.count :]
@@ -281,7 +298,7 @@ class ImageCopier:
         """The manifest of an image that was not squashed: unchanged if the target accepts it."""
         manifest = image.manifest
         is_same = config == manifest.config and tuple(layers) == manifest.layers
-        if manifest.raw.digest == image.digest and is_same:
+        if manifest.raw.is_named(image.digest) and is_same:
             return manifest.raw
         return self._with_layers(image, base, config, layers)
 

@@ -9,7 +9,7 @@ from squashproxy.errors import ArchiveError, NotFound
 from squashproxy.oci.config import ImageConfig
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, IndexChild, parse_manifest
-from squashproxy.oci.platform import UNKNOWN, Platform
+from squashproxy.oci.platform import UNKNOWN, Platform, platform_of
 from squashproxy.pipeline import stamp
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image, read_config
@@ -105,7 +105,7 @@ def _blob(blob: Descriptor) -> ImageDetails:
 
 def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None) -> ImageDetails:
     config = read_config(source, manifest) if manifest.is_image else None
-    platform = config.platform if config else stated
+    platform = platform_of(config.document, stated or UNKNOWN) if config else stated
     labels = (config.document.get("config") or {}).get("Labels") if config else None
     return ImageDetails(
         platform=str(platform or UNKNOWN),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.distinct_layers import distinct_layers
 from squashproxy.pipeline.results import CopyResult, PlatformCopy
 from squashproxy.progress import Observer
+from squashproxy.promotion.base_order import order_steps
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
 from squashproxy.promotion.results import ImageOutcome, ImageResult
@@ -51,18 +52,27 @@ class Promoter:
     squashed_bases: SquashedBases = field(default_factory=SquashedBases)
 
     def promote(self, steps: Sequence[Step]) -> list[ImageResult]:
-        """The results of the steps, in their order."""
+        """The results of the steps, in their order.
+
+        An image waits for its bases among them. These were begun before it, so that some image can
+        always go on.
+        """
+        wanted = order_steps(steps, self.client)
+        running: dict[int, Future[ImageResult]] = {}
         with ThreadPoolExecutor(self.at_once, "squashproxy-promote") as pool:
-            running = [pool.submit(self._finished, step) for step in steps]
+            for number in wanted.order:
+                bases = [running[base] for base in wanted.bases.get(number, ())]
+                running[number] = pool.submit(self._finished, steps[number], bases)
             try:
-                return [each.result() for each in running]
+                return [running[number].result() for number in range(len(steps))]
             except BaseException:
                 self.cancellation.cancel()
                 raise
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _finished(self, step: Step) -> ImageResult:
+    def _finished(self, step: Step, bases: Sequence[Future[ImageResult]]) -> ImageResult:
+        wait(bases)
         result = self._result(step)
         self.on_result(result)
         return result

@@ -9,14 +9,15 @@ from itertools import chain
 from typing import Any, cast
 
 from squashproxy.decimals import parse_decimal
-from squashproxy.digest import Digest, Verified
-from squashproxy.errors import RegistryError, Unreachable
+from squashproxy.digest import Digest, Hasher, Verified
+from squashproxy.errors import IntegrityError, RegistryError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Call, Caller
-from squashproxy.registry.http.connections import Response, iter_body, read_body
+from squashproxy.registry.http.connections import Response, has_no_end, iter_body, read_body
 from squashproxy.registry.http.content_coding import codings_of, iter_decoded
 from squashproxy.registry.http.error_responses import MAX_ERROR_BODY, Action
+from squashproxy.registry.http.network_errors import cut_error
 from squashproxy.registry.http.web_pages import is_page_type, page_error
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/(?:[0-9]+|\*)")
@@ -30,6 +31,12 @@ _COMPRESSED = ("gzip", "zstd")
 
 _MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """The beginnings of gzip and zstd."""
+
+_HELD = 1 << 20
+"""The size in bytes up to which a blob is handed on only after its digest was checked."""
+
+_MOST_BARREN = 1
+"""How often an answer may end without a byte of what is still missing."""
 
 _MOST_COUNTED = 10 << 30
 """The most bytes of a blob that are read only to learn its size."""
@@ -54,27 +61,47 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
 def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     """A blob's bytes in chunks of 256 KiB. The request is sent when the first chunk is wanted.
 
-    A broken connection is resumed where it broke. Raises IntegrityError, at the end at the latest,
-    where size or digest is wrong.
+    A broken connection is resumed where it broke. A small blob whose size or digest is wrong is
+    read once more before any of it is handed on, so that its reader notices nothing. Raises
+    IntegrityError, at the end at the latest, where size or digest is wrong.
     """
+    return _iter_held(caller, blob) if blob.size <= _HELD else _iter_verified(caller, blob)
+
+
+def _iter_held(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
+    try:
+        chunks = list(_iter_verified(caller, blob))
+    except IntegrityError as error:
+        try:
+            chunks = list(_iter_verified(caller, blob))
+        except IntegrityError as again:
+            again.blob = ""  # it was read twice: nobody needs to read it once more
+            raise
+        except RegistryError as refused:
+            if refused.temporary:
+                raise
+            raise error from refused
+    yield from chunks
+
+
+def _iter_verified(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     reading = _Reading(caller, blob)
     return iter(Verified(_iter_resumed(reading), blob.digest, blob.size, reading.what))
 
 
 def _iter_resumed(reading: _Reading) -> Iterator[bytes]:
     caller, blob = reading.caller, reading.blob
-    failures = 0
+    attempts = caller.retry.begin(caller.repository.host)
     while True:
         try:
             with closing(cast("Any", reading.iter_rest())) as pieces:
                 for piece in pieces:
-                    failures = 0
+                    attempts.progress()
                     yield piece
         except RegistryError as error:
             if reading.position >= blob.size > 0:
                 return
-            failures += 1
-            caller.retry.wait(error, failures, caller.repository.host)
+            attempts.wait(error)
             continue
         return
 
@@ -91,6 +118,7 @@ class _Reading:
         self.what = f"the blob {blob.digest} of {caller.repository}"
         self.position = 0
         self._encoded = False
+        self._barren = 0
 
     def iter_rest(self) -> Iterator[bytes]:
         """Request the bytes from `position` on.
@@ -122,12 +150,19 @@ class _Reading:
             skip = 0
             self.position += len(rest)
             yield rest
-        if self.position < self.blob.size and _has_no_end(response):
-            raise Unreachable(
-                f"the connection to {host} broke while {self.what} was read: the connection was "
-                "closed",
-                advice="try again",
-            )
+        self._check_end(start, framed=not has_no_end(response))
+
+    def _check_end(self, start: int, *, framed: bool) -> None:
+        """Raise Unreachable for an answer that ended too early, so that the rest is requested.
+
+        One that was `framed` had the length that it stated, but a proxy may have cut it. Where the
+        rest does not come either, the blob itself is too short, which its reader tells.
+        """
+        if self.position >= self.blob.size:
+            return
+        self._barren = self._barren + 1 if self.position == start else 0
+        if not framed or self._barren <= _MOST_BARREN:
+            raise cut_error(self.caller.endpoint.name, self.what)
 
     def _iter_content(self, response: Response) -> Iterator[bytes]:
         host = self.caller.endpoint.name
@@ -180,12 +215,6 @@ def _check_page(response: Response, host: str, what: str) -> None:
         raise page_error(host, f"the pull of {what}", page)
 
 
-def _has_no_end(response: Response) -> bool:
-    """Whether only a closed connection ends the body, so that a broken one looks like its end."""
-    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    return not chunked and "Content-Length" not in response.headers
-
-
 def _first_byte(response: Response, start: int, host: str, what: str) -> int:
     """Where a partial answer begins, which must not be after the requested byte."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
@@ -207,34 +236,39 @@ def _size_by_get(caller: Caller, digest: Digest) -> int | None:
         if response.status == 404:
             return None
         if response.status == 200:
-            return _size_of_whole(response, caller.endpoint.name, what)
+            return _size_of_whole(response, caller.endpoint.name, what, digest)
         match = _TOTAL.fullmatch(response.headers.get("Content-Range", ""))
         total = None if match is None else parse_decimal(match[1])
     if total is not None:
         return total
     with closing(caller.open(_call("GET", caller, digest, frozenset({200})))) as response:
-        return _size_of_whole(response, caller.endpoint.name, what)
+        return _size_of_whole(response, caller.endpoint.name, what, digest)
 
 
-def _size_of_whole(response: Response, host: str, what: str) -> int:
+def _size_of_whole(response: Response, host: str, what: str, digest: Digest) -> int:
     _check_page(response, host, what)
     size = parse_decimal(response.headers.get("Content-Length", ""))
-    return _counted(response, host, what) if size is None else size
+    return _counted(response, host, what, digest) if size is None else size
 
 
-def _counted(response: Response, host: str, what: str) -> int:
-    """The size of a body without a stated length. An endless body is not read to its end."""
-    size = 0
+def _counted(response: Response, host: str, what: str, digest: Digest) -> int:
+    """The size of a body without a stated length; the digest shows whether it is whole.
+
+    An endless body is not read to its end.
+    """
+    hasher = Hasher(digest)
     pieces = iter_decoded(iter_body(response, host, what), codings_of(response.headers), host, what)
     for piece in pieces:
-        size += len(piece)
-        if size > _MOST_COUNTED:
+        hasher.update(piece)
+        if hasher.size > _MOST_COUNTED:
             raise RegistryError(
                 f"{host} does not say how large {what} is, and sent more than {_MOST_COUNTED} "
                 "bytes",
                 advice="see what it, or a proxy before it, answers",
             )
-    return size
+    if hasher.digest != digest:
+        raise cut_error(host, what)
+    return hasher.size
 
 
 def _call(

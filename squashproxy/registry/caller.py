@@ -10,6 +10,7 @@ from squashproxy.reference import Repository
 from squashproxy.registry.auth.authorizer import Authorizer
 from squashproxy.registry.auth.scopes import Scopes
 from squashproxy.registry.http.connections import Body, Connections, Message, Response, read_body
+from squashproxy.registry.http.cut_json import is_cut_json
 from squashproxy.registry.http.endpoints import Endpoint, origin_of
 from squashproxy.registry.http.error_responses import (
     MAX_ERROR_BODY,
@@ -36,7 +37,8 @@ class Call:
     """A request and what it is for. An answer with a status not in `expected` is an error.
 
     `timeout` is in seconds; None means the client's. `basic_only` is for APIs that accept user and
-    password but no token. With `takes_pages`, a web page is an answer, too.
+    password but no token. With `takes_pages`, a web page is an answer, too. One that `ends_session`
+    is made even after the client was stopped.
     """
 
     method: str
@@ -49,6 +51,7 @@ class Call:
     timeout: float | None = None
     basic_only: bool = False
     takes_pages: bool = False
+    ends_session: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,13 @@ class Caller:
         Raises RegistryError.
         """
         return self.retry.call(lambda: self.ask_once(call, limit), self.repository.host)
+
+    def ask_document(self, call: Call, limit: int) -> Answer:
+        """As `ask`, for JSON: if it ends in its middle, it is asked for once more."""
+        answer = self.ask(call, limit)
+        if answer.status == 200 and len(answer.body) <= limit and is_cut_json(answer.body):
+            return self.ask(call, limit)
+        return answer
 
     def ask_once(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
         """Make a call once and read its answer; at most `limit` + 1 bytes of its body are returned.
@@ -115,7 +125,12 @@ class Caller:
         Raises RegistryError for any other answer, for none, and for too many redirects.
         """
         message = Message(
-            call.method, call.url, call.headers, call.body, call.timeout or self.timeout
+            call.method,
+            call.url,
+            call.headers,
+            call.body,
+            call.timeout or self.timeout,
+            call.ends_session,
         )
         for _ in range(_MAX_REDIRECTS):
             response = self._send_authorized(call, message)
@@ -143,7 +158,8 @@ class Caller:
         for _ in range(_MAX_REDIRECTS):
             host = self._other_host(url)
             try:
-                response = self.connections.send(Message("GET", url, timeout=self.timeout), host)
+                message = Message("GET", url, timeout=self.timeout)
+                response = self.connections.follow(message, self.endpoint, host)
                 body = read_body(response, MAX_ERROR_BODY, host, call.action.text)
                 location = response.headers.get("Location")
                 if location is not None and response.status in _REDIRECTS:
@@ -158,7 +174,8 @@ class Caller:
     def _send_authorized(self, call: Call, message: Message) -> Response:
         """Send with an Authorization header; without one if the URL is on another host."""
         if not self.endpoint.serves(message.url):
-            return self.connections.send(message, self._other_host(message.url))
+            host = self._other_host(message.url)
+            return self.connections.follow(message, self.endpoint, host)
         if call.basic_only:
             return self._send_basic(call, message)
         header = self.authorizer.header(self.endpoint, call.action, call.scopes)
@@ -168,12 +185,16 @@ class Caller:
                 _with_authorization(message, header), self.endpoint.name
             )
             if response.status in _HIDING and header is None and _is_replayable(message.body):
-                header = self.authorizer.hidden_header(
-                    self.endpoint,
-                    call.action,
-                    call.scopes,
-                    expected=response.status in call.expected,
-                )
+                try:
+                    header = self.authorizer.hidden_header(
+                        self.endpoint,
+                        call.action,
+                        call.scopes,
+                        expected=response.status in call.expected,
+                    )
+                except RegistryError:
+                    response.close()
+                    raise
                 if header is not None:
                     self._refusal(response, call)
                     continue

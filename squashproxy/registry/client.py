@@ -21,6 +21,7 @@ from squashproxy.registry.auth.credentials import CredentialStore
 from squashproxy.registry.caller import Caller
 from squashproxy.registry.http.connections import AnswerListener, Connections
 from squashproxy.registry.http.endpoints import Endpoints
+from squashproxy.registry.http.open_connections import OpenConnections
 from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.retry import Retry, WaitListener
 from squashproxy.registry.http.tls import TlsContexts
@@ -28,7 +29,8 @@ from squashproxy.registry.manifest_cache import ManifestCache, NoCache
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.referrers import ReferrersSupport
 from squashproxy.registry.upload import session
-from squashproxy.registry.upload.upload import Expected, Upload
+from squashproxy.registry.upload.attempt import Expected
+from squashproxy.registry.upload.upload import Upload
 
 _DEFAULTS = ClientOptions()
 
@@ -59,10 +61,27 @@ class RegistryClient:
         environ = os.environ if environ is None else environ
         self._options = options
         self._cache = cache or NoCache()
-        self._retry = Retry(options.retries, sleep, options.longest_wait, on_wait)
+        opened = self._opened = OpenConnections()
+
+        def rest(seconds: float) -> None:
+            opened.sleep(seconds, sleep)
+
+        self._retry = Retry(
+            options.retries,
+            rest,
+            options.longest_wait,
+            on_wait,
+            options.retry_for,
+            clock,
+            options.retry_for_host,
+        )
         self._endpoints = Endpoints(options)
         self._connections = Connections(
-            options, TlsContexts(options, environ), RateLimit(options.rates, sleep, clock), listener
+            options,
+            TlsContexts(options, environ),
+            RateLimit(options.rates, rest, clock),
+            listener,
+            opened,
         )
         self._authorizer = Authorizer(
             self._connections,
@@ -99,6 +118,13 @@ class RegistryClient:
         FormatError.
         """
         return catalog.iter_repositories(self._caller(Repository(host, "_catalog")))
+
+    def stop(self) -> None:
+        """End what runs in other threads, whatever it waits for, and send nothing new.
+
+        Only upload sessions are still cancelled, within seconds. Everything else raises Cancelled.
+        """
+        self._opened.stop()
 
     def close(self) -> None:
         """Close the connections."""
@@ -185,8 +211,10 @@ class RemoteRepository:
     ) -> tuple[Digest, int]:
         """Send a stream; returns its digest and its size in bytes.
 
-        Raises IntegrityError if the bytes do not have the given `digest` or `size`. If anything
-        goes wrong, also in `chunks`, the upload session is cancelled and the error is raised.
+        Where a session is lost in its middle, `chunks` that are Repeatable, a list or a tuple are
+        sent anew in another one. Raises IntegrityError if the bytes do not have the given `digest`
+        or `size`. If anything goes wrong, also in `chunks`, the upload session is cancelled and the
+        error is raised.
         """
         host = self.name.host
         upload = Upload(self._caller, chunks, Expected(digest, size))

@@ -12,7 +12,9 @@ from squashproxy.printable import quoted
 from squashproxy.reference import Repository, is_tag
 from squashproxy.registry.auth.scopes import pull, push
 from squashproxy.registry.caller import Answer, Call, Caller
+from squashproxy.registry.http.cut_json import is_cut_json
 from squashproxy.registry.http.error_responses import Action
+from squashproxy.registry.http.network_errors import cut_error
 from squashproxy.registry.http.web_pages import is_page_type
 from squashproxy.registry.missing_content import REFUSED, missing_content
 
@@ -41,16 +43,41 @@ def find_manifest(caller: Caller, selector: str, *, trusts_head: bool = False) -
             return found
     elif answer.status == 404 and trusts_head:
         return None
-    answer = caller.ask(_call("GET", caller, selector, _FOUND | {404}), MAX_MANIFEST)
-    if answer.status == 404:
-        return None
-    return _checked(answer, caller.repository, selector).descriptor
+    read = _read(caller, selector, _FOUND | {404})
+    return None if read is None else read.descriptor
 
 
 def get_manifest(caller: Caller, selector: str) -> RawManifest:
     """The exact bytes of a manifest or index, its digest verified."""
-    answer = caller.ask(_call("GET", caller, selector, _FOUND), MAX_MANIFEST)
-    return _checked(answer, caller.repository, selector)
+    found = _read(caller, selector, _FOUND)
+    assert found is not None, "a 404 is an error"
+    return found
+
+
+def _read(caller: Caller, selector: str, expected: frozenset[int]) -> RawManifest | None:
+    """A manifest, None where a 404 is expected and comes.
+
+    One without a byte was cut off. One with other bytes than its digest says is read once more
+    before it is called changed, and so is one that ends in its middle.
+    """
+    call = _call("GET", caller, selector, expected)
+
+    def ask() -> Answer:
+        answer = caller.ask_once(call, MAX_MANIFEST)
+        if answer.status == 200 and not answer.body:
+            raise cut_error(caller.endpoint.name, f"the manifest {selector}")
+        return answer
+
+    answer = caller.retry.call(ask, caller.repository.host)
+    if answer.status == 404:
+        return None
+    try:
+        if len(answer.body) <= MAX_MANIFEST and is_cut_json(answer.body):
+            answer = caller.retry.call(ask, caller.repository.host)
+        return _checked(answer, caller.repository, selector)
+    except IntegrityError:
+        answer = caller.retry.call(ask, caller.repository.host)
+        return _checked(answer, caller.repository, selector)
 
 
 def put_manifest(caller: Caller, raw: RawManifest, selector: str) -> bool:

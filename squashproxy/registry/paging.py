@@ -94,7 +94,7 @@ class Pager:
             raise self.too_much(f"more than {MOST_PAGES} pages")
         expected = frozenset({200}) | others
         call = replace(self._first, url=url, expected=expected, takes_pages=True)
-        answer = self._caller.ask(call, self._most_bytes)
+        answer = self._caller.ask_document(call, self._most_bytes)
         if answer.status != 200:
             return answer
         if is_page(answer.headers, answer.body):

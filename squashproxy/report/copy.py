@@ -123,7 +123,8 @@ def _actions_text(platform: PlatformCopy) -> str:
     """The number of layers above the base for each thing that was done with them."""
     counts = Counter(layer.action for layer in platform.layers)
     done = [action for action in LayerAction if action is not LayerAction.BASE and counts[action]]
-    return "above the base " + ", ".join(f"{counts[action]} {action.value}" for action in done)
+    above = [f"{counts[action]} {action.value}" for action in done]
+    return "above the base " + (", ".join(above) or "none")
 
 
 def _closing(result: CopyResult) -> str:

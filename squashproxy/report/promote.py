@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from squashproxy.cleanup.results import StepOutcome
 from squashproxy.pipeline.mode import Mode
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
-from squashproxy.report.distinct import distinct_text
+from squashproxy.report.distinct import APART, PRUNED, distinct_text
 from squashproxy.report.screen import Screen, Table
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
@@ -50,7 +50,9 @@ def show_promotion(screen: Screen, result: PromoteResult) -> None:
 
 
 def _in_target(result: PromoteResult) -> str:
-    text = distinct_text(result.distinct_before, result.distinct_after)
+    is_squashed = any(image.mode is Mode.SQUASH for image in result.images)
+    advice = APART if is_squashed else PRUNED
+    text = distinct_text(result.distinct_before, result.distinct_after, advice)
     present = result.count(ImageOutcome.COPIED) + result.count(ImageOutcome.CURRENT)
     unknown = present - result.distinct_images
     if not unknown:

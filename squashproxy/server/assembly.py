@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
+from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import (
@@ -24,15 +25,16 @@ from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
-from squashproxy.server.api.control import ControlApi, HookSettings
+from squashproxy.server.api.control import Access, ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.concurrency.shares import SharedThreads
+from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
-from squashproxy.server.jobs.jobs import Job, Jobs, ShuttingDown
+from squashproxy.server.jobs.jobs import Job, JobLimits, Jobs, ShuttingDown
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
@@ -82,6 +84,8 @@ class Application:
         if runs is not None:
             self.metrics.watch_runs(runs)
         self.is_draining = False
+        self._history = History(())
+        self._cancellation = Cancellation()
         options = client_options(configuration, common)
         self._gate = _gate_of(self.settings)
         with ExitStack() as opened:
@@ -93,17 +97,18 @@ class Application:
                 LoggingObserver().warn,
             )
             opened.callback(self._upstreams.close)
-            self._store = open_store(self.settings, options, environ)
+            self._store = open_store(self.settings, options, environ, self._warn_of_store)
             opened.callback(self._store.close)
-            memory_client = RegistryClient(options.quick, environ=environ)
-            opened.callback(memory_client.close)
+            self._memory_client = RegistryClient(options.quick, environ=environ)
+            opened.callback(self._memory_client.close)
             self._layer_memory = open_layer_memory(
                 configuration.layer_memory or default_layer_memory(environ),
                 ENGINE,
-                memory_client.repository,
+                self._memory_client.repository,
                 lambda sentence: self._warn("the memory of layers", sentence),
             )
-            self._history = History(self._store.records(_REMEMBERED_IMAGES))
+            for record in reversed(self._store.records(_REMEMBERED_IMAGES)):
+                self._history.add(record)
             self.metrics.watch_layers(lambda: self._history.layers)
             self._assemble(configuration.engine.jobs)
             self._opened = opened.pop_all()
@@ -112,7 +117,7 @@ class Application:
         self._context = self._make_context(jobs)
         self._manifests = Manifests(self._context, self.settings.first_pull, self._warn)
         self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
-        self._blobs = Blobs(self._context, self._fetches)
+        self._blobs = Blobs(self._context, self._fetches, self._manifests.remake)
         self._warming = Warming(self._context, self._manifests, self._warn)
         self._control = self._make_control()
         self._tasks: list[asyncio.Task[None]] = []
@@ -128,6 +133,7 @@ class Application:
             gate=self._gate,
             names=names,
             history=self._history,
+            peers=Peers(self.settings.trusted_proxies),
         )
         return Dispatch(pull, self._control, self.metrics)
 
@@ -156,6 +162,7 @@ class Application:
             self._opened.close()
 
     async def _stop_tasks(self) -> None:
+        self._cancellation.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,6 +170,10 @@ class Application:
 
     async def _stop_threads(self) -> None:
         context = self._context
+        context.jobs.cancel()
+        self._fetches.cancel()
+        for waiting in (self._upstreams, self._memory_client, self._store):
+            waiting.stop()  # nobody waits for servers that stall
         await asyncio.gather(
             context.jobs.close(_STOP_SECONDS),
             context.tags.close(_STOP_SECONDS),
@@ -183,7 +194,7 @@ class Application:
         grants = Grants()
         stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
-        async_store = AsyncStore(self._store, lambda sentence: self._warn("the store", sentence))
+        async_store = AsyncStore(self._store, self._warn_of_store)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,
@@ -193,10 +204,19 @@ class Application:
             ),
             grants=grants,
             rules=Rules(settings.rules, settings.limits, self._layer_memory),
-            jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
+            jobs=Jobs(
+                JobLimits(
+                    jobs,
+                    settings.limits.jobs_waiting,
+                    settings.negative_ttl,
+                    settings.limits.job_idle,
+                    len(settings.upstreams),
+                ),
+                self._note_end,
+            ),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
             async_store=async_store,
-            upstream_threads=Threads(64, "squashproxy-ask"),
+            upstream_threads=SharedThreads(32, "squashproxy-ask"),
             uses={},
         )
 
@@ -224,19 +244,33 @@ class Application:
             status=status,
             warming=self._warming,
             hooks=HookSettings(token, by_host),
+            access=Access(
+                Peers(settings.trusted_proxies),
+                tuple(name_of(host) for host in settings.hosts),
+                settings.page,
+                settings.metrics,
+            ),
             is_draining=lambda: self.is_draining,
         )
 
     async def _look_after_store(self) -> None:
+        """Do all that is due, every few seconds; what fails keeps nothing else from being done."""
+        threads = self._context.async_store.threads
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
-            try:
-                await self._context.async_store.threads.run(self._note_uses)
-                evicted = await self._context.async_store.threads.run(self._store.trim)
-            except SquashproxyError as error:
-                self._warn("the store", str(error))
-            else:
-                self.metrics.count_evictions(evicted)
+            self._context.jobs.end_idle()
+            for step in (self._note_uses, self._trim, self._look_after):
+                try:
+                    await threads.run(step)
+                except SquashproxyError as error:
+                    self._warn_of_store(str(error))
+
+    def _trim(self) -> None:
+        self.metrics.count_evictions(self._store.trim())
+
+    def _look_after(self) -> None:
+        with suppress(Cancelled):
+            self._store.look_after(self._cancellation)
 
     def _note_uses(self) -> None:
         uses = list(self._context.uses.items())
@@ -266,18 +300,27 @@ class Application:
     def _note_failure(self, host: str, error: SquashproxyError) -> None:
         self.metrics.count_failure(host, type(error).__name__)
 
+    def _warn_of_store(self, sentence: str) -> None:
+        self._warn("the store", sentence)
+
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
         self._history.add_problem(Problem(time.time(), image, sentence))
 
 
 def open_store(
-    settings: ServeSettings, options: ClientOptions, environ: Mapping[str, str]
+    settings: ServeSettings,
+    options: ClientOptions,
+    environ: Mapping[str, str],
+    on_warning: Callable[[str], None],
 ) -> Store:
-    """The store of the configuration. Raises UsageError for a registry that is an upstream too."""
+    """The store of the configuration. Raises UsageError for a registry that is an upstream too.
+
+    `on_warning` gets sentences about damage, in any thread.
+    """
     store = settings.store
     if isinstance(store, DirectoryStoreSettings):
-        return DirectoryStore(store.directory, store.max_size)
+        return DirectoryStore(store.directory, store.max_size, on_warning=on_warning)
     if store.registry.host in settings.upstreams:
         raise UsageError(
             f"{store.registry} is on the upstream {store.registry.host}, so squashed images would "

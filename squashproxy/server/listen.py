@@ -16,14 +16,17 @@ from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import Listener, TlsSettings
 from squashproxy.errors import UsageError, reason_of
 from squashproxy.registry.options import ClientOptions
+from squashproxy.server.api.control import HEALTH_PATHS
 from squashproxy.server.assembly import Application
 from squashproxy.server.http.access_log import AccessLogger, LogThread
 from squashproxy.server.http.server import HttpServer
+from squashproxy.server.http.sockets import ListeningSite, QuietLoop, bind, most_connections
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
 _KEEP_ALIVE = 75.0
-_BACKLOG = 1024
+_LINGERING = 2.0
+"""Seconds for the rest of a body that nobody reads."""
 _GOODBYE_SECONDS = 1.0
 _CANCEL_SECONDS = 1.0
 _AIOHTTP_SECONDS = 5.0
@@ -50,6 +53,8 @@ async def serve(
     errors of Application.
     """
     application = Application(configuration, common, environ, runs)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(QuietLoop(loop.get_exception_handler()))
     try:
         if access_log is None:
             await _run(application, until, None, on_ready)
@@ -96,10 +101,13 @@ async def _listen(
 ) -> str:
     server = HttpServer(
         application.handler(listener.upstream),
-        application.settings.limits.connections,
+        most_connections(application.settings.limits.connections),
+        HEALTH_PATHS,
         access_log=access_log,
         access_log_class=AccessLogger,
         keepalive_timeout=_KEEP_ALIVE,
+        lingering_time=_LINGERING,
+        auto_decompress=False,
     )
     runner = web.ServerRunner(
         server, shutdown_timeout=application.settings.drain + _AIOHTTP_SECONDS
@@ -108,10 +116,9 @@ async def _listen(
     runners, servers = begun
     runners.append(runner)
     servers.append(server)
-    host = listener.host.strip("[]")
-    site = web.TCPSite(runner, host, listener.port, ssl_context=context, backlog=_BACKLOG)
     try:
-        await site.start()
+        for bound in bind(listener.host.strip("[]"), listener.port):
+            await ListeningSite(runner, bound, context).start()
     except OSError as error:
         raise UsageError(
             f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}",

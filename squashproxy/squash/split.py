@@ -68,6 +68,7 @@ class Splitter:
         self._began_at = 0
         self._estimated = self._packed = 0
         self._is_waiting = False
+        self._is_within = False
         self._behind: list[bytes] = []
         self.is_done = False
         """Whether the last part has ended."""
@@ -78,7 +79,7 @@ class Splitter:
         To be read to its end before the next one. Raises EarlyNeeded, LimitExceeded for more than
         `most` parts or `max_memory`, and what reading the spans raises.
         """
-        is_whole = False
+        self._is_within = True
         try:
             is_empty = True
             for span in self._iter_entries():
@@ -86,10 +87,20 @@ class Splitter:
                 yield span
             if not is_empty:
                 yield New(END_OF_ARCHIVE)
-            is_whole = True
+            self._is_within = False
         finally:
-            if not is_whole:
+            if self._is_within:
                 self._tar.close()
+
+    def close(self) -> None:
+        """Give the rest of the tar up, unless a part is being read: then its reader closes it."""
+        if not self._is_within:
+            self._tar.close()
+
+    @property
+    def parts(self) -> int:
+        """How many parts were begun."""
+        return self._begun
 
     def note_packed(self, size: int) -> None:
         """Note the size of the blob that the last part became; it corrects the estimate."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from squashproxy.testing.answers import Answer
 from squashproxy.testing.body import Request, RequestBody
-from squashproxy.testing.faults import ArmedFault, Faults
+from squashproxy.testing.faults import ArmedFault, FaultKind, Faults
 from squashproxy.testing.handlers import Handlers
 from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import Tls
@@ -25,6 +27,9 @@ Act = Callable[[str, str], object]
 _SMALL = 64 << 10
 _JOIN_SECONDS = 10.0
 _BODYLESS = (204, 304)
+_RESETS = struct.pack("ii", 1, 0)
+"""Linger for no time at all: closing sends RST in place of FIN."""
+
 _FRAMING = ("content-length", "transfer-encoding")
 """Only a fault sets these headers. They may contradict the body, so the connection is closed."""
 
@@ -71,7 +76,10 @@ class Connection(BaseHTTPRequestHandler):
             self._record(request, None)
             raise
         self._record(request, answer)
-        self._send(answer)
+        if fault is not None and fault.sever_after is not None:
+            self._sever(answer, fault)
+        else:
+            self._send(answer)
 
     def _answer(self, request: Request, fault: ArmedFault | None) -> Answer:
         for act in self.server.acts:
@@ -97,6 +105,20 @@ class Connection(BaseHTTPRequestHandler):
         fault.before()
         self._record(request, None)
         self.wfile.write(fault.raw or b"")
+        self.close_connection = True
+
+    def _sever(self, answer: Answer, fault: ArmedFault) -> None:
+        fault.reached.set()
+        whole, self.wfile = self.wfile, BytesIO()
+        try:
+            self._send(answer)
+            sent = self.wfile.getvalue()
+            fault.answer = sent
+        finally:
+            self.wfile = whole
+        self.wfile.write(sent[: fault.sever_after])
+        if fault.fault.kind is FaultKind.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESETS)
         self.close_connection = True
 
     def _send(self, answer: Answer) -> None:
@@ -184,7 +206,10 @@ class Server(ThreadingHTTPServer):
         """Close a connection and forget it."""
         with self._lock:
             self._connections.pop(request, None)
-        super().shutdown_request(request)
+        if _is_reset(request):
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - overrides
         """Raise the error of a handler again, so that a bug in this package does not go unseen."""
@@ -197,6 +222,14 @@ def _tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    """Whether a fault is to reset a connection: a goodbye before that would be a clean end."""
+    try:
+        return connection.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == _RESETS
+    except OSError:
+        return False
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -33,6 +33,9 @@ class FaultKind(Enum):
     - DROP_RESPONSE: close the connection after `after_bytes` of the answer's body.
     - CORRUPT: flip a bit of byte `after_bytes` of the answer's body.
     - CUT: send only the first `after_bytes` of the answer's body, with a Content-Length to match.
+    - SEVER: carry out the request, send only the first `after_bytes` of the answer, head and body
+      together as they go over the wire, and close the connection as a server does that is done.
+    - RESET: as SEVER, but reset the connection, as a server does that was killed.
     - HANG: wait for `release()`, before the request is carried out or, with `after_bytes`, after so
       many bytes of the answer's body.
     """
@@ -46,6 +49,8 @@ class FaultKind(Enum):
     DROP_RESPONSE = "drop response"
     CORRUPT = "corrupt"
     CUT = "cut"
+    SEVER = "sever"
+    RESET = "reset"
     HANG = "hang"
 
 
@@ -78,12 +83,14 @@ class Fault:
 class ArmedFault:
     """A fault that waits for its requests.
 
-    `reached` is set as soon as a request meets it.
+    `reached` is set as soon as a request meets it. `answer` is the whole answer that SEVER or
+    RESET cut last, head and body.
     """
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
         self.reached = threading.Event()
+        self.answer = b""
         self._released = threading.Event()
         self._seen = 0
 
@@ -107,6 +114,13 @@ class ArmedFault:
     def break_after(self) -> int | None:
         """The number of bytes after which the request's body breaks off; None if it does not."""
         if self.fault.kind is FaultKind.DROP_REQUEST:
+            return self.fault.after_bytes or 0
+        return None
+
+    @property
+    def sever_after(self) -> int | None:
+        """The number of bytes of the answer, head included, that are sent; None for all."""
+        if self.fault.kind in (FaultKind.SEVER, FaultKind.RESET):
             return self.fault.after_bytes or 0
         return None
 

@@ -90,6 +90,8 @@ class RegistryOptions:
         streamed_uploads: if false, refuse a PATCH without Content-Range (400).
         whole_uploads: if false, refuse a PUT that holds a blob without a PATCH before it (400).
         resumable_uploads: if false, end a session whose PATCH broke off, as distribution does.
+        old_locations: tell the newest Location of a session to a GET with an older one, as
+            distribution 3 does. If false, answer 404, as distribution 2 does.
         chunk_min_length: the least bytes in a chunk except the last; sent as
             OCI-Chunk-Min-Length.
         head_manifests: if false, answer 404 to HEAD of a manifest, as Nexus does.
@@ -147,6 +149,7 @@ class RegistryOptions:
     streamed_uploads: bool = True
     whole_uploads: bool = True
     resumable_uploads: bool = True
+    old_locations: bool = False
     chunk_min_length: int = 0
     head_manifests: bool = True
     digest_headers: bool = True

@@ -52,7 +52,10 @@ class Push:
 
     def status(self, request: Request, repo: str, upload_id: str) -> Answer:
         """GET: how many bytes of an upload have arrived."""
-        upload = self._session(request, repo, upload_id)
+        if self._options.old_locations:
+            upload = self._uploads.find(repo, upload_id)
+        else:
+            upload = self._session(request, repo, upload_id)
         with upload.lock:
             return self._progress(upload, 204)
 
@@ -83,9 +86,9 @@ class Push:
             self._uploads.finish(upload, digest)
         return self._created(repo, "blobs", digest)
 
-    def cancel(self, request: Request, repo: str, upload_id: str) -> Answer:
-        """DELETE: cancel an upload."""
-        self._uploads.cancel(self._session(request, repo, upload_id))
+    def cancel(self, _: Request, repo: str, upload_id: str) -> Answer:
+        """DELETE: cancel an upload; an older Location will do."""
+        self._uploads.cancel(self._uploads.find(repo, upload_id))
         return Answer(204)
 
     def put_manifest(self, request: Request, repo: str, selector: str) -> Answer:

@@ -136,6 +136,10 @@ class FakeRegistry:
         """The number of upload sessions that are neither finished nor cancelled."""
         return len(self._uploads)
 
+    def forget_uploads(self) -> None:
+        """Forget the open upload sessions, as a registry does that starts again."""
+        self._uploads.cancel_all()
+
     @property
     def requests(self) -> tuple[Exchange, ...]:
         """Every request so far, in the order of their answers."""

@@ -92,6 +92,11 @@ class Uploads:
             if self._open.pop(upload.id, None) is not None:
                 upload.draft.discard()
 
+    def cancel_all(self) -> None:
+        """End all sessions and discard their bytes."""
+        for upload in tuple(self._open.values()):
+            self.cancel(upload)
+
     def store_at_once(self, repo: str, pieces: Iterable[bytes], digest: Digest) -> None:
         """Store the blob of a monolithic POST: a session that begins and ends in one request.
 

@@ -175,6 +175,7 @@ class ImageSink(Protocol):
         Digest and size of a new layer are known only at the end, so a sink MUST do without them;
         it may use them to avoid a temporary file. An error of `chunks` MUST pass through, and
         nothing of the blob may stay (an upload session is cancelled): retries would pile it up.
+        Chunks that are Repeatable may be iterated once more where what was stored got lost.
         """
         ...
 

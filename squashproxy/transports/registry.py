@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from squashproxy.digest import Chunk, Digest
 from squashproxy.errors import ContentMissing, NotFound, RegistryError, UsageError
@@ -12,6 +13,7 @@ from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Reference, Repository, is_tag
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.referrers import COMPANION_SUFFIXES, fallback_tag
+from squashproxy.streams import Repeatable
 from squashproxy.transports.base import Traits, WrittenBlob
 
 
@@ -177,7 +179,10 @@ class RegistrySink(_RegistryPlace):
         digest: Digest | None = None,
         size: int | None = None,  # noqa: ARG002 - registries want to know it at the end
     ) -> WrittenBlob:
-        """Store a stream; the upload session is cancelled where `chunks` raises."""
+        """Store a stream; the upload session is cancelled where `chunks` raises.
+
+        Chunks that can be made again are sent anew where the registry loses the session.
+        """
         return WrittenBlob(*self._remote.upload_blob(chunks, digest))
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:
@@ -225,8 +230,8 @@ class RegistrySink(_RegistryPlace):
             if not lost:
                 raise
             for blob, repository in lost:
-                held = self._client.repository(repository).iter_blob(blob)
-                self._remote.upload_blob(held, blob.digest, blob.size)
+                held = partial(self._client.repository(repository).iter_blob, blob)
+                self._remote.upload_blob(Repeatable(held), blob.digest, blob.size)
             put()
 
     def _lost_mounts(self, missing: frozenset[str]) -> list[tuple[Descriptor, Repository]]:

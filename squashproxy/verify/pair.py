@@ -43,7 +43,7 @@ def pair_images(a: ImageSet, b: ImageSet, platforms: Sequence[Platform]) -> tupl
                 f"neither image is for {wanted}: {a.name} has {a.platforms_text}, "
                 f"{b.name} has {b.platforms_text}"
             )
-    ours, theirs = _wanted(a, platforms), _wanted(b, platforms)
+    ours, theirs = _wanted(a, platforms, b), _wanted(b, platforms, a)
     if not a.is_index and not b.is_index and ours and theirs:
         return (ImagePair(ours[0], theirs[0]),)
     pairs = _pair_all(ours, theirs)
@@ -78,19 +78,27 @@ def _pair_all(
 
 
 def _find_alike(image: PlatformImage, among: Sequence[PlatformImage]) -> PlatformImage | None:
-    """The image of the same platform, written the same way if possible."""
+    """The same image, or one of the same platform, written the same way if possible."""
     alike = [other for other in among if _are_alike(image, other)]
+    same = [other for other in alike if other.digest == image.digest]
     exact = [other for other in alike if other.platform == image.platform]
-    return next(iter((*exact, *alike)), None)
+    return next(iter((*same, *exact, *alike)), None)
 
 
 def _are_alike(one: PlatformImage, other: PlatformImage) -> bool:
-    return one.platform.matches(other.platform) or other.platform.matches(one.platform)
+    """Whether both are for one platform, as the same image is, though only an index may say so."""
+    is_same = one.digest == other.digest
+    return is_same or one.platform.matches(other.platform) or other.platform.matches(one.platform)
 
 
-def _wanted(images: ImageSet, platforms: Sequence[Platform]) -> list[PlatformImage]:
-    return [
-        image
-        for image in images.images
-        if not platforms or any(image.platform.matches(wanted) for wanted in platforms)
-    ]
+def _wanted(
+    images: ImageSet, platforms: Sequence[Platform], other: ImageSet
+) -> list[PlatformImage]:
+    """The images for `platforms`, or all; also what is for one of them by the `other` side."""
+    everything = (*images.images, *other.images)
+    wanted = {image.digest for image in everything if _is_for(image, platforms)}
+    return [image for image in images.images if image.digest in wanted]
+
+
+def _is_for(image: PlatformImage, platforms: Sequence[Platform]) -> bool:
+    return not platforms or any(image.platform.matches(wanted) for wanted in platforms)

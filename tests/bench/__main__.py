@@ -3,8 +3,9 @@
     tests/bench/run [--runs N] [--images NAME ...] [--scale S] [--into FOLDER] [--readme]
 
 Prints the table, and writes results.json, results.md and chart.svg, beside this file unless told
-otherwise; with --readme also the table of the README. A scale below 1 makes the images smaller, for
-trying out.
+otherwise; with --readme also the table of the README. Images that are not named keep the results
+that results.json has, if it is of this machine and scale. A scale below 1 makes the images smaller,
+for trying out.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def main() -> None:
             if image.name in arguments.images:
                 rows += bench.iter_rows(image)
     figures = {**bench.figures, **_single_figures(arguments.scale)}
-    results = Results(_machine(), arguments.scale, rows, figures, missing)
+    found = Results(_machine(), arguments.scale, rows, figures, missing)
+    results = _with_others(found, arguments.into)
     _write(results, arguments.into)
     if arguments.readme:
         write_table("benchmark", f"\n{to_markdown(results)}\n")
@@ -75,6 +77,17 @@ def _single_figures(scale: float) -> dict[str, float]:
 def _machine() -> str:
     python = f"Python {platform.python_version()}"
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {python}"
+
+
+def _with_others(results: Results, folder: Path) -> Results:
+    try:
+        document = json.loads((folder / "results.json").read_text())
+    except FileNotFoundError:
+        return results
+    rows = [Row(**row) for row in document.pop("rows")]
+    names = [image.name for image in IMAGES]
+    known = [row for row in rows if row.image in names]
+    return results.with_others_of(Results(rows=known, **document), names)
 
 
 def _write(results: Results, folder: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PEER = "skopeo copy"
 THROUGH_DAEMON = "docker-squash"
+_OF_IMAGE = ": "
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,30 @@ class Results:
     figures: Mapping[str, float]
     missing: Sequence[str]
 
+    def with_others_of(self, earlier: Results, order: Sequence[str]) -> Results:
+        """These results, and those of an earlier run for images that this one did not measure.
+
+        Images are in the given order. Ratios compare tools within one image, so they stay those of
+        one run; results of another machine or scale are left out.
+        """
+        if (earlier.machine, earlier.scale) != (self.machine, self.scale):
+            return self
+        measured = {row.image for row in self.rows}
+        others = [row for row in earlier.rows if row.image not in measured]
+        rows = sorted([*self.rows, *others], key=lambda row: order.index(row.image))
+        kept = {
+            name: value
+            for name, value in earlier.figures.items()
+            if _OF_IMAGE in name and name.split(_OF_IMAGE)[0] not in measured
+        }
+        figures = {**kept, **self.figures}
+        by_image = sorted(
+            (name for name in figures if _OF_IMAGE in name),
+            key=lambda name: order.index(name.split(_OF_IMAGE)[0]),
+        )
+        single = [name for name in figures if _OF_IMAGE not in name]
+        return replace(self, rows=rows, figures={each: figures[each] for each in by_image + single})
+
     def find(self, image: str, tool: str) -> Row | None:
         """One tool's row for one image."""
         return next((row for row in self.rows if (row.image, row.tool) == (image, tool)), None)
@@ -45,7 +70,6 @@ class Results:
         return None if row is None or peer is None else row.wall / peer.wall
 
 
-_OF_IMAGE = ": "
 _MOVED = "down MB | up MB | result MB"
 
 

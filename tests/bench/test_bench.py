@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import fleet
+from tests.bench.results import PEER, Results, Row
 
 IMAGES = ("half-deleted",)
 
@@ -33,6 +34,21 @@ def test_a_tiny_run_gives_a_table_a_chart_and_figures(tmp_path: Path) -> None:
     assert done.stdout == (tmp_path / "results.md").read_text()
     assert done.stdout.count("| skopeo copy |") == len(IMAGES)
     assert "</svg>" in (tmp_path / "chart.svg").read_text()
+
+
+def _results(machine: str, seconds: float, *images: str) -> Results:
+    rows = [Row(image, "", PEER, 1, seconds, 0, 0, 0, 0, None) for image in images]
+    return Results(machine, 1.0, rows, {f"{image}: x": seconds for image in images}, ())
+
+
+def test_images_that_a_run_leaves_out_keep_their_results() -> None:
+    order = ["a", "b", "c"]
+    earlier = _results("this", 1.0, "a", "b", "c")
+    both = _results("this", 2.0, "b").with_others_of(earlier, order)
+    assert [(row.image, row.wall) for row in both.rows] == [("a", 1.0), ("b", 2.0), ("c", 1.0)]
+    assert both.figures == {"a: x": 1.0, "b: x": 2.0, "c: x": 1.0}
+    elsewhere = _results("another", 1.0, "a")
+    assert _results("this", 2.0, "b").with_others_of(elsewhere, order).figures == {"b: x": 2.0}
 
 
 def test_a_tiny_fleet_shares_its_layers_when_pruned_and_not_when_squashed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from squashproxy.oci import mediatypes
 from squashproxy.oci.platform import Platform, other_system, parse_platform, platform_of
 
 
@@ -110,6 +111,10 @@ SYSTEMS: dict[str, tuple[dict[str, object], Platform | None, str | None]] = {
     "an index that knows nothing": ({}, Platform("unknown", "amd64"), None),
     "another name": ({"os": "macos"}, None, "darwin"),
     "no text": ({"os": 7}, None, "7"),
+    "a version, which only Windows has": ({"os.version": "10.0.20348.2227"}, AMD64, "windows"),
+    "features, which only Windows has": ({"os": "", "os.features": ["win32k"]}, None, "windows"),
+    "empty features": ({"os.features": [], "os.version": ""}, None, None),
+    "linux with a version": ({"os": "linux", "os.version": "6.1"}, None, None),
 }
 
 
@@ -118,3 +123,22 @@ def test_the_systems_whose_layers_are_never_merged(
     config: dict[str, object], stated: Platform | None, system: str | None
 ) -> None:
     assert other_system(config, stated) == system
+
+
+@pytest.mark.parametrize(
+    ("config", "stated", "system"),
+    [({}, None, "windows"), ({"os": "linux"}, None, None), ({}, AMD64, None)],
+    ids=["nothing else tells", "the config tells", "the index tells"],
+)
+def test_foreign_layers_are_those_of_windows(
+    config: dict[str, object], stated: Platform | None, system: str | None
+) -> None:
+    types = [mediatypes.DOCKER_FOREIGN_LAYER, mediatypes.DOCKER_LAYER_GZIP]
+    assert other_system(config, stated, types) == system
+
+
+def test_what_a_config_leaves_out_its_index_tells() -> None:
+    stated = Platform("windows", "arm64", "v8")
+    assert platform_of({}, stated) == Platform("windows", "arm64")
+    assert platform_of({"os": "linux", "variant": "v9"}, stated) == Platform("linux", "arm64", "v9")
+    assert platform_of({"architecture": "amd64", "os.version": "10.0.1"}) == WINDOWS

@@ -12,13 +12,17 @@ import pytest
 
 from squashproxy.analysis.thresholds import parse_threshold
 from squashproxy.config.values import parse_size
+from squashproxy.digest import digest_of
+from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Family
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import LayerRole
-from squashproxy.testing import AMD64, BuiltIndex, ImageBuilder, Packing, index_of
+from squashproxy.testing import AMD64, BuiltImage, BuiltIndex, ImageBuilder, Packing, index_of
 from tests.cli.command_line import InProcess
 from tests.pipeline.images import ARM64, LAYERS, OS, app
+from tests.pipeline.indexes import entry, listing, named
 from tests.pipeline.lab import Arrived, Lab, fetched, tree
 from tests.pipeline.other_systems import WINDOWS, stating, windows
 from tests.transports.copying import copy
@@ -90,6 +94,89 @@ def test_where_the_config_states_no_system_that_of_the_index_counts(lab: Lab) ->
     (planned,) = lab.plan(base="none").platforms
     assert planned.unmerged is not None
     assert lab.copy(base="none").skipped
+
+
+SIGNS: dict[str, dict[str, Any]] = {
+    "a version": {"os.version": "10.0.20348.2227"},
+    "features": {"os.features": ["win32k"]},
+}
+
+
+@pytest.mark.parametrize("signs", SIGNS.values(), ids=SIGNS)
+def test_fields_that_only_windows_has_tell_of_it(lab: Lab, signs: dict[str, Any]) -> None:
+    image = stating(windows(), os=None, **signs)
+    lab.put(image)
+    result = lab.copy(base="none")
+    assert result.digest == image.digest
+    assert result.platforms[0].platform == "windows/amd64"
+    assert lab.copy(base="none").skipped
+
+
+def test_foreign_layers_without_a_system_are_for_windows(lab: Lab) -> None:
+    foreign = mediatypes.DOCKER_FOREIGN_LAYER
+    builder = ImageBuilder(Family.DOCKER, platform=WINDOWS)
+    builder.stored_layer(Descriptor(foreign, digest_of(b"elsewhere"), 9), digest_of(b"unpacked"))
+    image = stating(builder.layer(OS).layer(LAYERS[1]).build(), os=None)
+    lab.put(image)
+    assert lab.copy().digest == image.digest
+    assert lab.copy().skipped
+
+
+def nested(lab: Lab, image: BuiltImage, *, is_stated_inside: bool) -> None:
+    """Push the image in an index in an index, of which one says that it is for Windows."""
+    stated = entry(image)
+    silent = {key: value for key, value in stated.items() if key != "platform"}
+    inner = listing([stated if is_stated_inside else silent])
+    around = entry(inner) if is_stated_inside else named(inner, "windows/amd64")
+    for each in (image, inner):
+        each.push(lab.old, "app")
+    listing([around]).push(lab.old, "app", "1")
+
+
+@pytest.mark.parametrize("is_stated_inside", [True, False], ids=["inner index", "outer index"])
+def test_what_an_index_around_the_index_states_counts_in_every_verb(
+    lab: Lab, squashproxy: InProcess, is_stated_inside: bool
+) -> None:
+    image = windows(system=None)
+    nested(lab, image, is_stated_inside=is_stated_inside)
+    for mode in Mode:
+        (planned,) = lab.plan(mode=mode).platforms
+        assert (planned.platform, planned.total_hidden) == ("windows/amd64", 0)
+        assert planned.unmerged is not None
+    (copied,) = lab.copy(base="none").platforms
+    assert (copied.platform, copied.digest) == ("windows/amd64", image.digest)
+    assert lab.copy(base="none").skipped
+    inspected = squashproxy("inspect", f"{lab.old.host}/app:1")
+    assert "windows/amd64: 3 layers" in inspected.out
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_image_that_leaves_the_only_index_that_tells_is_warned_of(
+    lab: Lab, squashproxy: InProcess, mode: Mode
+) -> None:
+    image = windows(system=None)
+    lab.put(index_of([image, app()]))
+    (planned,) = lab.plan(mode=mode, platforms=(WINDOWS,)).platforms
+    assert planned.platform == "windows/amd64"
+    result = lab.copy(mode=mode, platforms=(WINDOWS,), verify=True)
+    assert result.digest == image.digest
+    assert result.platforms[0].platform == "windows/amd64"
+    assert [each for each in result.warnings if "it does not go along" in each]
+    assert lab.copy(mode=mode, platforms=(WINDOWS,)).skipped
+    names = f"{lab.old.host}/app:1", f"{lab.new.host}/app:1"
+    for arguments in (names, ("--platform", "windows/amd64", *reversed(names))):
+        outcome = squashproxy("verify", *arguments)
+        assert outcome.code == 0, outcome.err
+        assert "windows" in outcome.out or "unknown" in outcome.out
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_image_whose_config_tells_leaves_its_index_without_that_warning(
+    lab: Lab, mode: Mode
+) -> None:
+    lab.put(index_of([windows(), app()]))
+    result = lab.copy(mode=mode, platforms=(WINDOWS,))
+    assert not [each for each in result.warnings if "go along" in each]
 
 
 @pytest.mark.parametrize("family", Family)

@@ -85,12 +85,19 @@ class TestWhatPasses:
         assert asked(lab.new).count("POST app/uploads 202") == 4
 
     def test_an_answer_with_the_next_location_that_was_lost(self, labs: Labs) -> None:
-        """The old Location is worth nothing then, so the registry has to end that session."""
-        lab = labs(lost_sessions=1)
+        """The old Location is good for nothing then but to cancel the session."""
+        lab = labs()
         lab.put(LARGE)
         lab.new.arm(Fault("PATCH", "", FaultKind.LOSE_ANSWER))
         lab.copy(base="1")
         assert asked(lab.new).count("POST app/uploads 202") == 4
+
+    def test_an_answer_with_the_next_location_that_is_told_again(self, labs: Labs) -> None:
+        lab = labs(new={"old_locations": True})
+        lab.put(LARGE)
+        lab.new.arm(Fault("PATCH", "", FaultKind.LOSE_ANSWER, skip=1))
+        lab.copy(base="1")
+        assert asked(lab.new).count("POST app/uploads 202") == 3
 
 
 REFUSALS = [
@@ -140,10 +147,10 @@ class TestWhatDoesNotPass:
         lab.new.arm(Fault("PATCH", "", FaultKind.DROP, skip=skip, times=ALWAYS))
         fails(lab, Unreachable, lab.new.host, base="1")
 
-    def test_a_session_that_was_lost_with_its_second_chunk(self, labs: Labs) -> None:
+    def test_a_session_that_is_lost_with_each_second_chunk(self, labs: Labs) -> None:
         lab = labs(new={"resumable_uploads": False})
         lab.put(LARGE)
-        fault = Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1000, skip=1)
+        fault = Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1000, skip=1, times=ALWAYS)
         lab.new.arm(fault)
         fails(lab, Unreachable, lab.new.host, base="none")
 

@@ -68,7 +68,9 @@ def test_both_judges_see_the_same_source(image: SourceImage) -> None:
     assert compare_trees(image.trees["umoci"], image.trees["overlay"]) == []
 
 
-@pytest.mark.parametrize(("base", "kept"), [("1", 1), ("none", 0)])
+@pytest.mark.parametrize(
+    ("base", "kept"), [("1", 1), pytest.param("none", 0, marks=pytest.mark.long)]
+)
 def test_the_squashed_image_unpacks_to_the_same_tree(  # noqa: PLR0917 - fixtures, all by name
     base: str,
     kept: int,

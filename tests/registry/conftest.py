@@ -37,12 +37,12 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def connect(time: Time, environ: dict[str, str]) -> Iterator[Callable[..., RegistryClient]]:
-    """A client with the options given."""
+    """A client with the options given; by default it repeats calls a few times only."""
     with ExitStack() as stack:
 
         def make(options: ClientOptions | None = None) -> RegistryClient:
             client = RegistryClient(
-                options or ClientOptions(),
+                options or ClientOptions(retry_for=0.0),
                 environ=environ,
                 sleep=time.waits.append,
                 clock=lambda: time.now,

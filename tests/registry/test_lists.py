@@ -199,6 +199,8 @@ NO_LISTS: dict[str, bytes] = {
     "a number of thousands of digits": b'{"KEY": [' + b"1" * 5000 + b"]}",
 }
 
+CUT = (NO_LISTS["nothing"], NO_LISTS["a JSON that is cut"])
+
 
 @objects
 @pytest.mark.parametrize("body", NO_LISTS.values(), ids=NO_LISTS)
@@ -210,10 +212,27 @@ def test_a_page_without_a_list_is_an_error(
         if number == 2:
             answer(registry, kind, kind.page("a"), next_page(2))
         answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
+        if body in CUT:
+            answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
         with pytest.raises(FormatError) as raised:
             list(kind.read(client, registry.host))
         assert kind.where.format(host=registry.host) in str(raised.value)
-        assert len(registry.requests) == number
+        assert len(registry.requests) == number + (body in CUT)
+
+
+@objects
+@pytest.mark.parametrize("body", CUT, ids=["nothing", "a JSON that is cut"])
+@pytest.mark.parametrize("number", [1, 2], ids=["first page", "second page"])
+def test_a_page_that_is_cut_is_asked_for_once_more(
+    client: RegistryClient, kind: Kind, body: bytes, number: int
+) -> None:
+    with FakeRegistry() as registry:
+        if number == 2:
+            answer(registry, kind, kind.page("a"), next_page(2))
+        answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
+        answer(registry, kind, kind.page("b"))
+        answer(registry, kind, kind.page())
+        assert len(list(kind.read(client, registry.host))) == number
 
 
 NO_ARTIFACTS: dict[str, bytes] = {

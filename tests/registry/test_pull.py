@@ -95,9 +95,31 @@ def test_what_is_missing_is_named(client: RegistryClient, full: RemoteRepository
 def test_a_changed_manifest_is_refused(
     registry: FakeRegistry, full: RemoteRepository, selector: str
 ) -> None:
-    registry.arm(Fault("GET", "/manifests/", FaultKind.CORRUPT, after_bytes=3))
+    registry.arm(Fault("GET", "/manifests/", FaultKind.CORRUPT, after_bytes=3, times=2))
     with pytest.raises(IntegrityError, match=rf"{selector} of .*/app has the digest"):
         full.get_manifest(selector)
+
+
+DAMAGED_ONCE: dict[str, Fault] = {
+    "changed": Fault("GET", "/manifests/", FaultKind.CORRUPT, after_bytes=3),
+    "cut": Fault("GET", "/manifests/", FaultKind.CUT, after_bytes=20),
+    "without a byte": Fault("GET", "/manifests/", FaultKind.CUT, after_bytes=0),
+}
+
+
+@pytest.mark.parametrize("selector", ["v1", INDEX.digest])
+@pytest.mark.parametrize("with_digest", [True, False])
+@pytest.mark.parametrize("fault", DAMAGED_ONCE.values(), ids=DAMAGED_ONCE)
+def test_a_manifest_that_comes_damaged_is_read_once_more(
+    client: RegistryClient, selector: str, with_digest: bool, fault: Fault
+) -> None:
+    if fault.kind is FaultKind.CORRUPT and not with_digest and selector == "v1":
+        pytest.skip("nothing shows that it was changed")
+    with FakeRegistry(RegistryOptions(digest_headers=with_digest)) as registry:
+        registry.put_manifest("app", "v1", INDEX.data, INDEX.media_type)
+        registry.arm(fault)
+        app = client.repository(parse_repository(f"{registry.host}/app"))
+        assert app.get_manifest(selector) == INDEX
 
 
 def test_schema_1_comes_through_to_be_refused_by_the_reader(
@@ -151,19 +173,46 @@ def test_a_download_that_never_gets_on_ends(
     assert time.waits == [0.25, 0.5, 1.0, 2.0]
 
 
-@pytest.mark.parametrize(
-    ("kind", "sentence"),
-    [
-        pytest.param(FaultKind.CORRUPT, r"has the digest sha256:\w+ instead of", id="changed"),
-        pytest.param(FaultKind.CUT, r"ended after 500000 of 1000000 bytes", id="cut short"),
-    ],
-)
+@pytest.mark.parametrize("times", [1, 3], ids=["a small one", "a large one"])
 def test_a_damaged_blob_never_ends_well(
-    registry: FakeRegistry, full: RemoteRepository, kind: FaultKind, sentence: str
+    registry: FakeRegistry, client: RegistryClient, times: int
+) -> None:
+    data = BLOB * times
+    registry.put_blob("app", data)
+    registry.arm(Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=500_000, times=99))
+    app = client.repository(parse_repository(f"{registry.host}/app"))
+    whole = Descriptor(mediatypes.OCI_LAYER, digest_of(data), len(data))
+    with pytest.raises(IntegrityError, match=r"has the digest sha256:\w+ instead of") as raised:
+        list(app.iter_blob(whole))
+    assert raised.value.blob == digest_of(data)
+    assert len(ranges(registry)) == (2 if times == 1 else 1), "a small one is read once more"
+
+
+def test_a_blob_that_is_shorter_in_its_place_never_ends_well(full: RemoteRepository) -> None:
+    longer = Descriptor(DESCRIPTOR.media_type, DESCRIPTOR.digest, len(BLOB) + 1)
+    with pytest.raises(IntegrityError, match=r"ended after 1000000 of 1000001 bytes"):
+        list(full.iter_blob(longer))
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CORRUPT, FaultKind.CUT], ids=["changed", "cut short"])
+def test_a_small_blob_that_is_damaged_once_is_read_once_more(
+    registry: FakeRegistry, full: RemoteRepository, kind: FaultKind
 ) -> None:
     registry.arm(Fault("GET", "/blobs/", kind, after_bytes=500_000))
-    with pytest.raises(IntegrityError, match=sentence):
-        list(full.iter_blob(DESCRIPTOR))
+    assert b"".join(full.iter_blob(DESCRIPTOR)) == BLOB
+
+
+@pytest.mark.parametrize("cut", [0, 1, 1_000_000, 2_999_999])
+def test_a_blob_that_is_cut_with_a_length_to_match_is_resumed(
+    registry: FakeRegistry, client: RegistryClient, cut: int
+) -> None:
+    large = BLOB * 3
+    registry.put_blob("app", large)
+    registry.arm(Fault("GET", "/blobs/", FaultKind.CUT, after_bytes=cut))
+    app = client.repository(parse_repository(f"{registry.host}/app"))
+    whole = Descriptor(mediatypes.OCI_LAYER_GZIP, digest_of(large), len(large))
+    assert b"".join(app.iter_blob(whole)) == large
+    assert ranges(registry) == ["", f"bytes={cut}-" if cut else ""]
 
 
 def test_a_blob_longer_than_its_descriptor_is_refused(full: RemoteRepository) -> None:

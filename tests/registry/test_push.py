@@ -145,6 +145,18 @@ def test_a_chunk_that_broke_is_taken_up_again(
     assert methods(registry).count("GET") == 1
 
 
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_session_that_holds_one_byte_says_the_same_as_an_empty_one(
+    registry: FakeRegistry, app: RemoteRepository, after: int
+) -> None:
+    registry.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=after))
+    assert app.upload_blob(chunks()) == (DIGEST, SIZE)
+    assert all(
+        "content-range" in asked.headers for asked in registry.requests[1:] if asked.received
+    )
+    assert registry.open_uploads == 0
+
+
 def test_only_what_is_missing_is_sent_again(registry: FakeRegistry, app: RemoteRepository) -> None:
     registry.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1_500_000, skip=1))
     app.upload_blob(chunks())
@@ -159,7 +171,7 @@ def test_a_first_chunk_outlives_its_session(client: RegistryClient) -> None:
         assert registry.blob("app", DIGEST) == BLOB
 
 
-def test_a_later_chunk_does_not_outlive_its_session_and_the_cause_is_reported(
+def test_a_stream_that_cannot_be_made_again_ends_with_its_session_and_the_cause_is_reported(
     client: RegistryClient,
 ) -> None:
     """Earlier bytes are gone, and no stream is read twice."""
@@ -180,6 +192,38 @@ def test_an_answer_that_is_lost_takes_the_next_location_along(
     registry.arm(Fault("PATCH", "", FaultKind.LOSE_ANSWER, skip=1))
     with pytest.raises(Unreachable):
         app.upload_blob(chunks())
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("skip", [0, 1, 2])
+def test_a_location_that_was_lost_is_asked_for(client: RegistryClient, skip: int) -> None:
+    """distribution 3 tells it."""
+    with FakeRegistry(RegistryOptions(old_locations=True)) as registry:
+        registry.arm(Fault("PATCH", "", FaultKind.LOSE_ANSWER, skip=skip))
+        assert repository(client, registry).upload_blob(chunks()) == (DIGEST, SIZE)
+        assert methods(registry).count("POST") == 1
+        assert registry.open_uploads == 0
+
+
+def test_a_session_is_cancelled_at_its_newest_location(
+    registry: FakeRegistry, app: RemoteRepository
+) -> None:
+    """distribution 3 takes no cancellation at an older one (416)."""
+    registry.arm(Fault("DELETE", "", status=416))
+    with pytest.raises(IntegrityError):
+        app.upload_blob(chunks(), digest_of(b"other"))
+    assert methods(registry).endswith("DELETE GET DELETE")
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DROP, FaultKind.ANSWER])
+def test_a_cancellation_that_breaks_is_sent_again(
+    registry: FakeRegistry, app: RemoteRepository, kind: FaultKind
+) -> None:
+    registry.arm(Fault("DELETE", "", kind, status=503, times=2))
+    with pytest.raises(IntegrityError):
+        app.upload_blob(chunks(), digest_of(b"other"))
+    assert registry.open_uploads == 0
 
 
 def test_a_registry_that_stays_broken_ends_the_upload(

@@ -10,6 +10,7 @@ from squashproxy.errors import RegistryError, ServerFault, TooManyRequests
 from squashproxy.oci import mediatypes
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.http.retry import Wait
 from squashproxy.registry.options import ClientOptions
 from squashproxy.testing import FakeRegistry, Fault
 
@@ -27,9 +28,9 @@ def read(registry: FakeRegistry, told: Told, options: ClientOptions | None = Non
     """Read a manifest; returns the waits, of which all were told before."""
     waits: list[float] = []
 
-    def hear(seconds: float, host: str, reason: str) -> None:
+    def hear(wait: Wait) -> None:
         assert len(told) == len(waits)
-        told.append((seconds, host, reason))
+        told.append((wait.seconds, wait.host, wait.reason))
 
     client = RegistryClient(
         options or ClientOptions(), environ={}, sleep=waits.append, on_wait=hear

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -206,3 +207,28 @@ def test_raw_bytes_stand_in_for_an_answer(registry: FakeRegistry, connect: Conne
     with pytest.raises(http.client.RemoteDisconnected):
         connect(registry).ask("GET", PATH)
     assert [each.status for each in registry.requests] == [None, None]
+
+
+def receive(registry: FakeRegistry) -> bytes:
+    """All bytes of an answer, as they come over the wire. Raises ConnectionResetError."""
+    host, port = registry.host.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+        return received
+
+
+@pytest.mark.parametrize("position", [0, 1, 20, 60])
+def test_an_answer_is_cut_anywhere_by_a_clean_close(registry: FakeRegistry, position: int) -> None:
+    whole = receive(registry)
+    registry.arm(Fault("GET", "", FaultKind.SEVER, after_bytes=position))
+    assert receive(registry) == whole[:position]
+    assert registry.requests[-1].status == 200
+
+
+def test_an_answer_is_cut_by_a_reset(registry: FakeRegistry) -> None:
+    registry.arm(Fault("GET", "", FaultKind.RESET, after_bytes=20))
+    with pytest.raises(ConnectionResetError):
+        receive(registry)

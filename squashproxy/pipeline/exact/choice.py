@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.errors import NoSuchPlatform, UsageError
@@ -14,58 +15,79 @@ from squashproxy.oci.manifest import (
     check_depth,
     parse_manifest,
 )
-from squashproxy.pipeline.image import read_image
+from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.image import Listed, read_image
 from squashproxy.pipeline.image_copy import check_platform
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import read_images, select
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSource
+from squashproxy.transports.documents import parse_image
 from squashproxy.transports.index_images import read_child
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The manifest to copy, and the platform that an index states for it, if one does."""
+
+    digest: Digest
+    platform: Platform | None = None
 
 
 def choose_exactly(
     source: ImageSource, digest: Digest, options: CopyOptions, observer: Observer | None = None
-) -> Digest:
+) -> Chosen:
     """The manifest to copy: the one of `digest` itself, or the image in it for the platform.
 
     An index without some of its images would be another index, so with a platform the image's own
-    manifest is the result, as in crane and regclient. The `observer` is warned of attestations that
-    stay behind. Raises NoSuchPlatform; UsageError where several images are for the platform.
+    manifest is the result, as in crane and regclient. The `observer` is warned of attestations and
+    of a platform that stay behind. Raises NoSuchPlatform; UsageError where several images are for
+    the platform.
     """
     if not options.platforms:
-        return digest
+        return Chosen(digest)
     raw = source.read_manifest(digest)
     parsed = parse_manifest(raw, f"the manifest of {source.name}")
     if isinstance(parsed, ImageIndex):
         return _image_of(parsed, source, options, observer)
     _check_image(parsed, source, options)
-    return digest
+    return Chosen(digest)
 
 
 def iter_manifests(source: ImageSource, digest: Digest) -> Iterator[RawManifest]:
     """A manifest, and all manifests that it lists, also in an index in it; each once, indexes
     first. Raises what `read_child` raises.
     """
+    for parsed, _ in iter_listed(source, Chosen(digest)):
+        yield parsed.raw
+
+
+def iter_listed(
+    source: ImageSource, top: Chosen
+) -> Iterator[tuple[ImageIndex | ImageManifest, Platform | None]]:
+    """The same, each with the platform that the innermost index states that states one."""
     seen: set[Digest] = set()
-    waiting: list[tuple[IndexChild | None, int]] = [(None, 0)]
+    waiting: list[tuple[IndexChild | None, Platform | None, int]] = [(None, top.platform, 0)]
     while waiting:
-        child, depth = waiting.pop()
-        found = digest if child is None else child.descriptor.digest
+        child, platform, depth = waiting.pop()
+        found = top.digest if child is None else child.descriptor.digest
         if found in seen:
             continue
         seen.add(found)
         check_depth(depth, f"{source.name}: {found}")
         raw = source.read_manifest(found) if child is None else read_child(source, child)
         parsed = parse_manifest(raw, f"the manifest {found} of {source.name}")
-        yield parsed.raw
+        yield parsed, platform
         if isinstance(parsed, ImageIndex):
             manifests = [child for child in parsed.children if child.is_manifest]
-            waiting += [(child, depth + 1) for child in reversed(manifests)]
+            waiting += [
+                (child, child.platform or platform, depth + 1) for child in reversed(manifests)
+            ]
 
 
 def _image_of(
     index: ImageIndex, source: ImageSource, options: CopyOptions, observer: Observer | None
-) -> Digest:
+) -> Chosen:
     selection = select(index, options.platforms, source)
     chosen = selection.children
     if len(chosen) > 1:
@@ -84,7 +106,14 @@ def _image_of(
             f"{count} {plural} behind, since the index of {source.name} holds them and one image "
             "of it is copied"
         )
-    return chosen[0].descriptor.digest
+    (child,) = chosen
+    if child.platform is not None and not child.platform.is_linux and observer is not None:
+        raw = read_child(source, child)
+        listed = Listed(child.platform, is_alone=True)
+        image = read_image(source, parse_image(raw, source.name), raw.digest, listed)
+        if image.silence is not None:
+            observer.warn(image.silence)
+    return Chosen(child.descriptor.digest, child.platform)
 
 
 def _check_image(manifest: ImageManifest, source: ImageSource, options: CopyOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
@@ -16,9 +17,11 @@ from squashproxy.oci.manifest import (
     check_depth,
     parse_manifest,
 )
+from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.copy_figures import Subject, finished
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import PlatformCopy
+from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.pipeline.transfer.blob_copy import BlobCopier, TransferCount
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer
@@ -48,6 +51,7 @@ class ExactCopier:
         self._sink = sink
         self._jobs = jobs
         self._blob_copier = BlobCopier(source, sink, observer, cancellation, own)
+        self._second_reading = SecondReading(observer)
         self._done: dict[Digest, RawManifest] = {}
         self.copies: list[PlatformCopy] = []
 
@@ -55,12 +59,13 @@ class ExactCopier:
         """Copy a manifest with all below it. No tag moves. Raises SquashproxyError."""
         return self._copy(digest, 0, _UNKNOWN)
 
-    def bring(self, digest: Digest) -> RawManifest:
+    def bring(self, digest: Digest, stated: Platform | None = None) -> RawManifest:
         """Copy all that a manifest needs, but not the manifest itself, which is published later.
 
-        The figures tell the platforms. Raises SquashproxyError.
+        The figures tell the platforms: of an image `stated`, or else that of its config. Raises
+        SquashproxyError.
         """
-        return self._copy(digest, 0, None, writes=False)
+        return self._copy(digest, 0, None if stated is None else str(stated), writes=False)
 
     def _copy(
         self,
@@ -118,8 +123,12 @@ class ExactCopier:
     ) -> None:
         """Bring the blobs of a manifest; the figures are about those that are its layers."""
         transfer = TransferCount()
-        with CopyThreads(self._jobs) as threads:
-            self._blob_copier.bring(blobs, threads, transfer)
+
+        def bring() -> None:
+            with CopyThreads(self._jobs) as threads:
+                self._blob_copier.bring(blobs, threads, transfer)
+
+        self._second_reading.run(bring, partial(self._blob_copier.begin_again, transfer))
         subject = Subject(layers, raw.digest, platform, 0, Mode.COPY)
         self.copies.append(finished(raw, subject.unchanged((), layers), transfer).copy)
 

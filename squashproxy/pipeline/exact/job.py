@@ -9,7 +9,7 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Family, family_of
-from squashproxy.pipeline.exact.choice import choose_exactly
+from squashproxy.pipeline.exact.choice import Chosen, choose_exactly
 from squashproxy.pipeline.exact.copier import ExactCopier
 from squashproxy.pipeline.exact.referrers import ReferrerCopier, Referrers, find_referrers
 from squashproxy.pipeline.options import CopyOptions
@@ -29,12 +29,12 @@ class ExactJob:
     observer: Observer
     cancellation: Cancellation
 
-    @cached_property
+    @property
     def digest(self) -> Digest:
         """The digest of the manifest that is copied, which is the result's. Raises what
         `choose_exactly` raises.
         """
-        return choose_exactly(self.source, self.source_digest, self.options, self.observer)
+        return self._chosen.digest
 
     def is_up_to_date(self, existing: Digest | None) -> bool:
         """Whether the target has the image and, if they go along, all of its referrers."""
@@ -48,7 +48,7 @@ class ExactJob:
         """Bring everything but the image's own manifest, which the caller publishes."""
         if self.options.referrers:
             _ = self._found  # what cannot be told ends the copy before anything is moved
-        final = self._copier.bring(self.digest)
+        final = self._copier.bring(self.digest, self._chosen.platform)
         self._warn_of_sources(final)
         return final, tuple(self._copier.copies)
 
@@ -63,6 +63,10 @@ class ExactJob:
             self.source, self.sink, self._copier, self.options.keeps_tags, self.observer.warn
         )
         return copier.copy(self._found)
+
+    @cached_property
+    def _chosen(self) -> Chosen:
+        return choose_exactly(self.source, self.source_digest, self.options, self.observer)
 
     @cached_property
     def _found(self) -> Referrers:

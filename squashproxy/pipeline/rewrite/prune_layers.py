@@ -30,6 +30,7 @@ from squashproxy.pipeline.transfer.lane import Lane
 from squashproxy.pipeline.transfer.prefetch import Prefetch
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
 from squashproxy.pipeline.transfer.threads import CopyThreads
+from squashproxy.span import Span
 from squashproxy.squash.cut import iter_pruned
 from squashproxy.squash.walk import check_listing
 
@@ -186,10 +187,13 @@ class LayerPruner:
     def _make(self, number: int, maker: LayerMaker) -> NewLayer:
         """The layer without its cut. Raises what reading and writing raise."""
         layer = self.layers[number]
-        (readable,) = Prefetch([layer], 0, self.threads).layers
         listing = self.found.listings.get(number)
-        spans = iter_pruned(readable, self.found.cuts[number], 0, listing)
-        new = maker.make(spans, f"prune {layer.number}")
+
+        def begin() -> Iterator[Span]:
+            (readable,) = Prefetch([layer], 0, self.threads).layers
+            return iter_pruned(readable, self.found.cuts[number], 0, listing)
+
+        new = maker.make(begin, f"prune {layer.number}")
         assert new is not None, "a pruned layer has an end at least"
         return new
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, compression_of
 from squashproxy.pipeline.options import CompressionChoice, CopyOptions
+from squashproxy.pipeline.rewrite.merge_passes import MergePasses
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
 from squashproxy.pipeline.rewrite.split_layers import is_split, make_split
 from squashproxy.pipeline.transfer.prefetch import Prefetch
@@ -95,14 +96,14 @@ def squash_layers(
             return Squashed((), is_kept=True, report=report)
 
     def run(merge: Merge) -> Squashed:
-        watched.begin()
+        passes = MergePasses(merge, watched.begin)
         if size is not None and is_split(above, size):
-            made = make_split(merge, above, maker, size)
+            made = make_split(passes, above, maker, size)
         else:
-            layer = maker.make(merge.iter_spans(), "merge")
+            layer = maker.make(passes.iter_spans, "merge")
             made = () if layer is None else (layer,)
-        watched.end(merge)
-        return Squashed(made, is_kept=False, report=merge.report)
+        watched.end(passes.merge)
+        return Squashed(made, is_kept=False, report=passes.merge.report)
 
     return merge_with_restarts(prefetched, choices, run)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from threading import Lock
 
 from squashproxy.cancellation import Cancellation
@@ -18,25 +19,46 @@ from squashproxy.pipeline.transfer.sending import Sending
 from squashproxy.pipeline.transfer.threads import CopyThreads
 from squashproxy.progress import Observer, watched
 from squashproxy.reference import Repository
-from squashproxy.streams import counted
+from squashproxy.streams import Repeatable, counted
 from squashproxy.transports.base import ImageSink, ImageSource, WrittenBlob
 from squashproxy.transports.documents import in_place_of
 
 
 @dataclass(slots=True)
 class TransferCount:
-    """What one image cost to transfer; sizes in bytes."""
+    """What one image cost to transfer; sizes in bytes.
+
+    A blob counts as uploaded once, however often it had to be sent.
+    """
 
     uploaded_bytes: int = 0
     fetched_bytes: int = 0
     reused_bytes: int = 0
     mounted_blobs: int = 0
+    _uploaded: set[Digest] = field(default_factory=set, repr=False)
+    _earlier: set[Digest] = field(default_factory=set, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def add_uploaded(self, count: int) -> None:
-        """Count `count` more bytes as uploaded. Called from any thread."""
+    def add_uploaded(self, blob: Descriptor | WrittenBlob) -> None:
+        """Count a blob as uploaded. Called from any thread."""
         with self._lock:
-            self.uploaded_bytes += count
+            if blob.digest not in self._uploaded:
+                self._uploaded.add(blob.digest)
+                self.uploaded_bytes += blob.size
+
+    def add_reused(self, blob: Descriptor | WrittenBlob) -> None:
+        """Count a blob as reused, unless an attempt before `begin_again` uploaded it."""
+        with self._lock:
+            if blob.digest in self._earlier:
+                self._earlier.remove(blob.digest)
+            else:
+                self.reused_bytes += blob.size
+
+    def begin_again(self) -> None:
+        """The image is brought once more: what it reuses is counted anew."""
+        with self._lock:
+            self.reused_bytes = 0
+            self._earlier = set(self._uploaded)
 
     def add_fetched(self, count: int) -> None:
         """Count `count` more bytes as read from the source. Called from any thread."""
@@ -61,6 +83,7 @@ class BlobCopier:
         self._cancellation = cancellation
         self._mounts = mounts
         self._present: set[Digest] = set()
+        self._begun: set[Digest] = set()
         self._compressed: dict[Digest, CompressedLayer] = {}
 
     def bring(
@@ -80,9 +103,9 @@ class BlobCopier:
             if is_foreign(blob.media_type):
                 continue
             if self._is_there(blob, [*mounts, *self._mounts], transfer):
-                transfer.reused_bytes += blob.size
+                transfer.add_reused(blob)
             else:
-                self._present.add(blob.digest)
+                self._begun.add(blob.digest)
                 threads.start(partial(self._copy, source or self._source, blob, threads, transfer))
 
     def begin_sending(
@@ -92,36 +115,62 @@ class BlobCopier:
 
         Nothing is mounted: whether the target is to have the blob is not known yet.
         """
-        if blob.digest in self._present or self._sink.has_blob(blob):
+        if self._is_known(blob) or self._sink.has_blob(blob):
             return None
         if any(self._sink.has_blob(blob, repository) for repository in self._mounts):
             return None
         sending = threads.add(Sending)
-        threads.start(partial(self._send, blob, sending, transfer))
+        threads.start(partial(self._send, blob, sending, threads, transfer))
         return sending
 
-    def _send(self, blob: Descriptor, sending: Sending, transfer: TransferCount) -> None:
+    def _send(
+        self, blob: Descriptor, sending: Sending, threads: CopyThreads, transfer: TransferCount
+    ) -> None:
+        """Send a blob that is read elsewhere. If its upload is lost, it is read for that alone."""
+        readings = count()
+
+        def begin() -> Iterator[bytes]:
+            if next(readings) == 0:
+                return sending.iter_sent()
+            return self._iter_read(self._source, blob, threads, transfer)
+
+        def begin_again(why: str) -> None:
+            sending.skip()
+            self._warn_of_loss(_label(blob), why)
+
         try:
-            self._sink.write_blob(sending.iter_sent(), blob.digest, blob.size)
+            self._sink.write_blob(Repeatable(begin, begin_again), blob.digest, blob.size)
         except Stopped:
             # Where the blob could not be read, the reader's error tells why. An error here would
             # stop the reader before it can.
             if sending.is_confirmed:
                 raise
         else:
-            transfer.add_uploaded(blob.size)
+            self._present.add(blob.digest)
+            transfer.add_uploaded(blob)
         finally:
             sending.stop()
 
     def note_sent(self, blob: Descriptor) -> None:
         """A blob is on its way, and will be in the sink when the threads have ended."""
-        self._present.add(blob.digest)
+        self._begun.add(blob.digest)
 
-    def write(self, label: str, chunks: Iterable[Chunk], transfer: TransferCount) -> WrittenBlob:
-        """Store a new blob."""
-        told = watched(iter(chunks), self._observer, self._cancellation, label, None)
-        written = self._sink.write_blob(told)
-        transfer.add_uploaded(written.size)
+    def begin_again(self, transfer: TransferCount) -> None:
+        """Forget what was on its way when the threads ended with an error."""
+        self._begun.clear()
+        self._compressed = {
+            digest: each for digest, each in self._compressed.items() if each.written is not None
+        }
+        transfer.begin_again()
+
+    def write(self, label: str, chunks: Repeatable[Chunk], transfer: TransferCount) -> WrittenBlob:
+        """Store a new blob. It is made again where its upload is lost."""
+
+        def begin() -> Iterator[Chunk]:
+            return watched(iter(chunks), self._observer, self._cancellation, label, None)
+
+        written = self._sink.write_blob(Repeatable(begin, partial(self._warn_of_loss, label)))
+        transfer.add_uploaded(written)
         self._present.add(written.digest)
         return written
 
@@ -129,17 +178,18 @@ class BlobCopier:
         """Store a small document, unless the sink has it."""
         descriptor = Descriptor(media_type, digest_of(data), len(data))
         if self._is_there(descriptor, (), transfer):
-            transfer.reused_bytes += descriptor.size
+            transfer.add_reused(descriptor)
         else:
-            self._sink.write_blob((data,), descriptor.digest, descriptor.size)
+            chunks = Repeatable(lambda: iter((data,)), partial(self._warn_of_loss, "config"))
+            self._sink.write_blob(chunks, descriptor.digest, descriptor.size)
             self._present.add(descriptor.digest)
-            transfer.add_uploaded(descriptor.size)
+            transfer.add_uploaded(descriptor)
         return descriptor
 
     def _is_there(
         self, blob: Descriptor, mounts: Sequence[Repository], transfer: TransferCount
     ) -> bool:
-        if blob.digest in self._present:
+        if self._is_known(blob):
             return True
         if self._sink.has_blob(blob):
             self._present.add(blob.digest)
@@ -150,6 +200,9 @@ class BlobCopier:
                 transfer.mounted_blobs += 1
                 return True
         return False
+
+    def _is_known(self, blob: Descriptor) -> bool:
+        return blob.digest in self._present or blob.digest in self._begun
 
     def compress(
         self,
@@ -168,18 +221,31 @@ class BlobCopier:
             place = source or self._source
             threads.start(partial(self._compress, place, compressed, threads, transfer))
         elif compressed.written is not None:
-            transfer.reused_bytes += compressed.written.size
+            transfer.add_reused(compressed.written)
         return compressed
 
     def _copy(
         self, source: ImageSource, blob: Descriptor, threads: CopyThreads, transfer: TransferCount
     ) -> None:
+        begin = partial(self._iter_read, source, blob, threads, transfer)
+        chunks = Repeatable(begin, partial(self._warn_of_loss, _label(blob)))
+        self._sink.write_blob(chunks, blob.digest, blob.size)
+        self._present.add(blob.digest)
+        transfer.add_uploaded(blob)
+
+    def _iter_read(
+        self, source: ImageSource, blob: Descriptor, threads: CopyThreads, transfer: TransferCount
+    ) -> Iterator[bytes]:
+        """A blob of the source, which is read in a thread that ends with the iteration."""
         name = blob.digest[7:19]
         read = counted(source.iter_blob(blob), transfer.add_fetched)
-        fetched = iter(threads.read_ahead(read, len, f"fetch {name}"))
-        chunks = watched(fetched, self._observer, self._cancellation, f"blob {name}", blob.size)
-        self._sink.write_blob(chunks, blob.digest, blob.size)
-        transfer.add_uploaded(blob.size)
+        ahead = threads.read_ahead(read, len, f"fetch {name}")
+        try:
+            yield from watched(
+                iter(ahead), self._observer, self._cancellation, _label(blob), blob.size
+            )
+        finally:
+            ahead.stop()
 
     def _compress(
         self,
@@ -190,16 +256,34 @@ class BlobCopier:
     ) -> None:
         layer = compressed.plain
         label = f"compress {layer.digest[7:19]}"
-        blob = counted(source.iter_blob(layer), transfer.add_fetched)
-        read = watched(blob, self._observer, self._cancellation, label, layer.size)
-        chunks = iter_compressed(iter_even(read), Compression.GZIP, None)
-        written = self._sink.write_blob(threads.read_ahead(chunks, len, label))
-        transfer.add_uploaded(written.size)
+
+        def begin() -> Iterator[Chunk]:
+            blob = counted(source.iter_blob(layer), transfer.add_fetched)
+            read = watched(blob, self._observer, self._cancellation, label, layer.size)
+            chunks = iter_compressed(iter_even(read), Compression.GZIP, None)
+            ahead = threads.read_ahead(chunks, len, label)
+            try:
+                yield from ahead
+            finally:
+                ahead.stop()
+
+        written = self._sink.write_blob(Repeatable(begin, partial(self._warn_of_loss, label)))
+        transfer.add_uploaded(written)
         family = family_of_layer(layer.media_type)
         media_type = layer_type(family, Compression.GZIP)
         compressed.written = in_place_of(
             layer, Descriptor(media_type, written.digest, written.size)
         )
+
+    def _warn_of_loss(self, label: str, why: str) -> None:
+        self._observer.warn(
+            f"{label}: its upload to {self._sink.name} was lost, so it is made again from the "
+            f"source and sent anew: {why}"
+        )
+
+
+def _label(blob: Descriptor) -> str:
+    return f"blob {blob.digest[7:19]}"
 
 
 @dataclass(slots=True)

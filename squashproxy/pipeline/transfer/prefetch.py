@@ -8,7 +8,7 @@ from threading import Event
 
 from squashproxy.pipeline.transfer.read_ahead import ReadAhead
 from squashproxy.pipeline.transfer.source_layer import SourceLayer
-from squashproxy.pipeline.transfer.threads import CopyThreads
+from squashproxy.pipeline.transfer.stream_group import StreamGroup
 from squashproxy.span import Inflated
 
 _LAYERS_AHEAD = 2
@@ -30,7 +30,7 @@ class Prefetch:
         self,
         layers: Sequence[SourceLayer],
         kept: int,
-        threads: CopyThreads,
+        threads: StreamGroup,
         passes: Passes | None = None,
     ) -> None:
         self._layers = layers

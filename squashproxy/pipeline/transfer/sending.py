@@ -29,6 +29,7 @@ class Sending:
         self._credits: SimpleQueue[None] = SimpleQueue()
         for _ in range(_BATCHES):
             self._credits.put(None)
+        self._is_taken = False
         self._is_over = Event()
         self._verdict = Event()
         self.is_confirmed = False
@@ -81,16 +82,27 @@ class Sending:
                 self.stop()
 
     def iter_sent(self) -> Iterator[bytes]:
-        """The chunks for the uploader. Raises Stopped where the blob is not to be sent."""
-        while True:
+        """The chunks for the uploader. Raises Stopped where the blob is not to be sent.
+
+        Called again, it goes on with the next batch.
+        """
+        while not self._is_taken:
             batch = self._wait()
             if self._is_over.is_set():
                 raise Stopped("the blob is not sent")
             if batch is None:
-                self._await_verdict()
-                return
-            yield from batch
-            self._credits.put(None)
+                self._is_taken = True
+                break
+            try:
+                yield from batch
+            finally:
+                self._credits.put(None)
+        self._await_verdict()
+
+    def skip(self) -> None:
+        """Take what is left without sending it. Raises Stopped where the blob is not to be sent."""
+        for _ in self.iter_sent():
+            pass
 
     def _hand_over(self, batch: list[bytes] | None) -> None:
         if not self._is_over.is_set():

@@ -100,10 +100,10 @@ class Authorizer:
                 return self._bearer(endpoint, action, scheme, scopes, credentials, challenged=False)
             except RegistryError as error:
                 refused = known.scheme is not None and isinstance(error, Unauthorized)
+                # Wrong, another repository's, or for other scopes: the next challenge tells.
+                self._drop(known, endpoint, scheme)
                 if error.temporary or (refused and not may_delete(scopes)):
                     raise
-                # Wrong, another repository's, or for other scopes: the next challenge tells.
-                known.scheme = None
                 return None
 
     def hidden_header(
@@ -163,8 +163,11 @@ class Authorizer:
                     header = self._bearer(
                         endpoint, action, scheme, wider, credentials, challenged=True
                     )
-                except Unauthorized:
-                    known.spent = frozenset()
+                except RegistryError as error:
+                    if isinstance(error, Unauthorized):
+                        known.spent = frozenset()
+                    # The realm may lead nowhere, and the next challenge be right.
+                    self._drop(known, endpoint, scheme)
                     raise
         if header is None or header == used:
             raise unauthorized
@@ -185,6 +188,13 @@ class Authorizer:
     def _known_for(self, action: Action) -> _Known:
         with self._lock:
             return self._known[action.host, action.repository.path]
+
+    def _drop(self, known: _Known, endpoint: Endpoint, scheme: Scheme) -> None:
+        """Forget a scheme that failed, wherever it is remembered; the registry is asked anew."""
+        known.scheme = None
+        if self._schemes.get(endpoint.name) == scheme:
+            self._schemes.pop(endpoint.name, None)
+        self._front_pages.forget(endpoint, scheme)
 
     def _asks_for_more(
         self, known: _Known, endpoint: Endpoint, scheme: Scheme, scopes: Scopes, wider: Scopes

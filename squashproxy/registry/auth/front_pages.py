@@ -15,7 +15,10 @@ _WHAT = "its front page"
 
 
 class FrontPages:
-    """Asks each registry once; usable from several threads. `timeout` is in seconds."""
+    """Asks each registry once, unless its answer is forgotten; usable from several threads.
+
+    `timeout` is in seconds.
+    """
 
     def __init__(self, connections: Connections, timeout: float) -> None:
         self._connections = connections
@@ -29,6 +32,12 @@ class FrontPages:
             if endpoint.name not in self._schemes:
                 self._schemes[endpoint.name] = self._ask(endpoint)
             return self._schemes[endpoint.name]
+
+    def forget(self, endpoint: Endpoint, scheme: Scheme) -> None:
+        """Ask a registry again next time, if its answer was this scheme."""
+        with self._lock:
+            if self._schemes.get(endpoint.name) == scheme:
+                del self._schemes[endpoint.name]
 
     def _ask(self, endpoint: Endpoint) -> Scheme | None:
         message = Message("GET", endpoint.url("/v2/"), timeout=self._timeout)

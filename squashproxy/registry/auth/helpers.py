@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from squashproxy.errors import UsageError
 from squashproxy.registry.auth.login import Credentials, credentials_of, is_secret_text
@@ -64,8 +65,11 @@ class CredentialHelpers:
         said = (ended.stdout + b" " + ended.stderr).decode(errors="replace").strip()
         if _NOT_FOUND in said.lower():
             return None
-        reason = said[:200] or "no reason given"
-        raise UsageError(f"the credential helper {program} failed for {server}: {reason}")
+        # What it prints may hold the secret itself, so it is not repeated.
+        raise UsageError(
+            f"the credential helper {program} failed for {server} (exit code {ended.returncode})",
+            advice=f"run `echo {server} | {Path(program).name} get` to see what it says",
+        )
 
 
 def _read(answer: bytes, name: str) -> Credentials | None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from squashproxy.errors import RegistryError
 from squashproxy.registry.auth.schemes import TokenRequest
 from squashproxy.registry.http.connections import Connections, Message, read_body
+from squashproxy.registry.http.cut_json import is_cut_json
 from squashproxy.registry.http.endpoints import Endpoint, origin_of
 from squashproxy.registry.http.error_responses import (
     Action,
@@ -54,7 +55,11 @@ class TokenService:
         A request is repeated while its answer is temporary. Raises RegistryError.
         """
         for number, request in enumerate(requests, 1):
-            answer = self._retry.call(partial(self._ask, endpoint, request, action), action.host)
+            ask = partial(self._ask, endpoint, request, action)
+            answer = self._retry.call(ask, action.host)
+            is_whole = len(answer.body) <= _MAX_TOKEN_BODY
+            if answer.status == 200 and is_whole and is_cut_json(answer.body):
+                answer = self._retry.call(ask, action.host)
             if answer.status not in _NOT_OFFERED or number == len(requests):
                 return answer
         raise AssertionError("there is at least one request")
@@ -76,7 +81,7 @@ class TokenService:
         name = f"the token service of {host}"
         message = self._message(request)
         for _ in range(_MAX_REDIRECTS):
-            response = self._connections.send(message, name)
+            response = self._connections.follow(message, endpoint, name)
             body = read_body(response, _MAX_TOKEN_BODY, name, "its answer")
             answer = TokenAnswer(response.status, response.headers, body, message.url)
             location = answer.headers.get("Location")

@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -17,9 +17,18 @@ from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout,
 from urllib3.exceptions import InsecureRequestWarning
 
 from squashproxy.registry.http.content_coding import codings_of, iter_decoded
-from squashproxy.registry.http.heads import POOLS
-from squashproxy.registry.http.network_errors import NETWORK_ERRORS, body_error, request_error
+from squashproxy.registry.http.cut_json import is_cut_json
+from squashproxy.registry.http.endpoints import Endpoint
+from squashproxy.registry.http.heads import Terms, pools_under
+from squashproxy.registry.http.network_errors import (
+    NETWORK_ERRORS,
+    body_error,
+    cut_error,
+    request_error,
+)
+from squashproxy.registry.http.open_connections import CANCEL_SECONDS, OpenConnections
 from squashproxy.registry.http.proxies import Proxy, find_proxy
+from squashproxy.registry.http.public_addresses import PrivateAddress, public_pools_under
 from squashproxy.registry.http.rate_limit import RateLimit
 from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
@@ -27,6 +36,7 @@ from squashproxy.streams import CHUNK
 
 _IDLE_CONNECTIONS = 32
 _MOST_ORIGINS = 256
+_BODYLESS = (204, 304)
 _NO_RETRIES = Retry(False)
 
 Response: TypeAlias = BaseHTTPResponse
@@ -57,20 +67,25 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request; `timeout` in seconds, for connecting and for each read and write."""
+    """One request; `timeout` in seconds, for connecting and for each read and write.
+
+    One that `ends_session` cancels an upload session, and is sent even after `stop`.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Body | None = None
     timeout: float = 30.0
+    ends_session: bool = False
 
 
 class Connections:
     """Sends messages; usable from several threads.
 
-    Uses one urllib3 pool per origin. A session of `requests` would add cookies, netrc and
-    redirects that keep credentials, none of which registries must get.
+    Uses one urllib3 pool per origin, and a second one for origins that have to be public. A session
+    of `requests` would add cookies, netrc and redirects that keep credentials, none of which
+    registries must get.
     """
 
     def __init__(
@@ -79,12 +94,16 @@ class Connections:
         tls: TlsContexts,
         rate_limit: RateLimit,
         listener: AnswerListener | None = None,
+        opened: OpenConnections | None = None,
     ) -> None:
         self._options = options
+        self._opened = opened or OpenConnections()
+        self._answered: set[str] = set()
         self._listener = listener
         self._rate_limit = rate_limit
         self._tls = tls
         self._pools: dict[str, PoolManager] = {}
+        self._public_pools: dict[str, PoolManager] = {}
         self._lock = threading.Lock()
         self._headers = {"User-Agent": options.user_agent, "Accept-Encoding": "identity"}
         if options.insecure:
@@ -93,16 +112,36 @@ class Connections:
     def send(self, message: Message, host: str) -> Response:
         """Send a message and return the response; `host` names the server in error messages.
 
-        Raises Unreachable, TlsError, or the error of the body's source.
+        Raises Unreachable, TlsError, Cancelled after `stop`, or the error of the body's source.
         """
-        self._rate_limit.wait(host)
+        return self._send(message, host, public_only=False)
+
+    def follow(self, message: Message, endpoint: Endpoint, host: str) -> Response:
+        """Send a message to a URL that the registry at `endpoint` named; see `send`.
+
+        Another origin is connected to only at public addresses, unless the registry itself is in a
+        private network. Behind a proxy of the environment, that is the proxy's decision, since only
+        it resolves names. Raises Denied, too; then nothing was sent.
+        """
+        if endpoint.serves(message.url):
+            return self.send(message, host)
+        try:
+            return self._send(message, host, public_only=True)
+        except PrivateAddress:
+            if not endpoint.is_private():
+                raise
+        return self.send(message, host)
+
+    def _send(self, message: Message, host: str, *, public_only: bool) -> Response:
+        message = self._admitted(message, host)
         body = message.body
         headers = {**self._headers, **message.headers}
         if isinstance(body, Sized):
             headers["Content-Length"] = str(len(body))
         connect = min(message.timeout, self._options.timeout)
+        origin = _origin(message.url)
         try:
-            response = self._pool(message.url).urlopen(
+            response = self._pool(origin, public_only=public_only).urlopen(
                 message.method,
                 message.url,
                 body=cast("Any", body),
@@ -113,44 +152,65 @@ class Connections:
                 preload_content=False,
             )
         except NETWORK_ERRORS as error:
-            if body is None or isinstance(body, bytes) or body.failure is None:
-                raise request_error(error, message.url, host) from error
-            raise body.failure from None
+            if body is not None and not isinstance(body, bytes) and body.failure is not None:
+                raise body.failure from None
+            if not message.ends_session:
+                self._opened.check()
+            is_known = origin in self._answered
+            raise request_error(error, message.url, host, is_known=is_known) from error
         response.url = message.url
+        self._answered.add(origin)
         if self._listener is not None:
             self._listener(host, response.status, response.headers)
         return response
 
+    def _admitted(self, message: Message, host: str) -> Message:
+        """The message when it may be sent. Raises Cancelled after `stop`."""
+        if message.ends_session and self._opened.is_stopped:
+            return replace(message, timeout=min(message.timeout, CANCEL_SECONDS))
+        self._opened.check()
+        self._rate_limit.wait(host)
+        return message
+
     def close(self) -> None:
         """Close all idle connections."""
         with self._lock:
-            for pool in self._pools.values():
+            for pool in (*self._pools.values(), *self._public_pools.values()):
                 pool.clear()
 
-    def _pool(self, url: str) -> PoolManager:
-        scheme, _, rest = url.partition("://")
-        netloc = rest.partition("/")[0].partition("?")[0]
-        key = f"{scheme}://{netloc}"
+    def _pool(self, origin: str, *, public_only: bool = False) -> PoolManager:
+        pools = self._public_pools if public_only else self._pools
         with self._lock:
-            if key not in self._pools:
-                self._make_room()
-                self._pools[key] = self._open_pool(key, scheme, netloc)
-            return self._pools[key]
+            if origin not in pools:
+                _make_room(pools)
+                pools[origin] = self._open_pool(origin, public_only=public_only)
+            return pools[origin]
 
-    def _make_room(self) -> None:
-        """Drop the oldest pool: redirects may name any number of origins. Its requests go on."""
-        if len(self._pools) >= _MOST_ORIGINS:
-            self._pools.pop(next(iter(self._pools))).clear()
-
-    def _open_pool(self, origin: str, scheme: str, netloc: str) -> PoolManager:
+    def _open_pool(self, origin: str, *, public_only: bool) -> PoolManager:
         """A pool for an origin, through the proxy of the environment if there is one."""
+        scheme, _, netloc = origin.partition("://")
         settings: dict[str, Any] = {"num_pools": 1, "maxsize": _IDLE_CONNECTIONS}
         if scheme == "https":
             settings["ssl_context"] = self._tls.context_for(netloc)
+        least = self._options.least_speeds.get(netloc, self._options.least_speed)
         proxy = find_proxy(origin)
         manager = PoolManager(**settings) if proxy is None else _through(proxy, settings)
-        manager.pool_classes_by_scheme = POOLS
+        terms = Terms(self._opened, least)
+        checks = public_only and proxy is None
+        pools = public_pools_under(terms) if checks else pools_under(terms)
+        manager.pool_classes_by_scheme = cast("Any", pools)
         return manager
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+
+
+def _make_room(pools: dict[str, PoolManager]) -> None:
+    """Drop the oldest pool: redirects may name any number of origins. Its requests go on."""
+    if len(pools) >= _MOST_ORIGINS:
+        pools.pop(next(iter(pools))).clear()
 
 
 def _through(proxy: Proxy, settings: dict[str, Any]) -> ProxyManager:
@@ -179,7 +239,7 @@ def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
     """The body, read to its end so that the connection can be used again.
 
     Content-Encoding is undone. Of a body above `limit` bytes, `limit` + 1 bytes are returned and
-    the connection is closed.
+    the connection is closed. Raises Unreachable for a body that was cut short.
     """
     body = BytesIO()  # gives up its buffer without a copy, as joined pieces would be one
     stream = iter_body(response, host, what)
@@ -189,4 +249,17 @@ def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
             body.write(piece[: limit + 1 - body.tell()])
             if body.tell() > limit:
                 break
-    return body.getvalue()
+    data = body.getvalue()
+    if len(data) <= limit and has_no_end(response) and _says_json(response) and is_cut_json(data):
+        raise cut_error(host, what)
+    return data
+
+
+def has_no_end(response: Response) -> bool:
+    """Whether only a closed connection ends the body, so that a broken one looks like its end."""
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    return not chunked and "Content-Length" not in response.headers
+
+
+def _says_json(response: Response) -> bool:
+    return response.status not in _BODYLESS and "json" in response.headers.get("Content-Type", "")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from squashproxy.errors import BadCompression, RegistryError
+from squashproxy.registry.http.network_errors import cut_error
 from squashproxy.streams import CHUNK
 
 _GZIP = ("gzip", "x-gzip")
@@ -37,7 +38,8 @@ def iter_decoded(
     """A body without its codings, in chunks of at most 256 KiB.
 
     A body that does not begin as its coding does was never packed, and is left as it is. Raises
-    RegistryError for one that is damaged, or in a coding that squashproxy does not know.
+    Unreachable for one that ends in its middle, and RegistryError for one that is damaged before
+    its end, or in a coding that squashproxy does not know.
     """
     for coding in codings:
         pieces = _without(pieces, coding, host, what)
@@ -50,7 +52,7 @@ def _without(pieces: Iterable[bytes], coding: str, host: str, what: str) -> Iter
             f"{host} sent {what} in the encoding {coding!r}, although asked for none",
             advice="let the proxy before it send registry answers as they are",
         )
-    source = iter(pieces)
+    source = _Pieces(iter(pieces))
     start = b""
     for piece in source:
         start += piece
@@ -63,11 +65,31 @@ def _without(pieces: Iterable[bytes], coding: str, host: str, what: str) -> Iter
     try:
         yield from _inflated(whole, coding, f"{what}, as {host} sent it")
     except (BadCompression, zlib.error) as error:
+        if source.is_over:
+            raise cut_error(host, what) from error
         reason = error.fact if isinstance(error, BadCompression) else str(error)
         raise RegistryError(
             f"{host} sent {what} in the encoding {coding!r}, which cannot be undone: {reason}",
             advice="see what it, or a proxy before it, answers",
         ) from error
+
+
+class _Pieces:
+    """The pieces of a body; `is_over` when all of them were taken."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.is_over = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except StopIteration:
+            self.is_over = True
+            raise
 
 
 def _begins_as(coding: str, start: bytes) -> bool:

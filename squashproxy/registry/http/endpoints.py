@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from squashproxy.errors import Denied, RegistryError, Unreachable
+from squashproxy.errors import Denied, Patience, RegistryError, Unreachable
 from squashproxy.host import address_of, is_loopback
 from squashproxy.reference import DOCKER_HUB
+from squashproxy.registry.http.public_addresses import first_private, is_public, resolve
 from squashproxy.registry.http.urls import WEB_PORTS, BadUrl, read_url, shown
 from squashproxy.registry.options import ClientOptions
 
@@ -43,6 +44,20 @@ class Endpoint:
         """Whether an absolute URL has this origin."""
         # Nearly all URLs pass the cheap test.
         return url.startswith(self.url("/")) or origin_of(url) == self.origin
+
+    def is_private(self) -> bool:
+        """Whether the registry is in a private network, and so may name others that are.
+
+        A name is private only if none of its addresses is public: whoever answers for the name of a
+        public registry must not get around the rule by adding one that is private.
+        """
+        if address_of(self.hostname) is not None or is_loopback(self.hostname):
+            return _is_private(self.hostname)
+        try:
+            addresses = resolve(self.hostname, None)
+        except OSError:
+            return False
+        return all(first_private([address]) for address in addresses)
 
     def url(self, path: str) -> str:
         """The URL of a path of the API."""
@@ -85,20 +100,11 @@ class Endpoint:
                 "was not followed",
                 advice="the registry's address has to be set right in its configuration",
             )
-        if _is_private(target.hostname or "") and not self._is_private():
+        if _is_private(target.hostname or "") and not self.is_private():
             raise Denied(
                 f"{self.name} points to the private address {target.netloc}, so it was not "
                 "followed; a public registry should not send its clients into a private network"
             )
-
-    def _is_private(self) -> bool:
-        if _is_private(self.hostname):
-            return True
-        try:
-            found = socket.getaddrinfo(self.hostname, None)
-        except OSError:
-            return False
-        return any(_is_private(str(address[4][0])) for address in found)
 
 
 class Endpoints:
@@ -147,7 +153,9 @@ class Endpoints:
             return "https" if tls and number != WEB_PORTS["http"] else "http"
         reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
-            f"cannot reach {netloc}: {reason}", advice="is it up, and is the name right?"
+            f"cannot reach {netloc}: {reason}",
+            advice="is it up, and is the name right?",
+            patience=Patience.SECONDS,
         ) from failures[0]
 
 
@@ -162,7 +170,7 @@ def _is_private(hostname: str) -> bool:
     if is_loopback(hostname):
         return True
     address = address_of(hostname)
-    return address is not None and not address.is_global
+    return address is not None and not is_public(address)
 
 
 def _hostname(netloc: str) -> str:

@@ -1,18 +1,25 @@
-"""Connections that read the heads of responses completely and within bounds.
+"""Connections that read responses completely and within bounds.
 
 http.client bounds the length of lines and the number of fields, but not the number of interim
-`100 Continue` responses and trailers: a server could send them for ever. It also accepts a head
-that a closed connection cut short, so half a Location would be followed.
+`100 Continue` responses and trailers: a server could send them for ever. It also accepts lines that
+a closed connection cut short: half a Location would be followed, and of a chunk's size `1000` that
+ends after `1`, one byte would be taken for the whole chunk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException, HTTPResponse, IncompleteRead
+from io import BufferedReader
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from squashproxy.registry.http.least_speed import MeteredStream, SpeedMeter
+from squashproxy.registry.http.open_connections import OpenConnections
 
 _MOST_LINES = 1000
 """Lines of one head, interim responses included, or of the trailers after a body."""
@@ -49,7 +56,13 @@ class _Lines:
 
 
 class _Response(HTTPResponse):
-    """A response whose head and trailers are bounded and complete."""
+    """A response whose lines are bounded and complete, and that comes at a least speed."""
+
+    def __init__(self, sock: Any, *args: Any, least_speed: float = 0.0, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        meter = SpeedMeter(least_speed, sock.gettimeout() or 0.0)
+        raw = self.fp.detach()
+        self.fp = BufferedReader(MeteredStream(raw, meter))
 
     def begin(self) -> None:
         self._in_lines(super().begin)
@@ -66,35 +79,101 @@ class _Response(HTTPResponse):
         if len({length.strip() for each in lengths for length in each.split(",")}) > 1:
             raise HTTPException("several lengths")
 
+    def _read_next_chunk_size(self) -> int:
+        size: int = self._in_lines(super()._read_next_chunk_size)  # type: ignore[misc]  # not in typeshed
+        return size
+
     def _read_and_discard_trailer(self) -> None:
         self._in_lines(super()._read_and_discard_trailer)  # type: ignore[misc]  # not in typeshed
 
-    def _in_lines(self, read: Callable[[], None]) -> None:
-        """Call `read` while bounded lines replace the connection's file."""
+    def _in_lines(self, read: Callable[[], Any]) -> Any:
+        """Call `read` while bounded lines replace the connection's file; returns its result."""
         file = self.fp
         self.fp = _Lines(file)  # type: ignore[assignment]  # read() calls nothing else
         try:
-            read()
+            return read()
         finally:
             if self.fp is not None:  # http.client may have closed it
                 self.fp = file
 
 
-class _PlainConnection(HTTPConnection):
-    response_class = _Response
+class PlainConnection(HTTPConnection):
+    """A connection without TLS."""
+
+    sent_method = ""
+    response_class: Any = _Response
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sent_method = ""
+        super().close()
+
+    def request(self, method: str, *args: Any, **options: Any) -> None:
+        """Send a request."""
+        self.sent_method = method
+        super().request(method, *args, **options)
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
+class TlsConnection(HTTPSConnection):
+    """A connection with TLS."""
+
+    sent_method = ""
+    response_class: Any = _Response
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sent_method = ""
+        super().close()
+
+    def request(self, method: str, *args: Any, **options: Any) -> None:
+        """Send a request."""
+        self.sent_method = method
+        super().request(method, *args, **options)
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What connections of one client share; `least_speed` is in bytes per second, 0 for none."""
+
+    opened: OpenConnections
+    least_speed: float
+
+    def apply(self, connection: Any) -> Any:
+        """Put a new connection under these terms."""
+        connection.response_class = partial(_Response, least_speed=self.least_speed)
+        self.opened.add(connection)
+        return connection
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class PlainPool(HTTPConnectionPool):
+    """Connections without TLS, under common terms."""
+
+    ConnectionCls = PlainConnection
+
+    def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._terms = terms
+
+    def _new_conn(self) -> Any:
+        return self._terms.apply(super()._new_conn())
 
 
-POOLS = {"http": _PlainPool, "https": _TlsPool}
-"""Pool classes for a PoolManager, by scheme."""
+class TlsPool(HTTPSConnectionPool):
+    """Connections with TLS, under common terms."""
+
+    ConnectionCls = TlsConnection
+
+    def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._terms = terms
+
+    def _new_conn(self) -> Any:
+        return self._terms.apply(super()._new_conn())
+
+
+Pools = Mapping[str, Callable[..., HTTPConnectionPool]]
+
+
+def pools_under(terms: Terms) -> Pools:
+    """Pool classes for a PoolManager, by scheme."""
+    return {"http": partial(PlainPool, terms), "https": partial(TlsPool, terms)}

@@ -15,7 +15,8 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
-from squashproxy.errors import RegistryError, TlsError, Unreachable
+from squashproxy.errors import Patience, RegistryError, TlsError, Unreachable
+from squashproxy.registry.http.least_speed import TooSlow
 from squashproxy.registry.http.urls import shown
 
 NETWORK_ERRORS = (HTTPError, OSError, ValueError)
@@ -27,6 +28,7 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((ProxyError,), "the proxy does not connect"),
     ((socket.gaierror,), "the name is not known"),
     ((ConnectionRefusedError,), "connection refused"),
+    ((TooSlow,), "its answer came too slowly"),
     ((TimeoutError, PoolTimeoutError), "no answer in time"),
     ((RemoteDisconnected, IncompleteRead), "the connection was closed"),
     ((HTTPException, InvalidHeader), "its answer is not valid HTTP"),
@@ -34,8 +36,13 @@ _REASONS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 """Most specific first: urllib3 also reports an unknown name as a time-out."""
 
 
-def request_error(error: BaseException, url: str, host: str) -> RegistryError:
-    """The error for a request to `url` without a complete response; `host` names the server."""
+def request_error(
+    error: BaseException, url: str, host: str, *, is_known: bool = False
+) -> RegistryError:
+    """The error for a request to `url` without a complete response; `host` names the server.
+
+    A server that `is_known` has answered before in this run, so its name is right.
+    """
     causes = list(_iter_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -50,17 +57,59 @@ def request_error(error: BaseException, url: str, host: str) -> RegistryError:
             )
     if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
         return RegistryError(f"{host} named '{shown(url)}', which is no usable URL")
+    reason = _reason(causes)
+    patience = _patience(causes)
+    if _is_cut(causes):
+        return Unreachable(
+            f"the connection to {host} broke before its answer was complete: {reason}",
+            advice="try again",
+            patience=patience,
+        )
+    if is_known:
+        return Unreachable(
+            f"cannot reach {host} any more: {reason}", advice="try again", patience=patience
+        )
     return Unreachable(
-        f"cannot reach {host}: {_reason(causes)}", advice="is it up, and is the name right?"
+        f"cannot reach {host}: {reason}",
+        advice="is it up, and is the name right?",
+        patience=Patience.SECONDS,
     )
 
 
 def body_error(error: BaseException, host: str, what: str) -> Unreachable:
     """The error for a response whose body broke off; `what` names the content."""
-    reason = _reason(list(_iter_causes(error)))
+    causes = list(_iter_causes(error))
     return Unreachable(
-        f"the connection to {host} broke while {what} was read: {reason}", advice="try again"
+        f"the connection to {host} broke while {what} was read: {_reason(causes)}",
+        advice="try again",
+        patience=_patience(causes),
     )
+
+
+def cut_error(host: str, what: str) -> Unreachable:
+    """The error for content that ends in its middle, although its response seemed complete."""
+    return Unreachable(
+        f"the connection to {host} broke while {what} was read: the connection was closed",
+        advice="try again",
+        patience=Patience.SECONDS,
+    )
+
+
+def _is_cut(causes: list[BaseException]) -> bool:
+    """Whether an answer had begun, so that the server is up and speaks HTTP."""
+    return any(isinstance(cause, (IncompleteRead, TooSlow)) for cause in causes)
+
+
+def _patience(causes: list[BaseException]) -> Patience:
+    """A server that drips, or answers what is no HTTP, is up: waiting for it helps less."""
+    up = (TooSlow, InvalidHeader)
+    strange = any(
+        isinstance(cause, HTTPException)
+        and not isinstance(cause, (RemoteDisconnected, IncompleteRead))
+        for cause in causes
+    )
+    is_up = strange or any(isinstance(cause, up) for cause in causes)
+    return Patience.MINUTE if is_up else Patience.OUTAGE
 
 
 def _reason(causes: list[BaseException]) -> str:

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO
 
-from squashproxy.digest import Chunk, Hasher
+from squashproxy.digest import Chunk, Digest, Hasher
+from squashproxy.errors import IntegrityError
 from squashproxy.streams import CHUNK
 
 _SMALL = 16 << 10
 _LARGE = 512 << 10
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first `size` bytes of a blob, as an earlier attempt read them; `what` is for people."""
+
+    size: int
+    digest: Digest
+    what: str
+
+
 class HashedChunks:
     """The chunks of a blob: hashed as they are taken, and cut into pieces of the wanted size.
 
-    `failure` is the OSError of the chunks' source, if it raised one. Without it, that error could
-    not be told from one of the connection.
+    They must begin as the blob did `before`. `failure` is the OSError of the chunks' source, if it
+    raised one. Without it, that error could not be told from one of the connection.
     """
 
-    def __init__(self, chunks: Iterable[Chunk], hasher: Hasher) -> None:
+    def __init__(
+        self, chunks: Iterable[Chunk], hasher: Hasher, before: Beginning | None = None
+    ) -> None:
         self._chunks = iter(chunks)
         self._hasher = hasher
+        self._before = before
         self._rest: memoryview | None = None
         self.failure: OSError | None = None
 
@@ -33,11 +47,13 @@ class HashedChunks:
         while (chunk := self._next()) is not None:
             if not len(chunk):
                 continue
-            self._hasher.update(chunk)
+            self._hash(chunk)
             if len(chunk) <= limit:
                 return chunk
             piece, self._rest = self._cut(memoryview(chunk), limit)
             return piece
+        if self._before is not None and self._hasher.size < self._before.size:
+            raise _differs(self._before)
         return None
 
     def iter_pieces(self) -> Iterator[Chunk]:
@@ -54,6 +70,20 @@ class HashedChunks:
         if small:
             yield memoryview(small)
 
+    def _hash(self, chunk: Chunk) -> None:
+        """Add a chunk to the hash. Raises IntegrityError if the blob began otherwise before."""
+        before = self._before
+        end = self._hasher.size + len(chunk)
+        if before is None or end < before.size:
+            self._hasher.update(chunk)
+            return
+        split = before.size - self._hasher.size
+        self._hasher.update(memoryview(chunk)[:split])
+        if self._hasher.digest != before.digest:
+            raise _differs(before)
+        self._before = None
+        self._hasher.update(memoryview(chunk)[split:])
+
     def _next(self) -> Chunk | None:
         try:
             chunk = next(self._chunks, None)
@@ -67,6 +97,15 @@ class HashedChunks:
     @staticmethod
     def _cut(view: memoryview, limit: int) -> tuple[memoryview, memoryview | None]:
         return view[:limit], view[limit:] if len(view) > limit else None
+
+
+def _differs(before: Beginning) -> IntegrityError:
+    return IntegrityError(
+        f"{before.what} was made twice, and the first {before.size} bytes differ: what it is made "
+        "of changed in its place or on the way",
+        advice="try again",
+        blob=before.digest,
+    )
 
 
 class Window:

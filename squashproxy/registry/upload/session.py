@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
-from squashproxy.errors import RegistryError, SquashproxyError
+from squashproxy.errors import RegistryError, ServerFault, SquashproxyError
 from squashproxy.reference import Repository
 from squashproxy.registry.auth.scopes import Scopes, pull, push
 from squashproxy.registry.blobs import find_blob
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.connections import Body
-from squashproxy.registry.http.error_responses import Action
+from squashproxy.registry.http.error_responses import Action, read_refusal
+from squashproxy.registry.http.retry import Retry
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
 _BEGUN = frozenset({202})
@@ -27,7 +28,41 @@ _ENDED = frozenset({200, 201, 202, 204})
 _STATUS = frozenset({200, 202, 204})
 _OCTETS = "application/octet-stream"
 _CANCEL_TIMEOUT = 10.0
+_CANCEL_RETRIES = 2
+_LOST = frozenset({404, 409, 410, 412, 416, 499})
+"""The statuses by which registries say that they do not know a session, or know it otherwise."""
+
+_OUT_OF_STEP = 416
+_UNSURE = 400
+"""A status that says so only with one of these codes (distribution specification 1.1)."""
+
+_LOST_CODES = frozenset(
+    {
+        "BLOB_UPLOAD_INVALID",
+        "BLOB_UPLOAD_UNKNOWN",
+        "DIGEST_INVALID",
+        "RANGE_INVALID",
+        "SIZE_INVALID",
+    }
+)
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class UploadLost(Exception):
+    """A session cannot be gone on with, though another one may bring the same blob.
+
+    `error` says what the registry did. It is raised in the end if there is no other attempt.
+    """
+
+    def __init__(self, error: RegistryError) -> None:
+        super().__init__(error.fact)
+        self.error = error
+
+    @property
+    def as_temporary(self) -> RegistryError:
+        """The error, as one that is worth another attempt."""
+        error = self.error
+        return error if error.temporary else ServerFault(error.fact, advice=error.advice)
 
 
 class UploadSession:
@@ -49,19 +84,26 @@ class UploadSession:
                 "it, or a proxy before it, is set up wrong"
             )
 
-    def send(self, body: Body, content_range: tuple[int, int] | None) -> int | None:
+    def send(
+        self, body: Body, content_range: tuple[int, int] | None, *, alone: bool = False
+    ) -> int | None:
         """Send `body` by one PATCH; with `content_range` as a chunk, else as a stream.
 
         The range holds the first byte's offset in the blob and the offset after the last byte.
-        Returns the number of bytes that the registry says it holds now; None if it does not say.
-        Raises RegistryError, and the error of the body's source.
+        `alone`: the connection carries nothing after it. Returns the number of bytes that the
+        registry says it holds now; None if it does not say. Raises UploadLost, RegistryError, and
+        the error of the body's source.
         """
         headers = {"Content-Type": _OCTETS}
         if content_range is not None:
             headers["Content-Range"] = f"{content_range[0]}-{content_range[1] - 1}"
+        if alone:
+            headers["Connection"] = "close"
         timeout = self._caller.timeout if content_range else self._caller.commit_timeout
-        call = self._call("PATCH", _TAKEN, headers, body, timeout=timeout)
+        call = self._call("PATCH", _TAKEN | _LOST | {_UNSURE}, headers, body, timeout=timeout)
         answer = self._caller.ask_once(call)
+        if answer.status not in _TAKEN:
+            raise self._refused(answer, call)
         self._follow(answer)
         return _held(answer)
 
@@ -83,27 +125,49 @@ class UploadSession:
 
         The blob may be stored although the answer was lost. So if the session is gone when the PUT
         is repeated, the upload counts as done if the repository holds the blob. Raises
-        RegistryError.
+        UploadLost and RegistryError.
         """
         separator = "&" if "?" in self._location else "?"
         url = f"{self._location}{separator}digest={quote(digest, safe='')}"
         headers = {"Content-Type": _OCTETS} if body is not None else _NO_HEADERS
         timeout = self._caller.commit_timeout
-        call = self._call("PUT", _ENDED | {404}, headers, body, url=url, timeout=timeout)
+        expected = _ENDED | _LOST | {_UNSURE}
+        call = self._call("PUT", expected, headers, body, url=url, timeout=timeout)
         answer = self._caller.ask(call)
-        if answer.status == 404 and find_blob(self._caller, digest) != size:
-            raise RegistryError(
-                f"{self._action.host} lost {self._action.text} before its end (HTTP 404)",
-                advice="try again",
-                status=404,
-            )
+        if answer.status in _ENDED:
+            return
+        refused = self._refused(answer, call)
+        if isinstance(refused, RegistryError) or find_blob(self._caller, digest) != size:
+            raise refused
 
     def cancel(self) -> None:
-        """Cancel the session by a DELETE; errors are ignored, as the registry will expire it."""
+        """Cancel the session by a DELETE; errors are ignored, as the registry will expire it.
+
+        The Location may be an old one, since the answer with the next was lost. Distribution 3
+        tells the newest; distribution 2 does not, and expires the session after a week.
+        """
         try:
-            self._caller.ask_once(self._call("DELETE", _ENDED | {404}, timeout=_CANCEL_TIMEOUT))
+            if _is_old(self._ask_to_cancel()):
+                self.ask_position()
+                self._ask_to_cancel()
         except SquashproxyError:
             return
+
+    def _ask_to_cancel(self) -> Answer:
+        call = self._call("DELETE", _ENDED | _LOST | {_UNSURE}, timeout=_CANCEL_TIMEOUT)
+        retry = Retry(_CANCEL_RETRIES, self._caller.retry.sleep)
+        return retry.call(lambda: self._caller.ask_once(replace(call, ends_session=True)))
+
+    def _refused(self, answer: Answer, call: Call) -> RegistryError | UploadLost:
+        """The error for a PATCH or PUT that was not carried out."""
+        codes = read_refusal(answer.status, answer.headers, answer.body).codes
+        error = self._caller.refused(answer, call)
+        if answer.status == _UNSURE and not codes & _LOST_CODES:
+            return error
+        if answer.status == 404:
+            fact = f"{self._action.host} lost {self._action.text} before its end (HTTP 404)"
+            error = RegistryError(fact, advice="try again", status=404)
+        return UploadLost(error)
 
     def _call(
         self,
@@ -177,3 +241,9 @@ def _held(answer: Answer) -> int | None:
     if last is None:
         return None
     return last + 1 if last else 0
+
+
+def _is_old(answer: Answer) -> bool:
+    """Whether a refusal says that the session is there, but not at the Location that was asked."""
+    codes = read_refusal(answer.status, answer.headers, answer.body).codes
+    return answer.status == _OUT_OF_STEP or "BLOB_UPLOAD_INVALID" in codes

@@ -1,247 +1,62 @@
-"""Uploads of blobs whose digest is known only at their end, in the ways that registries accept."""
+"""Uploads of blobs: one attempt, and others where the blob can be made again."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 
-from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import IntegrityError, RegistryError, SquashproxyError
+from squashproxy.digest import Chunk, Digest
 from squashproxy.registry.caller import Caller
 from squashproxy.registry.options import UploadMode
-from squashproxy.registry.upload.bodies import HashedChunks, Spool, Stream, Window
-from squashproxy.registry.upload.session import UploadSession, begin_upload
-
-_CHUNK = 4 << 20
-"""The bytes of a chunk; GHCR accepts no more in one ranged request."""
-
-_MAX_CHUNK = 64 << 20
-"""The most bytes of a chunk, which is kept in memory; if a registry asks for more, we stream."""
-
-_RANGE_REFUSED = frozenset({400, 405, 411, 413, 415, 416, 422, 501})
-"""Statuses of the first ranged PATCH that may only mean that the registry supports no ranges."""
-
-_MOST_PARTS = 64
-"""How often a registry may keep only a part of what it was sent, for each window."""
-
-_LANDING_SECONDS = 5.0
-"""How long an upload that failed waits for its running PATCH, so that it can be cancelled."""
-
-_SESSION_GONE = 404
-_OUT_OF_STEP = 416
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """The digest and the size in bytes that a blob must have; None if not known beforehand."""
-
-    digest: Digest | None = None
-    size: int | None = None
+from squashproxy.registry.upload.attempt import Attempt, Expected, await_turn
+from squashproxy.registry.upload.bodies import Beginning
+from squashproxy.registry.upload.session import UploadLost
+from squashproxy.streams import Repeatable, closed_after
 
 
 class Upload:
-    """The upload of one blob to one repository."""
+    """The upload of one blob to one repository.
+
+    A session can be lost in its middle: distribution cannot go on with a PATCH that was cut, and
+    a registry that starts again may know none of its sessions. Then the blob is sent anew from its
+    start, if its chunks are Repeatable or a list.
+    """
 
     def __init__(self, caller: Caller, chunks: Iterable[Chunk], expected: Expected) -> None:
         self._caller = caller
-        self._name = caller.repository
+        self._chunks = chunks
         self._expected = expected
-        self._hasher = Hasher(expected.digest)
-        self._chunks = HashedChunks(chunks, self._hasher)
-        self._session: UploadSession | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._flight: Future[int | None] | None = None
 
     def run(self, mode: UploadMode, on_stream: Callable[[], None]) -> tuple[Digest, int]:
         """Send the blob; return its digest and its size in bytes.
 
-        `on_stream` is called if the mode is AUTO and the registry accepted a stream but no ranges.
-        The session is cancelled whatever goes wrong, Ctrl-C included. Raises RegistryError,
-        IntegrityError for other bytes than expected, and what the source of the chunks raises.
+        There are as many further attempts as the client retries. `on_stream` is called if the
+        registry accepted a stream but no ranges. Every session is ended or cancelled, whatever
+        goes wrong. Raises RegistryError, IntegrityError for other bytes than expected or than in
+        an earlier attempt, and what the source of the chunks raises.
         """
-        try:
-            if mode is UploadMode.MONOLITHIC:
-                self._send_whole()
-            else:
-                self._send_parts(mode, on_stream)
-                self._check()
-                self._in_session().end(self._hasher.digest, self._hasher.size)
-            self._session = None
-        finally:
-            self._land()
-            self._cancel()
-        return self._hasher.digest, self._hasher.size
-
-    def _send_parts(self, mode: UploadMode, on_stream: Callable[[], None]) -> None:
-        session = self._begin()
-        size = max(_CHUNK, session.least_chunk)
-        window = Window(0)
-        if mode is UploadMode.STREAM or size > _MAX_CHUNK:
-            self._send_stream(window)
-            return
-        more = window.fill(self._chunks, size)
-        if not self._try_ranges(window, mode):
-            window.send_from(0)
-            self._begin()
-            self._send_stream(window)
-            on_stream()
-            return
-        self._send_rest(window.end, size, more=more)
-
-    def _try_ranges(self, window: Window, mode: UploadMode) -> bool:
-        """Send the first window; False if the registry refused its range and AUTO may stream."""
-        try:
-            self._send_window(window, self._launch(window))
-        except RegistryError as error:
-            if mode is UploadMode.AUTO and error.status in _RANGE_REFUSED:
-                return False
-            raise
-        return True
-
-    def _send_rest(self, start: int, size: int, *, more: bool) -> None:
-        """Send window after window; the next one is filled while one is being sent."""
-        sent: Window | None = None
-        flight: Future[int | None] | None = None
-        while more:
-            window = Window(start)
-            more = window.fill(self._chunks, size)
-            start = window.end
-            if sent is not None and flight is not None:
-                self._send_window(sent, flight)
-            sent, flight = window, self._launch(window)
-        if sent is not None and flight is not None:
-            self._send_window(sent, flight)
-
-    def _send_stream(self, window: Window) -> None:
-        stream = Stream(window, self._chunks)
-        try:
-            self._in_session().send(stream, None)
-        except RegistryError as error:
-            if stream.failure is not None:
-                raise stream.failure from error
-            raise
-        if stream.failure is not None:
-            raise stream.failure
-
-    def _send_window(self, window: Window, flight: Future[int | None]) -> None:
-        """Wait until the registry has all of a window; resume after each interruption."""
-        failures = parts = 0
+        failures = 0
+        before: Beginning | None = None
         while True:
+            chunks = iter(self._chunks)
+            attempt = Attempt(self._caller, chunks, self._expected, before)
             try:
-                held = flight.result()
-            except RegistryError as error:
+                with closed_after(chunks):
+                    result = attempt.run(mode)
+            except UploadLost as lost:
                 failures += 1
-                if error.status not in (_SESSION_GONE, _OUT_OF_STEP):
-                    self._caller.retry.wait(error, failures, self._name.host)
-                elif failures > self._caller.retry.retries:
-                    raise
-                self._resume(window, error)
-            else:
-                partial = held is not None and window.position < held < window.end
-                window.send_from(held if held is not None and partial else window.end)
-                parts += partial
-                if parts > _MOST_PARTS:
-                    raise RegistryError(
-                        f"{self._name.host} takes a blob for {self._name.path} in ever smaller "
-                        "parts",
-                        advice="see what it, or a proxy before it, answers",
-                    )
-            if not len(window):
-                return
-            flight = self._launch(window)
+                self._begin_again(lost, failures)
+                before = attempt.beginning
+                continue
+            if attempt.streams:
+                on_stream()
+            return result
 
-    def _launch(self, window: Window) -> Future[int | None]:
-        """Send the rest of a window by one PATCH, in the thread of this upload.
-
-        In the main thread, Ctrl-C could interrupt the PATCH. Its answer holds the next Location,
-        without which the session could not be cancelled.
-        """
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "upload")
-        session = self._in_session()
-        flight = self._thread.submit(self._attempt, session, window)
-        self._flight = flight
-        return flight
-
-    @staticmethod
-    def _attempt(session: UploadSession, window: Window) -> int | None:
-        if not len(window):
-            return None
-        return session.send(window, (window.position, window.end))
-
-    def _land(self) -> None:
-        """Wait a few seconds for the PATCH that is running."""
-        if self._thread is not None and self._flight is not None:
-            wait([self._flight], _LANDING_SECONDS)
-            self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def _resume(self, window: Window, error: RegistryError) -> None:
-        """Ask the registry where to continue after `error`.
-
-        If the session is gone, begin another one; that is possible only with the first window.
-        """
-        try:
-            held = self._in_session().ask_position()
-        except RegistryError as lost:
-            if lost.temporary or window.start:
-                raise error from lost
-            self._begin()
-            held = 0
+    def _begin_again(self, lost: UploadLost, failures: int) -> None:
+        """Wait before the next attempt, or raise the error if there is none."""
+        if isinstance(self._chunks, Repeatable):
+            await_turn(self._caller, lost, failures)
+            self._chunks.begin_again(lost.error.fact)
+        elif isinstance(self._chunks, list | tuple):
+            await_turn(self._caller, lost, failures)
         else:
-            if error.status == _OUT_OF_STEP and held == window.position:
-                raise error
-        if not window.start <= held <= window.end:
-            raise RegistryError(
-                f"{self._name.host} holds {held} bytes of a blob for {self._name.path} of which "
-                f"{window.start} to {window.end} were sent, so it cannot be gone on with",
-                advice="try again",
-            ) from error
-        window.send_from(held)
-
-    def _send_whole(self) -> None:
-        with tempfile.TemporaryFile(prefix="squashproxy-") as file:
-            try:
-                for piece in self._chunks.iter_pieces():
-                    file.write(piece)
-                file.flush()
-            except OSError as error:
-                if self._chunks.failure is not None:
-                    raise
-                raise SquashproxyError(
-                    f"the blob for {self._name} does not fit into a temporary file: "
-                    f"{error.strerror}",
-                    advice="name a roomier directory in $TMPDIR",
-                ) from error
-            self._check()
-            size = self._hasher.size
-            body = Spool(file, size) if size else None
-            self._begin().end(self._hasher.digest, size, body)
-
-    def _check(self) -> None:
-        """Raise IntegrityError if the bytes are not the expected ones."""
-        what = f"the blob that was being pushed to {self._name}"
-        size, digest = self._expected.size, self._expected.digest
-        if size is not None and size != self._hasher.size:
-            raise IntegrityError(
-                f"{what} has {self._hasher.size} bytes instead of {size}; it was not kept"
-            )
-        if digest is not None and digest != self._hasher.digest:
-            raise IntegrityError(
-                f"{what} has the digest {self._hasher.digest} instead of {digest}; it was not kept"
-            )
-
-    def _begin(self) -> UploadSession:
-        self._cancel()
-        self._session = begin_upload(self._caller)
-        return self._session
-
-    def _in_session(self) -> UploadSession:
-        assert self._session is not None, "a session was begun"
-        return self._session
-
-    def _cancel(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.cancel()
+            raise lost.error from lost

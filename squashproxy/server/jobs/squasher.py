@@ -58,7 +58,9 @@ class Squasher:
         """Squash the source of `key` with the credentials of `caller`, into the store."""
         source = self._source(caller, key, cancellation)
         remote = self._upstreams.remote(caller, key.repository)
-        sink = self._store.open_sink(key, image, lambda digest: is_there(remote, digest))
+        sink = self._store.open_sink(
+            key, image, lambda digest: is_there(remote, digest), cancellation
+        )
         with closing(sink):
             result = copy_image(
                 source,

@@ -57,6 +57,12 @@ class AsyncStore:
         """What a squashed image was made from."""
         return await self._ask(self._store.find_key, repository, result)
 
+    async def find_above(
+        self, repository: Repository, digest: Digest
+    ) -> tuple[SquashKey, Digest] | None:
+        """The squashed image that needs a blob which is gone, with its key."""
+        return await self._ask(self._store.find_above, repository, digest)
+
     async def find_source(self, repository: Repository) -> Digest | None:
         """A source in the repository that was squashed."""
         return await self._ask(self._store.find_source, repository)
@@ -69,6 +75,10 @@ class AsyncStore:
         """Let a tag name a squashed image in the store."""
         await self._ask(self._store.name_image, repository, tag, result)
 
+    def tell(self, error: SquashproxyError) -> None:
+        """Report an error of the store that failed no pull."""
+        self._on_problem(str(error))
+
     async def close(self, seconds: float) -> None:
         """Wait at most `seconds` for the calls that run; the store itself stays open."""
         await self.threads.close(seconds)
@@ -77,5 +87,5 @@ class AsyncStore:
         try:
             return await self.threads.run(question, *args, **kwargs)
         except SquashproxyError as error:
-            self._on_problem(str(error))
+            self.tell(error)
             return None

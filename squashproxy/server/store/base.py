@@ -60,11 +60,15 @@ class KnownTag:
 
 @dataclass(frozen=True, slots=True)
 class KeptBlob:
-    """A blob in the store; `size` in bytes, `path` its file if that is on this machine."""
+    """A blob in the store; `size` in bytes, `path` its file if that is on this machine.
+
+    `is_hashed` says that its bytes need not be compared with its digest any more.
+    """
 
     digest: Digest
     size: int
     path: Path | None = None
+    is_hashed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,13 @@ class Store(Protocol):
         """A squashed source in the repository; a caller who may read one may read all."""
         ...
 
-    def open_sink(self, key: SquashKey, image: str, is_upstream: UpstreamCheck) -> SquashSink:
+    def find_above(self, repository: Repository, digest: Digest) -> tuple[SquashKey, Digest] | None:
+        """The squashed image of the repository that needs a blob which is gone, with its key."""
+        ...
+
+    def open_sink(
+        self, key: SquashKey, image: str, is_upstream: UpstreamCheck, cancellation: Cancellation
+    ) -> SquashSink:
         """The sink for the job of `key`; `image` is its name for people."""
         ...
 
@@ -174,8 +184,19 @@ class Store(Protocol):
         """A blob of another repository of the same host, if upstream says this one has it, too."""
         ...
 
-    def open_spool(self) -> Spool:
-        """A file to put a blob in. Raises StoreFull."""
+    def open_spool(self, size: int = 0) -> Spool:
+        """A file to put a blob in, of about `size` bytes. Raises StoreFull."""
+        ...
+
+    def is_sound(self, digest: Digest, cancellation: Cancellation) -> bool:
+        """Whether a blob that was not hashed yet has its digest; if not, it is not found any more.
+
+        Raises Cancelled.
+        """
+        ...
+
+    def look_after(self, cancellation: Cancellation) -> None:
+        """Do what is due: write what changed, and hash some blobs. Called every few seconds."""
         ...
 
     def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
@@ -204,6 +225,10 @@ class Store(Protocol):
 
     def check(self) -> None:
         """Raise an error if the store cannot be used now."""
+        ...
+
+    def stop(self) -> None:
+        """End calls that wait for something outside of this machine; no new ones are made."""
         ...
 
     def close(self) -> None:

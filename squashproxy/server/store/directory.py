@@ -7,16 +7,19 @@ holds the rest: who may see what, what was squashed to what, and when it was use
 from __future__ import annotations
 
 import fcntl
+import json
+import logging
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from squashproxy.atomic_file import AtomicFile
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
-from squashproxy.errors import UsageError
+from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.reference import Repository
 from squashproxy.server.store.base import (
@@ -27,10 +30,12 @@ from squashproxy.server.store.base import (
     UpstreamCheck,
     Usage,
 )
-from squashproxy.server.store.blob_folder import BlobFolder, DirectorySpool
+from squashproxy.server.store.blob_folder import DAMAGED, BlobFolder, DirectorySpool
 from squashproxy.server.store.directory_sink import DirectorySink
 from squashproxy.server.store.eviction import evict
 from squashproxy.server.store.ledger import Ledger
+from squashproxy.server.store.refill import refill
+from squashproxy.server.store.room import Room
 from squashproxy.server.store.spools import append, write_error
 from squashproxy.server.store.sweep import sweep
 from squashproxy.transports.layout import INDEX, LAYOUT, LAYOUT_DOCUMENT, REF_NAME
@@ -39,6 +44,19 @@ from squashproxy.transports.writable import check_folder
 
 _LEDGER = "squashproxy.db"
 _ALGORITHMS = ("sha256", "sha512")
+_MARK = {"dev.squashproxy.store": "1"}
+"""The annotation of the index by which a store is known that has lost its ledger."""
+_OWN_NAMES = frozenset(
+    {
+        *("blobs", LAYOUT, INDEX, DAMAGED),
+        *(f"squashproxy.{end}" for end in ("broken", "copy", "db-wal", "db-shm")),
+    }
+)
+_HASHED_AT_ONCE = 256 << 20
+"""Bytes that one call of `look_after` hashes."""
+_WRITTEN_AT_ONCE = 100
+"""Names in an index that is written with each change."""
+_LOG = logging.getLogger("squashproxy.server")
 
 
 class DirectoryStore:
@@ -49,12 +67,18 @@ class DirectoryStore:
     """
 
     def __init__(
-        self, root: Path, max_bytes: int, *, clock: Callable[[], float] = time.time
+        self,
+        root: Path,
+        max_bytes: int,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_warning: Callable[[str], None] = _LOG.warning,
     ) -> None:
         self._root = root
         self._max_bytes = max_bytes
         self._clock = clock
         self._naming = threading.Lock()
+        self._is_index_old = True
         self._evictions = 0
         check_folder(root)
         _check_free(root)
@@ -63,13 +87,17 @@ class DirectoryStore:
                 for algorithm in _ALGORITHMS:
                     (root / "blobs" / algorithm).mkdir(parents=True, exist_ok=True)
                 opened.callback(os.close, _lock_folder(root))
-                self._ledger = _open_ledger(root / _LEDGER)
+                self._ledger = Ledger(root / _LEDGER, self._refill, on_warning)
             except OSError as error:
                 raise write_error(str(root), error) from error
             opened.callback(self._ledger.close)
-            self._folder = BlobFolder(root, self._ledger, clock)
+            room = Room("the store", self._free_bytes, self._evict)
+            self._folder = BlobFolder(root, self._ledger, room, clock, on_warning)
             self._folder.put(root / LAYOUT, LAYOUT_DOCUMENT)
+            is_new = not self._ledger.entries()
             sweep(root, self._ledger, clock())
+            if is_new:
+                refill(root, self._ledger, clock())
             self._write_index()
             self._opened = opened.pop_all()
 
@@ -85,6 +113,7 @@ class DirectoryStore:
             return None
         if self._ledger.find(key.repository, result) is None:
             self._ledger.link_tree(key.repository, result)
+        self._ledger.share_result(key, result, self._clock())
         return result
 
     def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
@@ -95,14 +124,27 @@ class DirectoryStore:
         """The source in the repository that was squashed last."""
         return self._ledger.find_source(repository)
 
-    def open_sink(self, key: SquashKey, image: str, is_upstream: UpstreamCheck) -> DirectorySink:
+    def find_above(self, repository: Repository, digest: Digest) -> tuple[SquashKey, Digest] | None:
+        """The squashed image of the repository that needs a blob which is gone, with its key."""
+        return self._ledger.find_above(repository, digest)
+
+    def open_sink(
+        self, key: SquashKey, image: str, is_upstream: UpstreamCheck, cancellation: Cancellation
+    ) -> DirectorySink:
         """The sink for the job of `key`."""
-        return DirectorySink(self._folder, self._ledger.keep_result, key, image, is_upstream)
+        return DirectorySink(
+            self._folder,
+            self._ledger.keep_result,
+            key,
+            image,
+            is_upstream,
+            cancellation=cancellation,
+        )
 
     def name_image(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let `index.json` name a squashed image as HOST/REPO:TAG."""
+        """Let `index.json` name a squashed image as HOST/REPO:TAG, at once or with `look_after`."""
         if self._ledger.name(f"{repository}:{tag}", result):
-            self._write_index()
+            self._change_index()
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag was last known to point to."""
@@ -134,9 +176,20 @@ class DirectoryStore:
         """Let the repository see a blob of another one on its host, if it has it upstream, too."""
         return self._folder.adopt_blob(repository, digest, is_upstream)
 
-    def open_spool(self) -> DirectorySpool:
+    def open_spool(self, size: int = 0) -> DirectorySpool:
         """A file in the folder that has no name yet."""
-        return DirectorySpool(self._folder)
+        return DirectorySpool(self._folder, size)
+
+    def is_sound(self, digest: Digest, cancellation: Cancellation) -> bool:
+        """Whether a blob has its digest; if not, it is not found any more."""
+        return self._folder.is_sound(digest, cancellation)
+
+    def look_after(self, cancellation: Cancellation) -> None:
+        """Write the ledger again if its file is gone, and the index if it changed; hash blobs."""
+        self._ledger.look_after()
+        if self._is_index_old:
+            self._write_index()
+        self._folder.hash_some(_HASHED_AT_ONCE, cancellation)
 
     def touch(self, uses: Sequence[tuple[Digest, float]]) -> None:
         """Note when manifests and blobs were last used."""
@@ -152,16 +205,20 @@ class DirectoryStore:
 
     def trim(self) -> int:
         """Evict the images that were not used for longest until the bound holds."""
+        return self._evict(0)
+
+    def _evict(self, free: int) -> int:
+        """Evict until the bound leaves so many bytes free."""
         evicted = evict(
             self._ledger,
-            self._max_bytes,
+            self._max_bytes - free,
             self._folder.held,
             self._clock(),
             self._folder.remove_file,
         )
         if evicted:
             self._evictions += len(evicted)
-            self._write_index()
+            self._change_index()
         return len(evicted)
 
     def usage(self) -> Usage:
@@ -175,34 +232,75 @@ class DirectoryStore:
 
     def check(self) -> None:
         """Raise an error where nothing can be written now."""
-        with self._folder.new_file() as file:
-            append(file.stream, b"\0", str(self._root))
+        try:
+            with AtomicFile(self._root) as file:
+                append(file.stream, b"\0", str(self._root))
+        except OSError as error:
+            raise write_error(str(self._root), error) from error
+
+    def stop(self) -> None:
+        """Nothing: all of it is on this machine."""
 
     def close(self) -> None:
         """Close the ledger, then unlock the folder for another process; once is enough."""
-        self._opened.close()
+        try:
+            if self._is_index_old:
+                with suppress(SquashproxyError):  # the next start writes it
+                    self._write_index()
+        finally:
+            self._opened.close()
+
+    def _free_bytes(self) -> int:
+        return self._max_bytes - self._ledger.used_bytes()
+
+    def _refill(self, ledger: Ledger) -> None:
+        """Fill the ledger again, when it was damaged while it was in use."""
+        sweep(self._root, ledger, self._clock())
+        refill(self._root, ledger, self._clock())
+        self._folder.generation += 1
 
     def _is_whole(self, result: Digest) -> bool:
         return self._ledger.is_whole(result) and all(
             self._folder.path_of(digest).exists() for digest in self._ledger.tree(result)
         )
 
+    def _change_index(self) -> None:
+        """Write a short index at once and a long one later, so that no name costs much."""
+        self._is_index_old = True
+        if self._ledger.has_names_at_most(_WRITTEN_AT_ONCE):
+            self._write_index()
+
     def _write_index(self) -> None:
         """Write `index.json` anew from the ledger."""
         with self._naming:
-            index = empty_index()
+            self._is_index_old = False
+            index = {**empty_index(), "annotations": _MARK}
             for name, descriptor in self._ledger.named():
                 index["manifests"].append({**descriptor.to_json(), "annotations": {REF_NAME: name}})
-            self._folder.put(self._root / INDEX, encode_json(index))
+            try:
+                self._folder.put(self._root / INDEX, encode_json(index))
+            except SquashproxyError:
+                self._is_index_old = True
+                raise
 
 
 def _check_free(root: Path) -> None:
     """Raise UsageError where the folder holds anything but a store: its files could be lost."""
-    if not root.exists() or not any(root.iterdir()) or (root / _LEDGER).exists():
+    if not root.exists() or (root / _LEDGER).exists():
         return
-    if {entry.name for entry in root.iterdir()} <= {"blobs", LAYOUT}:
+    names = {entry.name for entry in root.iterdir()}
+    if names <= {"blobs", LAYOUT} or (names <= _OWN_NAMES and _is_marked(root)):
         return
     raise UsageError(f"{root} holds other files than a store's", advice="name an empty folder")
+
+
+def _is_marked(root: Path) -> bool:
+    """Whether a store wrote the index of the layout."""
+    try:
+        stated = json.loads((root / INDEX).read_bytes()).get("annotations") or {}
+        return all(stated.get(name) == value for name, value in _MARK.items())
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _lock_folder(root: Path) -> int:
@@ -217,14 +315,3 @@ def _lock_folder(root: Path) -> int:
             advice="give each its own directory, or let them share a registry as their store",
         ) from error
     return lock
-
-
-def _open_ledger(path: Path) -> Ledger:
-    """The ledger; one that is broken is put aside, so that the cache begins anew."""
-    try:
-        return Ledger(path)
-    except sqlite3.DatabaseError:
-        for end in ("-wal", "-shm"):
-            Path(f"{path}{end}").unlink(missing_ok=True)
-        path.replace(path.with_suffix(".broken"))
-    return Ledger(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
 from squashproxy.errors import ArchiveError
 from squashproxy.oci.descriptor import Descriptor
@@ -11,7 +12,6 @@ from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
 from squashproxy.server.store.base import SquashKey, SquashRecord, UpstreamCheck
 from squashproxy.server.store.blob_folder import BlobFolder
-from squashproxy.server.store.spools import append
 from squashproxy.transports.base import Traits, WrittenBlob
 
 
@@ -34,10 +34,13 @@ class DirectorySink:
         key: SquashKey,
         image: str,
         is_upstream: UpstreamCheck,
+        *,
+        cancellation: Cancellation,
     ) -> None:
         self._folder = folder
         self._keep_result = keep_result
         self._is_upstream = is_upstream
+        self._cancellation = cancellation
         self._key = key
         self._held: set[Digest] = set()
         self.name = f"{image}, squashed"
@@ -66,7 +69,9 @@ class DirectorySink:
         found = self._folder.find_blob(repository, blob.digest) or self._folder.adopt_blob(
             repository, blob.digest, self._is_upstream
         )
-        return found is not None and found.size == blob.size
+        if found is None or found.size != blob.size:
+            return False
+        return self._folder.is_sound(blob.digest, self._cancellation)
 
     def try_mount(self, blob: Descriptor, repository: Repository) -> bool:  # noqa: ARG002 - the protocol's names
         """False: blobs of other repositories are adopted by `has_blob` instead."""
@@ -82,11 +87,12 @@ class DirectorySink:
         hasher = Hasher(digest)
         with self._folder.new_file() as file:
             for chunk in chunks:
+                self._cancellation.check()
                 hasher.update(chunk)
-                append(file.stream, chunk, "the store")
+                file.append(chunk)
             check_written(hasher, digest, self.name)
             self._hold(hasher.digest)
-            self._folder.keep_file(file, self._key.repository, hasher.digest, hasher.size)
+            self._folder.keep_file(file.file, self._key.repository, hasher.digest, hasher.size)
         return WrittenBlob(hasher.digest, hasher.size)
 
     def write_manifest(self, manifest: RawManifest, tag: str | None = None) -> None:  # noqa: ARG002 - the protocol's names

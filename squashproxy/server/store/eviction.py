@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from squashproxy.digest import Digest
 from squashproxy.server.store.ledger import Entry, Ledger
+from squashproxy.server.store.spools import StoreFull
 
 GRACE = 60.0
 """Seconds in which a client that has a manifest may ask for its blobs; nothing is evicted then."""
@@ -32,10 +33,17 @@ def evict(
     for root in ledger.idle_roots(before):
         if sum(entry.size for entry in evicted) >= excess:
             break
-        if not _is_in_use(ledger, root, held, before):
-            evicted += _remove(ledger, root)
-    for entry in evicted:
-        unlink(entry.digest)
+        if _is_in_use(ledger, root, held, before):
+            continue
+        try:
+            removed = _remove(ledger, root)
+        except StoreFull:  # the ledger itself needs room, so the files go first
+            for digest in (root.digest, *ledger.own_children(root.digest)):
+                unlink(digest)
+            removed = _remove(ledger, root)
+        for entry in removed:
+            unlink(entry.digest)
+        evicted += removed
     return [entry.digest for entry in evicted]
 
 

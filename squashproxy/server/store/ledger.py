@@ -1,22 +1,23 @@
 """The ledger of a directory: who may see a file, what a manifest needs, when it was used.
 
-It is a file of SQLite, so that a process that is killed leaves no change half done.
+It is a file of SQLite, so that a process that is killed leaves no change half done. `ledger_file`
+says what happens to a file that is damaged.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.pipeline.distinct_layers import parse_distinct
 from squashproxy.reference import Repository
 from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord
+from squashproxy.server.store.ledger_file import LedgerFile
 
 _SCHEMA = """
 CREATE TABLE blobs(digest TEXT PRIMARY KEY, size INTEGER NOT NULL, media_type TEXT, used REAL);
@@ -36,9 +37,25 @@ CREATE TABLE tags(
 ) WITHOUT ROWID;
 CREATE TABLE names(name TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
 """
+_RESULTS_BY_REPOSITORY = """
+CREATE TABLE own_results(
+    host TEXT, source TEXT, options TEXT, path TEXT, result TEXT, made REAL, record TEXT,
+    PRIMARY KEY(host, source, options, path)
+) WITHOUT ROWID;
+INSERT INTO own_results SELECT * FROM results;
+DROP TABLE results;
+ALTER TABLE own_results RENAME TO results;
+CREATE INDEX results_by_result ON results(result);
+CREATE INDEX results_by_path ON results(host, path)
+"""
 _TREE = """WITH RECURSIVE tree(digest) AS (
     VALUES(?) UNION SELECT needs.child FROM needs JOIN tree ON needs.parent = tree.digest
 ) """
+_ABOVE = """WITH RECURSIVE above(digest) AS (
+    VALUES(?) UNION SELECT needs.parent FROM needs JOIN above ON needs.child = above.digest
+) SELECT source, options, result FROM results JOIN above ON results.result = above.digest
+WHERE host = ? AND path = ? ORDER BY made DESC LIMIT 1
+"""
 _READ_TREE = _TREE + "SELECT digest FROM tree"  # noqa: S608 - both are constants
 _LINK_TREE = _TREE + "INSERT OR IGNORE INTO links SELECT ?, ?, digest FROM tree"  # noqa: S608 - see above
 _COUNT_MISSING = (
@@ -59,11 +76,20 @@ class Entry:
 class Ledger:
     """The tables of the ledger; usable from several threads. Times are unix seconds.
 
-    Raises sqlite3.DatabaseError for a file that is not a ledger.
+    `refill` enters what lies in the store, when the ledger had to be begun anew while in use.
+    `on_warning` gets a sentence for the operator. Raises StoreFull and ArchiveError.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._db = Database(path, (_SCHEMA,))
+    def __init__(
+        self, path: Path, refill: Callable[[Ledger], None], on_warning: Callable[[str], None]
+    ) -> None:
+        self._db = LedgerFile(
+            path, (_SCHEMA, _RESULTS_BY_REPOSITORY), lambda: refill(self), on_warning
+        )
+
+    def look_after(self) -> None:
+        """Write the file again if it is gone."""
+        self._db.look_after()
 
     def close(self) -> None:
         """Close the file."""
@@ -149,6 +175,15 @@ class Ledger:
         """Whether any manifest names the digest."""
         return bool(self._db.read("SELECT 1 FROM needs WHERE child = ? LIMIT 1", (digest,)))
 
+    def own_children(self, parent: Digest) -> list[Digest]:
+        """What no other manifest than `parent` needs."""
+        rows = self._db.read(
+            "SELECT child FROM needs AS own WHERE parent = ? AND NOT EXISTS "
+            "(SELECT 1 FROM needs WHERE child = own.child AND parent <> own.parent)",
+            (parent,),
+        )
+        return [Digest(row[0]) for row in rows]
+
     def remove(self, digest: Digest) -> None:
         """Remove an entry, with its links, its needs and its names."""
         for table, column in (
@@ -213,21 +248,36 @@ class Ledger:
         )
         return Digest(rows[0][0]) if rows else None
 
+    def find_above(self, repository: Repository, digest: Digest) -> tuple[SquashKey, Digest] | None:
+        """The squashed image of the repository that needs a blob: what it was made from, and its
+        digest.
+        """
+        rows = self._db.read(_ABOVE, (digest, repository.host, repository.path))
+        if not rows:
+            return None
+        source, options, result = rows[0]
+        return SquashKey(repository, Digest(source), options), Digest(result)
+
     def keep_result(self, key: SquashKey, record: SquashRecord) -> None:
         """Enter a squashed image in the map."""
-        repository = key.repository
-        self._db.write(
-            "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(repository.host, key.source, key.options, repository.path),
-                *(record.digest, record.made_at, _encode(record)),
-            ),
-        )
+        self._keep_result(key, record.digest, record.made_at, _encode(record))
+
+    def share_result(self, key: SquashKey, result: Digest, when: float) -> None:
+        """Enter a squashed image that another repository's job made, or that was there already."""
+        if not self._db.read(
+            "SELECT 1 FROM results WHERE host = ? AND source = ? AND options = ? AND path = ? "
+            "AND result = ?",
+            (key.repository.host, key.source, key.options, key.repository.path, result),
+        ):
+            self._keep_result(key, result, when, None)
 
     def records(self, most: int) -> list[SquashRecord]:
-        """Records of squashed images, the newest first."""
-        rows = self._db.read("SELECT record FROM results ORDER BY made DESC LIMIT ?", (most,))
-        return [_decode(row[0]) for row in rows]
+        """Records of squashed images, the newest first; unreadable ones are left out."""
+        rows = self._db.read(
+            "SELECT record FROM results WHERE record IS NOT NULL ORDER BY made DESC LIMIT ?",
+            (most,),
+        )
+        return [record for row in rows if (record := _decode(row[0])) is not None]
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag was last known to point to."""
@@ -259,6 +309,13 @@ class Ledger:
         self._db.write("INSERT OR REPLACE INTO names VALUES(?, ?)", (name, digest))
         return True
 
+    def has_names_at_most(self, count: int) -> bool:
+        """Whether there are no more names than `count`; costs no more the more there are."""
+        [[found]] = self._db.read(
+            "SELECT count(*) FROM (SELECT 1 FROM names LIMIT ?)", (count + 1,)
+        )
+        return bool(found <= count)
+
     def named(self) -> list[tuple[str, Descriptor]]:
         """The names with their manifests, in order."""
         rows = self._db.read(
@@ -266,6 +323,16 @@ class Ledger:
             "WHERE media_type IS NOT NULL ORDER BY name"
         )
         return [(name, Descriptor(kind, digest, size)) for name, kind, digest, size in rows]
+
+    def _keep_result(self, key: SquashKey, result: Digest, when: float, record: str | None) -> None:
+        repository = key.repository
+        self._db.write(
+            "INSERT OR REPLACE INTO results VALUES(?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(repository.host, key.source, key.options, repository.path),
+                *(result, when, record),
+            ),
+        )
 
 
 def _encode(record: SquashRecord) -> str:
@@ -275,9 +342,12 @@ def _encode(record: SquashRecord) -> str:
     return json.dumps(fields)
 
 
-def _decode(text: str) -> SquashRecord:
-    fields = json.loads(text)
-    fields["platforms"] = tuple(fields["platforms"])
-    if fields.get("layers") is not None:
-        fields["layers"] = parse_distinct(fields["layers"])
-    return SquashRecord(**fields)
+def _decode(text: str) -> SquashRecord | None:
+    try:
+        fields = json.loads(text)
+        fields["platforms"] = tuple(fields["platforms"])
+        if fields.get("layers") is not None:
+            fields["layers"] = parse_distinct(fields["layers"])
+        return SquashRecord(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

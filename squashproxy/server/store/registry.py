@@ -30,7 +30,7 @@ from squashproxy.server.store.base import (
     Usage,
 )
 from squashproxy.server.store.spools import append
-from squashproxy.streams import CHUNK
+from squashproxy.streams import CHUNK, Repeatable
 from squashproxy.transports.base import Traits
 from squashproxy.transports.registry import RegistrySink
 
@@ -67,11 +67,19 @@ class RegistryStore:
                 return Digest(f"sha256:{match[1]}")
         return None
 
+    def find_above(
+        self,
+        repository: Repository,
+        digest: Digest,
+    ) -> None:
+        """None: registries do not lose a blob of an image that they hold."""
+
     def open_sink(
         self,
         key: SquashKey,
         image: str,  # noqa: ARG002 - the tag is its name
         is_upstream: UpstreamCheck,  # noqa: ARG002 - see adopt_blob
+        cancellation: Cancellation,  # noqa: ARG002 - nothing is hashed here
     ) -> RegistryStoreSink:
         """The sink for the job of `key`."""
         place = Reference(self._place(key.repository), _map_tag(key))
@@ -129,11 +137,20 @@ class RegistryStore:
         """None: only the registry knows which of its repositories hold a blob."""
         return None
 
-    def open_spool(self) -> _TemporarySpool:
+    def open_spool(self, size: int = 0) -> _TemporarySpool:  # noqa: ARG002 - it may grow as it likes
         """A temporary file without a name."""
         return _TemporarySpool(self)
 
-    def push_blob(self, repository: Repository, blob: Descriptor, chunks: Iterator[bytes]) -> None:
+    def is_sound(self, digest: Digest, cancellation: Cancellation) -> bool:  # noqa: ARG002 - the protocol's names
+        """True: blobs are verified while they are read."""
+        return True
+
+    def look_after(self, cancellation: Cancellation) -> None:
+        """Nothing: the registry looks after itself."""
+
+    def push_blob(
+        self, repository: Repository, blob: Descriptor, chunks: Repeatable[bytes]
+    ) -> None:
         """Push the bytes of a spool."""
         self._patient(repository).upload_blob(chunks, blob.digest, blob.size)
 
@@ -161,6 +178,11 @@ class RegistryStore:
     def check(self) -> None:
         """Raise RegistryError if the registry does not answer."""
         self._quick.repository(self._root).find_manifest("squashproxy")
+
+    def stop(self) -> None:
+        """End what waits for the registry; uploads are cancelled."""
+        self._client.stop()
+        self._quick.stop()
 
     def close(self) -> None:
         """Close the connections."""
@@ -204,7 +226,8 @@ class _TemporarySpool:
 
     def keep(self, repository: Repository, blob: Descriptor, cancellation: Cancellation) -> None:
         """Push it; the upload is cancelled if the server stops."""
-        self._store.push_blob(repository, blob, self._iter(blob.size, cancellation))
+        chunks = Repeatable(lambda: self._iter(blob.size, cancellation))
+        self._store.push_blob(repository, blob, chunks)
 
     def close(self) -> None:
         """Forget it."""

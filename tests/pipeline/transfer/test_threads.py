@@ -97,14 +97,14 @@ def test_the_error_is_told_even_where_the_stopped_are_done_before_the_one_that_f
 
     def run() -> None:
         with CopyThreads(2) as threads:
-            stop = threads._stop
+            stop = threads.stop
 
             def stop_and_wait() -> None:
                 is_first = not threads._is_stopped
                 stop()
                 assert not is_first or stopped_is_done.wait(PATIENCE)
 
-            monkeypatch.setattr(threads, "_stop", stop_and_wait)
+            monkeypatch.setattr(threads, "stop", stop_and_wait)
             work = Endless(threads)
             threads.start(work)
             threads._tasks[0].add_done_callback(lambda _: stopped_is_done.set())

@@ -325,3 +325,37 @@ def test_wrong_credentials_are_not_tried_twice_as_often(login: Open) -> None:
                 app.get_manifest("v1")
             counts.append(sum(each.path.startswith("/token") for each in registry.requests))
         assert counts == [1, 2, 3]
+
+
+NOWHERE = {
+    "refused": "http://127.0.0.1:1/token",
+    "no such name": "http://nowhere.invalid/token",
+    "no token service": "/v2/nothing",
+    "no web address": "ftp://127.0.0.1/token",
+    "no URL": "http://[/",
+}
+
+
+@pytest.mark.parametrize("front", [False, True], ids=["at once", "on the front page"])
+@pytest.mark.parametrize("realm", NOWHERE.values(), ids=NOWHERE)
+def test_a_realm_that_leads_nowhere_is_forgotten_with_its_failure(
+    environ: dict[str, str], realm: str, *, front: bool
+) -> None:
+    """One wrong challenge, once; then the registry is right again, for every repository."""
+    options = RegistryOptions(auth=BEARER, hides=front)
+    quick = ClientOptions(retries=0, timeout=1)
+    with FakeRegistry(options) as registry, RegistryClient(quick, environ=environ) as client:
+        for name in ("app", "other"):
+            registry.put_manifest(name, "v1", INDEX.data, INDEX.media_type)
+        environ[variable_for(registry.host)] = "ann:s3cret"
+        challenge = f'Bearer realm="{realm}",service="s",scope="repository:app:pull"'
+        path = "/v2/$" if front else "/manifests/"
+        headers = (("WWW-Authenticate", challenge),)
+        registry.arm(Fault("*", path, status=401, headers=headers))
+        app, other = (
+            client.repository(Repository(registry.host, name)) for name in ("app", "other")
+        )
+        with pytest.raises(RegistryError):
+            app.get_manifest("v1")
+        assert app.get_manifest("v1") == INDEX
+        assert other.get_manifest("v1") == INDEX

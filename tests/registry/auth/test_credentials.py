@@ -197,7 +197,7 @@ def test_a_helper_may_know_nothing_or_hold_an_identity_token(
 
 SILENT_HELPERS: dict[str, tuple[str | None, str]] = {
     "missing": (None, r"docker-credential-h, named by .*, is not installed"),
-    "fails": ("echo locked >&2; exit 1", r"failed for .*: locked"),
+    "fails": ("echo locked >&2; exit 1", r"failed for .* \(exit code 1\)"),
     "nonsense": ("echo hello", "gave no user name and secret"),
     "a list of numbers": ("echo '[1, 2]'", "gave no user name and secret"),
     "half a user": (
@@ -230,6 +230,28 @@ def test_a_helper_that_tells_nothing_is_a_warning(
     failure = store.helper_failure(HOST)
     assert failure is not None
     assert re.search(sentence, failure.fact)
+
+
+PRINTED: dict[str, str] = {
+    "on standard output": "echo hunter2; exit 1",
+    "on standard error": "echo the password hunter2 is wrong >&2; exit 3",
+    "in an answer": """echo '{"Secret": "hunter2"}'""",
+}
+
+
+@pytest.mark.parametrize("script", PRINTED.values(), ids=PRINTED)
+def test_what_a_failing_helper_prints_is_not_repeated(
+    environ: dict[str, str], tmp_path: Path, script: str
+) -> None:
+    environ["PATH"] = f"{tmp_path / 'bin'}:{environ['PATH']}"
+    environ["DOCKER_AUTH_CONFIG"] = json.dumps({"credsStore": "h"})
+    install_helper(tmp_path / "bin", "h", script)
+    warnings: list[str] = []
+    store = CredentialStore(None, environ, warn=warnings.append)
+    assert store.find(APP) is None
+    (warning,) = warnings
+    assert "hunter2" not in f"{warning} {store.helper_failure(HOST)}"
+    assert "docker-credential-h" in warning
 
 
 def test_after_a_helper_that_tells_nothing_other_places_are_asked(

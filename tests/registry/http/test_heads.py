@@ -20,7 +20,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def opened(connect: Connect, host: str) -> RemoteRepository:
-    client = connect(ClientOptions(retries=1, plain_http=frozenset({host})))
+    client = connect(ClientOptions(retries=1, retry_for=0.0, plain_http=frozenset({host})))
     return client.repository(Repository(host, "app"))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from squashproxy.pipeline.distinct_layers import DistinctLayers
+from squashproxy.pipeline.stamp import Stamp
 from squashproxy.reference import Repository
 from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord
 from squashproxy.server.store.directory import DirectoryStore
@@ -50,19 +52,21 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[DirectoryStore]:
 def keep(store: DirectoryStore, repository: Repository, data: bytes) -> Descriptor:
     """A blob, put in as one that is passed through."""
     blob = Descriptor(OCI_LAYER, digest_of(data), len(data))
-    spool = store.open_spool()
-    spool.write(data)
-    spool.keep(repository, blob, Cancellation())
-    spool.close()
+    with closing(store.open_spool()) as spool:
+        spool.write(data)
+        spool.keep(repository, blob, Cancellation())
     return blob
 
 
-def manifest_of(config: Descriptor, *layers: Descriptor) -> RawManifest:
+def manifest_of(
+    config: Descriptor, *layers: Descriptor, annotations: Mapping[str, str] | None = None
+) -> RawManifest:
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": config.to_json() | {"mediaType": OCI_CONFIG},
         "layers": [layer.to_json() for layer in layers],
+        "annotations": dict(annotations or {}),
     }
     return RawManifest(json.dumps(document).encode(), OCI_MANIFEST)
 
@@ -72,13 +76,14 @@ def squash(
 ) -> tuple[SquashKey, RawManifest, list[Descriptor]]:
     """An image, put in as a job puts it."""
     key = SquashKey(repository, digest_of(name.encode()), "options")
-    sink = store.open_sink(key, name, lambda _: False)
-    written = [sink.write_blob((f"{name} {part}".encode() * size,)) for part in ("config", "layer")]
-    blobs = [Descriptor(OCI_LAYER, blob.digest, blob.size) for blob in written]
-    manifest = manifest_of(*blobs)
-    sink.publish(manifest)
-    sink.record(record_of(name, key.source, manifest.digest))
-    sink.close()
+    with closing(store.open_sink(key, name, lambda _: False, Cancellation())) as sink:
+        written = [
+            sink.write_blob((f"{name} {part}".encode() * size,)) for part in ("config", "layer")
+        ]
+        blobs = [Descriptor(OCI_LAYER, blob.digest, blob.size) for blob in written]
+        manifest = manifest_of(*blobs, annotations=Stamp(key.source, key.options).annotations)
+        sink.publish(manifest)
+        sink.record(record_of(name, key.source, manifest.digest))
     return key, manifest, blobs
 
 
@@ -343,10 +348,35 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_job_counts_on_blobs_that_are_there(store: DirectoryStore, clock: Clock) -> None:
     blob = keep(store, ONE, b"base" * 100)
-    sink = store.open_sink(SquashKey(ONE, blob.digest, "o"), "app", lambda _: False)
+    sink = store.open_sink(SquashKey(ONE, blob.digest, "o"), "app", lambda _: False, Cancellation())
     assert sink.has_blob(blob)
     store._max_bytes = 1
     clock.now += GRACE + 1
     assert store.trim() == 0
     sink.close()
     assert store.trim() == 1
+
+
+def test_a_name_costs_the_same_however_many_there_are(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above a hundred names, the index is written from time to time and at the end."""
+    _, manifest, _ = squash(store, ONE, "app")
+    written: list[int] = []
+    put = store._folder.put
+
+    def count(path: Path, data: bytes) -> None:
+        written.append(len(data))
+        put(path, data)
+
+    monkeypatch.setattr(store._folder, "put", count)
+    for number in range(300):
+        store.name_image(ONE, str(number), manifest.digest)
+    assert len(written) <= 101
+    store.look_after(Cancellation())
+    store.look_after(Cancellation())
+    assert len(written) <= 102
+    store.name_image(ONE, "last", manifest.digest)
+    store.close()
+    index = json.loads((tmp_path / "store" / "index.json").read_text())
+    assert len(index["manifests"]) == 301

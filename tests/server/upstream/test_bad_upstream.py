@@ -167,3 +167,16 @@ def test_files_of_fetches_are_closed(served: Served, upstream: FakeRegistry) -> 
     while open_files() > before + 3:
         assert time.monotonic() < deadline, "descriptors are left open"
         time.sleep(0.05)
+
+
+def test_one_wrong_challenge_does_not_end_an_upstream(tmp_path: Path) -> None:
+    """A 401 whose realm leads nowhere, once, costs that one answer."""
+    options = RegistryOptions(auth=Bearer("a", "b", anonymous_pull=True))
+    with FakeRegistry(options) as upstream:
+        sources = {name: app(name).push(upstream, name, "1") for name in ("one", "two")}
+        headers = (("WWW-Authenticate", 'Bearer realm="http://127.0.0.1:1/token"'),)
+        upstream.arm(Fault("*", "/manifests/", status=401, headers=headers))
+        with run_serve(settings(upstream, tmp_path)) as served:
+            served.manifest("one", sources["one"])
+            for name, source in sources.items():
+                assert served.manifest(name, source).status_code == 200

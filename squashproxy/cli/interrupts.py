@@ -1,0 +1,68 @@
+"""SIGINT and SIGTERM: one of them ends a command within seconds, whatever its registries do.
+
+Python raises KeyboardInterrupt in the main thread, which then waits for the others; those may wait
+for a server that stalls. So a thread that does nothing else is woken as well, and ends their
+connections. It cannot be done in the signal handler itself: that runs between two instructions of
+the main thread, which may hold the very locks that are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+EXIT_CODE = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MOST_SECONDS = 15.0
+"""Seconds after which the process ends without waiting for anything any longer."""
+
+
+class Interrupts:
+    """What is to end when a signal comes; `ending` may be used whether or not signals are heard."""
+
+    def __init__(self) -> None:
+        self._stops: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def listen(self) -> None:
+        """Hear the signals of this process from now on; one that is ignored stays ignored."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+
+        def interrupted(number: int, frame: FrameType | None) -> None:
+            os.write(writer, b"!")
+            signal.default_int_handler(number, frame)
+
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, interrupted)
+        waiting = threading.Thread(target=self._await, args=(reader,), name="interrupts")
+        waiting.daemon = True
+        waiting.start()
+
+    @contextmanager
+    def ending(self, *stops: Callable[[], None]) -> Iterator[None]:
+        """Call `stops` from another thread if a signal comes inside the block; they must not wait
+        for the main thread.
+        """
+        with self._lock:
+            self._stops += stops
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stops = [each for each in self._stops if each not in stops]
+
+    def _await(self, reader: int) -> None:
+        os.read(reader, 1)
+        with self._lock:
+            stops = list(self._stops)
+        for stop in stops:
+            stop()
+        time.sleep(_MOST_SECONDS)
+        os._exit(EXIT_CODE)

@@ -1,0 +1,247 @@
+"""The SQLite file of a ledger, which outlives full disks, damage and careless hands.
+
+1. A file that cannot be written, because the disk is full for example, costs that change alone.
+2. A damaged file is put aside, and a new one is filled from what lies in the store. Damage is found
+   when the file is opened, and by each statement that meets it.
+3. A file that is gone or was replaced while it is open is written again, from the open one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from squashproxy.database import Database
+from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
+from squashproxy.server.store.spools import StoreFull
+
+T = TypeVar("T")
+
+_PRIMARY = 0xFF
+"""The bits of an SQLite result code that say the kind of error (sqlite.org/rescode.html)."""
+
+_HINDERED = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""Errors that say nothing against the file itself."""
+
+
+class LedgerDamaged(ArchiveError):
+    """The file is no ledger any more; a new one was begun, and the call may be repeated."""
+
+
+class LedgerFile:
+    """The file at `path`; usable from several threads.
+
+    `refill` is called when a new file was begun in place of one that was in use. `on_warning` gets
+    a sentence for the operator. Raises StoreFull and ArchiveError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schemas: Sequence[str],
+        refill: Callable[[], None],
+        on_warning: Callable[[str], None],
+    ) -> None:
+        self._path = path
+        self._schemas = schemas
+        self._refill = refill
+        self._on_warning = on_warning
+        self._lock = threading.RLock()
+        self._is_in_block = False
+        self._is_refilling = False
+        self._is_closed = False
+        self._inode = -1
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            self._fail_unless_damaged(error)
+            self._put_aside()
+            self._db = self._open_anew()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._is_closed = True
+            self._db.close()
+
+    @contextmanager
+    def changes(self) -> Iterator[None]:
+        """A block whose changes are all made, or none of them."""
+        with self._lock:
+            self._check_open()
+            self._is_in_block = True
+            try:
+                with self._db.changes():
+                    yield
+            except sqlite3.DatabaseError as error:
+                self._is_in_block = False
+                self._fail_unless_damaged(error)
+                self._begin_anew()
+                raise self._damage() from error
+            except LedgerDamaged:
+                self._is_in_block = False
+                self._begin_anew()
+                raise
+            finally:
+                self._is_in_block = False
+
+    def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self._call(lambda db: db.read(statement, values))
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement that changes something; return the ID of the row that it inserted."""
+        return self._call(lambda db: db.write(statement, values))
+
+    def write_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each row."""
+        every = list(rows)
+        self._call(lambda db: db.write_many(statement, every))
+
+    def look_after(self) -> None:
+        """Write the file again if it is gone or another one took its place."""
+        with self._lock:
+            self._check_open()
+            if self._is_in_place():
+                return
+            try:
+                self._write_again()
+            except sqlite3.DatabaseError as error:
+                self._fail_unless_damaged(error)
+                self._begin_anew()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            else:
+                self._on_warning(f"{self._path} was gone, and was written again")
+
+    def _call(self, call: Callable[[Database], T]) -> T:
+        with self._lock:
+            self._check_open()
+            try:
+                return call(self._db)
+            except sqlite3.DatabaseError as error:
+                self._fail_unless_damaged(error)
+                if self._is_in_block:
+                    raise self._damage() from error
+            self._begin_anew()
+            try:
+                return call(self._db)
+            except sqlite3.DatabaseError as error:
+                self._fail_unless_damaged(error)
+                raise self._damage() from error
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ArchiveError(f"{self._path} is closed, since the server stops")
+
+    def _open(self) -> Database:
+        """The file, checked. Raises sqlite3.DatabaseError."""
+        db = Database(self._path, self._schemas)
+        self._inode = self._path.stat().st_ino
+        try:
+            _check(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _open_anew(self) -> Database:
+        """A new file; if it cannot be made, a ledger in memory, so that pulls go on."""
+        try:
+            return self._open()
+        except (sqlite3.DatabaseError, OSError) as error:
+            self._on_warning(
+                f"{self._path} could not be made: {error}; "
+                "until a restart, what the store holds is remembered in memory only"
+            )
+            return Database(None, self._schemas)
+
+    def _begin_anew(self) -> None:
+        """Put the damaged file aside and fill a new one."""
+        if self._is_refilling:
+            raise self._damage()
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self._put_aside()
+        self._db = self._open_anew()
+        self._is_refilling = True
+        try:
+            self._refill()
+        finally:
+            self._is_refilling = False
+
+    def _put_aside(self) -> None:
+        aside = self._path.with_suffix(".broken")
+        try:
+            self._remove_journals()
+            with suppress(FileNotFoundError):
+                self._path.replace(aside)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._on_warning(
+            f"{self._path} was damaged; it is {aside.name} now, and a new one was begun from what "
+            "lies in the store"
+        )
+
+    def _remove_journals(self) -> None:
+        for end in ("-wal", "-shm"):
+            Path(f"{self._path}{end}").unlink(missing_ok=True)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
+    def _write_again(self) -> None:
+        copy = self._path.with_suffix(".copy")
+        copy.unlink(missing_ok=True)
+        self._db.copy_to(copy)
+        self._db.close()
+        self._remove_journals()
+        copy.replace(self._path)
+        self._db = self._open()
+
+    def _fail_unless_damaged(self, error: sqlite3.DatabaseError) -> None:
+        """Raise the error for a file that is sound but could not be used."""
+        code = getattr(error, "sqlite_errorcode", None)
+        kind = None if code is None else code & _PRIMARY
+        failure: SquashproxyError
+        if kind == sqlite3.SQLITE_FULL:
+            failure = StoreFull(
+                f"{self._path.parent} is full, so its ledger could not be written",
+                advice="make room, or lower its max_size",
+            )
+        elif kind in _HINDERED:
+            failure = ArchiveError(f"{self._path} could not be used: {error}")
+        else:
+            return
+        raise failure from error
+
+    def _damage(self) -> LedgerDamaged:
+        return LedgerDamaged(f"{self._path} was damaged, so it was begun anew")
+
+    def _unwritable(self, error: OSError) -> ArchiveError:
+        return ArchiveError(f"{self._path} could not be written: {reason_of(error)}")
+
+
+def _check(db: Database) -> None:
+    """Raise sqlite3.DatabaseError for a damaged file."""
+    # Not quick_check: SQLite 3.40 reports NULL values in tables without row IDs that have none.
+    [[verdict]] = db.read("PRAGMA integrity_check(1)")
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(str(verdict))
