@@ -231,7 +231,11 @@ class LedgerFile:
     def _write_again(self) -> None:
         copy = self._path.with_suffix(".copy")
         copy.unlink(missing_ok=True)
-        self._db.copy_to(copy)
+        try:
+            self._db.copy_to(copy)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
         self._db.close()
         self._remove_journals()
         copy.replace(self._path)
