@@ -70,7 +70,6 @@ SETTINGS = frozenset(
 
 _KEYS = {
     "base-repo": "`base_repos`",
-    "memory": "`memory` of a single copy (no configuration sets it)",
     "platform": "`platforms`",
 }
 """Settings that are no key of the configuration, or one of another name."""

@@ -16,6 +16,7 @@ from squashproxy.config.value_types import (
     Base,
     Compressing,
     CopyMode,
+    CountLimit,
     Duration,
     FileName,
     Glob,
@@ -25,8 +26,10 @@ from squashproxy.config.value_types import (
     Network,
     OnePlatform,
     PruneOver,
+    RatioLimit,
     RepositoryName,
     Size,
+    SizeLimit,
     Url,
     Wait,
 )
@@ -171,13 +174,21 @@ class HookSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ServeLimits(Section):
-    """Limits of the server; those from `max_unpacked` to `max_ratio` are for images to squash."""
+    """Limits of the server, and on images that are squashed; `none` is no limit.
+
+    An image past one of these is handed out as it is.
+    """
 
     connections: Annotated[int, Field(ge=1)] = 1000
     jobs_waiting: Annotated[int, Field(ge=0)] = 1000
-    max_unpacked: Size | None = None
-    max_entries: Annotated[int, Field(ge=1)] | None = None
-    max_ratio: Annotated[float, Field(gt=0)] | None = None
+    max_unpacked: SizeLimit = 100 * _GIB
+    """Images whose layers unpack to more are not squashed."""
+    max_entries: CountLimit = 2_000_000
+    """Images with more files, directories and links are not squashed."""
+    max_ratio: RatioLimit = 100.0
+    """Images that unpack to more than so many times their size are not squashed."""
+    memory: SizeLimit = 512 << 20
+    """What a job may remember of paths, links and attributes."""
     job_idle: Interval = 600.0
     """How long a job may make no progress before it is given up."""
 

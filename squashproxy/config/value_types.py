@@ -11,7 +11,14 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.decimals import MOST_PORT, parse_port
@@ -276,6 +283,22 @@ Size = Annotated[
     int,
     reads(parse_size, int),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["500M", "50GiB"]}),
+]
+_NO_LIMIT = BeforeValidator(lambda value: None if value == "none" else value)
+SizeLimit = Annotated[
+    Size | None,
+    _NO_LIMIT,
+    WithJsonSchema({"type": ["string", "integer", "null"], "examples": ["50GiB", "none"]}),
+]
+CountLimit = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    _NO_LIMIT,
+    WithJsonSchema({"anyOf": [{"type": ["integer", "null"], "minimum": 1}, {"const": "none"}]}),
+]
+RatioLimit = Annotated[
+    Annotated[float, Field(gt=0)] | None,
+    _NO_LIMIT,
+    WithJsonSchema({"anyOf": [{"type": ["number", "null"], "minimum": 1}, {"const": "none"}]}),
 ]
 Rate = Annotated[float, reads(parse_rate, int, float), _text(r"^[0-9.]+/(s|m|h)$", "50/s", "100/m")]
 Cron = Annotated[

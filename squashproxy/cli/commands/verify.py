@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Any
 
 import click
 
@@ -10,11 +12,13 @@ from squashproxy.cli.common_options import CommonOptions, argument, common_optio
 from squashproxy.cli.copy_options import platform_option
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
+from squashproxy.cli.limit_options import limit_options, limits_of
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.errors import ReportLost, UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.platform import Platform
+from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.report.verify import show_verification
 from squashproxy.verify.verification import verify_images
 
@@ -32,6 +36,7 @@ DIFFERENT = 4
 @click.argument("a", type=argument(parse_location))
 @click.argument("b", type=argument(parse_location))
 @platform_option
+@limit_options
 @common_options
 @click.pass_context
 def verify(
@@ -41,6 +46,7 @@ def verify(
     a: Location,
     b: Location,
     platforms: tuple[Platform, ...],
+    **values: Any,
 ) -> None:
     """Compare what the images A and B unpack to.
 
@@ -52,13 +58,16 @@ def verify(
             "A and B cannot both come from standard input", advice="write one to a file"
         )
     with open_session(common) as session, watching(common) as observer:
-        result = verify_images(
+        compare = partial(
+            verify_images,
             session.open_source(a),
             session.open_source(b),
             platforms=platforms,
             observer=observer,
             clock=time.monotonic,
+            limits=limits_of(**values),
         )
+        result = SecondReading(observer).run(compare)
     try:
         write_report(common, result, show_verification)
     except (ReportLost, BrokenPipeError) as error:
