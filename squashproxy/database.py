@@ -13,14 +13,20 @@ from typing import Any, Self
 class Database:
     """A database for several threads, and for several processes at once.
 
-    `place` is its file; None keeps it in memory until it is closed. `patience` is how long to wait
+    `place` is its file; None keeps it in memory until it is closed, begun as a copy of the file
+    `copied` if that is given, which is only read. `patience` is how long to wait
     for another process, in seconds. `schemas` are the versions of the tables, each as statements
     that change the one before: a file of an earlier version gets those it lacks. Raises
     sqlite3.DatabaseError for a file of a later version.
     """
 
     def __init__(
-        self, place: Path | None, schemas: Sequence[str], *, patience: float = 5.0
+        self,
+        place: Path | None,
+        schemas: Sequence[str],
+        *,
+        patience: float = 5.0,
+        copied: Path | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(
@@ -30,6 +36,10 @@ class Database:
             timeout=patience,
         )
         try:
+            if copied is not None:
+                address = f"{copied.resolve().as_uri()}?mode=ro&immutable=1"
+                with closing(sqlite3.connect(address, uri=True)) as file:
+                    file.backup(self._db)
             self._prepare(schemas)
         except BaseException:
             self._db.close()

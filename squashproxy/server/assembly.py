@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -31,6 +32,7 @@ from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
+from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
@@ -57,6 +59,9 @@ from squashproxy.state.runs import RunHistory
 _LOG = logging.getLogger("squashproxy.server")
 _TRIM_SECONDS = 5.0
 _REMEMBERED_IMAGES = 1000
+_REPEAT_SECONDS = 60.0
+"""How long a sentence about the store is not told again."""
+_MOST_TOLD = 100
 _STOP_SECONDS = 10.0
 """How long jobs and other threads may take to end after they were cancelled."""
 _LAST_SECONDS = 2.0
@@ -86,6 +91,8 @@ class Application:
         self.is_draining = False
         self._history = History(())
         self._cancellation = Cancellation()
+        self._telling = threading.Lock()
+        self._told: LruCache[str, float] = LruCache(_MOST_TOLD)
         options = client_options(configuration, common)
         self._gate = _gate_of(self.settings)
         with ExitStack() as opened:
@@ -301,6 +308,12 @@ class Application:
         self.metrics.count_failure(host, type(error).__name__)
 
     def _warn_of_store(self, sentence: str) -> None:
+        """Tell of the store what is not known already: a full disk is met by every pull."""
+        now = time.monotonic()
+        with self._telling:
+            if now - self._told.get(sentence, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
+                return
+            self._told[sentence] = now
         self._warn("the store", sentence)
 
     def _warn(self, image: str, sentence: str) -> None:

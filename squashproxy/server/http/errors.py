@@ -18,6 +18,7 @@ _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.Denied, 403, "DENIED"),
     (errors.IntegrityError, 502, "UNKNOWN"),
     (errors.FormatError, 502, "UNKNOWN"),
+    (errors.RegistryError, 502, "UNKNOWN"),
 )
 """An empty code stands for that of the route, as MANIFEST_UNKNOWN."""
 

@@ -36,7 +36,7 @@ from squashproxy.server.store.eviction import evict
 from squashproxy.server.store.ledger import Ledger
 from squashproxy.server.store.refill import refill
 from squashproxy.server.store.room import Room
-from squashproxy.server.store.spools import append, write_error
+from squashproxy.server.store.spools import StoreFull, append, write_error
 from squashproxy.server.store.sweep import sweep
 from squashproxy.transports.layout import INDEX, LAYOUT, LAYOUT_DOCUMENT, REF_NAME
 from squashproxy.transports.layout_index import empty_index
@@ -98,7 +98,8 @@ class DirectoryStore:
             sweep(root, self._ledger, clock())
             if is_new:
                 refill(root, self._ledger, clock())
-            self._write_index()
+            with suppress(StoreFull):
+                self._write_index()
             self._opened = opened.pop_all()
 
     @property

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ T = TypeVar("T")
 _PRIMARY = 0xFF
 """The bits of an SQLite result code that say the kind of error (sqlite.org/rescode.html)."""
 
+_LEAST_FREE = 256 << 10
 _HINDERED = frozenset(
     {
         sqlite3.SQLITE_PERM,
@@ -68,6 +70,9 @@ class LedgerFile:
         try:
             self._db = self._open()
         except sqlite3.DatabaseError as error:
+            if _is_full(path.parent):
+                self._db = self._open_copy()
+                return
             self._fail_unless_damaged(error)
             self._put_aside()
             self._db = self._open_anew()
@@ -170,6 +175,22 @@ class LedgerFile:
             )
             return Database(None, self._schemas)
 
+    def _open_copy(self) -> Database:
+        """A copy in memory, for a disk that has no room even for opening the file.
+
+        `look_after` writes it back when there is room.
+        """
+        self._on_warning(
+            f"{self._path.parent} is full, so its ledger is kept in memory; "
+            "make room, or lower its max_size"
+        )
+        try:
+            db = Database(None, self._schemas, copied=self._path)
+            _check(db)
+        except sqlite3.DatabaseError:
+            return Database(None, self._schemas)
+        return db
+
     def _begin_anew(self) -> None:
         """Put the damaged file aside and fill a new one."""
         if self._is_refilling:
@@ -210,7 +231,11 @@ class LedgerFile:
     def _write_again(self) -> None:
         copy = self._path.with_suffix(".copy")
         copy.unlink(missing_ok=True)
-        self._db.copy_to(copy)
+        try:
+            self._db.copy_to(copy)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
         self._db.close()
         self._remove_journals()
         copy.replace(self._path)
@@ -237,6 +262,12 @@ class LedgerFile:
 
     def _unwritable(self, error: OSError) -> ArchiveError:
         return ArchiveError(f"{self._path} could not be written: {reason_of(error)}")
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no room for what SQLite needs to open a file."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize < _LEAST_FREE
 
 
 def _check(db: Database) -> None:

@@ -16,6 +16,7 @@ import requests
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import digest_of
 from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.server.store import ledger_file
 from squashproxy.server.store.base import SquashKey
 from squashproxy.server.store.directory import DirectoryStore
 from squashproxy.server.store.spools import StoreFull
@@ -75,6 +76,43 @@ def test_a_server_stops_on_a_full_disk(upstream: FakeRegistry, tmp_path: Path) -
         running.__exit__(None, None, None)
     with run_serve(settings(upstream, tmp_path)) as again:
         assert source_of(again.manifest("app", "1")) == "cached"
+
+
+def test_a_server_starts_on_a_full_disk(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ledger is a copy in memory then, which is written back when there is room."""
+    app().push(upstream, "app", "1")
+    app("new").push(upstream, "new", "1")
+    with run_serve(settings(upstream, tmp_path)) as served:
+        kept = pull(served)
+    full = ledger_file._is_full
+    monkeypatch.setattr(ledger_file, "_is_full", lambda _: True)
+    with files_of_at_most(0), run_serve(settings(upstream, tmp_path)) as served:
+        assert pull(served) == kept
+        assert source_of(served.manifest("app", "1")) == "cached"
+        assert source_of(served.manifest("new", "1")) == "original"
+    monkeypatch.setattr(ledger_file, "_is_full", full)
+    with run_serve(settings(upstream, tmp_path)) as served:
+        assert source_of(served.manifest("app", "1")) == "cached"
+        assert source_of(served.manifest("new", "1")) == "squashed"
+
+
+def test_a_ledger_in_memory_is_written_back(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, manifest, _ = squash(store, ONE, "app")
+    store.close()
+    monkeypatch.setattr(ledger_file, "_is_full", lambda _: True)
+    with files_of_at_most(0):
+        again = DirectoryStore(tmp_path / "store", GIB)
+    assert again.find_squashed(key) == manifest.digest
+    new, image, _ = squash(again, ONE, "new")
+    again.look_after(ANYTHING)
+    again.close()
+    last = DirectoryStore(tmp_path / "store", GIB)
+    assert last.find_squashed(new) == image.digest
+    last.close()
 
 
 @pytest.fixture

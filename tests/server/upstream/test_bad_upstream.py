@@ -23,9 +23,18 @@ def large(upstream: FakeRegistry) -> tuple[str, bytes]:
     return upstream.put_blob("app", data), data
 
 
-def test_a_blob_that_breaks_off_is_taken_up_again(served: Served, upstream: FakeRegistry) -> None:
+BREAKS = {
+    "broken off": Fault("GET", "/blobs/", FaultKind.DROP_RESPONSE, after_bytes=1_000_000),
+    "cut short": Fault("GET", "/blobs/", FaultKind.CUT, after_bytes=1_500_000, times=9),
+}
+
+
+@pytest.mark.parametrize("fault", BREAKS.values(), ids=BREAKS)
+def test_a_blob_that_breaks_off_is_taken_up_again(
+    served: Served, upstream: FakeRegistry, fault: Fault
+) -> None:
     digest, data = large(upstream)
-    upstream.arm(Fault("GET", "/blobs/", FaultKind.DROP_RESPONSE, after_bytes=1_000_000))
+    upstream.arm(fault)
     assert served.blob("app", digest).content == data
     ranges = [exchange.headers.get("range") for exchange in upstream.requests]
     assert any(text and text.startswith("bytes=") for text in ranges)
@@ -33,7 +42,7 @@ def test_a_blob_that_breaks_off_is_taken_up_again(served: Served, upstream: Fake
 
 LIES = {
     "a changed bit": Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=1_500_000, times=9),
-    "cut short": Fault("GET", "/blobs/", FaultKind.CUT, after_bytes=1_500_000, times=9),
+    "nothing of it": Fault("GET", "/blobs/", FaultKind.CUT, after_bytes=0, times=1000),
 }
 
 
