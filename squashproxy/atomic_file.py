@@ -13,6 +13,8 @@ _ANYONE = 0o666
 _PERMISSIONS = 0o777
 _OWN_FILES = "/proc/self/fd"
 _PIECE = 1 << 20
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems answer that cannot flush a folder, as some over networks."""
 
 
 class AtomicFile:
@@ -21,10 +23,15 @@ class AtomicFile:
     On Linux the file has no name until it is published, so nothing remains of it however the
     process ends. On file systems without that feature, such as NFS, it is called
     `.squashproxy-*.partial`, and a process that is killed leaves it behind. When another file is
-    replaced, that name exists for a moment on all file systems. Raises OSError.
+    replaced, that name exists for a moment on all file systems.
+
+    A published file survives a power cut: its content is on the disk before it gets its name, and
+    the name is there when `publish` returns. Without `lasts`, the system decides when to write it,
+    so the file may be empty after a power cut. Raises OSError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lasts: bool = True) -> None:
+        self._lasts = lasts
         self._name: Path | None = None
         descriptor = _open_unnamed(folder)
         if descriptor is None:
@@ -53,10 +60,12 @@ class AtomicFile:
         except FileExistsError:
             os.fchmod(self.stream.fileno(), path.stat().st_mode & _PERMISSIONS)
             self._named_in(path.parent).replace(path)
-            self.abandon()
+            self._end(path)
 
     def publish_new(self, path: Path) -> None:
         """Make the file appear at `path`. Raises FileExistsError if anything is there."""
+        if self._lasts:
+            os.fsync(self.stream.fileno())
         try:
             if self._name is None:
                 self._link_unnamed(path)
@@ -68,6 +77,12 @@ class AtomicFile:
             if os.path.lexists(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
             self._named_in(path.parent).rename(path)
+        self._end(path)
+
+    def _end(self, path: Path) -> None:
+        """Let go of the file, which has its name."""
+        if self._lasts:
+            sync_folder(path.parent)
         self.abandon()
 
     def _named_in(self, folder: Path) -> Path:
@@ -94,6 +109,8 @@ class AtomicFile:
             self.stream.seek(0)
             while piece := self.stream.read(_PIECE):
                 write_all(copy, piece)
+            if self._lasts:
+                os.fsync(copy.fileno())
 
     def abandon(self) -> None:
         """Discard the file, and the name that it had before it was published."""
@@ -108,6 +125,21 @@ def write_all(stream: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[stream.write(view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, as far as the file system can do that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be written all the same
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def resolved(path: Path) -> Path:

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from copy import copy
 from enum import Enum
 from typing import ClassVar
 
@@ -69,7 +70,6 @@ SETTINGS = frozenset(
 
 _KEYS = {
     "base-repo": "`base_repos`",
-    "memory": "`memory` of a single copy (no configuration sets it)",
     "platform": "`platforms`",
 }
 """Settings that are no key of the configuration, or one of another name."""
@@ -117,6 +117,14 @@ class SquashproxyError(Exception):
 def reason_of(error: OSError) -> str:
     """The operating system's reason, as part of a sentence."""
     return (error.strerror or str(error)).lower()
+
+
+def remembered(error: SquashproxyError) -> SquashproxyError:
+    """A copy to keep, or to raise of one that is kept: the frames and causes of an error are large.
+
+    Raising an error that is kept would tie the frames of its last caller to it.
+    """
+    return copy(error)
 
 
 class UsageError(SquashproxyError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,86 @@ class TestResolved:
         with pytest.raises(OSError, match="symbolic links") as caught:
             resolved(tmp_path / "a")
         assert caught.value.errno == errno.ELOOP
+
+
+class Disk:
+    """What the system was told to do, in its order: flush a file or a folder, give a name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        fsync, link, replace = os.fsync, os.link, Path.replace
+
+        def flush(descriptor: int) -> None:
+            is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            self.done.append("flush the folder" if is_folder else "flush the file")
+            fsync(descriptor)
+
+        def name(*args: Any, **choices: Any) -> None:
+            link(*args, **choices)
+            self.done.append("name")
+
+        def rename(path: Path, target: Path) -> Path:
+            self.done.append("replace")
+            return replace(path, target)
+
+        monkeypatch.setattr(os, "fsync", flush)
+        monkeypatch.setattr(os, "link", name)
+        monkeypatch.setattr(Path, "replace", rename)
+
+
+def test_a_power_cut_finds_a_whole_file_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content is on the disk before it has a name, and the name when it is published."""
+    disk = Disk(monkeypatch)
+    write(tmp_path / "new", b"data")
+    assert disk.done == ["flush the file", "name", "flush the folder"]
+
+
+def test_a_power_cut_finds_the_old_file_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    disk = Disk(monkeypatch)
+    write(tmp_path / "old", b"new")
+    assert disk.done[0] == "flush the file"
+    assert disk.done[-2:] == ["replace", "flush the folder"]
+
+
+def test_a_file_that_need_not_last_costs_no_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch)
+    with AtomicFile(tmp_path, lasts=False) as file:
+        file.publish(tmp_path / "new")
+    assert disk.done == ["name"]
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_folders_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    fsync = os.fsync
+
+    def flush(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(error, os.strerror(error))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    write(tmp_path / "new", b"data")
+    assert (tmp_path / "new").read_bytes() == b"data"
+
+
+def test_a_disk_that_turns_out_to_be_full_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems find room only when they flush."""
+
+    def flush(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "new", b"data")
+    assert list(tmp_path.iterdir()) == []

@@ -135,7 +135,7 @@ WORDED = {
     "a setting without a key": (
         "raise {memory} if you trust it",
         "raise --memory if you trust it",
-        "raise `memory` of a single copy (no configuration sets it) if you trust it",
+        "raise `memory` if you trust it",
     ),
     "a template's words": ("write {tag}-{digest}", "write {tag}-{digest}", "write {tag}-{digest}"),
     "a path with braces": ("look into /srv/{a}/{b-c}", "look into /srv/{a}/{b-c}", None),

@@ -12,7 +12,7 @@ LARGEST = 20
 """How many files are listed."""
 
 _CANDIDATES = 8 * LARGEST
-"""How many files are remembered during the reading, since links may still revive some of them."""
+"""How many files are remembered during the reading, since links may revive some of them."""
 
 
 def as_text(path: bytes) -> str:
@@ -25,12 +25,10 @@ class LargestHidden:
     """The largest hidden entries. Ties are ordered by path, so that the list is deterministic."""
 
     _heap: list[tuple[int, bytes, int, int]] = field(default_factory=list)
-    _revived: set[tuple[bytes, int]] = field(default_factory=set)
 
     def clear(self) -> None:
         """Forget everything: the merge begins again."""
         self._heap.clear()
-        self._revived.clear()
 
     def hidden(self, entry: HiddenEntry) -> None:
         """An upper layer hides the entry, which is not empty."""
@@ -42,7 +40,10 @@ class LargestHidden:
 
     def revived(self, path: bytes, layer: int) -> None:
         """The content of a hidden entry is kept after all, as that of a hard link."""
-        self._revived.add((path, layer))
+        left = [item for item in self._heap if (item[1], item[2]) != (path, layer)]
+        if len(left) < len(self._heap):
+            heapq.heapify(left)
+            self._heap[:] = left
 
     @property
     def files(self) -> tuple[HiddenFile, ...]:
@@ -50,6 +51,5 @@ class LargestHidden:
         found = [
             HiddenFile(as_text(path), size, layer, by)
             for size, path, layer, by in sorted(self._heap, reverse=True)
-            if (path, layer) not in self._revived
         ]
         return tuple(found[:LARGEST])

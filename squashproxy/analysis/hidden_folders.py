@@ -19,7 +19,8 @@ _REMEMBERED = 50_000
 """How many folders are counted separately while reading. Beyond that, the deepest are counted with
 their parents.
 """
-_ANY_DEPTH = 1 << 30
+_DEEPEST = 64
+"""Folders are counted separately down to this depth; what lies deeper counts as theirs."""
 
 
 @dataclass(slots=True)
@@ -41,13 +42,13 @@ class HiddenFolders:
     """
 
     remembered: int = _REMEMBERED
-    depth: int = _ANY_DEPTH
+    depth: int = _DEEPEST
     _sums: dict[bytes, _Sum] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forget everything: the merge begins again."""
         self._sums.clear()
-        self.depth = _ANY_DEPTH
+        self.depth = _DEEPEST
 
     def hidden(self, entry: HiddenEntry) -> None:
         """An upper layer hides the entry, which is not empty."""
@@ -119,6 +120,6 @@ def _depth_of(folder: bytes) -> int:
 
 
 def _cut(folder: bytes, depth: int) -> bytes:
-    if depth >= _ANY_DEPTH:
+    if folder.count(b"/") < depth:
         return folder
     return b"/".join(folder.split(b"/", depth)[:depth])

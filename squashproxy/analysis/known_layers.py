@@ -9,25 +9,24 @@ from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.rewrite.find_cuts import find_listings
 from squashproxy.pipeline.rewrite.squash_layers import compression_for
-from squashproxy.pipeline.transfer.source_layer import SourceLayer, is_ratio_met
+from squashproxy.pipeline.transfer.source_layer import SourceLayer, packed_size
 from squashproxy.squash.layer import KnownLayer
-from squashproxy.squash.listing import Listing, ListingRecorder
+from squashproxy.squash.listing import Listing, empty_listing
 
 
 def find_known(layers: Sequence[SourceLayer], options: CopyOptions) -> dict[int, Listing]:
     """The listings that the memory of the options has, by number.
 
-    None counts where the tars themselves are to be hashed, and none of a layer that unpacks to more
-    than the options allow: it is read, and refused.
+    None counts where the tars themselves are to be hashed, and where they unpack to more than the
+    options allow: then they are read, and the image is refused.
     """
     if options.check_diff_ids:
         return {}
     own = [n for n, layer in enumerate(layers) if not is_foreign(layer.descriptor.media_type)]
-    return {
-        number: listing
-        for number, listing in find_listings(layers, own, options.memory).items()
-        if is_ratio_met(listing.unpacked, layers[number].descriptor.size, options.limits.ratio)
-    }
+    listings = find_listings(layers, own, options.memory)
+    most = options.limits.most_unpacked(packed_size(layer.descriptor for layer in layers))
+    unpacked = sum(listing.unpacked for listing in listings.values())
+    return {} if most is not None and unpacked > most else listings
 
 
 def known_layers(
@@ -37,7 +36,7 @@ def known_layers(
 
     A foreign layer, which no registry holds, counts as known and empty.
     """
-    nothing = ListingRecorder().finish(0)
+    nothing = empty_listing()
     known = []
     for number, layer in enumerate(layers):
         is_absent = is_foreign(layer.descriptor.media_type)

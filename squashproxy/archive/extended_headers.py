@@ -13,6 +13,8 @@ from squashproxy.archive.header import (
     read_name,
 )
 
+_SPANS = frozenset({b"GNU.sparse.offset", b"GNU.sparse.numbytes"})
+
 
 @dataclass(slots=True)
 class Extended:
@@ -25,6 +27,8 @@ class Extended:
     long_name: bytes = b""
     long_link: bytes = b""
     records: dict[bytes, bytes] = field(default_factory=dict)
+    spans: list[bytes] = field(default_factory=list)
+    """The map of a sparse file that has a record for each number (pax 0.0)."""
 
     def add(self, typeflag: bytes, payload: bytes) -> None:
         """Add one extension. Raises BadArchive for damaged pax records."""
@@ -33,7 +37,9 @@ class Extended:
         elif typeflag == GNU_LONG_LINK:
             self.long_link = payload.partition(b"\0")[0]
         elif typeflag in PAX_RECORDS:
-            self.records = dict(parse_pax(payload))
+            records = parse_pax(payload)
+            self.records = dict(records)
+            self.spans = [value for key, value in records if key in _SPANS]
 
     def name(self, buffer: bytes, at: int) -> bytes:
         """The path of the entry whose own header stands at `at`."""

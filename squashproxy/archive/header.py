@@ -33,6 +33,8 @@ PAX_GLOBAL = b"g"
 PAX_RECORDS = frozenset({PAX, PAX_SOLARIS})
 EXTENSIONS = frozenset({GNU_LONG_NAME, GNU_LONG_LINK, PAX_GLOBAL}) | PAX_RECORDS
 WITHOUT_PAYLOAD = frozenset({HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
+KINDS = WITHOUT_PAYLOAD | {REGULAR, GNU_SPARSE}
+"""The types that unpackers take; docker, containerd, podman and umoci fail on all others."""
 
 NAME = slice(0, 100)
 SIZE = slice(124, 136)

@@ -28,6 +28,7 @@ from squashproxy.archive.header import (
     parse_decimal,
     parse_number,
 )
+from squashproxy.archive.sparse_map import PaxMap, PayloadMap, check_old
 from squashproxy.errors import BadArchive
 
 MAX_EXTENSION = 1 << 20
@@ -51,6 +52,10 @@ class HeaderParser:
         """The entry's type flag; a regular file's is `0`, however it was written."""
         self.size = 0
         """The bytes of payload in the stream; for a sparse file, less than the file's size."""
+        self.real_size = 0
+        """The size of the file, its holes included."""
+        self.payload_map: PayloadMap | None = None
+        """Checks the map of a sparse file that stands before its data."""
 
     @property
     def seen(self) -> int:
@@ -90,6 +95,10 @@ class HeaderParser:
         if end > len(buffer):
             return start - end
         self._set_entry(buffer, at, typeflag, size)
+        try:
+            self._read_map(buffer[at:end] if typeflag == GNU_SPARSE else b"", extended)
+        except BadArchive as error:
+            raise self._damaged(str(error), at - start) from error
         return end - start
 
     def _map_end(self, buffer: bytes, at: int, offset: int) -> int:
@@ -131,6 +140,21 @@ class HeaderParser:
             self._extended = Extended()
         self.kind = typeflag
         self.size = 0 if typeflag in WITHOUT_PAYLOAD else size
+
+    def _read_map(self, old: bytes, extended: Extended) -> None:
+        """Check the map of a sparse file: in the `old` GNU header blocks, or in pax records."""
+        self.real_size = self.size
+        self.payload_map = None
+        if old:
+            self.real_size = check_old(old, self.size)
+        if old or self.kind != REGULAR or not extended.records:
+            return
+        found = PaxMap(extended.records, extended.spans)
+        if found.is_in_records:
+            self.real_size = found.check(self.size)
+        elif found.is_in_payload:
+            self.real_size = found.real_size(self.size)
+            self.payload_map = PayloadMap(self.size, self.real_size)
 
     def _parse_size(self, buffer: bytes, at: int, offset: int) -> int:
         try:

@@ -2,11 +2,23 @@
 
 A `..` takes back the name before it, whatever that is: docker, containerd, podman and umoci clean
 names in this way (Go's filepath.Clean) before they look at what is there.
+
+No path is longer than Linux takes. PATH_MAX is 4,096 bytes with the NUL at its end
+(linux/limits.h). That is for one call, but unpackers name what they make by its whole path.
 """
 
 from __future__ import annotations
 
 from squashproxy.errors import BadArchive
+
+MOST_BYTES = 4095
+"""The most bytes in a path, and in the target of a symlink (symlink(2), ENAMETOOLONG)."""
+
+_MARKED = b"/.wh."
+_MARKER = len(b"/.wh..wh..opq")
+"""What a whiteout or an opaque marker adds to the path that it is about."""
+_SHOWN = 200
+"""The most bytes of a name that a message shows."""
 
 
 class BadEntry(Exception):
@@ -42,6 +54,27 @@ def normalise(name: bytes) -> bytes:
     return b"/".join(parts)
 
 
+def check_length(path: bytes) -> None:
+    """Raise BadEntry for a normalised path that no unpacker can make.
+
+    A whiteout may be longer by its prefix, and an opaque marker by its name: what they are about
+    is shorter.
+    """
+    if len(path) <= MOST_BYTES:
+        return
+    is_mark = path.startswith(_MARKED, path.rfind(b"/"))
+    if len(path) > MOST_BYTES + _MARKER * is_mark:
+        raise BadEntry(f"has a path of {len(path)} bytes, and Linux takes {MOST_BYTES}")
+
+
+def check_target(target: bytes) -> None:
+    """Raise BadEntry for the target of a symlink that no unpacker can make."""
+    if len(target) > MOST_BYTES:
+        raise BadEntry(
+            f"is a symlink to a path of {len(target)} bytes, and Linux takes {MOST_BYTES}"
+        )
+
+
 def is_roundabout(name: bytes) -> bool:
     """Whether a `..` stands in `name`."""
     return b".." in name and b".." in name.split(b"/")
@@ -58,5 +91,7 @@ def join(parent: bytes, name: bytes) -> bytes:
 
 
 def shown(path: bytes) -> str:
-    """`path` for people: bytes that are no text are escaped."""
+    """`path` for people: bytes that are no text are escaped, and a long path is cut."""
+    if len(path) > _SHOWN:
+        return f"/{path[:_SHOWN].decode('utf-8', 'backslashreplace')}..."
     return "/" + path.decode("utf-8", "backslashreplace")

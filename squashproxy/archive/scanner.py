@@ -42,8 +42,16 @@ from squashproxy.archive.header import (
     padded,
 )
 from squashproxy.archive.header_parser import HeaderParser
-from squashproxy.archive.path import BadEntry, is_roundabout, normalise
+from squashproxy.archive.path import (
+    BadEntry,
+    check_length,
+    check_target,
+    is_roundabout,
+    normalise,
+    shown,
+)
 from squashproxy.archive.rewrite import with_path
+from squashproxy.archive.sparse_map import PayloadMap
 from squashproxy.errors import BadArchive, StreamConsumed
 from squashproxy.span import Inflated, Kept, New, Span
 
@@ -108,6 +116,9 @@ class TarScanner:
         """The target of a hard link, normalised, or of a symlink, as it stands."""
         self.size = 0
         """The bytes of payload in the stream; for a sparse file, less than the file's size."""
+        self.holes = 0
+        """The bytes of holes in all sparse files so far."""
+        self._map: PayloadMap | None = None
 
     @property
     def span_size(self) -> int:
@@ -141,6 +152,8 @@ class TarScanner:
         """Step to the next entry with a complete header; False when the chunk is used up."""
         while not self._ended:
             at = self._at + self._remaining
+            if self._map is not None:
+                self._read_map(min(at, self._length))
             if at > self._length:
                 self._remaining = at - self._length
                 self._at = self._length
@@ -160,6 +173,19 @@ class TarScanner:
             self.drop()
             self.touched = True
         return False
+
+    def _read_map(self, end: int) -> None:
+        """Check the map of a sparse file that stands before its data, as far as it is there."""
+        assert self._map is not None
+        try:
+            is_complete = self._map.feed(self._chunk[self._at : end])
+        except BadArchive as error:
+            raise BadArchive(
+                f"{self.where} is damaged: {error}, in the tar's entry {shown(self.path)}",
+                advice="build or push the image again",
+            ) from error
+        if is_complete:
+            self._map = None
 
     def rename(self, path: bytes) -> None:
         """Give the entry another (normalised) path, also if it is kept."""
@@ -390,11 +416,18 @@ class TarScanner:
         self.kind = parsed.kind
         self.size = parsed.size
         self._remaining = padded(parsed.size)
+        self._map = parsed.payload_map
+        self.holes += max(0, parsed.real_size - parsed.size)
         if parsed.kind == PAX_GLOBAL:
             return
         self._set_path(parsed.name)
         is_hard_link = parsed.kind == HARD_LINK
         self.link = self._normalise(parsed.link, parsed.link) if is_hard_link else parsed.link
+        try:
+            check_length(self.path)
+            (check_length if is_hard_link else check_target)(self.link)
+        except BadEntry as error:
+            raise error.at(self.where, self.path) from error
         self.is_roundabout |= is_hard_link and is_roundabout(parsed.link)
         self._header_size = length
 

@@ -123,7 +123,10 @@ def open_context(
                 TagMemory(database),
                 PromotionMemory(database),
                 CopyOptions(
-                    jobs=options.jobs, memory=memory, base_hosts=frozenset(configuration.registries)
+                    jobs=options.jobs,
+                    memory=memory,
+                    limits=configuration.limits.of_images,
+                    base_hosts=frozenset(configuration.registries),
                 ),
                 observer,
                 cancellation,

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from squashproxy.cli.common_options import CommonOptions, value_of
+from squashproxy.cli.limit_options import LIMIT_OPTIONS, limits_of
 from squashproxy.config.value_types import parse_host
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
@@ -18,11 +19,10 @@ from squashproxy.layer_memory.choice import parse_layer_memory
 from squashproxy.location import ArchiveReference, Location, Transport, parse_location
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.mode import Mode, parse_mode, parse_prune_threshold
-from squashproxy.pipeline.options import CopyOptions, Limits, parse_base, parse_compression
+from squashproxy.pipeline.options import CopyOptions, parse_base, parse_compression
 from squashproxy.reference import parse_reference, parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_DEFAULT_MEMORY = "2GiB"
 _REF_NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[._:@/+-]|--)[A-Za-z0-9]+)*")
 """An image's name in a layout, `ref.name` (OCI image specification, annotations.md)."""
 
@@ -55,9 +55,6 @@ def _check_name(text: str, target: ArchiveReference) -> None:
         )
 
 
-_POSITIVE = click.IntRange(min=1)
-
-
 def squash_options(function: _F) -> _F:
     """Give a command the options that shape the result."""
     for option in reversed(_OPTIONS):
@@ -76,7 +73,9 @@ def make_options(
     **values: Any,
 ) -> CopyOptions:
     """CopyOptions from the values of `squash_options` and of the command's own options."""
-    limits = Limits(memory=memory, unpacked=max_unpacked, entries=max_entries, ratio=max_ratio)
+    limits = limits_of(
+        memory=memory, max_unpacked=max_unpacked, max_entries=max_entries, max_ratio=max_ratio
+    )
     hosts = common.plain_http | common.insecure | frozenset(base_hosts)
     return CopyOptions(limits=limits, jobs=common.jobs, base_hosts=hosts, **values)
 
@@ -216,31 +215,5 @@ _OPTIONS = (
         help="Also hash what layers of the source unpack to, and compare with its config. Size, "
         "digest and CRC-32 of layers are always checked.",
     ),
-    click.option(
-        "--memory",
-        type=value_of("--memory:", parse_size),
-        default=_DEFAULT_MEMORY,
-        show_default=True,
-        metavar="SIZE",
-        help="Limit of what the merge may remember, and of a zstd layer's window. Sizes: bytes, "
-        "500M, 2GiB.",
-    ),
-    click.option(
-        "--max-unpacked",
-        type=value_of("--max-unpacked:", parse_size),
-        metavar="SIZE",
-        help="Refuse an image whose layers unpack to more than this.",
-    ),
-    click.option(
-        "--max-entries",
-        type=_POSITIVE,
-        metavar="N",
-        help="Refuse an image with more files, directories and links than this.",
-    ),
-    click.option(
-        "--max-ratio",
-        type=click.FloatRange(min=1.0),
-        metavar="R",
-        help="Refuse a layer that unpacks to more than R times its size.",
-    ),
+    *LIMIT_OPTIONS,
 )

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.image_limits import ImageLimits
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.section import Section
 from squashproxy.config.serve import ServeSettings
@@ -68,6 +69,8 @@ class Configuration(Section):
     """Cleanup rules: which old images are deleted or squashed."""
     serve: ServeSettings | None = None
     """The pull-through registry."""
+    limits: ImageLimits = field(default_factory=ImageLimits)
+    """Limits on the images that promote and cleanup copy."""
     layer_memory: LayerMemory | None = None
     """Where listings of layers and results are remembered: a folder, HOST/REPO or none."""
     state: FileName | None = None

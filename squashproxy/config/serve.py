@@ -16,16 +16,20 @@ from squashproxy.config.value_types import (
     Base,
     Compressing,
     CopyMode,
+    CountLimit,
     Duration,
     FileName,
     Glob,
     Host,
     Image,
     Interval,
+    Network,
     OnePlatform,
     PruneOver,
+    RatioLimit,
     RepositoryName,
     Size,
+    SizeLimit,
     Url,
     Wait,
 )
@@ -112,6 +116,14 @@ class Fallback(Enum):
     ERROR = "error"
 
 
+class Viewers(Enum):
+    """Who may read metrics."""
+
+    EVERYONE = "everyone"
+    USERS = "users"
+    NOBODY = "nobody"
+
+
 @dataclass(frozen=True, slots=True)
 class FirstPull(Section):
     """How long a first pull waits, and what it gets then."""
@@ -162,13 +174,23 @@ class HookSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class ServeLimits(Section):
-    """Limits of the server; the last three are limits on images to squash."""
+    """Limits of the server, and on images that are squashed; `none` is no limit.
+
+    An image past one of these is handed out as it is.
+    """
 
     connections: Annotated[int, Field(ge=1)] = 1000
     jobs_waiting: Annotated[int, Field(ge=0)] = 1000
-    max_unpacked: Size | None = None
-    max_entries: Annotated[int, Field(ge=1)] | None = None
-    max_ratio: Annotated[float, Field(gt=0)] | None = None
+    max_unpacked: SizeLimit = 100 * _GIB
+    """Images whose layers unpack to more are not squashed."""
+    max_entries: CountLimit = 2_000_000
+    """Images with more files, directories and links are not squashed."""
+    max_ratio: RatioLimit = 100.0
+    """Images that unpack to more than so many times their size are not squashed."""
+    memory: SizeLimit = 512 << 20
+    """What a job may remember of paths, links and attributes."""
+    job_idle: Interval = 600.0
+    """How long a job may make no progress before it is given up."""
 
 
 def _read_listener(value: Any, info: ValidationInfo) -> Listener:
@@ -219,5 +241,13 @@ class ServeSettings(Section):
     """The token that webhooks must send."""
     limits: ServeLimits = ServeLimits()
     """Limits of the server."""
+    hosts: tuple[Host, ...] = ()
+    """Names by which this server is reached at a loopback address, as through a proxy."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Addresses of proxies whose X-Forwarded-For says who sent a request."""
+    page: bool | None = None
+    """Whether the page is shown. Without it: yes, but not with `auth: upstream`."""
+    metrics: Viewers = Viewers.EVERYONE
+    """Who may read /metrics: everyone, users (those who may see the page), or nobody."""
     drain: Duration = 30.0
     """How long a shutdown waits for running requests."""

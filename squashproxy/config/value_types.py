@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,14 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.decimals import MOST_PORT, parse_port
@@ -234,6 +242,15 @@ def _read_layer_memory(value: Any, info: ValidationInfo) -> LayerMemoryChoice:
     return LayerMemoryChoice(folder=_in_folder(str(choice.folder.expanduser()), info))
 
 
+def _parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no network; write an address, or one as 10.0.0.0/8"
+        ) from None
+
+
 def _short(seconds: float) -> float:
     if seconds > _LONGEST_WAIT:
         raise ValueError("no client waits that long; write 10m or less")
@@ -255,12 +272,33 @@ Duration = Annotated[
     reads(parse_duration, int, float),
     _text(r"^[0-9.]+(ms|s|m|h|d)$", "25s", "10m", "1h", "7d"),
 ]
+Network = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network,
+    reads(_parse_network),
+    _text("^[0-9a-fA-F.:]+(/[0-9]+)?$", "10.0.0.0/8", "127.0.0.1"),
+]
 Wait = Annotated[Duration, AfterValidator(_short)]
 Interval = Annotated[Duration, AfterValidator(_some_time)]
 Size = Annotated[
     int,
     reads(parse_size, int),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["500M", "50GiB"]}),
+]
+_NO_LIMIT = BeforeValidator(lambda value: None if value == "none" else value)
+SizeLimit = Annotated[
+    Size | None,
+    _NO_LIMIT,
+    WithJsonSchema({"type": ["string", "integer", "null"], "examples": ["50GiB", "none"]}),
+]
+CountLimit = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    _NO_LIMIT,
+    WithJsonSchema({"anyOf": [{"type": ["integer", "null"], "minimum": 1}, {"const": "none"}]}),
+]
+RatioLimit = Annotated[
+    Annotated[float, Field(gt=0)] | None,
+    _NO_LIMIT,
+    WithJsonSchema({"anyOf": [{"type": ["number", "null"], "minimum": 1}, {"const": "none"}]}),
 ]
 Rate = Annotated[float, reads(parse_rate, int, float), _text(r"^[0-9.]+/(s|m|h)$", "50/s", "100/m")]
 Cron = Annotated[

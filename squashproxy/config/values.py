@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
+T = TypeVar("T")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -25,6 +28,15 @@ def parse_size(text: str) -> int:
             f"{text!r} is not a usable size; it must be at least one byte and less than 8 EiB"
         )
     return int(size)
+
+
+def parse_limit(parse: Callable[[str], T]) -> Callable[[str], T | None]:
+    """A parser of limits: `none` stands for no limit."""
+
+    def read(text: str) -> T | None:
+        return None if text == "none" else parse(text)
+
+    return read
 
 
 def parse_rate(text: str) -> float:

@@ -104,7 +104,8 @@ class Folder:
         try:
             self._mark()
             path.parent.mkdir(exist_ok=True)
-            with AtomicFile(path.parent) as file:
+            # A record that a power cut damaged is found out by its own digest, and costs a reading.
+            with AtomicFile(path.parent, lasts=False) as file:
                 write_all(file.stream, record)
                 file.publish(path)
         except FileNotFoundError:

@@ -14,10 +14,9 @@ from squashproxy.layer_memory.results_record import (
     decode_results,
     encode_results,
 )
-from squashproxy.squash.listing import Listing
+from squashproxy.squash.listing import MOST_LISTED, Listing
 from squashproxy.squash.listing_record import (
     LISTING_VERSION,
-    MOST_LISTED,
     decode_listing,
     encode_listing,
 )

@@ -8,6 +8,7 @@ from enum import Enum
 
 from squashproxy.codec.library import Library, find_library
 from squashproxy.layer_memory.base import LayerMemory, Nothing
+from squashproxy.limits import Limits as Limits  # noqa: PLC0414 - a part of CopyOptions
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
@@ -93,21 +94,6 @@ def parse_compression(text: str) -> CompressionChoice:
     if name == "zstd" and level.isascii() and level.isdigit() and 1 <= int(level) <= 22:
         return CompressionChoice(Compression.ZSTD, int(level))
     raise ValueError(f"{text}: choose keep, gzip, zstd or zstd:LEVEL with a level of 1 to 22")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits past which an image is refused; None means no limit. Sizes in bytes.
-
-    `memory` limits what the merge remembers (paths, links), `unpacked` the uncompressed size of all
-    layers read, `entries` their tar entries, `ratio` the uncompressed to the compressed size of a
-    layer.
-    """
-
-    memory: int | None = 2 << 30
-    unpacked: int | None = None
-    entries: int | None = None
-    ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

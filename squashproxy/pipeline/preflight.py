@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from squashproxy.errors import FormatError, UsageError
+from squashproxy.errors import FormatError, LimitExceeded, UsageError
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy, PlatformPlan
 from squashproxy.progress import Observer
 from squashproxy.squash.split import MOST_LAYERS
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSource
+
+_MOST_MOUNTED = 500
+"""The most layers that overlayfs stacks (OVL_MAX_STACK, fs/overlayfs/params.c). Older mounts, and
+so most runtimes, stop at MOST_LAYERS, since they name all layers in one page of options.
+"""
 
 
 def check_options(options: CopyOptions) -> None:
@@ -96,8 +101,22 @@ def check_holds(sink: ImageSink, what: str) -> None:
         )
 
 
+def check_depth(layers: int, platform: str) -> None:
+    """Raise LimitExceeded for a result with more layers than any kernel mounts."""
+    if layers > _MOST_MOUNTED:
+        raise LimitExceeded(
+            f"the result for {platform} would have {layers} layers, and no kernel mounts more than "
+            f"{_MOST_MOUNTED}; nothing was pushed",
+            advice="squash it, and keep fewer layers with {base}",
+        )
+
+
 def warn_of_depth(result: PlatformCopy | PlatformPlan, observer: Observer) -> None:
-    """Warn about an image with more layers than can be mounted, as the source may have them."""
+    """Warn about an image with more layers than runtimes mount, as the source may have them.
+
+    Raises LimitExceeded for more than any kernel mounts.
+    """
+    check_depth(result.layers_after, result.platform)
     if result.layers_after > MOST_LAYERS:
         observer.warn(
             f"the result for {result.platform} has {result.layers_after} layers, and runtimes take "

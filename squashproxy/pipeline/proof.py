@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import TreesDiffer
+from squashproxy.limits import Limits
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import is_foreign
@@ -27,7 +28,7 @@ def prove(
     observer: Observer,
     cancellation: Cancellation,
     clock: Callable[[], float],
-    max_window: int | None = None,
+    limits: Limits,
 ) -> None:
     """Unpack source and result, image by image, with the code of `verify`, which the copy does not
     use.
@@ -49,7 +50,7 @@ def prove(
             observer=observer,
             clock=clock,
             cancellation=cancellation,
-            max_window=max_window,
+            limits=limits,
         )
         if not result.identical:
             (compared,) = result.platforms

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest, Hasher, Verified
-from squashproxy.errors import RegistryError
+from squashproxy.errors import IntegrityError, RegistryError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.registry.auth.scopes import pull
 from squashproxy.registry.caller import Call, Caller
@@ -31,6 +31,9 @@ _COMPRESSED = ("gzip", "zstd")
 
 _MAGIC = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 """The beginnings of gzip and zstd."""
+
+_HELD = 1 << 20
+"""The size in bytes up to which a blob is handed on only after its digest was checked."""
 
 _MOST_BARREN = 1
 """How often an answer may end without a byte of what is still missing."""
@@ -58,9 +61,30 @@ def find_blob(caller: Caller, digest: Digest) -> int | None:
 def iter_blob(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     """A blob's bytes in chunks of 256 KiB. The request is sent when the first chunk is wanted.
 
-    A connection that breaks, or an answer that ends too early, is resumed where it did. Raises
+    A broken connection is resumed where it broke. A small blob whose size or digest is wrong is
+    read once more before any of it is handed on, so that its reader notices nothing. Raises
     IntegrityError, at the end at the latest, where size or digest is wrong.
     """
+    return _iter_held(caller, blob) if blob.size <= _HELD else _iter_verified(caller, blob)
+
+
+def _iter_held(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
+    try:
+        chunks = list(_iter_verified(caller, blob))
+    except IntegrityError as error:
+        try:
+            chunks = list(_iter_verified(caller, blob))
+        except IntegrityError as again:
+            again.blob = ""  # it was read twice: nobody needs to read it once more
+            raise
+        except RegistryError as refused:
+            if refused.temporary:
+                raise
+            raise error from refused
+    yield from chunks
+
+
+def _iter_verified(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     reading = _Reading(caller, blob)
     return iter(Verified(_iter_resumed(reading), blob.digest, blob.size, reading.what))
 

@@ -107,6 +107,7 @@ async def _listen(
         access_log_class=AccessLogger,
         keepalive_timeout=_KEEP_ALIVE,
         lingering_time=_LINGERING,
+        auto_decompress=False,
     )
     runner = web.ServerRunner(
         server, shutdown_timeout=application.settings.drain + _AIOHTTP_SECONDS

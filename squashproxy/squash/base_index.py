@@ -17,18 +17,24 @@ from functools import partial
 from squashproxy.archive.header import DIRECTORY, SYMLINK
 from squashproxy.archive.path import parent_of
 from squashproxy.squash.index import REDIRECTED, PathIndex
-from squashproxy.squash.layer import ScannedLayer
+from squashproxy.squash.layer import MergeOptions, ScannedLayer
+from squashproxy.squash.limits import check_limits
 from squashproxy.squash.listing import Entry
-from squashproxy.squash.walk import walk
+from squashproxy.squash.walk import iter_noted
 from squashproxy.squash.whiteout import Mark, read_mark
 
 
-def read_base(layers: Sequence[ScannedLayer]) -> PathIndex:
-    """The paths of `layers`, base first, as one index. Raises what reading a layer raises."""
+def read_base(layers: Sequence[ScannedLayer], options: MergeOptions, *, taken: int) -> PathIndex:
+    """The paths of `layers`, base first, as one index.
+
+    Raises LimitExceeded where that takes more memory than `options` allow beside the bytes `taken`,
+    and what reading a layer raises.
+    """
     index = PathIndex()
     for number in reversed(range(len(layers))):
         index.begin_layer(number)
-        walk(layers[number], partial(_note, index))
+        for _ in iter_noted(layers[number], partial(_note, index)):
+            check_limits(layers[number].where, options, memory=taken + index.memory)
     return index
 
 

@@ -14,10 +14,10 @@ from squashproxy.archive.path import parent_of
 from squashproxy.squash.duplicates import find_superseded
 from squashproxy.squash.index import DUPLICATE, REDIRECTED, PathIndex
 from squashproxy.squash.layer import HiddenEntry, LayerCount, MergeOptions, ScannedLayer
-from squashproxy.squash.limits import check_limits
+from squashproxy.squash.limits import check_limits, most_listed
 from squashproxy.squash.links import Hidden, LinkTable
 from squashproxy.squash.listing import Entry
-from squashproxy.squash.walk import iter_noted, walk
+from squashproxy.squash.walk import Recording, iter_noted, walk
 from squashproxy.squash.whiteout import Mark, read_mark
 
 _BYTES_PER_HIDDEN = 220
@@ -49,12 +49,14 @@ class Census:
         tally = _Tally(number, self.index, self.links, self.options)
         on_listing = self.options.on_listing
         keep = None if on_listing is None else partial(on_listing, number)
-        for unpacked in iter_noted(layer, tally.note, keep):
+        recording = Recording(layer, keep, most_listed(self.options))
+        for unpacked in iter_noted(layer, tally.note, recording.recorder):
             tally.total.unpacked = unpacked
-            memory = self.index.memory + self.links.memory + tally.memory
+            memory = self.index.memory + self.links.memory + tally.memory + recording.memory
             check_limits(layer.where, self.options, memory=memory)
+        recording.finish(tally.total.unpacked)
         if tally.holds_duplicates:
-            superseded = find_superseded(layer)
+            superseded = find_superseded(layer, self.options, taken=self.index.memory)
             self.index.begin_layer(number)
             walk(layer, lambda entry: tally.note_superseded(entry, superseded))
         return tally.total
@@ -71,11 +73,12 @@ class _Tally:
     total: LayerCount = field(default_factory=LayerCount)
     holds_duplicates: bool = False
     _hidden: dict[int, _HiddenFile] = field(default_factory=dict)
+    _names: int = 0
 
     @property
     def memory(self) -> int:
         """An estimate, in bytes, of the memory for hidden files that links may still revive."""
-        return _BYTES_PER_HIDDEN * len(self._hidden)
+        return _BYTES_PER_HIDDEN * len(self._hidden) + self._names
 
     def note(self, entry: Entry) -> None:
         """Count an entry."""
@@ -127,6 +130,7 @@ class _Tally:
         if entry.kind not in (DIRECTORY, HARD_LINK):
             self.links.note_hidden(path, entry.ordinal)
             self._hidden[entry.ordinal] = _HiddenFile(path, entry.size, entry.span_size)
+            self._names += len(path)
         if self.options.on_hidden is not None:
             self.options.on_hidden(HiddenEntry(path, entry.size, self.number, hidden_by))
 

@@ -15,6 +15,9 @@ from squashproxy.squash.layer import Layer
 from squashproxy.squash.listing import Listing, ListingCheck
 from squashproxy.squash.walk import iter_walk
 
+_BYTES_PER_DROPPED = 8
+_BYTES_PER_WHITEOUT = 150
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -35,6 +38,12 @@ class Cut:
     held_back: int
     entries: int
     secrets: frozenset[int] = frozenset()
+
+    @property
+    def memory(self) -> int:
+        """An estimate, in bytes, of the memory that the cut takes, names included."""
+        numbers = _BYTES_PER_DROPPED * (len(self.dropped) + len(self.secrets))
+        return numbers + sum(_BYTES_PER_WHITEOUT + len(path) for path in self.whiteouts.values())
 
     @property
     def is_nothing(self) -> bool:

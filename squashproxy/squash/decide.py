@@ -29,7 +29,7 @@ with RestartNeeded (squash/restart.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from squashproxy.archive.header import DIRECTORY, HARD_LINK, REGULAR, SYMLINK
 from squashproxy.archive.path import BadEntry
@@ -50,6 +50,8 @@ from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Ta
 from squashproxy.squash.pass_facts import DuplicatePath, Survey, SurveyNeeded
 from squashproxy.squash.recent_hidden import RecentHidden
 from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
+
+_BYTES_PER_SERVED = 100
 
 
 class EntryDecider:
@@ -85,6 +87,8 @@ class EntryDecider:
         self._served: set[bytes] = set()
         """Paths of entries of this layer that decided what became of links of upper layers: they
         took the entry for their file, or nothing below it can be that."""
+        self._served_names = 0
+        self._facts_memory = options.facts.memory
         self._recent = RecentHidden(options.recent_hidden_bytes)
         self._disagreements = Disagreements(report, is_strict=options.strict)
         self._parent = b""
@@ -101,14 +105,18 @@ class EntryDecider:
         self._count = self._report.layers.setdefault(number, LayerCount())
         self._superseded = self._options.facts.superseded.get(number, frozenset())
         self._served.clear()
+        self._served_names = 0
         self._recent = RecentHidden(self._options.recent_hidden_bytes)
         self.index.begin_layer(number)
         self.links.begin_layer(number)
 
     @property
     def memory(self) -> int:
-        """An estimate, in bytes, of the memory that paths and links take."""
-        return self.index.memory + self.links.memory
+        """An estimate, in bytes, of the memory that paths and links take, names included."""
+        base = 0 if self._base is None else self._base.memory
+        found = 0 if self._survey is None else self._survey.memory
+        facts = self._facts_memory + found
+        return self.index.memory + self.links.memory + self._served_names + base + facts
 
     def decide(self, scanner: TarScanner) -> None:
         """Decide an entry of a layer above the base.
@@ -154,7 +162,7 @@ class EntryDecider:
             if is_directory:
                 self._mark_replaced(scanner)
         elif waiting:
-            self._served.add(scanner.path)
+            self._serve(scanner.path)
             self._promote(scanner, waiting)
         else:
             self._hide(scanner, hidden_by)
@@ -190,12 +198,13 @@ class EntryDecider:
         if not path and not is_directory:
             raise BadEntry("is the image's root, but no directory")
         verdict = self.index.place(path, scanner.parent, is_directory=is_directory)
-        if verdict == VISIBLE and not self._described:
+        if verdict == VISIBLE and not self._described and not self._superseded:
             return verdict
         if verdict == REDIRECTED:
             scanner.rename(self.index.resolve(scanner.path))
             verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
         self._check_duplicate(scanner, verdict, is_directory=is_directory)
+        self.index.forget_symlink(scanner.path)
         self._insert_described(scanner)
         if verdict == LATE:
             self._note_late(scanner)
@@ -229,7 +238,7 @@ class EntryDecider:
             return
         if self._survey is None:
             raise SurveyNeeded(self._number)
-        self._survey.described[scanner.path] = scanner.header
+        self._survey.note_described(scanner.path, scanner.header)
 
     def _decide_mark(self, scanner: TarScanner) -> bool:
         """Decide a whiteout, opaque marker or aufs leftover; False for an ordinary entry."""
@@ -282,7 +291,7 @@ class EntryDecider:
         elif self._survey is None:
             raise SurveyNeeded(self._number)
         else:
-            self._survey.replaced.add(path)
+            self._survey.note_replaced(path)
 
     def _keep_link(self, scanner: TarScanner, target: bytes) -> None:
         if target == scanner.link and not scanner.is_roundabout:
@@ -313,7 +322,7 @@ class EntryDecider:
         """Let links that waited for this path, which is a link itself, wait for its target."""
         if not waiting:
             return
-        self._served.add(scanner.path)
+        self._serve(scanner.path)
         if isinstance(target, Emitted):
             self._insert_links(scanner, waiting, target.path)
         else:
@@ -331,14 +340,23 @@ class EntryDecider:
             scanner.insert_after(with_link(link.header, target))
 
     def _drop_superseded(self, scanner: TarScanner) -> None:
+        """Drop an entry that a later one replaces. Entries between the two land behind it if it is
+        a symlink.
+        """
         self._disagreements.duplicate(scanner.path)
+        path = self.index.resolve(scanner.path)
+        if path != scanner.path:
+            scanner.rename(path)
+        self.index.forget_symlink(path)
         if scanner.kind == HARD_LINK:
             target = self.links.resolve(self.index.resolve(scanner.link))
-            self.links.note_alias(scanner.path, target)
+            self.links.note_alias(path, target)
             self._count_hidden(scanner, self._number)
             scanner.drop()
         else:
             self._hide(scanner, self._number)
+        if scanner.kind == SYMLINK:
+            self.index.note_symlink(path, scanner.link)
 
     def _hide(self, scanner: TarScanner, hidden_by: int) -> None:
         self._count_hidden(scanner, hidden_by)
@@ -370,11 +388,12 @@ class EntryDecider:
         if self._options.on_revived is not None:
             self._options.on_revived(path, self._number, size)
 
-    def iter_remainders(self) -> Iterator[tuple[Remainder, bytes]]:
+    def iter_remainders(self, check: Callable[[int], None]) -> Iterator[tuple[Remainder, bytes]]:
         """The entries that the output still needs once all layers are read; see PathIndex."""
         return self.index.iter_remainders(
             keeps_base=self._keeps_base,
             read_base=self._read_base if self._options.reads_base else None,
+            check=check,
         )
 
     def search(self, scanner: TarScanner) -> None:
@@ -402,15 +421,19 @@ class EntryDecider:
         elif waiting and scanner.kind == DIRECTORY:
             raise self._linked_directory(waiting[0], path)
         elif waiting:
-            self._served.add(path)
+            self._serve(path)
             self._promote(scanner, waiting)
         else:
             self.links.note_hidden(path, scanner.ordinal)
             scanner.drop()
         if scanner.kind != DIRECTORY:
             if self.links.are_waiting_below(path):
-                self._served.add(path)
+                self._serve(path)
             self.links.hide_below(path, itself=False)
+
+    def _serve(self, path: bytes) -> None:
+        self._served.add(path)
+        self._served_names += len(path) + _BYTES_PER_SERVED
 
     def _pass_over(self, scanner: TarScanner) -> None:
         """Drop an entry of the base that a later one of its layer replaces."""
@@ -433,5 +456,6 @@ class EntryDecider:
     def _read_base(self) -> PathIndex:
         if self._base is None:
             self._report.fallbacks += 1
-            self._base = read_base(self._layers[: self._options.kept])
+            base = self._layers[: self._options.kept]
+            self._base = read_base(base, self._options, taken=self.memory)
         return self._base

@@ -19,14 +19,19 @@ The rules of hiding. What stands at a path P in a layer acts on the layers below
 
 Each fact carries the number of its layer (0 is the lowest). While layer m is read, a fact of layer
 m changes nothing; from layer m-1 on it does. That is all that rule 7 needs: nothing is staged.
+
+Facts about a path are kept with the directory that holds it, by name. A directory inherits from the
+one above it whether it is hidden, so work and memory are linear in the bytes of all paths.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import Enum
+from typing import Self
 
-from squashproxy.archive.path import parent_of
+from squashproxy.archive.path import join, parent_of
+from squashproxy.squash.path_tree import BYTES_PER_NODE, PathNode, parts_of
 from squashproxy.squash.symlinks import SymlinkMap
 
 VISIBLE = -1
@@ -44,7 +49,8 @@ _IMPLIED = 2
 _KIND_BITS = 2
 _KIND_MASK = 3
 _ABOVE_ALL = 1 << 30
-_BYTES_PER_PATH = 230
+_BYTES_PER_PATH = 150
+_BYTES_PER_DIRECTORY = BYTES_PER_NODE + 300
 
 
 class Remainder(Enum):
@@ -55,6 +61,57 @@ class Remainder(Enum):
     OPAQUE = "opaque"
 
 
+class _Directory(PathNode):
+    """A directory that entries or markers lie in, or were looked for in.
+
+    `winners` and `gone` are facts about the names in it: who shows there, and who removed it.
+    `again` are names in it that a layer made which an upper one removed. `described` are names in
+    it that count as present as soon as an entry implies them. `opaque` is the layer of its own
+    marker. `hiding` is the layer that hides all its content in reading `hiding_in`, the last one in
+    which that was asked.
+    """
+
+    __slots__ = ("again", "described", "gone", "hiding", "hiding_in", "opaque", "winners")
+
+    def __init__(self, above: Self | None = None, name: bytes = b"") -> None:
+        super().__init__(above, name)
+        self.winners: dict[bytes, int] = {}
+        self.gone: dict[bytes, int] = _NO_NAMES
+        self.again: set[bytes] | None = None
+        self.described: set[bytes] | None = None
+        self.opaque = VISIBLE
+        self.hiding = VISIBLE
+        self.hiding_in = 0
+
+    @property
+    def own(self) -> tuple[Self, bytes]:
+        """The directory that holds it, and its name there; of the root, itself and no name."""
+        return self.above, self.name
+
+    @property
+    def is_implied(self) -> bool:
+        """Whether something below it was seen, but no entry for itself."""
+        return self.above.winners.get(self.name, _OTHER) & _KIND_MASK == _IMPLIED
+
+    @property
+    def holds_entries(self) -> bool:
+        """Whether anything directly in it shows that is more than an implied directory."""
+        return any(known & _KIND_MASK != _IMPLIED for known in self.winners.values())
+
+    @property
+    def hides_base(self) -> bool:
+        """Whether it hides all that the base has in it."""
+        return self.opaque >= 0 or self.name in self.above.gone or self.above.shows_other(self.name)
+
+    def shows_other(self, name: bytes) -> bool:
+        """Whether something shows at a name in it that is not a directory."""
+        return self.winners.get(name, _DIRECTORY) & _KIND_MASK == _OTHER
+
+
+_NO_NAMES: dict[bytes, int] = {}
+"""Never filled: most directories have no whiteouts in them."""
+
+
 class PathIndex:
     """Decides which entry wins each path, by the rules above.
 
@@ -62,36 +119,49 @@ class PathIndex:
     """
 
     def __init__(self, described: Collection[bytes] = ()) -> None:
-        self._described = described
+        self._root = _Directory()
+        self._root.winners[b""] = _ABOVE_ALL << _KIND_BITS | _IMPLIED
         self._found: list[bytes] = []
-        self._winners: dict[bytes, int] = {b"": _ABOVE_ALL << _KIND_BITS | _IMPLIED}
-        self._gone: dict[bytes, int] = {}
-        self._opaque: dict[bytes, int] = {}
+        self._facts = self._directories = self._names = 0
+        for path in described:
+            above, _, name = path.rpartition(b"/")
+            holder = self._root.reach(above)
+            if holder.described is None:
+                holder.described = set()
+            holder.described.add(name)
         self._marked: set[bytes] = set()
-        self._removed_again: set[bytes] = set()
         self._replaced: set[bytes] = set()
         self._restored: set[bytes] = set()
         self._layer = _ABOVE_ALL
+        self._reading = 0
         self._as_directory = self._as_other = 0
-        self._hiding: dict[bytes, int] = {}
         self._symlinks = SymlinkMap()
         self._parent: bytes | None = None
+        self._at = self._root
+        self._name_at = 0
         self._parent_hiding = VISIBLE
         self._parent_known = False
         self._parent_redirected = False
 
     @property
     def memory(self) -> int:
-        """An estimate, in bytes, of the memory that the index takes."""
-        return _BYTES_PER_PATH * (len(self._winners) + len(self._gone) + len(self._opaque))
+        """An estimate, in bytes, of the memory that the index takes, names included."""
+        return (
+            self._names
+            + _BYTES_PER_PATH * self._facts
+            + _BYTES_PER_DIRECTORY * self._directories
+            + self._symlinks.memory
+        )
 
     def begin_layer(self, number: int) -> None:
         """Start layer `number`, whose entries follow; numbers go down."""
         self._layer = number
+        self._reading += 1
         self._as_directory = number << _KIND_BITS | _DIRECTORY
         self._as_other = number << _KIND_BITS | _OTHER
-        root = self._opaque.get(b"", VISIBLE)
-        self._hiding = {b"": root if root > number else VISIBLE}
+        root = self._root
+        root.hiding = root.opaque if root.opaque > number else VISIBLE
+        root.hiding_in = self._reading
         self._replaced.clear()
         self._restored.clear()
         self._symlinks = SymlinkMap()
@@ -109,53 +179,60 @@ class PathIndex:
             return REDIRECTED
         if self._parent_hiding >= 0 and path:
             return self._parent_hiding
-        known = self._winners.get(path)
+        at, name = self._at, path[self._name_at :]
+        known = at.winners.get(name)
         if known is not None:
-            return self._place_again(path, known, is_directory=is_directory)
-        if self._gone and (gone := self._gone.get(path, VISIBLE)) > self._layer:
-            self._removed_again.add(path)
+            return self._place_again(path, name, known, is_directory=is_directory)
+        if at.gone and (gone := at.gone.get(name, VISIBLE)) > self._layer:
+            self._note_again(at, name)
             return gone
-        self._winners[path] = self._as_directory if is_directory else self._as_other
+        at.winners[name] = self._as_directory if is_directory else self._as_other
+        self._facts += 1
+        self._names += len(name)
         if not self._parent_known:
-            self._imply(parent)
+            self._imply(at)
             self._parent_known = True
         return VISIBLE
 
     def remove(self, path: bytes) -> None:
         """Note a whiteout of `path` in this layer."""
-        parent = parent_of(path)
-        if self._hiding_of(parent) >= 0:
+        parent, _, name = path.rpartition(b"/")
+        at = self._reach(parent)
+        if at.hiding >= 0:
             return
-        self._imply(parent)
+        self._imply(at)
         self._replaced.discard(path)
-        if self._winners.get(path, _DIRECTORY) & _KIND_MASK != _OTHER:
-            self._gone.setdefault(path, self._layer)
+        if at.winners.get(name, _DIRECTORY) & _KIND_MASK != _OTHER and name not in at.gone:
+            self._note_gone(at, name)
 
     def make_opaque(self, directory: bytes) -> bool:
         """Note an opaque marker in this layer; True if it is `directory`'s first that counts."""
-        known = self._winners.get(directory)
-        if known is not None and known & _KIND_MASK == _OTHER:
+        if self.shows_other(directory):
             return False
-        if self._hiding_of(directory) >= 0 or directory in self._opaque:
+        at = self._reach(directory)
+        if at.hiding >= 0 or at.opaque >= 0:
             return False
-        self._imply(directory)
-        self._opaque[directory] = self._layer
+        self._imply(at)
+        at.opaque = self._layer
         return True
 
     def hider_of_entries(self, directory: bytes) -> int | None:
         """The layer that hides everything which this layer holds in `directory`, if one does."""
-        found = self._hiding_of(directory)
+        found = self._reach(directory).hiding
         return found if found >= 0 else None
 
     def was_entered(self, path: bytes) -> bool:
         """Whether this layer has placed an entry or a marker below `path` so far."""
-        return path in self._hiding
+        found = self._root.find(path)
+        return found is not None and found.hiding_in == self._reading
 
     def try_mark(self, directory: bytes) -> bool:
         """Claim the output's opaque marker for `directory`; False if it was written before."""
         if directory in self._marked:
             return False
         self._marked.add(directory)
+        self._facts += 1
+        self._names += len(directory)
         return True
 
     def is_settled(self, directory: bytes) -> bool:
@@ -164,7 +241,8 @@ class PathIndex:
 
     def is_removed_here(self, path: bytes) -> bool:
         """Whether this layer removed `path`."""
-        return self._gone.get(path) == self._layer
+        at, name = self._find(path)
+        return at is not None and at.gone.get(name) == self._layer
 
     def takes_back(self, path: bytes, *, is_directory: bool) -> bool:
         """Whether the entry just placed at `path`, hidden by an upper layer's directory, undoes
@@ -175,15 +253,16 @@ class PathIndex:
         """
         if is_directory:
             return path in self._restored
-        return path in self._hiding and self.is_removed_here(path)
+        return self.is_removed_here(path) and self.was_entered(path)
 
     def holds(self, path: bytes) -> bool:
         """Whether any layer so far shows something at `path`."""
-        return path in self._winners
+        return self._winner(path) is not None
 
     def shows_other(self, path: bytes) -> bool:
         """Whether the layers so far show something at `path` that is not a directory."""
-        return self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER
+        known = self._winner(path)
+        return known is not None and known & _KIND_MASK == _OTHER
 
     def other_from(self, path: bytes) -> int | None:
         """The layer whose entry shows at `path`; None if there is none, or it is a directory."""
@@ -194,18 +273,20 @@ class PathIndex:
         return self._from(path, _DIRECTORY)
 
     def _from(self, path: bytes, kind: int) -> int | None:
-        known = self._winners.get(path)
+        known = self._winner(path)
         if known is None or known & _KIND_MASK != kind:
             return None
         return known >> _KIND_BITS
 
     def holds_directory(self, path: bytes) -> bool:
         """Whether the layers so far show a directory at `path`, implied or with an entry."""
-        return self._winners.get(path, _OTHER) & _KIND_MASK != _OTHER
+        known = self._winner(path)
+        return known is not None and known & _KIND_MASK != _OTHER
 
     def is_implied(self, path: bytes) -> bool:
         """Whether entries below `path` were seen, but none for `path` itself."""
-        return self._winners.get(path, _OTHER) & _KIND_MASK == _IMPLIED
+        known = self._winner(path)
+        return known is not None and known & _KIND_MASK == _IMPLIED
 
     def note_symlink(self, path: bytes, target: bytes) -> None:
         """Note a symlink of this layer at `path`; later entries below it land where it points."""
@@ -220,20 +301,27 @@ class PathIndex:
     def resolve(self, path: bytes) -> bytes:
         """The path at which an entry lands once this layer's symlinks above it are followed.
 
-        Raises BadEntry for a circle.
+        Raises BadEntry for a circle, and where it lands at a path that is too long.
         """
         return self._symlinks.resolve(path)
 
     def iter_remainders(
-        self, *, keeps_base: bool, read_base: Callable[[], PathIndex] | None = None
+        self,
+        *,
+        keeps_base: bool,
+        read_base: Callable[[], PathIndex] | None = None,
+        check: Callable[[int], None] = lambda _: None,
     ) -> Iterator[tuple[Remainder, bytes]]:
         """The entries that the output still needs, by path, a directory before its marker.
 
         With a base: whiteouts and opaque markers that may hide its content, and directories that it
         must not describe. Without one: directories implied by hidden entries alone. `read_base` is
-        called when only the paths of the base can tell.
+        called when only the paths of the base can tell. `check` is told how many bytes the paths of
+        directories have in all: a deep one needs all those above it.
         """
-        found = [(path, Remainder.DIRECTORY) for path in self._bare_directories(keeps_base)]
+        bare = self._bare_directories(keeps_base)
+        check(sum(length for _, length in bare))
+        found = [(node.path, Remainder.DIRECTORY) for node, _ in bare]
         if keeps_base:
             found += self._markers(read_base)
         found.sort(key=lambda item: (item[0], item[1] is not Remainder.DIRECTORY))
@@ -243,29 +331,83 @@ class PathIndex:
     def _enter(self, parent: bytes) -> None:
         self._parent = parent
         self._parent_redirected = self._symlinks.lead(parent)
-        self._parent_hiding = self._hiding_of(parent)
-        self._parent_known = parent in self._winners
+        if self._parent_redirected:  # nothing is placed below it
+            return
+        at = self._at = self._reach(parent)
+        self._name_at = len(parent) + 1 if parent else 0
+        self._parent_hiding = at.hiding
+        above, name = at.own
+        self._parent_known = name in above.winners
 
-    def _place_again(self, path: bytes, known: int, *, is_directory: bool) -> int:
+    def _reach(self, directory: bytes) -> _Directory:
+        """The node of `directory`, which knows what hides its content from this layer.
+
+        Each directory takes over what hides the one above it.
+        """
+        node, reading = self._root, self._reading
+        for name in parts_of(directory):
+            below = node.below.get(name)
+            if below is None:
+                below = node.add(name)
+                self._directories += 1
+                self._names += len(name)
+            if below.hiding_in != reading:
+                hiding = node.hiding
+                below.hiding = hiding if hiding >= 0 else self._own_hiding(below)
+                below.hiding_in = reading
+            node = below
+        return node
+
+    def _find(self, path: bytes) -> tuple[_Directory | None, bytes]:
+        """The directory that holds `path`, if anything is known of it, and the name in it."""
+        parent, _, name = path.rpartition(b"/")
+        if parent == self._parent and not self._parent_redirected:
+            return self._at, name
+        return self._root.find(parent), name
+
+    def _winner(self, path: bytes) -> int | None:
+        at, name = self._find(path)
+        return None if at is None else at.winners.get(name)
+
+    def _place_again(self, path: bytes, name: bytes, known: int, *, is_directory: bool) -> int:
+        at = self._at
         by, kind = known >> _KIND_BITS, known & _KIND_MASK
         if is_directory and path in self._replaced:
             self._replaced.discard(path)
             self._restored.add(path)
-            del self._gone[path]
+            del at.gone[name]
         if kind == _IMPLIED:
-            gone = self._gone.get(path, VISIBLE)
+            gone = at.gone.get(name, VISIBLE)
             if gone > self._layer:
                 return gone
             if is_directory:
-                self._winners[path] = self._layer << _KIND_BITS | _DIRECTORY
+                at.winners[name] = self._layer << _KIND_BITS | _DIRECTORY
                 return VISIBLE if by == self._layer or not path else LATE
         if by == self._layer:
-            self._winners[path] = self._as_directory if is_directory else self._as_other
+            at.winners[name] = self._as_directory if is_directory else self._as_other
             return DUPLICATE
-        if not is_directory and kind != _OTHER and path not in self._gone:
-            self._gone[path] = self._layer
+        if not is_directory and kind != _OTHER and name not in at.gone:
+            self._note_gone(at, name)
             self._replaced.add(path)
+            self._names += len(path)
         return by
+
+    def _note_gone(self, at: _Directory, name: bytes) -> None:
+        """Note that the layer removes a name."""
+        if at.gone is _NO_NAMES:
+            at.gone = {}
+        at.gone[name] = self._layer
+        self._facts += 1
+        self._names += len(name)
+
+    def _note_again(self, at: _Directory, name: bytes) -> None:
+        """Note that the layer made a name that an upper one removed."""
+        if at.again is None:
+            at.again = set()
+        if name not in at.again:
+            at.again.add(name)
+            self._facts += 1
+            self._names += len(name)
 
     def take_described(self) -> list[bytes]:
         """Directories of `described` that became implied since the last call, parents first."""
@@ -274,62 +416,71 @@ class PathIndex:
             self._found = []
         return found
 
-    def _imply(self, directory: bytes) -> None:
+    def _imply(self, directory: _Directory) -> None:
         implied = []
-        while directory not in self._winners:
-            implied.append(directory)
-            directory = parent_of(directory)
-        for path in reversed(implied):
-            is_described = path in self._described
+        above, name = directory.own
+        while name not in above.winners:
+            implied.append((above, name))
+            above, name = above.own
+        for above, name in reversed(implied):
+            is_described = above.described is not None and name in above.described
             kind = _DIRECTORY if is_described else _IMPLIED
-            self._winners[path] = self._layer << _KIND_BITS | kind
+            above.winners[name] = self._layer << _KIND_BITS | kind
+            self._facts += 1
             if is_described:
-                self._found.append(path)
+                self._found.append(join(above.path, name))
 
-    def _hiding_of(self, directory: bytes) -> int:
-        """The layer that hides everything in `directory` from this one, or VISIBLE."""
-        chain = []
-        while (found := self._hiding.get(directory)) is None:
-            chain.append(directory)
-            directory = parent_of(directory)
-        for below in reversed(chain):
-            if found == VISIBLE:
-                found = self._own_hiding(below)
-            self._hiding[below] = found
-        return found
-
-    def _own_hiding(self, directory: bytes) -> int:
-        known = self._winners.get(directory)
+    def _own_hiding(self, directory: _Directory) -> int:
+        above, name = directory.own
+        known = above.winners.get(name)
         if known is not None and known & _KIND_MASK == _OTHER and known >> _KIND_BITS > self._layer:
             return known >> _KIND_BITS
-        gone = self._gone.get(directory, VISIBLE)
+        gone = above.gone.get(name, VISIBLE)
         if gone > self._layer:
-            self._removed_again.add(directory)
-        newest = max(gone, self._opaque.get(directory, VISIBLE))
+            self._note_again(above, name)
+        newest = max(gone, directory.opaque)
         return newest if newest > self._layer else VISIBLE
 
     def _is_covered(self, path: bytes) -> bool:
         """Whether something further up hides all that the base has at `path`."""
-        while path:
-            path = parent_of(path)
-            if path in self._gone or path in self._opaque:
+        node = self._root
+        if not path or node.opaque >= 0:
+            return bool(path)
+        for name in parts_of(parent_of(path)):
+            if name in node.gone or node.shows_other(name):
                 return True
-            if self._winners.get(path, _DIRECTORY) & _KIND_MASK == _OTHER:
+            below = node.below.get(name)
+            if below is None:
+                return False
+            if below.opaque >= 0:
                 return True
+            node = below
         return False
 
+    def _iter_directories(self) -> Iterator[tuple[_Directory, bool]]:
+        """All directories, and whether something above each hides all that the base has there."""
+        waiting = [(self._root, False)]
+        while waiting:
+            node, is_covered = waiting.pop()
+            yield node, is_covered
+            is_covered = is_covered or node.hides_base
+            waiting += [(below, is_covered) for below in node.below.values()]
+
     def _markers(self, read_base: Callable[[], PathIndex] | None) -> list[tuple[bytes, Remainder]]:
-        sure: list[bytes] = []
-        doubtful: list[bytes] = []
+        sure: list[tuple[_Directory, bytes]] = []
+        doubtful: list[tuple[_Directory, bytes]] = []
         opaque: list[bytes] = []
-        for path in self._gone:
-            if self._is_covered(path) or self.shows_other(path):
+        for at, is_covered in self._iter_directories():
+            if is_covered or at.hides_base:
                 continue
-            if path not in self._winners:
-                (doubtful if path in self._removed_again else sure).append(path)
-            elif path not in self._marked:
-                opaque.append(path)
-        whiteouts = sure + self._without_doubt(sure, doubtful, read_base)
+            for name in at.gone:
+                if name not in at.winners:
+                    is_doubtful = at.again is not None and name in at.again
+                    (doubtful if is_doubtful else sure).append((at, name))
+                elif not at.shows_other(name) and join(at.path, name) not in self._marked:
+                    opaque.append(join(at.path, name))
+        whiteouts = [join(at.path, name) for at, name in sure]
+        whiteouts += self._without_doubt(sure, doubtful, read_base)
         return [
             *((path, Remainder.WHITEOUT) for path in whiteouts),
             *((path, Remainder.OPAQUE) for path in opaque),
@@ -337,8 +488,8 @@ class PathIndex:
 
     def _without_doubt(
         self,
-        sure: Iterable[bytes],
-        doubtful: Sequence[bytes],
+        sure: Sequence[tuple[_Directory, bytes]],
+        doubtful: Sequence[tuple[_Directory, bytes]],
         read_base: Callable[[], PathIndex] | None,
     ) -> list[bytes]:
         """Those of the `doubtful` whiteouts that the base needs.
@@ -347,30 +498,48 @@ class PathIndex:
         has its directory. The base surely has it if one of the `sure` whiteouts, which hide what
         these layers did not make, lies in it; then all are kept and the base need not be read.
         """
-        based = {b""}
-        for path in sure:
-            directory = parent_of(path)
-            while directory not in based:
-                based.add(directory)
-                directory = parent_of(directory)
-        if read_base is None or all(parent_of(path) in based for path in doubtful):
-            return list(doubtful)
+        based = {self._root}
+        for at, _ in sure:
+            node = at
+            while node not in based:
+                based.add(node)
+                node = node.above
+        paths = [join(at.path, name) for at, name in doubtful]
+        if read_base is None or all(at in based for at, _ in doubtful):
+            return paths
         base = read_base()
-        return [path for path in doubtful if base.holds(path)]
+        return [path for path in paths if base.holds(path)]
 
-    def _bare_directories(self, keeps_base: bool) -> list[bytes]:
-        implied = [
-            path for path, known in self._winners.items() if known & _KIND_MASK == _IMPLIED and path
+    def _bare_directories(self, keeps_base: bool) -> list[tuple[_Directory, int]]:
+        """Directories without an entry that the output has to hold nevertheless, each with the
+        length of its path; see `iter_remainders`.
+        """
+        lengths = {self._root: 0}
+        for node in self._root.iter_tree():
+            for below in node.below.values():
+                lengths[below] = lengths[node] + 1 + len(below.name)
+        if not keeps_base:
+            return [(node, lengths[node]) for node in self._without_entries()]
+        return [
+            (node, lengths[node])
+            for node, is_covered in self._iter_directories()
+            if node is not self._root
+            and node.is_implied
+            and (is_covered or node.name in node.above.gone)
         ]
-        if keeps_base:
-            return [path for path in implied if path in self._gone or self._is_covered(path)]
-        return self._without_children(set(implied)) if implied else []
 
-    def _without_children(self, implied: set[bytes]) -> list[bytes]:
-        for path, known in self._winners.items():
-            if known & _KIND_MASK != _IMPLIED:
-                parent = parent_of(path)
-                while parent in implied:
-                    implied.discard(parent)
-                    parent = parent_of(parent)
-        return list(implied)
+    def _without_entries(self) -> list[_Directory]:
+        """Implied directories below which nothing has an entry, without those above them: whoever
+        makes the lowest ones makes these, too.
+        """
+        found = []
+        described: set[_Directory] = set()
+        made: set[_Directory] = set()
+        for node in reversed(list(self._root.iter_tree())):
+            if node in described or node.holds_entries:
+                described.add(node.above)
+            elif node.is_implied and node is not self._root:
+                made.add(node.above)
+                if node not in made:
+                    found.append(node)
+        return found

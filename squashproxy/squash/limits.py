@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from squashproxy.errors import LimitExceeded
 from squashproxy.squash.layer import MergeOptions
+from squashproxy.squash.listing import MOST_LISTED
+
+_LISTED_SHARE = 16
+"""A listing that is recorded may take this fraction of the memory; a larger one is not kept."""
 
 
 def check_limits(
@@ -23,3 +27,10 @@ def check_limits(
                 f"{where}: the image has more than {limit} {what}; nothing was pushed",
                 advice=f"raise the limit with {setting} if you trust the image",
             )
+
+
+def most_listed(options: MergeOptions) -> int:
+    """The most bytes of a listing that is recorded beside everything else."""
+    if options.max_memory is None:
+        return MOST_LISTED
+    return min(MOST_LISTED, options.max_memory // _LISTED_SHARE)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from squashproxy.archive.path import parent_of
 from squashproxy.squash.index import PathIndex
+from squashproxy.squash.path_tree import BYTES_PER_NODE, PathNode
 
 _BYTES_PER_PATH = 180
 _BYTES_PER_LINK = 300
@@ -50,6 +51,22 @@ class Link:
     layer: int
 
 
+class _Above(PathNode):
+    """A path at or above one that links wait for.
+
+    `count` is the number of such paths below it. `parked` says that it is one itself. `cut_in` is
+    the last layer that showed that nothing lower can be below it.
+    """
+
+    __slots__ = ("count", "cut_in", "parked")
+
+    def __init__(self, above: Self | None = None, name: bytes = b"") -> None:
+        super().__init__(above, name)
+        self.count = 0
+        self.parked = False
+        self.cut_in: int | None = None
+
+
 class LinkTable:
     """The links that wait, and the files for which they do."""
 
@@ -59,9 +76,11 @@ class LinkTable:
         self._hidden: dict[bytes, int] = {}
         self._taken: dict[int, Emitted] = {}
         self._aliases: dict[bytes, Target] = {}
-        self._below: dict[bytes, set[bytes]] = {}
+        self._above = _Above()
         self._cut: set[bytes] = set()
+        self._cut_order: list[bytes] | None = None
         self._waiting = 0
+        self._names = 0
         self._is_kept = False
         self.promised: dict[int, list[Link]] = {}
         """By ordinal of a hidden file: the links that revive it on the layer's second reading."""
@@ -79,25 +98,35 @@ class LinkTable:
         self._hidden = {}
         self._taken = {}
         self._aliases = {}
+        self._names = 0
         self._cut = set()
+        self._cut_order = None
         self._is_kept = False
         self.promised = {}
         for path, links in self._leaving.items():
+            if path not in self.parked:
+                self._note_parked(path, 1)
             self.parked.setdefault(path, []).extend(links)
-            above = path
-            while above:
-                above = parent_of(above)
-                self._below.setdefault(above, set()).add(path)
         self._leaving = {}
+
+    def _note_parked(self, path: bytes, change: int) -> None:
+        """Links begin (1) or end (-1) to wait for a path."""
+        node = self._above.reach(path)
+        node.parked = change > 0
+        while node.above is not node:
+            node = node.above
+            node.count += change
 
     def note_hidden(self, path: bytes, ordinal: int) -> None:
         """Note a hidden entry of this layer, to which links may point."""
         self._hidden[path] = ordinal
+        self._names += len(path)
         self._aliases.pop(path, None)
 
     def note_alias(self, path: bytes, target: Target) -> None:
         """Note that `path` names the file `target` in this layer."""
         self._aliases[path] = target
+        self._names += len(path) + (0 if isinstance(target, Hidden) else len(target.path))
 
     def take_over(self, hidden: Hidden, path: bytes) -> Sequence[Link]:
         """Note that the hidden file goes out as `path`; return the links that waited for it."""
@@ -123,25 +152,28 @@ class LinkTable:
 
     @property
     def memory(self) -> int:
-        """An estimate, in bytes, of the memory that the table takes."""
-        return self._waiting + _BYTES_PER_PATH * (len(self._hidden) + len(self._aliases))
+        """An estimate, in bytes, of the memory that the table takes, names included."""
+        known = len(self._hidden) + len(self._aliases)
+        return self._waiting + self._names + _BYTES_PER_PATH * known
 
     def wait(self, target: Hidden | Lower, links: Iterable[Link]) -> None:
         """Let `links` wait until `target` goes out."""
         links = list(links)
-        self._waiting += sum(len(link.header) + _BYTES_PER_LINK for link in links)
+        self._waiting += sum(len(link.header) + len(link.path) + _BYTES_PER_LINK for link in links)
         if isinstance(target, Hidden):
             self.promised.setdefault(target.ordinal, []).extend(links)
             return
-        self._leaving.setdefault(target.path, []).extend(links)
+        if target.path not in self._leaving:
+            self._leaving[target.path] = []
+            parts = target.path.count(b"/") + 1
+            self._waiting += 2 * len(target.path) + BYTES_PER_NODE * parts
+        self._leaving[target.path].extend(links)
 
     def try_take(self, path: bytes) -> list[Link] | None:
         """Remove and return the links that wait for a lower layer's file at `path`."""
         links = self.parked.pop(path, None)
-        above = path
-        while links and above:
-            above = parent_of(above)
-            self._below[above].discard(path)
+        if links is not None:
+            self._note_parked(path, -1)
         return links
 
     def try_keep(self, ordinal: int) -> list[Link] | None:
@@ -155,14 +187,29 @@ class LinkTable:
 
     def are_waiting_below(self, path: bytes) -> bool:
         """Whether links wait for a file below `path`."""
-        return bool(self._below.get(path))
+        node = self._above.find(path) if self.parked else None
+        return node is not None and node.count > 0
 
     def hide_below(self, path: bytes, *, itself: bool) -> None:
         """Note that lower layers can show nothing under `path`; nor at it, with `itself`."""
-        self._cut |= self._below.get(path, set())
         if itself and path in self.parked:
             self._cut.add(path)
+        node = self._above.find(path) if self.parked else None
+        waiting = [] if node is None else [node]
+        while waiting:
+            above = waiting.pop()
+            if above.cut_in == self._layer or not above.count:
+                continue
+            above.cut_in = self._layer
+            waiting += above.below.values()
+            self._cut.update(each.path for each in above.below.values() if each.parked)
 
     def find_cut(self) -> bytes | None:
         """At a layer's end: a path that links wait for and that no lower layer can show."""
-        return next((path for path in sorted(self._cut) if path in self.parked), None)
+        if self._cut_order is None:
+            self._cut_order = sorted(self._cut, reverse=True)
+        while self._cut_order:
+            if self._cut_order[-1] in self.parked:
+                return self._cut_order[-1]
+            self._cut_order.pop()
+        return None

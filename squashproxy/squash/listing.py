@@ -18,6 +18,18 @@ _MOST_SIZE = (1 << 63) - 1
 """No tar with an entry above this size comes to its end."""
 
 
+MOST_LISTED = 192 << 20
+"""The most bytes in a listing's columns: about two million entries. Larger ones are not kept."""
+
+_LOOKED_AT = 1024
+"""After so many entries the size of a listing is looked at."""
+
+_COPIES = 3
+"""A listing that is kept is in memory as columns, as bytes and as a record."""
+
+_PER_ENTRY = 19
+"""The bytes of an entry in the columns, without its names."""
+
 _KINDS = tuple(bytes([kind]) for kind in range(256))
 
 
@@ -59,6 +71,11 @@ class Entry(Protocol):
         """Its bytes in the tar: headers, payload and padding."""
         ...
 
+    @property
+    def holes(self) -> int:
+        """The bytes of holes in the sparse files of its layer so far; 0 where that is unknown."""
+        ...
+
 
 class ListedEntry(NamedTuple):
     """An entry of a listing; see Entry."""
@@ -70,6 +87,11 @@ class ListedEntry(NamedTuple):
     size: int
     span_size: int
     is_roundabout: bool
+
+    @property
+    def holes(self) -> int:
+        """Nothing: listings do not tell of holes, and were made within a limit."""
+        return 0
 
 
 class Listing:
@@ -168,9 +190,14 @@ class Listing:
 
 
 class ListingRecorder:
-    """Makes the listing of a layer while it is read."""
+    """Makes the listing of a layer while it is read; one of more than `most` bytes is given up."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_LISTED) -> None:
+        self._most = most
+        self._is_given_up = False
+        self._begin()
+
+    def _begin(self) -> None:
         self._kinds = bytearray()
         self._header_blocks = array("H")
         self._sizes = array("Q")
@@ -182,6 +209,8 @@ class ListingRecorder:
 
     def note(self, entry: Entry) -> None:
         """Add the next entry."""
+        if self._is_given_up:
+            return
         size = entry.size
         path = entry.path
         self._kinds += entry.kind
@@ -194,9 +223,26 @@ class ListingRecorder:
         self._link_lengths.append(len(link))
         if entry.is_roundabout:
             self._roundabouts.append(entry.ordinal)
+        if not entry.ordinal % _LOOKED_AT and self._size > self._most:
+            self._begin()
+            self._is_given_up = True
 
-    def finish(self, unpacked: int) -> Listing:
-        """The listing of a layer whose tar, read to its end, has `unpacked` bytes."""
+    @property
+    def memory(self) -> int:
+        """An estimate, in bytes, of the memory that the listing takes until it is kept."""
+        return _COPIES * self._size
+
+    @property
+    def _size(self) -> int:
+        return len(self._paths) + len(self._links) + _PER_ENTRY * len(self._kinds)
+
+    def finish(self, unpacked: int) -> Listing | None:
+        """The listing of a layer whose tar, read to its end, has `unpacked` bytes; None where it
+        became too large.
+        """
+        return None if self._is_given_up else self._made(unpacked)
+
+    def _made(self, unpacked: int) -> Listing:
         return Listing(
             unpacked,
             kinds=bytes(self._kinds),
@@ -208,6 +254,11 @@ class ListingRecorder:
             paths=bytes(self._paths),
             links=bytes(self._links),
         )
+
+
+def empty_listing() -> Listing:
+    """The listing of a layer without entries."""
+    return ListingRecorder()._made(0)  # noqa: SLF001 - a listing of nothing is never too large
 
 
 class ListingCheck:

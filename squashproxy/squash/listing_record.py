@@ -12,16 +12,14 @@ import struct
 from array import array
 
 from squashproxy.archive.header import BLOCK, HARD_LINK
-from squashproxy.archive.path import BadEntry, normalise
+from squashproxy.archive.path import BadEntry, check_length, check_target, normalise
 from squashproxy.codec.sealed import packed_column, seal, unpacked_column, unseal
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError
-from squashproxy.squash.listing import Listing
+from squashproxy.squash.listing import MOST_LISTED, Listing
 
 LISTING_VERSION = 1
 """Increased whenever the form changes, or the scanner describes the same entries in another way."""
-MOST_LISTED = 192 << 20
-"""The most bytes in a listing's columns: about two million entries. Larger ones are not kept."""
 
 _HEAD = struct.Struct("<4Q")
 _COLUMNS = "HQII"
@@ -89,8 +87,10 @@ def _check(listing: Listing, header_blocks: array[int], sizes: array[int]) -> No
         for _, kind, path, link, _, _, _ in listing:
             if normalise(path) != path or (kind == HARD_LINK and normalise(link) != link):
                 raise FormatError("holds a path that is not normalised")
+            check_length(path)
+            (check_length if kind == HARD_LINK else check_target)(link)
     except BadEntry as error:
-        raise FormatError(f"holds a path that {error}") from error
+        raise FormatError(f"holds an entry that {error}") from error
 
 
 def _label(layer: Digest) -> str:

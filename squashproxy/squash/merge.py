@@ -17,7 +17,7 @@ from squashproxy.span import New, Span
 from squashproxy.squash.decide import EntryDecider
 from squashproxy.squash.index import PathIndex, Remainder
 from squashproxy.squash.layer import KnownLayer, MergeOptions, MergeReport, ScannedLayer
-from squashproxy.squash.limits import check_limits
+from squashproxy.squash.limits import check_limits, most_listed
 from squashproxy.squash.listed_scanner import ListedScanner
 from squashproxy.squash.listing import ListingRecorder
 from squashproxy.squash.pass_facts import Survey
@@ -50,6 +50,8 @@ class Merge:
         self._fallbacks = fallbacks
         self.report = MergeReport(fallbacks=fallbacks)
         self._decider = EntryDecider(layers, options, self.report, survey, self._streams)
+        self._recorder: ListingRecorder | None = None
+        self._entries = self._unpacked = self._holes = self._holes_above = 0
         self._links = self._decider.links
 
     @property
@@ -94,14 +96,17 @@ class Merge:
         if on_listing is None or isinstance(self._layers[number], KnownLayer):
             yield from self._iter_layer(number, self._decider.decide)
             return
-        recorder = ListingRecorder()
+        recorder = self._recorder = ListingRecorder(most_listed(self.options))
 
         def decide(scanner: TarScanner) -> None:
             recorder.note(scanner)
             self._decider.decide(scanner)
 
         def keep(unpacked: int) -> None:
-            on_listing(number, recorder.finish(unpacked))
+            self._recorder = None
+            listing = recorder.finish(unpacked)
+            if listing is not None:
+                on_listing(number, listing)
 
         yield from self._iter_layer(number, decide, keep)
 
@@ -109,6 +114,7 @@ class Merge:
         self, number: int, decide: Decision, on_end: Callable[[int], None] = lambda _: None
     ) -> Iterator[Span]:
         self._decider.begin_layer(number)
+        self._holes_above = self._holes
         yield from self._iter_pass(number, decide)
         on_end(self.report.layers[number].unpacked)
         if self._links.promised:
@@ -116,6 +122,8 @@ class Merge:
             yield from self._iter_pass(number, self._take_promised, self._links.are_kept)
         while (target := self._links.find_cut()) is not None:
             yield from self._iter_own_links(target)
+        self._entries += self.report.layers[number].entries
+        self._unpacked += self.report.layers[number].unpacked
 
     def _iter_pass(
         self, number: int, decide: Decision, is_done: Callable[[], bool] = lambda: False
@@ -130,11 +138,11 @@ class Merge:
             scanner = TarScanner(layer.where, stream)
             passes = iter_walk(layer, scanner, decide, is_done)
         for spans in passes:
-            if number >= self.options.kept:
-                self._check_limits(number, scanner)
+            self._check_limits(number, scanner)
             if spans:
                 self.report.empty = False
                 yield from spans
+        self._holes = self._holes_above + scanner.holes
         self.report.touched |= scanner.touched
 
     def _take_promised(self, scanner: TarScanner) -> None:
@@ -146,7 +154,7 @@ class Merge:
             scanner.drop()
 
     def _iter_remainders(self) -> Iterator[Span]:
-        for remainder, path in self._decider.iter_remainders():
+        for remainder, path in self._decider.iter_remainders(self._check_remainders):
             self.report.empty = False
             if remainder is Remainder.WHITEOUT:
                 yield New(empty_file_header(whiteout_path(path)))
@@ -158,15 +166,25 @@ class Merge:
                 yield New(directory_header(path))
 
     def _check_limits(self, number: int, scanner: TarScanner) -> None:
+        where = self._layers[number].where
+        if number < self.options.kept:
+            check_limits(where, self.options, memory=self._memory)
+            return
         count = self.report.layers[number]
         count.unpacked = max(count.unpacked, scanner.consumed)
-        check_limits(
-            self._layers[number].where,
-            self.options,
-            memory=self._decider.memory,
-            entries=self.report.entries,
-            unpacked=self.report.unpacked,
-        )
+        unpacked = self._unpacked + count.unpacked + self._holes_above + scanner.holes
+        self._check_all(where, entries=self._entries + count.entries, unpacked=unpacked)
+
+    def _check_all(self, where: str, *, unpacked: int, entries: int = 0) -> None:
+        check_limits(where, self.options, memory=self._memory, entries=entries, unpacked=unpacked)
+
+    def _check_remainders(self, size: int) -> None:
+        check_limits("the merged layer", self.options, memory=self._memory + size)
+
+    @property
+    def _memory(self) -> int:
+        recorded = 0 if self._recorder is None else self._recorder.memory
+        return self._decider.memory + recorded
 
     def _iter_own_links(self, target: bytes) -> Iterator[Span]:
         """Write links to `target`, which no lower layer holds: it came after them in their own.

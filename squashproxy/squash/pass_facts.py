@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+_BYTES_PER_FACT = 200
+_BYTES_PER_ORDINAL = 80
+
 
 @dataclass(frozen=True, slots=True)
 class EarlyEntries:
@@ -40,6 +43,15 @@ class Facts:
     replaced: Collection[bytes] = frozenset()
     early: EarlyEntries | None = None
 
+    @property
+    def memory(self) -> int:
+        """An estimate, in bytes, of the memory that the facts take, names included."""
+        ordinals = _BYTES_PER_ORDINAL * sum(map(len, self.superseded.values()))
+        headers = sum(len(path) + len(header) for path, header in self.described.items())
+        paths = sum(map(len, self.replaced))
+        count = len(self.described) + len(self.replaced)
+        return ordinals + headers + paths + _BYTES_PER_FACT * count
+
 
 @dataclass(slots=True)
 class Survey:
@@ -47,6 +59,18 @@ class Survey:
 
     described: dict[bytes, bytes] = field(default_factory=dict)
     replaced: set[bytes] = field(default_factory=set)
+    memory: int = 0
+    """An estimate, in bytes, of the memory that the facts take."""
+
+    def note_described(self, path: bytes, header: bytes) -> None:
+        """Note the header blocks of a directory."""
+        self.described[path] = header
+        self.memory += _BYTES_PER_FACT + len(path) + len(header)
+
+    def note_replaced(self, path: bytes) -> None:
+        """Note a directory that a lower layer removed first."""
+        self.replaced.add(path)
+        self.memory += _BYTES_PER_FACT + len(path)
 
 
 class RestartNeeded(Exception):

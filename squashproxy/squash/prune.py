@@ -41,14 +41,15 @@ from squashproxy.squash.layer import (
     MergeReport,
     ScannedLayer,
 )
-from squashproxy.squash.limits import check_limits
+from squashproxy.squash.limits import check_limits, most_listed
 from squashproxy.squash.listing import Entry
 from squashproxy.squash.secret_patterns import find_secret
-from squashproxy.squash.walk import iter_noted
+from squashproxy.squash.walk import Recording, iter_noted
 from squashproxy.squash.whiteout import Mark, read_mark, whiteout_path
 
 _BYTES_PER_HIDDEN = 300
 _BYTES_PER_NEEDED = 150
+_BYTES_PER_PATH = 100
 _WHITEOUT_SIZE = 512
 
 
@@ -73,6 +74,9 @@ class _LayerState:
     by_path: dict[bytes, int] = field(default_factory=dict)
     symlinks: list[int] = field(default_factory=list)
     needed_below: set[bytes] = field(default_factory=set)
+    needed_names: int = 0
+    names: int = 0
+    holes: int = 0
     unseen: int = 0
     held_back: int = 0
     hidden_bytes: int = 0
@@ -92,6 +96,7 @@ class PruneScan:
         self._options = options
         self._index = PathIndex()
         self._needed: set[bytes] = set()
+        self._needed_names = self._entries = self._unpacked = self._cut_memory = 0
         self._state = _LayerState(len(layers))
         self._count = LayerCount()
         self._report = MergeReport()
@@ -139,10 +144,15 @@ class PruneScan:
         self._disagreements.begin_layer(number, layer.where)
         on_listing = self._options.on_listing
         keep = None if on_listing is None else partial(on_listing, number)
-        for unpacked in iter_noted(layer, self._note, keep):
+        recording = Recording(layer, keep, most_listed(self._options))
+        for unpacked in iter_noted(layer, self._note, recording.recorder):
             count.unpacked = unpacked
-            self._check_limits(layer)
+            self._check_limits(layer, recording.memory)
+        recording.finish(count.unpacked)
         self._end_layer(count)
+        self._entries += count.entries
+        self._unpacked += count.unpacked + self._state.holes
+        self._cut_memory += self.cuts[number].memory
 
     def _end_layer(self, count: LayerCount) -> None:
         state = self._state
@@ -170,6 +180,7 @@ class PruneScan:
             ),
         )
         self._needed |= state.needed_below
+        self._needed_names += state.needed_names
         if self._options.on_hidden is not None:
             for entry in state.hidden.values():
                 self._options.on_hidden(
@@ -179,6 +190,7 @@ class PruneScan:
     def _note(self, entry: Entry) -> None:
         """Decide an entry; the scan itself keeps nothing."""
         self._count.entries += 1
+        self._state.holes = entry.holes
         if entry.is_roundabout:
             self._disagreements.roundabout(entry.path)
         resolved = self._index.resolve(entry.path)
@@ -218,6 +230,7 @@ class PruneScan:
         self._supersede(path, is_directory=is_directory)
         if hidden_by >= 0 and not is_directory:
             self._state.by_path[path] = entry.ordinal
+            self._state.names += len(path)
         if whiteout is not None:
             self._hide(entry, path, hidden_by, whiteout)
         if entry.kind == SYMLINK:
@@ -261,6 +274,7 @@ class PruneScan:
             path, entry.size, entry.span_size, hidden_by, link, whiteout
         )
         self._state.hidden_bytes += entry.span_size
+        self._state.names += len(path) + len(link) + len(whiteout)
 
     def _note_link(self, target: bytes, *, stays: bool) -> None:
         """A hard link of this layer needs its target, here or in a lower layer."""
@@ -269,6 +283,7 @@ class PruneScan:
             self._keep_symlinks()
         if not self._is_here(resolved):
             self._state.needed_below.update((target, resolved))
+            self._state.needed_names += len(target) + len(resolved)
         elif stays:
             self._keep(resolved)
 
@@ -313,17 +328,23 @@ class PruneScan:
                 self._state.held_back += 1
         self._state.symlinks.clear()
 
-    def _check_limits(self, layer: ScannedLayer) -> None:
+    def _check_limits(self, layer: ScannedLayer, recorded: int) -> None:
+        state, count = self._state, self._count
         memory = (
             self._index.memory
-            + _BYTES_PER_HIDDEN * len(self._state.hidden)
-            + _BYTES_PER_NEEDED * len(self._needed)
-            + sum(8 * len(cut.dropped) for cut in self.cuts.values())
+            + _BYTES_PER_HIDDEN * len(state.hidden)
+            + _BYTES_PER_PATH * len(state.by_path)
+            + _BYTES_PER_NEEDED * (len(self._needed) + len(state.needed_below))
+            + state.names
+            + state.needed_names
+            + self._needed_names
+            + self._cut_memory
+            + recorded
         )
         check_limits(
             layer.where,
             self._options,
             memory=memory,
-            entries=sum(count.entries for count in self.counts.values()),
-            unpacked=sum(count.unpacked for count in self.counts.values()),
+            entries=self._entries + count.entries,
+            unpacked=self._unpacked + count.unpacked + state.holes,
         )

@@ -20,6 +20,9 @@ from squashproxy.squash.pass_facts import (
 
 T = TypeVar("T")
 
+_FEW = 3
+"""After so many layers with duplicate paths, all others are looked at in advance."""
+
 
 def merge_with_restarts(
     layers: Sequence[ScannedLayer], options: MergeOptions, run: Callable[[Merge], T]
@@ -64,9 +67,23 @@ def _look(layers: Sequence[ScannedLayer], options: MergeOptions, needed: Restart
     if isinstance(needed, SurveyNeeded):
         found = survey(layers, options)
         return replace(facts, described=found.described, replaced=frozenset(found.replaced))
-    layer = layers[needed.layer]
-    superseded = find_superseded(layer)
-    return replace(facts, superseded={**facts.superseded, needed.layer: superseded})
+    superseded = {
+        number: find_superseded(layers[number], options)
+        for number in _suspects(len(facts.superseded), needed.layer, options.kept)
+        if number not in facts.superseded
+    }
+    return replace(facts, superseded={**facts.superseded, **superseded})
+
+
+def _suspects(known: int, layer: int, kept: int) -> range:
+    """The layers to look for duplicate paths in: this one, or all that follow it.
+
+    Each layer that turns out to have some costs another reading of all above it. So after a few
+    the others are looked at in advance.
+    """
+    if known < _FEW:
+        return range(layer, layer + 1)
+    return range(kept if layer >= kept else 0, layer + 1)
 
 
 def survey(layers: Sequence[ScannedLayer], options: MergeOptions) -> Survey:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+from squashproxy.archive.header import KINDS
 from squashproxy.archive.path import BadEntry
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import BadArchive, IntegrityError
@@ -49,24 +50,29 @@ def _decide_all(scanner: TarScanner, chunk: Inflated, decide: Decision) -> None:
     scanner.feed(chunk)
     while scanner.advance():
         try:
+            _check_kind(scanner.kind)
             decide(scanner)
         except BadEntry as error:
             raise error.at(scanner.where, scanner.path) from error
 
 
+def _check_kind(kind: bytes) -> None:
+    if kind not in KINDS:
+        raise BadEntry(f"has the unknown type {kind.decode('latin-1')!a}")
+
+
 def iter_noted(
-    layer: ScannedLayer, note: Note, on_listing: Callable[[Listing], None] | None = None
+    layer: ScannedLayer, note: Note, recorder: ListingRecorder | None = None
 ) -> Iterator[int]:
     """Have each entry of `layer` noted; yield the bytes of tar so far, at last all of them.
 
-    A layer that is read as a tar is recorded for `on_listing`, which is called once the layer was
-    read to its end, and its digest checked with it. Raises what `iter_walk` raises.
+    A layer that is read as a tar is recorded. Its digest is checked when it was read to its end.
+    Raises what `iter_walk` raises.
     """
     if isinstance(layer, KnownLayer):
         yield from _iter_listed(layer, note)
         return
     scanner = TarScanner(layer.where, 0)
-    recorder = None if on_listing is None else ListingRecorder()
 
     def decide(entry: TarScanner) -> None:
         if recorder is not None:
@@ -76,8 +82,32 @@ def iter_noted(
 
     for _ in iter_walk(layer, scanner, decide):
         yield scanner.consumed
-    if recorder is not None and on_listing is not None:
-        on_listing(recorder.finish(scanner.consumed))
+
+
+class Recording:
+    """The listing of the layer that is read, for `on_listing`, if anyone wants it.
+
+    A KnownLayer has one already. `most` is the most bytes of one that is recorded.
+    """
+
+    def __init__(
+        self, layer: ScannedLayer, on_listing: Callable[[Listing], None] | None, most: int
+    ) -> None:
+        is_wanted = on_listing is not None and not isinstance(layer, KnownLayer)
+        self._on_listing = on_listing
+        self.recorder = ListingRecorder(most) if is_wanted else None
+        """Records the entries of the layer; None where nobody wants them."""
+
+    @property
+    def memory(self) -> int:
+        """An estimate, in bytes, of the memory that this takes."""
+        return 0 if self.recorder is None else self.recorder.memory
+
+    def finish(self, unpacked: int) -> None:
+        """The layer, whose tar has `unpacked` bytes, was read to its end."""
+        listing = None if self.recorder is None else self.recorder.finish(unpacked)
+        if listing is not None and self._on_listing is not None:
+            self._on_listing(listing)
 
 
 def iter_walk_listed(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from squashproxy.database import Database
 from squashproxy.errors import UsageError, reason_of
@@ -39,6 +42,50 @@ CREATE INDEX manifests_by_use ON manifests(used);
 _LAYERS = "ALTER TABLE promoted ADD COLUMN layers TEXT;"
 
 
+class _State(Database):
+    """The database of the state, whose errors are of our own."""
+
+    def __init__(self, place: Path | None, schemas: Sequence[str], *, patience: float) -> None:
+        self._place = place
+        self._is_open = False
+        super().__init__(place, schemas, patience=patience)
+        self._is_open = True
+
+    def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises UsageError for a damaged file."""
+        with self._told():
+            return super().read(statement, values)
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run a statement; see Database. Raises UsageError for a damaged file."""
+        with self._told():
+            return super().write(statement, values)
+
+    def write_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement once for each row. Raises UsageError for a damaged file."""
+        with self._told():
+            super().write_many(statement, rows)
+
+    @contextmanager
+    def changes(self) -> Iterator[None]:
+        """A block whose changes are all made, or none. Raises UsageError for a damaged file."""
+        with self._told(), super().changes():
+            yield
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not self._is_open:
+                raise
+            raise UsageError(
+                f"{self._place} cannot be used: {error}",
+                advice="if it is damaged, move it away: the next run begins a new one, and only "
+                "forgets what lost its tag and what was promoted",
+            ) from error
+
+
 def open_state(folder: Path | None) -> Database:
     """Open the database in a folder; without a folder it is in memory and lost at the end.
 
@@ -48,7 +95,7 @@ def open_state(folder: Path | None) -> Database:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         place = None if folder is None else folder / _NAME
-        return Database(place, (_FIRST, _USED, _LAYERS), patience=_BUSY_SECONDS)
+        return _State(place, (_FIRST, _USED, _LAYERS), patience=_BUSY_SECONDS)
     except sqlite3.DatabaseError as error:
         raise UsageError(
             f"{folder} cannot hold the state: {error}", advice="name another folder as `state`"

@@ -33,7 +33,9 @@ class ManifestMemory:
         if not rows:
             return None
         data, media_type, used = rows[0]
-        if used <= self._today - _NOTED_DAYS:
+        if not (isinstance(data, bytes) and isinstance(media_type, str)):
+            return None
+        if not isinstance(used, int) or used <= self._today - _NOTED_DAYS:
             self._database.write(
                 "UPDATE manifests SET used = ? WHERE digest = ?", (self._today, digest)
             )
@@ -52,7 +54,8 @@ class ManifestMemory:
         rows = self._database.read(
             "SELECT created FROM manifests WHERE digest = ? AND has_created", (digest,)
         )
-        return (rows[0][0],) if rows else None
+        known = rows[0] if rows else ("unknown",)
+        return known if known[0] is None or isinstance(known[0], (int, float)) else None
 
     def note_created(self, digest: Digest, created: float | None) -> None:
         """Record when an image was made; None where its config does not say."""

@@ -9,6 +9,7 @@ from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.pipeline.distinct_layers import DistinctLayers, parse_distinct
 from squashproxy.reference import Reference, parse_reference
+from squashproxy.state.rows import digest, number, read_rows, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,14 @@ class PromotionMemory:
         rows = self._database.read(
             "SELECT target, source, digest FROM promoted WHERE rule = ? ORDER BY target", (rule,)
         )
-        return [
-            Promoted(parse_reference(target), parse_reference(source), Digest(digest))
-            for target, source, digest in rows
-        ]
+        return read_rows(rows, _promoted, "promoted images")
 
     def owners(self, target: Reference) -> list[str]:
         """The names of the rules that promoted to a target."""
         rows = self._database.read(
             "SELECT rule FROM promoted WHERE target = ? ORDER BY rule", (str(target),)
         )
-        return [rule for (rule,) in rows]
+        return read_rows(rows, text, "promoted images")
 
     def note(self, rule: str, promoted: Promoted) -> None:
         """Record that a rule promoted an image, or found it up to date.
@@ -61,17 +59,31 @@ class PromotionMemory:
             (rule, str(promoted.target), str(promoted.source), promoted.digest, layers),
         )
 
-    def find_layers(self, rule: str, target: Reference, digest: Digest) -> DistinctLayers | None:
+    def find_layers(self, rule: str, target: Reference, image: Digest) -> DistinctLayers | None:
         """The layers of an image that a rule promoted; None where they are not on record."""
         rows = self._database.read(
             "SELECT layers FROM promoted WHERE rule = ? AND target = ? AND digest = ? "
             "AND layers IS NOT NULL",
-            (rule, str(target), digest),
+            (rule, str(target), image),
         )
-        return parse_distinct(json.loads(rows[0][0])) if rows else None
+        found = read_rows(rows[:1], _layers, "layers of promoted images")
+        return found[0] if found else None
 
     def forget(self, rule: str, target: Reference) -> None:
         """Remove the record of an image that is gone."""
         self._database.write(
             "DELETE FROM promoted WHERE rule = ? AND target = ?", (rule, str(target))
         )
+
+
+def _promoted(target: object, source: object, found: object) -> Promoted:
+    return Promoted(parse_reference(text(target)), parse_reference(text(source)), digest(found))
+
+
+def _layers(stored: object) -> DistinctLayers:
+    layers = parse_distinct(json.loads(text(stored)))
+    for side in (layers.plain, layers.held):
+        for name, size in dict(side).items():
+            digest(name)
+            number(size)
+    return layers

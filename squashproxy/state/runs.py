@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from squashproxy.database import Database
+from squashproxy.state.rows import number, read_rows, text
 
 _MOST_KEPT = 1000
 _DOCUMENTS_KEPT = 20
@@ -55,22 +56,22 @@ class RunHistory:
             (section, rule, due, now),
         )
 
-    def end(self, number: int, now: float, outcome: Outcome, summary: str, document: str) -> None:
+    def end(self, run: int, now: float, outcome: Outcome, summary: str, document: str) -> None:
         """Record how a run ended; `summary` is a line for people."""
         with self._database.changes():
             self._database.write(
                 "UPDATE runs SET ended = ?, outcome = ?, summary = ?, document = ? WHERE id = ?",
-                (now, outcome.value, summary, document, number),
+                (now, outcome.value, summary, document, run),
             )
             older = (
                 "WHERE id IN (SELECT old.id FROM runs AS old JOIN runs AS this "
                 "ON this.id = ? AND old.section = this.section AND old.rule = this.rule "
                 "ORDER BY old.id DESC LIMIT -1 OFFSET ?)"
             )
-            self._database.write(f"DELETE FROM runs {older}", (number, _MOST_KEPT))  # noqa: S608 - a constant
+            self._database.write(f"DELETE FROM runs {older}", (run, _MOST_KEPT))  # noqa: S608 - a constant
             self._database.write(
                 f"UPDATE runs SET document = '' {older} AND document <> ''",  # noqa: S608 - a constant
-                (number, _DOCUMENTS_KEPT),
+                (run, _DOCUMENTS_KEPT),
             )
 
     def last(self, section: str, rule: str) -> Run | None:
@@ -80,7 +81,8 @@ class RunHistory:
             "ORDER BY id DESC LIMIT 1",
             (section, rule),
         )
-        return _run(rows[0]) if rows else None
+        found = read_rows(rows, _run, "runs")
+        return found[0] if found else None
 
     def counts(self) -> list[tuple[str, str, Outcome, int, float]]:
         """For each section, rule and outcome: how many runs ended so, and when the last one did."""
@@ -88,9 +90,7 @@ class RunHistory:
             "SELECT section, rule, outcome, count(*), max(ended) FROM runs "
             "WHERE outcome IS NOT NULL GROUP BY section, rule, outcome"
         )
-        return [
-            (section, rule, Outcome(how), count, last) for section, rule, how, count, last in rows
-        ]
+        return read_rows(rows, _count, "runs")
 
     def newest(self, count: int) -> list[Run]:
         """The newest runs of all rules, newest first."""
@@ -98,19 +98,25 @@ class RunHistory:
             f"SELECT {_COLUMNS} FROM runs ORDER BY id DESC LIMIT ?",  # noqa: S608 - a constant
             (count,),
         )
-        return list(map(_run, rows))
+        return read_rows(rows, _run, "runs")
 
 
-def _run(row: tuple[object, ...]) -> Run:
-    number, section, rule, due, started, ended, outcome, summary, document = row
+def _count(
+    section: object, rule: object, how: object, count: int, last: object
+) -> tuple[str, str, Outcome, int, float]:
+    return text(section), text(rule), Outcome(how), count, number(last)
+
+
+def _run(id_: int, section: object, rule: object, *rest: object) -> Run:
+    due, started, ended, outcome, summary, document = rest
     return Run(
-        int(str(number)),
-        str(section),
-        str(rule),
-        None if due is None else float(str(due)),
-        float(str(started)),
-        None if ended is None else float(str(ended)),
+        id_,
+        text(section),
+        text(rule),
+        None if due is None else number(due),
+        number(started),
+        None if ended is None else number(ended),
         None if outcome is None else Outcome(outcome),
-        str(summary or ""),
-        str(document or ""),
+        text(summary or ""),
+        text(document or ""),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from squashproxy.database import Database
 from squashproxy.digest import Digest
 from squashproxy.reference import Repository
+from squashproxy.state.rows import digest, number, read_rows, text
 
 
 class TagMemory:
@@ -23,14 +24,14 @@ class TagMemory:
         rows = self._database.read(
             "SELECT tag, digest FROM tags WHERE repository = ?", (str(repository),)
         )
-        return {tag: Digest(digest) for tag, digest in rows}
+        return dict(read_rows(rows, lambda tag, at: (text(tag), digest(at)), "tags"))
 
     def untagged(self, repository: Repository) -> dict[Digest, float]:
         """Manifests without a tag, and since when that is known."""
         rows = self._database.read(
             "SELECT digest, since FROM untagged WHERE repository = ?", (str(repository),)
         )
-        return {Digest(digest): since for digest, since in rows}
+        return dict(read_rows(rows, lambda at, since: (digest(at), number(since)), "manifests"))
 
     def note(self, repository: Repository, tags: Mapping[str, Digest], now: float) -> None:
         """Record all tags of a repository. Manifests that only earlier tags pointed to are untagged
@@ -42,26 +43,26 @@ class TagMemory:
             lost = known - set(tags.values())
             self._database.write_many(
                 "INSERT OR IGNORE INTO untagged VALUES(?, ?, ?)",
-                [(name, digest, now) for digest in sorted(lost)],
+                [(name, each, now) for each in sorted(lost)],
             )
             self._database.write_many(
                 "DELETE FROM untagged WHERE repository = ? AND digest = ?",
-                [(name, digest) for digest in set(tags.values())],
+                [(name, each) for each in set(tags.values())],
             )
             self._database.write("DELETE FROM tags WHERE repository = ?", (name,))
             self._database.write_many(
                 "INSERT INTO tags VALUES(?, ?, ?)",
-                [(name, tag, digest) for tag, digest in tags.items()],
+                [(name, tag, at) for tag, at in tags.items()],
             )
 
-    def note_untagged(self, repository: Repository, digest: Digest, now: float) -> None:
+    def note_untagged(self, repository: Repository, manifest: Digest, now: float) -> None:
         """Record that a manifest has no tag."""
         self._database.write(
-            "INSERT OR IGNORE INTO untagged VALUES(?, ?, ?)", (str(repository), digest, now)
+            "INSERT OR IGNORE INTO untagged VALUES(?, ?, ?)", (str(repository), manifest, now)
         )
 
-    def forget_untagged(self, repository: Repository, digest: Digest) -> None:
+    def forget_untagged(self, repository: Repository, manifest: Digest) -> None:
         """Remove the record of a manifest that is gone."""
         self._database.write(
-            "DELETE FROM untagged WHERE repository = ? AND digest = ?", (str(repository), digest)
+            "DELETE FROM untagged WHERE repository = ? AND digest = ?", (str(repository), manifest)
         )

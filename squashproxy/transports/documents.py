@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from squashproxy.digest import Digest
-from squashproxy.errors import FormatError, IntegrityError
+from squashproxy.errors import FormatError
 from squashproxy.oci.config import ImageConfig, parse_config
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
@@ -47,16 +47,12 @@ def read_config(place: Readable, manifest: ImageManifest) -> ImageConfig:
 def read_document(
     iter_blob: Callable[[Descriptor], Iterator[bytes]], blob: Descriptor, where: str
 ) -> bytes:
-    """The bytes of a config; `where` names it. One that comes wrong is read once more.
-
-    Raises FormatError above MAX_CONFIG, and what `iter_blob` raises.
+    """The bytes of a config; `where` names it. Raises FormatError above MAX_CONFIG, and what
+    `iter_blob` raises.
     """
     if blob.size > MAX_CONFIG:
         raise FormatError(f"{where} has {blob.size} bytes; more than {MAX_CONFIG} are refused")
-    try:
-        return b"".join(iter_blob(blob))
-    except IntegrityError:
-        return b"".join(iter_blob(blob))
+    return b"".join(iter_blob(blob))
 
 
 def parse_image(raw: RawManifest, name: str) -> ImageManifest:

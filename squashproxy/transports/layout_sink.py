@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from squashproxy.atomic_file import AtomicFile, write_all
+from squashproxy.atomic_file import AtomicFile, sync_folder, write_all
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
 from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
 from squashproxy.location import ArchiveReference
@@ -198,6 +198,7 @@ class LayoutSink(FiledSink):
                 self._make(folder.parent)
             folder.mkdir(exist_ok=True)
             self._new.append(folder)
+            sync_folder(folder.parent)
 
     def _new_file(self) -> AtomicFile:
         """A file that is removed unless it is kept explicitly."""

@@ -13,6 +13,7 @@ from typing import TypeGuard
 from squashproxy.verify.entries import Entry, refused
 from squashproxy.verify.links import LinkTable
 from squashproxy.verify.names import BadName, Mark, read_mark, shown
+from squashproxy.verify.path_map import PathMap
 from squashproxy.verify.symlinks import resolve
 from squashproxy.verify.tree import Directory, Inode, Kind, Node, Tree, descend
 
@@ -28,8 +29,9 @@ class LayerApplication:
         self._tree = tree
         self._number = number
         self._where = where
-        self._removed: dict[bytes, Node] = {}
-        self._covered: dict[bytes, Directory] = {}
+        self._removed = PathMap[Node]()
+        self._covered = PathMap[Directory]()
+        self._described: set[int] = set()
         self._twice: list[bytes] = []
         self._roundabout: list[bytes] = []
         self._links = LinkTable(tree, number, where, self.find_lower)
@@ -65,14 +67,10 @@ class LayerApplication:
 
     def find_lower(self, path: bytes) -> Inode | None:
         """The file that the lower layers have at `path`, whatever this layer did to it."""
-        at, rest = path, b""
-        while at:
-            removed = self._removed.get(at)
-            found = descend(removed, rest) if removed is not None else None
+        for rest, removed in self._removed.iter_above(path):
+            found = descend(removed, rest)
             if self._is_lower_file(found):
                 return found
-            at, _, name = at.rpartition(b"/")
-            rest = name + b"/" + rest if rest else name
         found = self._tree.leftovers.get(path) or self._tree.find(path)
         return found if self._is_lower_file(found) else None
 
@@ -80,6 +78,9 @@ class LayerApplication:
         return isinstance(node, Inode) and node.layer < self._number
 
     def _apply(self, entry: Entry) -> None:
+        if id(entry.metadata) not in self._described:
+            self._described.add(id(entry.metadata))
+            self._tree.note_metadata(entry.metadata)
         marked = read_mark(resolve(self._tree, entry.path, self._number))
         if marked.mark is Mark.ENTRY:
             self._place(marked.path, entry)
@@ -89,6 +90,7 @@ class LayerApplication:
             self._prune(marked.path, self._make_directory(marked.path))
         elif entry.kind is not Kind.DIRECTORY:
             self._tree.leftovers[marked.path] = self._inode(marked.path, entry)
+            self._tree.memory += len(marked.path)
 
     def _place(self, path: bytes, entry: Entry) -> None:
         if entry.kind is Kind.DIRECTORY:
@@ -116,8 +118,11 @@ class LayerApplication:
     def _inode(self, path: bytes, entry: Entry) -> Inode:
         if entry.kind is Kind.HARD_LINK:
             target = resolve(self._tree, entry.payload, self._number)
-            return self._links.inode_of(path, target)
-        return Inode(entry.kind, entry.metadata, entry.payload, entry.size, self._number)
+            inode = self._links.inode_of(path, target)
+        else:
+            inode = Inode(entry.kind, entry.metadata, entry.payload, entry.size, self._number)
+        self._tree.note_file(path, inode)
+        return inode
 
     def _make_parent(self, path: bytes) -> tuple[Directory, bytes]:
         """The directory above `path`, and the name in it."""
@@ -136,8 +141,7 @@ class LayerApplication:
             if not isinstance(child, Directory):
                 if child is not None:  # at most once a path: below it, nothing is there
                     self._note_removed(b"/".join(names[:depth]), child)
-                child = Directory(self._number, self._number, self._number)
-                directory.children[name] = child
+                child = directory.children[name] = self._tree.make_directory(self._number, name)
             child.touched = self._number
             directory = child
         return directory
@@ -149,10 +153,34 @@ class LayerApplication:
         lower one as if the first entry did not exist.
         """
         parent, name = self._make_parent(path)
-        covered = self._covered.pop(path)
-        if isinstance(parent.children.get(name), Inode):
-            parent.children[name] = covered
-            self._twice.append(path)
+        covered = self._covered.take(path)
+        assert covered is not None
+        child = parent.children.get(name)
+        if child is None:
+            return
+        parent.children[name] = covered
+        self._twice.append(path)
+        if isinstance(child, Directory):
+            self._merge(path, child, covered)
+
+    def _merge(self, path: bytes, own: Directory, lower: Directory) -> None:
+        """Put what this layer holds in `own`, in place of the file at `path`, into `lower`."""
+        waiting = [(path, own, lower)]
+        while waiting:
+            above, own, lower = waiting.pop()
+            lower.touched = self._number
+            if own.metadata is not None:
+                lower.metadata, lower.layer = own.metadata, self._number
+            for name, child in own.children.items():
+                there = lower.children.get(name)
+                at = above + b"/" + name
+                if isinstance(child, Directory) and isinstance(there, Directory):
+                    waiting.append((at, child, there))
+                    continue
+                self._note_removed(at, there)
+                if isinstance(there, Directory):
+                    self._cover(at, there)
+                lower.children[name] = child
 
     def _cover(self, path: bytes, directory: Directory) -> None:
         """Replace `directory` by a file of this layer, which removes this layer's entries in it.
@@ -161,7 +189,7 @@ class LayerApplication:
         """
         if directory.made == self._number:
             return
-        self._covered[path] = directory
+        self._covered.put(path, directory)
         waiting = [directory]
         while waiting:
             above = waiting.pop()
@@ -174,14 +202,12 @@ class LayerApplication:
 
     def _uncover(self, path: bytes) -> None:
         """Hide for good what lower layers have below `path`."""
-        prefix = path + b"/" if path else b""
-        for at in [at for at in self._covered if at.startswith(prefix)]:
-            del self._covered[at]
+        self._covered.remove_below(path)
 
     def _white_out(self, path: bytes) -> None:
         parent, name = self._make_parent(path)
         child = parent.children.get(name)
-        self._covered.pop(path, None)
+        self._covered.take(path)
         self._uncover(path)
         if isinstance(child, Directory) and child.touched == self._number:
             self._prune(path, child)
@@ -231,7 +257,7 @@ class LayerApplication:
         A second one removes an entry of this layer, not a lower file.
         """
         if node is not None and not self._is_own_file(node):
-            self._removed.setdefault(path, node)
+            self._removed.set_default(path, node)
 
 
 def _more(paths: Sequence[bytes]) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from squashproxy.cancellation import Cancellation
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
-from squashproxy.progress import Observer
+from squashproxy.progress import Observer, watched
+from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import short
 from squashproxy.verify.compare import Comparison
 from squashproxy.verify.layers import ImageLayer
@@ -40,6 +42,29 @@ def compare_layers(
     if len(ours) != len(theirs):
         differences.append(Difference("", "layers", _count(ours), _count(theirs)))
     return Comparison(0, tuple(differences), layers=max(len(ours), len(theirs)))
+
+
+def compare_blobs(
+    places: Sequence[ImageReader],
+    blobs: Sequence[Descriptor],
+    observer: Observer,
+    cancellation: Cancellation,
+) -> Comparison:
+    """Read the blobs of what nobody can unpack at each of the places, to check their digests.
+
+    Raises what reading a blob raises.
+    """
+    for place in places:
+        for number, blob in enumerate(blobs, 1):
+            if is_foreign(blob.media_type):
+                continue
+            label = f"blob {number}/{len(blobs)}"
+            read = watched(
+                place.iter_blob(blob), observer, cancellation, label, blob.size, outcome="read"
+            )
+            for _ in read:
+                pass
+    return Comparison(0, (), layers=len(blobs))
 
 
 def unread(layer: ImageLayer) -> str:

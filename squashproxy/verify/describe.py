@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from squashproxy.verify.content import hash_text
 from squashproxy.verify.tree import Inode, Metadata
 
 _SECOND = 1_000_000_000
@@ -51,7 +52,7 @@ def xattrs_text(metadata: Metadata) -> str:
 
 def content_text(inode: Inode) -> str:
     """The start of a file's sha256, and its size."""
-    return f"sha256 {inode.payload.hex()[:_DIGITS]}, {inode.size} bytes"
+    return f"{hash_text(inode.payload)}, {inode.size} bytes"
 
 
 def payload_text(inode: Inode) -> str:

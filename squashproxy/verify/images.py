@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError
+from squashproxy.limits import Limits
 from squashproxy.oci import mediatypes
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import (
     ImageIndex,
     ImageManifest,
@@ -20,52 +22,72 @@ from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import parse_image, read_config, short
 from squashproxy.transports.index_images import find_leaves, read_child
 from squashproxy.verify.layers import ImageLayer
+from squashproxy.verify.spent import Spent
+
+_NO_PLATFORM = Platform("unknown", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class UnpackedImage:
-    """The layers of an image, base first; `other_system` is its system, where that is not Linux."""
+    """The layers of an image, base first; `other_system` is its system, where that is not Linux.
+    `spent` counts what is unpacked of it.
+    """
 
     layers: tuple[ImageLayer, ...]
     other_system: str | None
+    spent: Spent
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformImage:
     """One image. Its config is not read yet where an index states its platform.
 
-    `stated` is what the index states; None where there is no index, or none in it.
+    `stated` is what the index states; None where there is no index, or none in it. `raw` is the
+    manifest of an image without an index, whose name may be of any algorithm.
     """
 
     source: ImageReader
     digest: Digest
     platform: Platform
     stated: Platform | None = None
+    raw: RawManifest | None = None
 
-    def read(self, max_window: int | None = None) -> UnpackedImage:
-        """Its layers, base first, from manifest and config; for `max_window` see ImageLayer.
+    def blobs(self) -> tuple[Descriptor, ...] | None:
+        """The blobs of what nobody can unpack here: of an artifact, or of an image with encrypted
+        or unknown layers. None for an image that can be unpacked.
+        """
+        manifest = parse_image(self.source.read_manifest(self.digest), self.source.name)
+        if manifest.is_image and all(map(_can_be_unpacked, manifest.layers)):
+            return None
+        return manifest.layers
+
+    def read(self, limits: Limits) -> UnpackedImage:
+        """Its layers, base first, from manifest and config, to be unpacked within `limits`.
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
         """
-        manifest = _image(self.source, self.source.read_manifest(self.digest))
+        manifest = _image(self.source, self.raw or self.source.read_manifest(self.digest))
         for layer in manifest.layers:
-            if not mediatypes.is_layer(layer.media_type) and not mediatypes.is_foreign(
-                layer.media_type
-            ):
+            if not _can_be_unpacked(layer):
                 raise FormatError(
                     f"the manifest {short(self.digest)} of {self.source.name} holds a blob of "
                     f"type {layer.media_type!r}, which is no layer that can be unpacked",
                     advice="compare images of plain layers",
                 )
         config = read_config(self.source, manifest)
+        count = len(manifest.layers)
+        packed = sum(
+            layer.size for layer in manifest.layers if not mediatypes.is_foreign(layer.media_type)
+        )
+        spent = Spent(limits, packed)
         layers = tuple(
-            ImageLayer(self.source, layer, diff_id, number, len(manifest.layers), max_window)
+            ImageLayer(self.source, layer, diff_id, number, count, spent, limits.memory)
             for number, (layer, diff_id) in enumerate(
                 zip(manifest.layers, config.diff_ids, strict=True)
             )
         )
         types = [layer.media_type for layer in manifest.layers]
-        return UnpackedImage(layers, other_system(config.document, self.stated, types))
+        return UnpackedImage(layers, other_system(config.document, self.stated, types), spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +115,7 @@ def read_images(source: ImageReader, wanted: Sequence[Platform] = ()) -> ImageSe
     parsed = parse_manifest(raw, f"the manifest of {source.name}")
     if isinstance(parsed, ImageIndex):
         return ImageSet(source.name, raw.digest, True, _children(source, parsed, wanted))
-    image = PlatformImage(source, raw.digest, _platform(source, raw))
+    image = PlatformImage(source, raw.digest, _platform(source, raw), raw=raw)
     return ImageSet(source.name, raw.digest, False, (image,))
 
 
@@ -136,7 +158,13 @@ def _try_image(
 
 
 def _platform(source: ImageReader, raw: RawManifest) -> Platform:
-    return read_config(source, _image(source, raw)).platform
+    """The platform in an image's config; an artifact is for none."""
+    manifest = parse_image(raw, source.name)
+    return read_config(source, manifest).platform if manifest.is_image else _NO_PLATFORM
+
+
+def _can_be_unpacked(layer: Descriptor) -> bool:
+    return mediatypes.is_layer(layer.media_type) or mediatypes.is_foreign(layer.media_type)
 
 
 def _image(source: ImageReader, raw: RawManifest) -> ImageManifest:

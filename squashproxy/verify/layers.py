@@ -16,14 +16,16 @@ from squashproxy.transports.base import ImageReader
 from squashproxy.transports.documents import short
 from squashproxy.verify.apply import LayerApplication
 from squashproxy.verify.entries import TarStream, iter_entries
+from squashproxy.verify.spent import Spent
 from squashproxy.verify.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
     """One layer; `number` counts from 0, base first; `diff_id` is what the config states.
-
     `max_window` is the most memory that unpacking zstd may take, in bytes.
+
+    `spent` counts what is unpacked of its image.
     """
 
     source: ImageReader
@@ -31,7 +33,8 @@ class ImageLayer:
     diff_id: Digest
     number: int
     count: int
-    max_window: int | None = None
+    spent: Spent
+    max_window: int | None
 
     @property
     def where(self) -> str:
@@ -54,8 +57,9 @@ class ImageLayer:
         """Read the layer once, to its end, and apply it.
 
         Raises IntegrityError where the blob or the unpacked tar has the wrong digest,
-        BadCompression, BadArchive. A layer that cannot be unpacked is still read to its end: if its
-        digest is wrong as well, IntegrityError names the actual cause.
+        BadCompression, BadArchive, and LimitExceeded at once. A layer that cannot be unpacked is
+        still read to its end: if its digest is wrong as well, IntegrityError names the actual
+        cause.
         """
         self._read(observer, cancellation, lambda blob: self._unpack(blob, tree, observer))
 
@@ -91,6 +95,9 @@ class ImageLayer:
         application = LayerApplication(tree, self.number, self.where)
         for entry in iter_entries(stream, self.where):
             application.apply(entry)
+            if entry.holes:
+                self.spent.note_hole(entry.holes, self.where)
+            self.spent.note_entry(tree.memory, self.where)
         application.finish()
         for sentence in application.warnings:
             observer.warn(sentence)
@@ -108,7 +115,7 @@ class ImageLayer:
             on_rubbish=lambda count: observer.warn(rubbish_text(self.where, count)),
             max_window=self.max_window,
         )
-        return TarStream(chunks, self.diff_id)
+        return TarStream(chunks, self.diff_id, lambda size: self.spent.note_read(size, self.where))
 
     def _iter_fetched(self, observer: Observer, cancellation: Cancellation) -> Iterator[bytes]:
         """The blob; it is verified at its end."""

@@ -9,6 +9,11 @@ _PREFIX = b".wh."
 _AUFS_PREFIX = b".wh..wh."
 _OPAQUE = b".wh..wh..opq"
 _NOTHING = frozenset({b"", b".", b".."})
+_SHOWN = 200
+"""The most bytes of a name that a message shows."""
+
+MOST_BYTES = 4095
+"""The longest path that Linux takes: PATH_MAX without the NUL at its end."""
 
 
 class BadName(Exception):
@@ -51,6 +56,25 @@ def normalise(name: bytes) -> bytes:
     return b"/".join(parts)
 
 
+def check_length(path: bytes) -> None:
+    """Raise BadName for a normalised path that nobody can make.
+
+    What a marker is about is shorter than its own name.
+    """
+    name = path.rpartition(b"/")[2]
+    marker = len(b"/" + _OPAQUE) if name.startswith(_PREFIX) and len(name) < len(path) else 0
+    if len(path) > MOST_BYTES + marker:
+        raise BadName(f"has a path of {len(path)} bytes, and Linux takes {MOST_BYTES}")
+
+
+def check_target(target: bytes) -> None:
+    """Raise BadName for the target of a symlink that nobody can make."""
+    if len(target) > MOST_BYTES:
+        raise BadName(
+            f"is a symlink to a path of {len(target)} bytes, and Linux takes {MOST_BYTES}"
+        )
+
+
 def goes_back(name: bytes) -> bool:
     """Whether a `..` stands in `name`."""
     return b".." in name.split(b"/")
@@ -76,5 +100,8 @@ def read_mark(path: bytes) -> Marked:
 
 
 def shown(path: bytes) -> str:
-    """`path` for people, with a leading slash; bytes that are no text are escaped."""
-    return "/" + path.decode("utf-8", "backslashreplace")
+    """`path` for people, with a leading slash; bytes that are no text are escaped, and a long
+    one is cut.
+    """
+    text = path[:_SHOWN].decode("utf-8", "backslashreplace")
+    return f"/{text}..." if len(path) > _SHOWN else "/" + text

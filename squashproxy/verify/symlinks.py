@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from squashproxy.verify.names import BadName
+from squashproxy.verify.names import BadName, check_length
 from squashproxy.verify.tree import Directory, Inode, Kind, Node, Tree
 
 _MAX_FOLLOWED = 40
+_MAX_NAMES = 4096
+"""The most names in one path, those in the targets of symlinks included."""
 
 
 def resolve(tree: Tree, path: bytes, layer: int) -> bytes:
@@ -24,8 +26,11 @@ def resolve(tree: Tree, path: bytes, layer: int) -> bytes:
     waiting = above[::-1]
     names: list[bytes] = []
     nodes: list[Node | None] = [tree.root]
-    followed = 0
+    followed = looked_at = 0
     while waiting:
+        looked_at += 1
+        if looked_at > _MAX_NAMES:
+            raise BadName("lies behind symlinks that lead in a circle")
         name = waiting.pop()
         if name in (b"", b"."):
             continue
@@ -43,7 +48,9 @@ def resolve(tree: Tree, path: bytes, layer: int) -> bytes:
         if node.payload.startswith(b"/"):
             del names[:], nodes[1:]
         waiting.extend(reversed(node.payload.split(b"/")))
-    return b"/".join([*names, last])
+    landed = b"/".join([*names, last])
+    check_length(landed)
+    return landed
 
 
 def _is_behind_symlink(tree: Tree, path: bytes, layer: int) -> bool:

@@ -8,6 +8,10 @@ from typing import NamedTuple, TypeAlias
 
 from squashproxy.errors import BadArchive
 
+_BYTES_PER_DIRECTORY = 480
+_BYTES_PER_FILE = 360
+_BYTES_PER_METADATA = 300
+
 
 class Kind(Enum):
     """The type of a file. A hard link has none of its own once its target is known."""
@@ -86,6 +90,9 @@ class Tree:
     def __init__(self) -> None:
         self.root = Directory(made=-1, layer=-1, touched=-1)
         self.leftovers: dict[bytes, Inode] = {}
+        self.memory = 0
+        """An estimate, in bytes, of the memory that it takes: names, targets, attributes included.
+        What layers removed stays counted."""
         self.broken: list[BrokenLink] = []
 
     def find(self, path: bytes) -> Node | None:
@@ -98,7 +105,23 @@ class Tree:
         other.root = _copy_directory(self.root)
         other.leftovers = dict(self.leftovers)
         other.broken = list(self.broken)
+        other.memory = self.memory
         return other
+
+    def make_directory(self, layer: int, name: bytes) -> Directory:
+        """A directory of `layer` that goes into the tree under `name`."""
+        self.memory += _BYTES_PER_DIRECTORY + len(name)
+        return Directory(layer, layer, layer)
+
+    def note_file(self, path: bytes, inode: Inode) -> None:
+        """Note a file that goes into the tree at `path`."""
+        name = len(path) - path.rfind(b"/")
+        self.memory += _BYTES_PER_FILE + name + len(inode.payload)
+
+    def note_metadata(self, metadata: Metadata) -> None:
+        """Note metadata that nothing in its layer had before."""
+        attributes = sum(len(name) + len(value) for name, value in metadata.xattrs)
+        self.memory += _BYTES_PER_METADATA + attributes
 
     def require_whole(self) -> None:
         """Raise BadArchive for a hard link to nothing that is still visible."""

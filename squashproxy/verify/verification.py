@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from squashproxy.cancellation import Cancellation
+from squashproxy.limits import Limits
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.oci.platform import Platform
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageReader, warn_of_absence
+from squashproxy.transports.documents import short
 from squashproxy.verify.compare import Comparison, compare
-from squashproxy.verify.compare_layers import compare_layers, unread
+from squashproxy.verify.compare_layers import compare_blobs, compare_layers, unread
 from squashproxy.verify.images import PlatformImage, read_images
 from squashproxy.verify.layers import ImageLayer
 from squashproxy.verify.pair import ImagePair, pair_images
@@ -26,14 +28,14 @@ def verify_images(
     observer: Observer,
     clock: Callable[[], float],
     cancellation: Cancellation | None = None,
-    max_window: int | None = None,
+    limits: Limits | None = None,
 ) -> VerifyResult:
     """Compare what `a` and `b` unpack to, on every platform or on those of `platforms`.
 
-    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. `max_window`
-    is the most memory that unpacking a zstd layer may take, in bytes. Raises SquashproxyError where
-    an image cannot be read: NotFound, IntegrityError, FormatError, NoSuchPlatform and others; and
-    Cancelled.
+    `clock` gives seconds, for the report only; `cancellation` is asked between chunks. Each image
+    is unpacked within `limits`, by default the usual ones; both trees are in memory together.
+    Raises SquashproxyError where an image cannot be read: NotFound, IntegrityError, FormatError,
+    NoSuchPlatform, LimitExceeded and others; and Cancelled.
     """
     started = clock()
     watcher = RecordingObserver(observer)
@@ -42,7 +44,7 @@ def verify_images(
     ours, theirs = read_images(a, platforms), read_images(b, platforms)
     asked = cancellation or Cancellation()
     pairs = pair_images(ours, theirs, platforms)
-    compared = tuple(_verify(pair, watcher, asked, max_window) for pair in pairs)
+    compared = tuple(_verify(pair, watcher, asked, limits or Limits()) for pair in pairs)
     return VerifyResult(
         a=ours.name,
         a_digest=ours.digest,
@@ -56,14 +58,11 @@ def verify_images(
 
 
 def _verify(
-    pair: ImagePair, observer: Observer, cancellation: Cancellation, max_window: int | None
+    pair: ImagePair, observer: Observer, cancellation: Cancellation, limits: Limits
 ) -> PlatformVerify:
     comparison = Comparison(0, ())
     if pair.a is not None and pair.b is not None:
-        one, other = pair.a.read(max_window), pair.b.read(max_window)
-        is_merged = not (one.other_system or other.other_system)
-        compare_them = _compare if is_merged else compare_layers
-        comparison = compare_them(one.layers, other.layers, observer, cancellation)
+        comparison = _compare_pair(pair.a, pair.b, observer, cancellation, limits)
     differences = comparison.differences
     if not pair.is_of_one_platform:
         said = Difference("", "platform", _platform_text(pair.a), _platform_text(pair.b))
@@ -87,6 +86,28 @@ def _verify(
         verified.differences,
         comparison.layers,
     )
+
+
+def _compare_pair(
+    a: PlatformImage,
+    b: PlatformImage,
+    observer: Observer,
+    cancellation: Cancellation,
+    limits: Limits,
+) -> Comparison:
+    """Compare the trees of two images; where nobody can unpack them, their blobs."""
+    blobs = a.blobs()
+    if blobs is not None and blobs == b.blobs():
+        observer.warn(
+            f"{short(a.digest)} of {a.source.name} holds no layers that can be unpacked; its blobs "
+            "were compared"
+        )
+        return compare_blobs((a.source, b.source), blobs, observer, cancellation)
+    one, other = a.read(limits), b.read(limits)
+    one.spent.compare_with(other.spent)
+    is_merged = not (one.other_system or other.other_system)
+    compare_them = _compare if is_merged else compare_layers
+    return compare_them(one.layers, other.layers, observer, cancellation)
 
 
 def _platform_text(image: PlatformImage | None) -> str:
@@ -115,8 +136,10 @@ def _compare(
             other_layer.check(observer, cancellation)
     other = tree.copy()
     for layer in ours[common:]:
+        layer.spent.memory = other.memory
         layer.apply_to(tree, observer, cancellation)
     for layer in theirs[common:]:
+        layer.spent.memory = tree.memory
         layer.apply_to(other, observer, cancellation)
     tree.require_whole()
     other.require_whole()

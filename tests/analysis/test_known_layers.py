@@ -208,14 +208,14 @@ def test_tars_that_are_to_be_hashed_are_read(lab: Lab, memory: LayerMemory) -> N
         pytest.param({"limits": Limits(entries=2)}, LimitExceeded, id="entries"),
         pytest.param({"limits": Limits(unpacked=20_000)}, LimitExceeded, id="unpacked"),
         pytest.param({"limits": Limits(memory=100)}, LimitExceeded, id="memory"),
-        pytest.param({"limits": Limits(ratio=0.5)}, LimitExceeded, id="ratio"),
+        pytest.param({"limits": Limits(ratio=1.5)}, LimitExceeded, id="ratio"),
         pytest.param({"strict": True}, Ambiguous, id="strict"),
     ],
 )
 def test_it_fails_as_an_exact_plan_does(
     lab: Lab, memory: LayerMemory, choices: dict[str, Any], error: type[Exception]
 ) -> None:
-    large = LayerBuilder().file("zeros", bytes(17 << 20))
+    large = LayerBuilder().file("zeros", bytes(101 << 20)).file("noise", noise(2 << 20))
     lab.put(image_of(OS, large, TWICE, LayerBuilder().whiteout("zeros")))
     lab.plan(memory=memory)
     with pytest.raises(error) as exact:

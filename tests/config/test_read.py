@@ -283,7 +283,7 @@ PROBLEMS = {
     "an unknown section": ("sreve: {}", "sp.yml:1: unknown key 'sreve'; did you mean 'serve'?"),
     "a key like no other": (
         "xyz: 1",
-        "sp.yml:1: unknown key 'xyz'; there is cleanup, engine, layer_memory, promote",
+        "sp.yml:1: unknown key 'xyz'; there is cleanup, engine, layer_memory, limits, promote",
     ),
     "a key below a host": (
         LEAST.replace("{}", "{ulr: x}"),

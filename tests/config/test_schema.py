@@ -39,7 +39,7 @@ def test_it_refuses_what_is_not(validator: Draft202012Validator, name: str) -> N
 
 def test_keys_are_found_by_their_place() -> None:
     assert known_keys(()) == [
-        "cleanup", "engine", "layer_memory", "promote", "registries", "serve", "state",
+        "cleanup", "engine", "layer_memory", "limits", "promote", "registries", "serve", "state",
     ]  # fmt: skip
     assert known_keys(("serve", "upstreams", "docker.io")) == [
         "password", "stale", "url", "username",

@@ -205,6 +205,7 @@ _OTHER_OPTIONS = {
     "--help": "every program",
     "--long": "tests/run",
     "--prepare": "tests/run",
+    "--images": "tests/bench/run",
     "--into": "tests/bench/run",
     "--version": "squashproxy itself",
 }

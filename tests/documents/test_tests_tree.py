@@ -9,7 +9,7 @@ import pytest
 from tests.documents.markdown import ROOT
 
 PACKAGE, TESTS = ROOT / "squashproxy", ROOT / "tests"
-NO_ROOM = {"bench", "deploy", "documents", "model", "real"}
+NO_ROOM = {"bench", "deploy", "documents", "fuzz", "model", "real"}
 """Folders that tests/README.md describes."""
 
 TABLES = {Path("squash/traps")}

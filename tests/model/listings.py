@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.squash.layer import KnownLayer
-from squashproxy.squash.listing import Listing
+from squashproxy.squash.listing import Listing, ListingRecorder
 from squashproxy.squash.listing_record import decode_listing, encode_listing
 from squashproxy.squash.walk import iter_noted
 from tests.model.squashing import MemoryLayer
@@ -14,10 +14,11 @@ from tests.model.squashing import MemoryLayer
 
 def listing_of(tar: bytes, chunk: int = 65536) -> Listing:
     """What a layer holds, recorded while it is read."""
-    listings: list[Listing] = []
-    for _ in iter_noted(MemoryLayer("a layer", tar, chunk), lambda _: None, listings.append):
-        pass
-    [listing] = listings
+    recorder = ListingRecorder()
+    layer = MemoryLayer("a layer", tar, chunk)
+    *_, unpacked = iter_noted(layer, lambda _: None, recorder)
+    listing = recorder.finish(unpacked)
+    assert listing is not None, "it is small enough"
     return listing
 
 

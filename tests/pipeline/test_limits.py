@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from squashproxy.errors import Ambiguous, LimitExceeded
+from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import Limits
 from squashproxy.testing import LayerBuilder
 from tests.pipeline.images import LAYERS, OS, app, image_of, noise
@@ -36,17 +37,25 @@ def test_a_limit_is_passed(lab: Lab, limits: Limits, words: tuple[str, ...], bas
 
 @pytest.mark.parametrize("above", [1, 2])
 def test_a_layer_unpacks_to_far_more_than_its_size(lab: Lab, above: int) -> None:
-    bomb = LayerBuilder().file("bomb", bytes(18 << 20))
+    bomb = LayerBuilder().file("bomb", bytes(101 << 20))
     lab.put(image_of(OS, bomb, *[LayerBuilder().file("z")] * (above - 1)))
     words = ("more than 100 times", "`max_ratio`")
     fails(lab, LimitExceeded, *words, base="1", limits=Limits(ratio=100))
 
 
-def test_small_layers_may_have_any_ratio(lab: Lab) -> None:
-    layer = LayerBuilder().file("zeros", bytes(2 << 20))
+def test_small_images_may_have_any_ratio(lab: Lab) -> None:
+    layer = LayerBuilder().file("zeros", bytes(20 << 20))
     lab.put(image_of(OS, layer, LayerBuilder().file("z")))
     lab.copy(base="1", limits=Limits(ratio=2))
     assert lab.arrived().tree() == tree(OS, layer, LayerBuilder().file("z"))
+
+
+def test_a_layer_of_zeros_counts_with_the_whole_image(lab: Lab) -> None:
+    """A sparse database file compresses a thousandfold, and the image around it does not."""
+    zeros = LayerBuilder().file("database", bytes(110 << 20))
+    lab.put(image_of(LayerBuilder().file("os", noise(2_000_000)), zeros, LayerBuilder().file("z")))
+    result = lab.copy(base="1", mode=Mode.PRUNE)
+    assert not result.skipped
 
 
 def test_limits_that_are_just_kept(lab: Lab) -> None:

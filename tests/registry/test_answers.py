@@ -383,7 +383,7 @@ def test_another_part_than_was_asked_for_is_refused(
 
 
 def test_another_blob_in_the_second_half_is_noticed(web: Web, remote: RemoteRepository) -> None:
-    answers = resumed((200, {}, bytes(len(BLOB))))
+    answers = [*resumed((200, {}, bytes(len(BLOB)))), (200, {}, bytes(len(BLOB)))]
     script(web, "GET", f"{API}/blobs/{DIGEST}", *answers)
     with pytest.raises(IntegrityError):
         list(remote.iter_blob(DESCRIPTOR))

@@ -178,11 +178,27 @@ def test_a_download_that_never_gets_on_ends(
     assert time.waits == [0.25, 0.5, 1.0, 2.0]
 
 
-def test_a_damaged_blob_never_ends_well(registry: FakeRegistry, full: RemoteRepository) -> None:
-    registry.arm(Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=500_000))
-    with pytest.raises(IntegrityError, match=r"has the digest sha256:\w+ instead of") as raised:
-        list(full.iter_blob(DESCRIPTOR))
-    assert raised.value.blob == DESCRIPTOR.digest
+@pytest.mark.parametrize(("times", "readings"), [(1, 2), (3, 1)], ids=["small", "large"])
+def test_a_damaged_blob_never_ends_well(
+    registry: FakeRegistry, client: RegistryClient, times: int, readings: int
+) -> None:
+    """A small one is read twice before it is handed on; a large one its reader reads again."""
+    data = BLOB * times
+    registry.put_blob("app", data)
+    registry.arm(Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=500_000, times=99))
+    app = client.repository(parse_repository(f"{registry.host}/app"))
+    whole = Descriptor(mediatypes.OCI_LAYER, digest_of(data), len(data))
+    with pytest.raises(IntegrityError, match=r"has the digest sha256:\w+ instead of"):
+        list(app.iter_blob(whole))
+    assert ranges(registry) == [""] * readings
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CORRUPT, FaultKind.CUT], ids=["changed", "cut short"])
+def test_a_small_blob_that_is_damaged_once_is_read_once_more(
+    registry: FakeRegistry, full: RemoteRepository, kind: FaultKind
+) -> None:
+    registry.arm(Fault("GET", "/blobs/", kind, after_bytes=500_000))
+    assert b"".join(full.iter_blob(DESCRIPTOR)) == BLOB
 
 
 def test_a_blob_that_is_shorter_in_its_place_never_ends_well(full: RemoteRepository) -> None:

@@ -145,6 +145,18 @@ def test_a_chunk_that_broke_is_taken_up_again(
     assert methods(registry).count("GET") == 1
 
 
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_session_that_holds_one_byte_says_the_same_as_an_empty_one(
+    registry: FakeRegistry, app: RemoteRepository, after: int
+) -> None:
+    registry.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=after))
+    assert app.upload_blob(chunks()) == (DIGEST, SIZE)
+    assert all(
+        "content-range" in asked.headers for asked in registry.requests[1:] if asked.received
+    )
+    assert registry.open_uploads == 0
+
+
 def test_only_what_is_missing_is_sent_again(registry: FakeRegistry, app: RemoteRepository) -> None:
     registry.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1_500_000, skip=1))
     app.upload_blob(chunks())

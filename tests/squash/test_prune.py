@@ -214,7 +214,7 @@ def test_a_layer_that_is_hidden_as_a_whole_is_left_out() -> None:
         pytest.param(
             MergeOptions(max_memory=100),
             "100 bytes to remember",
-            "`memory` of a single copy (no configuration sets it)",
+            "`memory`",
             id="memory",
         ),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from squashproxy.cli.common_options import CommonOptions, argument, common_optio
 from squashproxy.cli.copy_options import platform_option
 from squashproxy.cli.diagnostics import Diagnostics
 from squashproxy.cli.group import image_examples
+from squashproxy.cli.limit_options import limit_options, limits_of
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session, watching
 from squashproxy.errors import ReportLost, UsageError
@@ -34,6 +36,7 @@ DIFFERENT = 4
 @click.argument("a", type=argument(parse_location))
 @click.argument("b", type=argument(parse_location))
 @platform_option
+@limit_options
 @common_options
 @click.pass_context
 def verify(
@@ -43,6 +46,7 @@ def verify(
     a: Location,
     b: Location,
     platforms: tuple[Platform, ...],
+    **values: Any,
 ) -> None:
     """Compare what the images A and B unpack to.
 
@@ -61,6 +65,7 @@ def verify(
             platforms=platforms,
             observer=observer,
             clock=time.monotonic,
+            limits=limits_of(**values),
         )
         result = SecondReading(observer).run(compare)
     try:

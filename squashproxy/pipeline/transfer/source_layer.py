@@ -9,18 +9,16 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.codec.compression import iter_decompressed, rubbish_text
 from squashproxy.codec.library import Library
 from squashproxy.digest import Digest, Hasher
-from squashproxy.errors import BadCompression, LimitExceeded, WrongDiffId
+from squashproxy.errors import BadCompression, WrongDiffId
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import is_foreign
 from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.transfer.unpack_limit import UnpackLimit
 from squashproxy.progress import Observer, watched
 from squashproxy.span import Inflated
 from squashproxy.streams import counted
 from squashproxy.transports.base import ImageSource
-
-_RATIO_FREE = 16 << 20
-"""Up to this many bytes a layer may have any ratio: small layers can compress a thousandfold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class SourceLayer:
     observer: Observer
     cancellation: Cancellation
     library: Library | None
-    max_ratio: float | None = None
+    limit: UnpackLimit | None = None
     count_fetched: Callable[[int], None] | None = None
     checks_diff_id: bool = False
     max_window: int | None = None
@@ -59,9 +57,9 @@ class SourceLayer:
         """The inflated tar. Once `is_skipped` is true, the rest of the blob is read but not
         inflated.
 
-        Raises LimitExceeded past `max_ratio` and `max_window`. A blob that cannot be inflated is
-        still read to its end: if its digest is wrong as well, IntegrityError names the actual
-        cause.
+        Raises LimitExceeded past the image's `limit` and `max_window`. A blob that cannot be
+        inflated is still read to its end: if its digest is wrong as well, IntegrityError names the
+        actual cause.
         """
         try:
             for chunk in self._iter_limited(self._iter_inflated(blob)):
@@ -106,15 +104,11 @@ class SourceLayer:
 
     def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
         unpacked = 0
-        size = self.descriptor.size
         for chunk in chunks:
+            self.cancellation.check()  # a chunk of the blob may hold gigabytes
             unpacked += len(chunk.content)
-            if not is_ratio_met(unpacked, size, self.max_ratio):
-                raise LimitExceeded(
-                    f"{self.where} unpacks to more than {self.max_ratio:g} times its size; "
-                    "nothing was pushed",
-                    advice="raise {max-ratio} if you trust the image",
-                )
+            if self.limit is not None:
+                self.limit.note(self.number, unpacked, self.where)
             yield chunk
 
     def iter_fetched(self) -> Iterator[bytes]:
@@ -126,11 +120,6 @@ class SourceLayer:
         yield from watched(
             blob, self.observer, self.cancellation, label, self.descriptor.size, outcome="read"
         )
-
-
-def is_ratio_met(unpacked: int, packed: int, ratio: float | None) -> bool:
-    """Whether a layer unpacks to no more than `ratio` times its blob; sizes in bytes."""
-    return not ratio or unpacked <= max(_RATIO_FREE, packed * ratio)
 
 
 def _read_rest(blob: Iterator[bytes]) -> None:
@@ -150,6 +139,7 @@ def layers_of(
 ) -> list[SourceLayer]:
     """All layers of an image, base first. `count_fetched` is told of the bytes that are read."""
     layers = zip(image.manifest.layers, image.config.diff_ids, strict=True)
+    limit = UnpackLimit(options.limits, packed_size(image.manifest.layers))
     return [
         SourceLayer(
             source,
@@ -160,13 +150,18 @@ def layers_of(
             observer,
             cancellation,
             options.library,
-            options.limits.ratio,
+            limit,
             count_fetched,
             options.check_diff_ids,
             options.limits.memory,
         )
         for number, (descriptor, diff_id) in enumerate(layers, 1)
     ]
+
+
+def packed_size(layers: Iterable[Descriptor]) -> int:
+    """The bytes of all blobs that a registry holds of an image."""
+    return sum(layer.size for layer in layers if not is_foreign(layer.media_type))
 
 
 def can_be_read(descriptors: Sequence[Descriptor]) -> bool:

@@ -158,12 +158,12 @@ class Attempt:
             except RegistryError as error:
                 failures += 1
                 attempts.wait(error)
-                self._resume(window, error)
+                self._resume(window, error, failures)
             except UploadLost as lost:
                 failures += 1
                 if failures > self._caller.retry.retries:
                     raise lost.error from lost
-                self._resume(window, lost.error)
+                self._resume(window, lost.error, failures)
             else:
                 partial = held is not None and window.position < held < window.end
                 window.send_from(held if held is not None and partial else window.end)
@@ -204,11 +204,11 @@ class Attempt:
             wait([self._flight], _LANDING_SECONDS)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _resume(self, window: Window, error: RegistryError) -> None:
-        """Ask the registry where to continue after `error`.
+    def _resume(self, window: Window, error: RegistryError, failures: int) -> None:
+        """Ask the registry where to continue after `error`, one of so many in a row.
 
         If the session is gone, begin another one; that is possible only with the first window.
-        Raises UploadLost for a later one.
+        Raises UploadLost for a later one, and `error` if the registry refuses what it asks for.
         """
         try:
             held = self._in_session().ask_position()
@@ -221,7 +221,9 @@ class Attempt:
             held = 0
         else:
             if error.status == _OUT_OF_STEP and held == window.position:
-                raise error
+                if failures == 1 or held:
+                    raise error
+                self._begin()  # it may hold one byte: `0-0` stands for none as well
         if not window.start <= held <= window.end:
             raise UploadLost(
                 RegistryError(

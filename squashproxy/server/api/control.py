@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
 from aiohttp import web
 
+from squashproxy.config.serve import Viewers
 from squashproxy.errors import BadReference, FormatError, SquashproxyError, UsageError
 from squashproxy.oci.manifest import parse_json_object
 from squashproxy.reference import Reference, parse_reference
@@ -21,6 +21,8 @@ from squashproxy.server.auth.caller import ANYONE, Caller
 from squashproxy.server.auth.gate import Gate, check_read
 from squashproxy.server.http import errors
 from squashproxy.server.http.errors import ApiError, api_error_of
+from squashproxy.server.http.peers import Peers, is_rebound, name_of
+from squashproxy.server.http.request_body import read_body
 from squashproxy.server.http.request_log import facts_of
 from squashproxy.server.page.metrics import CONTENT_TYPE, Metrics
 from squashproxy.server.page.page import POLICY, find_asset
@@ -28,11 +30,22 @@ from squashproxy.server.page.status import Status
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.warming import Warmed, Warming
 
-_MOST_BODY = 1 << 20
 _MOST_PUSHES = 100
-_BODY_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+"""How often it is looked whether a client is still there."""
+T = TypeVar("T")
 HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 """The paths of probes, which are answered also above `limits.connections`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may see what: the addresses of clients, the server's own names, and the page."""
+
+    peers: Peers
+    hosts: Sequence[str]
+    page: bool | None
+    metrics: Viewers
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ class ControlApi:
         status: Status,
         warming: Warming,
         hooks: HookSettings,
+        access: Access,
         is_draining: Callable[[], bool],
     ) -> None:
         self._context = context
@@ -63,11 +77,16 @@ class ControlApi:
         self._status = status
         self._warming = warming
         self._hooks = hooks
+        self._access = access
         self._is_draining = is_draining
 
     async def answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """The answer to a request for a path."""
         facts_of(request).kind = "control"
+        if path not in HEALTH_PATHS and is_rebound(request, self._access.hosts):
+            raise errors.denied(
+                f"{name_of(request.host)} is none of this server's names; add it to `serve.hosts`"
+            )
         if path in ("/api/v1/warm", "/api/v1/hook"):
             if request.method != "POST":
                 raise ApiError(405, "UNSUPPORTED", "this is for POST", {"Allow": "POST"})
@@ -79,6 +98,7 @@ class ControlApi:
         if path == "/readyz":
             return await self._ready()
         if path == "/metrics":
+            await self._admit_metrics(request)
             body = await self._context.async_store.threads.run(self._metrics.render)
             return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
         if path == "/api/v1/status":
@@ -117,9 +137,21 @@ class ControlApi:
 
     async def _admit_viewer(self, request: web.BaseRequest) -> Caller:
         """Admit a viewer of the page. If upstream decides who may see an image, only local ones."""
+        shown = self._access.page
+        if shown is False or (shown is None and self._gate.challenges):
+            raise errors.denied("the page is off here; write `serve.page: true` to show it")
+        return await self._admit_user(request)
+
+    async def _admit_metrics(self, request: web.BaseRequest) -> None:
+        if self._access.metrics is Viewers.NOBODY:
+            raise errors.denied("metrics are off here; `serve.metrics` says who may read them")
+        if self._access.metrics is Viewers.USERS:
+            await self._admit_user(request)
+
+    async def _admit_user(self, request: web.BaseRequest) -> Caller:
         if not self._gate.challenges:
             return await self._admit(request)
-        if not _is_local(request.remote):
+        if not self._access.peers.is_on_machine(request):
             raise errors.denied("with `auth: upstream`, this is shown on the machine itself only")
         return ANYONE
 
@@ -131,7 +163,8 @@ class ControlApi:
         check_read(self._gate, caller, image.repository)
         try:
             if document.get("dry_run"):
-                return _json(await self._warming.estimate(caller, image))
+                estimate = self._warming.estimate(caller, image)
+                return _json(await _while_there(request, estimate))
             warmed = await self._warming.warm(caller, image)
         except UsageError as error:
             raise ApiError(400, "UNSUPPORTED", str(error)) from error
@@ -144,7 +177,7 @@ class ControlApi:
     async def _hook(self, request: web.BaseRequest) -> web.Response:
         self._check_hook(request)
         try:
-            pushes = read_pushes(await _read(request), self._hooks.upstream_by_host)
+            pushes = read_pushes(await read_body(request), self._hooks.upstream_by_host)
         except FormatError as error:
             raise ApiError(400, "UNSUPPORTED", str(error)) from error
         warmed: list[Warmed] = []
@@ -162,10 +195,11 @@ class ControlApi:
         if token is None:
             if not self._gate.is_open:
                 raise errors.denied("webhooks need `serve.hook.token` where access is controlled")
+            _check_origin(request)
             return
         given = request.headers.get("Authorization", "")
         for form in (token, f"Bearer {token}"):
-            if hmac.compare_digest(given.encode(), form.encode()):
+            if hmac.compare_digest(given.encode(errors="surrogateescape"), form.encode()):
                 return
         raise errors.unauthorized("the webhook's Authorization is not what serve.hook.token says")
 
@@ -183,7 +217,8 @@ class ControlApi:
         return image
 
     async def _admit(self, request: web.BaseRequest) -> Caller:
-        caller = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
+        peer = self._access.peers.address(request)
+        caller = await self._gate.admit(request.headers.get("Authorization"), peer)
         facts_of(request).user = caller.name
         return caller
 
@@ -208,45 +243,40 @@ class _Visible:
 def _check_origin(request: web.BaseRequest) -> None:
     """Raise ApiError, 403, for requests that another site's page makes in a browser."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" or (
+        origin is not None and _netloc_of(origin) != request.host
+    ):
         raise errors.denied("pages of other sites may not ask for this")
 
 
-async def _read(request: web.BaseRequest) -> bytes:
-    """The body. Raises ApiError for one that is too large, comes too slowly or cannot be read."""
-    pieces: list[bytes] = []
-    size = 0
+def _netloc_of(origin: str) -> str | None:
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for piece in request.content.iter_any():
-                size += len(piece)
-                if size > _MOST_BODY:
-                    raise ApiError(413, "SIZE_INVALID", f"a body may have {_MOST_BODY} bytes")
-                pieces.append(piece)
-    except TimeoutError as error:
-        raise ApiError(
-            408, "UNSUPPORTED", f"the body did not come within {_BODY_SECONDS:g} s"
-        ) from error
-    except aiohttp.ClientError as error:  # also a Content-Encoding that is damaged
-        raise ApiError(400, "UNSUPPORTED", "the body cannot be read") from error
-    return b"".join(pieces)
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 async def _read_object(request: web.BaseRequest) -> dict[str, object]:
     try:
-        return parse_json_object(await _read(request), "the request")
+        return parse_json_object(await read_body(request), "the request")
     except FormatError as error:
         raise ApiError(400, "UNSUPPORTED", 'send {"image": "HOST/REPO:TAG"} as JSON') from error
+
+
+async def _while_there(request: web.BaseRequest, work: Coroutine[Any, Any, T]) -> T:
+    """The result of work that is cancelled when the client leaves, which aiohttp does not tell."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            await asyncio.wait((task,), timeout=_LOOK_SECONDS)
+            if request.transport is None:
+                raise ConnectionResetError("the client left")
+        return task.result()
+    finally:
+        task.cancel()
 
 
 def _json(document: object, status: int = 200) -> web.Response:
     body = json.dumps(document).encode()
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     return web.Response(status=status, body=body, headers=headers)
-
-
-def _is_local(peer: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(peer or "").is_loopback
-    except ValueError:
-        return False

@@ -38,6 +38,11 @@ class Dispatch:
         except ApiError as error:
             facts.error = str(error)
             response = error_response(error)
+        except web.RequestPayloadError as error:
+            facts.error = str(error)
+            response = error_response(ApiError(400, "UNSUPPORTED", "the body cannot be decoded"))
+            response.force_close()
+            request.content.feed_eof()  # or the rest would be read, and fail again
         except (ConnectionError, asyncio.CancelledError):
             self._metrics.count_request(facts.kind, "left", 0.0)
             raise

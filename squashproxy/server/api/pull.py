@@ -16,6 +16,7 @@ from squashproxy.server.auth.caller import Caller
 from squashproxy.server.auth.gate import Gate, check_read
 from squashproxy.server.http import errors
 from squashproxy.server.http.errors import ApiError, api_error_of
+from squashproxy.server.http.peers import Peers
 from squashproxy.server.http.ranges import find_part
 from squashproxy.server.http.request_log import Facts, facts_of
 from squashproxy.server.http.routes import Kind, Route, UpstreamNames
@@ -45,6 +46,7 @@ class PullApi:
         gate: Gate,
         names: UpstreamNames,
         history: History,
+        peers: Peers,
     ) -> None:
         self._context = context
         self._admission = Admission(context)
@@ -53,6 +55,7 @@ class PullApi:
         self._gate = gate
         self._names = names
         self._history = history
+        self._peers = peers
 
     async def answer(self, request: web.BaseRequest, route: Route) -> web.StreamResponse:
         """The answer to a request for a route."""
@@ -62,7 +65,8 @@ class PullApi:
             raise errors.unsupported(
                 "nothing is pushed here: push to the upstream itself, and pull it through this"
             )
-        caller = await self._gate.admit(request.headers.get("Authorization"), request.remote or "")
+        peer = self._peers.address(request)
+        caller = await self._gate.admit(request.headers.get("Authorization"), peer)
         facts.user = caller.name
         if route.kind is Kind.BASE:
             self._gate.check_login(caller)
@@ -179,7 +183,9 @@ class PullApi:
         self, request: web.BaseRequest, name: str, caller: Caller, repository: Repository
     ) -> web.Response:
         context = self._context
-        tags = await context.upstream_threads.run(context.upstreams.list_tags, caller, repository)
+        tags = await context.upstream_threads.of(repository.host).run(
+            context.upstreams.list_tags, caller, repository
+        )
         context.grants.grant(caller, repository)
         page = page_of(name, tags, request.query.get("n"), request.query.get("last"))
         headers = {**_common(request), **_JSON}

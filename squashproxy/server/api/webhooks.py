@@ -42,17 +42,18 @@ def _of_distribution(events: list[Any]) -> Iterator[tuple[str, str, str]]:
         if not isinstance(event, dict) or event.get("action") != "push":
             continue
         target, request = _object(event.get("target")), _object(event.get("request"))
-        host = urlsplit(str(target.get("url") or "")).netloc or str(request.get("host") or "")
-        if target.get("tag") and target.get("repository"):
-            yield host, str(target["repository"]), str(target["tag"])
+        host = _host_of(_text(target.get("url"))) or _text(request.get("host"))
+        repository, tag = _text(target.get("repository")), _text(target.get("tag"))
+        if repository and tag:
+            yield host, repository, tag
 
 
 def _of_harbor(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    if document["type"] not in _HARBOR_PUSHES:
+    if _text(document["type"]) not in _HARBOR_PUSHES:
         return
-    data = _object(document["event_data"])
-    for resource in data.get("resources") or []:
-        url = str(_object(resource).get("resource_url") or "")
+    resources = _object(document["event_data"]).get("resources")
+    for resource in resources if isinstance(resources, list) else []:
+        url = _text(_object(resource).get("resource_url"))
         host, slash, rest = url.removeprefix("https://").removeprefix("http://").partition("/")
         name, colon, tag = rest.rpartition(":")
         if slash and colon and "@" not in name:
@@ -70,6 +71,18 @@ def _upstreams_only(
             yield parse_reference(f"{upstream}/{repository}:{tag}")
         except BadReference:
             continue
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
+def _text(value: object) -> str:
+    """A value that has to be a text; what is none names nothing."""
+    return value if isinstance(value, str) else ""
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass, field
 
 from squashproxy.server.http.errors import unauthorized
@@ -36,7 +35,7 @@ def read_basic(authorization: str | None) -> tuple[str, str] | None:
         raise unauthorized("only user and password are taken here; log in again")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # of base64, UTF-8, or characters that are not ASCII
         raise unauthorized("the Authorization header cannot be read; log in again") from error
     user, _, password = text.partition(":")
     return (user, password) if user or password else None

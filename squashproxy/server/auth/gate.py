@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -21,6 +22,8 @@ _PROVEN_SECONDS = 300.0
 _MOST_PROVEN = 10_000
 _MOST_FAILURES = 10
 _FAILURE_SECONDS = 60.0
+_MOST_CHECKS = 4
+_LOOK_SECONDS = 2.0
 
 
 class Gate(Protocol):
@@ -108,7 +111,9 @@ class PasswordGate:
     """Users of an htpasswd file, each with the repositories that they may read.
 
     `read` maps users to globs over HOST/REPO; None lets every user read everything. A password that
-    was right stays so for five minutes, since bcrypt is slow on purpose.
+    was right stays so for five minutes, since bcrypt is slow on purpose, but only while the file of
+    users is the same; it is looked at every two seconds. Of one address, few passwords are checked
+    at a time, so that nobody keeps the others from logging in.
     """
 
     challenges = False
@@ -125,9 +130,13 @@ class PasswordGate:
         self._read = None if read is None else _globs_of(read)
         self._clock = clock
         self._threads = Threads(2, "squashproxy-passwords")
+        self._files = Threads(1, "squashproxy-users")
         self._secret = secrets.token_bytes(32)
         self._proven: LruCache[bytes, float] = LruCache(_MOST_PROVEN)
         self._failures: LruCache[tuple[str, str], tuple[int, float]] = LruCache(_MOST_PROVEN)
+        self._checking: Counter[str] = Counter()
+        self._version = users.version
+        self._looked = clock()
 
     async def admit(self, authorization: str | None, peer: str) -> Caller:
         """The user whose name and password the header holds."""
@@ -135,11 +144,12 @@ class PasswordGate:
         if login is None:
             raise unauthorized("this registry wants user and password; log in first")
         user, password = login
+        await self._look_at_file()
         proof = self._proof(user, password)
         if self._proven.get(proof, 0.0) > self._clock():
             return Caller(user)
         self._check_failures(peer, user)
-        if not await self._threads.run(self._users.verify, user, password):
+        if not await self._verify(peer, user, password):
             self._count_failure(peer, user)
             raise unauthorized("the user or the password is wrong; log in again")
         self._failures.pop((peer, user))
@@ -158,6 +168,27 @@ class PasswordGate:
     async def close(self, seconds: float) -> None:
         """Wait at most `seconds` for the threads that check passwords."""
         await self._threads.close(seconds)
+        await self._files.close(seconds)
+
+    async def _verify(self, peer: str, user: str, password: str) -> bool:
+        if self._checking[peer] >= _MOST_CHECKS:
+            raise too_many("too many passwords from one address are being checked", 1.0)
+        self._checking[peer] += 1
+        try:
+            return await self._threads.run(self._users.verify, user, password)
+        finally:
+            self._checking[peer] -= 1
+            if not self._checking[peer]:
+                del self._checking[peer]
+
+    async def _look_at_file(self) -> None:
+        """Forget which passwords were right, if the file of users has changed."""
+        if self._clock() - self._looked >= _LOOK_SECONDS:
+            self._looked = self._clock()
+            await self._files.run(self._users.refresh)
+        if self._version != self._users.version:
+            self._version = self._users.version
+            self._proven.clear()
 
     def _proof(self, user: str, password: str) -> bytes:
         return hmac.digest(self._secret, f"{user}:{password}".encode(), hashlib.sha256)

@@ -26,15 +26,24 @@ class UserFile:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._users: Mapping[str, bytes] = {}
+        self.version = 0
+        """Goes up whenever the file was read anew."""
         self._refresh()
 
     def verify(self, user: str, password: str) -> bool:
         """Whether that is the user's password; takes as long as bcrypt does."""
+        self.refresh()
+        hashed = self._users.get(user)
+        try:
+            matches = bcrypt.checkpw(password.encode()[:_LONGEST], hashed or _NOBODY)
+        except ValueError:  # a hash, or a NUL in the password, that bcrypt does not take
+            return False
+        return matches and hashed is not None
+
+    def refresh(self) -> None:
+        """Read the file if it has changed; while it is wrong, the last users stay."""
         with suppress(UsageError):
             self._refresh()
-        hashed = self._users.get(user)
-        matches = bcrypt.checkpw(password.encode()[:_LONGEST], hashed or _NOBODY)
-        return matches and hashed is not None
 
     def _refresh(self) -> None:
         with self._lock:
@@ -49,6 +58,7 @@ class UserFile:
                 raise UsageError(f"the file of users {self._path} cannot be read: {why}") from error
             self._users = parse_users(text, str(self._path))
             self._stamp = stamp
+            self.version += 1
 
 
 def parse_users(text: str, name: str) -> dict[str, bytes]:

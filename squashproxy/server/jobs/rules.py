@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from squashproxy.config.serve import Rule, ServeLimits
 from squashproxy.layer_memory.base import LayerMemory, Nothing
+from squashproxy.limits import Limits
 from squashproxy.pipeline.mode import Mode
-from squashproxy.pipeline.options import CopyOptions, Limits
+from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.stamp import options_hash
 from squashproxy.reference import Repository
 from squashproxy.rules.patterns import parse_glob
@@ -43,7 +44,6 @@ class Rules:
 def _recipe_of(rule: Rule, limits: ServeLimits, memory: LayerMemory) -> Recipe | None:
     if not rule.squash or rule.mode is Mode.COPY:
         return None
-    usual = Limits()
     options = CopyOptions(
         mode=rule.mode,
         prune_over=rule.prune_over,
@@ -53,7 +53,7 @@ def _recipe_of(rule: Rule, limits: ServeLimits, memory: LayerMemory) -> Recipe |
         compression=rule.compression,
         memory=memory,
         limits=Limits(
-            memory=usual.memory,
+            memory=limits.memory,
             unpacked=limits.max_unpacked,
             entries=limits.max_entries,
             ratio=limits.max_ratio,

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 from squashproxy.config.serve import Fallback, FirstPull
 from squashproxy.digest import Digest
-from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.errors import NotFound, SquashproxyError, UsageError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.reference import Repository
+from squashproxy.reference import Reference, Repository
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
@@ -124,27 +124,40 @@ class Manifests:
         raw = await self._single_flight.join(key, lambda: self._pass_through(*key))
         return _found(raw, digest, Origin.ORIGINAL)
 
-    async def begin(self, caller: Caller, repository: Repository, tag: str) -> Job | Digest | None:
-        """The job that squashes a tag's current image, or the result's digest if it exists already.
+    async def begin(self, caller: Caller, image: Reference) -> Job | Digest | None:
+        """The job that squashes an image, or the result's digest if it exists already.
 
         None if no rule squashes the image. Raises SquashproxyError.
         """
-        known = await self._context.tags.resolve(caller, repository, tag)
-        recipe = self._context.rules.find(repository)
+        source = await self._source_of(caller, image)
+        recipe = self._context.rules.find(image.repository)
         if recipe is None:
             return None
-        key = SquashKey(repository, known.source.digest, recipe.hash)
+        key = SquashKey(image.repository, source, recipe.hash)
         result = await self._find_result(key)
-        return result or self._join(caller, key, recipe.options, f"{repository}:{tag}")
+        return result or self._join(caller, key, recipe.options, str(image))
 
-    async def key_of(
-        self, caller: Caller, repository: Repository, tag: str
-    ) -> tuple[SquashKey, CopyOptions]:
-        """The key and options for squashing a tag; without a rule, with the default options."""
-        known = await self._context.tags.resolve(caller, repository, tag)
-        recipe = self._context.rules.find(repository)
+    async def key_of(self, caller: Caller, image: Reference) -> tuple[SquashKey, CopyOptions]:
+        """The key and options for squashing an image; without a rule, with the default options."""
+        source = await self._source_of(caller, image)
+        recipe = self._context.rules.find(image.repository)
         options = CopyOptions() if recipe is None else recipe.options
-        return SquashKey(repository, known.source.digest, ""), options
+        return SquashKey(image.repository, source, ""), options
+
+    async def _source_of(self, caller: Caller, image: Reference) -> Digest:
+        """The digest that an image names beside its tag, if upstream has it; else the tag's own."""
+        context, repository = self._context, image.repository
+        if image.tag is None:
+            raise UsageError(f"{image} names no tag, and digests are handed out as they are")
+        if image.digest is None:
+            return (await context.tags.resolve(caller, repository, image.tag)).source.digest
+        found = await context.upstream_threads.of(repository.host).run(
+            context.upstreams.find_manifest, caller, repository, image.digest
+        )
+        if found is None:
+            raise NotFound(f"{repository} has no manifest {image.digest}", status=404)
+        context.grants.grant(caller, repository)
+        return image.digest
 
     async def remake(self, caller: Caller, repository: Repository, blob: Digest) -> bool:
         """Squash the image again that lost a blob; whether it was made in time.
@@ -251,7 +264,7 @@ class Manifests:
 
     async def _described(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest:
         context = self._context
-        descriptor = await context.upstream_threads.run(
+        descriptor = await context.upstream_threads.of(wanted.repository.host).run(
             context.upstreams.find_manifest, wanted.caller, wanted.repository, digest
         )
         if descriptor is None:
@@ -263,7 +276,7 @@ class Manifests:
         self, caller: Caller, repository: Repository, digest: Digest
     ) -> RawManifest:
         context = self._context
-        raw = await context.upstream_threads.run(
+        raw = await context.upstream_threads.of(repository.host).run(
             context.upstreams.get_manifest, caller, repository, digest
         )
         context.grants.grant(caller, repository)

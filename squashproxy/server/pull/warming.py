@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from squashproxy.cancellation import Cancellation
-from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.errors import SquashproxyError
 from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Reference
 from squashproxy.server.auth.caller import ANYONE, Caller
-from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.jobs.jobs import Job
 from squashproxy.server.pull.context import PullContext
+from squashproxy.server.pull.estimates import Estimates
 from squashproxy.server.pull.manifests import Manifests
 
 
@@ -47,25 +46,21 @@ class Warming:
     def __init__(
         self, context: PullContext, manifests: Manifests, on_warning: Callable[[str, str], None]
     ) -> None:
-        self._context = context
         self._manifests = manifests
         self._on_warning = on_warning
-        self._threads = Threads(1, "squashproxy-estimate")
-        self._cancellation = Cancellation()
+        self._estimates = Estimates(context.squasher)
 
     async def warm(self, caller: Caller, image: Reference) -> Warmed:
         """Begin to squash an image, unless it is squashed already. Raises SquashproxyError."""
-        begun = await self._manifests.begin(caller, image.repository, _tag_of(image))
+        begun = await self._manifests.begin(caller, image)
         if isinstance(begun, Job):
             return Warmed(str(image), job=begun)
         return Warmed(str(image), digest=begun)
 
     async def estimate(self, caller: Caller, image: Reference) -> Json:
         """What squashing an image would save, in bytes. Reads all layers and keeps nothing."""
-        key, options = await self._manifests.key_of(caller, image.repository, _tag_of(image))
-        plan = await self._threads.run(
-            self._context.squasher.estimate, caller, key, options, self._cancellation
-        )
+        key, options = await self._manifests.key_of(caller, image)
+        plan = await self._estimates.estimate(caller, key, options)
         return _estimate(str(image), plan)
 
     async def keep_warm(self, images: Sequence[Reference], every: float | None) -> None:
@@ -79,8 +74,7 @@ class Warming:
 
     async def close(self, seconds: float) -> None:
         """Cancel estimates and wait at most `seconds` for their thread."""
-        self._cancellation.cancel()
-        await self._threads.close(seconds)
+        await self._estimates.close(seconds)
 
     async def _try_warm(self, image: Reference) -> None:
         """Warm one image and wait for it, so that a list leaves jobs free for pulls."""
@@ -90,12 +84,6 @@ class Warming:
                 await asyncio.shield(warmed.job.result)
         except SquashproxyError as error:
             self._on_warning(str(image), f"could not be warmed: {error}")
-
-
-def _tag_of(image: Reference) -> str:
-    if image.tag is None:
-        raise UsageError(f"{image} names no tag, and digests are handed out as they are")
-    return image.tag
 
 
 def _estimate(image: str, plan: PlanResult) -> Json:

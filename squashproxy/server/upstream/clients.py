@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
+from weakref import WeakSet
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
 from squashproxy.errors import (
+    NotFound,
     ServerFault,
     SquashproxyError,
     TlsError,
@@ -29,11 +31,13 @@ from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.auth.caller import ANYONE, Caller
+from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.http.errors import LONGEST_PAUSE
 
 T = TypeVar("T")
 
 _MOST_CALLERS = 256
+_MOST_REPOSITORIES = 10_000
 _PAUSE = 30.0
 """Seconds in which an upstream that answers 429 without a Retry-After is not asked."""
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -86,8 +90,11 @@ class UpstreamClients:
         self._on_failure = on_failure
         self._on_warning = on_warning
         self._lock = threading.Lock()
+        self._is_stopped = False
+        self._made: WeakSet[RegistryClient] = WeakSet()
         self._clients: OrderedDict[Caller, _ClientPair] = OrderedDict()
         self._states = {host: UpstreamState() for host in sorted(hosts)}
+        self._answers_heads: LruCache[Repository, bool] = LruCache(_MOST_REPOSITORIES)
         self._paused: dict[tuple[Caller, str], float] = {}
 
     @property
@@ -97,8 +104,27 @@ class UpstreamClients:
             return dict(self._states)
 
     def find_manifest(self, caller: Caller, name: Repository, selector: str) -> Descriptor | None:
-        """The descriptor of a tag or digest, by one HEAD with short time-outs; None if unknown."""
-        return self._ask(caller, name, lambda remote: remote.find_manifest(selector))
+        """The descriptor of a tag or digest, by one HEAD with short time-outs; None if unknown.
+
+        Nexus answers 404 to HEAD for manifests that it has. So a 404 is believed only where HEAD
+        has found something in the repository before; else a GET follows.
+        """
+        return self._ask(caller, name, lambda remote: self._find_manifest(name, remote, selector))
+
+    def _find_manifest(
+        self, name: Repository, remote: RemoteRepository, selector: str
+    ) -> Descriptor | None:
+        found = remote.recheck_tag(selector)
+        with self._lock:
+            if found is not None:
+                self._answers_heads[name] = True
+            is_believed = self._answers_heads.find(name) is not None
+        if found is not None or is_believed:
+            return found
+        try:
+            return remote.get_manifest(selector).descriptor
+        except NotFound:
+            return None
 
     def get_manifest(self, caller: Caller, name: Repository, selector: str) -> RawManifest:
         """A manifest, with short time-outs."""
@@ -123,6 +149,14 @@ class UpstreamClients:
     def quick_client(self, caller: Caller) -> RegistryClient:
         """The client for questions that may fail: short time-outs."""
         return self._clients_of(caller).quick
+
+    def stop(self) -> None:
+        """End all calls, whatever they wait for, and make no new ones: these raise Cancelled."""
+        with self._lock:
+            self._is_stopped = True
+            every = list(self._made)
+        for client in every:
+            client.stop()
 
     def close(self) -> None:
         """Close all connections."""
@@ -204,6 +238,10 @@ class UpstreamClients:
             RegistryClient(each, environ=environ, listener=self._hear, on_warning=self._on_warning)
             for each in (replace(options, retry_for=_OUTAGE), options.quick)
         )
+        for client in (patient, quick):
+            self._made.add(client)
+            if self._is_stopped:
+                client.stop()
         return _ClientPair(patient, quick)
 
 

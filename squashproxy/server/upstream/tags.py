@@ -12,19 +12,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from squashproxy.errors import NotFound, SquashproxyError, Unreachable
+from squashproxy.errors import NotFound, SquashproxyError, Unreachable, remembered
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.concurrency.single_flight import SingleFlight
-from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import KnownTag
 from squashproxy.server.upstream.clients import UpstreamClients
 
-_MOST = 100_000
+_MOST = 30_000
+"""Tags that are remembered, some hundred bytes each, also those that do not exist."""
 PATIENCE = 10.0
 """The seconds in which upstream must answer; after that, the last known digest is used."""
 
@@ -70,7 +71,7 @@ class TagResolver:
         self._clock = clock
         self._entries: LruCache[Key, _Entry] = LruCache(_MOST)
         self._single_flight: SingleFlight[tuple[Key, Caller], KnownTag] = SingleFlight()
-        self._threads = Threads(64, "squashproxy-tags")
+        self._threads = SharedThreads(32, "squashproxy-tags")
 
     def find_fresh(self, caller: Caller, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag points to, if upstream need not be asked. Raises the remembered error."""
@@ -80,7 +81,7 @@ class TagResolver:
         if not self._grants.has(caller, repository):
             return None
         if entry.error is not None and entry.known is None:
-            raise entry.error.with_traceback(None)
+            raise remembered(entry.error)
         return entry.known
 
     async def resolve(self, caller: Caller, repository: Repository, tag: str) -> KnownTag:
@@ -115,7 +116,7 @@ class TagResolver:
         """What upstream says in time: pulling clients give up after half a minute."""
         try:
             async with asyncio.timeout(PATIENCE):
-                found = await self._threads.run(
+                found = await self._threads.of(repository.host).run(
                     self._upstreams.find_manifest, caller, repository, tag
                 )
         except TimeoutError as error:
@@ -136,7 +137,7 @@ class TagResolver:
         until = self._clock() + self._freshness.negative_ttl
         known = await self._last_known(caller, key)
         if caller.login is None:
-            self._entries[key] = _Entry(until, known, error)
+            self._entries[key] = _Entry(until, known, remembered(error))
         if known is None:
             raise error
         self._on_stale(repository.host)

@@ -77,6 +77,28 @@ def test_bad_warms(served: Served, upstream: FakeRegistry, body: bytes, status: 
     assert answer.json()["errors"][0]["message"]
 
 
+UNDECODABLE = {
+    "gzip without a block": ("gzip", b"\x1f\x8b\x08 nonsense"),
+    "gzip with a damaged block": ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\xff" * 20),
+    "deflate": ("deflate", b"nonsense"),
+    "zstd": ("zstd", b"nonsense"),
+    "an unknown one": ("x-unknown", b"nonsense"),
+}
+
+
+@pytest.mark.parametrize(("coding", "body"), UNDECODABLE.values(), ids=UNDECODABLE)
+@pytest.mark.parametrize("path", ["hook", "warm"])
+def test_a_body_that_cannot_be_decoded_is_the_senders_fault(
+    served: Served, caplog: pytest.LogCaptureFixture, path: str, coding: str, body: bytes
+) -> None:
+    headers = {"Content-Encoding": coding}
+    for _ in range(2):
+        answer = served.post(f"/api/v1/{path}", data=body, headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["message"]
+    assert "Traceback" not in caplog.text
+
+
 def test_a_host_that_is_no_upstream_is_not_asked_by_any_name(
     upstream: FakeRegistry, tmp_path: Path
 ) -> None:

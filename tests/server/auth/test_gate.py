@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import bcrypt
 import pytest
+import requests
 
 from squashproxy.errors import UsageError
+from squashproxy.server.auth.htpasswd import UserFile
 from squashproxy.testing import Basic, Bearer, FakeRegistry, RegistryOptions
 from tests.server.serving import UP, Served, app, run_serve, settings
 
@@ -83,6 +88,8 @@ BAD_HEADERS = {
     "no text": "Basic /////w==",
     "nothing in it": "Basic ",
     "no colon": "Basic YWxpY2U=",
+    "not even ASCII": "Basic \xe9",
+    "a NUL in the password": "Basic YWxpY2U6AGE=",
 }
 
 
@@ -246,3 +253,88 @@ def test_the_server_s_own_credentials_open_upstream(private: FakeRegistry, tmp_p
     with run_serve(settings(private, tmp_path)) as served:
         answer = served.manifest("other", "1")
         assert (answer.status_code, answer.json()["errors"][0]["code"]) == (403, "DENIED")
+
+
+def test_a_user_who_is_deleted_is_out_within_seconds(
+    guarded: Served, users: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert guarded.get("/v2/", auth=BOB).status_code == 200
+    users.write_text(users.read_text().splitlines()[0])
+    monkeypatch.setattr("squashproxy.server.auth.gate._LOOK_SECONDS", 0.0)
+    assert guarded.get("/v2/", auth=BOB).status_code == 401
+    assert guarded.get("/v2/", auth=ALICE).status_code == 200
+
+
+def test_behind_a_trusted_proxy_wrong_passwords_lock_out_their_sender_alone(
+    upstream: FakeRegistry, users: Path, tmp_path: Path
+) -> None:
+    section = settings(
+        upstream, tmp_path, auth={"htpasswd": str(users)}, trusted_proxies=["127.0.0.0/8"]
+    )
+    bad, good = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
+    forged = {"X-Forwarded-For": "203.0.113.2, 203.0.113.1"}
+    with run_serve(section) as served:
+        for _ in range(10):
+            served.get("/v2/", auth=("bob", "x"), headers=bad)
+        assert served.get("/v2/", auth=BOB, headers=bad).status_code == 429
+        assert served.get("/v2/", auth=BOB, headers=forged).status_code == 429
+        assert served.get("/v2/", auth=BOB, headers=good).status_code == 200
+
+
+def test_an_untrusted_client_cannot_choose_its_address(guarded: Served) -> None:
+    for number in range(10):
+        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+        guarded.get("/v2/", auth=("bob", "x"), headers=headers)
+    headers = {"X-Forwarded-For": "203.0.113.99"}
+    assert guarded.get("/v2/", auth=("bob", "x"), headers=headers).status_code == 429
+
+
+def test_of_one_address_few_passwords_are_checked_at_a_time(
+    upstream: FakeRegistry, users: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred at once take no more of the machine, and others are let in meanwhile."""
+    go, checking = threading.Event(), threading.Semaphore(0)
+    honest = UserFile.verify
+
+    def slow(self: UserFile, user: str, password: str) -> bool:
+        if password == "wait":
+            checking.release()
+            assert go.wait(20)
+        return honest(self, user, password)
+
+    monkeypatch.setattr(UserFile, "verify", slow)
+    section = settings(
+        upstream, tmp_path, auth={"htpasswd": str(users)}, trusted_proxies=["127.0.0.0/8"]
+    )
+    with run_serve(section) as served, ThreadPoolExecutor(30) as pool:
+
+        def ask(number: int) -> int:
+            headers = {"X-Forwarded-For": "203.0.113.1"}
+            url = f"{served.url}/v2/"
+            auth = (f"u{number}", "wait")
+            return requests.get(url, auth=auth, headers=headers, timeout=30).status_code
+
+        asked = [pool.submit(ask, number) for number in range(30)]
+        assert checking.acquire(timeout=20)
+        refused = [each for each in asked if _status_soon(each) == 429]
+        go.set()
+        statuses = Counter(each.result() for each in asked)
+        assert len(refused) >= 26
+        assert statuses == {401: 4, 429: 26}
+
+
+def _status_soon(asked: Future[int]) -> int:
+    """The status of an answer; 0 for those that have to wait."""
+    try:
+        return asked.result(timeout=2)
+    except TimeoutError:
+        return 0
+
+
+def test_metrics_may_be_for_users_alone(
+    upstream: FakeRegistry, users: Path, tmp_path: Path
+) -> None:
+    section = settings(upstream, tmp_path, auth={"htpasswd": str(users)}, metrics="users")
+    with run_serve(section) as served:
+        assert served.get("/metrics").status_code == 401
+        assert served.get("/metrics", auth=BOB).status_code == 200

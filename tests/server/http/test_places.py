@@ -68,7 +68,7 @@ def test_unfinished_bodies_do_not_keep_probes_out(upstream: FakeRegistry, tmp_pa
 def test_a_body_has_a_deadline(
     upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("squashproxy.server.api.control._BODY_SECONDS", 0.05)
+    monkeypatch.setattr("squashproxy.server.http.request_body._SECONDS", 0.05)
     with (
         run_serve(settings(upstream, tmp_path, limits={"connections": 5})) as served,
         silent(served, 5, HALF) as clients,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from squashproxy.errors import SquashproxyError
+from squashproxy.server.store.base import KnownTag
 from squashproxy.server.upstream import tags
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
 from tests.server.serving import UP, app, run_serve, settings
 
 _LATER = 3600.0
@@ -215,3 +217,40 @@ def test_a_dead_upstream_of_which_nothing_is_known(tmp_path: Path) -> None:
         assert answer.status_code == 503
         assert answer.json()["errors"][0]["code"] == "UNAVAILABLE"
         assert "Retry-After" in answer.headers
+
+
+def test_tags_that_do_not_exist_cost_a_head_and_little_memory(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors are kept without the frames and causes of those who met them."""
+    kept: list[SquashproxyError] = []
+    honest = tags._Entry
+
+    def entry(
+        until: float, known: KnownTag | None = None, error: SquashproxyError | None = None
+    ) -> tags._Entry:
+        if error is not None:
+            kept.append(error)
+        return honest(until, known, error)
+
+    monkeypatch.setattr(tags, "_Entry", entry)
+    app().push(upstream, "app", "1")
+    with run_serve(settings(upstream, tmp_path)) as served:
+        served.manifest("app", "1")
+        upstream.forget_requests()
+        for number in range(50):
+            assert served.manifest("app", f"no-{number % 25}").status_code == 404
+        methods = [exchange.method for exchange in upstream.requests]
+        assert methods == ["HEAD"] * 25
+        assert len(kept) == 25
+        for error in kept:
+            assert (error.__traceback__, error.__cause__, error.__context__) == (None,) * 3
+
+
+def test_a_registry_that_lies_to_heads_is_asked_by_get(tmp_path: Path) -> None:
+    """Nexus answers 404 to HEAD for what it has."""
+    with FakeRegistry(RegistryOptions(head_manifests=False)) as upstream:
+        app().push(upstream, "app", "1")
+        with run_serve(settings(upstream, tmp_path, negative_ttl="0s")) as served:
+            assert served.manifest("app", "none").status_code == 404
+            assert served.manifest("app", "1").status_code == 200
