@@ -89,10 +89,11 @@ class ImageCopier:
         begun once more.
         """
         transfer = TransferCount()
-        return self._second_reading.run(
-            partial(self._copy, raw, digest, listed, transfer),
-            partial(self._blob_copier.begin_again, transfer),
-        )
+        with self._blob_copier.advising(transfer):
+            return self._second_reading.run(
+                partial(self._copy, raw, digest, listed, transfer),
+                partial(self._blob_copier.begin_again, transfer),
+            )
 
     def _copy(
         self, raw: RawManifest, digest: Digest, listed: Listed, transfer: TransferCount

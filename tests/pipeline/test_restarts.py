@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 
-from squashproxy.errors import Unreachable
+from squashproxy.errors import ServerFault, Unreachable
+from squashproxy.pipeline.mode import Mode
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
-from squashproxy.testing import FakeRegistry, LayerBuilder
+from squashproxy.testing import FakeRegistry, Fault, LayerBuilder
 from tests.pipeline.images import image_of, noise
 from tests.pipeline.lab import Lab, tree
 from tests.pipeline.restarting import Restarting
@@ -107,6 +109,29 @@ def test_one_that_stays_away_is_given_up_after_the_time_that_was_set() -> None:
         lab = Lab(old, new, client)
         lab.put(IMAGE)
         Restarting(new, 6)
-        with pytest.raises(Unreachable, match=r"cannot reach .* any more: "):
+        with pytest.raises(Unreachable, match=r"cannot reach .* any more: .*; try again"):
             lab.copy(base="none")
         assert time.now >= 90.0
+
+
+@pytest.mark.parametrize("choices", [{"base": "2"}, {"mode": Mode.COPY}], ids=["squash", "copy"])
+def test_the_last_error_says_that_what_arrived_is_not_sent_again(choices: dict[str, Any]) -> None:
+    time = Time()
+    with (
+        FakeRegistry() as old,
+        FakeRegistry() as new,
+        RegistryClient(environ={}, sleep=time.sleep, clock=lambda: time.now) as client,
+    ):
+        lab = Lab(old, new, client)
+        lab.put(IMAGE)
+        away = Fault("GET", IMAGE.layers[2].digest, status=503, times=1000)
+        old.arm(away)
+        with pytest.raises(ServerFault, match="run it again: blobs that arrived are not sent"):
+            lab.copy(**choices, jobs=1)
+        arrived = new.blobs("app")
+        assert arrived
+        old.disarm()
+        new.forget_requests()
+        lab.copy(**choices)
+        sent = {each.path for each in new.requests if each.method == "PUT"}
+        assert not any(blob.replace(":", "%3A") in path for blob in arrived for path in sent)

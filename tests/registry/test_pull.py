@@ -107,14 +107,19 @@ DAMAGED_ONCE: dict[str, Fault] = {
 }
 
 
-@pytest.mark.parametrize("selector", ["v1", INDEX.digest])
-@pytest.mark.parametrize("with_digest", [True, False])
-@pytest.mark.parametrize("fault", DAMAGED_ONCE.values(), ids=DAMAGED_ONCE)
+ASKED = [
+    pytest.param(fault, selector, with_digest, id=f"{name}, {selector[:6]}, {with_digest}")
+    for name, fault in DAMAGED_ONCE.items()
+    for selector in ("v1", INDEX.digest)
+    for with_digest in (True, False)
+    if name != "changed" or with_digest or selector != "v1"  # else nothing shows the change
+]
+
+
+@pytest.mark.parametrize(("fault", "selector", "with_digest"), ASKED)
 def test_a_manifest_that_comes_damaged_is_read_once_more(
-    client: RegistryClient, selector: str, with_digest: bool, fault: Fault
+    client: RegistryClient, fault: Fault, selector: str, with_digest: bool
 ) -> None:
-    if fault.kind is FaultKind.CORRUPT and not with_digest and selector == "v1":
-        pytest.skip("nothing shows that it was changed")
     with FakeRegistry(RegistryOptions(digest_headers=with_digest)) as registry:
         registry.put_manifest("app", "v1", INDEX.data, INDEX.media_type)
         registry.arm(fault)
@@ -173,25 +178,19 @@ def test_a_download_that_never_gets_on_ends(
     assert time.waits == [0.25, 0.5, 1.0, 2.0]
 
 
-@pytest.mark.parametrize("times", [1, 3], ids=["a small one", "a large one"])
+@pytest.mark.parametrize(("times", "readings"), [(1, 2), (3, 1)], ids=["small", "large"])
 def test_a_damaged_blob_never_ends_well(
-    registry: FakeRegistry, client: RegistryClient, times: int
+    registry: FakeRegistry, client: RegistryClient, times: int, readings: int
 ) -> None:
+    """A small one is read twice before it is handed on; a large one its reader reads again."""
     data = BLOB * times
     registry.put_blob("app", data)
     registry.arm(Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=500_000, times=99))
     app = client.repository(parse_repository(f"{registry.host}/app"))
     whole = Descriptor(mediatypes.OCI_LAYER, digest_of(data), len(data))
-    with pytest.raises(IntegrityError, match=r"has the digest sha256:\w+ instead of") as raised:
+    with pytest.raises(IntegrityError, match=r"has the digest sha256:\w+ instead of"):
         list(app.iter_blob(whole))
-    assert raised.value.blob == digest_of(data)
-    assert len(ranges(registry)) == (2 if times == 1 else 1), "a small one is read once more"
-
-
-def test_a_blob_that_is_shorter_in_its_place_never_ends_well(full: RemoteRepository) -> None:
-    longer = Descriptor(DESCRIPTOR.media_type, DESCRIPTOR.digest, len(BLOB) + 1)
-    with pytest.raises(IntegrityError, match=r"ended after 1000000 of 1000001 bytes"):
-        list(full.iter_blob(longer))
+    assert ranges(registry) == [""] * readings
 
 
 @pytest.mark.parametrize("kind", [FaultKind.CORRUPT, FaultKind.CUT], ids=["changed", "cut short"])
@@ -200,6 +199,12 @@ def test_a_small_blob_that_is_damaged_once_is_read_once_more(
 ) -> None:
     registry.arm(Fault("GET", "/blobs/", kind, after_bytes=500_000))
     assert b"".join(full.iter_blob(DESCRIPTOR)) == BLOB
+
+
+def test_a_blob_that_is_shorter_in_its_place_never_ends_well(full: RemoteRepository) -> None:
+    longer = Descriptor(DESCRIPTOR.media_type, DESCRIPTOR.digest, len(BLOB) + 1)
+    with pytest.raises(IntegrityError, match=r"ended after 1000000 of 1000001 bytes"):
+        list(full.iter_blob(longer))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 1_000_000, 2_999_999])

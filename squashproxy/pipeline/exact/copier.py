@@ -128,7 +128,8 @@ class ExactCopier:
             with CopyThreads(self._jobs) as threads:
                 self._blob_copier.bring(blobs, threads, transfer)
 
-        self._second_reading.run(bring, partial(self._blob_copier.begin_again, transfer))
+        with self._blob_copier.advising(transfer):
+            self._second_reading.run(bring, partial(self._blob_copier.begin_again, transfer))
         subject = Subject(layers, raw.digest, platform, 0, Mode.COPY)
         self.copies.append(finished(raw, subject.unchanged((), layers), transfer).copy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -12,6 +13,7 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.codec.compression import iter_compressed
 from squashproxy.codec.rechunk import iter_even
 from squashproxy.digest import Chunk, Digest, digest_of
+from squashproxy.errors import TemporaryRegistryError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Compression, family_of_layer, is_foreign, layer_type
 from squashproxy.pipeline.transfer.read_ahead import Stopped
@@ -150,6 +152,16 @@ class BlobCopier:
             transfer.add_uploaded(blob)
         finally:
             sending.stop()
+
+    @contextmanager
+    def advising(self, transfer: TransferCount) -> Iterator[None]:
+        """Let an outage that ends the work say that a registry keeps what was uploaded so far."""
+        try:
+            yield
+        except TemporaryRegistryError as error:
+            if transfer.uploaded_bytes and self._sink.repository is not None:
+                error.advice = "run it again: blobs that arrived are not sent a second time"
+            raise
 
     def note_sent(self, blob: Descriptor) -> None:
         """A blob is on its way, and will be in the sink when the threads have ended."""

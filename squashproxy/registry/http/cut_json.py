@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*'
+_STRINGS = re.compile(_TEXT + rb'"|(' + _TEXT + rb"\\?\Z)", re.DOTALL)
+"""A string; or one that is not closed, as a group, so that none is tried twice."""
+
 _OPENED = re.compile(rb"[\[{]")
 _CLOSED = re.compile(rb"[\]}]")
 _WHITE = b" \t\r\n"
@@ -21,7 +24,7 @@ def is_cut_json(body: bytes) -> bool:
         return True
     if text[:1] not in (b"{", b"["):
         return False
-    rest = _STRINGS.sub(b"", text)
+    rest = _STRINGS.sub(lambda string: b'"' if string[1] else b"", text)
     is_open = b'"' in rest or len(_OPENED.findall(rest)) > len(_CLOSED.findall(rest))
     return is_open and not _is_json(text)
 
