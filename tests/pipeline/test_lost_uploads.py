@@ -17,7 +17,7 @@ from squashproxy.progress import Task
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.testing import BuiltImage, FakeRegistry, Fault, FaultKind, LayerBuilder
-from tests.pipeline.images import app, image_of, noise
+from tests.pipeline.images import image_of, noise
 from tests.pipeline.lab import Lab, Listener, asked, fails, fetched, tree
 
 Labs = Callable[..., Lab]
@@ -264,15 +264,6 @@ def test_a_blob_that_stays_wrong_is_broken(lab: Lab, choices: dict[str, Any]) ->
     lab.old.arm(fault)
     fails(lab, IntegrityError, blob.digest, **choices)
     assert fetched(lab.old, blob.digest) == 2
-
-
-def test_a_small_blob_that_stays_wrong_is_read_no_more_than_twice(lab: Lab) -> None:
-    image = app()
-    lab.put(image)
-    blob = image.layers[2].digest
-    lab.old.arm(Fault("GET", blob, FaultKind.CORRUPT, after_bytes=1000, times=ALWAYS))
-    fails(lab, IntegrityError, blob, base="none")
-    assert fetched(lab.old, blob) == 2
 
 
 def test_a_blob_that_comes_wrong_and_is_lost_as_well(labs: Labs) -> None:
