@@ -275,3 +275,20 @@ def test_a_blob_that_comes_wrong_and_is_lost_as_well(labs: Labs) -> None:
     lab.new.arm(Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1000, skip=1))
     result = lab.copy(mode=Mode.COPY, jobs=1)
     assert result.digest == IMAGE.digest
+
+
+@pytest.mark.parametrize("choices", FLIPS.values(), ids=FLIPS)
+def test_a_target_that_loses_a_blob_gets_it_once_more(lab: Lab, choices: dict[str, Any]) -> None:
+    """As one does whose garbage collection takes blobs that no manifest names yet."""
+    lab.put(SMALL)
+    left = iter((True,))
+
+    def collect(method: str, path: str) -> None:
+        if method == "PUT" and "/manifests/" in path and next(left, False):
+            lab.new.drop_blob("app", min(lab.new.blobs("app")))
+
+    lab.new.before_each(collect)
+    result = lab.copy(**choices)
+    assert result.digest == calm(choices, SMALL).digest
+    assert lab.arrived().tree() == tree(*SMALL_LAYERS)
+    assert any("what is missing is brought once more" in each for each in result.warnings)
