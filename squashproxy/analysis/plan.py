@@ -76,7 +76,7 @@ def plan_image(
     bases = BaseFinder(open_source, quick_source, watcher, place=source.repository)
     job = _Job(source, sink, options, bases, watcher, SecondReading(watcher))
     digest = source.find_digest()
-    platforms = job.plan_all(source.read_manifest(digest))
+    platforms = job.plan_all(source.read_manifest(digest), digest)
     is_up_to_date = None if sink is None else _is_up_to_date(source, sink, digest, options)
     if is_up_to_date:
         platforms = tuple(_unmoved(plan) for plan in platforms)
@@ -120,19 +120,22 @@ class _Job:
     read: set[Digest] = field(default_factory=set)
     """Layers of platforms that were not known: another platform that has them is exact, too."""
 
-    def plan_all(self, raw: RawManifest) -> tuple[PlatformPlan, ...]:
+    def plan_all(self, raw: RawManifest, digest: Digest) -> tuple[PlatformPlan, ...]:
         if self.options.mode is Mode.COPY:
-            return self._plan_exactly(raw.digest)
+            return self._plan_exactly(digest)
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if not isinstance(parsed, ImageIndex):
-            plan = self._try_plan(raw)
+            plan = self._try_plan(raw, digest)
             return () if plan is None else (plan,)
         choice = choose_images(parsed, self.source, self.sink, self.options, self.observer)
         if choice.is_opaque:
             what = without_images(parsed, self.source.name)
             self.observer.warn(f"{what}; a copy leaves it as it is")
         plans = [
-            self._try_plan(chosen.raw, Listed(chosen.child.platform)) for chosen in choice.images
+            self._try_plan(
+                chosen.raw, chosen.child.descriptor.digest, Listed(chosen.child.platform)
+            )
+            for chosen in choice.images
         ]
         return tuple(plan for plan in plans if plan is not None)
 
@@ -140,30 +143,32 @@ class _Job:
         """The plans of all images that an exact copy brings."""
         wanted = choose_exactly(self.source, digest, self.options, self.observer)
         plans = [
-            self._try_plan(parsed.raw, Listed(platform))
+            self._try_plan(parsed.raw, parsed.raw.digest, Listed(platform))
             for parsed, platform in iter_listed(self.source, wanted)
             if isinstance(parsed, ImageManifest)
         ]
         return tuple(plan for plan in plans if plan is not None)
 
-    def _try_plan(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> PlatformPlan | None:
-        """The plan of one image; None for what a copy would leave as it is.
-
-        `listed` is what its index says. Where a blob was wrong, the image is read once more.
+    def _try_plan(
+        self, raw: RawManifest, digest: Digest, listed: Listed = NOT_LISTED
+    ) -> PlatformPlan | None:
+        """The plan of one image, which the source calls `digest`; None for what a copy would leave
+        as it is. `listed` is what its index says. Where a blob was wrong, the image is read once
+        more.
         """
-        return self.second_reading.run(partial(self._plan, raw, listed))
+        return self.second_reading.run(partial(self._plan, raw, digest, listed))
 
-    def _plan(self, raw: RawManifest, listed: Listed) -> PlatformPlan | None:
+    def _plan(self, raw: RawManifest, digest: Digest, listed: Listed) -> PlatformPlan | None:
         manifest = parse_image(raw, self.source.name)
         why = unsquashable(manifest)
         if why is not None:
             if self.options.mode is Mode.COPY:
                 return None
             self.observer.warn(
-                f"{short(raw.digest)} of {self.source.name} {why}; a copy leaves it as it is"
+                f"{short(digest)} of {self.source.name} {why}; a copy leaves it as it is"
             )
             return None
-        image = read_image(self.source, manifest, raw.digest, listed)
+        image = read_image(self.source, manifest, digest, listed)
         check_platform(image, self.options)
         base = self._base_of(image)
         compresses_plain = self._compresses_plain(base)

@@ -189,6 +189,8 @@ class ServeLimits(Section):
     """Images that unpack to more than so many times their size are not squashed."""
     memory: SizeLimit = 512 << 20
     """What a job may remember of paths, links and attributes."""
+    job_idle: Interval = 600.0
+    """How long a job may make no progress before it is given up."""
 
 
 def _read_listener(value: Any, info: ValidationInfo) -> Listener:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from squashproxy.digest import Digest, digest_of
+from squashproxy.digest import Digest, Hasher, digest_of
 from squashproxy.errors import FormatError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor, Json, annotations_of, parse_descriptor
@@ -34,6 +34,12 @@ class RawManifest:
     def digest(self) -> Digest:
         """The sha256 digest of the bytes."""
         return digest_of(self.data)
+
+    def is_named(self, digest: Digest) -> bool:
+        """Whether `digest` is that of the bytes, by its own algorithm."""
+        hasher = Hasher(digest)
+        hasher.update(self.data)
+        return hasher.digest == digest
 
     @property
     def descriptor(self) -> Descriptor:

@@ -32,6 +32,7 @@ from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.result_index import is_unchanged, result_index
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
 from squashproxy.pipeline.second_reading import SecondReading
+from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
 
@@ -154,7 +155,8 @@ class _Job:
         spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
         if existing is not None and spare is not None:
             check_backup(self.sink, existing, spare)
-        final, platforms = self._copy_all(self.source.read_manifest(source_digest))
+        raw = self.source.read_manifest(source_digest)
+        final, platforms = self._copy_all(raw, source_digest)
         if self.options.verify:
             self._prove(final, platforms)
         if self.options.provenance:
@@ -208,7 +210,9 @@ class _Job:
         freshness = Freshness(self.source, self.sink, source_digest, self.options)
         return freshness.is_up_to_date(existing)
 
-    def _copy_all(self, raw: RawManifest) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
+    def _copy_all(
+        self, raw: RawManifest, digest: Digest
+    ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
         copier = ImageCopier(
             self.source,
             self.sink,
@@ -219,23 +223,23 @@ class _Job:
         )
         parsed = parse_manifest(raw, f"the manifest of {self.source.name}")
         if isinstance(parsed, ImageIndex):
-            return self._copy_index(parsed, copier)
-        copied = copier.copy(raw)
+            return self._copy_index(parsed, digest, copier)
+        copied = copier.copy(raw, digest)
         return copied.manifest, (copied.copy,)
 
     def _copy_index(
-        self, index: ImageIndex, copier: ImageCopier
+        self, index: ImageIndex, digest: Digest, copier: ImageCopier
     ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
         """Copy the chosen images. A single image that was asked for becomes the result itself."""
         choice = choose_images(index, self.source, self.sink, self.options, self.observer)
         if choice.is_opaque:
-            return self._copy_opaque(index)
+            return self._copy_opaque(index, digest)
         results: list[RawManifest] = []
         platforms: list[PlatformCopy] = []
         for chosen in choice.images:
             stated = chosen.child.platform
             listed = Listed(stated, choice.selection.left_out, choice.is_single)
-            copied = copier.copy(chosen.raw, listed)
+            copied = copier.copy(chosen.raw, chosen.child.descriptor.digest, listed)
             platforms.append(replace(copied.copy, platform=str(stated or copied.copy.platform)))
             if choice.is_single:
                 return copied.manifest, tuple(platforms)
@@ -246,10 +250,13 @@ class _Job:
                 self.sink.write_manifest(inner)
             return index.raw, tuple(platforms)
         docker = self.sink.traits.docker
-        final = result_index(index, choice.selection, results, self.options, docker=docker)
+        stamp = Stamp(digest, options_hash(self.options))
+        final = result_index(index, choice.selection, results, stamp, docker=docker)
         return final, tuple(platforms)
 
-    def _copy_opaque(self, index: ImageIndex) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
+    def _copy_opaque(
+        self, index: ImageIndex, digest: Digest
+    ) -> tuple[RawManifest, tuple[PlatformCopy, ...]]:
         """Copy an index that holds no image, with all that it lists and without changing a byte."""
         what = without_images(index, self.source.name)
         check_holds(self.sink, what)
@@ -257,4 +264,4 @@ class _Job:
         exact = ExactCopier(
             self.source, self.sink, self.observer, self.cancellation, self.options.jobs
         )
-        return exact.bring(index.raw.digest), tuple(exact.copies)
+        return exact.bring(digest), tuple(exact.copies)

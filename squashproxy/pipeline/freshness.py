@@ -46,7 +46,7 @@ class Freshness:
             return False
 
     def _matches(self, raw: RawManifest) -> bool:
-        if raw.digest == self._source_digest:
+        if raw.is_named(self._source_digest):
             return self._has_nothing_to_squash(raw)
         result = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(result, ImageManifest):
@@ -68,7 +68,7 @@ class Freshness:
             count = len(result.children) if isinstance(result, ImageIndex) else 1
             sources = self._sources_in(source, count)
         else:
-            sources = [(source.raw.digest, None)]
+            sources = [(self._source_digest, None)]
         if isinstance(result, ImageManifest):
             return len(sources) == 1 and self._is_made_from(result.raw, *sources[0])
         results = [child.descriptor.digest for child in result.children]
@@ -91,7 +91,7 @@ class Freshness:
     def _is_made_from(
         self, raw: RawManifest, source: Digest, stated: Platform | None = None
     ) -> bool:
-        if raw.digest == source:
+        if raw.is_named(source):
             return self._has_nothing_to_squash(raw, stated=stated)
         manifest = parse_image(raw, self._sink.name)
         stamp = Stamp(source, self._hash)

@@ -79,32 +79,35 @@ class ImageCopier:
         self._squashed: dict[tuple[object, ...], Squashed] = {}
         self._pruned: dict[CutName, NewLayer] = {}
 
-    def copy(self, raw: RawManifest, listed: Listed = NOT_LISTED) -> CopiedImage:
+    def copy(self, raw: RawManifest, digest: Digest, listed: Listed = NOT_LISTED) -> CopiedImage:
         """Bring everything that the squashed image needs into the sink, except its manifest.
 
-        `listed` is what its index says. Layers that cannot be merged are brought as they are, and a
-        warning says why. Raises FormatError for an artifact where the sink takes images
-        only, and NoSuchPlatform where platforms were asked for and the image has none of them.
-        Where a blob of the source was wrong, the image is begun once more.
+        The source calls it `digest`, by whatever algorithm; `listed` is what its index says. Layers
+        that cannot be merged are brought as they are, and a warning says why. Raises FormatError
+        for an artifact where the sink takes images only, and NoSuchPlatform where platforms were
+        asked for and the image has none of them. Where a blob of the source was wrong, the image is
+        begun once more.
         """
         transfer = TransferCount()
         return self._second_reading.run(
-            partial(self._copy, raw, listed, transfer),
+            partial(self._copy, raw, digest, listed, transfer),
             partial(self._blob_copier.begin_again, transfer),
         )
 
-    def _copy(self, raw: RawManifest, listed: Listed, transfer: TransferCount) -> CopiedImage:
+    def _copy(
+        self, raw: RawManifest, digest: Digest, listed: Listed, transfer: TransferCount
+    ) -> CopiedImage:
         manifest = parse_image(raw, self._source.name)
         why = unsquashable(manifest)
         if why is not None:
-            name = f"{short(raw.digest)} of {self._source.name}"
+            name = f"{short(digest)} of {self._source.name}"
             if not manifest.is_image:
                 check_holds(self._sink, f"{name} {why}")
             self._observer.warn(f"{name} {why}; copied as it is")
-            return self._copy_artifact(manifest, raw.digest, transfer)
+            return self._copy_artifact(manifest, digest, transfer)
         if not self._sink.traits.docker:
             manifest = as_oci(manifest)
-        image = read_image(self._source, manifest, raw.digest, listed)
+        image = read_image(self._source, manifest, digest, listed)
         check_platform(image, self._options)
         base = self._base_of(image)
         if image.other_system is None:
@@ -295,7 +298,7 @@ class ImageCopier:
         """The manifest of an image that was not squashed: unchanged if the target accepts it."""
         manifest = image.manifest
         is_same = config == manifest.config and tuple(layers) == manifest.layers
-        if manifest.raw.digest == image.digest and is_same:
+        if manifest.raw.is_named(image.digest) and is_same:
             return manifest.raw
         return self._with_layers(image, base, config, layers)
 

@@ -194,7 +194,7 @@ def _check_platforms(
     """Raise NoSuchPlatform for a platform that none of the images is for."""
     for wanted in platforms:
         if not any(_is_for(child, [wanted]) for child in images):
-            there = ", ".join(map(_platform_text, images)) or "nothing"
+            there = ", ".join(map(_platform_text, images)) or "no image at all"
             raise NoSuchPlatform(f"{name} has no image for {wanted}", advice=f"it has {there}")
 
 

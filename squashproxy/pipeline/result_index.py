@@ -11,9 +11,8 @@ from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_json_object
 from squashproxy.pipeline.bases.base import without_base
 from squashproxy.pipeline.bases.base_image import BASE_DIGEST, BASE_NAME
 from squashproxy.pipeline.image import without_values
-from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import Selection
-from squashproxy.pipeline.stamp import Stamp, options_hash
+from squashproxy.pipeline.stamp import Stamp
 from squashproxy.transports.documents import in_place_of
 
 
@@ -27,7 +26,7 @@ def result_index(
     source: ImageIndex,
     selection: Selection,
     results: Sequence[RawManifest],
-    options: CopyOptions,
+    stamp: Stamp,
     *,
     docker: bool,
 ) -> RawManifest:
@@ -41,7 +40,6 @@ def result_index(
     after = {result.digest for result in results}
     gone = selection.left_out | {each.digest for each in before if each.digest not in after}
     children = [_entry(old, new, gone) for old, new in zip(before, results, strict=True)]
-    stamp = Stamp(source.raw.digest, options_hash(options))
     kept = without_base(without_values(source.annotations, gone))
     fitting = source if docker else index_as_oci(source)
     return fitting.with_children(children, {**kept, **stamp.annotations})

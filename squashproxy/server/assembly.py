@@ -31,10 +31,10 @@ from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
-from squashproxy.server.jobs.jobs import Job, Jobs, ShuttingDown
+from squashproxy.server.jobs.jobs import Job, JobLimits, Jobs, ShuttingDown
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
@@ -99,12 +99,12 @@ class Application:
             opened.callback(self._upstreams.close)
             self._store = open_store(self.settings, options, environ, self._warn_of_store)
             opened.callback(self._store.close)
-            memory_client = RegistryClient(options.quick, environ=environ)
-            opened.callback(memory_client.close)
+            self._memory_client = RegistryClient(options.quick, environ=environ)
+            opened.callback(self._memory_client.close)
             self._layer_memory = open_layer_memory(
                 configuration.layer_memory or default_layer_memory(environ),
                 ENGINE,
-                memory_client.repository,
+                self._memory_client.repository,
                 lambda sentence: self._warn("the memory of layers", sentence),
             )
             for record in reversed(self._store.records(_REMEMBERED_IMAGES)):
@@ -170,6 +170,10 @@ class Application:
 
     async def _stop_threads(self) -> None:
         context = self._context
+        context.jobs.cancel()
+        self._fetches.cancel()
+        for waiting in (self._upstreams, self._memory_client, self._store):
+            waiting.stop()  # nobody waits for servers that stall
         await asyncio.gather(
             context.jobs.close(_STOP_SECONDS),
             context.tags.close(_STOP_SECONDS),
@@ -200,10 +204,19 @@ class Application:
             ),
             grants=grants,
             rules=Rules(settings.rules, settings.limits, self._layer_memory),
-            jobs=Jobs(jobs, settings.limits.jobs_waiting, settings.negative_ttl, self._note_end),
+            jobs=Jobs(
+                JobLimits(
+                    jobs,
+                    settings.limits.jobs_waiting,
+                    settings.negative_ttl,
+                    settings.limits.job_idle,
+                    len(settings.upstreams),
+                ),
+                self._note_end,
+            ),
             squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
             async_store=async_store,
-            upstream_threads=Threads(64, "squashproxy-ask"),
+            upstream_threads=SharedThreads(32, "squashproxy-ask"),
             uses={},
         )
 
@@ -245,6 +258,7 @@ class Application:
         threads = self._context.async_store.threads
         while True:
             await asyncio.sleep(_TRIM_SECONDS)
+            self._context.jobs.end_idle()
             for step in (self._note_uses, self._trim, self._look_after):
                 try:
                     await threads.run(step)

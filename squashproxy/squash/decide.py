@@ -198,12 +198,13 @@ class EntryDecider:
         if not path and not is_directory:
             raise BadEntry("is the image's root, but no directory")
         verdict = self.index.place(path, scanner.parent, is_directory=is_directory)
-        if verdict == VISIBLE and not self._described:
+        if verdict == VISIBLE and not self._described and not self._superseded:
             return verdict
         if verdict == REDIRECTED:
             scanner.rename(self.index.resolve(scanner.path))
             verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
         self._check_duplicate(scanner, verdict, is_directory=is_directory)
+        self.index.forget_symlink(scanner.path)
         self._insert_described(scanner)
         if verdict == LATE:
             self._note_late(scanner)
@@ -339,14 +340,23 @@ class EntryDecider:
             scanner.insert_after(with_link(link.header, target))
 
     def _drop_superseded(self, scanner: TarScanner) -> None:
+        """Drop an entry that a later one replaces. Entries between the two land behind it if it is
+        a symlink.
+        """
         self._disagreements.duplicate(scanner.path)
+        path = self.index.resolve(scanner.path)
+        if path != scanner.path:
+            scanner.rename(path)
+        self.index.forget_symlink(path)
         if scanner.kind == HARD_LINK:
             target = self.links.resolve(self.index.resolve(scanner.link))
-            self.links.note_alias(scanner.path, target)
+            self.links.note_alias(path, target)
             self._count_hidden(scanner, self._number)
             scanner.drop()
         else:
             self._hide(scanner, self._number)
+        if scanner.kind == SYMLINK:
+            self.index.note_symlink(path, scanner.link)
 
     def _hide(self, scanner: TarScanner, hidden_by: int) -> None:
         self._count_hidden(scanner, hidden_by)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
-from squashproxy.archive.header import DIRECTORY
+from squashproxy.archive.header import DIRECTORY, SYMLINK
+from squashproxy.archive.path import BadEntry
 from squashproxy.squash.layer import MergeOptions, ScannedLayer
 from squashproxy.squash.limits import check_limits
 from squashproxy.squash.listing import Entry
 from squashproxy.squash.path_tree import BYTES_PER_NODE, PathNode, parts_of
+from squashproxy.squash.symlinks import SymlinkMap
 from squashproxy.squash.walk import iter_noted
 
 _BYTES_PER_NAME = 200
@@ -19,12 +21,13 @@ def find_superseded(
 ) -> frozenset[int]:
     """The ordinals of the entries that a later entry of the same layer replaces.
 
-    An entry that is not a directory also replaces the earlier entries below its path. Raises
-    LimitExceeded where that takes more memory than `options` allow beside the bytes `taken`.
+    An entry that is not a directory also replaces the earlier entries below its path. Paths are
+    where entries land, behind the symlinks that the layer has at that moment. Raises LimitExceeded
+    where that takes more memory than `options` allow beside the bytes `taken`.
     """
     seen = _Seen()
     for _ in iter_noted(layer, seen.note):
-        check_limits(layer.where, options, memory=taken + seen.memory)
+        check_limits(layer.where, options, memory=taken + seen.memory + seen.symlinks.memory)
     return frozenset(seen.superseded)
 
 
@@ -41,13 +44,14 @@ class _Directory(PathNode):
 class _Seen:
     def __init__(self) -> None:
         self._root = _Directory()
+        self.symlinks = SymlinkMap()
         self.superseded: set[int] = set()
         self.memory = 0
         """An estimate, in bytes, of the memory that this takes, names included."""
 
     def note(self, entry: Entry) -> None:
         """Note an entry; they come in the layer's order."""
-        parent, _, name = entry.path.rpartition(b"/")
+        parent, _, name = self._landing(entry).rpartition(b"/")
         at = self._root
         for part in parts_of(parent):
             below = at.below.get(part)
@@ -62,6 +66,16 @@ class _Seen:
             self._replace_below(at, name)
         at.latest[name] = entry.ordinal
         self.memory += _BYTES_PER_NAME + len(name)
+
+    def _landing(self, entry: Entry) -> bytes:
+        try:
+            path = self.symlinks.resolve(entry.path)
+        except BadEntry:  # the merge refuses it, and says so
+            return entry.path
+        self.symlinks.forget(path)
+        if entry.kind == SYMLINK:
+            self.symlinks.note(path, entry.link)
+        return path
 
     def _replace_below(self, at: _Directory, name: bytes) -> None:
         replaced = at.below.pop(name, None)

@@ -331,6 +331,8 @@ class PathIndex:
     def _enter(self, parent: bytes) -> None:
         self._parent = parent
         self._parent_redirected = self._symlinks.lead(parent)
+        if self._parent_redirected:  # nothing is placed below it
+            return
         at = self._at = self._reach(parent)
         self._name_at = len(parent) + 1 if parent else 0
         self._parent_hiding = at.hiding
@@ -359,7 +361,7 @@ class PathIndex:
     def _find(self, path: bytes) -> tuple[_Directory | None, bytes]:
         """The directory that holds `path`, if anything is known of it, and the name in it."""
         parent, _, name = path.rpartition(b"/")
-        if parent == self._parent:
+        if parent == self._parent and not self._parent_redirected:
             return self._at, name
         return self._root.find(parent), name
 

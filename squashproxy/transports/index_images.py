@@ -160,23 +160,31 @@ def image_platform(place: ConfigReader, child: IndexChild) -> Platform | None:
     if child.platform is not None:
         return child.platform
     try:
-        raw = place.read_manifest(child.descriptor.digest)
-        manifest = parse_manifest(raw, f"the manifest {short(raw.digest)} of {place.name}")
-        if not isinstance(manifest, ImageManifest) or not manifest.is_image:
-            return None
-        return platform_of(read_config(place, manifest).document)
+        manifest = _read_image(place, child)
+        return None if manifest is None else platform_of(read_config(place, manifest).document)
     except (NotFound, ArchiveError, FormatError):
         return None
 
 
 def find_image(place: ConfigReader, index: ImageIndex, platform: Platform) -> Digest | None:
-    """The first image of an index that is for a platform; None where there is none."""
+    """The first image of an index that is for a platform; None where there is none.
+
+    An index may list artifacts of the same platform, which only their manifests tell from images.
+    Raises what `read_child` raises.
+    """
     for child in find_leaves(place, index, [platform]).children:
-        if child.may_be_image:
-            own = image_platform(place, child)
-            if own is not None and own.matches(platform):
-                return child.descriptor.digest
+        own = image_platform(place, child) if child.may_be_image else None
+        if own is None or not own.matches(platform):
+            continue
+        if _read_image(place, child) is not None:
+            return child.descriptor.digest
     return None
+
+
+def _read_image(place: ManifestReader, child: IndexChild) -> ImageManifest | None:
+    raw = read_child(place, child)
+    manifest = parse_manifest(raw, f"the manifest {short(raw.digest)} of {place.name}")
+    return manifest if isinstance(manifest, ImageManifest) and manifest.is_image else None
 
 
 def _with_platform(child: IndexChild, around: IndexChild | None) -> IndexChild:

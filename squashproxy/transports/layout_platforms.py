@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from squashproxy.errors import ArchiveError, FormatError
+from squashproxy.errors import ArchiveError, FormatError, IntegrityError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import (
     ImageIndex,
@@ -23,7 +23,7 @@ from squashproxy.oci.manifest import (
 from squashproxy.oci.mediatypes import OCI_INDEX, is_foreign
 from squashproxy.oci.platform import UNKNOWN, Platform
 from squashproxy.transports.documents import parse_image, short
-from squashproxy.transports.index_images import image_platform
+from squashproxy.transports.index_images import find_leaves, image_platform
 from squashproxy.transports.layout import REF_NAME, Layout, blob_path
 
 _VERSIONS = ("os.version", "os.features")
@@ -40,21 +40,24 @@ class Present:
 def try_gather(layout: Layout, name: str | None) -> RawManifest | None:
     """The index of several entries that are one image: of that name, or without one.
 
-    They are one image if each is for another platform. Where they are all that the layout lists, it
-    is `index.json` as it stands. None where there is no such index.
+    They are one image if each is for another platform, as are those in indexes among them. Where
+    they are all that the layout lists, it is `index.json` as it stands. None where there is no such
+    index.
     """
     children = [
         child
         for child in layout.index.children
         if child.descriptor in layout.images and _name_of(child.descriptor) == name
     ]
-    if len(children) < 2 or not _are_one_image(layout, children):
+    if len(children) < 2:
+        return None
+    entries = [_unnamed(child.descriptor) for child in children]
+    gathered = _index_of(layout, entries)
+    if not _is_one_image(layout, gathered):
         return None
     if len(children) == len(layout.index.children) and name is None:
         return layout.index.raw
-    entries = [_unnamed(child.descriptor) for child in children]
-    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
-    return RawManifest(encode_json(document), OCI_INDEX)
+    return gathered.raw
 
 
 def present(layout: Layout, raw: RawManifest) -> Present:
@@ -88,9 +91,16 @@ def present(layout: Layout, raw: RawManifest) -> Present:
 
 
 def described(layout: Layout, image: Descriptor) -> str:
-    """An image of a layout without a name, for people: its digest, and its platform if known."""
-    platform = _find_platform(layout, IndexChild.of(image))
-    return f"@{image.digest}" + (f" ({platform})" if platform else "")
+    """An image of a layout, for people: its digest, and its platform, or those of an index, where
+    they are known.
+    """
+    try:
+        images = _images_below(layout, _index_of(layout, [image.to_json()]))
+    except (FormatError, ArchiveError, IntegrityError):
+        images = []
+    found = [_find_platform(layout, child) for child in images]
+    platforms = ", ".join(dict.fromkeys(str(each) for each in found if each is not None))
+    return f"@{image.digest}" + (f" ({platforms})" if platforms else "")
 
 
 def whole_images(layout: Layout, index: ImageIndex) -> list[ImageManifest]:
@@ -118,14 +128,47 @@ def _is_there(layout: Layout, child: IndexChild) -> bool:
     )
 
 
-def _are_one_image(layout: Layout, children: Sequence[IndexChild]) -> bool:
-    images = [child for child in children if not child.is_attestation]
+def _index_of(layout: Layout, entries: Sequence[Mapping[str, object]]) -> ImageIndex:
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    index = parse_manifest(RawManifest(encode_json(document), OCI_INDEX), layout.name)
+    assert isinstance(index, ImageIndex), "it was made as one"
+    return index
+
+
+def _is_one_image(layout: Layout, index: ImageIndex) -> bool:
+    """Whether each image that the index leads to is for another platform. One image beside an
+    artifact is not: the artifact may be anything.
+    """
+    try:
+        images = _images_below(layout, index)
+    except (FormatError, ArchiveError, IntegrityError):
+        return False
     platforms = [_find_platform(layout, child) for child in images]
     keys = {
         (platform, *(str(_stated_fields(child.descriptor).get(field)) for field in _VERSIONS))
         for platform, child in zip(platforms, images, strict=True)
     }
-    return None not in platforms and len(keys) == len(images) > 0
+    if None in platforms or len(keys) < len(images):
+        return False
+    return len(images) > 1 or (
+        len(images) == 1 and sum(not child.is_attestation for child in index.children) == 1
+    )
+
+
+def _images_below(layout: Layout, index: ImageIndex) -> list[IndexChild]:
+    """What the index leads to, without attestations and artifacts; what is absent counts as an
+    image.
+    """
+    leaves = find_leaves(layout, index, tolerant=True).children
+    return [child for child in leaves if child.may_be_image and not _is_artifact(layout, child)]
+
+
+def _is_artifact(layout: Layout, child: IndexChild) -> bool:
+    digest = child.descriptor.digest
+    if layout.files.find(blob_path(digest)) is None:
+        return False
+    found = parse_manifest(layout.read_manifest(digest), layout.name)
+    return isinstance(found, ImageManifest) and not found.is_image
 
 
 def _find_platform(layout: Layout, child: IndexChild) -> Platform | None:

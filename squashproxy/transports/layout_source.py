@@ -87,11 +87,16 @@ class LayoutSource(FiledSource):
         return found.digest
 
     def _described_names(self) -> list[str]:
-        """The names of the images, for those without one digest and platform."""
-        pairs = zip(self._layout.images, self.names, strict=True)
-        return [
-            described(self._layout, image) if name == NO_NAME else name for image, name in pairs
-        ]
+        """The names of the images, with digest and platform where a name is none or not unique."""
+        found = []
+        for image, name in zip(self._layout.images, self.names, strict=True):
+            if name == NO_NAME:
+                found.append(described(self._layout, image))
+            elif self.names.count(name) > 1:
+                found.append(f"{name} {described(self._layout, image)}")
+            else:
+                found.append(name)
+        return found
 
     def iter_blob(self, blob: Descriptor) -> Iterator[bytes]:
         """The bytes of a blob; size and digest are checked."""

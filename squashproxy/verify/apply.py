@@ -155,9 +155,32 @@ class LayerApplication:
         parent, name = self._make_parent(path)
         covered = self._covered.take(path)
         assert covered is not None
-        if isinstance(parent.children.get(name), Inode):
-            parent.children[name] = covered
-            self._twice.append(path)
+        child = parent.children.get(name)
+        if child is None:
+            return
+        parent.children[name] = covered
+        self._twice.append(path)
+        if isinstance(child, Directory):
+            self._merge(path, child, covered)
+
+    def _merge(self, path: bytes, own: Directory, lower: Directory) -> None:
+        """Put what this layer holds in `own`, in place of the file at `path`, into `lower`."""
+        waiting = [(path, own, lower)]
+        while waiting:
+            above, own, lower = waiting.pop()
+            lower.touched = self._number
+            if own.metadata is not None:
+                lower.metadata, lower.layer = own.metadata, self._number
+            for name, child in own.children.items():
+                there = lower.children.get(name)
+                at = above + b"/" + name
+                if isinstance(child, Directory) and isinstance(there, Directory):
+                    waiting.append((at, child, there))
+                    continue
+                self._note_removed(at, there)
+                if isinstance(there, Directory):
+                    self._cover(at, there)
+                lower.children[name] = child
 
     def _cover(self, path: bytes, directory: Directory) -> None:
         """Replace `directory` by a file of this layer, which removes this layer's entries in it.

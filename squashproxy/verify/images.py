@@ -42,13 +42,15 @@ class UnpackedImage:
 class PlatformImage:
     """One image. Its config is not read yet where an index states its platform.
 
-    `stated` is what the index states; None where there is no index, or none in it.
+    `stated` is what the index states; None where there is no index, or none in it. `raw` is the
+    manifest of an image without an index, whose name may be of any algorithm.
     """
 
     source: ImageReader
     digest: Digest
     platform: Platform
     stated: Platform | None = None
+    raw: RawManifest | None = None
 
     def blobs(self) -> tuple[Descriptor, ...] | None:
         """The blobs of what nobody can unpack here: of an artifact, or of an image with encrypted
@@ -64,7 +66,7 @@ class PlatformImage:
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
         """
-        manifest = _image(self.source, self.source.read_manifest(self.digest))
+        manifest = _image(self.source, self.raw or self.source.read_manifest(self.digest))
         for layer in manifest.layers:
             if not _can_be_unpacked(layer):
                 raise FormatError(
@@ -113,7 +115,7 @@ def read_images(source: ImageReader, wanted: Sequence[Platform] = ()) -> ImageSe
     parsed = parse_manifest(raw, f"the manifest of {source.name}")
     if isinstance(parsed, ImageIndex):
         return ImageSet(source.name, raw.digest, True, _children(source, parsed, wanted))
-    image = PlatformImage(source, raw.digest, _platform(source, raw))
+    image = PlatformImage(source, raw.digest, _platform(source, raw), raw=raw)
     return ImageSet(source.name, raw.digest, False, (image,))
 
 

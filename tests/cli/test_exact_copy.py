@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from squashproxy.digest import Digest
+from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Family
 from squashproxy.testing import (
@@ -269,21 +270,68 @@ def test_an_image_for_no_such_platform(
     assert new.tags("app") == {}
 
 
+def named_by_sha512(
+    squashproxy: InProcess, old: FakeRegistry, folder: Path, *, in_index: bool = False
+) -> str:
+    """A layout that holds the manifests of an image only under `blobs/sha512`."""
+    app().push(old, "app", "1")
+    copied(squashproxy, f"{old.host}/app:1", f"oci:{folder}/layout:1")
+    layout = folder / "layout"
+    layout.joinpath("blobs/sha512").mkdir()
+
+    def store(data: bytes, media_type: str) -> dict[str, object]:
+        name = hashlib.sha512(data).hexdigest()
+        layout.joinpath("blobs/sha512", name).write_bytes(data)
+        return {"mediaType": media_type, "digest": f"sha512:{name}", "size": len(data)}
+
+    manifest = app().manifest
+    layout.joinpath("blobs/sha256", manifest.digest[7:]).unlink()
+    top = store(manifest.data, manifest.media_type)
+    if in_index:
+        kind = mediatypes.OCI_INDEX
+        child = {**top, "platform": {"os": "linux", "architecture": "amd64"}}
+        index = {"schemaVersion": 2, "mediaType": kind, "manifests": [child]}
+        top = store(json.dumps(index).encode(), kind)
+    document = json.loads(layout.joinpath("index.json").read_bytes())
+    document["manifests"] = [{**top, "annotations": {"org.opencontainers.image.ref.name": "2"}}]
+    layout.joinpath("index.json").write_text(json.dumps(document))
+    return f"oci:{layout}:2"
+
+
+@pytest.mark.parametrize("in_index", [False, True], ids=["alone", "in an index"])
+@pytest.mark.parametrize(
+    "choice",
+    [("--base", "none"), ("--mode", "prune"), ("--base", "all"), ("--platform", "linux/amd64")],
+    ids=["squashed", "pruned", "unchanged", "one platform"],
+)
+def test_a_manifest_that_is_named_by_sha512_is_asked_for_by_that_name(
+    squashproxy: InProcess,
+    old: FakeRegistry,
+    new: FakeRegistry,
+    tmp_path: Path,
+    *,
+    choice: tuple[str, ...],
+    in_index: bool,
+) -> None:
+    if "all" in choice:
+        choice = ("--base", str(len(app().layers)))
+    source = named_by_sha512(squashproxy, old, tmp_path, in_index=in_index)
+    target = f"{new.host}/app:1"
+    outcome = squashproxy("copy", "--verify", *choice, source, target)
+    assert outcome.code == 0, outcome.err
+    for verb in (("plan", *choice, source), ("inspect", source), ("verify", source, target)):
+        outcome = squashproxy(*verb)
+        assert outcome.code == 0, outcome.err
+    again = squashproxy("copy", "--json", *choice, source, target)
+    assert json.loads(again.out)["skipped"]
+
+
 def test_a_manifest_that_is_named_by_sha512_is_refused(
     squashproxy: InProcess, old: FakeRegistry, new: FakeRegistry, tmp_path: Path
 ) -> None:
     """Written under its sha256, the index would name something that is not there."""
-    app().push(old, "app", "1")
-    copied(squashproxy, f"{old.host}/app:1", f"oci:{tmp_path}/layout:1")
-    data = app().manifest.data
-    name = hashlib.sha512(data).hexdigest()
-    (tmp_path / "layout/blobs/sha512").mkdir()
-    (tmp_path / f"layout/blobs/sha512/{name}").write_bytes(data)
-    child = {**app().manifest.descriptor.to_json(), "digest": f"sha512:{name}"}
-    document = json.loads((tmp_path / "layout/index.json").read_bytes())
-    document["manifests"] = [{**child, "annotations": {"org.opencontainers.image.ref.name": "2"}}]
-    (tmp_path / "layout/index.json").write_text(json.dumps(document))
-    outcome = squashproxy(*EXACT, f"oci:{tmp_path}/layout:2", f"{new.host}/app:1")
+    source = named_by_sha512(squashproxy, old, tmp_path)
+    outcome = squashproxy(*EXACT, source, f"{new.host}/app:1")
     assert outcome.code == 1
     assert "is named by sha512, and a copy can only keep names of sha256" in outcome.err
     assert new.tags("app") == {}

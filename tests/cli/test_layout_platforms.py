@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from squashproxy.digest import Digest, digest_of
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import RawManifest
 from squashproxy.oci.mediatypes import OCI_INDEX
-from squashproxy.testing import BuiltImage, FakeRegistry, attestation_of
+from squashproxy.testing import BuiltImage, FakeRegistry, artifact_manifest, attestation_of
 from tests.cli.command_line import InProcess
 from tests.pipeline.images import ARM64, S390X, app, without_layers
 from tests.transports.tars import Content, docker_25, document, tar_of
@@ -78,6 +80,27 @@ def registry() -> Iterator[FakeRegistry]:
         yield registry
 
 
+INNER: dict[str, bytes] = {}
+"""The indexes in an index, by digest."""
+ARTIFACT = artifact_manifest(
+    "application/vnd.amazon.soci.index.v2+json",
+    [Descriptor("application/octet-stream", digest_of(b"soci"), 4)],
+    config=Descriptor("application/vnd.oci.empty.v1+json", digest_of(b"{}"), 2),
+)
+
+
+def listed(raw: RawManifest) -> Json:
+    return raw.descriptor.to_json()
+
+
+def inner(child: Json, annotations: dict[str, str] | None = None) -> Json:
+    """The entry of an index of one child, without a platform."""
+    data = index_of_entries(child)
+    INNER[digest_of(data)] = data
+    told = {"annotations": annotations} if annotations else {}
+    return {**listed(RawManifest(data, OCI_INDEX)), **told}
+
+
 ATTESTED = entry(
     attestation_of(AMD),
     {
@@ -89,9 +112,23 @@ MULTI_ARCH: dict[str, bytes] = {
     "with platforms": index_of_entries(entry(AMD), entry(ARM)),
     "with an attestation": index_of_entries(entry(AMD), entry(ARM), ATTESTED),
     "without a media type": document({"schemaVersion": 2, "manifests": [entry(AMD), entry(ARM)]}),
+    "with an index that states no platform": index_of_entries(entry(AMD), inner(entry(ARM))),
+    "of indexes": index_of_entries(inner(entry(AMD)), inner(entry(ARM))),
+    "with an index, and no platform at all": index_of_entries(
+        entry(AMD, platform=False), inner(entry(ARM, platform=False))
+    ),
+    "with an artifact of the same platform": index_of_entries(
+        entry(AMD), entry(ARM), {**entry(AMD), **listed(ARTIFACT)}
+    ),
 }
 OF_ONE_NAME = index_of_entries(entry(AMD, {NAME: "1"}), entry(ARM, {NAME: "1"}))
-FILES = blobs(AMD, ARM, attestation_of(AMD))
+FILES = {
+    **blobs(AMD, ARM, attestation_of(AMD)),
+    **{
+        f"blobs/sha256/{digest_of(data)[7:]}": data
+        for data in (*INNER.values(), ARTIFACT.data, b"{}", b"soci")
+    },
+}
 
 
 def check_whole(squashproxy: InProcess, source: str, registry: FakeRegistry) -> None:
@@ -152,6 +189,10 @@ UNDECIDED: dict[str, tuple[list[Json], list[str]]] = {
         [entry(AMD, platform=False), entry(without_layers("empty lists"), platform=False)],
         [f"@{AMD.digest} (linux/amd64)"],
     ),
+    "two of one name, one of them an index": (
+        [entry(AMD, {NAME: "v1"}), inner(entry(AMD), {NAME: "v1"})],
+        [f"v1 @{AMD.digest} (linux/amd64)", "v1 @sha256:"],
+    ),
     "named by containerd alone": (
         [entry(AMD, {FULL_NAME: "docker.io/library/a:1"}), entry(AMD, {NAME: "2"})],
         ["docker.io/library/a:1", "2"],
@@ -160,12 +201,12 @@ UNDECIDED: dict[str, tuple[list[Json], list[str]]] = {
 
 
 @pytest.mark.parametrize(
-    ("entries", "words"), list(UNDECIDED.values())[:2], ids=list(UNDECIDED)[:2]
+    ("entries", "words"), list(UNDECIDED.values())[:3], ids=list(UNDECIDED)[:3]
 )
 def test_messages_show_digests_and_platforms(
     squashproxy: InProcess, place: Place, entries: list[Json], words: list[str]
 ) -> None:
-    files = blobs(AMD, without_layers("empty lists"))
+    files = {**FILES, **blobs(without_layers("empty lists"))}
     source = place.layout({"index.json": index_of_entries(*entries), **files})
     for asked in (source, f"{source}:absent"):
         refused = squashproxy("inspect", asked)

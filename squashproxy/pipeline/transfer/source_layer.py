@@ -105,6 +105,7 @@ class SourceLayer:
     def _iter_limited(self, chunks: Iterable[Inflated]) -> Iterator[Inflated]:
         unpacked = 0
         for chunk in chunks:
+            self.cancellation.check()  # a chunk of the blob may hold gigabytes
             unpacked += len(chunk.content)
             if self.limit is not None:
                 self.limit.note(self.number, unpacked, self.where)

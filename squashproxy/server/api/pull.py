@@ -183,7 +183,9 @@ class PullApi:
         self, request: web.BaseRequest, name: str, caller: Caller, repository: Repository
     ) -> web.Response:
         context = self._context
-        tags = await context.upstream_threads.run(context.upstreams.list_tags, caller, repository)
+        tags = await context.upstream_threads.of(repository.host).run(
+            context.upstreams.list_tags, caller, repository
+        )
         context.grants.grant(caller, repository)
         page = page_of(name, tags, request.query.get("n"), request.query.get("last"))
         headers = {**_common(request), **_JSON}

@@ -28,7 +28,9 @@ class Admission:
         if latest is not None:
             await self._ask(caller, repository, latest)
             return
-        await context.upstream_threads.run(context.upstreams.list_tags, caller, repository)
+        await context.upstream_threads.of(repository.host).run(
+            context.upstreams.list_tags, caller, repository
+        )
         context.grants.grant(caller, repository)
 
     async def check_manifest(self, caller: Caller, repository: Repository, digest: Digest) -> None:
@@ -43,7 +45,7 @@ class Admission:
         context = self._context
         if context.grants.has(caller, repository):
             return
-        found = await context.upstream_threads.run(
+        found = await context.upstream_threads.of(repository.host).run(
             context.upstreams.find_blob, caller, repository, digest
         )
         if found is None:
@@ -53,7 +55,7 @@ class Admission:
 
     async def _ask(self, caller: Caller, repository: Repository, source: Digest) -> None:
         context = self._context
-        found = await context.upstream_threads.run(
+        found = await context.upstream_threads.of(repository.host).run(
             context.upstreams.find_manifest, caller, repository, source
         )
         if found is None:

@@ -13,6 +13,7 @@ A blob is looked for in this order, and the first place that has it answers:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.auth.caller import Caller
+from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.pull.bodies import Body, FetchBody, FileBody, StreamBody
@@ -52,6 +54,7 @@ class Blobs:
         self._fetches = fetches
         self._remake = remake
         self._readers = Threads(64, "squashproxy-read")
+        self._streams = SharedThreads(16, "squashproxy-stream")
         self._hashing: SingleFlight[Digest, bool] = SingleFlight()
         self._cancellation = Cancellation()
 
@@ -66,7 +69,7 @@ class Blobs:
         fetch = self._fetches.find(repository, digest)
         if fetch is not None:
             return self._of_fetch(caller, repository, fetch)
-        size = await context.upstream_threads.run(
+        size = await context.upstream_threads.of(repository.host).run(
             context.upstreams.find_blob, caller, repository, digest
         )
         if size is None:
@@ -80,7 +83,7 @@ class Blobs:
         """Wait at most `seconds` for the threads that read blobs."""
         self._cancellation.cancel()
         await self._hashing.close()
-        await self._readers.close(seconds)
+        await asyncio.gather(self._readers.close(seconds), self._streams.close(seconds))
 
     async def _kept(self, repository: Repository, digest: Digest, *, head: bool) -> KeptBlob | None:
         """The blob in the store; None if it is not there, or damaged."""
@@ -139,4 +142,4 @@ class Blobs:
 
     def _past_store(self, caller: Caller, repository: Repository, blob: Descriptor) -> StreamBody:
         remote = self._context.upstreams.remote(caller, repository)
-        return StreamBody(lambda: remote.iter_blob(blob), self._readers)
+        return StreamBody(lambda: remote.iter_blob(blob), self._streams.of(repository.host))

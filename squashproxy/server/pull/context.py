@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.server.auth.grants import Grants
-from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.jobs.jobs import Jobs
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
@@ -37,6 +37,6 @@ class PullContext:
     jobs: Jobs
     squasher: Squasher
     async_store: AsyncStore
-    upstream_threads: Threads
+    upstream_threads: SharedThreads
     uses: dict[Digest, float]
     clock: Callable[[], float] = time.time

@@ -151,7 +151,7 @@ class Manifests:
             raise UsageError(f"{image} names no tag, and digests are handed out as they are")
         if image.digest is None:
             return (await context.tags.resolve(caller, repository, image.tag)).source.digest
-        found = await context.upstream_threads.run(
+        found = await context.upstream_threads.of(repository.host).run(
             context.upstreams.find_manifest, caller, repository, image.digest
         )
         if found is None:
@@ -264,7 +264,7 @@ class Manifests:
 
     async def _described(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest:
         context = self._context
-        descriptor = await context.upstream_threads.run(
+        descriptor = await context.upstream_threads.of(wanted.repository.host).run(
             context.upstreams.find_manifest, wanted.caller, wanted.repository, digest
         )
         if descriptor is None:
@@ -276,7 +276,7 @@ class Manifests:
         self, caller: Caller, repository: Repository, digest: Digest
     ) -> RawManifest:
         context = self._context
-        raw = await context.upstream_threads.run(
+        raw = await context.upstream_threads.of(repository.host).run(
             context.upstreams.get_manifest, caller, repository, digest
         )
         context.grants.grant(caller, repository)

@@ -227,6 +227,10 @@ class Store(Protocol):
         """Raise an error if the store cannot be used now."""
         ...
 
+    def stop(self) -> None:
+        """End calls that wait for something outside of this machine; no new ones are made."""
+        ...
+
     def close(self) -> None:
         """Close its files and connections, when no other method runs any more."""
         ...

@@ -238,6 +238,9 @@ class DirectoryStore:
         except OSError as error:
             raise write_error(str(self._root), error) from error
 
+    def stop(self) -> None:
+        """Nothing: all of it is on this machine."""
+
     def close(self) -> None:
         """Close the ledger, then unlock the folder for another process; once is enough."""
         try:

@@ -87,6 +87,7 @@ class DirectorySink:
         hasher = Hasher(digest)
         with self._folder.new_file() as file:
             for chunk in chunks:
+                self._cancellation.check()
                 hasher.update(chunk)
                 file.append(chunk)
             check_written(hasher, digest, self.name)

@@ -179,6 +179,11 @@ class RegistryStore:
         """Raise RegistryError if the registry does not answer."""
         self._quick.repository(self._root).find_manifest("squashproxy")
 
+    def stop(self) -> None:
+        """End what waits for the registry; uploads are cancelled."""
+        self._client.stop()
+        self._quick.stop()
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeVar
+from weakref import WeakSet
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
@@ -89,6 +90,8 @@ class UpstreamClients:
         self._on_failure = on_failure
         self._on_warning = on_warning
         self._lock = threading.Lock()
+        self._is_stopped = False
+        self._made: WeakSet[RegistryClient] = WeakSet()
         self._clients: OrderedDict[Caller, _ClientPair] = OrderedDict()
         self._states = {host: UpstreamState() for host in sorted(hosts)}
         self._answers_heads: LruCache[Repository, bool] = LruCache(_MOST_REPOSITORIES)
@@ -146,6 +149,14 @@ class UpstreamClients:
     def quick_client(self, caller: Caller) -> RegistryClient:
         """The client for questions that may fail: short time-outs."""
         return self._clients_of(caller).quick
+
+    def stop(self) -> None:
+        """End all calls, whatever they wait for, and make no new ones: these raise Cancelled."""
+        with self._lock:
+            self._is_stopped = True
+            every = list(self._made)
+        for client in every:
+            client.stop()
 
     def close(self) -> None:
         """Close all connections."""
@@ -227,6 +238,10 @@ class UpstreamClients:
             RegistryClient(each, environ=environ, listener=self._hear, on_warning=self._on_warning)
             for each in (replace(options, retry_for=_OUTAGE), options.quick)
         )
+        for client in (patient, quick):
+            self._made.add(client)
+            if self._is_stopped:
+                client.stop()
         return _ClientPair(patient, quick)
 
 

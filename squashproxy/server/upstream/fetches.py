@@ -23,6 +23,7 @@ from squashproxy.errors import ServerFault, SquashproxyError, reason_of, remembe
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RemoteRepository
+from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.ranges import Part
 from squashproxy.server.store.base import Spool, Store
@@ -108,7 +109,7 @@ class Fetches:
         self._store = store
         self._on_bytes = on_bytes
         self._on_warning = on_warning
-        self._threads = Threads(32, "squashproxy-fetch")
+        self._threads = SharedThreads(16, "squashproxy-fetch")
         self._cancellation = Cancellation()
         self._running: dict[Key, Fetch] = {}
         self._known: weakref.WeakSet[Fetch] = weakref.WeakSet()
@@ -128,11 +129,12 @@ class Fetches:
         running = self._running.get(key)
         if running is not None:
             return running
+        threads = self._threads.of(repository.host)
         fetch = Fetch(blob, asyncio.get_running_loop())
         self._known.add(fetch)
         self._running[key] = fetch
         try:
-            spool = await self._threads.open(self._store.open_spool, blob.size)
+            spool = await threads.open(self._store.open_spool, blob.size)
         except BaseException:
             self._running.pop(key, None)
             fetch.end(StoreFull("the store has no room"))
@@ -141,11 +143,15 @@ class Fetches:
             fetch.read_from(os.dup(spool.fileno()))
         except OSError as error:
             self._running.pop(key, None)
-            self._threads.start(spool.close)
+            threads.start(spool.close)
             fetch.end(StoreFull("the store has no room"))
             raise StoreFull(f"no more files can be open: {reason_of(error)}") from error
-        self._threads.start(lambda: self._run(key, fetch, spool, remote))
+        threads.start(lambda: self._run(key, fetch, spool, remote))
         return fetch
+
+    def cancel(self) -> None:
+        """End all fetches at their next chunk."""
+        self._cancellation.cancel()
 
     async def close(self, seconds: float) -> None:
         """Cancel all fetches and wait at most `seconds` for their threads."""

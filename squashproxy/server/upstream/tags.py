@@ -18,8 +18,8 @@ from squashproxy.reference import Repository
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.concurrency.single_flight import SingleFlight
-from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import KnownTag
 from squashproxy.server.upstream.clients import UpstreamClients
@@ -71,7 +71,7 @@ class TagResolver:
         self._clock = clock
         self._entries: LruCache[Key, _Entry] = LruCache(_MOST)
         self._single_flight: SingleFlight[tuple[Key, Caller], KnownTag] = SingleFlight()
-        self._threads = Threads(64, "squashproxy-tags")
+        self._threads = SharedThreads(32, "squashproxy-tags")
 
     def find_fresh(self, caller: Caller, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag points to, if upstream need not be asked. Raises the remembered error."""
@@ -116,7 +116,7 @@ class TagResolver:
         """What upstream says in time: pulling clients give up after half a minute."""
         try:
             async with asyncio.timeout(PATIENCE):
-                found = await self._threads.run(
+                found = await self._threads.of(repository.host).run(
                     self._upstreams.find_manifest, caller, repository, tag
                 )
         except TimeoutError as error:

@@ -32,6 +32,7 @@ from tests.pipeline.images import (
     image_of,
     other,
 )
+from tests.pipeline.indexes import artifact, entry, listing, named
 from tests.pipeline.lab import Lab, Listener, asked, digests, fails, options, pushed_bytes, tree
 
 Labs = Callable[..., Lab]
@@ -409,6 +410,23 @@ class TestAnImage:
         index_of([other_platform, base()]).push(lab.new, "os", "1")
         lab.put(app())
         assert lab.copy(base=f"{lab.new.host}/os:1").platforms[0].base_layers == 2
+
+    @pytest.mark.parametrize("is_nested", [False, True], ids=["beside it", "in an index"])
+    def test_an_artifact_of_its_platform_before_it_is_no_base(
+        self, lab: Lab, is_nested: bool
+    ) -> None:
+        """Only its manifest tells that it is none."""
+        listed = [named(artifact(), "linux/amd64"), entry(base())]
+        below = [listing([each]) for each in listed]
+        artifact().push(lab.new, "os")
+        base().push(lab.new, "os")
+        for each in below:
+            each.push(lab.new, "os")
+        whole = listing([entry(each) for each in below] if is_nested else listed)
+        whole.push(lab.new, "os", "1")
+        lab.put(app())
+        result = lab.copy(base=f"{lab.new.host}/os:1")
+        assert result.platforms[0].base_layers == 2
 
     def test_an_index_without_the_platform_is_an_error(self, lab: Lab) -> None:
         index_of([ImageBuilder(platform=S390X).layer(OS)]).push(lab.old, "os", "1")

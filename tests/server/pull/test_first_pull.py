@@ -127,7 +127,7 @@ def test_the_job_outlives_a_client_that_leaves(upstream: FakeRegistry, tmp_path:
 
 BROKEN = {
     "a layer that lies": Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=30, times=100),
-    "a layer cut short": Fault("GET", "/blobs/", FaultKind.CUT, after_bytes=30, times=100),
+    "a layer cut short": Fault("GET", "/blobs/", FaultKind.CUT, after_bytes=0, times=100),
     "a config that is gone": Fault("GET", "/blobs/", FaultKind.ANSWER, status=404, times=100),
 }
 

@@ -292,6 +292,46 @@ DUPLICATES = {
         },
         seen_by=Seen.UMOCI,
     ),
+    "a symlink, a file behind it, then a directory": Trap(
+        layers=[
+            Layer().directory("t").directory("d").file("d/x", b"x"),
+            Layer().symlink("d", "t").file("d/c", b"behind").directory("d").file("d/c", b"own"),
+        ],
+        tree={
+            **dict.fromkeys(("d", "t"), directory()),
+            "d/x": file(b"x"),
+            "d/c": file(b"own"),
+            "t/c": file(b"behind"),
+        },
+        written="t/c",
+        kept=(0, 1),
+        fallbacks={0: 1, 1: 1},
+        warnings=dict.fromkeys((0, 1), ("layer 1 holds /d more than once",)),
+        seen_by=Seen.NEITHER,
+    ),
+    "a symlink, a file behind it, then a file, below another layer's directory": Trap(
+        layers=[
+            Layer().directory("t").directory("d").file("d/x", b"x"),
+            Layer().symlink("d", "t").file("d/c", b"behind").file("d", b"file"),
+            Layer().directory("d", mode=0o700),
+        ],
+        tree={"t": directory(), "d": directory(mode=0o700), "t/c": file(b"behind")},
+        written="t/c",
+        kept=(0, 1),
+        fallbacks={1: 1},
+        seen_by=Seen.NEITHER,
+    ),
+    "a file by its own name and by that of a symlink": Trap(
+        layers=[
+            Layer().directory("t").symlink("d", "t").file("t/c", b"1").file("d/c", b"2"),
+        ],
+        tree={"t": directory(), "d": symlink("t"), "t/c": file(b"2")},
+        written="t/c",
+        entries={0: "t/ d t/c"},
+        fallbacks={0: 1},
+        warnings={0: ("holds /t/c more than once",)},
+        seen_by=Seen.UMOCI,
+    ),
     "a whiteout and an opaque marker twice: harmless": Trap(
         layers=[
             Layer().file("a").directory("d").file("d/x").file("k"),
