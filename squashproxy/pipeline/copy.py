@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
+from squashproxy.errors import ContentMissing
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
 from squashproxy.pipeline.bases.base import BaseFinder
@@ -132,6 +133,16 @@ class _Job:
     clock: Callable[[], float]
 
     def run(self) -> _Done:
+        """Copy the image. If the target lost what it had, all is brought once more: a registry
+        may remove blobs as garbage that no manifest names yet.
+        """
+        try:
+            return self._run()
+        except ContentMissing as lost:
+            self.observer.warn(f"{lost.fact}; what is missing is brought once more")
+            return self._run()
+
+    def _run(self) -> _Done:
         source_digest = self.source.find_digest()
         existing = self.sink.find_manifest()
         if existing is not None and self.options.no_clobber:

@@ -74,9 +74,6 @@ def _iter_held(caller: Caller, blob: Descriptor) -> Iterator[bytes]:
     except IntegrityError as error:
         try:
             chunks = list(_iter_verified(caller, blob))
-        except IntegrityError as again:
-            again.blob = ""  # it was read twice: nobody needs to read it once more
-            raise
         except RegistryError as refused:
             if refused.temporary:
                 raise

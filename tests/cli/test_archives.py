@@ -25,11 +25,13 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import OCI_LAYER_GZIP
 from squashproxy.testing import (
     BuiltImage,
+    FakeRegistry,
     Fault,
     FaultKind,
     ImageBuilder,
     LayerBuilder,
     Packing,
+    RegistryOptions,
     index_of,
 )
 from tests.cli.command_line import InProcess
@@ -38,9 +40,9 @@ from tests.transports.places import open_places
 from tests.transports.tars import docker_20, docker_25, document, tar_of
 
 
-def large() -> BuiltImage:
-    """An image of 20 MB, nearly all of them in its second layer."""
-    file = LayerBuilder().file("large", noise(20 << 20))
+def large(size: int = 20 << 20) -> BuiltImage:
+    """An image of 20 MB, or another size, nearly all of it in its second layer."""
+    file = LayerBuilder().file("large", noise(size))
     return ImageBuilder().layer(OS, Packing.NONE).layer(file, Packing.NONE).build()
 
 
@@ -129,6 +131,33 @@ class TestPipes:
         assert json.loads(piped.out)["spooled_bytes"] == len(PLAIN)
         told = shell("copy", "--force", "docker-archive:-", target, stdin=PLAIN)
         assert b"temporary file" in told.out
+
+    @pytest.mark.parametrize(
+        ("base", "skip"), [("none", 1), ("2", 2)], ids=["squashed", "compressed as it is"]
+    )
+    def test_a_lost_upload_is_made_again_from_the_spool(
+        self, shell: Shell, base: str, skip: int
+    ) -> None:
+        """A pipe cannot be read twice, its temporary file can."""
+        archive = tar_of(docker_20(large(5 << 20), "large:1"))
+        with FakeRegistry(RegistryOptions(resumable_uploads=False)) as registry:
+            cut = Fault("PATCH", "", FaultKind.DROP_REQUEST, after_bytes=1000, skip=skip)
+            registry.arm(cut)
+            target = f"{registry.host}/large:1"
+            done = shell(
+                "copy",
+                "--json",
+                "--jobs=1",
+                f"--base={base}",
+                "docker-archive:-",
+                target,
+                stdin=archive,
+            )
+            assert done.code == 0, done.err
+            (warning,) = [each for each in json.loads(done.out)["warnings"] if "was lost" in each]
+            assert "made again from the source" in warning
+            assert json.loads(done.out)["spooled_bytes"] == len(archive)
+            assert registry.open_uploads == 0
 
     def test_a_file_as_standard_input_is_not_spooled(self, shell: Shell, tmp_path: Path) -> None:
         (tmp_path / "app.tar").write_bytes(PLAIN)

@@ -139,6 +139,7 @@ class UploadSession:
         refused = self._refused(answer, call)
         if isinstance(refused, RegistryError) or find_blob(self._caller, digest) != size:
             raise refused
+        self.cancel()  # the blob may have come from somebody else
 
     def cancel(self) -> None:
         """Cancel the session by a DELETE; errors are ignored, as the registry will expire it.
