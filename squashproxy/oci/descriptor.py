@@ -37,9 +37,11 @@ class Descriptor:
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
-    """The annotations of a document; empty where they are no object."""
+    """The annotations of a document: those that are texts, as the specification wants them."""
     annotations = document.get("annotations")
-    return annotations if isinstance(annotations, dict) else {}
+    if not isinstance(annotations, dict):
+        return {}
+    return {key: value for key, value in annotations.items() if isinstance(value, str)}
 
 
 def parse_descriptor(document: object, where: str) -> Descriptor:

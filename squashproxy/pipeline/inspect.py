@@ -106,15 +106,17 @@ def _blob(blob: Descriptor) -> ImageDetails:
 def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None) -> ImageDetails:
     config = read_config(source, manifest) if manifest.is_image else None
     platform = config.platform if config else stated
-    labels = (config.document.get("config") or {}).get("Labels") if config else None
+    document = config.document if config else {}
+    labels = _object(_object(document.get("config")).get("Labels"))
+    created = document.get("created")
     return ImageDetails(
         platform=str(platform or UNKNOWN),
         digest=manifest.raw.digest,
         media_type=manifest.raw.media_type,
-        created=config.document.get("created") if config else None,
+        created=created if isinstance(created, str) else None,
         compressed=sum(layer.size for layer in manifest.layers),
         squashed_from=manifest.annotations.get(stamp.SOURCE) or _source_in_history(config),
-        labels=_texts(labels or {}),
+        labels=_texts(labels),
         annotations=_texts(manifest.annotations),
         layers=tuple(
             LayerDetails(layer.digest, layer.media_type, layer.size) for layer in manifest.layers
@@ -131,6 +133,11 @@ def _source_in_history(config: ImageConfig | None) -> str | None:
     words = str(config.history[-1].get("comment") or "").split()
     prefix = f"{stamp.SOURCE}="
     return next((word.removeprefix(prefix) for word in words if word.startswith(prefix)), None)
+
+
+def _object(value: object) -> Mapping[str, object]:
+    """A JSON object; an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _texts(pairs: Mapping[str, object]) -> dict[str, str]:
