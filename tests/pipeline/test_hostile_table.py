@@ -2,7 +2,7 @@
 
     tests/run --long -s tests/pipeline/test_hostile_table.py
 
-Each line is a process of its own, so that its peak of memory is its own. It is read from the kernel:
+Each line is a process of its own, so that its peak of memory is its own. The kernel tells it:
 that of getrusage begins with the memory of the process that started it.
 """
 
