@@ -106,16 +106,18 @@ def _blob(blob: Descriptor) -> ImageDetails:
 def _image(source: ImageSource, manifest: ImageManifest, stated: Platform | None) -> ImageDetails:
     config = read_config(source, manifest) if manifest.is_image else None
     platform = platform_of(config.document, stated or UNKNOWN) if config else stated
-    labels = (config.document.get("config") or {}).get("Labels") if config else None
+    document = config.document if config else {}
+    labels = _object(_object(document.get("config")).get("Labels"))
+    created = document.get("created")
     return ImageDetails(
         platform=str(platform or UNKNOWN),
         digest=manifest.raw.digest,
         media_type=manifest.raw.media_type,
-        created=config.document.get("created") if config else None,
+        created=created if isinstance(created, str) else None,
         compressed=sum(layer.size for layer in manifest.layers),
         squashed_from=manifest.annotations.get(stamp.SOURCE) or _source_in_history(config),
-        labels=_texts(labels or {}),
-        annotations=_annotations(manifest.document),
+        labels=_texts(labels),
+        annotations=_texts(_object(manifest.document.get("annotations"))),
         layers=tuple(
             LayerDetails(layer.digest, layer.media_type, layer.size) for layer in manifest.layers
         ),
@@ -133,10 +135,9 @@ def _source_in_history(config: ImageConfig | None) -> str | None:
     return next((word.removeprefix(prefix) for word in words if word.startswith(prefix)), None)
 
 
-def _annotations(document: Mapping[str, object]) -> dict[str, str]:
-    """All annotations of a document, also those that are no texts."""
-    stated = document.get("annotations")
-    return _texts(stated) if isinstance(stated, dict) else {}
+def _object(value: object) -> Mapping[str, object]:
+    """A JSON object; an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _texts(pairs: Mapping[str, object]) -> dict[str, str]:

@@ -101,7 +101,8 @@ class Push:
             self._check_references(repo, media_type, document)
         manifest = RawManifest(data, media_type)
         name = self._store.add_manifest(repo, tag, manifest, digest)
-        subject = (document.get("subject") or {}).get("digest")
+        stated = document.get("subject")
+        subject = stated.get("digest") if isinstance(stated, dict) else None
         extra: Headers = ()
         if subject and self._options.referrers:
             extra = (("OCI-Subject", str(subject)),)

@@ -150,7 +150,8 @@ class Store:
             document = json.loads(manifest.data)
             if not isinstance(document, dict):
                 continue
-            if (document.get("subject") or {}).get("digest") != subject:
+            stated = document.get("subject")
+            if not isinstance(stated, dict) or stated.get("digest") != subject:
                 continue
             config = document.get("config") or {}
             descriptor: dict[str, object] = {

@@ -217,11 +217,14 @@ class LayerApplication:
             del parent.children[name]
 
     def _prune(self, path: bytes, directory: Directory) -> None:
-        """Remove what lower layers put below `path`."""
+        """Remove what lower layers put below `path`; nothing of it can come back in this layer."""
         self._uncover(path)
         waiting = [(path, directory)]
         while waiting:
             above, directory = waiting.pop()
+            if directory.pruned == self._number:
+                continue
+            directory.pruned = self._number
             for name, child in list(directory.children.items()):
                 at = above + b"/" + name if above else name
                 if isinstance(child, Directory) and child.touched == self._number:

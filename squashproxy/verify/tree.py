@@ -62,7 +62,7 @@ class Directory:
     """A directory; `metadata` is None where no entry describes it.
 
     Layer `made` created it; `layer` wrote the metadata; `touched` is the last layer with an entry
-    at it or below.
+    at it or below, `pruned` the last that took from it all that lower layers put there.
     """
 
     made: int
@@ -70,6 +70,7 @@ class Directory:
     touched: int
     metadata: Metadata | None = None
     children: dict[bytes, Node] = field(default_factory=dict)
+    pruned: int = -1
 
 
 Node: TypeAlias = Inode | Directory

@@ -70,6 +70,11 @@ def _attributes(count: int) -> Put:
     return _put(layer)
 
 
+def deep(depth: int) -> Put:
+    """One path of so many parts."""
+    return _put(DEEP["one path"](depth)[0])
+
+
 REFUSED: dict[str, tuple[Put, str]] = {
     **{
         f"a path of {depth} parts": (_put(DEEP["one path"](depth)[0]), "Linux takes 4095")
