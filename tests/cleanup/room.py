@@ -30,6 +30,7 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.options import ClientOptions
 from squashproxy.state.database import open_state
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.tags import TagMemory
@@ -159,7 +160,10 @@ def room_maker(folder: Path) -> Iterator[Callable[..., Room]]:
             registry = stack.enter_context(FakeRegistry(RegistryOptions(**options)))
             database = stack.enter_context(open_state(None))
             client = RegistryClient(
-                environ={}, sleep=lambda _: None, cache=ManifestMemory(database, lambda: NOW)
+                ClientOptions(retry_for=0.0),
+                environ={},
+                sleep=lambda _: None,
+                cache=ManifestMemory(database, lambda: NOW),
             )
             stack.enter_context(client)
             return Room(registry, client, database, folder)
