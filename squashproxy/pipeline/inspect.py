@@ -79,7 +79,7 @@ def inspect_image(source: ImageSource) -> Inspection:
         source.name,
         raw.digest,
         parsed.raw.media_type,
-        _annotations(parsed.document),
+        _texts(_object(parsed.document.get("annotations"))),
         len(leaves) - len(children),
         tuple(details for _, details in found if details is not None),
         tuple(child.descriptor.digest for child, details in found if details is None),
