@@ -23,6 +23,7 @@
     │   └── BadArchive               a tar stream that is damaged, cut short, or refused
     ├── TreesDiffer                  exit code 4: the verification of a copy found a change
     ├── NoSuchPlatform               the image exists, but not for the platform asked for
+    ├── Unsigned                     no required key signed the image
     ├── BaseMismatch                 the base asked for is no prefix of the image's layers
     ├── LimitExceeded                a limit the user set (or the default) was passed
     ├── Ambiguous                    unpackers disagree about this layer, and that was refused
@@ -63,6 +64,8 @@ SETTINGS = frozenset(
         "platform",
         "provenance",
         "referrers",
+        "sign",
+        "signed-as",
         "strict",
     }
 )
@@ -313,6 +316,10 @@ class TreesDiffer(SquashproxyError):
 
 class NoSuchPlatform(SquashproxyError):
     """The image exists, but not for the platform asked for."""
+
+
+class Unsigned(SquashproxyError):
+    """An image that none of the required keys signed; nothing of it was read but documents."""
 
 
 class BaseMismatch(SquashproxyError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -95,6 +96,8 @@ def _planner(context: Context) -> Planner:
         context.configuration.promote,
         context.options,
         time.time,
+        os.environ,
+        context.observer.warn,
         context.observer.tally,
     )
 

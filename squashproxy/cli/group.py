@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "Serve, promote and clean up on schedules.",
     "tags": "List the tags of a repository.",
     "inspect": "Show an image's platforms and layers.",
+    "keys": "Make keys for signing images.",
     "config": "Check a configuration; print its schema.",
     "demo": "Squash an image between two local registries.",
     "completion": "Print a completion script.",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import HtpasswdAuth
+from squashproxy.config.signing import ELSEWHERE
 
 
 def missing_files(configuration: Configuration) -> list[str]:
@@ -23,6 +24,7 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
     for host, registry in configuration.registries.items():
         if registry.ca is not None:
             yield f"registries.{host}.ca", registry.ca
+    yield from _keys(configuration)
     for rule in configuration.cleanup:
         for path in rule.keep.in_use:
             yield f"keep.in_use of {rule.name}", path
@@ -34,3 +36,14 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
         yield "serve.tls.key", serve.tls.key
     if isinstance(serve.auth, HtpasswdAuth):
         yield "serve.auth.htpasswd", serve.auth.htpasswd
+
+
+def _keys(configuration: Configuration) -> Iterator[tuple[str, Path]]:
+    """The key files of promotion rules."""
+    for rule in configuration.promote:
+        named = [(f"require_signature of {rule.name}", each) for each in rule.require_signature]
+        if rule.sign is not None:
+            named.append((f"sign.key of {rule.name}", rule.sign.key))
+        for what, source in named:
+            if not source.startswith(ELSEWHERE):
+                yield what, Path(source)

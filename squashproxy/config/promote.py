@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from squashproxy.config.hooks import Hooks
 from squashproxy.config.rule_times import timetable_of
 from squashproxy.config.section import Section
+from squashproxy.config.signing import KeySource, SignSettings
 from squashproxy.config.value_types import (
     Base,
     Compressing,
@@ -24,6 +25,7 @@ from squashproxy.config.value_types import (
     PinnedImage,
     PruneOver,
     Range,
+    RepositoryName,
     Size,
     Tag,
     TagTemplate,
@@ -122,6 +124,12 @@ class PromoteRule(Section):
     """Unpack source and result and compare them before the tag moves."""
     provenance: bool = False
     """Push an in-toto statement as a referrer."""
+    require_signature: tuple[KeySource, ...] = ()
+    """Public keys: an image that none of them signed is refused."""
+    signed_as: tuple[RepositoryName, ...] = ()
+    """Other names under which images may be signed, as before they were moved."""
+    sign: SignSettings | None = None
+    """Sign the results, each image and the index, before the tag moves."""
     signed: Signed = Signed.WARN
     originals: TagTemplate = "{tag}-original"
     """The tag for originals with `signed: copy`; `{digest}` is the original's."""

@@ -226,7 +226,8 @@ def _check_argument(text: str) -> str:
     return text
 
 
-def _in_folder(value: Any, info: ValidationInfo) -> Path:
+def in_folder(value: Any, info: ValidationInfo) -> Path:
+    """A path, relative to the folder of the configuration. Raises ValueError."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("this is no path; write one, relative to the folder of this file")
     context = info.context or {}
@@ -239,7 +240,7 @@ def _read_layer_memory(value: Any, info: ValidationInfo) -> LayerMemoryChoice:
     choice = parse_layer_memory(value)
     if choice.folder is None:
         return choice
-    return LayerMemoryChoice(folder=_in_folder(str(choice.folder.expanduser()), info))
+    return LayerMemoryChoice(folder=in_folder(str(choice.folder.expanduser()), info))
 
 
 def _parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -364,5 +365,5 @@ LayerMemory = Annotated[
     ),
 ]
 FileName = Annotated[
-    Path, PlainValidator(_in_folder), WithJsonSchema({"type": "string", "examples": ["ca.pem"]})
+    Path, PlainValidator(in_folder), WithJsonSchema({"type": "string", "examples": ["ca.pem"]})
 ]

@@ -32,6 +32,7 @@ from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.result_index import is_unchanged, result_index
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
 from squashproxy.pipeline.second_reading import SecondReading
+from squashproxy.pipeline.signatures.results import ResultSignature, SourceSignature
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
 from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
@@ -80,6 +81,8 @@ def copy_image(
         spooled_bytes=source.spooled_bytes + sink.spooled_bytes,
         platforms=done.platforms,
         referrers=done.referrers,
+        signed_by=done.signed_by,
+        signatures=done.signatures,
     )
 
 
@@ -120,6 +123,8 @@ class _Done:
     skipped: bool
     platforms: tuple[PlatformCopy, ...] = ()
     referrers: tuple[ReferrerCopy, ...] = ()
+    signed_by: tuple[SourceSignature, ...] = ()
+    signatures: tuple[ResultSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,10 @@ class _Job:
 
     def _run(self) -> _Done:
         source_digest = self.source.find_digest()
+        signed_by = self._check_signed(source_digest)
+        return replace(self._done(source_digest, signed_by), signed_by=signed_by)
+
+    def _done(self, source_digest: Digest, signed_by: tuple[SourceSignature, ...]) -> _Done:
         existing = self.sink.find_manifest()
         if existing is not None and self.options.no_clobber:
             self.observer.warn(f"{self.sink.name} exists and is left alone, as asked for")
@@ -151,7 +160,8 @@ class _Job:
         if self.options.mode is Mode.COPY:
             return self._copy_exactly(source_digest, existing)
         if existing is not None and self._is_up_to_date(source_digest, existing):
-            return _Done(source_digest, existing, skipped=True)
+            signatures = self._sign_existing(existing)
+            return _Done(source_digest, existing, skipped=True, signatures=signatures)
         spare = backup_tag(self.options.backup, self.sink.tag or "", existing)
         if existing is not None and spare is not None:
             check_backup(self.sink, existing, spare)
@@ -160,12 +170,13 @@ class _Job:
         if self.options.verify:
             self._prove(final, platforms)
         if self.options.provenance:
-            making = Making(self.source, source_digest, final, platforms, self.options)
+            making = Making(self.source, source_digest, final, platforms, self.options, signed_by)
             write_provenance(making, self.sink)
+        signatures = self._sign(final)
         if existing is not None and spare is not None and existing != final.digest:
             write_backup(self.sink, existing, spare)
         self.sink.publish(final)
-        return _Done(source_digest, final.digest, skipped=False, platforms=platforms)
+        return _Done(source_digest, final.digest, False, platforms, signatures=signatures)
 
     def _copy_exactly(self, source_digest: Digest, existing: Digest | None) -> _Done:
         """Copy the same bytes, then what refers to them; the tag moves last."""
@@ -173,7 +184,8 @@ class _Job:
             self.source, self.sink, self.options, source_digest, self.observer, self.cancellation
         )
         if not self.options.force and exact.is_up_to_date(existing):
-            return _Done(source_digest, exact.digest, skipped=True)
+            signatures = self._sign_existing(exact.digest)
+            return _Done(source_digest, exact.digest, skipped=True, signatures=signatures)
         old = existing if existing != exact.digest else None
         spare = backup_tag(self.options.backup, self.sink.tag or "", old)
         if old is not None and spare is not None:
@@ -182,11 +194,37 @@ class _Job:
         if self.options.verify:
             self._prove(final, platforms)
         referrers = exact.bring_referrers(final)
+        signatures = self._sign(final)
         if old is not None and spare is not None:
             write_backup(self.sink, old, spare)
         if existing != final.digest or self.sink.traits.publishes_all:
             self.sink.publish(final)
-        return _Done(source_digest, final.digest, False, platforms, referrers)
+        return _Done(source_digest, final.digest, False, platforms, referrers, (), signatures)
+
+    def _check_signed(self, source_digest: Digest) -> tuple[SourceSignature, ...]:
+        if not self.options.required_keys:
+            return ()
+        from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
+            check_signed,
+        )
+
+        return check_signed(self.source, source_digest, self.options)
+
+    def _sign(self, final: RawManifest) -> tuple[ResultSignature, ...]:
+        """Sign the result, if asked for, before its tag moves."""
+        if self.options.signing is None:
+            return ()
+        from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
+            sign_result,
+        )
+
+        return sign_result(self.sink, final, self.options.signing)
+
+    def _sign_existing(self, existing: Digest) -> tuple[ResultSignature, ...]:
+        """Sign what is up to date, where the key has not signed it."""
+        if self.options.signing is None:
+            return ()
+        return self._sign(self.sink.read_manifest(existing))
 
     def _prove(self, final: RawManifest, platforms: tuple[PlatformCopy, ...]) -> None:
         from squashproxy.pipeline.proof import prove  # noqa: PLC0415 - few copies wait for it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from squashproxy.codec.library import Library, find_library
 from squashproxy.layer_memory.base import LayerMemory, Nothing
@@ -14,6 +15,10 @@ from squashproxy.oci.mediatypes import Compression
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.reference import SCRATCH, Reference, Repository
+
+if TYPE_CHECKING:  # cryptography takes long to import, and few copies need it
+    from squashproxy.signing.public_key import PublicKey
+    from squashproxy.signing.signing import Signing
 
 
 class BaseKind(Enum):
@@ -108,7 +113,8 @@ class CopyOptions:
     `library` that finds deflate blocks, new layers are always recompressed. `memory` is where
     listings of layers and results of pruning are remembered. `referrers` go along in the mode that
     keeps digests; with `keeps_tags`, tags that belong to the image (`sha256-HEX.sig` and the like)
-    and point elsewhere at the target are left.
+    and point elsewhere at the target are left. With `required_keys`, one of them has to have signed
+    the source, under its own name or one of `signed_as`. `signing` is how the result is signed.
     """
 
     mode: Mode = Mode.SQUASH
@@ -128,6 +134,9 @@ class CopyOptions:
     provenance: bool = False
     referrers: bool = False
     keeps_tags: bool = False
+    required_keys: tuple[PublicKey, ...] = ()
+    signed_as: tuple[Repository, ...] = ()
+    signing: Signing | None = None
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)

@@ -8,7 +8,7 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy, PlatformPlan
 from squashproxy.progress import Observer
 from squashproxy.squash.split import MOST_LAYERS
-from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSource
+from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink, ReferrerSource
 
 _MOST_MOUNTED = 500
 """The most layers that overlayfs stacks (OVL_MAX_STACK, fs/overlayfs/params.c). Older mounts, and
@@ -44,6 +44,12 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
             f"provenance is pushed beside the image, and {sink.name} is in no registry",
             advice="leave {provenance} out",
         )
+    holds_signatures = isinstance(sink, ReferrerSink) and sink.traits.keeps_digests
+    if options.signing is not None and not holds_signatures:
+        raise UsageError(
+            f"a signature stands beside the image that it signs, and {sink.name} holds none",
+            advice="copy to a registry, to oci:DIR or to oci-archive:FILE, or leave {sign} out",
+        )
     if options.backup is not None and sink.tag is None:
         raise UsageError(
             f"a backup keeps what a tag pointed to, but {sink.name} names none",
@@ -57,7 +63,12 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
 
 
 def check_source(source: ImageSource, options: CopyOptions) -> None:
-    """Raise UsageError where referrers are to go along and the source has none to tell."""
+    """Raise UsageError where a source cannot hold the signatures or referrers asked for."""
+    if options.required_keys and not isinstance(source, ReferrerSource):
+        raise UsageError(
+            f"{source.name} holds no signatures, so that none can be checked",
+            advice="copy from a registry, from oci:DIR or from oci-archive:FILE",
+        )
     if options.referrers and not isinstance(source, ReferrerSource):
         raise UsageError(
             f"{source.name} holds no signatures and nothing else that refers to its images",

@@ -1,8 +1,8 @@
 """Provenance: an in-toto statement that says where an image came from and refers to it.
 
 Formats: in-toto attestation framework (Statement v1) and SLSA provenance v1, in the manifest of an
-artifact with a subject (OCI image specification 1.1, manifest.md). It contains no time, so that the
-same copy gives the same statement.
+artifact with a subject (OCI image specification 1.1, manifest.md), or in a bundle if it is signed.
+It contains no time, so that the same copy gives the same statement.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy
+from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink
 
 ARTIFACT = "application/vnd.in-toto+json"
@@ -28,23 +29,34 @@ _BUILDER = "https://squashproxy.dev/squashproxy"
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """The facts of a copy: the source, the result, and its platforms."""
+    """The facts of a copy: the source, the keys that it was checked with, the result, and its
+    platforms.
+    """
 
     source: ImageSource
     source_digest: Digest
     final: RawManifest
     platforms: tuple[PlatformCopy, ...]
     options: CopyOptions
+    signed_by: tuple[SourceSignature, ...] = ()
 
 
 def write_provenance(making: Making, sink: ImageSink) -> None:
-    """Push the statement. The image's manifest is pushed before it, by digest.
-
-    Raises RegistryError.
+    """Push the statement, signed if results are. The image's manifest is pushed before it, by
+    digest. Raises RegistryError.
     """
     assert isinstance(sink, ReferrerSink), "check_fit lets no other sink through"
     statement = _statement(making, sink)
     final = making.final
+    sink.write_manifest(final)
+    if making.options.signing is not None:
+        from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
+            write_signed_statement,
+        )
+
+        signing = making.options.signing
+        write_signed_statement(sink, final.descriptor, statement, _PREDICATE, signing)
+        return
     empty = encode_json({})
     layer = sink.write_blob((statement,), digest_of(statement), len(statement))
     config = sink.write_blob((empty,), digest_of(empty), len(empty))
@@ -60,7 +72,6 @@ def write_provenance(making: Making, sink: ImageSink) -> None:
         "subject": final.descriptor.to_json(),
         "annotations": predicate,
     }
-    sink.write_manifest(final)
     sink.write_referrer(RawManifest(encode_json(document), mediatypes.OCI_MANIFEST))
 
 
@@ -89,7 +100,12 @@ def _statement(making: Making, sink: ImageSink) -> bytes:
                             "base_layers": each.base_layers,
                         }
                         for each in making.platforms
-                    ]
+                    ],
+                    "mode": options.mode.value,
+                    "signed_by": [
+                        {"digest": each.digest, "key": f"sha256:{each.fingerprint}"}
+                        for each in making.signed_by
+                    ],
                 },
                 "resolvedDependencies": [
                     {"name": source.name, "digest": _digests(making.source_digest)}

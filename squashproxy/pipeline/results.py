@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from squashproxy.digest import Digest
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.signatures.results import ResultSignature, SourceSignature
 from squashproxy.squash.secret_patterns import SuspectKind
 
 
@@ -111,6 +112,7 @@ class CopyResult:
     """The result of a copy. `skipped` is true where there was nothing to do.
 
     `spooled_bytes` went through temporary files, since pipes can be read and written only once.
+    `signed_by` are the required signatures of the source, `signatures` those of the result.
     """
 
     source: str
@@ -123,6 +125,8 @@ class CopyResult:
     platforms: tuple[PlatformCopy, ...]
     spooled_bytes: int = 0
     referrers: tuple[ReferrerCopy, ...] = ()
+    signed_by: tuple[SourceSignature, ...] = ()
+    signatures: tuple[ResultSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

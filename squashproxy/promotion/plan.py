@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
 from squashproxy.config.succession import Route, Succession
-from squashproxy.errors import SquashproxyError
+from squashproxy.digest import Digest
+from squashproxy.errors import SquashproxyError, Unsigned
 from squashproxy.pipeline.copy import Standing, compare_image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, silent_tally
 from squashproxy.promotion.collisions import Claims, settle
+from squashproxy.promotion.keys import with_keys
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.pairs import Pair, settled
 from squashproxy.promotion.places import with_places
@@ -35,7 +37,8 @@ __all__ = ["Planner", "RuleSteps", "Sighting", "SignedImage", "Step"]
 class Planner:
     """Plans rules, one after another.
 
-    `now` gives unix seconds, `options` holds what rules do not set, `tally` counts images. `rules`
+    `now` gives unix seconds, `options` holds what rules do not set, `tally` counts images. Keys of
+    rules may come from `environ`, and `warn` is told what is wrong with them. `rules`
     are all rules of the file, since one may promote what another one writes. `claims` grows with
     each plan.
     """
@@ -46,6 +49,8 @@ class Planner:
     rules: Sequence[PromoteRule]
     options: CopyOptions
     now: Callable[[], float]
+    environ: Mapping[str, str] = field(default_factory=dict)
+    warn: Callable[[str], None] = lambda _: None
     tally: Tally = silent_tally
     claims: Claims = field(default_factory=dict)
 
@@ -80,8 +85,9 @@ class Planner:
         )
 
     def _options_of(self, rule: PromoteRule, host: str) -> CopyOptions:
+        options = with_keys(self.options, rule, self.environ, self.warn)
         return replace(
-            self.options,
+            options,
             mode=rule.mode,
             referrers=rule.mode is Mode.COPY and rule.referrers is not False,
             keeps_tags=rule.on_existing is not OnExisting.REPLACE,
@@ -135,6 +141,9 @@ class Planner:
     def _looked_at(self, step: Step, pair: Pair) -> Step:
         """A step to copy, completed by the referrers of its source and the tags that it needs."""
         assert step.source_digest is not None, "it was compared"
+        unsigned = self._unsigned(step, step.source_digest)
+        if unsigned is not None:
+            return replace(step, outcome=ImageOutcome.REFUSED, error=unsigned)
         if step.options.mode is Mode.COPY:
             return self._with_places(step)
         remote = self.client.repository(step.source.repository)
@@ -143,6 +152,21 @@ class Planner:
             error = SignedImage(step.source, step.attached)
             return replace(step, outcome=ImageOutcome.REFUSED, error=error)
         return self._with_places(step)
+
+    def _unsigned(self, step: Step, digest: Digest) -> Unsigned | None:
+        """The error for a source that none of the rule's keys signed."""
+        if not step.options.required_keys:
+            return None
+        from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
+            check_signed,
+        )
+
+        source = RegistrySource(self.client, step.source, step.tags)
+        try:
+            check_signed(source, digest, step.options)
+        except Unsigned as error:
+            return error
+        return None
 
     def _with_places(self, step: Step) -> Step:
         try:

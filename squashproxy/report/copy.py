@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from squashproxy.digest import Digest
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.results import CopyResult, LayerAction, PlatformCopy, ReferrerCopy
+from squashproxy.pipeline.signatures.results import ResultSignature
 from squashproxy.report.screen import Screen, Table
 from squashproxy.report.sizes import UNIT_NOTE, count_text, share_text, size_text
 from squashproxy.transports.documents import short
@@ -33,6 +34,10 @@ def show_copy(screen: Screen, result: CopyResult) -> None:
     screen.line()
     for referrer in result.referrers:
         screen.fact("referrer", _referrer_text(referrer))
+    for signed in result.signed_by:
+        screen.fact("signed by", f"{signed.key}: {short(Digest(signed.digest))}")
+    for signature in result.signatures:
+        screen.fact("signature", _signature_text(signature))
     if result.spooled_bytes:
         spooled = f"{size_text(result.spooled_bytes)} went through a temporary file"
         screen.fact("spooled", f"{spooled}: a pipe is read and written once")
@@ -53,6 +58,11 @@ def _show_exact(screen: Screen, platforms: Sequence[PlatformCopy]) -> None:
 def _referrer_text(referrer: ReferrerCopy) -> str:
     where = short(Digest(referrer.digest)) if referrer.tag is None else referrer.tag
     return f"{where} of {short(Digest(referrer.subject))}, {referrer.artifact_type}"
+
+
+def _signature_text(signature: ResultSignature) -> str:
+    state = "made" if signature.is_new else "there already"
+    return f"{signature.format} of {short(Digest(signature.digest))}, {state}"
 
 
 def _show_platform(screen: Screen, platform: PlatformCopy) -> None:

@@ -34,6 +34,7 @@ COMMANDS = {
     "run": COMMON,
     "tags": COMMON,
     "inspect": COMMON,
+    "keys": (),
     "config": (),
     "demo": COMMON,
     "completion": (),

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from squashproxy.oci.platform import Platform
+from squashproxy.signing.key_box import RANDOM_BYTES
+from squashproxy.signing.private_key import seal_private_key
 from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder, index_of
 from tests.cli.command_line import InProcess
 from tests.documents.markdown import documents
+from tests.pipeline.signatures.signed import RIGHT, sign_by_bundle
 
+PASSWORD = "of the keys in documents"
 RULES = "deploy/rules/README.md"
 SERVE = "serve:\n  upstreams: {docker.io: {}}\n  store: {directory: cache}\n"
 _BASE = LayerBuilder().directory("etc").file("etc/issue", b"base" * 999)
@@ -51,10 +56,14 @@ class Place:
             assert copied.code == 0, copied.err
         (block,) = documents()[RULES].blocks("yaml")
         rules = self.localized(block.text)
+        sealed = seal_private_key(RIGHT, PASSWORD.encode(), os.urandom(RANDOM_BYTES))
         for file in (self.folder / "squashproxy.yml", self.folder / "etc" / "squashproxy.yml"):
             file.parent.mkdir(exist_ok=True)
             file.write_text(rules + SERVE)
             file.with_name("pods.json").write_text(json.dumps(_PODS))
+            file.with_name("build.pub").write_bytes(RIGHT.public.pem)
+            file.with_name("signing.key").write_bytes(sealed)
+            file.with_name("signing.key").chmod(0o600)
             hook = file.with_name("may-be-promoted")
             hook.write_text("#!/bin/sh\nexec cat >&2\n")
             hook.chmod(0o755)
@@ -66,7 +75,8 @@ def open_place(folder: Path) -> Iterator[Place]:
     with FakeRegistry() as source, FakeRegistry() as target:
         platforms = (Platform("linux", "amd64"), Platform("linux", "arm64"))
         for name, tag in (("web", "1.4"), ("web", "v1.4.0"), ("api", "v2.0.0")):
-            index_of(map(_app, platforms)).push(source, f"apps/{name}", tag)
+            digest = index_of(map(_app, platforms)).push(source, f"apps/{name}", tag)
+            sign_by_bundle(source, f"apps/{name}", digest)
         ImageBuilder().layer(_BASE).push(source, "debian", "12")
         ImageBuilder().layer(_BASE).push(target, "base/debian", "12")
         ImageBuilder().layer(_BASE).push(target, "prod/base", "12")

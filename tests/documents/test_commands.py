@@ -31,7 +31,7 @@ from tests.documents.markdown import (
     documents,
     shell_blocks,
 )
-from tests.documents.place import Place, open_place
+from tests.documents.place import PASSWORD, Place, open_place
 
 REFERENCE = "squashproxy/cli/REFERENCE.md"
 
@@ -59,6 +59,7 @@ EXCUSED = {
     "nerdctl pull": _NODE,
     "podman pull": "pulls from Docker Hub; tests/real pulls from a server",
     "skopeo inspect": "asks Docker Hub; tests/real asks a server",
+    "cosign verify": "tests/real runs it, in the longer proofs: it takes minutes to build",
     "install -d": _ROOT,
     "python3 -m venv .venv": _INSTALLS,
     ".venv/bin/pip install": _INSTALLS,
@@ -137,6 +138,7 @@ def test_every_excuse_is_still_needed() -> None:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COSIGN_PASSWORD", PASSWORD)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with open_place(tmp_path) as opened:
         yield opened

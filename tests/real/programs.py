@@ -9,19 +9,23 @@ from pathlib import Path
 from tests.real.judges import run
 
 CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
-REGSYNC = "github.com/regclient/regclient/cmd/regsync@v0.11.7"
-CONFORMANCE = (
-    "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111"
-)
+MODULES = {
+    "conformance": "github.com/opencontainers/distribution-spec/conformance"
+    "@v0.0.0-20260831232431-97274622c111",
+    "cosign": "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3",
+    "crane": CRANE,
+    "regsync": "github.com/regclient/regclient/cmd/regsync@v0.11.7",
+}
+_OPTIONS = {"policy": ("-tags", "containers_image_openpgp")}
 _QUICKLY_BUILT = ("-gcflags=all=-N -l", "-ldflags=-s -w")
 """Without optimisation and debug data, a build takes a quarter less; tests do not time these."""
-_OWN = ("distribution3", "puller", "referrers")
+_OWN = ("distribution3", "policy", "puller", "referrers")
 """Those whose source is here, in a folder of the same name."""
 
 
 @cache
 def find_program(name: str, folder: Path) -> Path:
-    """Build `crane`, `conformance`, `regsync` or one of our own into `folder`, unless it is there.
+    """Build one of MODULES, or one of our own, into `folder`, unless it is there.
 
     Test processes that want the same program wait for the first of them.
     """
@@ -37,10 +41,10 @@ def find_program(name: str, folder: Path) -> Path:
 def _build(name: str, folder: Path) -> None:
     if name in _OWN:
         source = Path(__file__).parent / name
-        command = ["go", "build", "-C", str(source), *_QUICKLY_BUILT, "-o", str(folder / name), "."]
-        run(command, {"GOFLAGS": "-mod=mod"})
+        options = (*_QUICKLY_BUILT, *_OPTIONS.get(name, ()))
+        command = ["go", "build", "-C", str(source), *options, "-o", str(folder / name), "."]
+        run(command, {"GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"})
     else:
-        module = {"crane": CRANE, "conformance": CONFORMANCE, "regsync": REGSYNC}[name]
         # The benchmark measures regsync.
         flags = () if name == "regsync" else _QUICKLY_BUILT
-        run(["go", "install", *flags, module], {"GOBIN": str(folder)})
+        run(["go", "install", *flags, MODULES[name]], {"GOBIN": str(folder)})

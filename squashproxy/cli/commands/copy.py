@@ -12,6 +12,7 @@ from squashproxy.cli.copy_options import check_mode, make_options, parse_target,
 from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
 from squashproxy.cli.session import open_session, watching
+from squashproxy.cli.signing_options import SIGNING_VALUES, signing_options, with_signing
 from squashproxy.errors import UsageError
 from squashproxy.location import ArchiveReference, Location, parse_location
 from squashproxy.pipeline.copy import copy_image
@@ -48,6 +49,7 @@ from squashproxy.report.copy import show_copy
     is_flag=True,
     help="Push an in-toto statement of where the image came from, as its referrer.",
 )
+@signing_options
 @click.option("--force", is_flag=True, help="Squash even if the target is up to date.")
 @click.option("--no-clobber", is_flag=True, help="Leave a tag that exists alone.")
 @click.option(
@@ -69,6 +71,7 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
     `squashproxy plan` shows the figures of all three, and recommends one.
     """  # noqa: D301 - click's mark for lines that are not to be joined
     layer_memory = values.pop("layer_memory")
+    named = {each: values.pop(each) for each in SIGNING_VALUES}
     options = _copy_options(common, values)
     is_piped = isinstance(target, ArchiveReference) and target.is_stream
     if is_piped and common.as_json:
@@ -77,10 +80,12 @@ def copy(common: CommonOptions, /, source: Location, target: Location, **values:
         )
     with open_session(common) as session:
         with watching(common) as observer:
+            options = with_signing(options, named, observer.warn)
+            options = session.with_memory(options, layer_memory, observer.warn)
             result = copy_image(
                 session.open_source(source),
                 session.open_sink(target),
-                session.with_memory(options, layer_memory, observer.warn),
+                options,
                 open_source=session.open_source,
                 quick_source=session.quick_source,
                 observer=observer,

@@ -1,0 +1,1 @@
+"""Checking the signatures of a source, and signing a result."""
