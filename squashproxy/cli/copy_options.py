@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from squashproxy.cli.common_options import CommonOptions, value_of
+from squashproxy.cli.common_options import CommonOptions, parse_host, value_of
 from squashproxy.cli.limit_options import LIMIT_OPTIONS, limits_of
-from squashproxy.config.value_types import parse_host
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
 from squashproxy.layer_memory.choice import parse_layer_memory

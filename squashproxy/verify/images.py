@@ -56,7 +56,7 @@ class PlatformImage:
         """The blobs of what nobody can unpack here: of an artifact, or of an image with encrypted
         or unknown layers. None for an image that can be unpacked.
         """
-        manifest = parse_image(self.source.read_manifest(self.digest), self.source.name)
+        manifest = parse_image(self._read_raw(), self.source.name)
         if manifest.is_image and all(map(_can_be_unpacked, manifest.layers)):
             return None
         return manifest.layers
@@ -66,7 +66,7 @@ class PlatformImage:
 
         Raises FormatError for an artifact that is no image, and for encrypted or unknown layers.
         """
-        manifest = _image(self.source, self.raw or self.source.read_manifest(self.digest))
+        manifest = _image(self.source, self._read_raw())
         for layer in manifest.layers:
             if not _can_be_unpacked(layer):
                 raise FormatError(
@@ -88,6 +88,9 @@ class PlatformImage:
         )
         types = [layer.media_type for layer in manifest.layers]
         return UnpackedImage(layers, other_system(config.document, self.stated, types), spent)
+
+    def _read_raw(self) -> RawManifest:
+        return self.raw or self.source.read_manifest(self.digest)
 
 
 @dataclass(frozen=True, slots=True)
