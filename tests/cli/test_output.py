@@ -43,7 +43,7 @@ def test_copy_json_is_the_result_with_the_fields_of_the_contract(squashproxy: In
     document = json.loads(outcome.out)
     assert list(document) == [
         "source", "source_digest", "target", "digest", "skipped", "warnings", "seconds",
-        "platforms", "spooled_bytes", "referrers",
+        "platforms", "spooled_bytes", "referrers", "signed_by", "signatures",
     ]  # fmt: skip
     assert list(document["platforms"][0]) == [
         "platform", "source_digest", "digest", "layers_before", "layers_after", "base_layers",
