@@ -258,7 +258,8 @@ def test_a_record_that_changes_on_the_way_is_not_used(
 ) -> None:
     memory = open_memory(registry.host)
     memory.keep_listing(LAYER, listing())
-    registry.arm(Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=150))
+    registry.arm(Fault("GET", "/blobs/", FaultKind.CORRUPT, after_bytes=150, times=9))
     assert memory.find_listing(LAYER) is None
     assert "has the digest" in warnings[0]
+    registry.disarm()
     assert memory.find_listing(LAYER) == listing()
