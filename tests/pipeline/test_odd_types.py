@@ -111,7 +111,5 @@ def test_it_is_ignored_or_an_error_of_our_own(
 def test_a_base_that_is_no_text_is_ignored_with_a_warning(lab: Lab, key: str) -> None:
     put(lab, config={}, manifest={("annotations", key): 5})
     result = lab.copy()
-    assert [
-        warning for warning in result.warnings if f"{key} with a value that is no text" in warning
-    ]
+    assert result.warnings == (f"{key} of {result.source} is no text; ignored",)
     assert key not in lab.arrived().manifest["annotations"] or key == BASE_NAME

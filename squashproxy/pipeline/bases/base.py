@@ -206,7 +206,6 @@ class BaseFinder:
                 self._observer.warn(f"{key} of {image.name} is no text; ignored")
                 return None
         name, digest = annotations.get(BASE_NAME), annotations.get(BASE_DIGEST)
-        self._warn_of_no_text(image)
         if not name or is_scratch(name):
             return None
         try:
@@ -249,21 +248,6 @@ class BaseFinder:
         reason = f"the layers of {name}, which the image names"
         found = replace(_own(image, match.count, reason, true), repository=reference.repository)
         return _with_layers(found, image, base, source)
-
-    def _warn_of_no_text(self, image: Image) -> None:
-        written = _written(image)
-        for key in (BASE_NAME, BASE_DIGEST):
-            value = written.get(key)
-            if value is not None and not isinstance(value, str):
-                self._observer.warn(
-                    f"{image.name} has the annotation {key} with a value that is no text; ignored"
-                )
-
-
-def _written(image: Image) -> Mapping[str, object]:
-    """The annotations as they are written, whatever their values are."""
-    found = image.manifest.document.get("annotations")
-    return found if isinstance(found, dict) else {}
 
 
 def whole_base(image: Image, reason: str) -> Base:
