@@ -13,6 +13,7 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.results import CopyResult
 from squashproxy.signing.bundle import Bundle, parse_bundle
 from squashproxy.signing.signature_format import SignatureFormat
 from squashproxy.signing.signature_manifest import tag_for
@@ -21,6 +22,7 @@ from squashproxy.signing.statement import SIGNED
 from squashproxy.testing import Fault, FaultKind, ImageBuilder, LayerBuilder, index_of
 from squashproxy.testing.images import AMD64
 from squashproxy.transports import archives
+from squashproxy.transports.base import ImageSink, ImageSource
 from tests.pipeline.lab import Lab, Listener, options
 from tests.pipeline.signatures.signed import OTHER, RIGHT, archive, image, sign_by_bundle
 from tests.pipeline.signatures.test_check import ARM64
@@ -28,6 +30,18 @@ from tests.pipeline.signatures.test_check import ARM64
 BOTH = Signing(RIGHT, tuple(SignatureFormat))
 BUNDLE = Signing(RIGHT)
 KEYS = (RIGHT.public,)
+
+
+def copied(lab: Lab, source: ImageSource, sink: ImageSink, **choices: Any) -> CopyResult:
+    """The copy of any source to any sink."""
+    return copy_image(
+        source,
+        sink,
+        options(**choices),
+        open_source=lab.open,
+        observer=Listener(),
+        clock=float,
+    )
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -67,13 +81,8 @@ def test_another_key_adds_its_signature_to_those_that_are_there(lab: Lab) -> Non
     assert len(tagged["layers"]) == 2
     for key in (RIGHT, OTHER):
         source = lab.open(lab.sink()._reference)
-        checked = copy_image(
-            source,
-            lab.sink("next:1"),
-            options(required_keys=(key.public,), mode=Mode.COPY, force=True),
-            open_source=lab.open,
-            observer=Listener(),
-            clock=float,
+        checked = copied(
+            lab, source, lab.sink("next:1"), required_keys=(key.public,), mode=Mode.COPY, force=True
         )
         assert checked.signed_by
 
@@ -135,24 +144,10 @@ def test_layouts_keep_signatures(lab: Lab, tmp_path: Path, place: str) -> None:
     lab.put(image())
     target = archive(f"{place}:{tmp_path}/out:1")
     sink = archives.open_sink(target)
-    copy_image(
-        lab.source(),
-        sink,
-        options(signing=BOTH),
-        open_source=lab.open,
-        observer=Listener(),
-        clock=float,
-    )
+    copied(lab, lab.source(), sink, signing=BOTH)
     sink.close()
     source = archives.open_source(target)
-    checked = copy_image(
-        source,
-        lab.sink("back:1"),
-        options(required_keys=KEYS, mode=Mode.COPY),
-        open_source=lab.open,
-        observer=Listener(),
-        clock=float,
-    )
+    checked = copied(lab, source, lab.sink("back:1"), required_keys=KEYS, mode=Mode.COPY)
     source.close()
     assert checked.signed_by
 
@@ -161,14 +156,7 @@ def test_an_archive_of_docker_save_takes_no_signatures(lab: Lab, tmp_path: Path)
     lab.put(image())
     sink = archives.open_sink(archive(f"docker-archive:{tmp_path}/app.tar:app:1"))
     with pytest.raises(UsageError, match="a signature stands beside the image"):
-        copy_image(
-            lab.source(),
-            sink,
-            options(signing=BOTH),
-            open_source=lab.open,
-            observer=Listener(),
-            clock=float,
-        )
+        copied(lab, lab.source(), sink, signing=BOTH)
     sink.close()
 
 
