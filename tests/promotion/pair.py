@@ -55,7 +55,9 @@ class Pair:
         self, rules: Mapping[str, str], *options: str, jobs: int = 2
     ) -> tuple[int, dict[str, Any], str]:
         """The same for several rules of one file."""
-        text = f"state: state\nengine: {{jobs: {jobs}}}\npromote:\n"
+        text = f"state: state\nengine: {{jobs: {jobs}}}\n"
+        hosts = "\n".join(f"  {host}: {{retry_for: 0s}}" for host in {self.old.host, self.new.host})
+        text += f"registries:\n{hosts}\npromote:\n"
         for name, rule in rules.items():
             lines = "\n".join(f"    {line}" for line in rule.strip().splitlines())
             text += f"  - name: {name}\n{lines}\n"

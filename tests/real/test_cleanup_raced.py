@@ -31,7 +31,9 @@ TIMES = range(1, 51)
 Start = Callable[[Path], AbstractContextManager[RealRegistry]]
 
 
-@pytest.fixture(params=["distribution", "go-containerregistry"])
+@pytest.fixture(
+    params=["distribution", pytest.param("go-containerregistry", marks=pytest.mark.long)]
+)
 def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Start:
     """Start a registry of this make in a folder."""
     if request.param == "distribution":

@@ -126,6 +126,7 @@ def test_crane(server: RealServer, programs: Path, tmp_path: Path) -> None:
     assert layers_in(tmp_path / "layout") == 2
 
 
+@pytest.mark.long  # building them takes minutes of a processor
 @pytest.mark.parametrize(
     ("client", "file"),
     [("containerd", "containerd/docker.io/hosts.toml"), ("buildkit", "buildkit/buildkitd.toml")],

@@ -28,7 +28,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]
         yield registry
 
 
-@pytest.fixture(params=["directory", "registry"])
+@pytest.fixture(params=["directory", pytest.param("registry", marks=pytest.mark.long)])
 def server(
     request: pytest.FixtureRequest, upstream: RealRegistry, tmp_path: Path
 ) -> Iterator[RealServer]:

@@ -76,6 +76,8 @@ CLIENTS = {
     "buildkit": by_buildkit,
     "docker": by_docker,
 }
+OFTEN = ("skopeo", "docker")
+"""Those that every run tries: each waits half a minute, and some take minutes to build."""
 
 
 @pytest.fixture
@@ -85,7 +87,13 @@ def folder() -> Iterator[Path]:
         yield Path(short)
 
 
-@pytest.mark.parametrize("pull", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize(
+    "pull",
+    [
+        pytest.param(pull, id=name, marks=() if name in OFTEN else pytest.mark.long)
+        for name, pull in CLIENTS.items()
+    ],
+)
 def test_the_original_is_pulled_while_the_job_goes_on(
     pull: Pull, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
