@@ -10,10 +10,11 @@
     │   ├── ReferrersUnknown         it lists referrers, but not those of this manifest
     │   ├── Unauthorized             no credentials, or wrong ones
     │   ├── Denied                   known, but not allowed (also: pushes are off)
-    │   ├── Unreachable              temporary: no connection, or it broke
     │   ├── TlsError                 the certificate is not trusted
-    │   ├── TooManyRequests          temporary
-    │   └── ServerFault              temporary: a 5xx answer, 408 or 425
+    │   └── TemporaryRegistryError   temporary: another attempt may not meet it
+    │       ├── Unreachable          temporary: no connection, or it broke
+    │       ├── TooManyRequests      temporary
+    │       └── ServerFault          temporary: a 5xx answer, 408 or 425
     ├── ArchiveError                 a layout or archive of images could not do what was asked
     │   └── NoSuchImage              it holds no image of that name
     ├── IntegrityError               bytes that differ from their descriptor

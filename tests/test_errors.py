@@ -27,7 +27,7 @@ from squashproxy.errors import (
 from squashproxy.reference import check_tag
 
 DRAWN = re.compile(r"^    ([│├└─ ]*)([A-Z]\w+)(?: {2,}(.*))?$", re.MULTILINE)
-TEMPORARY = {"Unreachable", "TooManyRequests", "ServerFault"}
+TEMPORARY = {"TemporaryRegistryError", "Unreachable", "TooManyRequests", "ServerFault"}
 
 
 def every_class() -> list[type[SquashproxyError]]:

@@ -89,11 +89,13 @@ def test_a_dead_upstream_has_its_last_word_after_a_restart(
 
 
 def test_a_store_that_is_down_stops_no_pull(
-    upstream: FakeRegistry, backing: FakeRegistry, section: dict[str, object]
+    upstream: FakeRegistry, backing: FakeRegistry, tmp_path: Path
 ) -> None:
+    store = {"registry": f"{backing.host}/cache"}
+    configuration = settings(upstream, tmp_path, store=store, first_pull={"wait": "1s"})
     source = app().push(upstream, "app", "1")
     backing.arm(Fault("*", "/v2/", status=503, times=10_000))
-    with run_serve(section) as served:
+    with run_serve(configuration) as served:
         answer = served.manifest("app", "1")
         assert answer.headers["Docker-Content-Digest"] == source
         for layer in answer.json()["layers"]:
