@@ -115,6 +115,7 @@ class Blobs:
 
     async def _begin(self, caller: Caller, repository: Repository, blob: Descriptor) -> FoundBlob:
         context = self._context
+        await self._fetches.settle(repository.host, blob.digest)
         adopted = await context.async_store.adopt_blob(
             repository,
             blob.digest,

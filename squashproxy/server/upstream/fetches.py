@@ -45,6 +45,7 @@ class Fetch:
         self.error: SquashproxyError | None = None
         self._loop = loop
         self._more = asyncio.Event()
+        self._over = asyncio.Event()
         self._file = -1
         self.close_file: Callable[[], object] = lambda: None
 
@@ -69,7 +70,16 @@ class Fetch:
 
     def end(self, error: SquashproxyError | None) -> None:
         """Say that no more bytes come, because of `error` or because all are there."""
-        self.tell(lambda: self._note(self.received, error))
+        self.tell(lambda: self._end(error))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes are there."""
+        return self.received == self.blob.size
+
+    async def wait_until_over(self) -> None:
+        """Wait until no more is done for the blob: it is kept, or could not be."""
+        await self._over.wait()
 
     def tell(self, function: Callable[[], None]) -> None:
         """Run `function` in the event loop, unless the loop has ended."""
@@ -91,6 +101,10 @@ class Fetch:
         self.received, self.error = received, error
         more, self._more = self._more, asyncio.Event()
         more.set()
+
+    def _end(self, error: SquashproxyError | None) -> None:
+        self._note(self.received, error)
+        self._over.set()
 
 
 class Fetches:
@@ -148,6 +162,14 @@ class Fetches:
             raise StoreFull(f"no more files can be open: {reason_of(error)}") from error
         threads.start(lambda: self._run(key, fetch, spool, remote))
         return fetch
+
+    async def settle(self, host: str, digest: str) -> None:
+        """Wait for a blob that is being kept for another repository of its host: the store has it
+        in a moment.
+        """
+        for (repository, other), fetch in list(self._running.items()):
+            if other == digest and repository.host == host and fetch.is_whole:
+                await fetch.wait_until_over()
 
     def cancel(self) -> None:
         """End all fetches at their next chunk."""
