@@ -16,6 +16,7 @@ IMAGES = ("half-deleted",)
 
 
 @pytest.mark.real
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_tiny_run_gives_a_table_a_chart_and_figures(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.bench", "--runs", "1", "--scale", "0.005"]

@@ -123,6 +123,7 @@ def pull_whole(client: RegistryClient, repository: Repository, selector: str) ->
             pass
 
 
+@pytest.mark.long  # verbs and races of a cleanup meet real registries in every run, with fewer tags
 def test_300_tags_are_planned_cleaned_and_collected(
     registry: RealRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
