@@ -58,7 +58,7 @@ class _Lines:
 class _Response(HTTPResponse):
     """A response whose lines are bounded and complete, and that comes at a least speed."""
 
-    def __init__(self, sock: Any, *args: Any, least_speed: float = 0.0, **options: Any) -> None:
+    def __init__(self, sock: Any, *args: Any, least_speed: float, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         meter = SpeedMeter(least_speed, sock.gettimeout() or 0.0)
         raw = self.fp.detach()
@@ -97,38 +97,28 @@ class _Response(HTTPResponse):
                 self.fp = file
 
 
-class PlainConnection(HTTPConnection):
+class _TellsMethod(HTTPConnection):
+    """A connection that tells the method of its last request; empty while it is closed."""
+
+    sent_method = ""
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sent_method = ""
+        super().close()
+
+    def request(self, method: str, *args: Any, **options: Any) -> None:
+        """Send a request."""
+        self.sent_method = method
+        super().request(method, *args, **options)
+
+
+class PlainConnection(_TellsMethod):
     """A connection without TLS."""
 
-    sent_method = ""
-    response_class: Any = _Response
 
-    def close(self) -> None:
-        """Close the socket."""
-        self.sent_method = ""
-        super().close()
-
-    def request(self, method: str, *args: Any, **options: Any) -> None:
-        """Send a request."""
-        self.sent_method = method
-        super().request(method, *args, **options)
-
-
-class TlsConnection(HTTPSConnection):
+class TlsConnection(_TellsMethod, HTTPSConnection):
     """A connection with TLS."""
-
-    sent_method = ""
-    response_class: Any = _Response
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.sent_method = ""
-        super().close()
-
-    def request(self, method: str, *args: Any, **options: Any) -> None:
-        """Send a request."""
-        self.sent_method = method
-        super().request(method, *args, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,30 +135,27 @@ class Terms:
         return connection
 
 
-class PlainPool(HTTPConnectionPool):
+class _UnderTerms(HTTPConnectionPool):
+    """A pool whose connections are under common terms."""
+
+    def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._terms = terms
+
+    def _new_conn(self) -> Any:
+        return self._terms.apply(super()._new_conn())
+
+
+class PlainPool(_UnderTerms):
     """Connections without TLS, under common terms."""
 
     ConnectionCls = PlainConnection
 
-    def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._terms = terms
 
-    def _new_conn(self) -> Any:
-        return self._terms.apply(super()._new_conn())
-
-
-class TlsPool(HTTPSConnectionPool):
+class TlsPool(_UnderTerms, HTTPSConnectionPool):
     """Connections with TLS, under common terms."""
 
     ConnectionCls = TlsConnection
-
-    def __init__(self, terms: Terms, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._terms = terms
-
-    def _new_conn(self) -> Any:
-        return self._terms.apply(super()._new_conn())
 
 
 Pools = Mapping[str, Callable[..., HTTPConnectionPool]]
