@@ -15,14 +15,13 @@ from collections.abc import Callable
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import FormatError, IntegrityError, NotFound, RegistryError
-from squashproxy.oci import mediatypes
+from squashproxy.oci.artifact import EMPTY, EMPTY_CONFIG, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import ImageManifest, RawManifest, encode_json, parse_manifest
+from squashproxy.oci.manifest import ImageManifest, parse_manifest
 from squashproxy.registry.client import RemoteRepository
 
 ARTIFACT = "application/vnd.squashproxy.layer-memory"
 _RECORD = "application/vnd.squashproxy.layer-memory.record"
-_EMPTY = "application/vnd.oci.empty.v1+json"
 _LAYER = "dev.squashproxy.layer"
 _LONGEST_TAG = 128
 _LARGEST = 64 << 20
@@ -84,23 +83,15 @@ class Repository:
         return manifest.layers[0]
 
     def _push(self, tag: str, layer: Digest, record: bytes) -> None:
-        config = encode_json({})
         if not self._has_config:
-            if self._remote.find_blob(digest_of(config)) is None:
-                self._remote.upload_blob([config], digest_of(config), len(config))
+            if self._remote.find_blob(EMPTY_CONFIG.digest) is None:
+                self._remote.upload_blob([EMPTY], EMPTY_CONFIG.digest, EMPTY_CONFIG.size)
             self._has_config = True
-        digest = digest_of(record)
-        self._remote.upload_blob([record], digest, len(record))
-        document = {
-            "schemaVersion": 2,
-            "mediaType": mediatypes.OCI_MANIFEST,
-            "artifactType": ARTIFACT,
-            "config": Descriptor(_EMPTY, digest_of(config), len(config)).to_json(),
-            "layers": [Descriptor(_RECORD, digest, len(record)).to_json()],
-            "annotations": {_LAYER: layer},
-        }
-        raw = RawManifest(encode_json(document), mediatypes.OCI_MANIFEST)
-        self._remote.put_manifest(raw, tag)
+        blob = Descriptor(_RECORD, digest_of(record), len(record))
+        self._remote.upload_blob([record], blob.digest, blob.size)
+        self._remote.put_manifest(
+            artifact_manifest(ARTIFACT, [blob], annotations={_LAYER: layer}), tag
+        )
 
     def _stop(self, fact: str) -> None:
         with self._lock:

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 
 from squashproxy import __version__
 from squashproxy.digest import Digest, digest_of
-from squashproxy.oci import mediatypes
+from squashproxy.oci.artifact import EMPTY, IN_TOTO, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy
 from squashproxy.pipeline.signatures.results import SourceSignature
+from squashproxy.signing.statement import STATEMENT
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink
 
-ARTIFACT = "application/vnd.in-toto+json"
-_EMPTY = "application/vnd.oci.empty.v1+json"
-_STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://slsa.dev/provenance/v1"
 _BUILD = "https://squashproxy.dev/squash/v1"
 _BUILDER = "https://squashproxy.dev/squashproxy"
@@ -57,28 +55,19 @@ def write_provenance(making: Making, sink: ImageSink) -> None:
         signing = making.options.signing
         write_signed_statement(sink, final.descriptor, statement, _PREDICATE, signing)
         return
-    empty = encode_json({})
-    layer = sink.write_blob((statement,), digest_of(statement), len(statement))
-    config = sink.write_blob((empty,), digest_of(empty), len(empty))
+    for blob in (statement, EMPTY):
+        sink.write_blob((blob,), digest_of(blob), len(blob))
     predicate = {"in-toto.io/predicate-type": _PREDICATE}
-    document = {
-        "schemaVersion": 2,
-        "mediaType": mediatypes.OCI_MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": Descriptor(_EMPTY, config.digest, config.size).to_json(),
-        "layers": [
-            Descriptor(ARTIFACT, layer.digest, layer.size, {"annotations": predicate}).to_json()
-        ],
-        "subject": final.descriptor.to_json(),
-        "annotations": predicate,
-    }
-    sink.write_referrer(RawManifest(encode_json(document), mediatypes.OCI_MANIFEST))
+    layer = Descriptor(IN_TOTO, digest_of(statement), len(statement), {"annotations": predicate})
+    sink.write_referrer(
+        artifact_manifest(IN_TOTO, [layer], subject=final.descriptor, annotations=predicate)
+    )
 
 
 def _statement(making: Making, sink: ImageSink) -> bytes:
     source, options = making.source, making.options
     document: Json = {
-        "_type": _STATEMENT,
+        "_type": STATEMENT,
         "subject": [{"name": str(sink.repository), "digest": _digests(making.final.digest)}],
         "predicateType": _PREDICATE,
         "predicate": {

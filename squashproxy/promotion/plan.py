@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
 from squashproxy.config.succession import Route, Succession
-from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, Unsigned
 from squashproxy.pipeline.copy import Standing, compare_image
 from squashproxy.pipeline.mode import Mode
@@ -118,6 +117,8 @@ class Planner:
         try:
             step = self._compared(step)
             return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
+        except (Collision, SignedImage, Unsigned) as error:
+            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
         except SquashproxyError as error:
             return replace(step, outcome=ImageOutcome.FAILED, error=error)
 
@@ -139,40 +140,25 @@ class Planner:
         )
 
     def _looked_at(self, step: Step, pair: Pair) -> Step:
-        """A step to copy, completed by the referrers of its source and the tags that it needs."""
+        """A step to copy, completed by the referrers of its source and the tags that it needs.
+
+        Raises Unsigned, SignedImage and Collision where the image is refused.
+        """
         assert step.source_digest is not None, "it was compared"
-        unsigned = self._unsigned(step, step.source_digest)
-        if unsigned is not None:
-            return replace(step, outcome=ImageOutcome.REFUSED, error=unsigned)
+        if step.options.required_keys:
+            from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
+                check_signed,
+            )
+
+            source = RegistrySource(self.client, step.source, step.tags)
+            check_signed(source, step.source_digest, step.options)
         if step.options.mode is Mode.COPY:
-            return self._with_places(step)
+            return with_places(step, self.client)
         remote = self.client.repository(step.source.repository)
         step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
         if step.attached and step.rule.signed is Signed.REFUSE:
-            error = SignedImage(step.source, step.attached)
-            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
-        return self._with_places(step)
-
-    def _unsigned(self, step: Step, digest: Digest) -> Unsigned | None:
-        """The error for a source that none of the rule's keys signed."""
-        if not step.options.required_keys:
-            return None
-        from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
-            check_signed,
-        )
-
-        source = RegistrySource(self.client, step.source, step.tags)
-        try:
-            check_signed(source, digest, step.options)
-        except Unsigned as error:
-            return error
-        return None
-
-    def _with_places(self, step: Step) -> Step:
-        try:
-            return with_places(step, self.client)
-        except Collision as error:
-            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
+            raise SignedImage(step.source, step.attached)
+        return with_places(step, self.client)
 
 
 def _is_taken(standing: Standing) -> bool:

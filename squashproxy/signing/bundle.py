@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from squashproxy.oci.artifact import IN_TOTO
 from squashproxy.oci.manifest import encode_json
-from squashproxy.signing.envelope import IN_TOTO, Envelope, parse_envelope, seal
+from squashproxy.signing.envelope import Envelope, parse_envelope, seal
 from squashproxy.signing.private_key import PrivateKey
 from squashproxy.signing.statement import Statement, parse_statement
 from squashproxy.signing.strict_json import parse_object

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from squashproxy.oci.artifact import IN_TOTO
 from squashproxy.signing.private_key import PrivateKey
 from squashproxy.signing.public_key import PublicKey
 from squashproxy.signing.strict_json import decode_base64, encode_base64
-
-IN_TOTO = "application/vnd.in-toto+json"
-"""The payload type of an in-toto statement."""
 
 _MOST_SIGNATURES = 16
 

@@ -6,30 +6,27 @@ from collections.abc import Sequence
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.oci import mediatypes
+from squashproxy.oci.artifact import artifact_manifest
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.signing.bundle import BUNDLE
 from squashproxy.signing.simple_signing import SIGNATURE, SIMPLE_SIGNING
 from squashproxy.signing.strict_json import encode_base64
 
-EMPTY = encode_json({})
-EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _CONTENT = "dev.sigstore.bundle.content"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 
 
 def bundle_manifest(bundle: bytes, subject: Descriptor, predicate_type: str) -> RawManifest:
-    """The manifest of a bundle about `subject`; it names the blobs `bundle` and EMPTY."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": mediatypes.OCI_MANIFEST,
-        "artifactType": BUNDLE,
-        "config": Descriptor(EMPTY_TYPE, digest_of(EMPTY), len(EMPTY)).to_json(),
-        "layers": [Descriptor(BUNDLE, digest_of(bundle), len(bundle)).to_json()],
-        "subject": Descriptor(subject.media_type, subject.digest, subject.size).to_json(),
-        "annotations": {_CONTENT: "dsse-envelope", _PREDICATE: predicate_type},
-    }
-    return RawManifest(encode_json(document), mediatypes.OCI_MANIFEST)
+    """The manifest of a bundle about `subject`; it names the blobs `bundle` and EMPTY of
+    oci/artifact.py.
+    """
+    return artifact_manifest(
+        BUNDLE,
+        [Descriptor(BUNDLE, digest_of(bundle), len(bundle))],
+        subject=Descriptor(subject.media_type, subject.digest, subject.size),
+        annotations={_CONTENT: "dsse-envelope", _PREDICATE: predicate_type},
+    )
 
 
 def signature_layer(payload: bytes, signature: bytes) -> Descriptor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 from squashproxy.digest import Digest, digest_of
-from squashproxy.oci import mediatypes
+from squashproxy.oci import artifact, mediatypes
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.oci.mediatypes import Family
@@ -258,15 +258,6 @@ def artifact_manifest(
     annotations: Mapping[str, str] | None = None,
 ) -> RawManifest:
     """An OCI artifact: a manifest that is not an image, perhaps a referrer of `subject`."""
-    document: Json = {
-        "schemaVersion": 2,
-        "mediaType": mediatypes.OCI_MANIFEST,
-        "artifactType": artifact_type,
-        "config": config.to_json(),
-        "layers": [blob.to_json() for blob in blobs],
-    }
-    if subject is not None:
-        document["subject"] = subject.to_json()
-    if annotations:
-        document["annotations"] = dict(annotations)
-    return RawManifest(encode_json(document), mediatypes.OCI_MANIFEST)
+    return artifact.artifact_manifest(
+        artifact_type, blobs, config=config, subject=subject, annotations=annotations
+    )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.errors import FormatError, NotFound
+from squashproxy.oci.artifact import EMPTY
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.signatures.candidates import Candidate, iter_bundles, iter_tagged
@@ -17,7 +19,6 @@ from squashproxy.pipeline.signatures.results import ResultSignature
 from squashproxy.signing.bundle import make_bundle
 from squashproxy.signing.signature_format import SignatureFormat
 from squashproxy.signing.signature_manifest import (
-    EMPTY,
     bundle_manifest,
     signature_layer,
     tag_for,
@@ -31,6 +32,10 @@ from squashproxy.transports.base import ImageSink, ReferrerSink
 from squashproxy.transports.index_images import find_leaves
 
 
+class _SignedSink(ImageSink, ReferrerSink, Protocol):
+    """A sink that also holds signatures."""
+
+
 def sign_result(
     sink: ImageSink, final: RawManifest, signing: Signing
 ) -> tuple[ResultSignature, ...]:
@@ -40,7 +45,7 @@ def sign_result(
     """
     assert isinstance(sink, ReferrerSink), "check_fit lets no other sink through"
     sink.write_manifest(final)
-    signer = _Signer(sink, sink, signing)
+    signer = _Signer(sink, signing)
     return tuple(made for each in _to_sign(sink, final) for made in signer.iter_signed(each))
 
 
@@ -57,15 +62,13 @@ def write_signed_statement(
     for each in iter_bundles(sink, image.digest, listed, predicate_type):
         if each.payload == statement and not each.doubt and each.signer_among(own):
             return
-    _push_bundle(sink, sink, image, make_bundle(statement, signing.key), predicate_type)
+    _push_bundle(sink, image, make_bundle(statement, signing.key), predicate_type)
 
 
-def _push_bundle(
-    sink: ImageSink, referrers: ReferrerSink, image: Descriptor, bundle: bytes, predicate_type: str
-) -> None:
+def _push_bundle(sink: _SignedSink, image: Descriptor, bundle: bytes, predicate_type: str) -> None:
     for data in (bundle, EMPTY):
         sink.write_blob((data,), digest_of(data), len(data))
-    referrers.write_referrer(bundle_manifest(bundle, image, predicate_type))
+    sink.write_referrer(bundle_manifest(bundle, image, predicate_type))
 
 
 def _to_sign(sink: ImageSink, final: RawManifest) -> Iterator[Descriptor]:
@@ -80,10 +83,9 @@ def _to_sign(sink: ImageSink, final: RawManifest) -> Iterator[Descriptor]:
 
 @dataclass(frozen=True, slots=True)
 class _Signer:
-    """Signs manifests of one sink, in each form. `sink` and `referrers` are the same object."""
+    """Signs manifests of one sink, in each form."""
 
-    sink: ImageSink
-    referrers: ReferrerSink
+    sink: _SignedSink
     signing: Signing
 
     def iter_signed(self, image: Descriptor) -> Iterator[ResultSignature]:
@@ -96,11 +98,11 @@ class _Signer:
             )
 
     def _sign_bundle(self, image: Descriptor) -> bool:
-        listed = self.referrers.list_referrers(image.digest)
+        listed = self.sink.list_referrers(image.digest)
         if self._is_among(iter_bundles(self.sink, image.digest, listed)):
             return False
         bundle = make_bundle(signing_statement(image.digest), self.signing.key)
-        _push_bundle(self.sink, self.referrers, image, bundle, SIGNED)
+        _push_bundle(self.sink, image, bundle, SIGNED)
         return True
 
     def _sign_tagged(self, image: Descriptor) -> bool:
@@ -123,7 +125,7 @@ class _Signer:
         config = tagged_config(layers)
         for data in (payload, config):
             self.sink.write_blob((data,), digest_of(data), len(data))
-        self.referrers.write_companion(tagged_manifest(config, layers), tag)
+        self.sink.write_companion(tagged_manifest(config, layers), tag)
         return True
 
     def _layers_of(self, tagged: Digest) -> list[Descriptor]:

@@ -6,13 +6,13 @@ from typing import Any
 
 from squashproxy.digest import Digest, digest_of
 from squashproxy.location import ArchiveReference, parse_location
+from squashproxy.oci.artifact import EMPTY
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.registry.referrers import fallback_tag, with_referrer
 from squashproxy.signing.bundle import make_bundle
 from squashproxy.signing.private_key import PrivateKey, make_private_key
 from squashproxy.signing.signature_manifest import (
-    EMPTY,
     bundle_manifest,
     signature_layer,
     tag_for,
