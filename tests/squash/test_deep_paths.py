@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -67,13 +68,19 @@ def steps(read: Callable[[Sequence[bytes]], object], tars: Sequence[bytes]) -> i
 
 
 def peak(read: Callable[[Sequence[bytes]], object], tars: Sequence[bytes]) -> int:
-    """The most bytes of memory that are taken while layers are read."""
+    """The most bytes of memory that are taken while layers are read.
+
+    Garbage counts: when it would be collected depends on what ran before.
+    """
+    gc.collect()
+    gc.disable()
     tracemalloc.start()
     try:
         read(tars)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+        gc.enable()
 
 
 @pytest.mark.parametrize("reader", READERS)
