@@ -38,7 +38,8 @@ from squashproxy.archive.scanner import TarScanner
 from squashproxy.errors import BadArchive
 from squashproxy.squash.base_index import read_base
 from squashproxy.squash.disagreements import Disagreements, broken_link, linked_directory
-from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, VISIBLE, PathIndex, Remainder
+from squashproxy.squash.index import DUPLICATE, LATE, REDIRECTED, PathIndex
+from squashproxy.squash.indexed_directory import VISIBLE
 from squashproxy.squash.layer import (
     HiddenEntry,
     LayerCount,
@@ -49,6 +50,7 @@ from squashproxy.squash.layer import (
 from squashproxy.squash.links import Emitted, Hidden, Link, LinkTable, Lower, Target
 from squashproxy.squash.pass_facts import DuplicatePath, Survey, SurveyNeeded
 from squashproxy.squash.recent_hidden import RecentHidden
+from squashproxy.squash.remainders import Remainder
 from squashproxy.squash.whiteout import PREFIX, Mark, opaque_path, read_mark
 
 _BYTES_PER_SERVED = 100

@@ -26,16 +26,23 @@ one above it whether it is hidden, so work and memory are linear in the bytes of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from enum import Enum
-from typing import Self
+from collections.abc import Callable, Collection, Iterator
 
 from squashproxy.archive.path import join, parent_of
-from squashproxy.squash.path_tree import BYTES_PER_NODE, PathNode, parts_of
+from squashproxy.squash.indexed_directory import (
+    DIRECTORY,
+    IMPLIED,
+    KIND_BITS,
+    KIND_MASK,
+    NO_NAMES,
+    OTHER,
+    VISIBLE,
+    IndexedDirectory,
+)
+from squashproxy.squash.path_tree import BYTES_PER_NODE, parts_of
+from squashproxy.squash.remainders import Remainder, Remainders
 from squashproxy.squash.symlinks import SymlinkMap
 
-VISIBLE = -1
-"""The entry belongs to the output."""
 DUPLICATE = -2
 """The layer held this path before, or entries below it, and this one is not a directory."""
 REDIRECTED = -3
@@ -43,73 +50,9 @@ REDIRECTED = -3
 LATE = -4
 """Visible, and it describes a directory that entries of an upper layer implied (rule 5)."""
 
-_DIRECTORY = 0
-_OTHER = 1
-_IMPLIED = 2
-_KIND_BITS = 2
-_KIND_MASK = 3
 _ABOVE_ALL = 1 << 30
 _BYTES_PER_PATH = 150
 _BYTES_PER_DIRECTORY = BYTES_PER_NODE + 300
-
-
-class Remainder(Enum):
-    """A kind of entry to add to the output after all layers are read."""
-
-    DIRECTORY = "directory"
-    WHITEOUT = "whiteout"
-    OPAQUE = "opaque"
-
-
-class _Directory(PathNode):
-    """A directory that entries or markers lie in, or were looked for in.
-
-    `winners` and `gone` are facts about the names in it: who shows there, and who removed it.
-    `again` are names in it that a layer made which an upper one removed. `described` are names in
-    it that count as present as soon as an entry implies them. `opaque` is the layer of its own
-    marker. `hiding` is the layer that hides all its content in reading `hiding_in`, the last one in
-    which that was asked.
-    """
-
-    __slots__ = ("again", "described", "gone", "hiding", "hiding_in", "opaque", "winners")
-
-    def __init__(self, above: Self | None = None, name: bytes = b"") -> None:
-        super().__init__(above, name)
-        self.winners: dict[bytes, int] = {}
-        self.gone: dict[bytes, int] = _NO_NAMES
-        self.again: set[bytes] | None = None
-        self.described: set[bytes] | None = None
-        self.opaque = VISIBLE
-        self.hiding = VISIBLE
-        self.hiding_in = 0
-
-    @property
-    def own(self) -> tuple[Self, bytes]:
-        """The directory that holds it, and its name there; of the root, itself and no name."""
-        return self.above, self.name
-
-    @property
-    def is_implied(self) -> bool:
-        """Whether something below it was seen, but no entry for itself."""
-        return self.above.winners.get(self.name, _OTHER) & _KIND_MASK == _IMPLIED
-
-    @property
-    def holds_entries(self) -> bool:
-        """Whether anything directly in it shows that is more than an implied directory."""
-        return any(known & _KIND_MASK != _IMPLIED for known in self.winners.values())
-
-    @property
-    def hides_base(self) -> bool:
-        """Whether it hides all that the base has in it."""
-        return self.opaque >= 0 or self.name in self.above.gone or self.above.shows_other(self.name)
-
-    def shows_other(self, name: bytes) -> bool:
-        """Whether something shows at a name in it that is not a directory."""
-        return self.winners.get(name, _DIRECTORY) & _KIND_MASK == _OTHER
-
-
-_NO_NAMES: dict[bytes, int] = {}
-"""Never filled: most directories have no whiteouts in them."""
 
 
 class PathIndex:
@@ -119,8 +62,8 @@ class PathIndex:
     """
 
     def __init__(self, described: Collection[bytes] = ()) -> None:
-        self._root = _Directory()
-        self._root.winners[b""] = _ABOVE_ALL << _KIND_BITS | _IMPLIED
+        self._root = IndexedDirectory()
+        self._root.winners[b""] = _ABOVE_ALL << KIND_BITS | IMPLIED
         self._found: list[bytes] = []
         self._facts = self._directories = self._names = 0
         for path in described:
@@ -157,8 +100,8 @@ class PathIndex:
         """Start layer `number`, whose entries follow; numbers go down."""
         self._layer = number
         self._reading += 1
-        self._as_directory = number << _KIND_BITS | _DIRECTORY
-        self._as_other = number << _KIND_BITS | _OTHER
+        self._as_directory = number << KIND_BITS | DIRECTORY
+        self._as_other = number << KIND_BITS | OTHER
         root = self._root
         root.hiding = root.opaque if root.opaque > number else VISIBLE
         root.hiding_in = self._reading
@@ -202,7 +145,7 @@ class PathIndex:
             return
         self._imply(at)
         self._replaced.discard(path)
-        if at.winners.get(name, _DIRECTORY) & _KIND_MASK != _OTHER and name not in at.gone:
+        if at.winners.get(name, DIRECTORY) & KIND_MASK != OTHER and name not in at.gone:
             self._note_gone(at, name)
 
     def make_opaque(self, directory: bytes) -> bool:
@@ -262,31 +205,31 @@ class PathIndex:
     def shows_other(self, path: bytes) -> bool:
         """Whether the layers so far show something at `path` that is not a directory."""
         known = self._winner(path)
-        return known is not None and known & _KIND_MASK == _OTHER
+        return known is not None and known & KIND_MASK == OTHER
 
     def other_from(self, path: bytes) -> int | None:
         """The layer whose entry shows at `path`; None if there is none, or it is a directory."""
-        return self._from(path, _OTHER)
+        return self._from(path, OTHER)
 
     def directory_from(self, path: bytes) -> int | None:
         """The layer whose directory entry shows at `path`; None if there is none."""
-        return self._from(path, _DIRECTORY)
+        return self._from(path, DIRECTORY)
 
     def _from(self, path: bytes, kind: int) -> int | None:
         known = self._winner(path)
-        if known is None or known & _KIND_MASK != kind:
+        if known is None or known & KIND_MASK != kind:
             return None
-        return known >> _KIND_BITS
+        return known >> KIND_BITS
 
     def holds_directory(self, path: bytes) -> bool:
         """Whether the layers so far show a directory at `path`, implied or with an entry."""
         known = self._winner(path)
-        return known is not None and known & _KIND_MASK != _OTHER
+        return known is not None and known & KIND_MASK != OTHER
 
     def is_implied(self, path: bytes) -> bool:
         """Whether entries below `path` were seen, but none for `path` itself."""
         known = self._winner(path)
-        return known is not None and known & _KIND_MASK == _IMPLIED
+        return known is not None and known & KIND_MASK == IMPLIED
 
     def note_symlink(self, path: bytes, target: bytes) -> None:
         """Note a symlink of this layer at `path`; later entries below it land where it points."""
@@ -312,21 +255,9 @@ class PathIndex:
         read_base: Callable[[], PathIndex] | None = None,
         check: Callable[[int], None] = lambda _: None,
     ) -> Iterator[tuple[Remainder, bytes]]:
-        """The entries that the output still needs, by path, a directory before its marker.
-
-        With a base: whiteouts and opaque markers that may hide its content, and directories that it
-        must not describe. Without one: directories implied by hidden entries alone. `read_base` is
-        called when only the paths of the base can tell. `check` is told how many bytes the paths of
-        directories have in all: a deep one needs all those above it.
-        """
-        bare = self._bare_directories(keeps_base)
-        check(sum(length for _, length in bare))
-        found = [(node.path, Remainder.DIRECTORY) for node, _ in bare]
-        if keeps_base:
-            found += self._markers(read_base)
-        found.sort(key=lambda item: (item[0], item[1] is not Remainder.DIRECTORY))
-        for path, remainder in found:
-            yield remainder, path
+        """The entries that the output still needs; see `Remainders`."""
+        remainders = Remainders(self._root, self._marked, keeps_base)
+        return remainders.iterate(read_base, check)
 
     def _enter(self, parent: bytes) -> None:
         self._parent = parent
@@ -339,7 +270,7 @@ class PathIndex:
         above, name = at.own
         self._parent_known = name in above.winners
 
-    def _reach(self, directory: bytes) -> _Directory:
+    def _reach(self, directory: bytes) -> IndexedDirectory:
         """The node of `directory`, which knows what hides its content from this layer.
 
         Each directory takes over what hides the one above it.
@@ -358,7 +289,7 @@ class PathIndex:
             node = below
         return node
 
-    def _find(self, path: bytes) -> tuple[_Directory | None, bytes]:
+    def _find(self, path: bytes) -> tuple[IndexedDirectory | None, bytes]:
         """The directory that holds `path`, if anything is known of it, and the name in it."""
         parent, _, name = path.rpartition(b"/")
         if parent == self._parent and not self._parent_redirected:
@@ -371,36 +302,36 @@ class PathIndex:
 
     def _place_again(self, path: bytes, name: bytes, known: int, *, is_directory: bool) -> int:
         at = self._at
-        by, kind = known >> _KIND_BITS, known & _KIND_MASK
+        by, kind = known >> KIND_BITS, known & KIND_MASK
         if is_directory and path in self._replaced:
             self._replaced.discard(path)
             self._restored.add(path)
             del at.gone[name]
-        if kind == _IMPLIED:
+        if kind == IMPLIED:
             gone = at.gone.get(name, VISIBLE)
             if gone > self._layer:
                 return gone
             if is_directory:
-                at.winners[name] = self._layer << _KIND_BITS | _DIRECTORY
+                at.winners[name] = self._layer << KIND_BITS | DIRECTORY
                 return VISIBLE if by == self._layer or not path else LATE
         if by == self._layer:
             at.winners[name] = self._as_directory if is_directory else self._as_other
             return DUPLICATE
-        if not is_directory and kind != _OTHER and name not in at.gone:
+        if not is_directory and kind != OTHER and name not in at.gone:
             self._note_gone(at, name)
             self._replaced.add(path)
             self._names += len(path)
         return by
 
-    def _note_gone(self, at: _Directory, name: bytes) -> None:
+    def _note_gone(self, at: IndexedDirectory, name: bytes) -> None:
         """Note that the layer removes a name."""
-        if at.gone is _NO_NAMES:
+        if at.gone is NO_NAMES:
             at.gone = {}
         at.gone[name] = self._layer
         self._facts += 1
         self._names += len(name)
 
-    def _note_again(self, at: _Directory, name: bytes) -> None:
+    def _note_again(self, at: IndexedDirectory, name: bytes) -> None:
         """Note that the layer made a name that an upper one removed."""
         if at.again is None:
             at.again = set()
@@ -416,7 +347,7 @@ class PathIndex:
             self._found = []
         return found
 
-    def _imply(self, directory: _Directory) -> None:
+    def _imply(self, directory: IndexedDirectory) -> None:
         implied = []
         above, name = directory.own
         while name not in above.winners:
@@ -424,17 +355,17 @@ class PathIndex:
             above, name = above.own
         for above, name in reversed(implied):
             is_described = above.described is not None and name in above.described
-            kind = _DIRECTORY if is_described else _IMPLIED
-            above.winners[name] = self._layer << _KIND_BITS | kind
+            kind = DIRECTORY if is_described else IMPLIED
+            above.winners[name] = self._layer << KIND_BITS | kind
             self._facts += 1
             if is_described:
                 self._found.append(join(above.path, name))
 
-    def _own_hiding(self, directory: _Directory) -> int:
+    def _own_hiding(self, directory: IndexedDirectory) -> int:
         above, name = directory.own
         known = above.winners.get(name)
-        if known is not None and known & _KIND_MASK == _OTHER and known >> _KIND_BITS > self._layer:
-            return known >> _KIND_BITS
+        if known is not None and known & KIND_MASK == OTHER and known >> KIND_BITS > self._layer:
+            return known >> KIND_BITS
         gone = above.gone.get(name, VISIBLE)
         if gone > self._layer:
             self._note_again(above, name)
@@ -456,90 +387,3 @@ class PathIndex:
                 return True
             node = below
         return False
-
-    def _iter_directories(self) -> Iterator[tuple[_Directory, bool]]:
-        """All directories, and whether something above each hides all that the base has there."""
-        waiting = [(self._root, False)]
-        while waiting:
-            node, is_covered = waiting.pop()
-            yield node, is_covered
-            is_covered = is_covered or node.hides_base
-            waiting += [(below, is_covered) for below in node.below.values()]
-
-    def _markers(self, read_base: Callable[[], PathIndex] | None) -> list[tuple[bytes, Remainder]]:
-        sure: list[tuple[_Directory, bytes]] = []
-        doubtful: list[tuple[_Directory, bytes]] = []
-        opaque: list[bytes] = []
-        for at, is_covered in self._iter_directories():
-            if is_covered or at.hides_base:
-                continue
-            for name in at.gone:
-                if name not in at.winners:
-                    is_doubtful = at.again is not None and name in at.again
-                    (doubtful if is_doubtful else sure).append((at, name))
-                elif not at.shows_other(name) and join(at.path, name) not in self._marked:
-                    opaque.append(join(at.path, name))
-        whiteouts = [join(at.path, name) for at, name in sure]
-        whiteouts += self._without_doubt(sure, doubtful, read_base)
-        return [
-            *((path, Remainder.WHITEOUT) for path in whiteouts),
-            *((path, Remainder.OPAQUE) for path in opaque),
-        ]
-
-    def _without_doubt(
-        self,
-        sure: Sequence[tuple[_Directory, bytes]],
-        doubtful: Sequence[tuple[_Directory, bytes]],
-        read_base: Callable[[], PathIndex] | None,
-    ) -> list[bytes]:
-        """Those of the `doubtful` whiteouts that the base needs.
-
-        They remove something that these layers made themselves. A whiteout does no harm if the base
-        has its directory. The base surely has it if one of the `sure` whiteouts, which hide what
-        these layers did not make, lies in it; then all are kept and the base need not be read.
-        """
-        based = {self._root}
-        for at, _ in sure:
-            node = at
-            while node not in based:
-                based.add(node)
-                node = node.above
-        paths = [join(at.path, name) for at, name in doubtful]
-        if read_base is None or all(at in based for at, _ in doubtful):
-            return paths
-        base = read_base()
-        return [path for path in paths if base.holds(path)]
-
-    def _bare_directories(self, keeps_base: bool) -> list[tuple[_Directory, int]]:
-        """Directories without an entry that the output has to hold nevertheless, each with the
-        length of its path; see `iter_remainders`.
-        """
-        lengths = {self._root: 0}
-        for node in self._root.iter_tree():
-            for below in node.below.values():
-                lengths[below] = lengths[node] + 1 + len(below.name)
-        if not keeps_base:
-            return [(node, lengths[node]) for node in self._without_entries()]
-        return [
-            (node, lengths[node])
-            for node, is_covered in self._iter_directories()
-            if node is not self._root
-            and node.is_implied
-            and (is_covered or node.name in node.above.gone)
-        ]
-
-    def _without_entries(self) -> list[_Directory]:
-        """Implied directories below which nothing has an entry, without those above them: whoever
-        makes the lowest ones makes these, too.
-        """
-        found = []
-        described: set[_Directory] = set()
-        made: set[_Directory] = set()
-        for node in reversed(list(self._root.iter_tree())):
-            if node in described or node.holds_entries:
-                described.add(node.above)
-            elif node.is_implied and node is not self._root:
-                made.add(node.above)
-                if node not in made:
-                    found.append(node)
-        return found

@@ -15,12 +15,13 @@ from squashproxy.archive.rewrite import directory_header, empty_file_header, wit
 from squashproxy.archive.scanner import TarScanner
 from squashproxy.span import New, Span
 from squashproxy.squash.decide import EntryDecider
-from squashproxy.squash.index import PathIndex, Remainder
+from squashproxy.squash.index import PathIndex
 from squashproxy.squash.layer import KnownLayer, MergeOptions, MergeReport, ScannedLayer
 from squashproxy.squash.limits import check_limits, most_listed
 from squashproxy.squash.listed_scanner import ListedScanner
 from squashproxy.squash.listing import ListingRecorder
 from squashproxy.squash.pass_facts import Survey
+from squashproxy.squash.remainders import Remainder
 from squashproxy.squash.walk import Decision, iter_walk, iter_walk_listed
 from squashproxy.squash.whiteout import opaque_path, whiteout_path
 
