@@ -139,7 +139,8 @@ class Blobs:
 
     def _of_fetch(self, caller: Caller, repository: Repository, fetch: Fetch) -> FoundBlob:
         rest = self._past_store(caller, repository, fetch.blob)
-        return FoundBlob(fetch.blob.size, Origin.ORIGINAL, FetchBody(fetch, rest, self._readers))
+        origin = Origin.CACHED if fetch.is_whole else Origin.ORIGINAL
+        return FoundBlob(fetch.blob.size, origin, FetchBody(fetch, rest, self._readers))
 
     def _past_store(self, caller: Caller, repository: Repository, blob: Descriptor) -> StreamBody:
         remote = self._context.upstreams.remote(caller, repository)

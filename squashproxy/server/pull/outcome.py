@@ -16,7 +16,7 @@ class Origin(Enum):
     SQUASHED = "squashed"
     """Made by the job that this request waited for."""
     CACHED = "cached"
-    """From the store, squashed or not."""
+    """From the store, or all of it came from upstream before and is just being stored."""
     ORIGINAL = "original"
     """Passed through from upstream."""
 

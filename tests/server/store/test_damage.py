@@ -187,8 +187,12 @@ def test_a_pull_of_more_than_max_size_goes_past_the_store(
     small = {"directory": str(tmp_path / "store"), "max_size": "700KB"}
     with run_serve(settings(upstream, tmp_path, store=small)) as served:
         assert [served.blob("app", each).content for each in digests] == data
-        files = (tmp_path / "store" / "blobs" / "sha256").iterdir()
-        assert 0 < sum(path.stat().st_size for path in files) <= 700_000
+        kept = tmp_path / "store" / "blobs" / "sha256"
+        deadline = time.monotonic() + 20
+        while not any(kept.iterdir()):  # a blob is kept after its last byte was sent
+            assert time.monotonic() < deadline, "nothing was kept"
+            time.sleep(0.01)
+        assert sum(path.stat().st_size for path in kept.iterdir()) <= 700_000
 
 
 def size_of(store: DirectoryStore) -> int:
