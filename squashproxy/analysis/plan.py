@@ -22,8 +22,9 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, whole_base
+from squashproxy.pipeline.bases.base import Base, unmerged_base, whole_base
 from squashproxy.pipeline.bases.base_image import SourceOpener
+from squashproxy.pipeline.bases.find_base import BaseFinder
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.exact.choice import choose_exactly, iter_listed
 from squashproxy.pipeline.freshness import Freshness

@@ -12,7 +12,8 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
 from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, without_base
+from squashproxy.pipeline.bases.base import Base, unmerged_base, without_base
+from squashproxy.pipeline.bases.find_base import BaseFinder
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
 from squashproxy.pipeline.image import (
     NOT_LISTED,
