@@ -1,0 +1,78 @@
+"""Signatures and statements about squashed images in a directory.
+
+1. A tag beside an image, such as `sha256-HEX.sig`, is a name in the ledger, and so in `index.json`.
+2. The referrers of a manifest are listed in an index under the name `HOST/REPO:sha256-HEX`
+   (distribution specification 1.1, referrers tag schema), as in any other OCI image layout.
+3. An image needs what is attached to it: they are evicted together, and an image whose signature is
+   lost is not whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from squashproxy.digest import Digest
+from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
+from squashproxy.reference import Repository
+from squashproxy.registry.referrers import (
+    fallback_tag,
+    subject_in,
+    subject_of,
+    with_referrer,
+)
+from squashproxy.server.store.blob_folder import BlobFolder
+from squashproxy.server.store.ledger import Ledger
+
+
+class Attachments:
+    """What is attached to the images of a folder; `on_change` is called after a new name.
+
+    Raises StoreFull and ArchiveError.
+    """
+
+    def __init__(self, folder: BlobFolder, ledger: Ledger, on_change: Callable[[], None]) -> None:
+        self._folder = folder
+        self._ledger = ledger
+        self._on_change = on_change
+
+    def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...]:
+        """The manifests of the repository that refer to `subject`."""
+        listing = self.find_tag(repository, fallback_tag(subject))
+        raw = None if listing is None else self._folder.find_manifest(repository, listing)
+        if raw is None:
+            return ()
+        parsed = parse_manifest(raw, f"the list of referrers of {subject} in the store")
+        if not isinstance(parsed, ImageIndex):
+            return ()
+        return tuple(child.descriptor for child in parsed.children)
+
+    def find_tag(self, repository: Repository, tag: str) -> Digest | None:
+        """What a tag beside an image points to."""
+        return self._ledger.find_name(f"{repository}:{tag}")
+
+    def find_companion(self, repository: Repository, tag: str) -> RawManifest | None:
+        """The manifest of a tag beside an image."""
+        found = self.find_tag(repository, tag)
+        return None if found is None else self._folder.find_manifest(repository, found)
+
+    def add_referrer(self, repository: Repository, raw: RawManifest) -> None:
+        """Keep a manifest with a subject, and list it."""
+        self._folder.keep_manifest(repository, raw)
+        subject = subject_of(raw)
+        listing = with_referrer(self.list_referrers(repository, subject), raw)
+        if listing is not None:
+            self.put_companion(repository, listing, fallback_tag(subject))
+
+    def put_companion(self, repository: Repository, raw: RawManifest, tag: str) -> None:
+        """Keep a manifest under a tag that names the image it belongs to."""
+        before = self.find_tag(repository, tag)
+        self._folder.keep_manifest(repository, raw)
+        subject = subject_in(tag)
+        if subject is not None:
+            with self._ledger.changes():
+                if before is not None:
+                    self._ledger.forget_need(subject, before)
+                self._ledger.need(subject, [raw.digest])
+        if self._ledger.name(f"{repository}:{tag}", raw.digest):
+            self._on_change()
