@@ -128,7 +128,9 @@ class Application:
     def _assemble(self, jobs: int) -> None:
         self._context = self._make_context(jobs)
         settings = self.settings
-        self._manifests = Manifests(self._context, settings.first_pull, self._warn)
+        self._manifests = Manifests(
+            self._context, settings.first_pull, self._warn, self._history.note_signed
+        )
         self._referrers = Referrers(self._context, settings.tag_ttl, settings.negative_ttl)
         self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
         self._blobs = Blobs(self._context, self._fetches, self._manifests.remake)

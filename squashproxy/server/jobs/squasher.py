@@ -78,10 +78,13 @@ class Squasher:
             sink.record(record)
         return record
 
-    def complete(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
+    def complete(self, key: SquashKey, options: CopyOptions, result: Digest) -> str | None:
         """Sign a result of an earlier time, or of another repository, unless the key has signed it;
         and note that its source was checked, which the caller has done.
+
+        Returns the key's fingerprint, None where nothing is signed.
         """
+        fingerprint = None
         if options.signing is not None:
             from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
                 sign_result,
@@ -93,7 +96,9 @@ class Squasher:
             with closing(sink):
                 final = sink.read_manifest(result)
                 sign_result(sink, final, options.signing, key.repository)
+            fingerprint = options.signing.key.public.fingerprint
         self._note_checked(key, options, result)
+        return fingerprint
 
     def _note_checked(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
         policy = policy_of(options)

@@ -31,6 +31,7 @@ from squashproxy.registry.referrers import subject_in, subject_of
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
+from squashproxy.server.jobs.policy import SignaturePolicy
 from squashproxy.server.jobs.rules import Recipe, Rules
 from squashproxy.server.pull.sources import SignedSources, Source
 from squashproxy.server.store.async_store import AsyncStore
@@ -197,21 +198,39 @@ class AllowedDigests:
         if await self._async_store.is_checked(repository, policy.hash_for(repository), digest):
             self._manifests[repository, digest] = True
             return
+        made_from = await self._find_key(repository, digest)
+        if made_from is not None:
+            await self._check_result(caller, made_from, policy)
+            self._manifests[repository, digest] = True
+            return
         source = Source(repository, digest, is_whole=True)
         try:
             raw = await self._sources.check(caller, source, policy.options)
-        except (Unsigned, NotFound) as error:
+        except (Unsigned, NotFound):  # upstream does not know what only the store has
             if await self._is_listed(caller, repository, digest):
                 self._manifests[repository, digest] = True
-                return
-            if isinstance(error, NotFound) or not await self._refers(
-                caller, repository, digest, read, depth
-            ):
+            elif not await self._refers(caller, repository, digest, read, depth):
                 raise
         else:
             self._manifests[repository, digest] = True
             if raw is not None:
                 self.note(repository, raw)
+
+    async def _find_key(self, repository: Repository, digest: Digest) -> SquashKey | None:
+        """What a squashed image, or one that such an index lists, was made from."""
+        above = await self._async_store.find_above(repository, digest)
+        if above is not None:
+            return above[0]
+        return await self._async_store.find_key(repository, digest)
+
+    async def _check_result(self, caller: Caller, key: SquashKey, policy: SignaturePolicy) -> None:
+        """Check the source of an image that was squashed before the rule asked for signatures."""
+        recipe = self._rules.find(key.repository)
+        if recipe is not None and recipe.hash == key.options:
+            await self._sources.check(caller, Source(key.repository, key.source), recipe.options)
+        else:
+            source = Source(key.repository, key.source, is_whole=True)
+            await self._sources.check(caller, source, policy.options)
 
     async def _is_listed(self, caller: Caller, repository: Repository, digest: Digest) -> bool:
         """Whether a signed manifest in the store needs the digest."""
@@ -235,13 +254,13 @@ class AllowedDigests:
         """Whether a manifest is no image, and refers to one that is allowed."""
         if depth >= _DEEPEST:
             return False
-        raw = await read(caller, repository, digest)
         try:
+            raw = await read(caller, repository, digest)
             parsed = parse_manifest(raw, "a referrer")
             if isinstance(parsed, ImageIndex) or _may_run(parsed):
                 return False
             subject = subject_of(raw)
-        except FormatError:
+        except (FormatError, NotFound):
             return False
         try:
             await self._check_manifest(caller, repository, subject, read, depth + 1)

@@ -64,16 +64,21 @@ class ManifestRequest:
 class Manifests:
     """Finds manifests, and begins jobs for those that are not squashed yet.
 
-    `on_warning` is called with an image and a sentence for the operator.
+    `on_warning` is called with an image and a sentence for the operator; for `on_signed` see
+    Results.
     """
 
     def __init__(
-        self, context: PullContext, first_pull: FirstPull, on_warning: Callable[[str, str], None]
+        self,
+        context: PullContext,
+        first_pull: FirstPull,
+        on_warning: Callable[[str, str], None],
+        on_signed: Callable[[Digest, str], None],
     ) -> None:
         self._context = context
         self._first_pull = first_pull
         self._on_warning = on_warning
-        self._results = Results(context, on_warning)
+        self._results = Results(context, on_warning, on_signed)
         self._single_flight: SingleFlight[tuple[Caller, Repository, Digest], RawManifest] = (
             SingleFlight()
         )

@@ -16,12 +16,18 @@ class Results:
     """Finds results, and completes those that were made before the configuration asked for it.
 
     A result in memory is complete. `on_warning` is called with an image and a sentence for the
-    operator.
+    operator, `on_signed` with a result and the fingerprint of the key that has signed it.
     """
 
-    def __init__(self, context: PullContext, on_warning: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        context: PullContext,
+        on_warning: Callable[[str, str], None],
+        on_signed: Callable[[Digest, str], None],
+    ) -> None:
         self._context = context
         self._on_warning = on_warning
+        self._on_signed = on_signed
         self._single_flight: SingleFlight[SquashKey, None] = SingleFlight()
 
     async def find(self, key: SquashKey, recipe: Recipe) -> Digest | None:
@@ -49,9 +55,11 @@ class Results:
     async def _complete(self, key: SquashKey, recipe: Recipe, result: Digest) -> None:
         context = self._context
         try:
-            await context.async_store.threads.run(
+            fingerprint = await context.async_store.threads.run(
                 context.squasher.complete, key, recipe.options, result
             )
         except SquashproxyError as error:
             self._on_warning(f"{key.repository}@{result}", f"could not be signed: {error}")
             raise
+        if fingerprint is not None:
+            self._on_signed(result, fingerprint)

@@ -37,24 +37,20 @@ class Attachments:
         self._on_change = on_change
 
     def list_referrers(self, repository: Repository, subject: Digest) -> tuple[Descriptor, ...]:
-        """The manifests of the repository that refer to `subject`."""
-        listing = self.find_tag(repository, fallback_tag(subject))
-        raw = None if listing is None else self._folder.find_manifest(repository, listing)
+        """The manifests of the repository that refer to `subject`, as far as they are there."""
+        raw = self._find_named(repository, fallback_tag(subject))
         if raw is None:
             return ()
         parsed = parse_manifest(raw, f"the list of referrers of {subject} in the store")
         if not isinstance(parsed, ImageIndex):
             return ()
-        return tuple(child.descriptor for child in parsed.children)
-
-    def find_tag(self, repository: Repository, tag: str) -> Digest | None:
-        """What a tag beside an image points to."""
-        return self._ledger.find_name(f"{repository}:{tag}")
+        listed = (child.descriptor for child in parsed.children)
+        return tuple(each for each in listed if self._is_whole(repository, each.digest))
 
     def find_companion(self, repository: Repository, tag: str) -> RawManifest | None:
-        """The manifest of a tag beside an image."""
-        found = self.find_tag(repository, tag)
-        return None if found is None else self._folder.find_manifest(repository, found)
+        """The manifest of a tag beside an image, if all that it needs is there."""
+        raw = self._find_named(repository, tag)
+        return raw if raw is not None and self._is_whole(repository, raw.digest) else None
 
     def add_referrer(self, repository: Repository, raw: RawManifest) -> None:
         """Keep a manifest with a subject, and list it."""
@@ -66,7 +62,7 @@ class Attachments:
 
     def put_companion(self, repository: Repository, raw: RawManifest, tag: str) -> None:
         """Keep a manifest under a tag that names the image it belongs to."""
-        before = self.find_tag(repository, tag)
+        before = self._ledger.find_name(f"{repository}:{tag}")
         self._folder.keep_manifest(repository, raw)
         subject = subject_in(tag)
         if subject is not None:
@@ -76,3 +72,16 @@ class Attachments:
                 self._ledger.need(subject, [raw.digest])
         if self._ledger.name(f"{repository}:{tag}", raw.digest):
             self._on_change()
+
+    def _find_named(self, repository: Repository, tag: str) -> RawManifest | None:
+        found = self._ledger.find_name(f"{repository}:{tag}")
+        return None if found is None else self._folder.find_manifest(repository, found)
+
+    def _is_whole(self, repository: Repository, digest: Digest) -> bool:
+        """Whether a manifest and the files that it needs are there."""
+        if self._folder.find_manifest(repository, digest) is None:
+            return False
+        children = self._ledger.children(digest)
+        return self._ledger.is_whole(digest) and all(
+            self._folder.find_blob(repository, each.digest) is not None for each in children
+        )

@@ -52,7 +52,10 @@ class DirectorySink:
         """What a tag beside the image points to. None for the image itself: a job runs only if it
         is not squashed yet.
         """
-        return None if tag is None else self._attachments.find_tag(self._key.repository, tag)
+        if tag is None:
+            return None
+        raw = self._attachments.find_companion(self._key.repository, tag)
+        return None if raw is None else raw.digest
 
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest that the job wrote. Raises ArchiveError."""
