@@ -17,7 +17,8 @@ from squashproxy.promotion.distinct import FleetLayers
 from squashproxy.promotion.mirror import plan_mirroring
 from squashproxy.promotion.plan import Planner, RuleSteps
 from squashproxy.promotion.results import ImageResult, PromoteResult
-from squashproxy.promotion.run import Promoter, planned
+from squashproxy.promotion.run import Promoter
+from squashproxy.promotion.step_runner import LocalStepRunner, planned
 from squashproxy.promotion.vanished import recurring
 from squashproxy.report.observer import LabelledObserver
 from squashproxy.report.promote import image_line
@@ -113,12 +114,17 @@ def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:
         else:
             observer.warn(image_line(result))
 
-    promoter = Promoter(
+    runner = LocalStepRunner(
         client=context.client,
-        memory=context.promotions,
         open_source=context.open_source,
         quick_source=context.quick_source,
         watch=lambda image: LabelledObserver(observer, image),
+        cancellation=context.cancellation,
+    )
+    promoter = Promoter(
+        client=context.client,
+        memory=context.promotions,
+        runner=runner,
         on_result=tell,
         cancellation=context.cancellation,
         at_once=context.configuration.engine.jobs,
