@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 from squashproxy.automation.applier import open_applier
@@ -17,7 +16,9 @@ from squashproxy.cleanup.apply.saved import SavedApplier, check_saved
 from squashproxy.cleanup.apply.undo import UndoResult, undo
 from squashproxy.cleanup.plan import CleanupPlan, RulePlan
 from squashproxy.cleanup.plan_file import read_plan
+from squashproxy.cleanup.repository_planner import LocalRepositoryPlanner
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult
+from squashproxy.cleanup.rule_options import squash_options
 from squashproxy.cleanup.rule_planner import Planner, apply_plan
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused
@@ -84,7 +85,8 @@ def _held(context: Context, rules: Sequence[CleanupRule]) -> AbstractContextMana
 def _apply_saved(
     plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions, context: Context
 ) -> list[RepositoryResult]:
-    return SavedApplier(applier, _planner(context), options).apply(plan, rule)
+    saved = SavedApplier(context.client, applier, _planner(context), options)
+    return saved.apply(plan, rule)
 
 
 def _apply_fresh(
@@ -94,7 +96,9 @@ def _apply_fresh(
 
 
 def _planner(context: Context) -> Planner:
-    return Planner(context.client, context.graph_loader, time.time, context.observer.tally)
+    loader = context.graph_loader
+    planner = LocalRepositoryPlanner(loader)
+    return Planner(context.client, loader, planner, time.time, context.observer.tally)
 
 
 def _apply(
@@ -115,14 +119,7 @@ def _apply(
             where = str(applier.log.path)
             for each in plan.rules:
                 rule = by_name[each.rule]
-                options = replace(
-                    context.options,
-                    mode=rule.mode,
-                    prune_over=rule.prune_over,
-                    max_layer_size=rule.max_layer_size,
-                    base=rule.base,
-                    compression=rule.compression,
-                )
+                options = squash_options(rule, context.options)
                 results += apply(each, rule, applier, options, context)
     else:
         results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, Self
+from threading import Lock
+from typing import IO, Any, Protocol, Self
 
 from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import Digest, Hasher, parse_digest
@@ -40,10 +41,31 @@ class Entry:
     is_done: bool | None = None
 
 
+class AuditTrail(Protocol):
+    """Keeps what is about to be deleted, where it survives the end of this process."""
+
+    @property
+    def path(self) -> Path:
+        """The file that an undo can be given."""
+        ...
+
+    def begin(self, entry: Entry) -> int:
+        """Keep what is about to be deleted; returns the entry's number."""
+        ...
+
+    def end(self, number: int, outcome: StepOutcome, tags: tuple[str, ...]) -> None:
+        """Keep how the step ended, and which tags it removed."""
+        ...
+
+
 class AuditLog:
-    """Appends entries to a file, and syncs each to disk before the deletion. For one thread."""
+    """Appends entries to a file, and syncs each to disk before the deletion.
+
+    Usable from several threads.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._lock = Lock()
         self._count = 0
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,10 +84,12 @@ class AuditLog:
 
     def begin(self, entry: Entry) -> int:
         """Write what is about to be deleted; returns the entry's number. Raises UsageError."""
-        self._count += 1
+        with self._lock:
+            self._count += 1
+            number = self._count
         document = {
             "format": _FORMAT,
-            "number": self._count,
+            "number": number,
             "at": round(time.time(), 3),
             "action": entry.action,
             "rule": entry.rule,
@@ -78,7 +102,7 @@ class AuditLog:
         }
         self._write(document)
         self._sync()
-        return self._count
+        return number
 
     def end(self, number: int, outcome: StepOutcome, tags: tuple[str, ...]) -> None:
         """Write how the step ended, and which tags it removed. Raises UsageError."""
@@ -86,7 +110,8 @@ class AuditLog:
 
     def _write(self, document: dict[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(document).encode() + b"\n")
+            with self._lock:
+                self._file.write(json.dumps(document).encode() + b"\n")
         except OSError as error:
             raise self._lost(error) from error
 
