@@ -83,7 +83,7 @@ def query_form(query: PlanQuery, known: Remembered) -> dict[str, Any]:
 
 
 def read_query(form: Form, rule: CleanupRule) -> tuple[PlanQuery, Remembered]:
-    """The inverse of `query_form`. Raises FormatError, also for a repository that is not the rule's."""
+    """The inverse of `query_form`. Raises FormatError, also for a strange repository."""
     read = read_form(PlanForm, form, "the question for a plan")
     repository = _repository(read.repository, rule)
     for digest in (*read.digests_in_use, *read.orphans):
@@ -116,7 +116,7 @@ def apply_form(
 
 
 def read_apply(form: Form, rule: CleanupRule) -> ApplyForm:
-    """The inverse of `apply_form`. Raises FormatError, also for a repository that is not the rule's."""
+    """The inverse of `apply_form`. Raises FormatError, also for a strange repository."""
     read = read_form(ApplyForm, form, "the plan to apply")
     _check_plan(read.plan)
     _repository(read.plan.repository, rule)
