@@ -52,11 +52,15 @@ class PlannedForm:
 
 @dataclass(frozen=True, slots=True)
 class ApplyForm:
-    """A plan to apply at the time `now`, in unix seconds; for `is_exact` see Applier."""
+    """A plan to apply at the time `now`, in unix seconds; for `is_exact` see Applier.
+
+    `journal` is the name of the journal that keeps what is deleted.
+    """
 
     plan: RepositoryPlan
     is_exact: bool
     now: float
+    journal: str
     known: Remembered
 
 
@@ -109,10 +113,10 @@ def read_planned(form: Form, repository: Repository) -> PlannedForm:
 
 
 def apply_form(
-    plan: RepositoryPlan, known: Remembered, now: float, *, is_exact: bool
+    plan: RepositoryPlan, known: Remembered, now: float, journal: str, *, is_exact: bool
 ) -> dict[str, Any]:
     """A plan to apply as JSON."""
-    return to_form(ApplyForm(plan, is_exact, now, known))
+    return to_form(ApplyForm(plan, is_exact, now, journal, known))
 
 
 def read_apply(form: Form, rule: CleanupRule) -> ApplyForm:

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -87,20 +87,8 @@ class AuditLog:
         with self._lock:
             self._count += 1
             number = self._count
-        document = {
-            "format": _FORMAT,
-            "number": number,
-            "at": round(time.time(), 3),
-            "action": entry.action,
-            "rule": entry.rule,
-            "repository": str(entry.repository),
-            "digest": entry.digest,
-            "tags": list(entry.tags),
-            "why": entry.why,
-            "media_type": entry.manifest.media_type,
-            "manifest": base64.b64encode(entry.manifest.data).decode(),
-        }
-        self._write(document)
+        head = {"format": _FORMAT, "number": number, "at": round(time.time(), 3)}
+        self._write({**head, **entry_form(entry)})
         self._sync()
         return number
 
@@ -179,7 +167,7 @@ def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
     if "ended" not in fields:
         # Logs of earlier versions have no numbers; everything in them was done.
         number = fields.get("number", len(entries) + 1)
-        entries[_int(number)] = _entry(fields, is_done=None if "number" in fields else True)
+        entries[_int(number)] = read_entry(fields, is_done=None if "number" in fields else True)
         return
     entry = entries[_int(fields["ended"])]
     is_done = _text(fields["outcome"]) not in _NOT_DONE
@@ -189,7 +177,22 @@ def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
     entries[_int(fields["ended"])] = replace(entry, is_done=is_done, tags=tags)
 
 
-def _entry(fields: dict[str, Any], *, is_done: bool | None) -> Entry:
+def entry_form(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON, without whether it was done."""
+    return {
+        "action": entry.action,
+        "rule": entry.rule,
+        "repository": str(entry.repository),
+        "digest": entry.digest,
+        "tags": list(entry.tags),
+        "why": entry.why,
+        "media_type": entry.manifest.media_type,
+        "manifest": base64.b64encode(entry.manifest.data).decode(),
+    }
+
+
+def read_entry(fields: Mapping[str, Any], *, is_done: bool | None = None) -> Entry:
+    """The inverse of `entry_form`. Raises ValueError, KeyError, TypeError or FormatError."""
     data = base64.b64decode(_text(fields["manifest"]), validate=True)
     digest = parse_digest(_text(fields["digest"]))
     hasher = Hasher(digest)
