@@ -212,7 +212,7 @@ class Records:
         """Queue a job that failed or was parked. Raises FleetError where it is in no such state."""
         version = self._settings.version
         answer = self._broker.run("retry", job, version)
-        if _text(answer[0]) == "queued":
+        if _text(answer[0]) == "again":
             return Message(job, QueueName(_text(answer[1])), version)
         state = _text(answer[0])
         fact = f"there is no job {job}" if not state else f"the job {job} is {state}"
