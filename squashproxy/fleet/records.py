@@ -149,6 +149,10 @@ class Records:
             job, token, JobKind(_text(kind)), _text(title), unpack(body), QueueName(_text(queue))
         )
 
+    def server(self) -> str:
+        """The name of the broker's present run; another one may have lost what was written last."""
+        return self._broker.run_id()
+
     def renew(
         self, job: TakenJob, progress: Sequence[Any] | None, warnings: Sequence[str] | None
     ) -> Renewal:
