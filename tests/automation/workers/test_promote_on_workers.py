@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Protocol
 
 import pytest
 
@@ -14,7 +15,10 @@ from tests.promotion.pair import sign
 from tests.promotion.test_base_order import IMAGES
 
 _BASED = "j"
-Push = Callable[[Registries, str], object]
+
+
+class Push(Protocol):
+    def __call__(self, registries: Registries, /, case: str) -> object: ...
 
 
 def _plain(registries: Registries, case: str) -> None:
@@ -95,7 +99,7 @@ CASES: dict[str, tuple[str, Push, str, list[str]]] = {
 def ended(shared_twin: Twin) -> Iterator[tuple[Ended, Ended]]:
     rules = "promote:\n"
     for case, push, keys, _ in CASES.values():
-        shared_twin.fill(lambda registries, case=case, push=push: push(registries, case))
+        shared_twin.fill(partial(push, case=case))
         rules += f"  - name: {case}\n    from: OLD/{case}/*\n    to: NEW/prod/{{path}}\n"
         rules += f"    {keys}\n" if keys else ""
     shared_twin.write(rules)
