@@ -60,11 +60,11 @@ def _once(
     yield done
 
 
-def _with_a_killed_worker(
-    twin: Twin, kill_at: tuple[FakeRegistry, str, str, int], *words: str
+def with_a_killed_worker(
+    twin: Twin, kill_at: tuple[FakeRegistry, str, str, int], *words: str, workers: int = 1
 ) -> tuple[int, dict[str, Any], str]:
-    """Run a command on the fleet's side; its first worker is killed, and another one comes."""
-    with twin.working() as (first,), _once(*kill_at, first.kill) as killed:
+    """Run a command on the fleet's side; one of its workers is killed, and another one comes."""
+    with twin.working(workers) as (first, *_), _once(*kill_at, first.kill) as killed:
         side = twin.fleet
         process = subprocess.Popen(
             side.command(*words, "--json", str(side.config)),
@@ -86,7 +86,7 @@ def test_a_promotion_goes_on_with_another_worker(twin: Twin) -> None:
     twin.fill(_push_sources)
     twin.write(_PROMOTE)
     old = twin.fleet.registries.old
-    code, document, errors = _with_a_killed_worker(twin, (old, "GET", "/blobs/", 3), "promote")
+    code, document, errors = with_a_killed_worker(twin, (old, "GET", "/blobs/", 3), "promote")
     assert code == 0, errors
     local = twin.local.run("promote")
     assert same(document) == same(local.document)
@@ -104,7 +104,7 @@ def test_a_cleanup_goes_on_and_its_log_knows_what_was_done(
     twin.write(_CLEANUP.replace("ACTION", action))
     before = twin.fleet.registries.tags
     new = twin.fleet.registries.new
-    code, document, errors = _with_a_killed_worker(
+    code, document, errors = with_a_killed_worker(
         twin, (new, method, path, 2), "cleanup", "--apply"
     )
     assert code == 0, errors
