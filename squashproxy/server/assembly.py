@@ -36,7 +36,9 @@ from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
-from squashproxy.server.jobs.jobs import Job, JobLimits, Jobs, ShuttingDown
+from squashproxy.server.jobs.job import Job
+from squashproxy.server.jobs.jobs import JobLimits, Jobs, ShuttingDown
+from squashproxy.server.jobs.place import Here
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
@@ -202,6 +204,7 @@ class Application:
         stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
         async_store = AsyncStore(self._store, self._warn_of_store)
+        squasher = Squasher(self._upstreams, self._store, self.metrics.count_in)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,
@@ -217,11 +220,11 @@ class Application:
                     settings.limits.jobs_waiting,
                     settings.negative_ttl,
                     settings.limits.job_idle,
-                    len(settings.upstreams),
                 ),
+                [Here(squasher.squash, jobs, len(settings.upstreams))],
                 self._note_end,
             ),
-            squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
+            squasher=squasher,
             async_store=async_store,
             upstream_threads=SharedThreads(32, "squashproxy-ask"),
             uses={},

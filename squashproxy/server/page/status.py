@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from squashproxy import __version__
 from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.distinct_layers import distinct_bytes
-from squashproxy.server.jobs.jobs import Job, Jobs
+from squashproxy.server.jobs.job import Job
+from squashproxy.server.jobs.jobs import Jobs
 from squashproxy.server.page.history import History, layers_of
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.store.base import SquashRecord, Store
