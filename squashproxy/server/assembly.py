@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
@@ -14,12 +14,11 @@ from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import (
-    DirectoryStoreSettings,
     HtpasswdAuth,
     NoAuth,
     ServeSettings,
 )
-from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.errors import SquashproxyError
 from squashproxy.layer_memory.choice import default_layer_memory
 from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.pipeline.stamp import ENGINE
@@ -49,10 +48,9 @@ from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
 from squashproxy.server.pull.warming import Warming
 from squashproxy.server.store.async_store import AsyncStore
-from squashproxy.server.store.base import SquashRecord, Store
-from squashproxy.server.store.directory import DirectoryStore
+from squashproxy.server.store.base import SquashRecord
 from squashproxy.server.store.memory import MemoryStore
-from squashproxy.server.store.registry import RegistryStore
+from squashproxy.server.store.open import open_store
 from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.server.upstream.fetches import Fetches
 from squashproxy.server.upstream.tags import Freshness, TagResolver
@@ -322,32 +320,6 @@ class Application:
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
         self._history.add_problem(Problem(time.time(), image, sentence))
-
-
-def open_store(
-    settings: ServeSettings,
-    options: ClientOptions,
-    environ: Mapping[str, str],
-    on_warning: Callable[[str], None],
-) -> Store:
-    """The store of the configuration. Raises UsageError for a registry that is an upstream too.
-
-    `on_warning` gets sentences about damage, in any thread.
-    """
-    store = settings.store
-    if isinstance(store, DirectoryStoreSettings):
-        return DirectoryStore(store.directory, store.max_size, on_warning=on_warning)
-    if store.registry.host in settings.upstreams:
-        raise UsageError(
-            f"{store.registry} is on the upstream {store.registry.host}, so squashed images would "
-            "be squashed again",
-            advice="keep them on another registry",
-        )
-    return RegistryStore(
-        RegistryClient(options, environ=environ, on_warning=LoggingObserver().warn),
-        RegistryClient(options.quick, environ=environ),
-        store.registry,
-    )
 
 
 def _gate_of(settings: ServeSettings) -> Gate:
