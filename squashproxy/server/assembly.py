@@ -11,7 +11,6 @@ from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 from squashproxy.cancellation import Cancellation, Cancelled
-from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import (
     HtpasswdAuth,
@@ -19,12 +18,7 @@ from squashproxy.config.serve import (
     ServeSettings,
 )
 from squashproxy.errors import SquashproxyError
-from squashproxy.layer_memory.choice import default_layer_memory
-from squashproxy.layer_memory.open import open_layer_memory
-from squashproxy.pipeline.stamp import ENGINE
-from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.options import ClientOptions
-from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.api.control import Access, ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
@@ -37,8 +31,8 @@ from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
 from squashproxy.server.jobs.job import Job
 from squashproxy.server.jobs.jobs import JobLimits, Jobs, ShuttingDown
+from squashproxy.server.jobs.parts import open_parts
 from squashproxy.server.jobs.place import Here
-from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
 from squashproxy.server.page.metrics import Metrics
@@ -50,8 +44,6 @@ from squashproxy.server.pull.warming import Warming
 from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import SquashRecord
 from squashproxy.server.store.memory import MemoryStore
-from squashproxy.server.store.open import open_store
-from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.server.upstream.fetches import Fetches
 from squashproxy.server.upstream.tags import Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
@@ -93,27 +85,16 @@ class Application:
         self._cancellation = Cancellation()
         self._telling = threading.Lock()
         self._told: LruCache[str, float] = LruCache(_MOST_TOLD)
-        options = client_options(configuration, common)
         self._gate = _gate_of(self.settings)
         with ExitStack() as opened:
-            self._upstreams = UpstreamClients(
-                frozenset(self.settings.upstreams),
-                options,
-                environ,
-                self._note_failure,
-                LoggingObserver().warn,
+            self._parts = opened.enter_context(
+                open_parts(
+                    *(configuration, common, environ),
+                    on_failure=self._note_failure,
+                    warn=self._warn_once,
+                )
             )
-            opened.callback(self._upstreams.close)
-            self._store = open_store(self.settings, options, environ, self._warn_of_store)
-            opened.callback(self._store.close)
-            self._memory_client = RegistryClient(options.quick, environ=environ)
-            opened.callback(self._memory_client.close)
-            self._layer_memory = open_layer_memory(
-                configuration.layer_memory or default_layer_memory(environ),
-                ENGINE,
-                self._memory_client.repository,
-                lambda sentence: self._warn("the memory of layers", sentence),
-            )
+            self._upstreams, self._store = self._parts.upstreams, self._parts.store
             for record in reversed(self._store.records(_REMEMBERED_IMAGES)):
                 self._history.add(record)
             self.metrics.watch_layers(lambda: self._history.layers)
@@ -179,8 +160,7 @@ class Application:
         context = self._context
         context.jobs.cancel()
         self._fetches.cancel()
-        for waiting in (self._upstreams, self._memory_client, self._store):
-            waiting.stop()  # nobody waits for servers that stall
+        self._parts.stop()  # nobody waits for servers that stall
         await asyncio.gather(
             context.jobs.close(_STOP_SECONDS),
             context.tags.close(_STOP_SECONDS),
@@ -211,7 +191,7 @@ class Application:
                 self._upstreams, async_store, grants, freshness, self.metrics.count_stale
             ),
             grants=grants,
-            rules=Rules(settings.rules, settings.limits, self._layer_memory),
+            rules=self._parts.rules,
             jobs=Jobs(
                 JobLimits(
                     jobs,
@@ -309,13 +289,16 @@ class Application:
         self.metrics.count_failure(host, type(error).__name__)
 
     def _warn_of_store(self, sentence: str) -> None:
-        """Tell of the store what is not known already: a full disk is met by every pull."""
+        self._warn_once("the store", sentence)
+
+    def _warn_once(self, about: str, sentence: str) -> None:
+        """Tell what is not known already: a full disk is met by every pull."""
         now = time.monotonic()
         with self._telling:
             if now - self._told.get(sentence, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
                 return
             self._told[sentence] = now
-        self._warn("the store", sentence)
+        self._warn(about, sentence)
 
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
