@@ -15,6 +15,7 @@ from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import (
     HtpasswdAuth,
     NoAuth,
+    RegistryStoreSettings,
     ServeSettings,
 )
 from squashproxy.errors import SquashproxyError
@@ -29,10 +30,11 @@ from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
+from squashproxy.server.jobs.fleet_work import FleetWork, ServeFleet, open_work
 from squashproxy.server.jobs.job import Job
 from squashproxy.server.jobs.jobs import JobLimits, Jobs, ShuttingDown
 from squashproxy.server.jobs.parts import open_parts
-from squashproxy.server.jobs.place import Here
+from squashproxy.server.jobs.place import Here, WorkPlace
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
 from squashproxy.server.page.metrics import Metrics
@@ -64,7 +66,8 @@ class Application:
     """The assembled server: its request handlers, and the tasks that run beside them.
 
     It is made and used in the event loop. Raises UsageError for a configuration that cannot work
-    on this machine, and the errors of the store; nothing stays open then.
+    on this machine, the errors of the store, and those of a fleet that will not have this server;
+    nothing stays open then.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Application:
         common: ClientOptions,
         environ: Mapping[str, str],
         runs: RunHistory | None = None,
+        fleet: ServeFleet | None = None,
     ) -> None:
         assert configuration.serve is not None, "there is something to serve"
         self.settings = configuration.serve
@@ -98,6 +102,7 @@ class Application:
             for record in reversed(self._store.records(_REMEMBERED_IMAGES)):
                 self._history.add(record)
             self.metrics.watch_layers(lambda: self._history.layers)
+            self._work = None if fleet is None else self._enter(fleet)
             self._assemble(configuration.engine.jobs)
             self._opened = opened.pop_all()
 
@@ -110,6 +115,15 @@ class Application:
         self._control = self._make_control()
         self._tasks: list[asyncio.Task[None]] = []
         self.metrics.watch(self._count_jobs, self._store.usage, lambda: self._upstreams.states)
+
+    def _enter(self, fleet: ServeFleet) -> FleetWork:
+        store = self.settings.store
+        assert isinstance(store, RegistryStoreSettings), "workers write to registries"
+        work = open_work(
+            fleet, str(store.registry), lambda text: self._warn_once("the fleet", text)
+        )
+        self.metrics.watch_fleet(lambda: work.watch.state)
+        return work
 
     def handler(self, default: str | None) -> Dispatch:
         """The handler for a listener; names without a host mean repositories of `default`."""
@@ -128,6 +142,8 @@ class Application:
     def start(self) -> None:
         """Start the tasks that run beside the answers."""
         warm = self.settings.warm
+        if self._work is not None:
+            self._work.start()
         self._tasks.append(asyncio.create_task(self._look_after_store()))
         if warm.images:
             self._tasks.append(
@@ -161,6 +177,8 @@ class Application:
         context.jobs.cancel()
         self._fetches.cancel()
         self._parts.stop()  # nobody waits for servers that stall
+        if self._work is not None:
+            await self._work.close(_STOP_SECONDS)
         await asyncio.gather(
             context.jobs.close(_STOP_SECONDS),
             context.tags.close(_STOP_SECONDS),
@@ -183,6 +201,9 @@ class Application:
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
         async_store = AsyncStore(self._store, self._warn_of_store)
         squasher = Squasher(self._upstreams, self._store, self.metrics.count_in)
+        places: list[WorkPlace] = [Here(squasher.squash, jobs, len(settings.upstreams))]
+        if self._work is not None:
+            places.insert(0, self._work.place)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,
@@ -199,7 +220,7 @@ class Application:
                     settings.negative_ttl,
                     settings.limits.job_idle,
                 ),
-                [Here(squasher.squash, jobs, len(settings.upstreams))],
+                places,
                 self._note_end,
             ),
             squasher=squasher,
@@ -219,6 +240,7 @@ class Application:
             metrics=self.metrics,
             history=self._history,
             runs=self._runs,
+            fleet=None if self._work is None else self._work.watch,
         )
         by_host = {host: host for host in settings.upstreams}
         for host, upstream in settings.upstreams.items():
@@ -277,8 +299,10 @@ class Application:
     ) -> None:
         seconds = time.time() - (job.started or job.submitted)
         if record is not None:
-            self.metrics.count_job("squashed", seconds)
-            self.metrics.count_saved(record.compressed_before - record.compressed_after)
+            if job.is_own:
+                self.metrics.count_job("squashed", seconds)
+                self.metrics.count_saved(record.compressed_before - record.compressed_after)
+                self.metrics.count_in(job.fetched)
             self._history.add(record)
             self._context.memory.put_result(job.key, record.digest)
         elif error is not None and not isinstance(error, ShuttingDown):

@@ -54,6 +54,11 @@ class Progress:
             self.done += count
             self.changed = self._clock()
 
+    def restart(self) -> None:
+        """Begin from nothing, since the work does."""
+        with self._lock:
+            self.done = self.total = 0
+
     def expect(self, count: int) -> None:
         """Count bytes that are to be read."""
         with self._lock:
@@ -112,6 +117,10 @@ class Job:
     waiters: int = 0
     is_idle: bool = False
     """Whether it was cancelled, since it made no progress."""
+    is_own: bool = True
+    """Whether this server began it; if not, another one counts it."""
+    fetched: int = 0
+    """Bytes that a worker elsewhere fetched for it."""
 
     @property
     def key(self) -> SquashKey:

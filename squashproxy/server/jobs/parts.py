@@ -1,4 +1,4 @@
-"""What squashing needs, opened from the configuration: in a server, and in each worker."""
+"""The parts that squashing needs, opened from the configuration: in servers and workers."""
 
 from __future__ import annotations
 
