@@ -22,6 +22,8 @@ OLDEST = (6, 2)
 """The oldest version of Redis that works: 6.2 (Valkey: any)."""
 
 _SECONDS = 5.0
+"""For an answer; less where leases are short, so that one slow answer costs no lease."""
+
 _CONNECTIONS = 512
 
 
@@ -133,11 +135,12 @@ def _client(settings: FleetSettings) -> Any:
         options["ssl_check_hostname"] = True
         if settings.ca is not None:
             options["ssl_ca_certs"] = str(settings.ca)
+    seconds = min(_SECONDS, settings.lease / 4)
     try:
         return redis.Redis.from_url(
             settings.url,
-            socket_timeout=_SECONDS,
-            socket_connect_timeout=_SECONDS,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
             socket_keepalive=True,
             health_check_interval=30,
             retry=Retry(NoBackoff(), 0),

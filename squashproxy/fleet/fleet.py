@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.fleet.broker import Broker
@@ -53,6 +53,12 @@ class Fleet:
         self._changes = Changes(self._broker)
         self._leases = LeaseKeeper(settings.lease, clock)
         self._member: Member | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"Fleet({self.address!r})"

@@ -10,32 +10,47 @@ from typing import Any
 
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.errors import FleetError, ForeignFleet
+from squashproxy.fleet.settings import FleetSettings
 
 _LOG = logging.getLogger("squashproxy.fleet")
-BEAT = 5.0
-_LIFE = 4 * BEAT
+_BEAT = 5.0
+_BEATS = 4
+
+
+def beat_of(settings: FleetSettings) -> float:
+    """Seconds between two signs of life; shorter where leases are."""
+    return min(_BEAT, settings.lease / 4)
 
 
 class Member:
     """A process of the fleet, this one, which says from time to time that it is alive.
 
-    `facts` are what others are told, such as a worker's queues.
+    `facts` are what others are told, such as a worker's queues. `on_beat` is called each time, from
+    a thread.
     """
 
-    def __init__(self, broker: Broker, name: str, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        name: str,
+        facts: Mapping[str, Any],
+        on_beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._broker = broker
         self.name = name
         self._facts = json.dumps(facts)
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self.on_beat: Callable[[], None] | None = None
-        """Called with each beat, from its thread."""
+        self._on_beat = on_beat
+        self._pause = beat_of(broker.settings)
 
     def say(self) -> None:
         """Say once that this process is alive. Raises ForeignFleet, BrokerAway, BrokerRefused."""
         settings = self._broker.settings
         marks = json.dumps(sorted(settings.marks))
-        strange = self._broker.run("join", self.name, marks, round(_LIFE * 1000), self._facts)
+        strange = self._broker.run(
+            "join", self.name, marks, round(self._pause * _BEATS * 1000), self._facts
+        )
         if strange:
             other = bytes(strange).decode("utf-8", "replace")
             raise ForeignFleet(
@@ -55,17 +70,16 @@ class Member:
         if self._thread is None:
             return
         self._ended.set()
-        self._thread.join(BEAT)
+        self._thread.join(_BEAT)
         try:
             self._broker.run("part", self.name)
         except FleetError as error:
             _LOG.debug("%s", error)
 
     def _beat(self) -> None:
-        while not self._ended.wait(BEAT):
+        while not self._ended.wait(self._pause):
             try:
                 self.say()
             except FleetError as error:
                 _LOG.debug("%s", error)
-            if self.on_beat is not None:
-                self.on_beat()
+            self._on_beat()

@@ -93,6 +93,12 @@ class ProgressRecorder:
             self._told_warnings = len(self._warnings)
             return tasks, tuple(self._warnings) if is_new else None
 
+    def tell_again(self) -> None:
+        """What `changes` gave did not arrive."""
+        with self.lock:
+            self.is_changed = True
+            self._told_warnings = 0
+
 
 class ProgressReplay:
     """Shows an observer what records say about a worker's progress, one after another."""

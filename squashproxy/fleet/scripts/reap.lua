@@ -17,7 +17,7 @@ for _, id in ipairs(redis.call('ZRANGE', state_key('running'), 0, -1)) do
       enter_end(id, 'parked', at, keep)
     else
       leave_state(id)
-      redis.call('HDEL', job, 'token', 'progress')
+      redis.call('HDEL', job, 'progress')
       found[#found + 1] = enqueue(id, at)
       tell(id)
     end
