@@ -90,19 +90,20 @@ class Application:
         self._telling = threading.Lock()
         self._told: LruCache[str, float] = LruCache(_MOST_TOLD)
         self._gate = _gate_of(self.settings)
+        self._work = None if fleet is None else self._enter(fleet)
         with ExitStack() as opened:
             self._parts = opened.enter_context(
                 open_parts(
                     *(configuration, common, environ),
                     on_failure=self._note_failure,
                     warn=self._warn_once,
+                    pacer=None if self._work is None else self._work.pacer,
                 )
             )
             self._upstreams, self._store = self._parts.upstreams, self._parts.store
             for record in reversed(self._store.records(_REMEMBERED_IMAGES)):
                 self._history.add(record)
             self.metrics.watch_layers(lambda: self._history.layers)
-            self._work = None if fleet is None else self._enter(fleet)
             self._assemble(configuration.engine.jobs)
             self._opened = opened.pop_all()
 

@@ -14,6 +14,7 @@ from squashproxy.fleet.follow import JobListener
 from squashproxy.fleet.job import JobKind, JobRequest, JobState, QueueName
 from squashproxy.fleet.records import Look
 from squashproxy.fleet.snapshot import JobView, QueueView, Snapshot, WorkerView
+from squashproxy.registry.http.rate_limit import Pacer, RateLimit
 
 AWAY = "the broker redis://redis.example:6379 cannot be reached: connection refused"
 WORKER = WorkerView("host-a:12:3f", "5.1", "1.0", tuple(QueueName), 4, 3600.0, 1.0)
@@ -107,6 +108,9 @@ class ScriptedFleet:
     def follower(self, on_away: Callable[[FleetError], None]) -> ScriptedFleet:
         self.on_away = on_away
         return self
+
+    def pacer(self, rates: Mapping[str, float], sleep: Callable[[float], None]) -> Pacer:
+        return RateLimit(rates, sleep, time.monotonic)
 
     def start(self) -> None:
         self.is_started = True

@@ -13,6 +13,7 @@ from squashproxy.config.serve import RegistryStoreSettings
 from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.job import JobBody
 from squashproxy.progress import Observer
+from squashproxy.registry.http.rate_limit import PacerMaker
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.jobs.fleet_order import FleetOrder, SquashResult, read_order
 from squashproxy.server.jobs.idle_watch import IdleWatch
@@ -95,18 +96,24 @@ class _Fetched:
 
 @contextmanager
 def open_squash_handler(
-    configuration: Configuration, common: ClientOptions, environ: Mapping[str, str]
+    configuration: Configuration,
+    common: ClientOptions,
+    environ: Mapping[str, str],
+    pacer: PacerMaker | None = None,
 ) -> Iterator[SquashHandler | None]:
     """Open the handler for a worker process, and close its connections at the end.
 
     None where the configuration has no section `serve`, or its store is a folder: a worker has
-    nothing to do for such a server. Raises UsageError for a store that cannot work.
+    nothing to do for such a server. `pacer` as in RegistryClient. Raises UsageError for a store
+    that cannot work.
     """
     settings = configuration.serve
     if settings is None or not isinstance(settings.store, RegistryStoreSettings):
         yield None
         return
-    with open_parts(configuration, common, environ, on_failure=_note_failure, warn=_warn) as parts:
+    with open_parts(
+        *(configuration, common, environ), on_failure=_note_failure, warn=_warn, pacer=pacer
+    ) as parts:
         yield SquashHandler(parts, str(settings.store.registry), settings.limits.job_idle)
 
 

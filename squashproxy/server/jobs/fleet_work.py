@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from squashproxy.fleet.errors import FleetError
+from squashproxy.registry.http.rate_limit import Pacer, RateLimit
 from squashproxy.server.jobs.fleet_place import FleetPlace, Following
 from squashproxy.server.jobs.fleet_watch import FleetWatch, Watchable
 
@@ -19,6 +21,10 @@ class ServeFleet(Watchable, Protocol):
         """What submits jobs and follows them; `on_away` hears of a broker that is away."""
         ...
 
+    def pacer(self, rates: Mapping[str, float], sleep: Callable[[float], None]) -> Pacer:
+        """Keeps to the rates of registries together with all other processes."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FleetWork:
@@ -27,6 +33,15 @@ class FleetWork:
     place: FleetPlace
     watch: FleetWatch
     follower: Following
+    fleet: ServeFleet
+
+    def pacer(self, rates: Mapping[str, float], sleep: Callable[[float], None]) -> Pacer:
+        """Keeps to the rates of registries, for all servers and workers together."""
+        return _Pacer(
+            self.fleet.pacer(rates, sleep),
+            RateLimit(rates, sleep, time.monotonic),
+            lambda: bool(self.watch.state.away),
+        )
 
     def start(self) -> None:
         """Start the threads."""
@@ -38,6 +53,19 @@ class FleetWork:
         return await asyncio.to_thread(self.watch.close, seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pacer:
+    """Shares rates with others, but asks no broker that is known to be away: pulls would wait."""
+
+    shared: Pacer
+    local: Pacer
+    is_away: Callable[[], bool]
+
+    def wait(self, host: str) -> None:
+        """Wait until the next request to `host` may be sent."""
+        (self.local if self.is_away() else self.shared).wait(host)
+
+
 def open_work(fleet: ServeFleet, store: str, warn: Callable[[str], None]) -> FleetWork:
     """Join the fleet; `store` is the place where workers put images.
 
@@ -46,4 +74,5 @@ def open_work(fleet: ServeFleet, store: str, warn: Callable[[str], None]) -> Fle
     watch = FleetWatch(fleet, warn)
     watch.enter()
     follower = fleet.follower(watch.note_away)
-    return FleetWork(FleetPlace(follower, store, lambda: watch.state.is_stuck), watch, follower)
+    place = FleetPlace(follower, store, lambda: watch.state.is_stuck)
+    return FleetWork(place, watch, follower, fleet)

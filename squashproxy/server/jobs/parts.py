@@ -12,6 +12,7 @@ from squashproxy.layer_memory.choice import default_layer_memory
 from squashproxy.layer_memory.open import open_layer_memory
 from squashproxy.pipeline.stamp import ENGINE
 from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.http.rate_limit import PacerMaker
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.jobs.rules import Rules
@@ -43,11 +44,13 @@ def open_parts(
     *,
     on_failure: FailureListener,
     warn: Callable[[str, str], None],
+    pacer: PacerMaker | None = None,
 ) -> Iterator[SquashParts]:
     """Open the parts for the section `serve`, and close them at the end.
 
     `on_failure` is called for each failed call to an upstream; `warn` with what a sentence is about
-    and the sentence, in any thread. Raises UsageError for a store that cannot work, and its errors.
+    and the sentence, in any thread. `pacer` as in RegistryClient. Raises UsageError for a store
+    that cannot work, and its errors.
     """
     settings = configuration.serve
     assert settings is not None, "there is something to serve"
@@ -57,11 +60,12 @@ def open_parts(
             *(frozenset(settings.upstreams), options, environ),
             on_failure,
             LoggingObserver().warn,
+            pacer=pacer,
         )
         opened.callback(upstreams.close)
-        store = open_store(settings, options, environ, lambda text: warn("the store", text))
+        store = open_store(settings, options, environ, lambda text: warn("the store", text), pacer)
         opened.callback(store.close)
-        memory_client = RegistryClient(options.quick, environ=environ)
+        memory_client = RegistryClient(options.quick, environ=environ, pacer=pacer)
         opened.callback(memory_client.close)
         memory = open_layer_memory(
             configuration.layer_memory or default_layer_memory(environ),

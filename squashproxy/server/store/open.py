@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from squashproxy.config.serve import DirectoryStoreSettings, ServeSettings
 from squashproxy.errors import UsageError
 from squashproxy.registry.client import RegistryClient
+from squashproxy.registry.http.rate_limit import PacerMaker
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.store.base import Store
@@ -19,10 +20,11 @@ def open_store(
     options: ClientOptions,
     environ: Mapping[str, str],
     on_warning: Callable[[str], None],
+    pacer: PacerMaker | None = None,
 ) -> Store:
     """The store of the configuration. Raises UsageError for a registry that is an upstream too.
 
-    `on_warning` gets sentences about damage, in any thread.
+    `on_warning` gets sentences about damage, in any thread. `pacer` as in RegistryClient.
     """
     store = settings.store
     if isinstance(store, DirectoryStoreSettings):
@@ -34,7 +36,7 @@ def open_store(
             advice="keep them on another registry",
         )
     return RegistryStore(
-        RegistryClient(options, environ=environ, on_warning=LoggingObserver().warn),
-        RegistryClient(options.quick, environ=environ),
+        RegistryClient(options, environ=environ, on_warning=LoggingObserver().warn, pacer=pacer),
+        RegistryClient(options.quick, environ=environ, pacer=pacer),
         store.registry,
     )
