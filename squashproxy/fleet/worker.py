@@ -10,14 +10,17 @@ import logging
 import os
 import signal
 import threading
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from celery import signals
 from celery.apps.worker import Worker
+from celery.platforms import EX_OK
+from celery.worker import state
 
 from squashproxy import __version__
 from squashproxy.fleet.broker import Broker
@@ -30,6 +33,7 @@ from squashproxy.fleet.job import QueueName
 from squashproxy.fleet.job_run import JobRun
 from squashproxy.fleet.members import Member, beat_of
 from squashproxy.fleet.messages import TASK, Messenger, celery_app, message_list
+from squashproxy.fleet.patience import Patience
 from squashproxy.fleet.records import Records
 from squashproxy.fleet.settings import FleetSettings, process_name
 
@@ -44,16 +48,18 @@ def run_worker(
     open_handlers: OpenHandlers,
     *,
     liveness: Path | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Run jobs of `queues` until SIGTERM, then end within `settings.drain` seconds or little more.
 
     Jobs that have not ended by then go back into their queues. `liveness` is a file that is touched
-    for as long as the worker listens. Raises ForeignFleet, BrokerAway and BrokerRefused, and what
-    `open_handlers` raises, before anything runs; FleetError where the worker ends by itself.
+    for as long as the worker listens. A broker that is away at the start is waited for with
+    `sleep`. Raises ForeignFleet, BrokerAway and BrokerRefused, and what `open_handlers` raises,
+    before anything runs; FleetError where the worker ends by itself.
     """
     name = process_name()
     broker = Broker(settings)
-    for sentence in broker.check():
+    for sentence in _checked(broker, sleep):
         _LOG.warning("%s", sentence)
     with Fleet(settings, name=name) as fleet, open_handlers(fleet):
         pass  # opened once here, so that a worker that could do nothing does not begin
@@ -67,6 +73,15 @@ def run_worker(
         member.leave()
         upkeep.close()
         broker.close()
+
+
+def _checked(broker: Broker, sleep: Callable[[float], None]) -> Sequence[str]:
+    patience = Patience(broker.settings.patience, _LOG.warning, time.monotonic, sleep)
+    while True:
+        try:
+            return broker.check()
+        except BrokerAway as error:
+            patience.wait(error)
 
 
 def _facts(settings: FleetSettings, queues: Sequence[QueueName]) -> dict[str, Any]:
@@ -88,7 +103,10 @@ def _run_celery(
     app.conf.worker_concurrency = settings.jobs
     use_liveness(app, liveness)
     _use_our_log()
-    worker: Any = app.Worker(
+    ending = _Ending(settings, child.drain)
+    worker = _Worker(
+        ending,
+        app=app,
         hostname=f"squashproxy@{child.name}",
         pool="prefork",
         concurrency=settings.jobs,
@@ -98,10 +116,8 @@ def _run_celery(
         without_heartbeat=True,
         optimization="fair",
     )
-    ending = _Ending(settings, child.drain, worker)
     signals.worker_process_init.connect(child.begin, weak=False)
     signals.worker_process_shutdown.connect(child.end, weak=False)
-    signals.worker_shutting_down.connect(ending.begin, weak=False)
     signals.worker_ready.connect(
         lambda **_: _LOG.info(
             "worker %s takes %s jobs of version %s, %d at once",
@@ -197,35 +213,55 @@ class _Upkeep:
         self._messenger.close()
 
 
+class _Worker(Worker):  # type: ignore[misc]  # Celery is not typed
+    """Celery's worker, with our answer to signals."""
+
+    def __init__(self, ending: _Ending, **options: Any) -> None:
+        self._ending = ending
+        ending.worker = self
+        super().__init__(**options)
+
+    def install_platform_tweaks(self, worker: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Set the handlers of signals."""
+        signal.signal(signal.SIGTERM, self._ending.begin)
+        signal.signal(signal.SIGINT, self._ending.begin)
+
+
 class _Ending:
     """Ends a worker after SIGTERM: jobs may finish for a while, then they are handed back."""
 
-    def __init__(self, settings: FleetSettings, drain: Drain, worker: Worker) -> None:
+    def __init__(self, settings: FleetSettings, drain: Drain) -> None:
         self._seconds = settings.drain
         self._drain = drain
-        self._worker = worker
         self._over = threading.Event()
+        self._hurry = threading.Event()
+        self.worker: Any = None
 
-    def begin(self, **_: Any) -> None:
-        """Let no new job begin; called by the signal handler."""
-        if self._drain.stage is Stage.RUNS:
-            self._drain.enter(Stage.STOPS)
-            threading.Thread(target=self._watch, name="fleet-ending", daemon=True).start()
+    def begin(self, *_: object) -> None:
+        """Let no new job begin; the second time, hand back at once. This is a signal handler."""
+        state.should_stop = EX_OK
+        if self._drain.stage is not Stage.RUNS:
+            self._hurry.set()
+            return
+        self._drain.enter(Stage.STOPS)
+        threading.Thread(target=self._watch, name="fleet-ending", daemon=True).start()
 
     def over(self) -> None:
         """The worker has ended."""
         self._over.set()
+        self._hurry.set()
 
     def _watch(self) -> None:
         _LOG.info("ends; running jobs may go on for %g s", self._seconds)
-        if self._over.wait(self._seconds):
+        self._hurry.wait(self._seconds)
+        if self._over.is_set():
             return
         _LOG.info("hands back the jobs that still run")
         self._drain.enter(Stage.HANDS_BACK)
         if self._over.wait(_MERCY):
             return
         _LOG.warning("killing processes whose jobs did not end")
-        for process in self._worker.pool._pool._pool:  # noqa: SLF001 - Celery has no other way
+        for process in self.worker.pool._pool._pool:  # noqa: SLF001 - Celery has no other way
             os.kill(process.pid, signal.SIGKILL)
         if not self._over.wait(_MERCY):
             os._exit(1)
