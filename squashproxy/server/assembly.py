@@ -121,7 +121,10 @@ class Application:
         store = self.settings.store
         assert isinstance(store, RegistryStoreSettings), "workers write to registries"
         work = open_work(
-            fleet, str(store.registry), lambda text: self._warn_once("the fleet", text)
+            fleet,
+            str(store.registry),
+            lambda text: self._warn_once("the fleet", text),
+            self._history.add,
         )
         self.metrics.watch_fleet(lambda: work.watch.state)
         return work

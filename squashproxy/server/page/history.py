@@ -34,9 +34,10 @@ class History:
         self._pulls: Counter[Digest] = Counter()
 
     def add(self, record: SquashRecord) -> None:
-        """Add an image that was squashed."""
+        """Add an image that was squashed, unless it is here already; from any thread."""
         with self._lock:
-            self._records.append(record)
+            if record not in self._records:
+                self._records.append(record)
 
     def add_problem(self, problem: Problem) -> None:
         """Add a problem, in place of the last one if that is the same; from any thread."""

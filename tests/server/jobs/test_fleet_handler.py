@@ -31,6 +31,7 @@ from squashproxy.server.jobs.jobs import JobIdle
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.store.base import SquashKey
 from squashproxy.testing import Basic, FakeRegistry, Fault, FaultKind, RegistryOptions
+from tests.server.scripted_fleet import ScriptedFleet
 from tests.server.serving import UP, app, settings
 
 
@@ -48,7 +49,7 @@ def section_for(upstream: FakeRegistry, store: FakeRegistry, **more: Any) -> dic
 @contextmanager
 def handler_of(section: dict[str, Any]) -> Iterator[SquashHandler]:
     parsed = parse_configuration(json.dumps(section), "serve.yml", Path(), {})
-    with open_squash_handler(parsed, ClientOptions(), {}) as handler:
+    with open_squash_handler(parsed, ClientOptions(), {}, ScriptedFleet()) as handler:
         assert handler is not None
         yield handler
 
@@ -172,5 +173,5 @@ NONE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("section", NONE.values(), ids=NONE)
 def test_a_configuration_that_no_worker_can_serve_has_no_handler(section: dict[str, Any]) -> None:
     parsed = parse_configuration(json.dumps(section), "squashproxy.yml", Path(), {})
-    with open_squash_handler(parsed, ClientOptions(), {}) as handler:
+    with open_squash_handler(parsed, ClientOptions(), {}, ScriptedFleet()) as handler:
         assert handler is None
