@@ -188,9 +188,14 @@ def _strange_cleanups(rules: Sequence[CleanupRule], document: Document) -> Itera
 
 def _strange_rules_of_serve(serve: ServeSettings, document: Document) -> Iterator[str]:
     for number, rule in enumerate(serve.rules):
+        place = ("serve", "rules", number)
+        if rule.signed_as and not rule.require_signature:
+            yield (
+                f"{document.at(place)}: the rule for {rule.match} has signed_as without "
+                "require_signature, so no signature is looked at; write the keys, or leave it out"
+            )
         if rule.mode is not Mode.COPY:
             continue
-        place = ("serve", "rules", number)
         written = document.data["serve"]["rules"][number]
         yield from _meaningless(document.at(place), f"the rule for {rule.match}", written, _SERVING)
         if written.get("squash"):

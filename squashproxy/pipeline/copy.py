@@ -218,7 +218,7 @@ class _Job:
             sign_result,
         )
 
-        return sign_result(self.sink, final, self.options.signing)
+        return sign_result(self.sink, final, self.options.signing, self.options.known_as)
 
     def _sign_existing(self, existing: Digest) -> tuple[ResultSignature, ...]:
         """Sign what is up to date, where the key has not signed it."""

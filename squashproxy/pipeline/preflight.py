@@ -39,7 +39,7 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
             f"a result is read before it is published to verify it, and {sink.name} cannot be read",
             advice="write to a file, and pass that on",
         )
-    if options.provenance and sink.repository is None:
+    if options.provenance and sink.repository is None and options.known_as is None:
         raise UsageError(
             f"provenance is pushed beside the image, and {sink.name} is in no registry",
             advice="leave {provenance} out",

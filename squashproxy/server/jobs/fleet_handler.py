@@ -22,6 +22,7 @@ from squashproxy.server.jobs.idle_watch import IdleWatch
 from squashproxy.server.jobs.job import SquashOrder
 from squashproxy.server.jobs.jobs import idle_error
 from squashproxy.server.jobs.parts import SquashParts, open_parts
+from squashproxy.server.jobs.policy import terms_of
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.store.base import SquashRecord
 
@@ -95,6 +96,7 @@ class SquashHandler:
         if (
             recipe is None
             or recipe.hash != order.key.options
+            or terms_of(recipe.options, repository) != order.terms
             or order.store != self._store
             or repository.host not in self._parts.upstreams.hosts
         ):

@@ -23,6 +23,7 @@ from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.jobs.job import SquashOrder
+from squashproxy.server.jobs.policy import policy_of
 from squashproxy.server.store.base import SquashKey, SquashRecord, Store
 from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
@@ -60,7 +61,7 @@ class Squasher:
             result = copy_image(
                 source,
                 sink,
-                self._allowing(order.options),
+                replace(self._allowing(order.options), known_as=key.repository),
                 open_source=partial(self._open, self._upstreams.client(caller)),
                 quick_source=partial(self._open, self._upstreams.quick_client(caller)),
                 observer=observer,
@@ -68,8 +69,36 @@ class Squasher:
                 cancellation=cancellation,
             )
             record = _record_of(result, image)
+            self._note_checked(key, order.options, record.digest)
             sink.record(record)
         return record
+
+    def complete(self, key: SquashKey, options: CopyOptions, result: Digest) -> str | None:
+        """Sign a result of an earlier time, or of another repository, unless the key has signed it;
+        and note that its source was checked, which the caller has done.
+
+        Returns the key's fingerprint, None where nothing is signed.
+        """
+        fingerprint = None
+        if options.signing is not None:
+            from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
+                sign_result,
+            )
+
+            sink = self._store.open_sink(
+                key, f"{key.repository}@{key.source}", lambda _: False, Cancellation()
+            )
+            with closing(sink):
+                final = sink.read_manifest(result)
+                sign_result(sink, final, options.signing, key.repository)
+            fingerprint = options.signing.key.public.fingerprint
+        self._note_checked(key, options, result)
+        return fingerprint
+
+    def _note_checked(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
+        policy = policy_of(options)
+        if policy is not None:
+            self._store.note_checked(key.repository, policy.hash_for(key.repository), result)
 
     def estimate(
         self, caller: Caller, key: SquashKey, options: CopyOptions, cancellation: Cancellation
@@ -156,5 +185,7 @@ def _record_of(result: CopyResult, image: str) -> SquashRecord:
         compressed_before=sum(copy.compressed_before for copy in platforms),
         compressed_after=sum(copy.compressed_after for copy in platforms),
         hidden_bytes=sum(copy.hidden_bytes for copy in platforms),
+        source_keys=tuple(sorted({each.fingerprint for each in result.signed_by})),
+        signed_with=next((each.fingerprint for each in result.signatures), None),
         layers=layers if is_small else None,
     )

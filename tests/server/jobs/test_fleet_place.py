@@ -13,7 +13,7 @@ import pytest
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.config.read import parse_configuration
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import SquashproxyError, Unsigned
 from squashproxy.fleet.errors import BrokerRefused, ForeignFleet
 from squashproxy.fleet.job import JobState
 from squashproxy.fleet.records import Look
@@ -166,6 +166,12 @@ def test_errors_that_last_mean_the_same_from_a_worker() -> None:
         error = failure_of(failed(name))
         assert isinstance(error, _LASTING), name
         assert str(error) == "no; do this"
+
+
+def test_a_worker_that_misses_a_signature_refuses_as_this_server_would() -> None:
+    error = failure_of(failed("Unsigned", "/etc/keys/right.pub has not signed it"))
+    assert isinstance(error, Unsigned)
+    assert "/etc" not in error.reason, "clients are told no names of files"
 
 
 def test_while_the_broker_is_away_pulls_do_not_wait_and_jobs_are_kept(
