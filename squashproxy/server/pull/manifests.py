@@ -83,6 +83,7 @@ class Manifests:
         self._single_flight: SingleFlight[tuple[Caller, Repository, Digest], RawManifest] = (
             SingleFlight()
         )
+        self._reading: SingleFlight[tuple[Repository, Digest], RawManifest | None] = SingleFlight()
         self._named: LruCache[tuple[Repository, str], Digest] = LruCache(_MOST_NAMED)
 
     def find_now(self, wanted: ManifestRequest, tag: str) -> FoundManifest | None:
@@ -243,6 +244,7 @@ class Manifests:
     async def close(self) -> None:
         """Cancel the manifests that are being passed through, and the signing of results."""
         await self._single_flight.close()
+        await self._reading.close()
         await self._results.close()
 
     async def _squashed(
@@ -252,12 +254,14 @@ class Manifests:
         key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         image = f"{wanted.repository}:{tag}"
         origin = Origin.CACHED
+        is_own = True
         try:
             result = await self._results.find(key, recipe)
             if result is None:
                 origin = Origin.SQUASHED
                 job = self._join(wanted.caller, key, recipe.options, image)
                 result = await job.wait(self._patience(job, deadline))
+                is_own = job.is_own
         except TooManyJobs as error:
             self._on_warning(image, str(error))
             return None
@@ -273,7 +277,8 @@ class Manifests:
             self._on_warning(image, f"the store does not have {result}, so the original is served")
             return None
         self._context.allowed.note(wanted.repository, raw)
-        await self._name(wanted.repository, tag, result)
+        if is_own:  # else another server does it now, and this one sees to it with its next pull
+            await self._name(wanted.repository, tag, result)
         return _found(raw, result, origin, known.source.digest)
 
     def _patience(self, job: Job, deadline: float) -> float:
@@ -288,18 +293,26 @@ class Manifests:
         )
 
     async def _name(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the tag name the result in the store, too; if that fails, the pull still succeeds."""
+        """Let the tag name the result in the store, too; if that fails, the pull still succeeds.
+
+        One of many pulls does it: registries read a manifest badly while it is being written.
+        """
         if self._named.find((repository, tag)) != result:
-            await self._context.async_store.name_image(repository, tag, result)
             self._named[repository, tag] = result
+            await self._context.async_store.name_image(repository, tag, result)
 
     async def _kept(self, repository: Repository, digest: Digest) -> RawManifest | None:
-        memory = self._context.memory
-        found = memory.find_manifest(repository, digest)
-        if found is None:
-            found = await self._context.async_store.find_manifest(repository, digest)
-            if found is not None:
-                memory.put_manifest(repository, digest, found)
+        found = self._context.memory.find_manifest(repository, digest)
+        if found is not None:
+            return found
+        return await self._reading.join(
+            (repository, digest), lambda: self._read(repository, digest)
+        )
+
+    async def _read(self, repository: Repository, digest: Digest) -> RawManifest | None:
+        found = await self._context.async_store.find_manifest(repository, digest)
+        if found is not None:
+            self._context.memory.put_manifest(repository, digest, found)
         return found
 
     async def _made_again(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest | None:
