@@ -84,6 +84,7 @@ class Manifests:
             SingleFlight()
         )
         self._reading: SingleFlight[tuple[Repository, Digest], RawManifest | None] = SingleFlight()
+        self._looking: SingleFlight[tuple[Repository, Digest], SquashKey | None] = SingleFlight()
         self._named: LruCache[tuple[Repository, str], Digest] = LruCache(_MOST_NAMED)
 
     def find_now(self, wanted: ManifestRequest, tag: str) -> FoundManifest | None:
@@ -245,6 +246,7 @@ class Manifests:
         """Cancel the manifests that are being passed through, and the signing of results."""
         await self._single_flight.close()
         await self._reading.close()
+        await self._looking.close()
         await self._results.close()
 
     async def _squashed(
@@ -317,7 +319,8 @@ class Manifests:
 
     async def _made_again(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest | None:
         """Squash an evicted image again, if the rules still give the same digest."""
-        key = await self._context.async_store.find_key(wanted.repository, digest)
+        place = (wanted.repository, digest)
+        key = await self._looking.join(place, lambda: self._context.async_store.find_key(*place))
         return None if key is None else await self._squashed_again(wanted, key, digest)
 
     async def _squashed_again(
