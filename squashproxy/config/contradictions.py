@@ -14,8 +14,8 @@ from squashproxy.config.engine import EngineKind, EngineSettings
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
 from squashproxy.config.serve import DirectoryStoreSettings, ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
-from squashproxy.config.value_types import parse_host
 from squashproxy.pipeline.mode import Mode, PruneThreshold
+from squashproxy.reference import parse_host
 from squashproxy.rules.target_template import base_repository
 
 _ONLY_SQUASHED = "which only cuts a squashed layer; leave it out, or write mode: squash"
