@@ -13,6 +13,7 @@ from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.changes import Changes
 from squashproxy.fleet.errors import FleetError
+from squashproxy.fleet.follow import Follower
 from squashproxy.fleet.job import JobRequest
 from squashproxy.fleet.journal import Journal
 from squashproxy.fleet.leases import Lease, LeaseKeeper
@@ -127,6 +128,13 @@ class Fleet:
     def submit(self, request: JobRequest) -> None:
         """Submit a job without waiting for it. Raises BrokerAway, BrokerRefused and JobParked."""
         self._submit(request, "")
+
+    def follower(self, on_away: Callable[[FleetError], None]) -> Follower:
+        """Follows many jobs at once, each without a thread that waits for it.
+
+        `on_away` is called, in a thread, whenever the broker could not be used.
+        """
+        return Follower(self._broker, self._records, self._messenger, on_away, clock=self._clock)
 
     @contextmanager
     def hold(self, section: str, rules: Sequence[str]) -> Iterator[Hold]:

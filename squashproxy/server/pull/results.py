@@ -29,6 +29,7 @@ class Results:
         self._on_warning = on_warning
         self._on_signed = on_signed
         self._single_flight: SingleFlight[SquashKey, None] = SingleFlight()
+        self._finding: SingleFlight[SquashKey, Digest | None] = SingleFlight()
 
     async def find(self, key: SquashKey, recipe: Recipe) -> Digest | None:
         """The result for a source that may be squashed; memory is asked again, since a job may end
@@ -41,7 +42,7 @@ class Results:
         known = memory.find_result(key)
         if known is not None:
             return known
-        kept = await async_store.find_squashed(key)
+        kept = await self._finding.join(key, lambda: async_store.find_squashed(key))
         if kept is None:
             return memory.find_result(key)
         if recipe.options.signing is not None or recipe.options.required_keys:
@@ -49,8 +50,9 @@ class Results:
         return kept
 
     async def close(self) -> None:
-        """Stop waiting for what is being signed."""
+        """Stop waiting for what is being signed or looked for."""
         await self._single_flight.close()
+        await self._finding.close()
 
     async def _complete(self, key: SquashKey, recipe: Recipe, result: Digest) -> None:
         context = self._context
