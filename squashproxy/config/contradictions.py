@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from squashproxy.config.cleanup import Action, CleanupRule
-from squashproxy.config.configuration import Configuration, EngineKind
+from squashproxy.config.configuration import Configuration
 from squashproxy.config.document import Document
+from squashproxy.config.engine import EngineKind, EngineSettings
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
 from squashproxy.config.serve import ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
-from squashproxy.config.value_types import parse_host
 from squashproxy.pipeline.mode import Mode, PruneThreshold
+from squashproxy.reference import parse_host
 from squashproxy.rules.target_template import base_repository
 
 _ONLY_SQUASHED = "which only cuts a squashed layer; leave it out, or write mode: squash"
@@ -37,8 +39,7 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
     yield from _strange_rules("cleanup", found.cleanup, document)
     yield from _strange_promotions(found.promote, document)
     yield from _strange_cleanups(found.cleanup, document)
-    if found.engine.kind is EngineKind.CELERY and found.engine.broker is None:
-        yield f"{document.at(('engine',))}: engine.kind is celery, which needs 'broker'; write it"
+    yield from _strange_engine(found.engine, document.at(("engine",)))
     serve = found.serve
     if serve is None:
         return
@@ -53,6 +54,14 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
             yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
     yield from _strange_rules_of_serve(serve, document)
     yield from _strange_images(serve, document, there)
+
+
+def _strange_engine(engine: EngineSettings, at: str) -> Iterator[str]:
+    if engine.kind is EngineKind.CELERY and engine.broker is None:
+        yield f"{at}: engine.kind is celery, which needs 'broker'; write it"
+    written = None if engine.broker is None else urlsplit(engine.broker).password
+    if written is not None and engine.password is not None:
+        yield f"{at}: engine.broker and engine.password hold a password each; write one of them"
 
 
 def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:

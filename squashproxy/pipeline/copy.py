@@ -10,8 +10,8 @@ from squashproxy.digest import Digest
 from squashproxy.errors import ContentMissing
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
-from squashproxy.pipeline.bases.base import BaseFinder
 from squashproxy.pipeline.bases.base_image import SourceOpener
+from squashproxy.pipeline.bases.find_base import BaseFinder
 from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.exact.copier import ExactCopier
 from squashproxy.pipeline.exact.job import ExactJob
