@@ -57,7 +57,7 @@ from squashproxy.server.store.memory import MemoryStore
 from squashproxy.server.store.registry import RegistryStore
 from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.server.upstream.fetches import Fetches
-from squashproxy.server.upstream.tags import Freshness, TagResolver
+from squashproxy.server.upstream.tags import PATIENCE, Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
@@ -222,9 +222,7 @@ class Application:
             provenance=settings.provenance,
         )
         upstream_threads = SharedThreads(32, "squashproxy-ask")
-        sources = SignedSources(
-            self._upstreams, upstream_threads, settings.first_pull.wait, settings.negative_ttl
-        )
+        sources = SignedSources(self._upstreams, upstream_threads, PATIENCE, settings.negative_ttl)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,

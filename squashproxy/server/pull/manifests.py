@@ -169,8 +169,8 @@ class Manifests:
             return await self.by_digest(wanted, source)
         except Unsigned as error:
             raise unavailable(
-                f"{wanted.repository}:{tag} is not squashed yet, and its original may not be "
-                f"pulled: {error.reason}; try again later"
+                f"{wanted.repository}:{tag} is not squashed yet, or not in a form that this client "
+                f"takes, and its original may not be pulled: {error.reason}; try again later"
             ) from error
 
     async def _companion(self, wanted: ManifestRequest, tag: str) -> FoundManifest:

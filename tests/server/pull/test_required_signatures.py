@@ -16,6 +16,7 @@ from squashproxy.oci.artifact import EMPTY_CONFIG, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, encode_json, parse_manifest
 from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_MANIFEST
+from squashproxy.server import assembly
 from squashproxy.signing.signature_manifest import signature_layer, tag_for
 from squashproxy.signing.simple_signing import SIMPLE_SIGNING, make_payload
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
@@ -391,15 +392,27 @@ def test_while_upstream_is_down_nothing_is_taken_for_signed(
 
 
 def test_a_check_that_takes_long_makes_no_pull_wait_for_longer(
-    upstream: FakeRegistry, run: Run
+    upstream: FakeRegistry, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(assembly, "PATIENCE", 0.3)
     sign_by_bundle(upstream, "app", app().push(upstream, "app", "1"))
     hang = upstream.arm(Fault("GET", "/referrers/", FaultKind.HANG, times=1))
-    with run(first_pull={"wait": "300ms"}) as served:
+    with run() as served:
         answer = served.manifest("app", "1")
         assert answer.status_code == 503
         assert "it was not found out in 0.3 s who signed" in answer.json()["errors"][0]["message"]
         hang.release()
+
+
+def test_without_any_wait_a_source_is_checked_all_the_same(
+    upstream: FakeRegistry, run: Run
+) -> None:
+    signed = app("a").push(upstream, "app", "signed")
+    app("b").push(upstream, "app", "unsigned")
+    sign_by_bundle(upstream, "app", signed)
+    with run(first_pull={"wait": "0s"}) as served:
+        assert served.manifest("app", "signed").status_code == 200
+        _is_refused(served.manifest("app", "unsigned"))
 
 
 def test_signatures_of_a_signed_original_may_be_pulled(upstream: FakeRegistry, run: Run) -> None:
