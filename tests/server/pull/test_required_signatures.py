@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import pytest
 import requests
 
 from squashproxy.digest import Digest, digest_of
-from squashproxy.oci.artifact import EMPTY_CONFIG, artifact_manifest
+from squashproxy.oci.artifact import EMPTY, EMPTY_CONFIG, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, encode_json, parse_manifest
-from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_MANIFEST
+from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from squashproxy.registry.referrers import fallback_tag
 from squashproxy.server import assembly
 from squashproxy.signing.signature_manifest import signature_layer, tag_for
 from squashproxy.signing.simple_signing import SIMPLE_SIGNING, make_payload
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import Basic, FakeRegistry, Fault, FaultKind
 from squashproxy.testing.options import RegistryOptions
 from tests.pipeline.signatures.signed import (
     RIGHT,
@@ -471,6 +473,78 @@ def test_nothing_that_runs_is_smuggled_in_as_a_signature(
     with run() as served:
         _is_refused(served.manifest("app", tag_for(source)))
         _is_refused(served.manifest("app", digest))
+
+
+def _as_layer(registry: FakeRegistry, source: Digest, evil: Digest) -> str:
+    """A referrer of a signed image, with an image in place of a document."""
+    image = registry.manifest("app", evil).descriptor
+    registry.put_blob("app", EMPTY)
+    registry.put_blob("app", registry.manifest("app", evil).data)
+    subject = registry.manifest("app", source).descriptor
+    raw = artifact_manifest("text/spdx", [image], subject=subject)
+    return registry.put_manifest("app", None, raw.data, raw.media_type)
+
+
+def _as_referrer(registry: FakeRegistry, source: Digest, evil: Digest) -> str:
+    """A list of referrers that names an image."""
+    image = registry.manifest("app", evil)
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [image.descriptor.to_json()],
+    }
+    registry.put_manifest("app", fallback_tag(source), encode_json(index), OCI_INDEX)
+    return fallback_tag(source)
+
+
+NAMING: dict[str, Callable[[FakeRegistry, Digest, Digest], str]] = {
+    "a referrer": _as_layer,
+    "a list of referrers": _as_referrer,
+}
+
+
+@pytest.mark.parametrize("put", NAMING.values(), ids=NAMING)
+def test_what_anybody_may_attach_lets_no_image_through(
+    upstream: FakeRegistry, run: Run, put: Callable[[FakeRegistry, Digest, Digest], str]
+) -> None:
+    source = app().push(upstream, "app", "1")
+    evil = app("evil").push(upstream, "app", "evil")
+    sign_by_bundle(upstream, "app", source)
+    selector = put(upstream, source, evil)
+    for _ in range(2):  # the second server has the first one's store
+        with run({"squash": False}) as served:
+            assert served.manifest("app", selector).status_code == 200
+            _is_refused(served.manifest("app", evil))
+            for blob in _blobs(upstream, evil):
+                _is_refused(served.blob("app", blob.digest), "no image needs it")
+
+
+def test_one_check_serves_all_who_ask_at_once(upstream: FakeRegistry, run: Run) -> None:
+    app().push(upstream, "app", "1")
+    hang = upstream.arm(Fault("GET", "/referrers/", FaultKind.HANG, times=1))
+    with run() as served, ThreadPoolExecutor(8) as pool:
+        pulls = [
+            pool.submit(requests.get, f"{served.url}/v2/{UP}/app/manifests/1") for _ in "8" * 8
+        ]
+        assert hang.reached.wait(10)
+        hang.release()
+        for each in pulls:
+            _is_refused(each.result())
+    assert len([each for each in upstream.requests if "/referrers/" in each.path]) == 1
+
+
+def test_what_one_caller_may_not_see_is_refused_to_nobody_else(tmp_path: Path) -> None:
+    alice = ("alice", "a made-up word")
+    with FakeRegistry(RegistryOptions(auth=Basic(*alice))) as upstream:
+        sign_by_bundle(upstream, "app", app().push(upstream, "app", "1"))
+        with run_serve(requiring(upstream, tmp_path, auth="upstream"), ENVIRON) as served:
+            path = f"/v2/{UP}/app/manifests/1"
+            assert served.get(path, auth=("bob", "another one")).status_code == 401
+            answer = served.get(path, auth=alice)
+            assert answer.headers["X-Squashproxy-Source"] == "squashed"
+            assert served.get(path, auth=("bob", "another one")).status_code == 401
+            result = answer.headers["Docker-Content-Digest"]
+            assert served.get(f"/v2/{UP}/app/manifests/{result}").status_code == 401
 
 
 def test_signatures_of_an_unsigned_image_are_refused_as_it_is(
