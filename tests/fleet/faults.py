@@ -56,9 +56,7 @@ class Tally:
         return (ended, self.failed, self.stuck, self.overlaps) == (self.submitted, 0, 0, 0)
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            *(getattr(self, name) + getattr(other, name) for name in self.__slots__)
-        )
+        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 class Scene:
