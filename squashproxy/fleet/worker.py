@@ -19,7 +19,7 @@ from typing import Any
 
 from celery import signals
 from celery.apps.worker import Worker
-from celery.platforms import EX_OK
+from celery.platforms import EX_OK, SecurityWarning
 from celery.worker import state
 
 from squashproxy import __version__
@@ -104,6 +104,8 @@ def _run_celery(
     app.conf.worker_concurrency = settings.jobs
     use_liveness(app, liveness)
     _use_our_log()
+    # Messages are JSON, so that root is no risk here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     ending = _Ending(settings, child.drain)
     worker = _Worker(
         ending,
@@ -117,6 +119,8 @@ def _run_celery(
         without_heartbeat=True,
         optimization="fair",
     )
+    # Python warnings about Celery's own plans, which the worker has just switched on.
+    warnings.filterwarnings("ignore", module=r"(celery|kombu)\.")
     signals.worker_process_init.connect(child.begin, weak=False)
     signals.worker_process_shutdown.connect(child.end, weak=False)
     signals.worker_ready.connect(
@@ -134,11 +138,7 @@ def _run_celery(
 
 
 def _use_our_log() -> None:
-    """Celery's log lines go where ours go, from warnings on.
-
-    Its Python warnings say nothing to users: messages are JSON, so root is no risk here.
-    """
-    warnings.filterwarnings("ignore", module=r"(celery|kombu)\.")
+    """Celery's log lines go where ours go, from warnings on."""
     signals.setup_logging.connect(_keep_logging, weak=False)
     ours = logging.getLogger("squashproxy")
     for name in ("celery", "kombu"):

@@ -28,7 +28,7 @@ from tests.fleet.redis_server import redis_server
 from tests.fleet.slow_proxy import SlowProxy, slow_proxy
 from tests.fleet.worker_process import EVENTS, WorkerProcess
 
-LEASE = 2.0
+LEASE = 4.0
 
 
 @dataclass(slots=True)
@@ -56,9 +56,7 @@ class Tally:
         return (ended, self.failed, self.stuck, self.overlaps) == (self.submitted, 0, 0, 0)
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            *(getattr(self, name) + getattr(other, name) for name in self.__slots__)
-        )
+        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 class Scene:
@@ -169,10 +167,10 @@ class Scene:
 Fault = Callable[[Scene], None]
 
 
-def _ask_all(scene: Scene, count: int = 12, longest: float = 0.6) -> None:
+def _ask_all(scene: Scene, count: int = 12, longest: float = 0.6, name: str = "job") -> None:
     fleet = scene.fleet()
     for number in range(count):
-        scene.ask(fleet, f"job-{number}", seconds=scene.random.uniform(0.0, longest))
+        scene.ask(fleet, f"{name}-{number}", seconds=scene.random.uniform(0.0, longest))
 
 
 def worker_killed(scene: Scene) -> None:
@@ -235,7 +233,7 @@ def broker_restarted_without_data(scene: Scene) -> None:
 def _restart(scene: Scene, *, with_data: bool) -> None:
     for _ in range(2):
         scene.start_worker()
-    _ask_all(scene, longest=1.5)
+    _ask_all(scene, 8, longest=4.0)
     scene.pause(0.0, 1.5)
     scene.broker.stop(with_data=with_data)
     scene.pause(0.0, 0.5)
@@ -250,7 +248,7 @@ def broker_full(scene: Scene) -> None:
         _ask_all(scene, 6, longest=1.0)
         scene.pause(0.0, 0.5)
         client.config_set("maxmemory", "1mb")
-        _ask_all(scene, 6)
+        _ask_all(scene, 6, name="late")
         scene.pause(1.0, 2.0)
         client.config_set("maxmemory", "0")
 
@@ -268,7 +266,7 @@ def broker_out_of_reach(scene: Scene) -> None:
     """Nothing comes through for longer than a lease; then it does."""
     for _ in range(2):
         scene.start_worker()
-    _ask_all(scene, longest=1.5)
+    _ask_all(scene, 8, longest=6.0)
     scene.pause(0.0, 1.0)
     scene.proxy.cut()
     scene.pause(1.5 * LEASE, 2.5 * LEASE)
@@ -279,7 +277,7 @@ def broker_frozen(scene: Scene) -> None:
     """The broker itself stands still for longer than a lease; then it goes on."""
     for _ in range(2):
         scene.start_worker()
-    _ask_all(scene, longest=1.5)
+    _ask_all(scene, 8, longest=6.0)
     scene.pause(0.0, 1.0)
     scene.broker.freeze()
     scene.pause(1.5 * LEASE, 2.0 * LEASE)
