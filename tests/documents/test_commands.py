@@ -45,6 +45,8 @@ _INSTALLS = "installs into an environment, which tests/run has done"
 PARSED = {
     "squashproxy serve": "serves until a signal ends it; tests/server runs it",
     "squashproxy run": "runs until a signal ends it; tests/cli/commands/test_run.py runs it",
+    "squashproxy worker": "needs a broker; tests/cli/commands/test_jobs.py runs it",
+    "squashproxy jobs": "needs a broker; tests/cli/commands/test_jobs.py runs it",
     "squashproxy cleanup --undo": "needs an audit log; tests/cleanup/apply/test_undo.py has some",
     "squashproxy copy --base 1 docker-archive:-": "reads what docker save writes",
 }

@@ -330,10 +330,13 @@ def messages_doubled(scene: Scene) -> None:
         scene.start_worker()
     _ask_all(scene)
     fleet = scene.fleet()
-    for _ in range(5):
-        scene.pause(0.0, 0.3)
-        for job in (*fleet.snapshot().running, *fleet.snapshot().queued):
-            fleet._messenger.send(Message(job.id, QueueName.BULK, scene.settings.version))
+    version = scene.settings.version
+    with scene.broker.client as client:
+        for _ in range(5):
+            scene.pause(0.0, 0.3)
+            for key in ("state:running", f"queued:bulk:{version}"):
+                for job in client.zrange(f"squashproxy:{key}", 0, -1):
+                    fleet._messenger.send(Message(str(job), QueueName.BULK, version))
 
 
 def messages_lost(scene: Scene) -> None:
