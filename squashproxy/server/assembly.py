@@ -50,7 +50,7 @@ from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import SquashRecord
 from squashproxy.server.store.memory import MemoryStore
 from squashproxy.server.upstream.fetches import Fetches
-from squashproxy.server.upstream.tags import Freshness, TagResolver
+from squashproxy.server.upstream.tags import PATIENCE, Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
@@ -220,9 +220,7 @@ class Application:
             places.insert(0, self._work.place)
         rules = self._parts.rules
         upstream_threads = SharedThreads(32, "squashproxy-ask")
-        sources = SignedSources(
-            self._upstreams, upstream_threads, settings.first_pull.wait, settings.negative_ttl
-        )
+        sources = SignedSources(self._upstreams, upstream_threads, PATIENCE, settings.negative_ttl)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,

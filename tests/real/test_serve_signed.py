@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.real.judges import CommandFailedError
+from tests.real.judges import CommandFailedError, run
 from tests.real.programs import find_program
+from tests.real.pushing import PushToRegistry
 from tests.real.registries import RealRegistry
 from tests.real.serving import RealServer, run_server
 from tests.real.signing import (
@@ -23,6 +25,7 @@ from tests.real.signing import (
     key_pair,
     push_image,
 )
+from tests.server.serving import both_platforms
 
 pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
 KINDS = ("P-256", "Ed25519", "RSA")
@@ -144,3 +147,33 @@ def test_a_policy_lets_signed_images_of_a_server_pass_and_no_others(
         ask_policy(policy, server.host, f"{UP}/{name}", key, tmp_path, identity)
         with pytest.raises(CommandFailedError, match=r"[Ss]ignature|cryptographic"):
             ask_policy(policy, server.host, f"{UP}/{name}", other, tmp_path, identity)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("squashes", [True, False], ids=["squashed", "as they are"])
+def test_clients_pull_all_of_a_signed_index_and_nothing_of_another(
+    programs: Path,
+    source_registry: RealRegistry,
+    target_registry: RealRegistry,
+    tmp_path: Path,
+    store: str,
+    *,
+    squashes: bool,
+) -> None:
+    """skopeo asks for everything below the index by its digest."""
+    key = key_pair("P-256", tmp_path)
+    signed, unsigned = (f"clients-{store}-{squashes}-{tag}".lower() for tag in ("one", "two"))
+    for repo in (signed, unsigned):
+        both_platforms().push(PushToRegistry(source_registry), repo, "1")
+    image = f"{source_registry.host}/{signed}:1"
+    cosign_sign(find_program("cosign", programs), key, "bundle", image, tmp_path)
+    rule = {"match": "*", "squash": squashes, "require_signature": [str(key.public)]}
+    place = _store(store, target_registry, tmp_path)
+    skopeo = ("skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--src-tls-verify=false")
+    configuration = _configuration(source_registry, place, rules=[rule])
+    with run_server(tmp_path / "server", configuration) as server:
+        run([*skopeo, f"docker://{server.host}/{UP}/{signed}:1", f"dir:{tmp_path / 'one'}"])
+        index = json.loads((tmp_path / "one" / "manifest.json").read_bytes())
+        assert len(index["manifests"]) == 2
+        with pytest.raises(CommandFailedError, match="it has no signature"):
+            run([*skopeo, f"docker://{server.host}/{UP}/{unsigned}:1", f"dir:{tmp_path / 'two'}"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from squashproxy.analysis.plan import plan_image
 from squashproxy.cancellation import Cancellation
@@ -29,6 +30,9 @@ from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySource
+
+if TYPE_CHECKING:  # cryptography takes long to import, and few servers need it
+    from squashproxy.signing.signing import Signing
 
 _MOST_LAYERS = 256
 """A record notes the layers of an image only up to this number, before and after together."""
@@ -73,27 +77,25 @@ class Squasher:
             sink.record(record)
         return record
 
-    def complete(self, key: SquashKey, options: CopyOptions, result: Digest) -> str | None:
-        """Sign a result of an earlier time, or of another repository, unless the key has signed it;
-        and note that its source was checked, which the caller has done.
-
-        Returns the key's fingerprint, None where nothing is signed.
+    def complete(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
+        """Sign a result that was made before, and note that its source was checked, which the
+        caller has done.
         """
-        fingerprint = None
         if options.signing is not None:
-            from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
-                sign_result,
-            )
-
-            sink = self._store.open_sink(
-                key, f"{key.repository}@{key.source}", lambda _: False, Cancellation()
-            )
-            with closing(sink):
-                final = sink.read_manifest(result)
-                sign_result(sink, final, options.signing, key.repository)
-            fingerprint = options.signing.key.public.fingerprint
+            self.sign(key, options.signing, result)
         self._note_checked(key, options, result)
-        return fingerprint
+
+    def sign(self, key: SquashKey, signing: Signing, result: Digest) -> None:
+        """Sign a result of an earlier time, or of another repository, unless the key has signed
+        it.
+        """
+        from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
+            sign_result,
+        )
+
+        image = f"{key.repository}@{key.source}"
+        with closing(self._store.open_sink(key, image, lambda _: False, Cancellation())) as sink:
+            sign_result(sink, sink.read_manifest(result), signing, key.repository)
 
     def _note_checked(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
         policy = policy_of(options)

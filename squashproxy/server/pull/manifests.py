@@ -44,6 +44,7 @@ from squashproxy.server.jobs.rules import Recipe
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.outcome import FoundManifest, Origin
 from squashproxy.server.pull.results import Results
+from squashproxy.server.pull.sources import Source, for_clients
 from squashproxy.server.store.base import KnownTag, SquashKey
 
 _MOST_NAMED = 100_000
@@ -152,6 +153,7 @@ class Manifests:
     async def _unchecked(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest:
         kept = await self._kept(wanted.repository, digest)
         if kept is not None:
+            await self._results.sign(wanted.repository, digest)
             return _found(kept, digest, Origin.CACHED)
         again = await self._made_again(wanted, digest)
         if again is not None:
@@ -170,8 +172,8 @@ class Manifests:
             return await self.by_digest(wanted, source)
         except Unsigned as error:
             raise unavailable(
-                f"{wanted.repository}:{tag} is not squashed yet, and its original may not be "
-                f"pulled: {error.reason}; try again later"
+                f"{wanted.repository}:{tag} is not squashed yet, or not in a form that this client "
+                f"takes, and its original may not be pulled: {error.reason}; try again later"
             ) from error
 
     async def _companion(self, wanted: ManifestRequest, tag: str) -> FoundManifest:
@@ -267,8 +269,8 @@ class Manifests:
         except TooManyJobs as error:
             self._on_warning(image, str(error))
             return None
-        except Unsigned:
-            raise
+        except Unsigned as error:
+            raise for_clients(error, Source(key.repository, key.source)) from error
         except SquashproxyError:
             return None  # the job itself has reported it
         if result is None:

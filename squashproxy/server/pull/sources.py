@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, Unreachable, Unsigned, remembered
@@ -69,8 +69,9 @@ class SignedSources:
         self._single_flight: SingleFlight[_Question, RawManifest] = SingleFlight()
 
     def is_signed(self, source: Source) -> bool:
-        """Whether a source is known to be signed."""
-        return self._signed.find(source) is not None
+        """Whether a source is known to be signed; as a whole, it is for squashing, too."""
+        whole = replace(source, is_whole=True)
+        return any(self._signed.find(each) is not None for each in (source, whole))
 
     def note_signed(self, source: Source) -> None:
         """Note that a source is signed, as the store knows."""
@@ -123,8 +124,8 @@ class SignedSources:
             raw = await threads.run(self._upstreams.ask, caller, source.repository, check)
         except SquashproxyError as error:
             until = self._clock() + self._negative_ttl
-            self._failures[question] = (until, remembered(_for_clients(error, source)))
-            raise _for_clients(error, source) from error
+            self._failures[question] = (until, remembered(for_clients(error, source)))
+            raise for_clients(error, source) from error
         self._signed[source] = True
         return raw
 
@@ -135,8 +136,8 @@ class _Question:
     source: Source
 
 
-def _for_clients(error: SquashproxyError, source: Source) -> SquashproxyError:
-    """The error without the names of key files, which are nobody's business but the server's."""
+def for_clients(error: SquashproxyError, source: Source) -> SquashproxyError:
+    """An error of a check without the names of key files, which are nobody's business."""
     if not isinstance(error, Unsigned):
         return error
     return Unsigned(

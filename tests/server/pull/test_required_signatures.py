@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import pytest
 import requests
 
 from squashproxy.digest import Digest, digest_of
-from squashproxy.oci.artifact import EMPTY_CONFIG, artifact_manifest
+from squashproxy.oci.artifact import EMPTY, EMPTY_CONFIG, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, encode_json, parse_manifest
-from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_MANIFEST
+from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from squashproxy.registry.referrers import fallback_tag
+from squashproxy.server import assembly
 from squashproxy.signing.signature_manifest import signature_layer, tag_for
 from squashproxy.signing.simple_signing import SIMPLE_SIGNING, make_payload
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import Basic, FakeRegistry, Fault, FaultKind
 from squashproxy.testing.options import RegistryOptions
 from tests.pipeline.signatures.signed import (
     RIGHT,
@@ -96,11 +99,6 @@ def _a_thousand(registry: FakeRegistry, repo: str, digest: Digest) -> None:
     put_tagged(registry, repo, digest, payload, layers)
 
 
-def _a_thousand_bundles(registry: FakeRegistry, repo: str, digest: Digest) -> None:
-    for number in range(1000):
-        attach(registry, repo, digest, b"{%d" % number)
-
-
 def _huge(registry: FakeRegistry, repo: str, digest: Digest) -> None:
     """A payload that claims to have 100 MB."""
     payload = make_payload(digest, f"{UP}/{repo}")
@@ -124,23 +122,15 @@ UNSIGNED: dict[str, tuple[Put, str]] = {
     "a malformed bundle": (_malformed, "JSON"),
     "another name": (_other_name, "is for the name example.com/other"),
     "a thousand signatures, the last one right": (_a_thousand, "and 64 more like it"),
-    "a thousand bundles": (_a_thousand_bundles, "and 64 more like it"),
     "a payload of 100 MB": (_huge, "it has 100000000 bytes, and at most 65536 are read"),
     "a payload larger than it claims": (_huge_in_secret, "does not count"),
 }
 
 
-CASES = [
-    pytest.param(put, why, lists, id=f"{name}, {'referrers API' if lists else 'fallback tags'}")
-    for name, (put, why) in UNSIGNED.items()
-    for lists in (True, False)
-    if lists or put is not _a_thousand_bundles  # each bundle would write the list under the tag
-]
-
-
-@pytest.mark.parametrize(("put", "why", "lists"), CASES)
+@pytest.mark.parametrize("lists", [True, False], ids=["referrers API", "fallback tags"])
+@pytest.mark.parametrize(("put", "why"), UNSIGNED.values(), ids=UNSIGNED)
 def test_every_doubt_refuses_before_a_layer_is_read(
-    put: Put, why: str, lists: bool, tmp_path: Path
+    put: Put, why: str, tmp_path: Path, *, lists: bool
 ) -> None:
     with FakeRegistry(RegistryOptions(referrers=lists)) as upstream:
         source = app().push(upstream, "app", "1")
@@ -166,6 +156,16 @@ def test_every_doubt_refuses_before_a_layer_is_read(
         assert not any(_methods(upstream, layer) for layer in layers)
         assert len(upstream.requests) < 400
         assert not list((tmp_path / "store" / "blobs" / "sha256").iterdir())
+
+
+def test_of_a_thousand_bundles_few_are_looked_at(upstream: FakeRegistry, run: Run) -> None:
+    source = app().push(upstream, "app", "1")
+    for number in range(1000):
+        attach(upstream, "app", source, b"{%d" % number)
+    upstream.forget_requests()
+    with run() as served:
+        _is_refused(served.manifest("app", "1"), "and 64 more like it")
+    assert len(upstream.requests) < 150
 
 
 def _methods(upstream: FakeRegistry, digest: str) -> set[str]:
@@ -394,15 +394,27 @@ def test_while_upstream_is_down_nothing_is_taken_for_signed(
 
 
 def test_a_check_that_takes_long_makes_no_pull_wait_for_longer(
-    upstream: FakeRegistry, run: Run
+    upstream: FakeRegistry, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(assembly, "PATIENCE", 0.3)
     sign_by_bundle(upstream, "app", app().push(upstream, "app", "1"))
     hang = upstream.arm(Fault("GET", "/referrers/", FaultKind.HANG, times=1))
-    with run(first_pull={"wait": "300ms"}) as served:
+    with run() as served:
         answer = served.manifest("app", "1")
         assert answer.status_code == 503
         assert "it was not found out in 0.3 s who signed" in answer.json()["errors"][0]["message"]
         hang.release()
+
+
+def test_without_any_wait_a_source_is_checked_all_the_same(
+    upstream: FakeRegistry, run: Run
+) -> None:
+    signed = app("a").push(upstream, "app", "signed")
+    app("b").push(upstream, "app", "unsigned")
+    sign_by_bundle(upstream, "app", signed)
+    with run(first_pull={"wait": "0s"}) as served:
+        assert served.manifest("app", "signed").status_code == 200
+        _is_refused(served.manifest("app", "unsigned"))
 
 
 def test_signatures_of_a_signed_original_may_be_pulled(upstream: FakeRegistry, run: Run) -> None:
@@ -461,6 +473,78 @@ def test_nothing_that_runs_is_smuggled_in_as_a_signature(
     with run() as served:
         _is_refused(served.manifest("app", tag_for(source)))
         _is_refused(served.manifest("app", digest))
+
+
+def _as_layer(registry: FakeRegistry, source: Digest, evil: Digest) -> str:
+    """A referrer of a signed image, with an image in place of a document."""
+    image = registry.manifest("app", evil).descriptor
+    registry.put_blob("app", EMPTY)
+    registry.put_blob("app", registry.manifest("app", evil).data)
+    subject = registry.manifest("app", source).descriptor
+    raw = artifact_manifest("text/spdx", [image], subject=subject)
+    return registry.put_manifest("app", None, raw.data, raw.media_type)
+
+
+def _as_referrer(registry: FakeRegistry, source: Digest, evil: Digest) -> str:
+    """A list of referrers that names an image."""
+    image = registry.manifest("app", evil)
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [image.descriptor.to_json()],
+    }
+    registry.put_manifest("app", fallback_tag(source), encode_json(index), OCI_INDEX)
+    return fallback_tag(source)
+
+
+NAMING: dict[str, Callable[[FakeRegistry, Digest, Digest], str]] = {
+    "a referrer": _as_layer,
+    "a list of referrers": _as_referrer,
+}
+
+
+@pytest.mark.parametrize("put", NAMING.values(), ids=NAMING)
+def test_what_anybody_may_attach_lets_no_image_through(
+    upstream: FakeRegistry, run: Run, put: Callable[[FakeRegistry, Digest, Digest], str]
+) -> None:
+    source = app().push(upstream, "app", "1")
+    evil = app("evil").push(upstream, "app", "evil")
+    sign_by_bundle(upstream, "app", source)
+    selector = put(upstream, source, evil)
+    for _ in range(2):  # the second server has the first one's store
+        with run({"squash": False}) as served:
+            assert served.manifest("app", selector).status_code == 200
+            _is_refused(served.manifest("app", evil))
+            for blob in _blobs(upstream, evil):
+                _is_refused(served.blob("app", blob.digest), "no image needs it")
+
+
+def test_one_check_serves_all_who_ask_at_once(upstream: FakeRegistry, run: Run) -> None:
+    app().push(upstream, "app", "1")
+    hang = upstream.arm(Fault("GET", "/referrers/", FaultKind.HANG, times=1))
+    with run() as served, ThreadPoolExecutor(8) as pool:
+        pulls = [
+            pool.submit(requests.get, f"{served.url}/v2/{UP}/app/manifests/1") for _ in "8" * 8
+        ]
+        assert hang.reached.wait(10)
+        hang.release()
+        for each in pulls:
+            _is_refused(each.result())
+    assert len([each for each in upstream.requests if "/referrers/" in each.path]) == 1
+
+
+def test_what_one_caller_may_not_see_is_refused_to_nobody_else(tmp_path: Path) -> None:
+    alice = ("alice", "a made-up word")
+    with FakeRegistry(RegistryOptions(auth=Basic(*alice))) as upstream:
+        sign_by_bundle(upstream, "app", app().push(upstream, "app", "1"))
+        with run_serve(requiring(upstream, tmp_path, auth="upstream"), ENVIRON) as served:
+            path = f"/v2/{UP}/app/manifests/1"
+            assert served.get(path, auth=("bob", "another one")).status_code == 401
+            answer = served.get(path, auth=alice)
+            assert answer.headers["X-Squashproxy-Source"] == "squashed"
+            assert served.get(path, auth=("bob", "another one")).status_code == 401
+            result = answer.headers["Docker-Content-Digest"]
+            assert served.get(f"/v2/{UP}/app/manifests/{result}").status_code == 401
 
 
 def test_signatures_of_an_unsigned_image_are_refused_as_it_is(

@@ -17,7 +17,7 @@ from squashproxy.reference import Repository, parse_reference
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.referrers import fallback_tag
 from squashproxy.signing.signature_manifest import tag_for
-from squashproxy.testing import FakeRegistry
+from squashproxy.testing import FakeRegistry, Fault
 from squashproxy.transports.registry import RegistrySource
 from tests.pipeline.lab import options
 from tests.pipeline.signatures.signed import OTHER, RIGHT, sign_by_bundle
@@ -105,6 +105,35 @@ def test_results_of_earlier_times_are_signed_once_when_they_are_asked_for(
             assert len(_referrers(served, before)) == 1
             assert _tagged(served, before) == 1
             assert _signers(served, before) == ["right"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_of_earlier_times_are_signed_when_their_digest_is_asked_for(
+    upstream: FakeRegistry, backing: FakeRegistry, tmp_path: Path, kind: str
+) -> None:
+    """As by pods that name the squashed image by its digest."""
+    both_platforms().push(upstream, "app", "1")
+    with run_serve(settings(upstream, tmp_path, **_store(kind, backing))) as served:
+        before = served.manifest("app", "1")
+    digest = before.headers["Docker-Content-Digest"]
+    with run_serve(signing(upstream, tmp_path, **_store(kind, backing))) as served:
+        assert served.manifest("app", digest).content == before.content
+        assert _signers(served, digest) == ["right"]
+        for child in before.json()["manifests"]:
+            assert _signers(served, child["digest"]) == ["right"]
+
+
+def test_a_result_that_cannot_be_signed_gives_way_to_its_original(
+    upstream: FakeRegistry, backing: FakeRegistry, tmp_path: Path
+) -> None:
+    source = app().push(upstream, "app", "1")
+    with run_serve(settings(upstream, tmp_path, **_store("registry", backing))) as served:
+        _pull(served)
+    with run_serve(signing(upstream, tmp_path, **_store("registry", backing))) as served:
+        backing.arm(Fault("POST", "/blobs/uploads/", status=403, times=99))
+        assert _pull(served) == source
+        [error, *_] = served.get("/api/v1/status").json()["errors"]
+        assert "could not be signed" in error["message"]
 
 
 def test_a_new_key_signs_beside_the_old_one(upstream: FakeRegistry, tmp_path: Path) -> None:
