@@ -215,6 +215,18 @@ class AllowedDigests:
             self._manifests[repository, digest] = True
             if raw is not None:
                 self.note(repository, raw)
+                await self._share(repository, raw, policy)
+
+    async def _share(
+        self, repository: Repository, raw: RawManifest, policy: SignaturePolicy
+    ) -> None:
+        """Tell other servers of the store what a signed index lists: a client may ask them for it,
+        and none of it need be signed by itself.
+        """
+        parsed = parse_manifest(raw, "a manifest")
+        if isinstance(parsed, ImageIndex):
+            listed = [child.descriptor.digest for child in parsed.children]
+            await self._async_store.note_listed(repository, policy.hash_for(repository), listed)
 
     async def _find_key(self, repository: Repository, digest: Digest) -> SquashKey | None:
         """What a squashed image, or one that such an index lists, was made from."""

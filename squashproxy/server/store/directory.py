@@ -169,6 +169,9 @@ class DirectoryStore:
         """Note that the source of a squashed image was checked by a policy."""
         self._ledger.note_checked(repository, policy, result)
 
+    def note_listed(self, repository: Repository, policy: str, listed: Sequence[Digest]) -> None:
+        """Nothing: `parents` tells."""
+
     def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
         """Whether that was noted for a squashed image, or for one that needs the digest."""
         return self._ledger.is_checked(repository, policy, digest)

@@ -296,6 +296,26 @@ def _pull(served: Served, manifests: list[Digest], blobs: list[Digest]) -> None:
         assert served.blob("app", digest).status_code == 200
 
 
+def test_replicas_know_what_an_index_lists_that_another_one_saw(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
+    """A balancer sends each request of a pull elsewhere."""
+    index = both_platforms().push(upstream, "app", "1")
+    sign_by_bundle(upstream, "app", index)
+    other = app().push(upstream, "app", "other")
+    children = _children(upstream, index)
+    with FakeRegistry() as backing:
+        store = {"registry": f"{backing.host}/cache"}
+        section = requiring(upstream, tmp_path, {"squash": False}, store=store)
+        with run_serve(section, ENVIRON) as one, run_serve(section, ENVIRON) as two:
+            assert one.head(f"/v2/{UP}/app/manifests/1").status_code == 200
+            for child in children:
+                assert two.manifest("app", child).status_code == 200
+                for blob in _blobs(upstream, child):
+                    assert two.blob("app", blob.digest).status_code == 200
+            _is_refused(two.manifest("app", other))
+
+
 @pytest.mark.parametrize("kind", ["directory", "registry"])
 def test_all_of_a_squashed_index_may_be_pulled_by_any_server_of_its_store(
     upstream: FakeRegistry, tmp_path: Path, kind: str
@@ -523,9 +543,8 @@ def test_one_check_serves_all_who_ask_at_once(upstream: FakeRegistry, run: Run) 
     app().push(upstream, "app", "1")
     hang = upstream.arm(Fault("GET", "/referrers/", FaultKind.HANG, times=1))
     with run() as served, ThreadPoolExecutor(8) as pool:
-        pulls = [
-            pool.submit(requests.get, f"{served.url}/v2/{UP}/app/manifests/1") for _ in "8" * 8
-        ]
+        url = f"{served.url}/v2/{UP}/app/manifests/1"
+        pulls = [pool.submit(requests.get, url, timeout=60) for _ in range(8)]
         assert hang.reached.wait(10)
         hang.release()
         for each in pulls:
