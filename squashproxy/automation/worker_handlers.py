@@ -48,6 +48,7 @@ from squashproxy.promotion.step_form import done_form, read_step
 from squashproxy.promotion.step_runner import LocalStepRunner
 from squashproxy.reference import parse_repository
 from squashproxy.report.observer import LoggingObserver
+from squashproxy.server.jobs.fleet_handler import open_squash_handler
 from squashproxy.state.database import open_state
 from squashproxy.state.tags import TagMemory
 
@@ -66,15 +67,19 @@ def open_handlers(
     `fleet` is for the rates of registries and for journals. Raises UsageError where there is no
     place for the worker's state: a cache of manifests, and its audit logs.
     """
-    with open_context(
-        configuration, options, LoggingObserver(), Cancellation(), fleet=fleet
-    ) as context:
+    with (
+        open_context(
+            configuration, options, LoggingObserver(), Cancellation(), fleet=fleet
+        ) as context,
+        open_squash_handler(configuration, options.client, os.environ, fleet) as squash,
+    ):
         promotions = _Promotions(context)
         cleanups = _Cleanups(context, fleet)
         yield {
             JobKind.PROMOTE: promotions.promote,
             JobKind.PLAN: cleanups.plan,
             JobKind.APPLY: cleanups.apply,
+            **({} if squash is None else {JobKind.SQUASH: squash}),
         }
 
 

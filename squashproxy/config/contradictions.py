@@ -12,7 +12,7 @@ from squashproxy.config.configuration import Configuration
 from squashproxy.config.document import Document
 from squashproxy.config.engine import EngineKind, EngineSettings
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
-from squashproxy.config.serve import ServeSettings
+from squashproxy.config.serve import DirectoryStoreSettings, ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
 from squashproxy.pipeline.mode import Mode, PruneThreshold
 from squashproxy.reference import parse_host
@@ -43,6 +43,11 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
     serve = found.serve
     if serve is None:
         return
+    if found.engine.kind is EngineKind.CELERY and isinstance(serve.store, DirectoryStoreSettings):
+        yield (
+            f"{document.at(('serve', 'store'))}: engine.kind is celery, and workers cannot write "
+            "to the folder of serve.store; write {registry: HOST/REPO}, or engine: {kind: local}"
+        )
     there = " or ".join(sorted(serve.upstreams))
     for host, upstream in serve.upstreams.items():
         if (upstream.username is None) != (upstream.password is None):

@@ -13,6 +13,7 @@ from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.changes import Changes
 from squashproxy.fleet.errors import FleetError
+from squashproxy.fleet.follow import Follower
 from squashproxy.fleet.job import JobRequest
 from squashproxy.fleet.journal import Journal
 from squashproxy.fleet.leases import Lease, LeaseKeeper
@@ -22,6 +23,7 @@ from squashproxy.fleet.pacer import SharedRateLimit
 from squashproxy.fleet.records import Records, Submitted
 from squashproxy.fleet.settings import FleetSettings, process_name
 from squashproxy.fleet.snapshot import Snapshot
+from squashproxy.fleet.starts import Starts
 from squashproxy.fleet.view import read_snapshot
 from squashproxy.fleet.waiting import Waiting, parked
 from squashproxy.progress import Observer
@@ -127,6 +129,13 @@ class Fleet:
         """Submit a job without waiting for it. Raises BrokerAway, BrokerRefused and JobParked."""
         self._submit(request, "")
 
+    def follower(self, on_away: Callable[[FleetError], None]) -> Follower:
+        """Follows many jobs at once, each without a thread that waits for it.
+
+        `on_away` is called, in a thread, whenever the broker could not be used.
+        """
+        return Follower(self._broker, self._records, self._messenger, on_away, clock=self._clock)
+
     @contextmanager
     def hold(self, section: str, rules: Sequence[str]) -> Iterator[Hold]:
         """Hold the lease of each rule while the block runs.
@@ -179,6 +188,10 @@ class Fleet:
     def journal(self, name: str) -> Journal:
         """A list of entries that outlives the process, such as what a job is about to delete."""
         return Journal(self._broker, name)
+
+    def starts(self) -> Starts:
+        """When the rules of the fleet ran last."""
+        return Starts(self._broker)
 
     def snapshot(self) -> Snapshot:
         """What is queued, running, failed and parked. Raises BrokerAway and BrokerRefused."""

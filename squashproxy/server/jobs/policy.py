@@ -44,3 +44,16 @@ def policy_of(options: CopyOptions) -> SignaturePolicy | None:
     if not options.required_keys:
         return None
     return SignaturePolicy(options.required_keys, options.signed_as)
+
+
+def terms_of(options: CopyOptions, repository: Repository) -> str:
+    """A short text of what the hash of options leaves out, since it shapes no byte of an image.
+
+    That is who has to have signed images of the repository, who signs what is made of them, and
+    whether a statement is kept about it.
+    """
+    policy, signing = policy_of(options), options.signing
+    words = ["-" if policy is None else policy.hash_for(repository)]
+    if signing is not None:
+        words += [signing.key.public.fingerprint, *(each.value for each in signing.formats)]
+    return " ".join([*words, *(["provenance"] if options.provenance else [])])

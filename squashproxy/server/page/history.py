@@ -34,9 +34,10 @@ class History:
         self._pulls: Counter[Digest] = Counter()
 
     def add(self, record: SquashRecord) -> None:
-        """Add an image that was squashed."""
+        """Add an image that was squashed, unless it is here already; from any thread."""
         with self._lock:
-            self._records.append(record)
+            if record not in self._records:
+                self._records.append(record)
 
     def note_signed(self, result: Digest, fingerprint: str) -> None:
         """Note which key, by its fingerprint, has signed an image that was there before."""

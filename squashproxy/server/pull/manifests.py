@@ -38,7 +38,8 @@ from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.http.accept import accepts
 from squashproxy.server.http.errors import unavailable
-from squashproxy.server.jobs.jobs import Job, TooManyJobs
+from squashproxy.server.jobs.job import Job, SquashOrder
+from squashproxy.server.jobs.jobs import TooManyJobs
 from squashproxy.server.jobs.rules import Recipe
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.outcome import FoundManifest, Origin
@@ -83,6 +84,8 @@ class Manifests:
         self._single_flight: SingleFlight[tuple[Caller, Repository, Digest], RawManifest] = (
             SingleFlight()
         )
+        self._reading: SingleFlight[tuple[Repository, Digest], RawManifest | None] = SingleFlight()
+        self._looking: SingleFlight[tuple[Repository, Digest], SquashKey | None] = SingleFlight()
         self._named: LruCache[tuple[Repository, str], Digest] = LruCache(_MOST_NAMED)
 
     def find_now(self, wanted: ManifestRequest, tag: str) -> FoundManifest | None:
@@ -244,6 +247,8 @@ class Manifests:
     async def close(self) -> None:
         """Cancel the manifests that are being passed through, and the signing of results."""
         await self._single_flight.close()
+        await self._reading.close()
+        await self._looking.close()
         await self._results.close()
 
     async def _squashed(
@@ -253,12 +258,14 @@ class Manifests:
         key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         image = f"{wanted.repository}:{tag}"
         origin = Origin.CACHED
+        is_own = True
         try:
             result = await self._results.find(key, recipe)
             if result is None:
                 origin = Origin.SQUASHED
                 job = self._join(wanted.caller, key, recipe.options, image)
                 result = await job.wait(self._patience(job, deadline))
+                is_own = job.is_own
         except TooManyJobs as error:
             self._on_warning(image, str(error))
             return None
@@ -274,7 +281,8 @@ class Manifests:
             self._on_warning(image, f"the store does not have {result}, so the original is served")
             return None
         self._context.allowed.note(wanted.repository, raw)
-        await self._name(wanted.repository, tag, result)
+        if is_own:  # else another server does it now, and this one sees to it with its next pull
+            await self._name(wanted.repository, tag, result)
         return _found(raw, result, origin, known.source.digest)
 
     def _patience(self, job: Job, deadline: float) -> float:
@@ -283,34 +291,38 @@ class Manifests:
         return min(by_job, deadline - time.monotonic())
 
     def _join(self, caller: Caller, key: SquashKey, options: CopyOptions, image: str) -> Job:
-        squasher = self._context.squasher
         return self._context.jobs.join(
-            key,
-            image,
-            lambda observer, cancellation: squasher.squash(
-                caller, key, options, image, observer=observer, cancellation=cancellation
-            ),
+            SquashOrder(key, image, caller, options),
             lambda sentence: self._on_warning(image, sentence),
         )
 
     async def _name(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the tag name the result in the store, too; if that fails, the pull still succeeds."""
+        """Let the tag name the result in the store, too; if that fails, the pull still succeeds.
+
+        One of many pulls does it: registries read a manifest badly while it is being written.
+        """
         if self._named.find((repository, tag)) != result:
-            await self._context.async_store.name_image(repository, tag, result)
             self._named[repository, tag] = result
+            await self._context.async_store.name_image(repository, tag, result)
 
     async def _kept(self, repository: Repository, digest: Digest) -> RawManifest | None:
-        memory = self._context.memory
-        found = memory.find_manifest(repository, digest)
-        if found is None:
-            found = await self._context.async_store.find_manifest(repository, digest)
-            if found is not None:
-                memory.put_manifest(repository, digest, found)
+        found = self._context.memory.find_manifest(repository, digest)
+        if found is not None:
+            return found
+        return await self._reading.join(
+            (repository, digest), lambda: self._read(repository, digest)
+        )
+
+    async def _read(self, repository: Repository, digest: Digest) -> RawManifest | None:
+        found = await self._context.async_store.find_manifest(repository, digest)
+        if found is not None:
+            self._context.memory.put_manifest(repository, digest, found)
         return found
 
     async def _made_again(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest | None:
         """Squash an evicted image again, if the rules still give the same digest."""
-        key = await self._context.async_store.find_key(wanted.repository, digest)
+        place = (wanted.repository, digest)
+        key = await self._looking.join(place, lambda: self._context.async_store.find_key(*place))
         return None if key is None else await self._squashed_again(wanted, key, digest)
 
     async def _squashed_again(

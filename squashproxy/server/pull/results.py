@@ -32,7 +32,8 @@ class Results:
         self._context = context
         self._on_warning = on_warning
         self._on_signed = on_signed
-        self._single_flight: SingleFlight[tuple[SquashKey, Digest], None] = SingleFlight()
+        self._signing: SingleFlight[tuple[SquashKey, Digest], None] = SingleFlight()
+        self._finding: SingleFlight[SquashKey, Digest | None] = SingleFlight()
         self._signed: LruCache[tuple[Repository, Digest], bool] = LruCache(_MOST_SIGNED)
 
     async def find(self, key: SquashKey, recipe: Recipe) -> Digest | None:
@@ -46,7 +47,7 @@ class Results:
         known = memory.find_result(key)
         if known is not None:
             return known
-        kept = await async_store.find_squashed(key)
+        kept = await self._finding.join(key, lambda: async_store.find_squashed(key))
         if kept is None:
             return memory.find_result(key)
         options, complete = recipe.options, self._context.squasher.complete
@@ -80,14 +81,15 @@ class Results:
         self._signed[repository, digest] = True
 
     async def close(self) -> None:
-        """Stop waiting for what is being signed."""
-        await self._single_flight.close()
+        """Stop waiting for what is being signed or looked for."""
+        await self._signing.close()
+        await self._finding.close()
 
     async def _run(self, key: SquashKey, result: Digest, work: Callable[[], None]) -> None:
         """Run a call that signs, once for all who wait for the same."""
         threads = self._context.async_store.threads
         try:
-            await self._single_flight.join((key, result), lambda: threads.run(work))
+            await self._signing.join((key, result), lambda: threads.run(work))
         except SquashproxyError as error:
             self._on_warning(f"{key.repository}@{result}", f"could not be signed: {error}")
             raise
