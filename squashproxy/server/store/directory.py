@@ -22,6 +22,7 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
+from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.reference import Repository
 from squashproxy.server.store.attachments import Attachments
 from squashproxy.server.store.base import (
@@ -309,8 +310,11 @@ class DirectoryStore:
         with self._naming:
             self._is_index_old = False
             index = {**empty_index(), "annotations": _MARK}
-            for name, descriptor in self._ledger.named():
-                index["manifests"].append({**descriptor.to_json(), "annotations": {REF_NAME: name}})
+            for each in self._ledger.named():
+                stated = {REF_NAME: each.name}
+                if each.source is not None and each.options is not None:
+                    stated |= {SOURCE: each.source, OPTIONS: each.options}
+                index["manifests"].append({**each.descriptor.to_json(), "annotations": stated})
             try:
                 self._folder.put(self._root / INDEX, encode_json(index))
             except SquashproxyError:
