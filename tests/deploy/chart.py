@@ -10,6 +10,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,13 @@ CASES: dict[str, dict[str, Any]] = {
             "ingressFrom": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
             "extraEgress": [{"ports": [{"port": 5000, "protocol": "TCP"}]}],
         },
+        "metrics": {"serviceMonitor": {"enabled": True}},
+    },
+    "watched": {
         "metrics": {
-            "serviceMonitor": {"enabled": True},
+            "serviceMonitor": {"enabled": True, "interval": "1m"},
             "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
-            "dashboard": {"enabled": True},
+            "dashboard": {"enabled": True, "annotations": {"grafana_folder": "registries"}},
         },
     },
     "rules-alone": {
@@ -168,6 +172,7 @@ CASES: dict[str, dict[str, Any]] = {
 """Values by the name of the case; the file of the same name holds what helm makes of them."""
 
 
+@cache
 def fingerprint(case: str) -> str:
     """A digest of all that decides what helm makes of a case."""
     found = hashlib.sha256(json.dumps(CASES[case], sort_keys=True).encode())
@@ -196,8 +201,9 @@ def rendered(case: str) -> str:
     return (RENDERED / f"{case}.yaml").read_text()
 
 
+@cache
 def objects(case: str) -> list[dict[str, Any]]:
-    """The objects of a case."""
+    """The objects of a case; to be read only."""
     return [each for each in yaml.safe_load_all(rendered(case)) if each]
 
 

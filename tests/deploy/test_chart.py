@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from squashproxy.config.read import parse_configuration
 from squashproxy.rules.timetable import parse_cron
@@ -22,7 +24,8 @@ from tests.deploy.chart import (
     pod_templates,
     rendered,
 )
-from tests.deploy.command_lines import parse
+from tests.deploy.command_lines import PLANNED, parse
+from tests.deploy.monitoring import ALERT_FILE, DASHBOARD
 from tests.deploy.pod_security import violations
 
 ENVIRONMENT = {
@@ -32,9 +35,6 @@ ENVIRONMENT = {
 OLDEST, NEWEST = "1.30", "1.37"
 CUSTOM = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 """Kinds that Kubernetes does not bring; test_chart_helm.py checks them against their own types."""
-
-PLANNED = {"worker"}
-"""Commands that do not exist yet."""
 
 each_case = pytest.mark.parametrize("case", CASES)
 
@@ -299,3 +299,14 @@ def _selectors(case: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for name, template in pod_templates(case).items():
         for spread in template["spec"].get("topologySpreadConstraints", ()):
             yield name, list(spread["labelSelector"]["matchLabels"].items())
+
+
+def test_the_rules_and_the_dashboard_arrive_as_they_are() -> None:
+    (rule,) = [each for each in objects("watched") if each["kind"] == "PrometheusRule"]
+    assert rule["spec"] == yaml.safe_load(ALERT_FILE.read_text())
+    (shown,) = [
+        each["data"]["squashproxy.json"]
+        for each in objects("watched")
+        if each["metadata"]["name"].endswith("-dashboard")
+    ]
+    assert json.loads(shown) == DASHBOARD

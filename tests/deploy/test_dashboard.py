@@ -1,0 +1,103 @@
+"""The dashboard shows what the server measures, and alerts watch nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from squashproxy.pipeline.distinct_layers import DistinctLayers
+from squashproxy.server.page.metrics import Metrics
+from squashproxy.server.store.base import Usage
+from squashproxy.server.upstream.clients import Health, UpstreamState
+from squashproxy.state.database import open_state
+from squashproxy.state.runs import Outcome, RunHistory
+from tests.deploy.monitoring import DASHBOARD, expressions, panels, queries, selectors
+
+FLEET = {
+    "squashproxy_fleet_broker_up": set(),
+    "squashproxy_fleet_workers": set(),
+    "squashproxy_fleet_queued": {"queue"},
+    "squashproxy_fleet_oldest_seconds": {"queue"},
+    "squashproxy_fleet_running": set(),
+    "squashproxy_fleet_parked": set(),
+    "squashproxy_fleet_failed": set(),
+    "squashproxy_fleet_deliveries_total": set(),
+    "squashproxy_fleet_redeliveries_total": set(),
+    "squashproxy_fleet_registry_wait_seconds_total": {"registry"},
+}
+"""Series of the fleet, with their labels."""
+OF_PROMETHEUS = {"instance", "job"}
+"""Labels that Prometheus adds when it scrapes."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Every series of `/metrics`, with the names of its labels."""
+    metrics = Metrics()
+    states = {"docker.io": UpstreamState(Health.UP, None, 1)}
+    metrics.watch(lambda: (0, 0, 0), lambda: Usage("directory", "cache", 0, 0, 0), lambda: states)
+    metrics.watch_layers(list[DistinctLayers])
+    with open_state(tmp_path_factory.mktemp("state")) as database:
+        runs = RunHistory(database)
+        runs.end(runs.begin("promote", "apps", None, time.time()), 0, Outcome.DONE, "", "{}")
+        metrics.watch_runs(runs)
+        metrics.count_request("manifest", "cached", 0.1)
+        metrics.count_job("squashed", 0.1)
+        metrics.count_failure("docker.io", "Unreachable")
+        metrics.count_stale("docker.io")
+        text = metrics.render().decode()
+    found: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found | FLEET
+
+
+def test_every_series_that_is_named_is_served_and_has_its_labels(
+    served: dict[str, set[str]],
+) -> None:
+    for place, expression in expressions():
+        for name, labels in selectors(expression):
+            assert name in served, f"{place} names {name}, which nothing serves"
+            assert labels <= served[name] | OF_PROMETHEUS, f"{place}: {name} has no such label"
+
+
+def test_every_series_that_is_served_is_shown(served: dict[str, set[str]]) -> None:
+    shown = {name for _, query in queries() for name, _ in selectors(query)}
+    besides = ("_created", "_sum", "_count")
+    unseen = {name for name in served if name not in shown and not name.endswith(besides)}
+    assert unseen == set()
+
+
+def test_panels_have_numbers_titles_and_places_of_their_own() -> None:
+    all_panels = DASHBOARD["panels"]
+    for key in ("id", "title"):
+        values = [panel[key] for panel in all_panels]
+        assert len(set(values)) == len(values), key
+    taken: set[tuple[int, int]] = set()
+    for panel in all_panels:
+        at = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert at["x"] + at["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_panels_ask_the_prometheus_that_the_reader_chose() -> None:
+    assert panels()
+    for panel in panels():
+        for each in (panel, *panel["targets"]):
+            assert each["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    names = {each["name"] for each in DASHBOARD["templating"]["list"]}
+    assert names == {"datasource", "instance"}
+
+
+def test_it_names_no_server() -> None:
+    assert "http" not in json.dumps(DASHBOARD)
