@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from squashproxy.automation.applier import open_applier
+from squashproxy.automation.applier import open_cleanup_applier
 from squashproxy.automation.context import Context
+from squashproxy.automation.hold import hold_rules
 from squashproxy.automation.undo_places import check_places
-from squashproxy.cleanup.apply.apply import Applier, untouched
+from squashproxy.cleanup.apply.apply import RepositoryApplier, untouched
 from squashproxy.cleanup.apply.audit_log import read_log
 from squashproxy.cleanup.apply.saved import SavedApplier, check_saved
 from squashproxy.cleanup.apply.undo import UndoResult, undo
 from squashproxy.cleanup.plan import CleanupPlan, RulePlan
 from squashproxy.cleanup.plan_file import read_plan
+from squashproxy.cleanup.repository_planner import LocalRepositoryPlanner, RepositoryPlanner
 from squashproxy.cleanup.results import CleanupResult, RepositoryResult
+from squashproxy.cleanup.rule_options import squash_options
 from squashproxy.cleanup.rule_planner import Planner, apply_plan
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.state.locks import held
 
-_Apply = Callable[[RulePlan, CleanupRule, Applier, CopyOptions, Context], list[RepositoryResult]]
+_Apply = Callable[
+    [RulePlan, CleanupRule, RepositoryApplier, CopyOptions, Context], list[RepositoryResult]
+]
 
 
 def make_plans(context: Context, rules: Sequence[CleanupRule]) -> CleanupPlan:
@@ -43,8 +46,9 @@ def clean_up(context: Context, rules: Sequence[CleanupRule]) -> CleanupResult:
     Raises PlanRefused, and RuleBusy where another process runs one of the rules.
     """
     started = time.monotonic()
-    with _held(context, rules):
-        return _apply(context, make_plans(context, rules), rules, started, _apply_fresh)
+    with hold_rules(context, "cleanup", [rule.name for rule in rules]) as check:
+        run = _Run(context, rules, started, check)
+        return run.apply(make_plans(context, rules), _apply_fresh)
 
 
 def apply_saved_plan(
@@ -55,9 +59,9 @@ def apply_saved_plan(
     Raises UsageError where the file is not a plan of these rules, PlanRefused and RuleBusy.
     """
     started = time.monotonic()
-    with _held(context, rules):
-        plan = _saved(file, rules, name)
-        return _apply(context, plan, rules, started, _apply_saved)
+    with hold_rules(context, "cleanup", [rule.name for rule in rules]) as check:
+        run = _Run(context, rules, started, check)
+        return run.apply(_saved(file, rules, name), _apply_saved)
 
 
 def undo_log(context: Context, log: Path) -> UndoResult:
@@ -77,64 +81,83 @@ def check_bounds(plan: CleanupPlan) -> None:
         raise PlanRefused("; ".join(refusals))
 
 
-def _held(context: Context, rules: Sequence[CleanupRule]) -> AbstractContextManager[None]:
-    return held(context.folder, "cleanup", [rule.name for rule in rules])
-
-
 def _apply_saved(
-    plan: RulePlan, rule: CleanupRule, applier: Applier, options: CopyOptions, context: Context
+    plan: RulePlan,
+    rule: CleanupRule,
+    applier: RepositoryApplier,
+    options: CopyOptions,
+    context: Context,
 ) -> list[RepositoryResult]:
-    return SavedApplier(applier, _planner(context), options).apply(plan, rule)
+    planner = _planner(context)
+    saved = SavedApplier(context.client, applier, planner, options, planner.at_once)
+    return saved.apply(plan, rule)
 
 
 def _apply_fresh(
-    plan: RulePlan, _rule: CleanupRule, applier: Applier, options: CopyOptions, _context: Context
+    plan: RulePlan,
+    _rule: CleanupRule,
+    applier: RepositoryApplier,
+    options: CopyOptions,
+    context: Context,
 ) -> list[RepositoryResult]:
-    return apply_plan(plan, applier, options)
+    return apply_plan(plan, applier, options, _at_once(context))
 
 
 def _planner(context: Context) -> Planner:
-    return Planner(context.client, context.graph_loader, time.time, context.observer.tally)
+    loader, observer = context.graph_loader, context.observer
+    planner: RepositoryPlanner = LocalRepositoryPlanner(loader)
+    if context.fleet is not None:
+        from squashproxy.automation.workers import cleanup, jobs  # noqa: PLC0415 - extra `fleet`
+
+        asked = jobs.FleetJobs(context.fleet, context.cancellation)
+        planner = cleanup.FleetRepositoryPlanner(asked, context.tags, observer)
+    return Planner(context.client, loader, planner, time.time, observer.tally, _at_once(context))
 
 
-def _apply(
-    context: Context,
-    plan: CleanupPlan,
-    rules: Sequence[CleanupRule],
-    started: float,
-    apply: _Apply,
-) -> CleanupResult:
-    """Apply the plans of all rules; none of them if one exceeds its limits."""
-    check_bounds(plan)
-    by_name = {rule.name: rule for rule in rules}
-    results: list[RepositoryResult] = []
-    where: str | None = None
-    count = sum(each.deletions for each in plan.rules)
-    if count:
-        with open_applier(context, count) as applier:
-            where = str(applier.log.path)
-            for each in plan.rules:
-                rule = by_name[each.rule]
-                options = replace(
-                    context.options,
-                    mode=rule.mode,
-                    prune_over=rule.prune_over,
-                    max_layer_size=rule.max_layer_size,
-                    base=rule.base,
-                    compression=rule.compression,
-                )
-                results += apply(each, rule, applier, options, context)
-    else:
-        results = [untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories]
-    warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)
-    seconds = round(time.monotonic() - started, 3)
-    return CleanupResult(
-        applied=True,
-        repositories=tuple(results),
-        warnings=warnings,
-        log=where,
-        seconds=seconds,
-    )
+def _at_once(context: Context) -> int:
+    """How many repositories are worked on at once: one by one in this process."""
+    return 1 if context.fleet is None else context.jobs_at_once
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run that holds some rules; `check` raises where they may be lost."""
+
+    context: Context
+    rules: Sequence[CleanupRule]
+    started: float
+    check: Callable[[], None]
+
+    def apply(self, plan: CleanupPlan, apply: _Apply) -> CleanupResult:
+        """Apply the plans of all rules; none of them if one exceeds its limits."""
+        check_bounds(plan)
+        results: list[RepositoryResult] = []
+        where: str | None = None
+        count = sum(each.deletions for each in plan.rules)
+        if count:
+            with open_cleanup_applier(self.context, count, self.rules, self.check) as opened:
+                where = str(opened.log.path)
+                for each in plan.rules:
+                    results += self._apply_one(each, opened.applier, apply)
+        else:
+            results = [
+                untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories
+            ]
+        warnings = tuple(sentence for each in plan.rules for sentence in each.warnings)
+        return CleanupResult(
+            applied=True,
+            repositories=tuple(results),
+            warnings=warnings,
+            log=where,
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+
+    def _apply_one(
+        self, plan: RulePlan, applier: RepositoryApplier, apply: _Apply
+    ) -> list[RepositoryResult]:
+        rule = next(each for each in self.rules if each.name == plan.rule)
+        options = squash_options(rule, self.context.options)
+        return apply(plan, rule, applier, options, self.context)
 
 
 def _saved(file: Path, rules: Sequence[CleanupRule], name: str | None) -> CleanupPlan:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from squashproxy.automation.options import RunOptions
 from squashproxy.cancellation import Cancellation
@@ -31,7 +31,14 @@ from squashproxy.state.promotions import PromotionMemory
 from squashproxy.state.tags import TagMemory
 from squashproxy.transports.registry import RegistrySource
 
+if TYPE_CHECKING:  # needs the extra `fleet`
+    from squashproxy.fleet.fleet import Fleet
+
 _AUDIT = "audit"
+_MOST_SUBMITTED = 256
+"""The most jobs of a run that are submitted at once: each is waited for by a thread, and the broker
+holds its body.
+"""
 
 
 class Named(Protocol):
@@ -51,6 +58,7 @@ class Context:
     """The dependencies of a run; `folder` holds the state.
 
     `quick` is a second client that gives up soon, for requests whose answer is not essential.
+    `fleet` runs jobs on workers; None where this process does everything itself.
     """
 
     configuration: Configuration
@@ -63,11 +71,17 @@ class Context:
     options: CopyOptions
     observer: LoggingObserver
     cancellation: Cancellation
+    fleet: Fleet | None = None
 
     @property
     def graph_loader(self) -> GraphLoader:
         """Loads the graphs of repositories."""
         return GraphLoader(self.client, self.manifests, self.tags, self.observer.tally)
+
+    @property
+    def jobs_at_once(self) -> int:
+        """How many images or repositories are worked on, or wait for workers, at once."""
+        return self.configuration.engine.jobs if self.fleet is None else _MOST_SUBMITTED
 
     @property
     def audit_folder(self) -> Path:
@@ -89,23 +103,30 @@ def open_context(
     options: RunOptions,
     observer: LoggingObserver,
     cancellation: Cancellation,
+    fleet: Fleet | None = None,
 ) -> Iterator[Context]:
     """Open what a configuration names, and close it at the end.
 
-    Raises UsageError where there is no place for the state, or it cannot be opened.
+    With a `fleet`, registries' rates are shared by all of its processes. Raises UsageError where
+    there is no place for the state, or it cannot be opened.
     """
     folder = configuration.state or default_state(os.environ)
     client_settings = client_options(configuration, options.client)
     teller = WaitTeller()
+    pacer = None if fleet is None else fleet.pacer
     with open_state(folder) as database:
         manifests = ManifestMemory(database, time.time)
         manifests.forget_unused()
         with (
             RegistryClient(
-                client_settings, on_wait=teller, on_warning=observer.warn, cache=manifests
+                client_settings,
+                on_wait=teller,
+                on_warning=observer.warn,
+                cache=manifests,
+                pacer=pacer,
             ) as client,
             RegistryClient(
-                client_settings.quick, on_wait=teller, on_warning=observer.warn
+                client_settings.quick, on_wait=teller, on_warning=observer.warn, pacer=pacer
             ) as quick,
         ):
             memory = open_layer_memory(
@@ -130,6 +151,7 @@ def open_context(
                 ),
                 observer,
                 cancellation,
+                fleet,
             )
 
 

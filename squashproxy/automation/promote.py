@@ -9,19 +9,21 @@ from dataclasses import replace
 
 from squashproxy.automation.applier import open_applier
 from squashproxy.automation.context import Context
+from squashproxy.automation.hold import hold_rules
 from squashproxy.cleanup.results import RepositoryResult, StepOutcome
 from squashproxy.cleanup.rule_planner import apply_plan
 from squashproxy.config.promote import PromoteRule
 from squashproxy.errors import SquashproxyError
+from squashproxy.progress import Observer
 from squashproxy.promotion.distinct import FleetLayers
 from squashproxy.promotion.mirror import plan_mirroring
 from squashproxy.promotion.plan import Planner, RuleSteps
 from squashproxy.promotion.results import ImageResult, PromoteResult
-from squashproxy.promotion.run import Promoter, planned
+from squashproxy.promotion.run import Promoter
+from squashproxy.promotion.step_runner import LocalStepRunner, StepRunner, planned
 from squashproxy.promotion.vanished import recurring
 from squashproxy.report.observer import LabelledObserver
 from squashproxy.report.promote import image_line
-from squashproxy.state.locks import held
 
 
 def promote(context: Context, rules: Sequence[PromoteRule], *, dry_run: bool) -> PromoteResult:
@@ -60,7 +62,7 @@ def _dry(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult
 
 
 def _run(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult:
-    with held(context.folder, "promote", [rule.name]):
+    with hold_rules(context, "promote", [rule.name]):
         found = planner.plan(rule)
         noticed = _noticed(context, found)
         result = replace(noticed, images=tuple(_promote(context, found)))
@@ -116,17 +118,32 @@ def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:
     promoter = Promoter(
         client=context.client,
         memory=context.promotions,
-        open_source=context.open_source,
-        quick_source=context.quick_source,
-        watch=lambda image: LabelledObserver(observer, image),
+        runner=_step_runner(context),
         on_result=tell,
         cancellation=context.cancellation,
-        at_once=context.configuration.engine.jobs,
+        at_once=context.jobs_at_once,
     )
     try:
         return promoter.promote(found.steps)
     finally:
         task.finish()
+
+
+def _step_runner(context: Context) -> StepRunner:
+    def watch(image: str) -> Observer:
+        return LabelledObserver(context.observer, image)
+
+    if context.fleet is not None:
+        from squashproxy.automation.workers import jobs, steps  # noqa: PLC0415 - extra `fleet`
+
+        return steps.FleetStepRunner(jobs.FleetJobs(context.fleet, context.cancellation), watch)
+    return LocalStepRunner(
+        client=context.client,
+        open_source=context.open_source,
+        quick_source=context.quick_source,
+        watch=watch,
+        cancellation=context.cancellation,
+    )
 
 
 def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult], str | None]:
@@ -136,13 +153,13 @@ def _mirror(context: Context, found: RuleSteps) -> tuple[list[RepositoryResult],
     )
     if plan is None or (not plan.deletions and all(p.problem is None for p in plan.repositories)):
         return [], None
-    with open_applier(context, plan.deletions) as applier:
-        results = apply_plan(plan, applier, context.options)
+    with open_applier(context, plan.deletions) as opened:
+        results = apply_plan(plan, opened.applier, context.options)
         for result in results:
             for step in result.steps:
                 if step.outcome in (StepOutcome.DELETED, StepOutcome.UNTAGGED, StepOutcome.GONE):
                     _forget(context, found.rule.name, result.repository, step.tags)
-        return results, str(applier.log.path)
+        return results, str(opened.log.path)
 
 
 def _forget(context: Context, rule: str, repository: str, tags: tuple[str, ...]) -> None:

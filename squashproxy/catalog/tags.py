@@ -29,10 +29,11 @@ def side_by_side(
 ) -> list[_Result]:
     """Call a function for all items in several threads; return the results in their order.
 
-    The first error ends the other calls and is raised. `tally` counts the items under `label`.
+    With `at_once` 1 that is done in this thread, and nothing is counted. The first error ends the
+    other calls and is raised. `tally` counts the items under `label`.
     """
     wanted = list(items)
-    if len(wanted) < 2:
+    if len(wanted) < 2 or at_once < 2:
         return [function(item) for item in wanted]
     task = tally(label, len(wanted))
 

@@ -87,17 +87,21 @@ def _plan(document: dict[str, Any], path: Path) -> CleanupPlan:
 
 
 def _check_names(plan: CleanupPlan) -> None:
-    """Raise ValueError or FormatError for names that would change the path of a URL."""
     for rule in plan.rules:
         if not math.isfinite(rule.made):
             raise ValueError("`made` is no date")
         for each in rule.repositories:
-            if each.problem is None:
-                parse_repository(each.repository)
-            for tag in _tags(each):
-                check_tag(tag)
-            for digest in _digests(each):
-                parse_digest(digest)
+            check_names(each)
+
+
+def check_names(plan: RepositoryPlan) -> None:
+    """Raise ValueError or FormatError for names that would change the path of a URL."""
+    if plan.problem is None:
+        parse_repository(plan.repository)
+    for tag in _tags(plan):
+        check_tag(tag)
+    for digest in _digests(plan):
+        parse_digest(digest)
 
 
 def _tags(plan: RepositoryPlan) -> Iterator[str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from squashproxy.catalog.repositories import find_repositories, is_listed
-from squashproxy.cleanup.apply.apply import Applier
-from squashproxy.cleanup.graph import Graph
+from squashproxy.catalog.tags import side_by_side
+from squashproxy.cleanup.apply.apply import RepositoryApplier
 from squashproxy.cleanup.in_use import InUseLists
-from squashproxy.cleanup.load_graph import GraphLoader, wanted_by
-from squashproxy.cleanup.make_plan import find_heads, make_plan, to_squash
+from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
+from squashproxy.cleanup.repository_planner import PlanQuery, RepositoryPlanner
 from squashproxy.cleanup.results import RepositoryResult
-from squashproxy.cleanup.retention import dated_ahead, decide
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.digest import Digest
 from squashproxy.errors import PlanRefused, SquashproxyError
@@ -27,12 +26,17 @@ from squashproxy.rules.patterns import unmatched
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Plans rules; `now` gives unix seconds, `tally` counts repositories."""
+    """Plans rules; `now` gives unix seconds, `tally` counts repositories.
+
+    Repositories are planned by `repositories`, `at_once` at a time.
+    """
 
     client: RegistryClient
     graph_loader: GraphLoader
+    repositories: RepositoryPlanner
     now: Callable[[], float]
     tally: Tally = silent_tally
+    at_once: int = 1
 
     def plan(self, rule: CleanupRule) -> RulePlan:
         """The plan of a rule. A repository that cannot be read completely has a problem instead of
@@ -57,12 +61,16 @@ class Planner:
             listed |= found.listed
             warnings += found.warnings
         task = self.tally(f"{rule.name}: repositories", len(repositories))
-        for each in repositories:
-            plan_of_one = self._of_repository(each, rule, lists, now)
-            if plan_of_one.problem and self._has_no_tags(each, listed):
-                plan_of_one = RepositoryPlan(str(each), {})
-            plans.append(plan_of_one)
+
+        def plan_one(repository: Repository) -> RepositoryPlan:
+            query = PlanQuery(repository, rule, lists.of(repository), now)
+            found = self.repositories.plan(query)
+            if found.problem and self._has_no_tags(repository, listed):
+                found = RepositoryPlan(str(repository), {})
             task.advance(1)
+            return found
+
+        plans += side_by_side(plan_one, repositories, self.at_once)
         task.finish()
         plan = RulePlan(
             rule.name,
@@ -85,86 +93,28 @@ class Planner:
         rule: CleanupRule,
         orphans: frozenset[Digest] = frozenset(),
     ) -> RepositoryPlan:
-        """The current plan of one repository.
-
-        `orphans` are deleted as well if they are known to have lost their tag or index and nothing
-        that remains needs them: an interrupted run may have left them.
+        """The current plan of one repository; for `orphans` see PlanQuery.
 
         Raises UsageError where a list of images in use cannot be read.
         """
-        lists = InUseLists(rule.keep.in_use)
-        return self._of_repository(repository, rule, lists, self.now(), orphans)
-
-    def _of_repository(
-        self,
-        repository: Repository,
-        rule: CleanupRule,
-        lists: InUseLists,
-        now: float,
-        orphans: frozenset[Digest] = frozenset(),
-    ) -> RepositoryPlan:
-        in_use = lists.of(repository)
-        try:
-            graph = self.graph_loader.graph(repository, wanted_by(rule.keep), now, in_use)
-            decision = decide(graph, rule, in_use, now)
-            heads = find_heads(graph, decision, rule, now) | (orphans & graph.untagged.keys())
-            touched = heads | {graph.tags[tag] for tag in decision.candidates}
-            graph = self.graph_loader.with_referrers(graph, graph.below(touched))
-            graph = self.graph_loader.with_systems(graph, to_squash(graph, decision, rule))
-        except SquashproxyError as error:
-            return RepositoryPlan(str(repository), {}, problem=str(error))
-        plan = make_plan(graph, decision, rule, in_use, heads)
-        return replace(plan, warnings=tuple(_iter_warnings(graph, plan, now)))
+        in_use = InUseLists(rule.keep.in_use).of(repository)
+        return self.repositories.plan(PlanQuery(repository, rule, in_use, self.now(), orphans))
 
 
-def _iter_warnings(graph: Graph, plan: RepositoryPlan, now: float) -> Iterator[str]:
-    """Yield a sentence for each kind of images that need a second look."""
-    ahead = dated_ahead(graph, now)
-    if ahead:
-        yield (
-            f"{graph.repository}:{ahead[0]}{_more(ahead)}: the date lies in the future, so it "
-            "counts as unknown; set the clock of the machine that builds it"
-        )
-    sparse = sorted(tag for tag, digest in graph.tags.items() if graph.absent_from(digest))
-    if sparse:
-        absent = graph.absent_from(graph.tags[sparse[0]])
-        yield (
-            f"{graph.repository}:{sparse[0]}{_more(sparse)}: its index names {absent[0]}"
-            f"{_more(absent)}, which is not there, so it is dated by what is there; push it whole "
-            "again, or delete the tag"
-        )
-    mixed = [
-        (tag, system)
-        for squash in plan.squash
-        for tag in squash.tags
-        for system in sorted({*_systems_below(graph, squash.digest)})
-    ]
-    if mixed:
-        tag, system = mixed[0]
-        yield (
-            f"{graph.repository}:{tag}{_more(mixed)}: what it holds for {system} stays as it is, "
-            "since only the layers of Linux images are merged"
-        )
-
-
-def _more(found: Sequence[object]) -> str:
-    return f" and {len(found) - 1:,} more" if len(found) > 1 else ""
-
-
-def _systems_below(graph: Graph, digest: Digest) -> Iterator[str]:
-    return (
-        graph.systems[node.digest] for node in graph.held_by(digest) if node.digest in graph.systems
-    )
-
-
-def apply_plan(plan: RulePlan, applier: Applier, options: CopyOptions) -> list[RepositoryResult]:
-    """Apply a plan that was just made, one repository after another.
+def apply_plan(
+    plan: RulePlan, applier: RepositoryApplier, options: CopyOptions, at_once: int = 1
+) -> list[RepositoryResult]:
+    """Apply a plan that was just made, `at_once` repositories at a time.
 
     Raises PlanRefused where the plan exceeds the rule's limits.
     """
     if plan.refusal is not None:
         raise PlanRefused(plan.refusal)
-    return [applier.apply(plan.rule, each, options) for each in plan.repositories]
+
+    def apply(each: RepositoryPlan) -> RepositoryResult:
+        return applier.apply(plan.rule, each, options)
+
+    return side_by_side(apply, plan.repositories, at_once)
 
 
 def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:

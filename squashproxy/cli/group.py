@@ -15,6 +15,8 @@ COMMANDS = {
     "cleanup": "Delete or squash old images by rule.",
     "serve": "Serve squashed images, squashed on pull.",
     "run": "Serve, promote and clean up on schedules.",
+    "worker": "Run jobs of other machines' commands.",
+    "jobs": "Show the jobs of workers; retry some.",
     "tags": "List the tags of a repository.",
     "inspect": "Show an image's platforms and layers.",
     "keys": "Make keys for signing images.",

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Annotated
-
-from pydantic import Field
 
 from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.engine import EngineSettings
 from squashproxy.config.image_limits import ImageLimits
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.section import Section
@@ -38,30 +35,13 @@ class RegistrySettings(Section):
     """The bytes per second that an answer must bring, or it is asked for again."""
 
 
-class EngineKind(Enum):
-    """Where jobs run."""
-
-    LOCAL = "local"
-    CELERY = "celery"
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings(Section):
-    """Where jobs run (`local`: in this process; `celery`: on workers), and how many at once."""
-
-    kind: EngineKind = EngineKind.LOCAL
-    jobs: Annotated[int, Field(ge=1, le=64)] = 2
-    broker: str | None = field(default=None, repr=False)
-    """Celery's broker, as in redis://127.0.0.1:6379/0."""
-
-
 @dataclass(frozen=True, slots=True)
 class Configuration(Section):
     """The contents of a configuration file."""
 
     registries: Mapping[Host, RegistrySettings] = field(default_factory=dict)
     """Settings of registry hosts."""
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = field(default_factory=EngineSettings)
     """Where jobs run."""
     promote: tuple[PromoteRule, ...] = ()
     """Promotion rules: which images are copied where, squashed."""

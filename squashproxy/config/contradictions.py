@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from squashproxy.config.cleanup import Action, CleanupRule
-from squashproxy.config.configuration import Configuration, EngineKind
+from squashproxy.config.configuration import Configuration
 from squashproxy.config.document import Document
+from squashproxy.config.engine import EngineKind, EngineSettings
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
-from squashproxy.config.serve import ServeSettings
+from squashproxy.config.serve import DirectoryStoreSettings, ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
 from squashproxy.config.value_types import parse_host
 from squashproxy.pipeline.mode import Mode, PruneThreshold
@@ -37,11 +39,15 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
     yield from _strange_rules("cleanup", found.cleanup, document)
     yield from _strange_promotions(found.promote, document)
     yield from _strange_cleanups(found.cleanup, document)
-    if found.engine.kind is EngineKind.CELERY and found.engine.broker is None:
-        yield f"{document.at(('engine',))}: engine.kind is celery, which needs 'broker'; write it"
+    yield from _strange_engine(found.engine, document.at(("engine",)))
     serve = found.serve
     if serve is None:
         return
+    if found.engine.kind is EngineKind.CELERY and isinstance(serve.store, DirectoryStoreSettings):
+        yield (
+            f"{document.at(('serve', 'store'))}: engine.kind is celery, and workers cannot write "
+            "to the folder of serve.store; write {registry: HOST/REPO}, or engine: {kind: local}"
+        )
     there = " or ".join(sorted(serve.upstreams))
     for host, upstream in serve.upstreams.items():
         if (upstream.username is None) != (upstream.password is None):
@@ -53,6 +59,14 @@ def contradictions_of(found: Configuration, document: Document) -> Iterator[str]
             yield f"{at}: {listener.upstream} is not among the upstreams; write {there}"
     yield from _strange_rules_of_serve(serve, document)
     yield from _strange_images(serve, document, there)
+
+
+def _strange_engine(engine: EngineSettings, at: str) -> Iterator[str]:
+    if engine.kind is EngineKind.CELERY and engine.broker is None:
+        yield f"{at}: engine.kind is celery, which needs 'broker'; write it"
+    written = None if engine.broker is None else urlsplit(engine.broker).password
+    if written is not None and engine.password is not None:
+        yield f"{at}: engine.broker and engine.password hold a password each; write one of them"
 
 
 def _twice(path: tuple[str, ...], document: Document) -> Iterator[str]:

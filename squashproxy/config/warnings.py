@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from squashproxy.config.configuration import Configuration, EngineKind
+from squashproxy.config.configuration import Configuration
+from squashproxy.config.engine import EngineKind, EngineSettings
 from squashproxy.config.serve import NoAuth, ServeSettings
 from squashproxy.host import is_loopback
 
@@ -18,10 +19,16 @@ def warnings_of(configuration: Configuration) -> list[str]:
 
 
 def _all(configuration: Configuration) -> Iterator[str]:
-    if configuration.engine.kind is not EngineKind.LOCAL:
-        yield "engine.kind is celery, but this version runs jobs in its own process only"
+    yield from _of_engine(configuration.engine)
     if configuration.serve is not None:
         yield from _of_serve(configuration.serve)
+
+
+def _of_engine(engine: EngineSettings) -> Iterator[str]:
+    if engine.kind is EngineKind.LOCAL and engine.broker is not None:
+        yield "engine.broker is not used, since engine.kind is local; write kind: celery"
+    if engine.ca is not None and not (engine.broker or "").startswith("rediss://"):
+        yield "engine.ca is not used, since engine.broker does not begin with rediss://"
 
 
 def _of_serve(serve: ServeSettings) -> Iterator[str]:

@@ -43,6 +43,19 @@ def _backup(step: Step, name: Reference, old: Digest, client: RegistryClient) ->
     return Place(Use.BACKUP, spare, old, _there(spare, client), name)
 
 
+def is_place_of(step: Step, place: Place) -> bool:
+    """Whether the rule of a step needs such a tag beside the step's target."""
+    original = original_name(step)
+    if place.use is Use.ORIGINAL:
+        return place.name == original and place.digest == step.source_digest
+    if place.use is not Use.BACKUP or place.of is None or place.of not in (step.target, original):
+        return False
+    try:
+        return place.name == _beside_of(place.of, "backup", step.rule.backup, place.digest)
+    except Collision:
+        return False
+
+
 def original_name(step: Step) -> Reference | None:
     """The name for the original of a step's image; None if that name would be invalid."""
     try:

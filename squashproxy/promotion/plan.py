@@ -14,17 +14,16 @@ from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, silent_tally
 from squashproxy.promotion.collisions import Claims, settle
-from squashproxy.promotion.keys import with_keys
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.pairs import Pair, settled
 from squashproxy.promotion.places import with_places
 from squashproxy.promotion.results import ImageOutcome
+from squashproxy.promotion.rule_options import options_of
 from squashproxy.promotion.signatures import Attached, find_attached
 from squashproxy.promotion.steps import Collision, RuleSteps, Sighting, Step
 from squashproxy.promotion.survey import Survey
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
-from squashproxy.rules.target_template import base_repository
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.promotions import PromotionMemory
 from squashproxy.transports.registry import RegistrySink, RegistrySource
@@ -67,7 +66,7 @@ class Planner:
         else:
             seen = survey.look(route.pattern)
             pairs = survey.choose(route, seen)
-        options = self._options_of(rule, route.template.host)
+        options = options_of(rule, self.options, self.environ, self.warn)
         steps = side_by_side(
             lambda pair: self._step(rule, pair, options),
             settled(pairs, Succession(routes)),
@@ -81,25 +80,6 @@ class Planner:
             tuple(seen),
             tuple(survey.warnings),
             tuple(survey.problems),
-        )
-
-    def _options_of(self, rule: PromoteRule, host: str) -> CopyOptions:
-        options = with_keys(self.options, rule, self.environ, self.warn)
-        return replace(
-            options,
-            mode=rule.mode,
-            referrers=rule.mode is Mode.COPY and rule.referrers is not False,
-            keeps_tags=rule.on_existing is not OnExisting.REPLACE,
-            prune_over=rule.prune_over,
-            max_layer_size=rule.max_layer_size,
-            base=rule.base,
-            base_repos=tuple(base_repository(text, host) for text in rule.base_repos),
-            platforms=rule.platforms,
-            compression=rule.compression,
-            strict=rule.strict,
-            verify=rule.verify,
-            provenance=rule.provenance,
-            backup=rule.backup if rule.on_existing is OnExisting.BACKUP else None,
         )
 
     def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:

@@ -22,7 +22,7 @@ from squashproxy.registry.caller import Caller
 from squashproxy.registry.http.connections import AnswerListener, Connections
 from squashproxy.registry.http.endpoints import Endpoints
 from squashproxy.registry.http.open_connections import OpenConnections
-from squashproxy.registry.http.rate_limit import RateLimit
+from squashproxy.registry.http.rate_limit import PacerMaker, RateLimit
 from squashproxy.registry.http.retry import Retry, WaitListener
 from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.manifest_cache import ManifestCache, NoCache
@@ -43,7 +43,7 @@ class RegistryClient:
     answer, `on_wait` with every wait before a retry, `on_warning` with a sentence where a program
     that holds credentials gave none. A manifest that `cache` holds is not fetched
     by digest again, so `get_manifest` does not prove that a repository still has it;
-    `find_manifest` does.
+    `find_manifest` does. `pacer` keeps to the rates of `options` together with other processes.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class RegistryClient:
         on_wait: WaitListener | None = None,
         on_warning: Callable[[str], None] | None = None,
         cache: ManifestCache | None = None,
+        pacer: PacerMaker | None = None,
     ) -> None:
         environ = os.environ if environ is None else environ
         self._options = options
@@ -79,7 +80,7 @@ class RegistryClient:
         self._connections = Connections(
             options,
             TlsContexts(options, environ),
-            RateLimit(options.rates, rest, clock),
+            RateLimit(options.rates, rest, clock) if pacer is None else pacer(options.rates, rest),
             listener,
             opened,
         )

@@ -6,26 +6,20 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 from squashproxy.cancellation import Cancellation, Cancelled
-from squashproxy.config.clients import client_options
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import (
-    DirectoryStoreSettings,
     HtpasswdAuth,
     NoAuth,
+    RegistryStoreSettings,
     ServeSettings,
 )
-from squashproxy.errors import SquashproxyError, UsageError
-from squashproxy.layer_memory.choice import default_layer_memory
-from squashproxy.layer_memory.open import open_layer_memory
-from squashproxy.pipeline.stamp import ENGINE
-from squashproxy.registry.client import RegistryClient
+from squashproxy.errors import SquashproxyError
 from squashproxy.registry.options import ClientOptions
-from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.api.control import Access, ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
 from squashproxy.server.api.pull import PullApi
@@ -36,8 +30,11 @@ from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames
-from squashproxy.server.jobs.jobs import Job, JobLimits, Jobs, ShuttingDown
-from squashproxy.server.jobs.rules import Rules
+from squashproxy.server.jobs.fleet_work import FleetWork, ServeFleet, open_work
+from squashproxy.server.jobs.job import Job
+from squashproxy.server.jobs.jobs import JobLimits, Jobs, ShuttingDown
+from squashproxy.server.jobs.parts import open_parts
+from squashproxy.server.jobs.place import Here, WorkPlace
 from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
 from squashproxy.server.page.metrics import Metrics
@@ -47,11 +44,8 @@ from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
 from squashproxy.server.pull.warming import Warming
 from squashproxy.server.store.async_store import AsyncStore
-from squashproxy.server.store.base import SquashRecord, Store
-from squashproxy.server.store.directory import DirectoryStore
+from squashproxy.server.store.base import SquashRecord
 from squashproxy.server.store.memory import MemoryStore
-from squashproxy.server.store.registry import RegistryStore
-from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.server.upstream.fetches import Fetches
 from squashproxy.server.upstream.tags import Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
@@ -72,7 +66,8 @@ class Application:
     """The assembled server: its request handlers, and the tasks that run beside them.
 
     It is made and used in the event loop. Raises UsageError for a configuration that cannot work
-    on this machine, and the errors of the store; nothing stays open then.
+    on this machine, the errors of the store, and those of a fleet that will not have this server;
+    nothing stays open then.
     """
 
     def __init__(
@@ -81,6 +76,7 @@ class Application:
         common: ClientOptions,
         environ: Mapping[str, str],
         runs: RunHistory | None = None,
+        fleet: ServeFleet | None = None,
     ) -> None:
         assert configuration.serve is not None, "there is something to serve"
         self.settings = configuration.serve
@@ -93,27 +89,18 @@ class Application:
         self._cancellation = Cancellation()
         self._telling = threading.Lock()
         self._told: LruCache[str, float] = LruCache(_MOST_TOLD)
-        options = client_options(configuration, common)
         self._gate = _gate_of(self.settings)
+        self._work = None if fleet is None else self._enter(fleet)
         with ExitStack() as opened:
-            self._upstreams = UpstreamClients(
-                frozenset(self.settings.upstreams),
-                options,
-                environ,
-                self._note_failure,
-                LoggingObserver().warn,
+            self._parts = opened.enter_context(
+                open_parts(
+                    *(configuration, common, environ),
+                    on_failure=self._note_failure,
+                    warn=self._warn_once,
+                    pacer=None if self._work is None else self._work.pacer,
+                )
             )
-            opened.callback(self._upstreams.close)
-            self._store = open_store(self.settings, options, environ, self._warn_of_store)
-            opened.callback(self._store.close)
-            self._memory_client = RegistryClient(options.quick, environ=environ)
-            opened.callback(self._memory_client.close)
-            self._layer_memory = open_layer_memory(
-                configuration.layer_memory or default_layer_memory(environ),
-                ENGINE,
-                self._memory_client.repository,
-                lambda sentence: self._warn("the memory of layers", sentence),
-            )
+            self._upstreams, self._store = self._parts.upstreams, self._parts.store
             for record in reversed(self._store.records(_REMEMBERED_IMAGES)):
                 self._history.add(record)
             self.metrics.watch_layers(lambda: self._history.layers)
@@ -129,6 +116,15 @@ class Application:
         self._control = self._make_control()
         self._tasks: list[asyncio.Task[None]] = []
         self.metrics.watch(self._count_jobs, self._store.usage, lambda: self._upstreams.states)
+
+    def _enter(self, fleet: ServeFleet) -> FleetWork:
+        store = self.settings.store
+        assert isinstance(store, RegistryStoreSettings), "workers write to registries"
+        work = open_work(
+            fleet, str(store.registry), lambda text: self._warn_once("the fleet", text)
+        )
+        self.metrics.watch_fleet(lambda: work.watch.state)
+        return work
 
     def handler(self, default: str | None) -> Dispatch:
         """The handler for a listener; names without a host mean repositories of `default`."""
@@ -147,6 +143,8 @@ class Application:
     def start(self) -> None:
         """Start the tasks that run beside the answers."""
         warm = self.settings.warm
+        if self._work is not None:
+            self._work.start()
         self._tasks.append(asyncio.create_task(self._look_after_store()))
         if warm.images:
             self._tasks.append(
@@ -179,8 +177,9 @@ class Application:
         context = self._context
         context.jobs.cancel()
         self._fetches.cancel()
-        for waiting in (self._upstreams, self._memory_client, self._store):
-            waiting.stop()  # nobody waits for servers that stall
+        self._parts.stop()  # nobody waits for servers that stall
+        if self._work is not None:
+            await self._work.close(_STOP_SECONDS)
         await asyncio.gather(
             context.jobs.close(_STOP_SECONDS),
             context.tags.close(_STOP_SECONDS),
@@ -202,6 +201,10 @@ class Application:
         stale = frozenset(host for host, upstream in settings.upstreams.items() if upstream.stale)
         freshness = Freshness(settings.tag_ttl, settings.negative_ttl, stale)
         async_store = AsyncStore(self._store, self._warn_of_store)
+        squasher = Squasher(self._upstreams, self._store, self.metrics.count_in)
+        places: list[WorkPlace] = [Here(squasher.squash, jobs, len(settings.upstreams))]
+        if self._work is not None:
+            places.insert(0, self._work.place)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,
@@ -210,18 +213,18 @@ class Application:
                 self._upstreams, async_store, grants, freshness, self.metrics.count_stale
             ),
             grants=grants,
-            rules=Rules(settings.rules, settings.limits, self._layer_memory),
+            rules=self._parts.rules,
             jobs=Jobs(
                 JobLimits(
                     jobs,
                     settings.limits.jobs_waiting,
                     settings.negative_ttl,
                     settings.limits.job_idle,
-                    len(settings.upstreams),
                 ),
+                places,
                 self._note_end,
             ),
-            squasher=Squasher(self._upstreams, self._store, self.metrics.count_in),
+            squasher=squasher,
             async_store=async_store,
             upstream_threads=SharedThreads(32, "squashproxy-ask"),
             uses={},
@@ -238,6 +241,7 @@ class Application:
             metrics=self.metrics,
             history=self._history,
             runs=self._runs,
+            fleet=None if self._work is None else self._work.watch,
         )
         by_host = {host: host for host in settings.upstreams}
         for host, upstream in settings.upstreams.items():
@@ -296,8 +300,10 @@ class Application:
     ) -> None:
         seconds = time.time() - (job.started or job.submitted)
         if record is not None:
-            self.metrics.count_job("squashed", seconds)
-            self.metrics.count_saved(record.compressed_before - record.compressed_after)
+            if job.is_own:
+                self.metrics.count_job("squashed", seconds)
+                self.metrics.count_saved(record.compressed_before - record.compressed_after)
+                self.metrics.count_in(job.fetched)
             self._history.add(record)
             self._context.memory.put_result(job.key, record.digest)
         elif error is not None and not isinstance(error, ShuttingDown):
@@ -308,43 +314,20 @@ class Application:
         self.metrics.count_failure(host, type(error).__name__)
 
     def _warn_of_store(self, sentence: str) -> None:
-        """Tell of the store what is not known already: a full disk is met by every pull."""
+        self._warn_once("the store", sentence)
+
+    def _warn_once(self, about: str, sentence: str) -> None:
+        """Tell what is not known already: a full disk is met by every pull."""
         now = time.monotonic()
         with self._telling:
             if now - self._told.get(sentence, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
                 return
             self._told[sentence] = now
-        self._warn("the store", sentence)
+        self._warn(about, sentence)
 
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)
         self._history.add_problem(Problem(time.time(), image, sentence))
-
-
-def open_store(
-    settings: ServeSettings,
-    options: ClientOptions,
-    environ: Mapping[str, str],
-    on_warning: Callable[[str], None],
-) -> Store:
-    """The store of the configuration. Raises UsageError for a registry that is an upstream too.
-
-    `on_warning` gets sentences about damage, in any thread.
-    """
-    store = settings.store
-    if isinstance(store, DirectoryStoreSettings):
-        return DirectoryStore(store.directory, store.max_size, on_warning=on_warning)
-    if store.registry.host in settings.upstreams:
-        raise UsageError(
-            f"{store.registry} is on the upstream {store.registry.host}, so squashed images would "
-            "be squashed again",
-            advice="keep them on another registry",
-        )
-    return RegistryStore(
-        RegistryClient(options, environ=environ, on_warning=LoggingObserver().warn),
-        RegistryClient(options.quick, environ=environ),
-        store.registry,
-    )
 
 
 def _gate_of(settings: ServeSettings) -> Gate:

@@ -21,6 +21,7 @@ from squashproxy.server.assembly import Application
 from squashproxy.server.http.access_log import AccessLogger, LogThread
 from squashproxy.server.http.server import HttpServer
 from squashproxy.server.http.sockets import ListeningSite, QuietLoop, bind, most_connections
+from squashproxy.server.jobs.fleet_work import ServeFleet
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
@@ -45,14 +46,16 @@ async def serve(
     on_ready: ReadyListener,
     until: Callable[[], Awaitable[object]],
     runs: RunHistory | None = None,
+    fleet: ServeFleet | None = None,
 ) -> None:
     """Serve until `until` returns, then let requests end for `serve.drain` seconds.
 
     `on_ready` is called with the addresses, including the ports that the system chose. `runs` is
-    shown on the page and as metrics. Raises UsageError if an address cannot be listened on, and the
-    errors of Application.
+    shown on the page and as metrics. With a `fleet`, workers squash; it is joined here, and closed
+    by the caller. Raises UsageError if an address cannot be listened on, and the errors of
+    Application.
     """
-    application = Application(configuration, common, environ, runs)
+    application = Application(configuration, common, environ, runs, fleet)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(QuietLoop(loop.get_exception_handler()))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from squashproxy.database import Database
@@ -10,6 +11,13 @@ from squashproxy.digest import Digest
 from squashproxy.pipeline.distinct_layers import DistinctLayers, parse_distinct
 from squashproxy.reference import Reference, parse_reference
 from squashproxy.state.rows import digest, number, read_rows, text
+
+_NOTE = (
+    "INSERT INTO promoted VALUES(?, ?, ?, ?, ?) ON CONFLICT(rule, target) DO UPDATE SET "
+    "source = excluded.source, digest = excluded.digest, "
+    "layers = CASE WHEN digest = excluded.digest THEN coalesce(excluded.layers, layers) "
+    "ELSE excluded.layers END"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +58,12 @@ class PromotionMemory:
 
         Layers that are on record stay so if none are given and the image is the same.
         """
-        layers = None if promoted.layers is None else json.dumps(promoted.layers.to_json())
-        self._database.write(
-            "INSERT INTO promoted VALUES(?, ?, ?, ?, ?) ON CONFLICT(rule, target) DO UPDATE SET "
-            "source = excluded.source, digest = excluded.digest, "
-            "layers = CASE WHEN digest = excluded.digest THEN coalesce(excluded.layers, layers) "
-            "ELSE excluded.layers END",
-            (rule, str(promoted.target), str(promoted.source), promoted.digest, layers),
-        )
+        self._database.write(_NOTE, _row(rule, promoted))
+
+    def note_all(self, images: Iterable[tuple[str, Promoted]]) -> None:
+        """Record many images, each with its rule, all or none."""
+        with self._database.changes():
+            self._database.write_many(_NOTE, (_row(*each) for each in images))
 
     def find_layers(self, rule: str, target: Reference, image: Digest) -> DistinctLayers | None:
         """The layers of an image that a rule promoted; None where they are not on record."""
@@ -74,6 +80,11 @@ class PromotionMemory:
         self._database.write(
             "DELETE FROM promoted WHERE rule = ? AND target = ?", (rule, str(target))
         )
+
+
+def _row(rule: str, promoted: Promoted) -> tuple[str, str, str, str, str | None]:
+    layers = None if promoted.layers is None else json.dumps(promoted.layers.to_json())
+    return rule, str(promoted.target), str(promoted.source), promoted.digest, layers
 
 
 def _promoted(target: object, source: object, found: object) -> Promoted:

@@ -55,6 +55,26 @@ class TagMemory:
                 [(name, tag, at) for tag, at in tags.items()],
             )
 
+    def replace(
+        self,
+        repository: Repository,
+        tags: Mapping[str, Digest],
+        untagged: Mapping[Digest, float],
+    ) -> None:
+        """Record what another process learned of a repository, in place of what was known."""
+        name = str(repository)
+        with self._database.changes():
+            for table in ("tags", "untagged"):
+                self._database.write(f"DELETE FROM {table} WHERE repository = ?", (name,))  # noqa: S608 - a name of ours
+            self._database.write_many(
+                "INSERT INTO tags VALUES(?, ?, ?)",
+                [(name, tag, at) for tag, at in tags.items()],
+            )
+            self._database.write_many(
+                "INSERT INTO untagged VALUES(?, ?, ?)",
+                [(name, each, since) for each, since in untagged.items()],
+            )
+
     def note_untagged(self, repository: Repository, manifest: Digest, now: float) -> None:
         """Record that a manifest has no tag."""
         self._database.write(

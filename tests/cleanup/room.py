@@ -17,6 +17,7 @@ from squashproxy.cleanup.apply.saved import SavedApplier, check_saved
 from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher
 from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.plan import RulePlan
+from squashproxy.cleanup.repository_planner import LocalRepositoryPlanner
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.rule_planner import Planner, apply_plan
 from squashproxy.config.cleanup import CleanupRule
@@ -88,7 +89,7 @@ class Room:
         return rule(f'repositories: ["HOST/{self.path}"]\n{text}', self.registry.host)
 
     def plan(self, text: str) -> RulePlan:
-        planner = Planner(self.client, self.graph_loader, lambda: self.clock)
+        planner = self.planner()
         return planner.plan(self.rule(text))
 
     def apply(self, plan: RulePlan) -> RepositoryResult:
@@ -102,10 +103,14 @@ class Room:
     def apply_saved(self, plan: RulePlan, text: str) -> RepositoryResult:
         """Apply a plan as the command does that reads it from a file."""
         rule = check_saved(plan, [self.rule(text)], self.clock)
-        planner = Planner(self.client, self.graph_loader, lambda: self.clock)
+        planner = self.planner()
         with self._applier() as applier:
-            (result,) = SavedApplier(applier, planner, CopyOptions()).apply(plan, rule)
+            (result,) = SavedApplier(self.client, applier, planner, CopyOptions()).apply(plan, rule)
         return result
+
+    def planner(self) -> Planner:
+        loader = self.graph_loader
+        return Planner(self.client, loader, LocalRepositoryPlanner(loader), lambda: self.clock)
 
     @contextmanager
     def _applier(self) -> Iterator[Applier]:

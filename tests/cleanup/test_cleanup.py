@@ -10,7 +10,6 @@ import pytest
 from squashproxy.cleanup.apply.audit_log import read_log
 from squashproxy.cleanup.apply.undo import undo
 from squashproxy.cleanup.results import StepOutcome
-from squashproxy.cleanup.rule_planner import Planner
 from squashproxy.errors import PlanRefused, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import Family
@@ -349,7 +348,7 @@ def test_a_registry_that_is_down_stops_no_other(room: Room) -> None:
         'repositories: ["127.0.0.1:9/*", "HOST/app"]\naction: delete\nkeep: {tags: [keep]}',
         room.registry.host,
     )
-    planner = Planner(room.client, room.graph_loader, lambda: room.clock)
+    planner = room.planner()
     down, up = planner.plan(text).repositories
     assert "cannot reach 127.0.0.1:9" in (down.problem or "")
     assert (up.problem, up.deletions) == (None, 1)
@@ -402,7 +401,7 @@ def test_a_problem_of_the_plan_stops_no_other_repository(room: Room) -> None:
         'repositories: ["127.0.0.1:9/*", "HOST/app"]\naction: delete\nkeep: {tags: [keep]}',
         room.registry.host,
     )
-    planner = Planner(room.client, room.graph_loader, lambda: room.clock)
+    planner = room.planner()
     down, up = room.apply_all(planner.plan(text))
     assert "cannot reach" in (down.problem or "")
     assert (up.problem, up.count(StepOutcome.DELETED)) == (None, 1)

@@ -32,6 +32,8 @@ COMMANDS = {
     "cleanup": (*COMMON, "--rule", "--plan", "--apply", "--undo"),
     "serve": (*COMMON, "--listen", "--upstream", "--store"),
     "run": COMMON,
+    "worker": (*COMMON, "--queue", "--liveness"),
+    "jobs": (*COMMON, "--retry"),
     "tags": COMMON,
     "inspect": COMMON,
     "keys": (),

@@ -353,6 +353,10 @@ PROBLEMS = {
     "a limit of nothing": (f"{LEAST}  limits: {{connections: 0}}", "serve.limits.connections is 0"),
     "another engine": ("engine: {kind: swarm}", "engine.kind is 'swarm'; write 'local' or"),
     "celery without a broker": ("engine: {kind: celery}", "which needs 'broker'; write it"),
+    "workers and a store on this machine": (
+        f"{LEAST}engine: {{kind: celery, broker: 'redis://127.0.0.1'}}",
+        "workers cannot write to the folder of serve.store; write {registry: HOST/REPO}",
+    ),
     "a key of a promotion": (
         "promote: [{name: a, form: b, to: c}]",
         "unknown key 'form' in promote[1]; did you mean 'from'?",

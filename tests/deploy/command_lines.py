@@ -8,9 +8,6 @@ import click
 
 from squashproxy.cli.main import squashproxy
 
-PLANNED = {"worker"}
-"""Commands that do not exist yet."""
-
 
 def parse(arguments: Sequence[str]) -> None:
     """Parse a command line of ours without its program. Raises AssertionError or click's errors."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +28,7 @@ from tests.deploy.chart import (
     pod_templates,
     rendered,
 )
-from tests.deploy.command_lines import PLANNED, parse
+from tests.deploy.command_lines import parse
 from tests.deploy.monitoring import ALERT_FILE, DASHBOARD
 from tests.deploy.pod_security import violations
 
@@ -79,13 +83,13 @@ def test_pods_keep_to_the_restricted_profile(case: str) -> None:
 
 def test_pods_have_the_user_of_the_image() -> None:
     containerfile = (CHART.parents[1] / "Containerfile").read_text()
-    users = {
-        template["spec"]["securityContext"]["runAsUser"]
+    contexts = [
+        template["spec"]["securityContext"]
         for case in CASES
         for template in pod_templates(case).values()
-    }
-    assert len(users) == 1
-    assert f"\nUSER {users.pop()}\n" in containerfile
+    ]
+    users = {f"USER {each['runAsUser']}:{each['runAsGroup']}" for each in contexts}
+    assert [line for line in containerfile.splitlines() if line.startswith("USER ")] == [*users]
 
 
 @each_case
@@ -113,8 +117,6 @@ def test_every_variable_of_the_configuration_is_in_the_pods(case: str) -> None:
 def test_the_arguments_are_a_command_line_of_ours(case: str) -> None:
     for _, container in _containers(case):
         assert container["args"][-1] == "/etc/squashproxy/squashproxy.yml"
-        if container["args"][0] in PLANNED:
-            continue
         parse([word.replace("/secrets/ca/ca.crt", __file__) for word in container["args"]])
 
 
@@ -191,7 +193,7 @@ def test_ports_are_named_where_they_are_opened(case: str) -> None:
 def test_a_pod_has_time_to_end(case: str) -> None:
     found = parse_configuration(configuration(case), "squashproxy.yml", Path(), ENVIRONMENT)
     drain = 0.0 if found.serve is None else found.serve.drain
-    least = {"serve": drain, "run": max(drain, 40.0)}
+    least = {"serve": drain, "run": max(drain, 40.0), "worker": found.engine.drain + 30.0}
     for name, template in pod_templates(case).items():
         (container,) = template["spec"]["containers"]
         verb = container["args"][0]
@@ -224,6 +226,28 @@ def test_a_server_has_three_probes_that_speak_as_it_does(case: str) -> None:
             "livenessProbe": "/healthz",
             "readinessProbe": "/readyz",
         }
+
+
+@pytest.mark.parametrize(
+    ("age", "code"), [(0, 0), (30, 0), (120, 1), (None, 1)], ids=["0 s", "30 s", "120 s", "none"]
+)
+def test_a_worker_is_alive_as_long_as_it_touches_its_file(
+    age: float | None, code: int, tmp_path: Path
+) -> None:
+    (template,) = pod_templates("workers-alone").values()
+    (container,) = template["spec"]["containers"]
+    program, *arguments = container["livenessProbe"]["exec"]["command"]
+    assert container["startupProbe"]["exec"]["command"] == [program, *arguments]
+    (option,) = [word for word in container["args"] if word.startswith("--liveness=")]
+    place = option.partition("=")[2]
+    path = tmp_path / "alive"
+    if age is not None:
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    assert place in arguments[-1]
+    arguments[-1] = arguments[-1].replace(place, str(path))
+    done = subprocess.run([sys.executable, *arguments], check=False, stderr=subprocess.DEVNULL)
+    assert done.returncode == code
 
 
 @each_case

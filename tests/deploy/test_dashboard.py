@@ -8,7 +8,9 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from squashproxy.fleet.snapshot import Snapshot
 from squashproxy.pipeline.distinct_layers import DistinctLayers
+from squashproxy.server.jobs.fleet_watch import FleetState
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.store.base import Usage
 from squashproxy.server.upstream.clients import Health, UpstreamState
@@ -16,19 +18,11 @@ from squashproxy.state.database import open_state
 from squashproxy.state.runs import Outcome, RunHistory
 from tests.deploy.monitoring import DASHBOARD, expressions, panels, queries, selectors
 
-FLEET = {
-    "squashproxy_fleet_broker_up": set(),
-    "squashproxy_fleet_workers": set(),
-    "squashproxy_fleet_queued": {"queue"},
-    "squashproxy_fleet_oldest_seconds": {"queue"},
-    "squashproxy_fleet_running": set(),
-    "squashproxy_fleet_parked": set(),
-    "squashproxy_fleet_failed": set(),
-    "squashproxy_fleet_deliveries_total": set(),
-    "squashproxy_fleet_redeliveries_total": set(),
-    "squashproxy_fleet_registry_wait_seconds_total": {"registry"},
-}
-"""Series of the fleet, with their labels."""
+_FLEET = Snapshot(
+    deliveries=1,
+    redeliveries=0,
+    registry_waits={"registry.example.com": 1.0},
+)
 OF_PROMETHEUS = {"instance", "job"}
 """Labels that Prometheus adds when it scrapes."""
 
@@ -44,6 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         runs = RunHistory(database)
         runs.end(runs.begin("promote", "apps", None, time.time()), 0, Outcome.DONE, "", "{}")
         metrics.watch_runs(runs)
+        metrics.watch_fleet(lambda: FleetState(_FLEET, 0, "", 0))
         metrics.count_request("manifest", "cached", 0.1)
         metrics.count_job("squashed", 0.1)
         metrics.count_failure("docker.io", "Unreachable")
@@ -53,7 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
-    return found | FLEET
+    return found
 
 
 def test_every_series_that_is_named_is_served_and_has_its_labels(

@@ -20,6 +20,7 @@ from squashproxy.config.read import parse_configuration
 from squashproxy.oci.mediatypes import INDEXES, MANIFESTS
 from squashproxy.oci.platform import Platform
 from squashproxy.registry.options import ClientOptions
+from squashproxy.server.jobs.fleet_work import ServeFleet
 from squashproxy.server.listen import serve
 from squashproxy.testing import BuiltIndex, FakeRegistry, ImageBuilder, LayerBuilder, index_of
 from tests.server.leftovers import open_files
@@ -95,6 +96,7 @@ def run_serve(
     make_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     *,
     may_leave_files: bool = False,
+    fleet: ServeFleet | None = None,
 ) -> Iterator[Served]:
     """Serve until the end of the block; an error of the server's is raised there.
 
@@ -120,6 +122,7 @@ def run_serve(
             access_log=log,
             on_ready=tell,
             until=state.stop.wait,
+            fleet=fleet,
         )
         state.tasks = [str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
 

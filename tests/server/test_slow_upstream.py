@@ -14,9 +14,14 @@ import pytest
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import digest_of
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.progress import Observer
 from squashproxy.reference import Repository
+from squashproxy.server.auth.caller import ANYONE
 from squashproxy.server.concurrency.shares import SharedThreads
-from squashproxy.server.jobs.jobs import JobIdle, JobLimits, JobObserver, Jobs
+from squashproxy.server.jobs.job import SquashOrder
+from squashproxy.server.jobs.jobs import JobIdle, JobLimits, Jobs
+from squashproxy.server.jobs.place import Here
 from squashproxy.server.store.base import SquashKey, SquashRecord
 from squashproxy.testing import FakeRegistry, Fault, FaultKind
 from tests.registry.scripted import sending
@@ -127,8 +132,9 @@ def test_one_upstream_alone_may_use_all_places(upstream: FakeRegistry, tmp_path:
         hang.release()
 
 
-def key_of(name: str) -> SquashKey:
-    return SquashKey(Repository(UP, name), digest_of(name.encode()), "o")
+def order_of(name: str) -> SquashOrder:
+    key = SquashKey(Repository(UP, name), digest_of(name.encode()), "o")
+    return SquashOrder(key, name, ANYONE, CopyOptions())
 
 
 def test_a_job_without_progress_is_given_up() -> None:
@@ -136,23 +142,25 @@ def test_a_job_without_progress_is_given_up() -> None:
     now = [1000.0]
     is_running = threading.Event()
 
-    def stall(observer: JobObserver, cancellation: Cancellation) -> SquashRecord:
+    def stall(observer: Observer, cancellation: Cancellation) -> None:
         observer.start("layer", 10).advance(1)
         is_running.set()
         while True:
             cancellation.check()
             threading.Event().wait(0.01)
 
-    def work(observer: JobObserver, cancellation: Cancellation) -> SquashRecord:
-        del observer, cancellation
+    def squash(order: SquashOrder, observer: Observer, cancellation: Cancellation) -> SquashRecord:
+        if order.image == "one":
+            stall(observer, cancellation)
         digest = digest_of(b"")
         return SquashRecord("i", digest, digest, 1.0, 1.0, (), 1, 1, 1, 1, 0)
 
     async def run() -> None:
         limits = JobLimits(running=1, waiting=5, negative_ttl=30.0, idle=60.0)
-        jobs = Jobs(limits, lambda *_: None, clock=lambda: now[0])
-        stalled = jobs.join(key_of("one"), "one", stall, lambda _: None)
-        waiting = jobs.join(key_of("two"), "two", work, lambda _: None)
+        here = Here(squash, 1, clock=lambda: now[0])
+        jobs = Jobs(limits, [here], lambda *_: None, clock=lambda: now[0])
+        stalled = jobs.join(order_of("one"), lambda _: None)
+        waiting = jobs.join(order_of("two"), lambda _: None)
         assert await asyncio.to_thread(is_running.wait, 20)
         now[0] += 59
         jobs.end_idle()
@@ -163,7 +171,7 @@ def test_a_job_without_progress_is_given_up() -> None:
             await stalled.result
         assert (await waiting.result).image == "i"
         with pytest.raises(JobIdle):
-            jobs.join(key_of("one"), "one", work, lambda _: None)
+            jobs.join(order_of("one"), lambda _: None)
         await jobs.close(10)
 
     asyncio.run(run())

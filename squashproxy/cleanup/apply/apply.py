@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.cleanup.apply.audit_log import AuditLog
+from squashproxy.cleanup.apply.audit_log import AuditTrail
 from squashproxy.cleanup.apply.remove import Remover
 from squashproxy.cleanup.apply.site import Site
 from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher, InPlaceSteps
@@ -27,9 +28,19 @@ class Moved(SquashproxyError):
     """The repository changed after the plan was made."""
 
 
+class RepositoryApplier(Protocol):
+    """Applies the plans of single repositories; usable from several threads."""
+
+    def apply(
+        self, rule: str, plan: RepositoryPlan, options: CopyOptions, *, is_exact: bool = False
+    ) -> RepositoryResult:
+        """Apply the plan of one repository; its errors are part of the result."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Applies the plans of repositories, one after another; `now` gives unix seconds.
+    """Applies the plans of repositories in this process; `now` gives unix seconds.
 
     `cancellation` is asked between steps, so that a shutdown leaves no step half done. `on_step` is
     called with each step and its repository.
@@ -39,7 +50,7 @@ class Applier:
     graph_loader: GraphLoader
     tags: TagMemory
     squasher: InPlaceSquasher
-    log: AuditLog
+    log: AuditTrail
     now: Callable[[], float]
     cancellation: Cancellation
     on_step: Callable[[str, Step], None]

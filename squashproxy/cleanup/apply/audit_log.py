@@ -6,11 +6,12 @@ import base64
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, Self
+from threading import Lock
+from typing import IO, Any, Protocol, Self
 
 from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import Digest, Hasher, parse_digest
@@ -40,10 +41,31 @@ class Entry:
     is_done: bool | None = None
 
 
+class AuditTrail(Protocol):
+    """Keeps what is about to be deleted, where it survives the end of this process."""
+
+    @property
+    def path(self) -> Path:
+        """The file that an undo can be given."""
+        ...
+
+    def begin(self, entry: Entry) -> int:
+        """Keep what is about to be deleted; returns the entry's number."""
+        ...
+
+    def end(self, number: int, outcome: StepOutcome, tags: tuple[str, ...]) -> None:
+        """Keep how the step ended, and which tags it removed."""
+        ...
+
+
 class AuditLog:
-    """Appends entries to a file, and syncs each to disk before the deletion. For one thread."""
+    """Appends entries to a file, and syncs each to disk before the deletion.
+
+    Usable from several threads.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
+        self._lock = Lock()
         self._count = 0
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,23 +84,13 @@ class AuditLog:
 
     def begin(self, entry: Entry) -> int:
         """Write what is about to be deleted; returns the entry's number. Raises UsageError."""
-        self._count += 1
-        document = {
-            "format": _FORMAT,
-            "number": self._count,
-            "at": round(time.time(), 3),
-            "action": entry.action,
-            "rule": entry.rule,
-            "repository": str(entry.repository),
-            "digest": entry.digest,
-            "tags": list(entry.tags),
-            "why": entry.why,
-            "media_type": entry.manifest.media_type,
-            "manifest": base64.b64encode(entry.manifest.data).decode(),
-        }
-        self._write(document)
+        with self._lock:
+            self._count += 1
+            number = self._count
+        head = {"format": _FORMAT, "number": number, "at": round(time.time(), 3)}
+        self._write({**head, **entry_form(entry)})
         self._sync()
-        return self._count
+        return number
 
     def end(self, number: int, outcome: StepOutcome, tags: tuple[str, ...]) -> None:
         """Write how the step ended, and which tags it removed. Raises UsageError."""
@@ -86,7 +98,8 @@ class AuditLog:
 
     def _write(self, document: dict[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(document).encode() + b"\n")
+            with self._lock:
+                self._file.write(json.dumps(document).encode() + b"\n")
         except OSError as error:
             raise self._lost(error) from error
 
@@ -154,7 +167,7 @@ def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
     if "ended" not in fields:
         # Logs of earlier versions have no numbers; everything in them was done.
         number = fields.get("number", len(entries) + 1)
-        entries[_int(number)] = _entry(fields, is_done=None if "number" in fields else True)
+        entries[_int(number)] = read_entry(fields, is_done=None if "number" in fields else True)
         return
     entry = entries[_int(fields["ended"])]
     is_done = _text(fields["outcome"]) not in _NOT_DONE
@@ -164,7 +177,22 @@ def _take(fields: dict[str, Any], entries: dict[int, Entry]) -> None:
     entries[_int(fields["ended"])] = replace(entry, is_done=is_done, tags=tags)
 
 
-def _entry(fields: dict[str, Any], *, is_done: bool | None) -> Entry:
+def entry_form(entry: Entry) -> dict[str, Any]:
+    """An entry as JSON, without whether it was done."""
+    return {
+        "action": entry.action,
+        "rule": entry.rule,
+        "repository": str(entry.repository),
+        "digest": entry.digest,
+        "tags": list(entry.tags),
+        "why": entry.why,
+        "media_type": entry.manifest.media_type,
+        "manifest": base64.b64encode(entry.manifest.data).decode(),
+    }
+
+
+def read_entry(fields: Mapping[str, Any], *, is_done: bool | None = None) -> Entry:
+    """The inverse of `entry_form`. Raises ValueError, KeyError, TypeError or FormatError."""
     data = base64.b64decode(_text(fields["manifest"]), validate=True)
     digest = parse_digest(_text(fields["digest"]))
     hasher = Hasher(digest)

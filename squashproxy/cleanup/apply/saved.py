@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from squashproxy.cleanup.apply.apply import Applier, untouched
+from squashproxy.catalog.tags import side_by_side
+from squashproxy.cleanup.apply.apply import RepositoryApplier, untouched
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, RulePlan, Squash, Untag
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.rule_planner import Planner, refusal_of
@@ -18,7 +20,7 @@ from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import parse_repository
-from squashproxy.registry.client import RemoteRepository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
 
 _CLOCK_SECONDS = 300.0
 """How far ahead the clock of the machine that made the plan may be, in seconds."""
@@ -84,15 +86,17 @@ class NotPlannedNow(SquashproxyError):
 class SavedApplier:
     """Applies saved plans that `check_saved` accepted."""
 
-    applier: Applier
+    client: RegistryClient
+    applier: RepositoryApplier
     planner: Planner
     options: CopyOptions
+    at_once: int = 1
 
     def apply(self, plan: RulePlan, rule: CleanupRule) -> list[RepositoryResult]:
-        """Apply the plan of a rule, one repository after another."""
-        return [self._apply(each, rule) for each in plan.repositories]
+        """Apply the plan of a rule, `at_once` repositories at a time."""
+        return side_by_side(partial(self._apply, rule), plan.repositories, self.at_once)
 
-    def _apply(self, saved: RepositoryPlan, rule: CleanupRule) -> RepositoryResult:
+    def _apply(self, rule: CleanupRule, saved: RepositoryPlan) -> RepositoryResult:
         if saved.problem is not None or not saved.deletions:
             return untouched(rule.name, saved)
         try:
@@ -107,7 +111,7 @@ class SavedApplier:
         now = self.planner.plan_again(repository, rule, orphans)
         if now.problem is not None:
             return now
-        agreement = _Agreement(saved, now, self.applier.client.repository(repository))
+        agreement = _Agreement(saved, now, self.client.repository(repository))
         agreement.check_kept()
         return replace(
             saved,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.cleanup.apply.audit_log import AuditLog, Entry
+from squashproxy.cleanup.apply.audit_log import AuditTrail, Entry
 from squashproxy.cleanup.graph import Node, node_of
 from squashproxy.cleanup.results import Step
 from squashproxy.digest import Digest
@@ -29,7 +29,7 @@ class Site:
 
     remote: RemoteRepository
     rule: str
-    log: AuditLog
+    log: AuditTrail
     tags: TagMemory
     now: Callable[[], float]
     cancellation: Cancellation

@@ -29,7 +29,7 @@ from squashproxy.registry.http.network_errors import (
 from squashproxy.registry.http.open_connections import CANCEL_SECONDS, OpenConnections
 from squashproxy.registry.http.proxies import Proxy, find_proxy
 from squashproxy.registry.http.public_addresses import PrivateAddress, public_pools_under
-from squashproxy.registry.http.rate_limit import RateLimit
+from squashproxy.registry.http.rate_limit import Pacer
 from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.options import ClientOptions
 from squashproxy.streams import CHUNK
@@ -92,7 +92,7 @@ class Connections:
         self,
         options: ClientOptions,
         tls: TlsContexts,
-        rate_limit: RateLimit,
+        pacer: Pacer,
         listener: AnswerListener | None = None,
         opened: OpenConnections | None = None,
     ) -> None:
@@ -100,7 +100,7 @@ class Connections:
         self._opened = opened or OpenConnections()
         self._answered: set[str] = set()
         self._listener = listener
-        self._rate_limit = rate_limit
+        self._pacer = pacer
         self._tls = tls
         self._pools: dict[str, PoolManager] = {}
         self._public_pools: dict[str, PoolManager] = {}
@@ -169,7 +169,7 @@ class Connections:
         if message.ends_session and self._opened.is_stopped:
             return replace(message, timeout=min(message.timeout, CANCEL_SECONDS))
         self._opened.check()
-        self._rate_limit.wait(host)
+        self._pacer.wait(host)
         return message
 
     def close(self) -> None:

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import Protocol
+
+
+class Pacer(Protocol):
+    """Spaces requests to registries; usable from several threads."""
+
+    def wait(self, host: str) -> None:
+        """Wait until the next request to `host` may be sent."""
+        ...
+
+
+PacerMaker = Callable[[Mapping[str, float], Callable[[float], None]], Pacer]
+"""Makes a pacer for requests per second by host, and a function that sleeps for seconds."""
 
 
 class RateLimit:

@@ -1,26 +1,22 @@
-"""Squashing jobs, in threads.
+"""Squashing jobs: which ones there are, and what became of them.
 
 1. There is one job per key (source and options); further requests for the key join it.
 2. A job goes on even if all its waiters leave.
 3. A failure is remembered: for a day if the same source and options must fail again, else for
    `serve.negative_ttl` seconds. Until then the key has no new job.
-4. At most `engine.jobs` run and `limits.jobs_waiting` wait; a further one is refused.
-5. Where there are several upstreams and several jobs may run, images of one upstream never take all
-   places, so that a slow one does not keep those of the others from being squashed.
-6. A job that makes no progress for `limits.job_idle` is cancelled.
+4. At most `limits.running` jobs and `limits.jobs_waiting` more are taken; a further one is refused.
+5. A job begins as soon as its place has room for it (place.py).
+6. A job of this process that makes no progress for `limits.job_idle` is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from squashproxy.cancellation import Cancellation, Cancelled
-from squashproxy.digest import Digest
+from squashproxy.cancellation import Cancelled
 from squashproxy.errors import (
     Ambiguous,
     FormatError,
@@ -29,24 +25,15 @@ from squashproxy.errors import (
     SquashproxyError,
     remembered,
 )
-from squashproxy.progress import Task
 from squashproxy.server.concurrency.lru import LruCache
-from squashproxy.server.concurrency.threads import Threads
+from squashproxy.server.jobs.job import Job, Progress, SquashOrder
+from squashproxy.server.jobs.place import WorkPlace
 from squashproxy.server.store.base import SquashKey, SquashRecord
 
 _MOST_FAILURES = 10_000
 _FOR_GOOD = 24 * 3600.0
 _LASTING = (FormatError, LimitExceeded, Ambiguous, NoSuchPlatform)
 """Errors that the same source and options meet again; remembered for _FOR_GOOD seconds."""
-
-Work = Callable[["JobObserver", Cancellation], SquashRecord]
-
-
-class JobState(Enum):
-    """Whether a job has begun."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
 
 
 class ShuttingDown(SquashproxyError):
@@ -57,89 +44,12 @@ class TooManyJobs(SquashproxyError):
     """Too many jobs wait already for another one."""
 
 
-class Progress:
-    """Bytes read, and bytes known to come; usable from several threads."""
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._lock = threading.Lock()
-        self._clock = clock
-        self.done = 0
-        self.total = 0
-        self.changed = clock()
-        """When something was done last, in unix seconds."""
-
-    def advance(self, count: int) -> None:
-        """Count bytes that were read."""
-        with self._lock:
-            self.done += count
-            self.changed = self._clock()
-
-    def expect(self, count: int) -> None:
-        """Count bytes that are to be read."""
-        with self._lock:
-            self.total += count
+class JobBroke(SquashproxyError):
+    """A bug in a job; pulls go on with the original."""
 
 
-class JobObserver:
-    """The observer of a copy that adds up its progress."""
-
-    def __init__(self, progress: Progress, warn: Callable[[str], None]) -> None:
-        self._progress = progress
-        self._warn = warn
-
-    def start(self, label: str, total: int | None) -> Task:  # noqa: ARG002 - the protocol's names
-        """Begin a piece of work of `total` bytes."""
-        self._progress.expect(total or 0)
-        return _JobTask(self._progress)
-
-    def warn(self, sentence: str) -> None:
-        """Pass a sentence on to the operator."""
-        self._warn(sentence)
-
-
-class _JobTask:
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def advance(self, count: int) -> None:
-        """Count bytes that were read."""
-        self._progress.advance(count)
-
-    def finish(self, outcome: str = "") -> None:
-        """Nothing: the end of the job is reported by the job itself."""
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """A job that waits or runs; times are unix seconds. Its result is a record or an error."""
-
-    key: SquashKey
-    image: str
-    submitted: float
-    progress: Progress
-    result: asyncio.Future[SquashRecord]
-    work: Callable[[], SquashRecord]
-    cancellation: Cancellation = field(default_factory=Cancellation)
-    started: float | None = None
-    waiters: int = 0
-    is_idle: bool = False
-    """Whether it was cancelled, since it made no progress."""
-
-    @property
-    def state(self) -> JobState:
-        """Whether it has begun."""
-        return JobState.WAITING if self.started is None else JobState.RUNNING
-
-    async def wait(self, seconds: float) -> Digest | None:
-        """The digest of the squashed image, or None after `seconds`. Raises the job's error."""
-        self.waiters += 1
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                return (await asyncio.shield(self.result)).digest
-        except TimeoutError:
-            return None
-        finally:
-            self.waiters -= 1
+class JobIdle(SquashproxyError):
+    """A job made no progress for so long that it was given up."""
 
 
 JobListener = Callable[[Job, SquashRecord | None, SquashproxyError | None], None]
@@ -147,31 +57,30 @@ JobListener = Callable[[Job, SquashRecord | None, SquashproxyError | None], None
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """How many jobs run and wait; `negative_ttl` and `idle` in seconds, see the rules above.
-
-    `owners` is the number of upstreams.
-    """
+    """How many jobs run and wait; `negative_ttl` and `idle` in seconds, see the rules above."""
 
     running: int
     waiting: int
     negative_ttl: float
     idle: float = 600.0
-    owners: int = 1
-
-    @property
-    def share(self) -> int:
-        """How many jobs of one upstream may run."""
-        return self.running if self.owners == 1 else max(1, self.running - 1)
 
 
 class Jobs:
-    """Runs jobs within limits. `on_end` is called, in the event loop, for every job that ended."""
+    """Has jobs run within limits, each in the first of `places` that takes its order.
+
+    `on_end` is called, in the event loop, for every job that ended.
+    """
 
     def __init__(
-        self, limits: JobLimits, on_end: JobListener, *, clock: Callable[[], float] = time.time
+        self,
+        limits: JobLimits,
+        places: Sequence[WorkPlace],
+        on_end: JobListener,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._threads = Threads(limits.running, "squashproxy-job")
         self._limits = limits
+        self._places = places
         self._on_end = on_end
         self._clock = clock
         self._jobs: dict[SquashKey, Job] = {}
@@ -187,28 +96,23 @@ class Jobs:
         """The jobs that wait or run, the oldest first."""
         return list(self._jobs.values())
 
-    def join(self, key: SquashKey, image: str, work: Work, warn: Callable[[str], None]) -> Job:
-        """The job for a key, begun unless there is one; `image` is its name for people.
+    def join(self, order: SquashOrder, warn: Callable[[str], None]) -> Job:
+        """The job for the order's key, begun unless there is one; `warn` as in Job.
 
         Raises TooManyJobs, or the error with which the key failed a short time ago.
         """
-        found = self._jobs.get(key)
+        found = self._jobs.get(order.key)
         if found is not None:
             return found
-        self._check_failures(key)
+        self._check_failures(order.key)
         if len(self._jobs) >= self._limits.running + self._limits.waiting:
             raise TooManyJobs(
                 f"{len(self._jobs)} images wait to be squashed, so this one is handed out as it is"
             )
         result: asyncio.Future[SquashRecord] = asyncio.get_running_loop().create_future()
-        progress, cancellation = Progress(self._clock), Cancellation()
-        observer = JobObserver(progress, warn)
-        job = Job(
-            *(key, image, self._clock(), progress, result),
-            lambda: work(observer, cancellation),
-            cancellation,
-        )
-        self._jobs[key] = self._queue[key] = job
+        job = Job(order, self._clock(), Progress(self._clock), result, warn)
+        job.is_stuck = self._place_of(job).is_stuck
+        self._jobs[job.key] = self._queue[job.key] = job
         self._begin_next()
         return job
 
@@ -217,7 +121,8 @@ class Jobs:
         for key in self._running:
             job = self._jobs[key]
             since = max(job.started or self._clock(), job.progress.changed)
-            if self._clock() - since > self._limits.idle:
+            is_here = self._place_of(job).is_here
+            if is_here and self._clock() - since > self._limits.idle:
                 job.is_idle = True
                 job.cancellation.cancel()
 
@@ -230,41 +135,34 @@ class Jobs:
             self._fail(job, Cancelled("the server stops"))
 
     async def close(self, seconds: float) -> None:
-        """Cancel all jobs and wait at most `seconds` for their threads.
+        """Cancel all jobs and wait at most `seconds` for the places where they run.
 
         What a running job wrote but did not publish is left to the store. All of them end with
         ShuttingDown.
         """
         self.cancel()
-        if not await self._threads.close(seconds):
-            for running in self._running.values():
-                running.cancel()
+        await asyncio.gather(*(place.close(seconds) for place in self._places))
         await asyncio.gather(*(job.result for job in self.current), return_exceptions=True)
 
-    def _begin_next(self) -> None:
-        """Begin the jobs, the oldest first, for which there is a place."""
-        for job in list(self._queue.values()):
-            if len(self._running) >= self._limits.running:
-                return
-            host = job.key.repository.host
-            own = sum(key.repository.host == host for key in self._running)
-            if own < self._limits.share:
-                self._begin(job)
+    def _place_of(self, job: Job) -> WorkPlace:
+        return next(place for place in self._places if place.takes(job.order))
 
-    def _begin(self, job: Job) -> None:
+    def _begin_next(self) -> None:
+        """Begin the jobs, the oldest first, for which there is room."""
+        for job in list(self._queue.values()):
+            place = self._place_of(job)
+            if place.has_room(job):
+                self._begin(job, place)
+
+    def _begin(self, job: Job, place: WorkPlace) -> None:
         del self._queue[job.key]
-        running = self._threads.begin(self._run, job)
-        self._running[job.key] = running
+        running = self._running[job.key] = place.begin(job)
         running.add_done_callback(lambda done: self._end(job, done))
 
     def _check_failures(self, key: SquashKey) -> None:
         until, error = self._failures.find(key) or (0.0, None)
         if error is not None and until > self._clock():
             raise remembered(error)
-
-    def _run(self, job: Job) -> SquashRecord:
-        job.started = self._clock()
-        return job.work()
 
     def _end(self, job: Job, done: asyncio.Future[SquashRecord]) -> None:
         self._running.pop(job.key, None)
@@ -290,21 +188,18 @@ class Jobs:
         self._on_end(job, None, failure)
 
 
-class JobBroke(SquashproxyError):
-    """A bug in a job; pulls go on with the original."""
-
-
-class JobIdle(SquashproxyError):
-    """A job made no progress for so long that it was given up."""
+def idle_error(image: str, idle: float) -> JobIdle:
+    """The error of a job that made no progress for `idle` seconds."""
+    return JobIdle(
+        f"{image} was given up, since nothing of it came for {idle:g} s",
+        advice="see how fast its registry is, or raise limits.job_idle",
+    )
 
 
 def _as_failure(error: BaseException, job: Job, idle: float) -> SquashproxyError:
     if isinstance(error, Cancelled):
         if job.is_idle:
-            return JobIdle(
-                f"{job.image} was given up, since nothing of it came for {idle:g} s",
-                advice="see how fast its registry is, or raise limits.job_idle",
-            )
+            return idle_error(job.image, idle)
         return ShuttingDown("the server is shutting down", advice="pull again when it is back")
     if isinstance(error, SquashproxyError):
         return error

@@ -22,6 +22,7 @@ from squashproxy.progress import Observer, SilentObserver
 from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.server.auth.caller import Caller
+from squashproxy.server.jobs.job import SquashOrder
 from squashproxy.server.store.base import SquashKey, SquashRecord, Store
 from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
@@ -46,16 +47,10 @@ class Squasher:
         self._on_bytes = on_bytes
 
     def squash(
-        self,
-        caller: Caller,
-        key: SquashKey,
-        options: CopyOptions,
-        image: str,
-        *,
-        observer: Observer,
-        cancellation: Cancellation,
+        self, order: SquashOrder, observer: Observer, cancellation: Cancellation
     ) -> SquashRecord:
-        """Squash the source of `key` with the credentials of `caller`, into the store."""
+        """Squash what is ordered, with the credentials of its caller, into the store."""
+        caller, key, image = order.caller, order.key, order.image
         source = self._source(caller, key, cancellation)
         remote = self._upstreams.remote(caller, key.repository)
         sink = self._store.open_sink(
@@ -65,7 +60,7 @@ class Squasher:
             result = copy_image(
                 source,
                 sink,
-                self._allowing(options),
+                self._allowing(order.options),
                 open_source=partial(self._open, self._upstreams.client(caller)),
                 quick_source=partial(self._open, self._upstreams.quick_client(caller)),
                 observer=observer,

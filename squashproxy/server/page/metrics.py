@@ -11,6 +11,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from squashproxy.pipeline.distinct_layers import DistinctLayers, distinct_bytes
+from squashproxy.server.jobs.fleet_watch import FleetState
+from squashproxy.server.page.fleet_metrics import FleetCollector
 from squashproxy.server.store.base import Usage
 from squashproxy.server.upstream.clients import Health, UpstreamState
 from squashproxy.state.runs import RunHistory
@@ -157,6 +159,10 @@ class Metrics:
     def watch_runs(self, runs: RunHistory) -> None:
         """Include the runs of rules, from their history."""
         self._registry.register(_RunCollector(runs))
+
+    def watch_fleet(self, state: Callable[[], FleetState]) -> None:
+        """Include the fleet, as it was when it was last looked at."""
+        self._registry.register(FleetCollector(state))
 
     def render(self) -> bytes:
         """All metrics in Prometheus's text format; may block for a moment."""

@@ -19,6 +19,7 @@ _PLACES = {
     "/assets/status.js": (_SELF, "script/status.js", _SCRIPT),
     "/assets/words.js": (_SELF, "script/words.js", _SCRIPT),
     "/assets/parts.js": (_SELF, "script/parts.js", _SCRIPT),
+    "/assets/fleet.js": (_SELF, "script/fleet.js", _SCRIPT),
     "/assets/images.js": (_SELF, "script/images.js", _SCRIPT),
     "/assets/charts.js": (_SELF, "script/charts.js", _SCRIPT),
     "/assets/svg.js": (_REPORT, "script/svg.js", _SCRIPT),

@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from squashproxy import __version__
 from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.distinct_layers import distinct_bytes
-from squashproxy.server.jobs.jobs import Job, Jobs
+from squashproxy.server.jobs.fleet_watch import FleetWatch
+from squashproxy.server.jobs.job import Job
+from squashproxy.server.jobs.jobs import Jobs
+from squashproxy.server.page.fleet_status import fleet_document
 from squashproxy.server.page.history import History, layers_of
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.store.base import SquashRecord, Store
@@ -32,6 +35,7 @@ class Status:
     metrics: Metrics
     history: History
     runs: RunHistory | None = None
+    fleet: FleetWatch | None = None
 
     def document(self, is_visible: Callable[[str], bool]) -> Json:
         """The document, with only the images that may be seen. Blocks while the store is asked.
@@ -69,6 +73,7 @@ class Status:
             "images": [self._image(record) for record in records[:_MOST_IMAGES]],
             "savings": _savings(records),
             "jobs": [_job(job) for job in self.jobs.current if is_visible(job.image)],
+            "fleet": self.fleet and fleet_document(self.fleet.state, is_visible),
             "runs": [] if self.runs is None else list(map(_run, self.runs.newest(_MOST_RUNS))),
             "errors": [
                 {"at": problem.at, "image": problem.image, "message": problem.message}

@@ -32,7 +32,8 @@ from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.http.accept import accepts
 from squashproxy.server.http.errors import unavailable
-from squashproxy.server.jobs.jobs import Job, TooManyJobs
+from squashproxy.server.jobs.job import Job, SquashOrder
+from squashproxy.server.jobs.jobs import TooManyJobs
 from squashproxy.server.jobs.rules import Recipe
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.outcome import FoundManifest, Origin
@@ -217,13 +218,8 @@ class Manifests:
         )
 
     def _join(self, caller: Caller, key: SquashKey, options: CopyOptions, image: str) -> Job:
-        squasher = self._context.squasher
         return self._context.jobs.join(
-            key,
-            image,
-            lambda observer, cancellation: squasher.squash(
-                caller, key, options, image, observer=observer, cancellation=cancellation
-            ),
+            SquashOrder(key, image, caller, options),
             lambda sentence: self._on_warning(image, sentence),
         )
 

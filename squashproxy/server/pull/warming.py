@@ -11,7 +11,7 @@ from squashproxy.oci.descriptor import Json
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.reference import Reference
 from squashproxy.server.auth.caller import ANYONE, Caller
-from squashproxy.server.jobs.jobs import Job
+from squashproxy.server.jobs.job import Job
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.estimates import Estimates
 from squashproxy.server.pull.manifests import Manifests

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest
-from squashproxy.oci.descriptor import Descriptor
+from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import RawManifest
-from squashproxy.pipeline.distinct_layers import DistinctLayers
+from squashproxy.pipeline.distinct_layers import DistinctLayers, parse_distinct
 from squashproxy.reference import Repository
 from squashproxy.transports.base import ImageSink
 
@@ -48,6 +48,24 @@ class SquashRecord:
     compressed_after: int
     hidden_bytes: int
     layers: DistinctLayers | None = None
+
+    def to_json(self) -> Json:
+        """The form for `parse_record`."""
+        fields: Json = {name: getattr(self, name) for name in self.__slots__}
+        if self.layers is not None:
+            fields["layers"] = self.layers.to_json()
+        return fields
+
+
+def parse_record(document: Json) -> SquashRecord:
+    """The inverse of `SquashRecord.to_json`. Raises ValueError for what is no record."""
+    try:
+        fields = {**document, "platforms": tuple(document["platforms"])}
+        if fields.get("layers") is not None:
+            fields["layers"] = parse_distinct(fields["layers"])
+        return SquashRecord(**fields)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"this is no record of a squashed image: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

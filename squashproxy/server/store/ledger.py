@@ -14,9 +14,8 @@ from pathlib import Path
 
 from squashproxy.digest import Digest
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.pipeline.distinct_layers import parse_distinct
 from squashproxy.reference import Repository
-from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord
+from squashproxy.server.store.base import KnownTag, SquashKey, SquashRecord, parse_record
 from squashproxy.server.store.ledger_file import LedgerFile
 
 _SCHEMA = """
@@ -260,7 +259,7 @@ class Ledger:
 
     def keep_result(self, key: SquashKey, record: SquashRecord) -> None:
         """Enter a squashed image in the map."""
-        self._keep_result(key, record.digest, record.made_at, _encode(record))
+        self._keep_result(key, record.digest, record.made_at, json.dumps(record.to_json()))
 
     def share_result(self, key: SquashKey, result: Digest, when: float) -> None:
         """Enter a squashed image that another repository's job made, or that was there already."""
@@ -335,19 +334,8 @@ class Ledger:
         )
 
 
-def _encode(record: SquashRecord) -> str:
-    fields = {name: getattr(record, name) for name in SquashRecord.__slots__}
-    if record.layers is not None:
-        fields["layers"] = record.layers.to_json()
-    return json.dumps(fields)
-
-
 def _decode(text: str) -> SquashRecord | None:
     try:
-        fields = json.loads(text)
-        fields["platforms"] = tuple(fields["platforms"])
-        if fields.get("layers") is not None:
-            fields["layers"] = parse_distinct(fields["layers"])
-        return SquashRecord(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return parse_record(json.loads(text))
+    except ValueError:
         return None

@@ -29,6 +29,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.http.rate_limit import PacerMaker
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.auth.caller import ANYONE, Caller
 from squashproxy.server.concurrency.lru import LruCache
@@ -73,7 +74,7 @@ class UpstreamClients:
     """The upstreams that may be asked, with a pair of clients for each caller.
 
     `common` are the options of all clients; `on_failure` is called for every failed call,
-    `on_warning` for credentials that cannot be had.
+    `on_warning` for credentials that cannot be had. `pacer` as in RegistryClient.
     """
 
     def __init__(
@@ -83,12 +84,15 @@ class UpstreamClients:
         environ: Mapping[str, str],
         on_failure: FailureListener,
         on_warning: Callable[[str], None] | None = None,
+        *,
+        pacer: PacerMaker | None = None,
     ) -> None:
         self.hosts = hosts
         self._common = common
         self._environ = environ
         self._on_failure = on_failure
         self._on_warning = on_warning
+        self._pacer = pacer
         self._lock = threading.Lock()
         self._is_stopped = False
         self._made: WeakSet[RegistryClient] = WeakSet()
@@ -235,7 +239,13 @@ class UpstreamClients:
             options = replace(options, authfile=None, logins=logins)
             environ = _network_of(environ)
         patient, quick = (
-            RegistryClient(each, environ=environ, listener=self._hear, on_warning=self._on_warning)
+            RegistryClient(
+                each,
+                environ=environ,
+                listener=self._hear,
+                on_warning=self._on_warning,
+                pacer=self._pacer,
+            )
             for each in (replace(options, retry_for=_OUTAGE), options.quick)
         )
         for client in (patient, quick):

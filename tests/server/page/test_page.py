@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from squashproxy.fleet.snapshot import Snapshot
 from squashproxy.server.page.page import find_asset
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, LayerBuilder
 from tests.browsing import Sheet, run_browser
 from tests.pipeline.images import image_of, noise
+from tests.server.scripted_fleet import AWAY, BUSY, IDLE, ScriptedFleet
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -153,6 +155,76 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     served.manifest("a-team/with-a-long-name/and-an-application", "1")
     page = opened(served, 360, color_scheme=scheme).page
     expect(page.locator("#images tbody tr")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.fixture
+def replica(upstream: FakeRegistry, tmp_path: Path, fleet: ScriptedFleet) -> Iterator[Served]:
+    """A server whose jobs are done by workers."""
+    with FakeRegistry() as store:
+        section = settings(upstream, tmp_path, store={"registry": f"{store.host}/cache"})
+        with run_serve(section, fleet=fleet) as server:
+            yield server
+
+
+@pytest.fixture
+def fleet() -> ScriptedFleet:
+    return ScriptedFleet(BUSY)
+
+
+@pytest.mark.real
+def test_without_a_fleet_nothing_is_said_of_one(served: Served, opened: Open) -> None:
+    page = opened(served).page
+    expect(page.locator("#health")).to_have_text("healthy")
+    expect(page.locator("#fleet-section")).to_be_hidden()
+
+
+@pytest.mark.real
+def test_the_fleet_is_shown_whole(replica: Served, opened: Open) -> None:
+    page = opened(replica).page
+    cards = page.locator("#fleet")
+    expect(cards).to_contain_text("workers1, with 1 of 4 places in use")
+    expect(cards).to_contain_text("queue interactive3 waiting, the oldest for 42 s")
+    expect(cards).to_contain_text("queue bulk1,200 waiting, the oldest for 1 h 30 min")
+    expect(cards).to_contain_text("5,000 jobs, 7 of them again")
+    expect(cards).to_contain_text("the schedules run on host-b:7:aa")
+    expect(cards).to_contain_text("docker.ioworkers waited 13 min for its rate")
+    expect(cards).not_to_contain_text("ghcr.io")
+    jobs = page.locator("#fleet-jobs")
+    expect(jobs.locator("li.running")).to_contain_text(
+        "on host-a:12:3f · 30.0 MB moved · attempt 2"
+    )
+    expect(jobs.locator("li.waiting").first).to_contain_text("waits for 12 s in interactive")
+    expect(jobs).to_contain_text("a worker of version 4.1 for interactive jobs")
+    expect(jobs).to_contain_text("and 1,201 more")
+    expect(jobs.locator("li.parked")).to_contain_text("(job poison:1, tried 3 times)")
+    expect(jobs.locator("li.failed")).to_contain_text("up.example has no manifest")
+
+
+@pytest.mark.real
+def test_a_broker_that_is_away_and_comes_back(
+    replica: Served, fleet: ScriptedFleet, opened: Open
+) -> None:
+    page = opened(replica).page
+    expect(page.locator("#health")).to_have_text("1 job is parked")
+    fleet.snapshot_now = None
+    expect(page.locator("#health")).to_contain_text("the broker is away", timeout=15_000)
+    expect(page.locator("#fleet")).to_contain_text(AWAY)
+    expect(page.locator("#fleet-jobs")).to_be_empty()
+    expect(page.locator("#errors")).to_contain_text("are handed out as they are")
+    fleet.snapshot_now = Snapshot()
+    expect(page.locator("#health")).to_contain_text("no worker runs", timeout=15_000)
+    fleet.snapshot_now = IDLE
+    expect(page.locator("#fleet")).to_contain_text("workers1, with 0 of 4 places", timeout=15_000)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_the_fleet_is_no_wider_than_the_screen(
+    replica: Served, opened: Open, scheme: str
+) -> None:
+    page = opened(replica, 360, color_scheme=scheme).page
+    expect(page.locator("#fleet-jobs li.running")).to_have_count(1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 

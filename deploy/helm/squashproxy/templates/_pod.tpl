@@ -9,6 +9,13 @@
 {{- end }}
 {{- end }}
 
+{{/* Fails if a worker has not touched its file for a minute: it does so every five seconds. */}}
+{{- define "squashproxy.isAlive" -}}
+- /opt/squashproxy/bin/python
+- -c
+- import os, sys, time; sys.exit(time.time() - os.stat("/tmp/alive").st_mtime > 60)
+{{- end }}
+
 {{/* The fields of a pod that say where it runs. Takes {root, role, values}. */}}
 {{- define "squashproxy.placement" -}}
 {{- with .values.priorityClassName }}

@@ -1,6 +1,7 @@
 /** The page: fetches the server's status, and shows it. */
 
 import { prepareCharts, showCharts } from "./charts.js";
+import { showFleet } from "./fleet.js";
 import { prepareImages, showImages } from "./images.js";
 import { showErrors, showFigures, showHealth, showJobs, showRuns, showUpstreams } from "./parts.js";
 import { poll } from "./status.js";
@@ -13,7 +14,7 @@ function show(status) {
   last = status;
   banner.hidden = true;
   document.body.classList.remove("old");
-  for (const part of [showHealth, showFigures, showJobs, showRuns, showErrors, showUpstreams, showImages, showCharts]) {
+  for (const part of [showHealth, showFigures, showJobs, showFleet, showRuns, showErrors, showUpstreams, showImages, showCharts]) {
     part(status);
   }
 }

@@ -11,6 +11,14 @@ export function make(name, className, ...content) {
   return element;
 }
 
+/** What is wrong with the fleet, in a few words; empty if nothing is. */
+function fleetTrouble(fleet) {
+  if (!fleet) return "";
+  if (fleet.broker === "away") return "the broker is away";
+  if (fleet.broker === "up" && !fleet.workers.length) return "no worker runs";
+  return "";
+}
+
 export function showHealth(status) {
   const down = status.upstreams.filter((upstream) => upstream.state !== "up");
   const recent = status.errors.filter((error) => status.now - error.at < 900);
@@ -21,8 +29,16 @@ export function showHealth(status) {
     text = `${count(recent.length)} ${recent.length === 1 ? "error" : "errors"} in the last 15 min`;
     kind = "warn";
   }
-  if (down.length) {
-    text = `${down.map((upstream) => `${upstream.name} is ${upstream.state}`).join(", ")}`;
+  const parked = status.fleet?.counts.parked;
+  if (parked) {
+    text = `${count(parked)} ${parked === 1 ? "job is" : "jobs are"} parked`;
+    kind = "warn";
+  }
+  const bad = down.map((upstream) => `${upstream.name} is ${upstream.state}`);
+  const trouble = fleetTrouble(status.fleet);
+  if (trouble) bad.push(trouble);
+  if (bad.length) {
+    text = bad.join(", ");
     kind = "bad";
   }
   health.textContent = text;
@@ -46,7 +62,7 @@ export function showFigures(status) {
   document.getElementById("version").textContent = status.version;
 }
 
-function bar(share, label) {
+export function bar(share, label) {
   const percent = 100 * Math.min(1, Math.max(0, share));
   const filled = svg("rect", { class: "filled", width: `${percent}%`, height: "100%" });
   return svg("svg", { class: "bar", role: "img", "aria-label": label }, filled);

@@ -1,0 +1,1 @@
+"""Promotion and cleanup on the workers of a fleet: what is asked of them, and what they answer."""

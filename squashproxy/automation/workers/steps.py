@@ -1,0 +1,47 @@
+"""Steps of a promotion, carried out by workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from squashproxy.automation.workers.jobs import FleetJobs
+from squashproxy.automation.workers.rules import errand
+from squashproxy.config.fingerprint import fingerprint
+from squashproxy.fleet.job import JobKind, JobRequest
+from squashproxy.pipeline.stamp import options_hash
+from squashproxy.progress import Observer
+from squashproxy.promotion.step_form import read_done, step_form
+from squashproxy.promotion.step_runner import StepDone
+from squashproxy.promotion.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStepRunner:
+    """Has each step carried out by a worker; `watch` gives the observer for an image."""
+
+    jobs: FleetJobs
+    watch: Callable[[str], Observer]
+
+    def run(self, step: Step) -> StepDone:
+        """Wait for the job of a step. Raises SquashproxyError, also with the worker's sentence."""
+        request = step_request(step, self.jobs.run_id)
+        return read_done(self.jobs.run(request, self.watch(str(step.target))), step)
+
+
+def step_request(step: Step, run: str) -> JobRequest:
+    """The job of a step that needs a copy: the same for all who want the same result."""
+    decisive = (
+        step.rule.name,
+        fingerprint(step.rule),
+        str(step.source_digest),
+        str(step.source),
+        str(step.target),
+        options_hash(step.options),
+    )
+    return JobRequest(
+        JobKind.PROMOTE,
+        "\n".join(decisive),
+        f"{step.source} to {step.target}",
+        errand(step.rule, run, step_form(step)),
+    )

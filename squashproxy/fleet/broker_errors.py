@@ -1,0 +1,91 @@
+"""Errors of the broker's client, turned into errors whose text is a sentence."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+from redis import exceptions
+
+from squashproxy.fleet.errors import BrokerAway, BrokerRefused, FleetError
+from squashproxy.printable import printable
+
+_AWAY: tuple[tuple[str, tuple[type[Exception], ...], str, str], ...] = (
+    ("LOADING", (exceptions.BusyLoadingError,), "it is loading its data", ""),
+    (
+        *("OOM", (exceptions.OutOfMemoryError,)),
+        *("it is full", "give it more memory (maxmemory)"),
+    ),
+    (
+        *("READONLY", (exceptions.ReadOnlyError,)),
+        *("it is a replica, which takes no writes", "name the primary as `engine.broker`"),
+    ),
+    ("MISCONF", (), "it cannot write its data to disk", "see its log"),
+    ("BUSY", (), "a script keeps it busy", ""),
+    ("MASTERDOWN", (exceptions.MasterDownError,), "it is a replica without its primary", ""),
+    ("NOREPLICAS", (), "it has too few replicas", ""),
+)
+"""Codes of answers that another attempt may not meet: code, classes, reason, advice."""
+
+_SECRETS = ("WRONGPASS", "NOAUTH", "ERR AUTH", "ERR invalid password")
+
+
+def broker_error(error: exceptions.RedisError, address: str) -> FleetError:
+    """The error for one of redis-py's; `address` names the broker."""
+    place = f"the broker {address}"
+    text = str(error)
+    found = _tls_error(error, place) or _refusal(error, text, place) or _away(error, text, place)
+    return found or BrokerRefused(f"{place} refused a command: {printable(text)}")
+
+
+def _tls_error(error: BaseException, place: str) -> FleetError | None:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return BrokerRefused(
+                f"the certificate of {place} is not trusted: {cause.verify_message}",
+                advice="give its authority as `engine.ca`",
+            )
+        if isinstance(cause, ssl.SSLError):
+            return BrokerRefused(
+                f"{place} does not speak TLS", advice="if it is meant to be so, write redis://"
+            )
+    return None
+
+
+def _refusal(error: exceptions.RedisError, text: str, place: str) -> FleetError | None:
+    if isinstance(error, exceptions.AuthenticationError) or text.startswith(_SECRETS):
+        return BrokerRefused(
+            f"{place} does not accept the password", advice="mend that of `engine.broker`"
+        )
+    if isinstance(error, exceptions.NoPermissionError) or text.startswith("NOPERM"):
+        return BrokerRefused(
+            f"{place} does not allow its user what the fleet needs: {printable(text)}",
+            advice="see the rules of that user (ACL)",
+        )
+    return None
+
+
+def _away(error: exceptions.RedisError, text: str, place: str) -> FleetError | None:
+    for code, kinds, reason, advice in _AWAY:
+        if text.startswith(code) or isinstance(error, kinds):
+            return BrokerAway(f"{place} cannot be used: {reason}", advice=advice)
+    if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
+        return BrokerAway(f"{place} cannot be reached: {_reason(error)}", advice="is it up?")
+    return None
+
+
+def _reason(error: exceptions.RedisError) -> str:
+    if isinstance(error, exceptions.TimeoutError):
+        return "no answer in time"
+    for cause in _causes(error):
+        if isinstance(cause, TimeoutError):
+            return "no answer in time"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+    return "the connection was closed"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,28 @@
+-- Join a live job, or begin it anew. A parked job stays parked.
+local id, kind, title, body, queue, version, waiter = unpack(ARGV)
+local job, at = job_key(id), now()
+local had = redis.call('HMGET', job, 'state', 'queue', 'version', 'waiters')
+local state = had[1]
+if state == 'parked' then return {'parked'} end
+if state == 'queued' or state == 'running' then
+  if waiter ~= '' and not string.find(' ' .. had[4] .. ' ', ' ' .. waiter .. ' ', 1, true) then
+    redis.call('HSET', job, 'waiters', had[4] .. ' ' .. waiter)
+  end
+  redis.call('HDEL', job, 'unwanted')
+  local sooner = queue == 'interactive' and had[2] ~= queue
+  if state == 'queued' and (had[3] ~= version or sooner) then
+    leave_state(id)
+    if not sooner then queue = had[2] end
+    redis.call('HSET', job, 'queue', queue, 'version', version, 'body', body)
+    enqueue(id, at)
+    return {'moved', queue}
+  end
+  return {'joined'}
+end
+if state then leave_state(id) end
+redis.call('HSET', job, 'kind', kind, 'title', title, 'body', body, 'queue', queue,
+  'version', version, 'waiters', waiter, 'submitted', at, 'deliveries', 0, 'attempt', 0)
+redis.call('HDEL', job, 'worker', 'token', 'started', 'ended', 'progress', 'warnings', 'result',
+  'error', 'unwanted')
+enqueue(id, at)
+return {'new', queue}

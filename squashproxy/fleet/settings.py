@@ -1,0 +1,56 @@
+"""The settings of a fleet."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from squashproxy.pipeline.stamp import ENGINE
+
+_FORMAT = 1
+"""Increased whenever the body of a job or a record changes, so that no worker misreads one."""
+
+VERSION = f"{ENGINE}.{_FORMAT}"
+"""A worker only takes jobs of its own version: another one might make other bytes of them."""
+
+
+def process_name() -> str:
+    """A name for this process: host, process ID, and a few random characters."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """Where the broker is, and how leases behave; times in seconds.
+
+    `broker` is a URL, which may hold a password. `prefix` begins the name of every key and queue.
+    `marks` say which configuration this is (names of its rules, its store): processes of one prefix
+    must have one in common. `patience` is how long a broker that is away is waited for.
+    """
+
+    broker: str = field(repr=False)
+    prefix: str = "squashproxy"
+    lease: float = 60.0
+    drain: float = 30.0
+    jobs: int = 2
+    ca: Path | None = None
+    password: str | None = field(default=None, repr=False)
+    marks: frozenset[str] = frozenset()
+    patience: float = 300.0
+    version: str = VERSION
+    deliveries: int = 3
+    """How often a job is handed to a worker before it is parked."""
+
+    @property
+    def url(self) -> str:
+        """The broker's URL with the password, if that is given apart."""
+        if self.password is None:
+            return self.broker
+        parts = urlsplit(self.broker)
+        place = parts.netloc.rpartition("@")[2]
+        login = f"{quote(parts.username or '', safe='')}:{quote(self.password, safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{login}@{place}"))
