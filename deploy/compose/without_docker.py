@@ -34,6 +34,7 @@ PROGRAMS = {
 }
 """What stands for the entry point of an image, and is the name of a package of Debian, too."""
 _START_SECONDS = 60
+_WRONG_CONFIGURATION = 2
 _POLL_SECONDS = 0.05
 
 
@@ -41,7 +42,7 @@ class PartError(Exception):
     """A part cannot be started, or has ended; the text is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """A process to start: its command line, its own environment, and where it will listen."""
 
@@ -57,12 +58,12 @@ class Part:
 class Running:
     """The parts that run, in the order in which they were started."""
 
-    processes: list[tuple[Part, subprocess.Popen[bytes]]] = field(default_factory=list)
+    processes: dict[Part, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, part: Part) -> None:
-        """Start a part, and wait until it listens. Raises PartError."""
+    def start(self, part: Part) -> int:
+        """Start a part, and wait until it listens; return its process. Raises PartError."""
         environment = {**os.environ, **part.environment}
-        with part.log.open("wb") as log:
+        with part.log.open("ab") as log:
             # In a session of its own: Ctrl-C is for this program, which ends the others in order.
             process = subprocess.Popen(
                 part.command,
@@ -71,33 +72,51 @@ class Running:
                 env=environment,
                 start_new_session=True,
             )
-        self.processes.append((part, process))
+        self.processes[part] = process
         deadline = time.monotonic() + _START_SECONDS
         while part.address and not _is_open(part.address):
-            self.check()
+            if process.poll() is not None:
+                raise _ended(part, process)
             if time.monotonic() > deadline:
                 raise PartError(f"{part.name} does not listen at {part.address}; see {part.log}")
             time.sleep(_POLL_SECONDS)
+        return process.pid
 
-    def check(self) -> None:
-        """Raise PartError where a part has ended."""
-        for part, process in self.processes:
+    def start_ended(self) -> Iterator[Part]:
+        """Start again what has ended, as compose does; yields the parts.
+
+        Raises PartError for a configuration that is not valid, which starting again does not heal.
+        """
+        for part, process in list(self.processes.items()):
             if process.poll() is not None:
-                raise PartError(
-                    f"{part.name} has ended with code {process.returncode}; "
-                    f"the end of {part.log}:\n{_tail(part.log)}"
-                )
+                _end_group(process)
+                if process.returncode == _WRONG_CONFIGURATION:
+                    raise _ended(part, process)
+                self.start(part)
+                yield part
 
     def stop(self) -> None:
         """End all parts, the last one first, each with the time that compose would give it."""
-        for part, process in reversed(self.processes):
+        for part, process in reversed(self.processes.items()):
             process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(part.grace)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end_group(process)
         self.processes.clear()
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a part, as a container ends with its first process."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _ended(part: Part, process: subprocess.Popen[bytes]) -> PartError:
+    return PartError(
+        f"{part.name} has ended with code {process.returncode}; the end of {part.log}:\n"
+        f"{_tail(part.log)}"
+    )
 
 
 def parts_of(folder: Path, workers: int) -> tuple[list[Part], list[str]]:
@@ -267,13 +286,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parts, left_out = parts_of(folder, chosen.workers)
         for part in parts:
-            running.start(part)
-            _say(f"{part.name}: {part.address or 'runs'}")
+            process = running.start(part)
+            _say(f"{part.name}: {part.address or 'runs'}, process {process}")
         for name in left_out:
             _say(f"{name}: left out, as Debian has no package of it")
         _say(f"all of it runs; data and logs are in {folder}; end it with Ctrl-C")
         while True:
-            running.check()
+            for part in running.start_ended():
+                _say(f"{part.name}: had ended, and runs again; see {part.log}")
             time.sleep(1)
     except PartError as error:
         _say(f"without_docker: {error}")

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.long, pytest.mark.real, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 PROGRAM = "/opt/squashproxy/bin/squashproxy"
 PYTHON = "/opt/squashproxy/bin/python"
+VOLUMES = ("/var/lib/squashproxy", "/var/cache/squashproxy")
 _HEALTH_SECONDS = 60
 _CONFIGURATION = """\
 serve:
@@ -43,15 +44,15 @@ class Built:
     base_digest: str
 
     def manifest(self, image: str) -> dict[str, Any]:
-        return self._inspected("--raw", image)
+        return self._inspected(image, "--raw")
 
     def configuration(self, image: str) -> dict[str, Any]:
-        return self._inspected("--config", image)
+        return self._inspected(image, "--raw", "--config")
 
-    def _inspected(self, what: str, image: str) -> dict[str, Any]:
+    def _inspected(self, image: str, *what: str) -> dict[str, Any]:
         source = f"docker://{self.registry.host}/{image}"
         found: dict[str, Any] = json.loads(
-            run(["skopeo", "inspect", "--tls-verify=false", what, source])
+            run(["skopeo", "inspect", "--tls-verify=false", *what, source])
         )
         return found
 
@@ -102,7 +103,7 @@ def squashed(built: Built) -> str:
 @pytest.fixture(scope="module")
 def container(built: Built, squashed: str, tmp_path_factory: pytest.TempPathFactory) -> Container:
     """The squashed image, unpacked."""
-    return Container(built.registry, squashed, tmp_path_factory.mktemp("container"))
+    return Container(built.registry, squashed, tmp_path_factory.mktemp("container"), VOLUMES)
 
 
 def test_it_stands_on_the_base_that_was_named_by_digest(built: Built) -> None:
@@ -124,7 +125,7 @@ def test_its_configuration_asks_for_no_root_and_no_shell(built: Built) -> None:
     config = built.configuration("squashproxy:1")["config"]
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == [PROGRAM]
-    assert set(config["Volumes"]) == {"/var/lib/squashproxy", "/var/cache/squashproxy"}
+    assert set(config["Volumes"]) == set(VOLUMES)
     assert config["Healthcheck"]["Test"][:2] == ["CMD", PYTHON]
     assert config["StopSignal"] == "SIGTERM"
 
@@ -154,7 +155,9 @@ for place in ["", "/etc/squashproxy", "/opt/squashproxy", *places]:
         pass
 """
     done = container.run(PYTHON, "-c", script)
-    assert done.stdout.split() == ["/var/lib/squashproxy", "/var/cache/squashproxy", "/tmp"]
+    assert done.stdout.split() == [*VOLUMES, "/tmp"]
+    for place in VOLUMES:  # a new volume of docker takes over the owner of what it covers
+        assert (container.root / place.lstrip("/")).stat().st_uid == container.user[0]
 
 
 def test_it_has_the_parts_of_a_fleet(container: Container) -> None:

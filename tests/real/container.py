@@ -13,7 +13,8 @@ from typing import Any
 from tests.real.judges import run
 from tests.real.registries import RealRegistry
 
-_UNWANTED = ("cgroup", "network")
+_SHARED = ("cgroup", "network")
+_CGROUPS = ("/sys/fs/cgroup",)
 
 
 class Container:
@@ -22,7 +23,9 @@ class Container:
     The host's network is used unless `own_network`, where only loopback is up.
     """
 
-    def __init__(self, registry: RealRegistry, image: str, folder: Path) -> None:
+    def __init__(
+        self, registry: RealRegistry, image: str, folder: Path, volumes: Sequence[str]
+    ) -> None:
         self._folder = folder
         self._bundle = folder / "bundle"
         layout = folder / "layout"
@@ -30,6 +33,7 @@ class Container:
         source = f"docker://{registry.host}/{image}"
         run([*command, "--format=oci", source, f"oci:{layout}:image"])
         run(["umoci", "unpack", "--image", f"{layout}:image", self._bundle])
+        self._volumes = tuple(volumes)
         self._configuration = json.loads((self._bundle / "config.json").read_text())
 
     @property
@@ -70,6 +74,12 @@ class Container:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
     @property
+    def _of_user(self) -> tuple[str, str]:
+        """How orchestrators mount a volume: it belongs to the image's user."""
+        user, group = self.user
+        return f"uid={user}", f"gid={group}"
+
+    @property
     def log(self) -> str:
         """What the container that runs, or ran, has said."""
         return (self._folder / "log").read_text()
@@ -89,17 +99,19 @@ class Container:
         process.update(args=list(arguments), terminal=False, capabilities={}, noNewPrivileges=True)
         process.pop("rlimits", None)
         document["root"]["readonly"] = True
-        shared = [name for name in _UNWANTED if not (own_network and name == "network")]
+        shared = [name for name in _SHARED if not (own_network and name == "network")]
         linux["namespaces"] = [each for each in linux["namespaces"] if each["type"] not in shared]
         for name in ("resources", "cgroupsPath"):
             linux.pop(name, None)
-        document["mounts"] = [each for each in document["mounts"] if each["type"] != "cgroup"]
-        document["mounts"] = [
-            each for each in document["mounts"] if each["destination"] != "/sys/fs/cgroup"
+        mounts = [
+            each
+            for each in document["mounts"]
+            if each["destination"] not in {*_CGROUPS, *self._volumes}
         ]
-        document["mounts"].append(_temporary("/tmp", "mode=1777"))
+        mounts += [_temporary(place, *self._of_user) for place in self._volumes]
+        document["mounts"] = [*mounts, _temporary("/tmp", "mode=1777")]
         (self._bundle / "config.json").write_text(json.dumps(document))
 
 
-def _temporary(place: str, option: str) -> dict[str, Any]:
-    return {"destination": place, "type": "tmpfs", "source": "tmpfs", "options": [option]}
+def _temporary(place: str, *options: str) -> dict[str, Any]:
+    return {"destination": place, "type": "tmpfs", "source": "tmpfs", "options": list(options)}

@@ -13,6 +13,11 @@ from pathlib import Path
 _PROGRAMS = ("/bin/sh", "/bin/mkdir")
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _UNUSED = ("test", "idlelib", "tkinter", "turtledemo", "__pycache__", "site-packages", "config-*")
+_OF_THE_SYSTEM = (
+    *("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libm.so.6", "libresolv.so.2"),
+    *("libnss_dns.so.2", "libnss_files.so.2", "libstdc++.so.6", "libgcc_s.so.1"),
+)
+"""Libraries that wheels expect of any Linux."""
 _PREFIX = Path("usr/local")
 
 
@@ -30,8 +35,12 @@ def make_root(root: Path) -> None:
     for program in _PROGRAMS:
         _copy(Path(program), root, Path(program).relative_to("/"))
     binaries = [path for path in root.rglob("*") if path.is_file() and _is_elf(path)]
-    for found in _libraries(binaries):
-        _copy(found, root, found.relative_to("/"))
+    libraries = _libraries(binaries)
+    (libc,) = [path for path in libraries if path.name == "libc.so.6"]
+    libraries |= {libc.with_name(name) for name in _OF_THE_SYSTEM}
+    for found in libraries:
+        if found.exists():
+            _copy(found, root, found.relative_to("/"))
     _write(root, "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     _write(root, "etc/group", "root:x:0:\n")
     (root / "tmp").mkdir()
