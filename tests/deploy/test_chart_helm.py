@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.deploy.chart import CASES, CHART, RELEASE, objects, render
+from tests.deploy.monitoring import DASHBOARD
 from tests.deploy.test_chart_values import REFUSED
 from tests.real.judges import run
 from tests.real.programs import find_program
@@ -152,6 +153,13 @@ def test_custom_objects_have_the_fields_of_their_types(programs: Path, tmp_path:
     path.write_text("\n".join(json.dumps(each) for each in custom))
     said = run([find_program("customtypes", programs), path])
     assert said.split() == [each["kind"] for each in custom]
+
+
+def test_grafana_knows_every_field_of_the_dashboard(programs: Path, tmp_path: Path) -> None:
+    """`customtypes` reads it strictly into the types of Grafana's foundation SDK."""
+    path = tmp_path / "dashboard.json"
+    path.write_text(json.dumps(DASHBOARD))
+    assert run([find_program("customtypes", programs), path]).split() == ["Dashboard"]
 
 
 def test_the_route_fits_the_definition_of_gateway_api() -> None:
