@@ -320,7 +320,14 @@ class NoSuchPlatform(SquashproxyError):
 
 
 class Unsigned(SquashproxyError):
-    """An image that none of the required keys signed; nothing of it was read but documents."""
+    """An image that none of the required keys signed; nothing of it was read but documents.
+
+    `reason` says why no signature counts, without the names of keys and files.
+    """
+
+    def __init__(self, fact: str, *, advice: str = "", reason: str = "") -> None:
+        super().__init__(fact, advice=advice)
+        self.reason = reason or fact
 
 
 class BaseMismatch(SquashproxyError):

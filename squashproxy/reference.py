@@ -111,14 +111,27 @@ def parse_repository(text: str) -> Repository:
     return _parse_name(text, name)
 
 
+def parse_host(text: str) -> str:
+    """Parse `HOST` or `HOST:PORT` as references write it. Raises BadReference."""
+    check_no_login(text)
+    if not _is_host(text):
+        raise BadReference(f"{text!r} is no host", advice="write HOST or HOST:PORT")
+    _check_port(text, text)
+    if not _looks_like_host(text):
+        raise BadReference(
+            f"{text!r} is no host as references have them",
+            advice="write HOST or HOST:PORT, and a name without a dot with its port",
+        )
+    return canonical_host(text)
+
+
 def split_host(name: str) -> tuple[str, str]:
     """Split a name into host and path, neither of them checked; without a host, it is Docker Hub.
 
     The first part is a host if it has a dot, a port or a capital, or is `localhost`.
     """
     first, slash, rest = name.partition("/")
-    is_host = "." in first or ":" in first or first == "localhost" or first != first.lower()
-    if slash and is_host:
+    if slash and _looks_like_host(first):
         return first, rest
     return DOCKER_HUB, name
 
@@ -170,7 +183,7 @@ def _parse_name(text: str, name: str) -> Repository:
             f"{text!r} is an image ID, which registries do not know", advice="give HOST/REPO"
         )
     host, path = split_host(name)
-    if not _HOST.fullmatch(host) or not _is_address_if_bracketed(host):
+    if not _is_host(host):
         raise BadReference(f"{text!r} is not a reference: {host!r} is not a host name")
     _check_port(text, host)
     host = canonical_host(host)
@@ -184,6 +197,15 @@ def _parse_name(text: str, name: str) -> Repository:
     if len(path) > _MAX_NAME:
         raise BadReference(f"{text!r} is not a reference: names end at {_MAX_NAME} characters")
     return Repository(host, path)
+
+
+def _looks_like_host(first: str) -> bool:
+    """Whether the first part of a name is a host, and not the first part of a path."""
+    return "." in first or ":" in first or first == "localhost" or first != first.lower()
+
+
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None and _is_address_if_bracketed(text)
 
 
 def _is_address_if_bracketed(host: str) -> bool:
@@ -201,6 +223,6 @@ def _check_port(text: str, host: str) -> None:
     _, colon, port = host.rpartition("]")[2].partition(":")
     if colon and parse_port(port) is None:
         raise BadReference(
-            f"{text!r} is not a reference: {quoted(port)} is no port",
+            f"{text!r}: {quoted(port)} is no port",
             advice=f"write one from 1 to {MOST_PORT}",
         )

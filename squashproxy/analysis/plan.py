@@ -22,27 +22,25 @@ from squashproxy.digest import Digest, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
 from squashproxy.oci.mediatypes import Compression, compression_of
-from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, whole_base
+from squashproxy.pipeline.bases.base import Base, unmerged_base, whole_base
 from squashproxy.pipeline.bases.base_image import SourceOpener
+from squashproxy.pipeline.bases.find_base import BaseFinder
 from squashproxy.pipeline.copy import compare_image
 from squashproxy.pipeline.exact.choice import choose_exactly, iter_listed
 from squashproxy.pipeline.freshness import Freshness
 from squashproxy.pipeline.image import NOT_LISTED, Image, Listed, read_image, why_unmerged
-from squashproxy.pipeline.image_copy import (
-    check_platform,
-    pruned_config,
-    squashed_config,
-    unsquashable,
-)
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import choose_images, without_images
 from squashproxy.pipeline.preflight import (
     check_fit,
     check_options,
+    check_platform,
+    unsquashable,
     warn_of_depth,
     warn_of_fit,
 )
+from squashproxy.pipeline.result_config import pruned_config, squashed_config
 from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.second_reading import SecondReading
 from squashproxy.pipeline.transfer.source_layer import layers_of

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from squashproxy.automation.context import default_state
+from squashproxy.automation.engine import open_lasting_engine
 from squashproxy.automation.jobs import scheduled_jobs
+from squashproxy.automation.leader import open_turns
 from squashproxy.automation.options import RunOptions
-from squashproxy.automation.scheduler import Scheduler
+from squashproxy.automation.scheduler import Job, Scheduler
 from squashproxy.cancellation import Cancellation
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.read import read_configuration
@@ -42,25 +44,33 @@ def run_until_signalled(
     """Run until SIGTERM or SIGINT; then let running images finish for up to 30 s.
 
     SIGHUP reads the configuration at `path` again. `access_log` and `on_ready` are for its server,
-    where it has a section `serve`. Raises UsageError where there is nothing that could ever run.
+    where it has a section `serve`. Several such processes of one fleet take turns: one of them
+    begins the runs. Raises UsageError where there is nothing that could ever run, and what opening
+    the engine does.
     """
     configuration = read_configuration(path, os.environ)
     for sentence in warnings_of(configuration):
         _LOG.warning("%s", sentence)
     cancellation = Cancellation()
-    jobs = scheduled_jobs(configuration, options, cancellation)
-    if not jobs and configuration.serve is None:
-        raise UsageError(
-            f"{path} has neither a rule with a schedule nor a section `serve`", advice="write one"
-        )
-    with open_state(configuration.state or default_state(os.environ)) as database:
+    with (
+        open_lasting_engine(configuration, options, _LOG.warning) as fleet,
+        open_turns(fleet) as turns,
+        open_state(configuration.state or default_state(os.environ)) as database,
+    ):
+        read = partial(scheduled_jobs, options=options, cancellation=cancellation, fleet=fleet)
+        jobs = read(configuration)
+        if not jobs and configuration.serve is None:
+            raise UsageError(
+                f"{path} has neither a rule with a schedule nor a section `serve`",
+                advice="write one",
+            )
         history = RunHistory(database)
-        scheduler = Scheduler(history, time.time)
+        scheduler = Scheduler(history, time.time, turns)
         scheduler.load(jobs)
         thread = threading.Thread(target=scheduler.run, name="squashproxy-scheduler", daemon=True)
         thread.start()
         _LOG.info("rules with a schedule: %d", len(jobs))
-        reload = partial(_reload, path, configuration, scheduler, options, cancellation)
+        reload = partial(_reload, path, configuration, scheduler, read)
         try:
             serving = partial(
                 serve,
@@ -94,13 +104,12 @@ def _reload(
     path: Path,
     before: Configuration,
     scheduler: Scheduler,
-    options: RunOptions,
-    cancellation: Cancellation,
+    read: Callable[[Configuration], list[Job]],
 ) -> None:
     """Load the configuration again; running jobs finish with the old one."""
     try:
         configuration = read_configuration(path, os.environ)
-        jobs = scheduled_jobs(configuration, options, cancellation)
+        jobs = read(configuration)
     except SquashproxyError as error:
         for sentence in error.sentences():
             _LOG.error("%s", sentence)
@@ -108,8 +117,10 @@ def _reload(
         return
     scheduler.load(jobs)
     _LOG.info("%s was read again; rules with a schedule: %d", path, len(jobs))
-    if configuration.serve != before.serve or configuration.state != before.state:
+    if (configuration.serve, configuration.state) != (before.serve, before.state):
         _LOG.warning("serve and state stay as they were until this process starts again")
+    if configuration.engine != before.engine:
+        _LOG.warning("engine stays as it was until this process starts again")
 
 
 def _end(scheduler: Scheduler, cancellation: Cancellation) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from squashproxy.automation.cleanup import clean_up
 from squashproxy.automation.context import Context, open_context
@@ -22,6 +23,9 @@ from squashproxy.report.observer import LoggingObserver
 from squashproxy.report.sizes import size_text
 from squashproxy.state.runs import Outcome
 
+if TYPE_CHECKING:  # needs the extra `fleet`
+    from squashproxy.fleet.fleet import Fleet
+
 _MOST_TOLD = 3
 _IMAGE_OUTCOMES = (
     ImageOutcome.COPIED,
@@ -39,10 +43,16 @@ _STEP_OUTCOMES = (
 
 
 def scheduled_jobs(
-    configuration: Configuration, options: RunOptions, cancellation: Cancellation
+    configuration: Configuration,
+    options: RunOptions,
+    cancellation: Cancellation,
+    fleet: Fleet | None = None,
 ) -> list[Job]:
-    """One job for each rule that has a schedule. Each run opens what it needs, and closes it."""
-    run = partial(_run, configuration, options, cancellation)
+    """One job for each rule that has a schedule. Each run opens what it needs, and closes it.
+
+    With a `fleet`, workers do what runs consist of.
+    """
+    run = partial(_run, configuration, options, cancellation, fleet)
     promotions = [
         Job("promote", rule.name, rule.timetable, partial(run, partial(_promote, rule)))
         for rule in configuration.promote
@@ -60,10 +70,12 @@ def _run(
     configuration: Configuration,
     options: RunOptions,
     cancellation: Cancellation,
+    fleet: Fleet | None,
     work: Callable[[Context], Report],
 ) -> Report:
     try:
-        with open_context(configuration, options, LoggingObserver(), cancellation) as context:
+        observer = LoggingObserver()
+        with open_context(configuration, options, observer, cancellation, fleet) as context:
             report = work(context)
     except SquashproxyError as error:
         return Report(Outcome.FAILED, str(error), "{}")

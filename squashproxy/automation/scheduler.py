@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from squashproxy.automation.leader import Alone, Turns
 from squashproxy.rules.timetable import Timetable
 from squashproxy.state.runs import Outcome, RunHistory
 
 _LOG = logging.getLogger("squashproxy.automation")
+_STANDBY_PAUSE = 1.0
+"""How often another process that leads is looked after, in seconds."""
 _LONGEST_PAUSE = 30.0
 """The clock is read again at least this often, in seconds, since it may be set."""
 
@@ -49,7 +52,7 @@ def in_thread(work: Callable[[], None]) -> None:
 
 
 class Scheduler:
-    """Starts jobs when they are due; `now` gives unix seconds.
+    """Starts jobs when they are due and it is this process's turn; `now` gives unix seconds.
 
     `begin` starts a run, in a thread by default; `pause` waits for a number of seconds, or until
     `wake` is called. All methods but `run` may be called from any thread.
@@ -59,12 +62,15 @@ class Scheduler:
         self,
         history: RunHistory,
         now: Callable[[], float],
+        turns: Turns | None = None,
         *,
         begin: Callable[[Callable[[], None]], None] = in_thread,
         pause: Callable[[float], object] | None = None,
     ) -> None:
         self._history = history
         self._now = now
+        self._turns = turns or Alone()
+        self._led = True
         self._begin = begin
         self._event = threading.Event()
         self._pause = pause or self._wait
@@ -92,9 +98,13 @@ class Scheduler:
     def run(self) -> None:
         """Start jobs as they become due, until `stop` is called."""
         while not self._is_stopped:
+            if not self._leads():
+                self._pause(_STANDBY_PAUSE)
+                continue
             now = self._now()
             for job, due in self._take_due(now):
                 _LOG.info("%s %s begins", job.section, job.name)
+                self._turns.note(job.section, job.name, now)
                 number = self._history.begin(job.section, job.name, due, now)
                 self._begin(partial(self._work, job, number))
             self._pause(self._until_next())
@@ -118,6 +128,26 @@ class Scheduler:
         """Wait up to `seconds` until no job is running; return whether that is so."""
         with self._lock:
             return self._lock.wait_for(lambda: not self._running, seconds)
+
+    def _leads(self) -> bool:
+        """Whether it is this process's turn. When it becomes so, others may have run jobs since."""
+        leads = self._turns.leads()
+        if leads and not self._led:
+            self._take_over()
+        self._led = leads
+        return leads
+
+    def _take_over(self) -> None:
+        """Put off the jobs that another process has begun since they were due here."""
+        now = self._now()
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            last = self._turns.last(*job.key)
+            if last is not None:
+                with self._lock:
+                    due = job.timetable.next_after(min(now, last), job.name)
+                    self._due[job.key] = max(self._due.get(job.key, due), due)
 
     def _first_due(self, job: Job, now: float) -> float:
         last = self._history.last(*job.key)

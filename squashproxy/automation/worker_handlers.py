@@ -71,7 +71,7 @@ def open_handlers(
         open_context(
             configuration, options, LoggingObserver(), Cancellation(), fleet=fleet
         ) as context,
-        open_squash_handler(configuration, options.client, os.environ, fleet.pacer) as squash,
+        open_squash_handler(configuration, options.client, os.environ, fleet) as squash,
     ):
         promotions = _Promotions(context)
         cleanups = _Cleanups(context, fleet)

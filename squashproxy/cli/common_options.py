@@ -20,7 +20,7 @@ from squashproxy.cli.interrupts import Interrupts
 from squashproxy.config.values import parse_duration, parse_size
 from squashproxy.errors import UsageError
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.reference import check_no_login
+from squashproxy.reference import parse_host
 from squashproxy.registry.options import ClientOptions
 
 _P = ParamSpec("_P")
@@ -59,14 +59,6 @@ class CommonOptions:
     def run(self) -> RunOptions:
         """The options of runs of rules."""
         return RunOptions(self.client, self.jobs)
-
-
-def parse_host(text: str) -> str:
-    """Parse `HOST` or `HOST:PORT` as it stands in references. Raises ValueError."""
-    check_no_login(text)
-    if not text or "/" in text or "@" in text:
-        raise ValueError(f"{text!r} is not a host; write HOST or HOST:PORT, as in references")
-    return text
 
 
 def _parse_speed(text: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from squashproxy.cli.common_options import CommonOptions, parse_host, value_of
+from squashproxy.cli.common_options import CommonOptions, value_of
 from squashproxy.cli.limit_options import LIMIT_OPTIONS, limits_of
 from squashproxy.config.values import parse_size
 from squashproxy.errors import UsageError
@@ -19,7 +19,7 @@ from squashproxy.location import ArchiveReference, Location, Transport, parse_lo
 from squashproxy.oci.platform import parse_platform
 from squashproxy.pipeline.mode import Mode, parse_mode, parse_prune_threshold
 from squashproxy.pipeline.options import CopyOptions, parse_base, parse_compression
-from squashproxy.reference import parse_reference, parse_repository
+from squashproxy.reference import parse_host, parse_reference, parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _REF_NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[._:@/+-]|--)[A-Za-z0-9]+)*")

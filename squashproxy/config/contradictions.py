@@ -14,8 +14,8 @@ from squashproxy.config.engine import EngineKind, EngineSettings
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed, TagSelection
 from squashproxy.config.serve import DirectoryStoreSettings, ServeSettings
 from squashproxy.config.succession import Route, Succession, samples_of
-from squashproxy.config.value_types import parse_host
 from squashproxy.pipeline.mode import Mode, PruneThreshold
+from squashproxy.reference import parse_host
 from squashproxy.rules.target_template import base_repository
 
 _ONLY_SQUASHED = "which only cuts a squashed layer; leave it out, or write mode: squash"
@@ -188,9 +188,14 @@ def _strange_cleanups(rules: Sequence[CleanupRule], document: Document) -> Itera
 
 def _strange_rules_of_serve(serve: ServeSettings, document: Document) -> Iterator[str]:
     for number, rule in enumerate(serve.rules):
+        place = ("serve", "rules", number)
+        if rule.signed_as and not rule.require_signature:
+            yield (
+                f"{document.at(place)}: the rule for {rule.match} has signed_as without "
+                "require_signature, so no signature is looked at; write the keys, or leave it out"
+            )
         if rule.mode is not Mode.COPY:
             continue
-        place = ("serve", "rules", number)
         written = document.data["serve"]["rules"][number]
         yield from _meaningless(document.at(place), f"the rule for {rule.match}", written, _SERVING)
         if written.get("squash"):

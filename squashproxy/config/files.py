@@ -39,11 +39,26 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
 
 
 def _keys(configuration: Configuration) -> Iterator[tuple[str, Path]]:
-    """The key files of promotion rules."""
+    """The key files of promotion rules and of the server."""
+    for what, source in (*_keys_of_promotions(configuration), *_keys_of_serve(configuration)):
+        if not source.startswith(ELSEWHERE):
+            yield what, Path(source)
+
+
+def _keys_of_promotions(configuration: Configuration) -> Iterator[tuple[str, str]]:
     for rule in configuration.promote:
-        named = [(f"require_signature of {rule.name}", each) for each in rule.require_signature]
+        for each in rule.require_signature:
+            yield f"require_signature of {rule.name}", each
         if rule.sign is not None:
-            named.append((f"sign.key of {rule.name}", rule.sign.key))
-        for what, source in named:
-            if not source.startswith(ELSEWHERE):
-                yield what, Path(source)
+            yield f"sign.key of {rule.name}", rule.sign.key
+
+
+def _keys_of_serve(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    serve = configuration.serve
+    if serve is None:
+        return
+    for rule in serve.rules:
+        for each in rule.require_signature:
+            yield f"require_signature of the rule for {rule.match}", each
+    if serve.sign is not None:
+        yield "serve.sign.key", serve.sign.key

@@ -20,7 +20,8 @@ _TIMES = frozenset({"schedule", "every", "timezone", "jitter", "max_plan_age"})
 def fingerprint(rule: PromoteRule | CleanupRule) -> str:
     """A digest of all that a rule does.
 
-    Secrets are left out: passwords and addresses of webhooks could be guessed by it.
+    Secrets are left out: passwords and addresses of webhooks could be guessed by it. So are the
+    files with images in use: they lie on one machine, and what they say travels with each job.
     """
     values = {
         each.name: _plain(getattr(rule, each.name))
@@ -43,5 +44,5 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.repr}
     if isinstance(value, PurePath):
-        return str(value)
+        return None
     raise TypeError(f"a rule has no {type(value).__name__}")

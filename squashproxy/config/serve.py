@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, Wit
 from squashproxy.config.choices import by_key, named, one_or_more
 from squashproxy.config.listeners import LISTEN_SCHEMA, written_listener
 from squashproxy.config.section import Section
+from squashproxy.config.signing import KeySource, SignSettings
 from squashproxy.config.value_types import (
     Base,
     Compressing,
@@ -107,6 +108,10 @@ class Rule(Section):
     """Only these platforms; a single one becomes the image itself."""
     compression: Compressing = field(default_factory=CompressionChoice)
     """How new layers are compressed, as in a copy."""
+    require_signature: tuple[KeySource, ...] = ()
+    """Public keys: what none of them signed is refused, squashed or not."""
+    signed_as: tuple[RepositoryName, ...] = ()
+    """Other names under which images may be signed, as before they were moved."""
 
 
 class Fallback(Enum):
@@ -227,6 +232,10 @@ class ServeSettings(Section):
     """Serve TLS with these files."""
     rules: tuple[Rule, ...] = (Rule("*"),)
     """What is squashed, and how. An image that no rule matches is served as it is."""
+    sign: SignSettings | None = None
+    """Sign what is squashed here, each image and the index, before it is handed out."""
+    provenance: bool = False
+    """Keep an in-toto statement about what is squashed here, signed where `sign` says so."""
     first_pull: FirstPull = FirstPull()
     """How long a pull waits for an image that was never squashed."""
     tag_ttl: Duration = 600.0

@@ -42,6 +42,9 @@ def _of_serve(serve: ServeSettings) -> Iterator[tuple[str, str]]:
     yield "store", _store(serve)
     for rule in serve.rules:
         yield "rules", _rule(rule)
+    if serve.sign is not None:
+        forms = " and ".join(each.value for each in serve.sign.format)
+        yield "sign", f"what is squashed, by {forms}"
     yield "auth", _auth(serve)
 
 
@@ -60,11 +63,13 @@ def _store(serve: ServeSettings) -> str:
 
 
 def _rule(rule: Rule) -> str:
+    count = len(rule.require_signature)
+    signed = f", if one of {count} keys signed it" if count else ""
     if not rule.squash or rule.mode is Mode.COPY:
-        return f"{rule.match}: handed out as it is"
+        return f"{rule.match}: handed out as it is{signed}"
     only = f", {', '.join(map(str, rule.platforms))} only" if rule.platforms else ""
     done = "pruned" if rule.mode is Mode.PRUNE else "squashed"
-    return f"{rule.match}: {done}, base {rule.base}, compression {rule.compression}{only}"
+    return f"{rule.match}: {done}, base {rule.base}, compression {rule.compression}{only}{signed}"
 
 
 def _auth(serve: ServeSettings) -> str:

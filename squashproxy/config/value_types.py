@@ -22,7 +22,7 @@ from pydantic import (
 
 from squashproxy.config.values import parse_duration, parse_rate, parse_size
 from squashproxy.decimals import MOST_PORT, parse_port
-from squashproxy.errors import BadReference, UsageError
+from squashproxy.errors import UsageError
 from squashproxy.layer_memory.choice import LayerMemoryChoice, parse_layer_memory
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.platform import Platform, parse_platform
@@ -42,8 +42,8 @@ from squashproxy.pipeline.options import (
 from squashproxy.reference import (
     Reference,
     Repository,
-    check_no_login,
     check_tag,
+    parse_host,
     parse_reference,
     parse_repository,
 )
@@ -59,7 +59,6 @@ _ADDRESS = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:/\s]*):(?P<port>[0-9]{1,5}
 _URL = re.compile(r"https?://(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _LONGEST_WAIT = 600.0
 _MOST_CHARACTERS = 1024
-_SOME_PATH = "some/path"
 _SOME_TAG = "some-tag"
 _LONGEST_HOST = 253
 
@@ -94,22 +93,6 @@ def _parse_base(text: str) -> BaseChoice:
     if isinstance(found.image, ArchiveReference):
         raise ValueError(f"{text!r}: a base is an image in a registry here")  # noqa: TRY004 - as above
     return found
-
-
-def parse_host(text: str) -> str:
-    """Parse a host as references write it. Raises ValueError."""
-    check_no_login(text)
-    _check_port(text)
-    try:
-        found = parse_repository(f"{text}/{_SOME_PATH}")
-    except BadReference as error:
-        raise ValueError(f"{text!r} is no host; write HOST or HOST:PORT") from error
-    if "/" in text or found.path != _SOME_PATH:
-        raise ValueError(
-            f"{text!r} is no host as references have them; write HOST or HOST:PORT, and a name "
-            "without a dot with its port"
-        )
-    return found.host
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -23,6 +23,7 @@ from squashproxy.fleet.pacer import SharedRateLimit
 from squashproxy.fleet.records import Records, Submitted
 from squashproxy.fleet.settings import FleetSettings, process_name
 from squashproxy.fleet.snapshot import Snapshot
+from squashproxy.fleet.starts import Starts
 from squashproxy.fleet.view import read_snapshot
 from squashproxy.fleet.waiting import Waiting, parked
 from squashproxy.progress import Observer
@@ -187,6 +188,10 @@ class Fleet:
     def journal(self, name: str) -> Journal:
         """A list of entries that outlives the process, such as what a job is about to delete."""
         return Journal(self._broker, name)
+
+    def starts(self) -> Starts:
+        """When the rules of the fleet ran last."""
+        return Starts(self._broker)
 
     def snapshot(self) -> Snapshot:
         """What is queued, running, failed and parked. Raises BrokerAway and BrokerRefused."""

@@ -20,13 +20,15 @@ class Journal:
         self._broker = broker
         self._key = broker.key("journal", name)
 
-    def append(self, entry: Any) -> None:
-        """Write an entry; it is in the broker when this returns."""
+    def append(self, entry: Any, *, most: int | None = None) -> None:
+        """Write an entry; it is in the broker when this returns. Only the last `most` are kept."""
         self._broker.ask("RPUSH", self._key, pack(entry))
+        if most is not None:
+            self._broker.ask("LTRIM", self._key, -most, -1)
         self._broker.ask("EXPIRE", self._key, _KEEP_SECONDS)
 
     def read(self, start: int = 0) -> list[Any]:
-        """The entries from the one with index `start` on, oldest first."""
+        """The entries from the one with index `start` on, oldest first; -3 means the last three."""
         return [unpack(data) for data in self._broker.ask("LRANGE", self._key, start, -1)]
 
     def forget(self) -> None:

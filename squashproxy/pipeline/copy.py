@@ -10,8 +10,8 @@ from squashproxy.digest import Digest
 from squashproxy.errors import ContentMissing
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.backup import backup_tag, check_backup, write_backup
-from squashproxy.pipeline.bases.base import BaseFinder
 from squashproxy.pipeline.bases.base_image import SourceOpener
+from squashproxy.pipeline.bases.find_base import BaseFinder
 from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.exact.copier import ExactCopier
 from squashproxy.pipeline.exact.job import ExactJob
@@ -218,7 +218,7 @@ class _Job:
             sign_result,
         )
 
-        return sign_result(self.sink, final, self.options.signing)
+        return sign_result(self.sink, final, self.options.signing, self.options.known_as)
 
     def _sign_existing(self, existing: Digest) -> tuple[ResultSignature, ...]:
         """Sign what is up to date, where the key has not signed it."""

@@ -13,10 +13,10 @@ from squashproxy.oci.manifest import (
 )
 from squashproxy.oci.mediatypes import Family, family_of
 from squashproxy.oci.platform import Platform, other_system
-from squashproxy.pipeline.image_copy import unsquashable
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import read_images, select
+from squashproxy.pipeline.preflight import unsquashable
 from squashproxy.pipeline.rewrite.find_cuts import is_known_to_stay
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.transports.base import ImageSink, ImageSource

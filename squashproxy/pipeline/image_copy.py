@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
-from squashproxy.errors import NoSuchPlatform
 from squashproxy.oci import mediatypes
 from squashproxy.oci.conversion import as_oci
-from squashproxy.oci.descriptor import Descriptor, Json
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, RawManifest
-from squashproxy.pipeline.bases.base import Base, BaseFinder, unmerged_base, without_base
+from squashproxy.pipeline.bases.base import Base, unmerged_base, without_base
+from squashproxy.pipeline.bases.find_base import BaseFinder
 from squashproxy.pipeline.copy_figures import CopiedImage, Subject, finished
 from squashproxy.pipeline.image import (
     NOT_LISTED,
@@ -24,7 +24,14 @@ from squashproxy.pipeline.image import (
 )
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.pipeline.preflight import check_depth, check_holds, warn_of_depth
+from squashproxy.pipeline.preflight import (
+    check_depth,
+    check_holds,
+    check_platform,
+    unsquashable,
+    warn_of_depth,
+)
+from squashproxy.pipeline.result_config import pruned_config, squashed_config
 from squashproxy.pipeline.results import LayerAction
 from squashproxy.pipeline.rewrite.find_cuts import CutFinder
 from squashproxy.pipeline.rewrite.new_layer import LayerMaker, NewLayer
@@ -33,7 +40,6 @@ from squashproxy.pipeline.rewrite.prune_layers import (
     LayerPruner,
     PrunedImage,
     PrunedLayer,
-    pruned_diff_ids,
 )
 from squashproxy.pipeline.rewrite.squash_layers import Squashed, compression_for, squash_layers
 from squashproxy.pipeline.second_reading import SecondReading
@@ -46,6 +52,9 @@ from squashproxy.progress import Observer
 from squashproxy.squash.layer import MergeReport
 from squashproxy.transports.base import ImageSink, ImageSource
 from squashproxy.transports.documents import in_place_of, parse_image, short
+
+_UNCHANGED = Squashed((), is_kept=True, report=MergeReport())
+"""An image of which nothing is squashed."""
 
 
 class ImageCopier:
@@ -143,7 +152,7 @@ class ImageCopier:
         return finished(manifest.raw, subject.unchanged(manifest.layers), transfer)
 
     def _copy_as_it_is(self, image: Image, base: Base, transfer: TransferCount) -> CopiedImage:
-        data = squashed_config(image, base, UNCHANGED, self._options)
+        data = squashed_config(image, base, _UNCHANGED, self._options)
         with CopyThreads(self._options.jobs) as threads:
             kept = self._bringer.bring_base(base, threads, transfer)
             config = self._bring_config(image, data, threads, transfer)
@@ -311,76 +320,3 @@ class ImageCopier:
         stamp = stamp_of(image, self._options)
         annotations = {**kept, **base.annotations, **stamp.annotations}
         return image.manifest.with_layers(config, layers, annotations)
-
-
-UNCHANGED = Squashed((), is_kept=True, report=MergeReport())
-"""An image of which nothing is squashed."""
-
-
-def squashed_config(
-    image: Image, base: Base, squashed: Squashed, options: CopyOptions
-) -> bytes | None:
-    """The config of a squashed image; None where it stays the source's own."""
-    count = len(image.manifest.layers)
-    deed = "" if squashed.is_kept else f"layers {base.count + 1} to {count} squashed"
-    note = _note(image, base, deed, options)
-    if note is None:
-        return None
-    kept = len(base.layers) + (count - base.count if squashed.is_kept else 0)
-    new = [layer.diff_id for layer in squashed.layers]
-    return base.config_of(image).squashed(kept, new, note)
-
-
-def pruned_config(
-    image: Image, base: Base, above: Mapping[int, PrunedLayer], options: CopyOptions
-) -> bytes | None:
-    """The config of a pruned image; None where it stays the source's own."""
-    is_kept = all(layer.action is LayerAction.KEPT for layer in above.values())
-    deed = "" if is_kept else f"layers {base.count + 1} to {len(image.manifest.layers)} pruned"
-    note = _note(image, base, deed, options)
-    if note is None:
-        return None
-    config = base.config_of(image)
-    kept = config.diff_ids[: len(base.layers)]
-    pruned = pruned_diff_ids(image.config.diff_ids, above)
-    return config.pruned([*kept, *pruned[base.count :]], note)
-
-
-def _note(image: Image, base: Base, deed: str, options: CopyOptions) -> Json | None:
-    """The history entry that says what was done; None where nothing was."""
-    deeds = [deed] if deed else []
-    if base.squashed is not None:
-        deeds.append(f"layers 1 to {base.count} replaced by their squashed form")
-    return stamp_of(image, options).history_entry(", ".join(deeds)) if deeds else None
-
-
-def unsquashable(manifest: ImageManifest) -> str | None:
-    """Why the layers of a manifest cannot be squashed; None where they can."""
-    if not manifest.is_image:
-        return f"is no container image but an artifact of the type {manifest.kind!r}"
-    for layer in manifest.layers:
-        if mediatypes.is_encrypted(layer.media_type):
-            return "has encrypted layers"
-        if not mediatypes.is_layer(layer.media_type) and not mediatypes.is_foreign(
-            layer.media_type
-        ):
-            return f"has a layer of the type {layer.media_type!r}"
-    return None
-
-
-def check_platform(image: Image, options: CopyOptions) -> None:
-    """Raise NoSuchPlatform where the image is for none of the platforms asked for.
-
-    Where its index states one, it was chosen by that: configs leave out variants.
-    """
-    wanted = options.platforms
-    if (
-        wanted
-        and image.listed.platform is None
-        and not any(image.platform.matches(platform) for platform in wanted)
-    ):
-        asked = ", ".join(map(str, wanted))
-        raise NoSuchPlatform(
-            f"{image.name} is for {image.platform}, not for {asked}",
-            advice="leave {platform} out or ask for what there is",
-        )

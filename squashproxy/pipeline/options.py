@@ -115,6 +115,7 @@ class CopyOptions:
     keeps digests; with `keeps_tags`, tags that belong to the image (`sha256-HEX.sig` and the like)
     and point elsewhere at the target are left. With `required_keys`, one of them has to have signed
     the source, under its own name or one of `signed_as`. `signing` is how the result is signed.
+    With `known_as`, signatures and provenance call the result by that name in place of the sink's.
     """
 
     mode: Mode = Mode.SQUASH
@@ -137,6 +138,7 @@ class CopyOptions:
     required_keys: tuple[PublicKey, ...] = ()
     signed_as: tuple[Repository, ...] = ()
     signing: Signing | None = None
+    known_as: Repository | None = None
     limits: Limits = field(default_factory=Limits)
     jobs: int = 3
     library: Library | None = field(default_factory=find_library)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from squashproxy.errors import FormatError, LimitExceeded, UsageError
+from squashproxy.errors import FormatError, LimitExceeded, NoSuchPlatform, UsageError
+from squashproxy.oci import mediatypes
+from squashproxy.oci.manifest import ImageManifest
+from squashproxy.pipeline.image import Image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import PlatformCopy, PlatformPlan
@@ -39,7 +42,7 @@ def check_fit(sink: ImageSink, options: CopyOptions) -> None:
             f"a result is read before it is published to verify it, and {sink.name} cannot be read",
             advice="write to a file, and pass that on",
         )
-    if options.provenance and sink.repository is None:
+    if options.provenance and sink.repository is None and options.known_as is None:
         raise UsageError(
             f"provenance is pushed beside the image, and {sink.name} is in no registry",
             advice="leave {provenance} out",
@@ -141,4 +144,36 @@ def warn_of_fit(sink: ImageSink, observer: Observer) -> None:
         observer.warn(
             f"{sink.name} gives the image no name, so docker load will show its ID alone; write "
             f"{sink.name}:NAME:TAG to give it one"
+        )
+
+
+def unsquashable(manifest: ImageManifest) -> str | None:
+    """Why the layers of a manifest cannot be squashed; None where they can."""
+    if not manifest.is_image:
+        return f"is no container image but an artifact of the type {manifest.kind!r}"
+    for layer in manifest.layers:
+        if mediatypes.is_encrypted(layer.media_type):
+            return "has encrypted layers"
+        if not mediatypes.is_layer(layer.media_type) and not mediatypes.is_foreign(
+            layer.media_type
+        ):
+            return f"has a layer of the type {layer.media_type!r}"
+    return None
+
+
+def check_platform(image: Image, options: CopyOptions) -> None:
+    """Raise NoSuchPlatform where the image is for none of the platforms asked for.
+
+    Where its index states one, it was chosen by that: configs leave out variants.
+    """
+    wanted = options.platforms
+    if (
+        wanted
+        and image.listed.platform is None
+        and not any(image.platform.matches(platform) for platform in wanted)
+    ):
+        asked = ", ".join(map(str, wanted))
+        raise NoSuchPlatform(
+            f"{image.name} is for {image.platform}, not for {asked}",
+            advice="leave {platform} out or ask for what there is",
         )

@@ -66,16 +66,19 @@ def write_provenance(making: Making, sink: ImageSink) -> None:
 
 def _statement(making: Making, sink: ImageSink) -> bytes:
     source, options = making.source, making.options
+    known_as = options.known_as
     document: Json = {
         "_type": STATEMENT,
-        "subject": [{"name": str(sink.repository), "digest": _digests(making.final.digest)}],
+        "subject": [
+            {"name": str(known_as or sink.repository), "digest": _digests(making.final.digest)}
+        ],
         "predicateType": _PREDICATE,
         "predicate": {
             "buildDefinition": {
                 "buildType": _BUILD,
                 "externalParameters": {
                     "source": source.name,
-                    "target": sink.name,
+                    "target": str(known_as) if known_as else sink.name,
                     "base": str(options.base),
                     "compression": str(options.compression),
                     "platforms": sorted(map(str, options.platforms)),

@@ -26,7 +26,7 @@ COMPANION_SUFFIXES = ("", ".sig", ".att", ".sbom")
 the others are cosign's.
 """
 
-_COMPANION = re.compile("sha256-[0-9a-f]{64}")
+_COMPANION = re.compile("sha256-([0-9a-f]{64})")
 _NOT_OFFERED = frozenset({303, 400, 404, 405, 501})
 """The status codes of registries without the API, whatever the digest. GHCR's 303 leads to its web
 site (artifacthub/hub#4785).
@@ -58,6 +58,12 @@ def fallback_tag(digest: Digest) -> str:
 def is_companion(tag: str) -> bool:
     """Whether a tag belongs to a manifest by its name, as lists of referrers and cosign's do."""
     return _COMPANION.match(tag) is not None
+
+
+def subject_in(tag: str) -> Digest | None:
+    """The manifest that a tag belongs to by its name; None for any other tag."""
+    found = _COMPANION.match(tag)
+    return None if found is None else Digest(f"sha256:{found[1]}")
 
 
 def lists_referrers(caller: Caller, support: ReferrersSupport) -> bool:

@@ -39,22 +39,25 @@ from squashproxy.server.jobs.squasher import Squasher
 from squashproxy.server.page.history import History, Problem
 from squashproxy.server.page.metrics import Metrics
 from squashproxy.server.page.status import Status
+from squashproxy.server.pull.allowed import AllowedDigests
 from squashproxy.server.pull.blobs import Blobs
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import Manifests
+from squashproxy.server.pull.referrers import Referrers
+from squashproxy.server.pull.sources import SignedSources
 from squashproxy.server.pull.warming import Warming
 from squashproxy.server.store.async_store import AsyncStore
 from squashproxy.server.store.base import SquashRecord
 from squashproxy.server.store.memory import MemoryStore
 from squashproxy.server.upstream.fetches import Fetches
-from squashproxy.server.upstream.tags import Freshness, TagResolver
+from squashproxy.server.upstream.tags import PATIENCE, Freshness, TagResolver
 from squashproxy.state.runs import RunHistory
 
 _LOG = logging.getLogger("squashproxy.server")
 _TRIM_SECONDS = 5.0
 _REMEMBERED_IMAGES = 1000
 _REPEAT_SECONDS = 60.0
-"""How long a sentence about the store is not told again."""
+"""How long a sentence about the store, or about a pull that is refused, is not told again."""
 _MOST_TOLD = 100
 _STOP_SECONDS = 10.0
 """How long jobs and other threads may take to end after they were cancelled."""
@@ -109,7 +112,11 @@ class Application:
 
     def _assemble(self, jobs: int) -> None:
         self._context = self._make_context(jobs)
-        self._manifests = Manifests(self._context, self.settings.first_pull, self._warn)
+        settings = self.settings
+        self._manifests = Manifests(
+            self._context, settings.first_pull, self._warn, self._history.note_signed
+        )
+        self._referrers = Referrers(self._context, settings.tag_ttl, settings.negative_ttl)
         self._fetches = Fetches(self._store, self.metrics.count_in, self._warn)
         self._blobs = Blobs(self._context, self._fetches, self._manifests.remake)
         self._warming = Warming(self._context, self._manifests, self._warn)
@@ -121,7 +128,10 @@ class Application:
         store = self.settings.store
         assert isinstance(store, RegistryStoreSettings), "workers write to registries"
         work = open_work(
-            fleet, str(store.registry), lambda text: self._warn_once("the fleet", text)
+            fleet,
+            str(store.registry),
+            lambda text: self._warn_once("the fleet", text),
+            self._history.add,
         )
         self.metrics.watch_fleet(lambda: work.watch.state)
         return work
@@ -133,6 +143,7 @@ class Application:
             self._context,
             manifests=self._manifests,
             blobs=self._blobs,
+            referrers=self._referrers,
             gate=self._gate,
             names=names,
             history=self._history,
@@ -172,6 +183,8 @@ class Application:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._manifests.close()
+        await self._referrers.close()
+        await self._context.sources.close()
 
     async def _stop_threads(self) -> None:
         context = self._context
@@ -205,6 +218,9 @@ class Application:
         places: list[WorkPlace] = [Here(squasher.squash, jobs, len(settings.upstreams))]
         if self._work is not None:
             places.insert(0, self._work.place)
+        rules = self._parts.rules
+        upstream_threads = SharedThreads(32, "squashproxy-ask")
+        sources = SignedSources(self._upstreams, upstream_threads, PATIENCE, settings.negative_ttl)
         return PullContext(
             upstreams=self._upstreams,
             store=self._store,
@@ -213,7 +229,7 @@ class Application:
                 self._upstreams, async_store, grants, freshness, self.metrics.count_stale
             ),
             grants=grants,
-            rules=self._parts.rules,
+            rules=rules,
             jobs=Jobs(
                 JobLimits(
                     jobs,
@@ -226,8 +242,18 @@ class Application:
             ),
             squasher=squasher,
             async_store=async_store,
-            upstream_threads=SharedThreads(32, "squashproxy-ask"),
+            upstream_threads=upstream_threads,
             uses={},
+            sources=sources,
+            allowed=AllowedDigests(
+                rules,
+                sources,
+                async_store,
+                self._upstreams,
+                upstream_threads,
+                knows_blobs=self._store.knows_blobs,
+                on_refusal=self._warn_of_refusal,
+            ),
         )
 
     def _make_control(self) -> ControlApi:
@@ -316,14 +342,18 @@ class Application:
     def _warn_of_store(self, sentence: str) -> None:
         self._warn_once("the store", sentence)
 
-    def _warn_once(self, about: str, sentence: str) -> None:
+    def _warn_of_refusal(self, image: str, sentence: str) -> None:
+        """Tell that a pull was refused, which clients try again and again."""
+        self._warn_once(image, f"refused: {sentence}")
+
+    def _warn_once(self, image: str, sentence: str) -> None:
         """Tell what is not known already: a full disk is met by every pull."""
         now = time.monotonic()
         with self._telling:
             if now - self._told.get(sentence, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
                 return
             self._told[sentence] = now
-        self._warn(about, sentence)
+        self._warn(image, sentence)
 
     def _warn(self, image: str, sentence: str) -> None:
         _LOG.warning("%s: %s", image, sentence)

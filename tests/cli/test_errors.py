@@ -55,7 +55,7 @@ DIGEST = "sha256:" + "0" * 64
         ),
         pytest.param(
             ["copy", "--plain-http", "http://h", SOURCE, TARGET],
-            "--plain-http: 'http://h' is not a host; write HOST or HOST:PORT",
+            "--plain-http: 'http://h' is no host; write HOST or HOST:PORT",
             id="host",
         ),
         pytest.param(["verify", "a", "b@c"], "'b@c' is not a reference", id="verify-reference"),

@@ -253,6 +253,18 @@ PROBLEMS = {
         f'{LEAST}  rules: [{{match: "*", max_layer_size: 0}}]',
         "serve.rules[1].max_layer_size: '0' is not a usable size; it must be at least one byte",
     ),
+    "another name without a key": (
+        f'{LEAST}  rules: [{{match: "*", signed_as: [a.example/b]}}]',
+        "sp.yml:5: the rule for * has signed_as without require_signature, so no signature is",
+    ),
+    "a key itself": (
+        f'{LEAST}  sign: {{key: "-----BEGIN PRIVATE KEY-----"}}',
+        "this is a key itself; write a file, env:NAME or exec:PROGRAM",
+    ),
+    "a form of signatures that is none": (
+        f"{LEAST}  sign: {{key: a.key, format: pgp}}",
+        "'pgp' is no form of signatures; write bundle, tag or both",
+    ),
     "a threshold of pruning for what is squashed": (
         f'{LEAST}  rules: [{{match: "*", prune_over: 5%}}]',
         "sp.yml:5: * has prune_over, which only shapes pruned layers; leave it out, or write",

@@ -46,6 +46,6 @@ def test_keys_are_found_by_their_place() -> None:
     ]  # fmt: skip
     assert known_keys(("serve", "rules", 3)) == [
         "base", "compression", "match", "max_layer_size", "mode", "platforms", "prune_over",
-        "squash",
+        "require_signature", "signed_as", "squash",
     ]  # fmt: skip
     assert known_keys(("nowhere", 1)) == []

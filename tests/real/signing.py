@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from tests.real.test_cleanup_real import Put
 from tests.signing.keys import pem
 
 PASSWORD = "of keys in tests"
+FORMS: dict[str, tuple[str, ...]] = {"bundle": (), "tag": ("--new-bundle-format=false",)}
+"""The two forms of signatures, with the options of cosign for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,41 @@ def squashproxy(*words: str | Path, home: Path) -> str:
     """What `squashproxy WORDS` prints. Raises CommandFailedError."""
     env = {"HOME": str(home), "COSIGN_PASSWORD": PASSWORD}
     return run([sys.executable, "-m", "squashproxy", *words], os.environ | env)
+
+
+def cosign_verify(cosign: Path, key: KeyPair, form: str, image: str, home: Path) -> None:
+    """Let cosign check an image. Raises CommandFailedError where it refuses."""
+    env = {"HOME": str(home), "TUF_ROOT": str(home / "tuf")}
+    run([cosign, "verify", "--key", key.public, "--insecure-ignore-tlog", *FORMS[form], image], env)
+
+
+def cosign_sign(cosign: Path, key: KeyPair, form: str, image: str, home: Path) -> None:
+    """Let cosign sign an image, without any service."""
+    env = {"HOME": str(home), "TUF_ROOT": str(home / "tuf"), "COSIGN_PASSWORD": PASSWORD}
+    offline = ("--yes", "--use-signing-config=false", "--tlog-upload=false")
+    run([cosign, "sign", *offline, "--key", key.private, *FORMS[form], image], env)
+
+
+def ask_policy(  # noqa: PLR0917 - as its callers have them
+    policy: Path,
+    host: str,
+    name: str,
+    key: KeyPair,
+    folder: Path,
+    identity: Mapping[str, str] | None = None,
+) -> None:
+    """Ask whether an image may run where a signature of this key for this repository is wanted; or
+    for another `identity` (containers-policy.json, signedIdentity).
+    """
+    signed = {
+        "type": "sigstoreSigned",
+        "keyPath": str(key.public),
+        "signedIdentity": identity or {"type": "matchRepository"},
+    }
+    rules = {"default": [{"type": "reject"}], "transports": {"docker": {host: [signed]}}}
+    (folder / "policy.json").write_text(json.dumps(rules))
+    attached = folder / "registries.d"
+    attached.mkdir(exist_ok=True)
+    attachments = {"docker": {host: {"use-sigstore-attachments": True}}}
+    (attached / "here.yaml").write_text(json.dumps(attachments))
+    run([policy, folder / "policy.json", attached, f"{host}/{name}"])

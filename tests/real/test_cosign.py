@@ -12,30 +12,25 @@ import pytest
 
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
-from tests.real.judges import CommandFailedError, run
+from tests.real.judges import CommandFailedError
 from tests.real.programs import find_program
 from tests.real.registries import RealRegistry
-from tests.real.signing import PASSWORD, KeyPair, key_pair, push_image, squashproxy
+from tests.real.signing import (
+    FORMS,
+    cosign_sign,
+    cosign_verify,
+    key_pair,
+    push_image,
+    squashproxy,
+)
 
 pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
 KINDS = ("P-256", "P-384", "P-521", "Ed25519", "RSA")
-FORMS: dict[str, tuple[str, ...]] = {"bundle": (), "tag": ("--new-bundle-format=false",)}
 
 
 @pytest.fixture(scope="module")
 def cosign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return find_program("cosign", tmp_path_factory.getbasetemp().parent / "programs")
-
-
-def _verify(cosign: Path, key: KeyPair, form: str, image: str, home: Path) -> None:
-    env = {"HOME": str(home), "TUF_ROOT": str(home / "tuf")}
-    run([cosign, "verify", "--key", key.public, "--insecure-ignore-tlog", *FORMS[form], image], env)
-
-
-def _sign(cosign: Path, key: KeyPair, form: str, image: str, home: Path) -> None:
-    env = {"HOME": str(home), "TUF_ROOT": str(home / "tuf"), "COSIGN_PASSWORD": PASSWORD}
-    offline = ("--yes", "--use-signing-config=false", "--tlog-upload=false")
-    run([cosign, "sign", *offline, "--key", key.private, *FORMS[form], image], env)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -54,13 +49,13 @@ def test_cosign_verifies_what_was_signed_here(  # noqa: PLR0917 - fixtures, all 
     target = f"{target_registry.host}/{name}"
     ends = (f"{source_registry.host}/{name}", target)
     squashproxy("copy", "--sign", key.private, "--sign-format", form, *ends, home=tmp_path)
-    _verify(cosign, key, form, target, tmp_path)
+    cosign_verify(cosign, key, form, target, tmp_path)
     with pytest.raises(CommandFailedError):
-        _verify(cosign, other, form, target, tmp_path)
+        cosign_verify(cosign, other, form, target, tmp_path)
     repo = name.partition(":")[0]
     push_image(target_registry, name, seed=9)
     with pytest.raises(CommandFailedError):
-        _verify(cosign, key, form, target, tmp_path)
+        cosign_verify(cosign, key, form, target, tmp_path)
     with RegistryClient(environ={}) as client:
         assert client.repository(Repository(target_registry.host, repo)).find_manifest("1")
 
@@ -82,7 +77,7 @@ def test_what_cosign_signs_is_accepted_here(  # noqa: PLR0917 - fixtures, all by
     ends = (source, f"{target_registry.host}/{name}")
     with pytest.raises(CommandFailedError, match="it has no signature"):
         squashproxy("copy", "--require-signature", key.public, *ends, home=tmp_path)
-    _sign(cosign, key, form, source, tmp_path)
+    cosign_sign(cosign, key, form, source, tmp_path)
     with pytest.raises(CommandFailedError, match="is of another key"):
         squashproxy("copy", "--require-signature", other.public, *ends, home=tmp_path)
     squashproxy("copy", "--require-signature", key.public, *ends, home=tmp_path)

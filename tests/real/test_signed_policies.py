@@ -6,15 +6,14 @@ common.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.real.judges import CommandFailedError, run
+from tests.real.judges import CommandFailedError
 from tests.real.programs import find_program
 from tests.real.registries import RealRegistry
-from tests.real.signing import KeyPair, key_pair, push_image, squashproxy
+from tests.real.signing import ask_policy, key_pair, push_image, squashproxy
 
 pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -22,22 +21,6 @@ pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return find_program("policy", tmp_path_factory.getbasetemp().parent / "programs")
-
-
-def _ask(policy: Path, registry: RealRegistry, name: str, key: KeyPair, folder: Path) -> None:
-    """Ask whether an image may run where a signature of this key for this repository is wanted."""
-    signed = {
-        "type": "sigstoreSigned",
-        "keyPath": str(key.public),
-        "signedIdentity": {"type": "matchRepository"},
-    }
-    rules = {"default": [{"type": "reject"}], "transports": {"docker": {registry.host: [signed]}}}
-    (folder / "policy.json").write_text(json.dumps(rules))
-    attached = folder / "registries.d"
-    attached.mkdir(exist_ok=True)
-    attachments = {"docker": {registry.host: {"use-sigstore-attachments": True}}}
-    (attached / "here.yaml").write_text(json.dumps(attachments))
-    run([policy, folder / "policy.json", attached, f"{registry.host}/{name}"])
 
 
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "P-521", "Ed25519", "RSA"])
@@ -54,8 +37,8 @@ def test_a_policy_lets_signed_results_pass_and_no_others(
     ends = (f"{source_registry.host}/{name}", f"{target_registry.host}/{name}")
     squashproxy("copy", *ends, home=tmp_path)
     with pytest.raises(CommandFailedError, match="no signature exists"):
-        _ask(policy, target_registry, name, key, tmp_path)
+        ask_policy(policy, target_registry.host, name, key, tmp_path)
     squashproxy("copy", "--sign", key.private, "--sign-format", "tag", *ends, home=tmp_path)
-    _ask(policy, target_registry, name, key, tmp_path)
+    ask_policy(policy, target_registry.host, name, key, tmp_path)
     with pytest.raises(CommandFailedError, match=r"[Ss]ignature|cryptographic"):
-        _ask(policy, target_registry, name, other, tmp_path)
+        ask_policy(policy, target_registry.host, name, other, tmp_path)

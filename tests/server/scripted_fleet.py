@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +82,22 @@ BUSY = Snapshot(
 
 
 @dataclass
+class ScriptedJournal:
+    """A list as in the broker; it takes nothing while the broker is away."""
+
+    entries: list[Any] = field(default_factory=list)
+    is_away: bool = False
+
+    def append(self, entry: Any, *, most: int | None = None) -> None:
+        if self.is_away:
+            raise BrokerAway(AWAY)
+        self.entries = [*self.entries, json.loads(json.dumps(entry))][-(most or 0) :]
+
+    def read(self, start: int = 0) -> list[Any]:
+        return self.entries[start:]
+
+
+@dataclass
 class ScriptedFleet:
     """A fleet and its follower; `snapshot_now` is what it shows, None while its broker is away."""
 
@@ -88,6 +105,7 @@ class ScriptedFleet:
     warnings: Sequence[str] = ()
     refusal: SquashproxyError | None = None
     joined: list[Mapping[str, Any]] = field(default_factory=list)
+    journals: dict[str, ScriptedJournal] = field(default_factory=dict)
     submitted: dict[str, tuple[JobRequest, JobListener]] = field(default_factory=dict)
     is_started: bool = False
     is_closed: bool = False
@@ -108,6 +126,9 @@ class ScriptedFleet:
     def follower(self, on_away: Callable[[FleetError], None]) -> ScriptedFleet:
         self.on_away = on_away
         return self
+
+    def journal(self, name: str) -> ScriptedJournal:
+        return self.journals.setdefault(name, ScriptedJournal())
 
     def pacer(self, rates: Mapping[str, float], sleep: Callable[[float], None]) -> Pacer:
         return RateLimit(rates, sleep, time.monotonic)

@@ -17,9 +17,9 @@ from squashproxy.oci.manifest import (
 )
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.image import Listed, read_image
-from squashproxy.pipeline.image_copy import check_platform
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.platforms import read_images, select
+from squashproxy.pipeline.preflight import check_platform
 from squashproxy.progress import Observer
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.documents import parse_image

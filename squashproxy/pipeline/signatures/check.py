@@ -128,6 +128,7 @@ class _Check:
             advice="allow that name with {signed-as}, or sign the image here"
             if self.is_misnamed
             else "sign it, or name the key that signed it",
+            reason=why + more,
         )
 
     def _signer(self, candidate: Candidate) -> PublicKey | None:

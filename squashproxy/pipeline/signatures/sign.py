@@ -16,6 +16,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.signatures.candidates import Candidate, iter_bundles, iter_tagged
 from squashproxy.pipeline.signatures.results import ResultSignature
+from squashproxy.reference import Repository
 from squashproxy.signing.bundle import make_bundle
 from squashproxy.signing.signature_format import SignatureFormat
 from squashproxy.signing.signature_manifest import (
@@ -37,15 +38,16 @@ class _SignedSink(ImageSink, ReferrerSink, Protocol):
 
 
 def sign_result(
-    sink: ImageSink, final: RawManifest, signing: Signing
+    sink: ImageSink, final: RawManifest, signing: Signing, known_as: Repository | None = None
 ) -> tuple[ResultSignature, ...]:
     """Sign the result, which the sink holds or gets now, and every image that it lists.
 
-    Raises RegistryError.
+    `known_as` is the repository to name in signatures, if that is not the sink's own. Raises
+    RegistryError.
     """
     assert isinstance(sink, ReferrerSink), "check_fit lets no other sink through"
     sink.write_manifest(final)
-    signer = _Signer(sink, signing)
+    signer = _Signer(sink, signing, str(known_as or sink.repository or sink.name))
     return tuple(made for each in _to_sign(sink, final) for made in signer.iter_signed(each))
 
 
@@ -83,10 +85,11 @@ def _to_sign(sink: ImageSink, final: RawManifest) -> Iterator[Descriptor]:
 
 @dataclass(frozen=True, slots=True)
 class _Signer:
-    """Signs manifests of one sink, in each form."""
+    """Signs manifests of one sink, in each form, under a name."""
 
     sink: _SignedSink
     signing: Signing
+    name: str
 
     def iter_signed(self, image: Descriptor) -> Iterator[ResultSignature]:
         """Sign a manifest in each form that it lacks."""
@@ -109,17 +112,16 @@ class _Signer:
         tag = tag_for(image.digest)
         there = self.sink.find_manifest(tag)
         held: list[Descriptor] = []
-        name = str(self.sink.repository or self.sink.name)
         if there is not None:
             named = (
                 each
                 for each in iter_tagged(self.sink, image.digest, there)
-                if each.claimed_name == name
+                if each.claimed_name == self.name
             )
             if self._is_among(named):
                 return False
             held = self._layers_of(there)
-        payload = make_payload(image.digest, name)
+        payload = make_payload(image.digest, self.name)
         signature = self.signing.key.sign(payload)
         layers = [*held, signature_layer(payload, signature)]
         config = tagged_config(layers)

@@ -10,8 +10,10 @@ from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import BadReference, FormatError, SquashproxyError
 from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.reference import Repository, check_tag
+from squashproxy.registry.referrers import is_companion
+from squashproxy.server.api.referrer_list import referrer_page
 from squashproxy.server.api.send import send_body
-from squashproxy.server.api.tag_list import empty_referrers, page_of
+from squashproxy.server.api.tag_list import page_of
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.auth.gate import Gate, check_read
 from squashproxy.server.http import errors
@@ -26,6 +28,7 @@ from squashproxy.server.pull.blobs import Blobs, FoundBlob
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.manifests import ManifestRequest, Manifests
 from squashproxy.server.pull.outcome import FoundManifest
+from squashproxy.server.pull.referrers import Referrers
 
 _SOURCE = "X-Squashproxy-Source"
 _MADE_FROM = "X-Squashproxy-Source-Digest"
@@ -43,6 +46,7 @@ class PullApi:
         *,
         manifests: Manifests,
         blobs: Blobs,
+        referrers: Referrers,
         gate: Gate,
         names: UpstreamNames,
         history: History,
@@ -52,6 +56,7 @@ class PullApi:
         self._admission = Admission(context)
         self._manifests = manifests
         self._blobs = blobs
+        self._referrers = referrers
         self._gate = gate
         self._names = names
         self._history = history
@@ -93,10 +98,7 @@ class PullApi:
             return await self._blob(request, _digest(route.selector), caller, repository, facts)
         if route.kind is Kind.TAGS:
             return await self._tags(request, route.name, caller, repository)
-        _digest(route.selector)
-        await self._admission.check(caller, repository)
-        headers = {**_common(request), "Content-Type": OCI_INDEX}
-        return web.Response(body=empty_referrers(), headers=headers)
+        return await self._list_referrers(request, route, caller, repository)
 
     async def _manifest(
         self,
@@ -114,6 +116,8 @@ class PullApi:
             found = await self._manifests.by_digest(wanted, digest)
         else:
             _check_tag(selector)
+            if is_companion(selector):  # the store may have it, whom upstream does not ask
+                await self._admission.check(caller, repository)
             known = self._manifests.find_now(wanted, selector)
             found = known or await self._manifests.by_tag(wanted, selector)
         facts.outcome = found.origin.value
@@ -134,6 +138,8 @@ class PullApi:
         facts: Facts,
     ) -> web.StreamResponse:
         await self._admission.check_blob(caller, repository, digest)
+        read = self._manifests.read
+        await self._context.allowed.check_blob(caller, repository, digest, read)
         store = self._context.store
         self._context.uses[digest] = self._context.clock()
         store.hold(digest)
@@ -179,6 +185,21 @@ class PullApi:
             facts.error = str(error)
         return response
 
+    async def _list_referrers(
+        self, request: web.BaseRequest, route: Route, caller: Caller, repository: Repository
+    ) -> web.Response:
+        digest = _digest(route.selector)
+        await self._admission.check(caller, repository)
+        found = await self._referrers.find(caller, repository, digest)
+        kind = request.query.get("artifactType") or None
+        page = referrer_page(route.name, digest, found, kind, request.query.get("last"))
+        headers = {**_common(request), "Content-Type": OCI_INDEX}
+        if kind is not None:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        if page.next_path is not None:
+            headers["Link"] = _next_link(request, page.next_path)
+        return web.Response(body=page.body, headers=headers)
+
     async def _tags(
         self, request: web.BaseRequest, name: str, caller: Caller, repository: Repository
     ) -> web.Response:
@@ -190,15 +211,20 @@ class PullApi:
         page = page_of(name, tags, request.query.get("n"), request.query.get("last"))
         headers = {**_common(request), **_JSON}
         if page.next_path is not None:
-            namespace = _namespace(request)
-            more = f"&ns={namespace}" if namespace is not None else ""
-            headers["Link"] = f'<{page.next_path}{more}>; rel="next"'
+            headers["Link"] = _next_link(request, page.next_path)
         return web.Response(body=page.body, headers=headers)
 
 
 def _namespace(request: web.BaseRequest) -> str | None:
     """The upstream that a client names to a mirror."""
     return request.query.get("ns") if "?" in request.raw_path else None
+
+
+def _next_link(request: web.BaseRequest, path: str) -> str:
+    """The Link header for the next page of a list."""
+    namespace = _namespace(request)
+    more = f"&ns={namespace}" if namespace is not None else ""
+    return f'<{path}{more}>; rel="next"'
 
 
 def _common(request: web.BaseRequest) -> dict[str, str]:

@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.oci.manifest import encode_json
-from squashproxy.oci.mediatypes import OCI_INDEX
 from squashproxy.printable import quoted
 from squashproxy.server.http.errors import ApiError
 
@@ -37,11 +36,6 @@ def page_of(name: str, tags: Sequence[str], count: str | None, last: str | None)
     if found and start + len(found) < len(ordered):
         next_path = f"/v2/{name}/tags/list?n={most}&last={quote(found[-1], safe='')}"
     return Page(encode_json({"name": name, "tags": found}), next_path)
-
-
-def empty_referrers() -> bytes:
-    """An index without referrers: signatures of an original say nothing of a squashed image."""
-    return encode_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
 
 
 def _count(text: str | None) -> int:

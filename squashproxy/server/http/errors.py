@@ -16,6 +16,7 @@ LONGEST_PAUSE = 300.0
 _STATUSES: tuple[tuple[type[SquashproxyError], int, str], ...] = (
     (errors.NotFound, 404, ""),
     (errors.Denied, 403, "DENIED"),
+    (errors.Unsigned, 403, "DENIED"),
     (errors.IntegrityError, 502, "UNKNOWN"),
     (errors.FormatError, 502, "UNKNOWN"),
     (errors.RegistryError, 502, "UNKNOWN"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.config.configuration import Configuration
@@ -13,16 +14,31 @@ from squashproxy.config.serve import RegistryStoreSettings
 from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.job import JobBody
 from squashproxy.progress import Observer
-from squashproxy.registry.http.rate_limit import PacerMaker
+from squashproxy.registry.http.rate_limit import Pacer
 from squashproxy.registry.options import ClientOptions
+from squashproxy.server.jobs.fleet_images import ImageJournal, ImageLog, journal_name
 from squashproxy.server.jobs.fleet_order import FleetOrder, SquashResult, read_order
 from squashproxy.server.jobs.idle_watch import IdleWatch
 from squashproxy.server.jobs.job import SquashOrder
 from squashproxy.server.jobs.jobs import idle_error
 from squashproxy.server.jobs.parts import SquashParts, open_parts
+from squashproxy.server.jobs.policy import terms_of
 from squashproxy.server.jobs.squasher import Squasher
+from squashproxy.server.store.base import SquashRecord
 
 _LOG = logging.getLogger("squashproxy.server")
+
+
+class HandlerFleet(Protocol):
+    """The fleet, as far as the handler uses it: fleet/fleet.py."""
+
+    def pacer(self, rates: Mapping[str, float], sleep: Callable[[float], None]) -> Pacer:
+        """Keeps to the rates of registries together with all other processes."""
+        ...
+
+    def journal(self, name: str) -> ImageJournal:
+        """A list in the broker."""
+        ...
 
 
 class OtherConfiguration(SquashproxyError):
@@ -37,13 +53,21 @@ class OtherConfiguration(SquashproxyError):
 class SquashHandler:
     """Does the jobs of kind `squash`. Usable from several threads.
 
-    `store` is the place of the store, `idle` as `limits.job_idle`.
+    `store` is the place of the store, `idle` as `limits.job_idle`; `on_image` is called with each
+    image that was squashed.
     """
 
-    def __init__(self, parts: SquashParts, store: str, idle: float) -> None:
+    def __init__(
+        self,
+        parts: SquashParts,
+        store: str,
+        idle: float,
+        on_image: Callable[[SquashRecord], None],
+    ) -> None:
         self._parts = parts
         self._store = store
         self._idle = idle
+        self._on_image = on_image
 
     def __call__(
         self, body: JobBody, observer: Observer, cancellation: Cancellation
@@ -62,6 +86,7 @@ class SquashHandler:
                 if watch.has_given_up:
                     raise idle_error(order.image, self._idle) from error
                 raise
+        self._on_image(record)
         return SquashResult(record, fetched.count).to_json()
 
     def _order(self, order: FleetOrder) -> SquashOrder:
@@ -71,6 +96,7 @@ class SquashHandler:
         if (
             recipe is None
             or recipe.hash != order.key.options
+            or terms_of(recipe.options, repository) != order.terms
             or order.store != self._store
             or repository.host not in self._parts.upstreams.hosts
         ):
@@ -99,22 +125,23 @@ def open_squash_handler(
     configuration: Configuration,
     common: ClientOptions,
     environ: Mapping[str, str],
-    pacer: PacerMaker | None = None,
+    fleet: HandlerFleet,
 ) -> Iterator[SquashHandler | None]:
     """Open the handler for a worker process, and close its connections at the end.
 
     None where the configuration has no section `serve`, or its store is a folder: a worker has
-    nothing to do for such a server. `pacer` as in RegistryClient. Raises UsageError for a store
-    that cannot work.
+    nothing to do for such a server. Raises UsageError for a store that cannot work.
     """
     settings = configuration.serve
     if settings is None or not isinstance(settings.store, RegistryStoreSettings):
         yield None
         return
+    place = str(settings.store.registry)
+    log = ImageLog(fleet.journal(journal_name(place)))
     with open_parts(
-        *(configuration, common, environ), on_failure=_note_failure, warn=_warn, pacer=pacer
+        *(configuration, common, environ), on_failure=_note_failure, warn=_warn, pacer=fleet.pacer
     ) as parts:
-        yield SquashHandler(parts, str(settings.store.registry), settings.limits.job_idle)
+        yield SquashHandler(parts, place, settings.limits.job_idle, log.add)
 
 
 def _note_failure(host: str, error: SquashproxyError) -> None:

@@ -17,6 +17,7 @@ from squashproxy.oci.descriptor import Json
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.server.auth.caller import ANYONE, Caller
 from squashproxy.server.jobs.job import SquashOrder
+from squashproxy.server.jobs.policy import terms_of
 from squashproxy.server.store.base import SquashKey, SquashRecord, parse_record
 
 NOBODY = Caller(login=("", ""))
@@ -27,12 +28,13 @@ NOBODY = Caller(login=("", ""))
 class FleetOrder:
     """What the body of a job says: the key, the source's name for people, and how it is read.
 
-    `store` is the place of the store that the result belongs into.
+    `store` is the place of the store that the result belongs into, `terms` as of `terms_of`.
     """
 
     key: SquashKey
     image: str
     store: str
+    terms: str
     is_anonymous: bool
 
     @property
@@ -49,6 +51,7 @@ def fits_fleet(order: SquashOrder) -> bool:
 def request_of(order: SquashOrder, store: str) -> JobRequest:
     """The job for an order that fits; the same for all servers of one store."""
     key = order.key
+    terms = terms_of(order.options, key.repository)
     access = "own" if order.caller.login is None else "anonymous"
     body: Json = {
         "repository": str(key.repository),
@@ -56,16 +59,18 @@ def request_of(order: SquashOrder, store: str) -> JobRequest:
         "options": key.options,
         "image": order.image,
         "store": store,
+        "terms": terms,
         "access": access,
     }
-    words = (store, str(key.repository), key.source, key.options, access)
+    words = (store, str(key.repository), key.source, key.options, terms, access)
     return JobRequest(JobKind.SQUASH, " ".join(words), order.image, body, QueueName.INTERACTIVE)
 
 
 def read_order(body: JobBody) -> FleetOrder:
     """The order in the body of a job. Raises FormatError for a body that is none."""
     try:
-        fields = {name: body[name] for name in ("repository", "options", "image", "store")}
+        names = ("repository", "options", "image", "store", "terms")
+        fields = {name: body[name] for name in names}
         if not all(isinstance(value, str) for value in fields.values()):
             raise FormatError("the body of a squash job holds something else than texts")
         repository: Repository = parse_repository(fields["repository"])
@@ -74,7 +79,7 @@ def read_order(body: JobBody) -> FleetOrder:
     except (KeyError, TypeError, ValueError, SquashproxyError) as error:
         raise FormatError(f"the body of a squash job cannot be read: {error}") from error
     key = SquashKey(repository, source, fields["options"])
-    return FleetOrder(key, fields["image"], fields["store"], is_anonymous)
+    return FleetOrder(key, fields["image"], fields["store"], fields["terms"], is_anonymous)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 
 _SAME: dict[str, type[SquashproxyError]] = {
     each.__name__: each
-    for each in (
-        *(Ambiguous, BadArchive, BadCompression, FormatError, LimitExceeded, NoSuchPlatform),
-        Unsigned,
-    )
+    for each in (Ambiguous, BadArchive, BadCompression, FormatError, LimitExceeded, NoSuchPlatform)
 }
 """Errors of workers that mean here what they would if the job had run here."""
 
@@ -170,6 +167,8 @@ def failure_of(look: Look) -> SquashproxyError:
     """The error with which a worker ended a job, as this process knows it."""
     error = look.error or {}
     fact, advice, kind = (str(error.get(name, "")) for name in ("fact", "advice", "kind"))
+    if kind == Unsigned.__name__:
+        return Unsigned(fact, advice=advice, reason="no key that is required has signed it")
     if kind in _SAME:
         return _SAME[kind](fact, advice=advice)
     return JobFailed(fact, advice=advice, kind=kind, is_temporary=bool(error.get("temporary")))

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.errors import BrokerAway
 from squashproxy.fleet.snapshot import Snapshot
+from squashproxy.server.jobs.fleet_images import ImageNews
 
 _LOG = logging.getLogger("squashproxy.server")
 _LOOK_SECONDS = 3.0
@@ -55,7 +56,7 @@ class FleetState:
 
 
 class FleetWatch:
-    """Joins the fleet, and looks at it in a thread of its own.
+    """Joins the fleet, and looks at it in a thread of its own, and at `news` if there are any.
 
     `warn` gets sentences for the operator, in any thread. `state` may be read anywhere, and costs
     nothing.
@@ -65,11 +66,13 @@ class FleetWatch:
         self,
         fleet: Watchable,
         warn: Callable[[str], None],
+        news: ImageNews | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fleet = fleet
         self._warn = warn
+        self._news = news
         self._clock = clock
         self._lock = threading.Lock()
         self._is_over = threading.Event()
@@ -111,6 +114,8 @@ class FleetWatch:
         try:
             self._join()
             snapshot = self._fleet.snapshot()
+            if self._news is not None:
+                self._news.look()
         except SquashproxyError as error:
             self.note_away(error)
             return

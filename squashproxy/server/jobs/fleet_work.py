@@ -10,8 +10,10 @@ from typing import Protocol
 
 from squashproxy.fleet.errors import FleetError
 from squashproxy.registry.http.rate_limit import Pacer, RateLimit
+from squashproxy.server.jobs.fleet_images import ImageJournal, ImageNews, journal_name
 from squashproxy.server.jobs.fleet_place import FleetPlace, Following
 from squashproxy.server.jobs.fleet_watch import FleetWatch, Watchable
+from squashproxy.server.store.base import SquashRecord
 
 
 class ServeFleet(Watchable, Protocol):
@@ -23,6 +25,10 @@ class ServeFleet(Watchable, Protocol):
 
     def pacer(self, rates: Mapping[str, float], sleep: Callable[[float], None]) -> Pacer:
         """Keeps to the rates of registries together with all other processes."""
+        ...
+
+    def journal(self, name: str) -> ImageJournal:
+        """A list in the broker."""
         ...
 
 
@@ -66,12 +72,18 @@ class _Pacer:
         (self.local if self.is_away() else self.shared).wait(host)
 
 
-def open_work(fleet: ServeFleet, store: str, warn: Callable[[str], None]) -> FleetWork:
+def open_work(
+    fleet: ServeFleet,
+    store: str,
+    warn: Callable[[str], None],
+    on_image: Callable[[SquashRecord], None],
+) -> FleetWork:
     """Join the fleet; `store` is the place where workers put images.
 
-    `warn` gets sentences for the operator, in any thread. Raises what FleetWatch.enter does.
+    `warn` gets sentences for the operator, `on_image` each image that a worker squashed, for
+    whichever server; both in any thread. Raises what FleetWatch.enter does.
     """
-    watch = FleetWatch(fleet, warn)
+    watch = FleetWatch(fleet, warn, ImageNews(fleet.journal(journal_name(store)), on_image))
     watch.enter()
     follower = fleet.follower(watch.note_away)
     place = FleetPlace(follower, store, lambda: watch.state.is_stuck)

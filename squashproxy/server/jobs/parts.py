@@ -15,6 +15,7 @@ from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.http.rate_limit import PacerMaker
 from squashproxy.registry.options import ClientOptions
 from squashproxy.report.observer import LoggingObserver
+from squashproxy.server.jobs.keys import load_keys
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.store.base import Store
 from squashproxy.server.store.open import open_store
@@ -50,11 +51,12 @@ def open_parts(
 
     `on_failure` is called for each failed call to an upstream; `warn` with what a sentence is about
     and the sentence, in any thread. `pacer` as in RegistryClient. Raises UsageError for a store
-    that cannot work, and its errors.
+    that cannot work and a key that cannot be read, and the store's errors.
     """
     settings = configuration.serve
     assert settings is not None, "there is something to serve"
     options = client_options(configuration, common)
+    keys = load_keys(settings, environ, LoggingObserver().warn)
     with ExitStack() as opened:
         upstreams = UpstreamClients(
             *(frozenset(settings.upstreams), options, environ),
@@ -73,5 +75,7 @@ def open_parts(
             memory_client.repository,
             lambda text: warn("the memory of layers", text),
         )
-        rules = Rules(settings.rules, settings.limits, memory)
+        rules = Rules(
+            *(settings.rules, settings.limits, memory, keys), provenance=settings.provenance
+        )
         yield SquashParts(upstreams, store, rules, memory_client)

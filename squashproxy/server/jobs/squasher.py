@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from squashproxy.analysis.plan import plan_image
 from squashproxy.cancellation import Cancellation
@@ -23,11 +24,15 @@ from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.jobs.job import SquashOrder
+from squashproxy.server.jobs.policy import policy_of
 from squashproxy.server.store.base import SquashKey, SquashRecord, Store
 from squashproxy.server.upstream.clients import UpstreamClients
 from squashproxy.streams import closed_after
 from squashproxy.transports.base import ImageSource
 from squashproxy.transports.registry import RegistrySource
+
+if TYPE_CHECKING:  # cryptography takes long to import, and few servers need it
+    from squashproxy.signing.signing import Signing
 
 _MOST_LAYERS = 256
 """A record notes the layers of an image only up to this number, before and after together."""
@@ -60,7 +65,7 @@ class Squasher:
             result = copy_image(
                 source,
                 sink,
-                self._allowing(order.options),
+                replace(self._allowing(order.options), known_as=key.repository),
                 open_source=partial(self._open, self._upstreams.client(caller)),
                 quick_source=partial(self._open, self._upstreams.quick_client(caller)),
                 observer=observer,
@@ -68,8 +73,34 @@ class Squasher:
                 cancellation=cancellation,
             )
             record = _record_of(result, image)
+            self._note_checked(key, order.options, record.digest)
             sink.record(record)
         return record
+
+    def complete(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
+        """Sign a result that was made before, and note that its source was checked, which the
+        caller has done.
+        """
+        if options.signing is not None:
+            self.sign(key, options.signing, result)
+        self._note_checked(key, options, result)
+
+    def sign(self, key: SquashKey, signing: Signing, result: Digest) -> None:
+        """Sign a result of an earlier time, or of another repository, unless the key has signed
+        it.
+        """
+        from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
+            sign_result,
+        )
+
+        image = f"{key.repository}@{key.source}"
+        with closing(self._store.open_sink(key, image, lambda _: False, Cancellation())) as sink:
+            sign_result(sink, sink.read_manifest(result), signing, key.repository)
+
+    def _note_checked(self, key: SquashKey, options: CopyOptions, result: Digest) -> None:
+        policy = policy_of(options)
+        if policy is not None:
+            self._store.note_checked(key.repository, policy.hash_for(key.repository), result)
 
     def estimate(
         self, caller: Caller, key: SquashKey, options: CopyOptions, cancellation: Cancellation
@@ -156,5 +187,7 @@ def _record_of(result: CopyResult, image: str) -> SquashRecord:
         compressed_before=sum(copy.compressed_before for copy in platforms),
         compressed_after=sum(copy.compressed_after for copy in platforms),
         hidden_bytes=sum(copy.hidden_bytes for copy in platforms),
+        source_keys=tuple(sorted({each.fingerprint for each in result.signed_by})),
+        signed_with=next((each.fingerprint for each in result.signatures), None),
         layers=layers if is_small else None,
     )

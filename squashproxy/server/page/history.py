@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
 from squashproxy.pipeline.distinct_layers import DistinctLayers
@@ -34,9 +34,17 @@ class History:
         self._pulls: Counter[Digest] = Counter()
 
     def add(self, record: SquashRecord) -> None:
-        """Add an image that was squashed."""
+        """Add an image that was squashed, unless it is here already; from any thread."""
         with self._lock:
-            self._records.append(record)
+            if record not in self._records:
+                self._records.append(record)
+
+    def note_signed(self, result: Digest, fingerprint: str) -> None:
+        """Note which key, by its fingerprint, has signed an image that was there before."""
+        with self._lock:
+            for at, record in enumerate(self._records):
+                if record.digest == result:
+                    self._records[at] = replace(record, signed_with=fingerprint)
 
     def add_problem(self, problem: Problem) -> None:
         """Add a problem, in place of the last one if that is the same; from any thread."""

@@ -38,7 +38,12 @@ class Admission:
         if self._context.grants.has(caller, repository):
             return
         key = await self._context.async_store.find_key(repository, digest)
-        await self._ask(caller, repository, digest if key is None else key.source)
+        if key is not None:
+            await self._ask(caller, repository, key.source)
+        elif await self._context.async_store.find_manifest(repository, digest) is not None:
+            await self.check(caller, repository)  # perhaps what only the store has
+        else:
+            await self._ask(caller, repository, digest)
 
     async def check_blob(self, caller: Caller, repository: Repository, digest: Digest) -> None:
         """Check that the caller may read a blob."""

@@ -4,13 +4,18 @@ By tag:
 
 1. The tag is resolved to the digest of its source, from memory or by one HEAD request.
 2. If no rule squashes the repository, the source is handed out, as if asked for by digest.
-3. The squashed image of the source is looked for in memory and in the store.
-4. If there is none, a job is begun or joined, and waited for during `first_pull.wait`.
-5. If the job fails, takes longer, or is refused, the source is handed out; with `then: error`,
+3. Where the rule requires signatures, the source is checked, or it is refused.
+4. The squashed image of the source is looked for in memory and in the store. One of an earlier time
+   is signed now if results are to be signed.
+5. If there is none, a job is begun or joined, and waited for during `first_pull.wait`.
+6. If the job fails, takes longer, or is refused, the source is handed out; with `then: error`,
    status 503 instead.
 
-By digest: memory, then the store; then, if it is the digest of an evicted squashed image, the image
-is made again; else upstream's manifest is passed through and kept.
+A tag that belongs to a manifest (`sha256-HEX.sig`) is the store's own, or else upstream's as it is.
+
+By digest: if it may be pulled at all (`pull/allowed`), memory, then the store; then, if it is the
+digest of an evicted squashed image, the image is made again; else upstream's manifest is passed
+through and kept.
 """
 
 from __future__ import annotations
@@ -21,12 +26,13 @@ from dataclasses import dataclass
 
 from squashproxy.config.serve import Fallback, FirstPull
 from squashproxy.digest import Digest
-from squashproxy.errors import NotFound, SquashproxyError, UsageError
+from squashproxy.errors import NotFound, SquashproxyError, Unsigned, UsageError
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Reference, Repository
+from squashproxy.registry.referrers import is_companion
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
@@ -37,6 +43,8 @@ from squashproxy.server.jobs.jobs import TooManyJobs
 from squashproxy.server.jobs.rules import Recipe
 from squashproxy.server.pull.context import PullContext
 from squashproxy.server.pull.outcome import FoundManifest, Origin
+from squashproxy.server.pull.results import Results
+from squashproxy.server.pull.sources import Source, for_clients
 from squashproxy.server.store.base import KnownTag, SquashKey
 
 _MOST_NAMED = 100_000
@@ -58,18 +66,26 @@ class ManifestRequest:
 class Manifests:
     """Finds manifests, and begins jobs for those that are not squashed yet.
 
-    `on_warning` is called with an image and a sentence for the operator.
+    `on_warning` is called with an image and a sentence for the operator; for `on_signed` see
+    Results.
     """
 
     def __init__(
-        self, context: PullContext, first_pull: FirstPull, on_warning: Callable[[str, str], None]
+        self,
+        context: PullContext,
+        first_pull: FirstPull,
+        on_warning: Callable[[str, str], None],
+        on_signed: Callable[[Digest, str], None],
     ) -> None:
         self._context = context
         self._first_pull = first_pull
         self._on_warning = on_warning
+        self._results = Results(context, on_warning, on_signed)
         self._single_flight: SingleFlight[tuple[Caller, Repository, Digest], RawManifest] = (
             SingleFlight()
         )
+        self._reading: SingleFlight[tuple[Repository, Digest], RawManifest | None] = SingleFlight()
+        self._looking: SingleFlight[tuple[Repository, Digest], SquashKey | None] = SingleFlight()
         self._named: LruCache[tuple[Repository, str], Digest] = LruCache(_MOST_NAMED)
 
     def find_now(self, wanted: ManifestRequest, tag: str) -> FoundManifest | None:
@@ -77,7 +93,9 @@ class Manifests:
         context = self._context
         recipe = context.rules.find(wanted.repository)
         known = context.tags.find_fresh(wanted.caller, wanted.repository, tag)
-        if recipe is None or known is None:
+        if recipe is None or known is None or is_companion(tag):
+            return None
+        if not context.allowed.is_known_source(wanted.repository, known.source.digest):
             return None
         key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         result = context.memory.find_result(key)
@@ -96,25 +114,46 @@ class Manifests:
         gives nothing.
         """
         deadline = time.monotonic() + self._first_pull.wait
+        if is_companion(tag):
+            return await self._companion(wanted, tag)
         known = await self._context.tags.resolve(wanted.caller, wanted.repository, tag)
         recipe = self._context.rules.find(wanted.repository)
         if recipe is None:
             return await self.by_digest(wanted, known.source.digest)
+        key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
+        await self._context.allowed.check_source(
+            wanted.caller, key, recipe, f"{wanted.repository}:{tag}"
+        )
         found = await self._squashed(wanted, tag, known, recipe, deadline)
         if found is not None and accepts(wanted.accept, found.descriptor.media_type):
             return found
         if self._first_pull.then is Fallback.ERROR and found is None:
             raise unavailable(f"{wanted.repository}:{tag} is not squashed yet; try again later")
-        return await self.by_digest(wanted, known.source.digest)
+        return await self._original(wanted, tag, known.source.digest)
 
     async def by_digest(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest:
         """The manifest with that digest: from the store, or passed through and kept.
 
         A squashed image that was evicted is made again: its digest is the same, since the same
-        source and options give the same bytes.
+        source and options give the same bytes. Raises Unsigned for a digest that may not be pulled.
         """
+        allowed = self._context.allowed
+        await allowed.check_manifest(wanted.caller, wanted.repository, digest, self.read)
+        found = await self._unchecked(wanted, digest)
+        if found.raw is not None:
+            allowed.note(wanted.repository, found.raw)
+        return found
+
+    async def read(self, caller: Caller, repository: Repository, digest: Digest) -> RawManifest:
+        """The manifest with that digest from the store or from upstream, whoever signed it; it is
+        not kept.
+        """
+        return await self._kept(repository, digest) or await self._fetch(caller, repository, digest)
+
+    async def _unchecked(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest:
         kept = await self._kept(wanted.repository, digest)
         if kept is not None:
+            await self._results.sign(wanted.repository, digest)
             return _found(kept, digest, Origin.CACHED)
         again = await self._made_again(wanted, digest)
         if again is not None:
@@ -124,6 +163,33 @@ class Manifests:
         key = (wanted.caller, wanted.repository, digest)
         raw = await self._single_flight.join(key, lambda: self._pass_through(*key))
         return _found(raw, digest, Origin.ORIGINAL)
+
+    async def _original(self, wanted: ManifestRequest, tag: str, source: Digest) -> FoundManifest:
+        """The source in place of what is not squashed yet. Raises ApiError 503 where only some of
+        its images are signed, which were checked, and not all that it lists.
+        """
+        try:
+            return await self.by_digest(wanted, source)
+        except Unsigned as error:
+            raise unavailable(
+                f"{wanted.repository}:{tag} is not squashed yet, or not in a form that this client "
+                f"takes, and its original may not be pulled: {error.reason}; try again later"
+            ) from error
+
+    async def _companion(self, wanted: ManifestRequest, tag: str) -> FoundManifest:
+        """What belongs to a manifest by its tag: kept here, or else upstream's."""
+        context = self._context
+        own = await context.async_store.find_companion(wanted.repository, tag)
+        if own is not None:
+            return _found(own, own.digest, Origin.CACHED)
+        known = await context.tags.resolve(wanted.caller, wanted.repository, tag)
+        digest = known.source.digest
+        if context.rules.policy(wanted.repository) is not None:
+            raw = await self.read(wanted.caller, wanted.repository, digest)
+            await context.allowed.check_companion(
+                wanted.caller, wanted.repository, tag, raw, self.read
+            )
+        return await self._unchecked(wanted, digest)
 
     async def begin(self, caller: Caller, image: Reference) -> Job | Digest | None:
         """The job that squashes an image, or the result's digest if it exists already.
@@ -135,13 +201,20 @@ class Manifests:
         if recipe is None:
             return None
         key = SquashKey(image.repository, source, recipe.hash)
-        result = await self._find_result(key)
+        await self._context.allowed.check_source(caller, key, recipe, str(image))
+        result = await self._results.find(key, recipe)
         return result or self._join(caller, key, recipe.options, str(image))
 
     async def key_of(self, caller: Caller, image: Reference) -> tuple[SquashKey, CopyOptions]:
         """The key and options for squashing an image; without a rule, with the default options."""
         source = await self._source_of(caller, image)
         recipe = self._context.rules.find(image.repository)
+        if recipe is None:
+            read = self.read
+            await self._context.allowed.check_manifest(caller, image.repository, source, read)
+        else:
+            known = SquashKey(image.repository, source, recipe.hash)
+            await self._context.allowed.check_source(caller, known, recipe, str(image))
         options = CopyOptions() if recipe is None else recipe.options
         return SquashKey(image.repository, source, ""), options
 
@@ -172,8 +245,11 @@ class Manifests:
         return await self._squashed_again(wanted, *above) is not None
 
     async def close(self) -> None:
-        """Cancel the manifests that are being passed through."""
+        """Cancel the manifests that are being passed through, and the signing of results."""
         await self._single_flight.close()
+        await self._reading.close()
+        await self._looking.close()
+        await self._results.close()
 
     async def _squashed(
         self, wanted: ManifestRequest, tag: str, known: KnownTag, recipe: Recipe, deadline: float
@@ -182,15 +258,19 @@ class Manifests:
         key = SquashKey(wanted.repository, known.source.digest, recipe.hash)
         image = f"{wanted.repository}:{tag}"
         origin = Origin.CACHED
+        is_own = True
         try:
-            result = await self._find_result(key)
+            result = await self._results.find(key, recipe)
             if result is None:
                 origin = Origin.SQUASHED
                 job = self._join(wanted.caller, key, recipe.options, image)
                 result = await job.wait(self._patience(job, deadline))
+                is_own = job.is_own
         except TooManyJobs as error:
             self._on_warning(image, str(error))
             return None
+        except Unsigned as error:
+            raise for_clients(error, Source(key.repository, key.source)) from error
         except SquashproxyError:
             return None  # the job itself has reported it
         if result is None:
@@ -200,22 +280,15 @@ class Manifests:
         if raw is None:
             self._on_warning(image, f"the store does not have {result}, so the original is served")
             return None
-        await self._name(wanted.repository, tag, result)
+        self._context.allowed.note(wanted.repository, raw)
+        if is_own:  # else another server does it now, and this one sees to it with its next pull
+            await self._name(wanted.repository, tag, result)
         return _found(raw, result, origin, known.source.digest)
 
     def _patience(self, job: Job, deadline: float) -> float:
         """Seconds to wait: counted from the job's submission, so that a client waits only once."""
         by_job = job.submitted + self._first_pull.wait - time.time()
         return min(by_job, deadline - time.monotonic())
-
-    async def _find_result(self, key: SquashKey) -> Digest | None:
-        """The result in memory or in the store; memory again, since a job may end meanwhile."""
-        memory, async_store = self._context.memory, self._context.async_store
-        return (
-            memory.find_result(key)
-            or await async_store.find_squashed(key)
-            or memory.find_result(key)
-        )
 
     def _join(self, caller: Caller, key: SquashKey, options: CopyOptions, image: str) -> Job:
         return self._context.jobs.join(
@@ -224,23 +297,32 @@ class Manifests:
         )
 
     async def _name(self, repository: Repository, tag: str, result: Digest) -> None:
-        """Let the tag name the result in the store, too; if that fails, the pull still succeeds."""
+        """Let the tag name the result in the store, too; if that fails, the pull still succeeds.
+
+        One of many pulls does it: registries read a manifest badly while it is being written.
+        """
         if self._named.find((repository, tag)) != result:
-            await self._context.async_store.name_image(repository, tag, result)
             self._named[repository, tag] = result
+            await self._context.async_store.name_image(repository, tag, result)
 
     async def _kept(self, repository: Repository, digest: Digest) -> RawManifest | None:
-        memory = self._context.memory
-        found = memory.find_manifest(repository, digest)
-        if found is None:
-            found = await self._context.async_store.find_manifest(repository, digest)
-            if found is not None:
-                memory.put_manifest(repository, digest, found)
+        found = self._context.memory.find_manifest(repository, digest)
+        if found is not None:
+            return found
+        return await self._reading.join(
+            (repository, digest), lambda: self._read(repository, digest)
+        )
+
+    async def _read(self, repository: Repository, digest: Digest) -> RawManifest | None:
+        found = await self._context.async_store.find_manifest(repository, digest)
+        if found is not None:
+            self._context.memory.put_manifest(repository, digest, found)
         return found
 
     async def _made_again(self, wanted: ManifestRequest, digest: Digest) -> FoundManifest | None:
         """Squash an evicted image again, if the rules still give the same digest."""
-        key = await self._context.async_store.find_key(wanted.repository, digest)
+        place = (wanted.repository, digest)
+        key = await self._looking.join(place, lambda: self._context.async_store.find_key(*place))
         return None if key is None else await self._squashed_again(wanted, key, digest)
 
     async def _squashed_again(
@@ -271,13 +353,17 @@ class Manifests:
     async def _pass_through(
         self, caller: Caller, repository: Repository, digest: Digest
     ) -> RawManifest:
+        raw = await self._fetch(caller, repository, digest)
+        self._context.memory.put_manifest(repository, digest, raw)
+        await self._context.async_store.keep_manifest(repository, raw)
+        return raw
+
+    async def _fetch(self, caller: Caller, repository: Repository, digest: Digest) -> RawManifest:
         context = self._context
         raw = await context.upstream_threads.of(repository.host).run(
             context.upstreams.get_manifest, caller, repository, digest
         )
         context.grants.grant(caller, repository)
-        context.memory.put_manifest(repository, digest, raw)
-        await context.async_store.keep_manifest(repository, raw)
         return raw
 
 

@@ -53,6 +53,18 @@ class AsyncStore:
         """The squashed image of a source."""
         return await self._ask(self._store.find_squashed, key)
 
+    async def find_companion(self, repository: Repository, tag: str) -> RawManifest | None:
+        """What is kept under a tag that belongs to a squashed image."""
+        return await self._ask(self._store.find_companion, repository, tag)
+
+    async def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
+        """Whether a digest is a squashed image, or a part of one, whose source was checked."""
+        return bool(await self._ask(self._store.is_checked, repository, policy, digest))
+
+    async def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
+        """Some kept manifests that need a digest."""
+        return await self._ask(self._store.parents, repository, digest) or []
+
     async def find_key(self, repository: Repository, result: Digest) -> SquashKey | None:
         """What a squashed image was made from."""
         return await self._ask(self._store.find_key, repository, result)

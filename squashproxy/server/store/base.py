@@ -13,7 +13,7 @@ from squashproxy.oci.descriptor import Descriptor, Json
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.distinct_layers import DistinctLayers, parse_distinct
 from squashproxy.reference import Repository
-from squashproxy.transports.base import ImageSink
+from squashproxy.transports.base import ImageSink, ReferrerSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class SquashRecord:
     """A squashed image and what it saved; sizes in bytes, `made_at` in unix seconds.
 
     `layers` are those before and after; None where there are too many to remember, and in records
-    of versions that did not note them.
+    of versions that did not note them. `source_keys` are those that signed the source, where a rule
+    asked for it, and `signed_with` is the key that signed the image; both as SHA-256 of their DER.
     """
 
     image: str
@@ -48,6 +49,8 @@ class SquashRecord:
     compressed_after: int
     hidden_bytes: int
     layers: DistinctLayers | None = None
+    source_keys: tuple[str, ...] = ()
+    signed_with: str | None = None
 
     def to_json(self) -> Json:
         """The form for `parse_record`."""
@@ -61,6 +64,7 @@ def parse_record(document: Json) -> SquashRecord:
     """The inverse of `SquashRecord.to_json`. Raises ValueError for what is no record."""
     try:
         fields = {**document, "platforms": tuple(document["platforms"])}
+        fields["source_keys"] = tuple(fields.get("source_keys", ()))
         if fields.get("layers") is not None:
             fields["layers"] = parse_distinct(fields["layers"])
         return SquashRecord(**fields)
@@ -172,6 +176,31 @@ class Store(Protocol):
         """Let a tag of `repository` name a squashed image, for readers of the store itself."""
         ...
 
+    @property
+    def knows_blobs(self) -> bool:
+        """Whether `is_checked` and `parents` can tell which image a blob belongs to."""
+        ...
+
+    def list_referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        """What is kept about a squashed image: its signatures and statements."""
+        ...
+
+    def find_companion(self, repository: Repository, tag: str) -> RawManifest | None:
+        """What is kept under a tag that belongs to a squashed image, such as `sha256-HEX.sig`."""
+        ...
+
+    def note_checked(self, repository: Repository, policy: str, result: Digest) -> None:
+        """Note that the source of a squashed image was checked by a policy."""
+        ...
+
+    def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
+        """Whether that was noted for a squashed image, or for one that needs the digest."""
+        ...
+
+    def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
+        """Some kept manifests of the repository that need a digest, the last used first."""
+        ...
+
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag was last known to point to."""
         ...
@@ -254,7 +283,7 @@ class Store(Protocol):
         ...
 
 
-class SquashSink(ImageSink, Protocol):
+class SquashSink(ImageSink, ReferrerSink, Protocol):
     """The sink of a job; it also takes the job's record."""
 
     def record(self, record: SquashRecord) -> None:

@@ -20,8 +20,10 @@ from squashproxy.atomic_file import AtomicFile
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, UsageError
+from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
 from squashproxy.reference import Repository
+from squashproxy.server.store.attachments import Attachments
 from squashproxy.server.store.base import (
     KeptBlob,
     KnownTag,
@@ -56,6 +58,7 @@ _HASHED_AT_ONCE = 256 << 20
 """Bytes that one call of `look_after` hashes."""
 _WRITTEN_AT_ONCE = 100
 """Names in an index that is written with each change."""
+_MOST_PARENTS = 16
 _LOG = logging.getLogger("squashproxy.server")
 
 
@@ -93,6 +96,7 @@ class DirectoryStore:
             opened.callback(self._ledger.close)
             room = Room("the store", self._free_bytes, self._evict)
             self._folder = BlobFolder(root, self._ledger, room, clock, on_warning)
+            self._attachments = Attachments(self._folder, self._ledger, self._change_index)
             self._folder.put(root / LAYOUT, LAYOUT_DOCUMENT)
             is_new = not self._ledger.entries()
             sweep(root, self._ledger, clock())
@@ -135,10 +139,11 @@ class DirectoryStore:
         """The sink for the job of `key`."""
         return DirectorySink(
             self._folder,
+            self._attachments,
             self._ledger.keep_result,
             key,
             image,
-            is_upstream,
+            is_upstream=is_upstream,
             cancellation=cancellation,
         )
 
@@ -146,6 +151,31 @@ class DirectoryStore:
         """Let `index.json` name a squashed image as HOST/REPO:TAG, at once or with `look_after`."""
         if self._ledger.name(f"{repository}:{tag}", result):
             self._change_index()
+
+    @property
+    def knows_blobs(self) -> bool:
+        """True: the ledger has all that a manifest needs."""
+        return True
+
+    def list_referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        """What is kept about a squashed image."""
+        return self._attachments.list_referrers(repository, digest)
+
+    def find_companion(self, repository: Repository, tag: str) -> RawManifest | None:
+        """What is kept under a tag that belongs to a squashed image."""
+        return self._attachments.find_companion(repository, tag)
+
+    def note_checked(self, repository: Repository, policy: str, result: Digest) -> None:
+        """Note that the source of a squashed image was checked by a policy."""
+        self._ledger.note_checked(repository, policy, result)
+
+    def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
+        """Whether that was noted for a squashed image, or for one that needs the digest."""
+        return self._ledger.is_checked(repository, policy, digest)
+
+    def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
+        """Some kept manifests of the repository that need a digest, the last used first."""
+        return self._ledger.parents(repository, digest, _MOST_PARENTS)
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag was last known to point to."""

@@ -10,6 +10,7 @@ from squashproxy.errors import ArchiveError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
+from squashproxy.server.store.attachments import Attachments
 from squashproxy.server.store.base import SquashKey, SquashRecord, UpstreamCheck
 from squashproxy.server.store.blob_folder import BlobFolder
 from squashproxy.transports.base import Traits, WrittenBlob
@@ -30,14 +31,16 @@ class DirectorySink:
     def __init__(
         self,
         folder: BlobFolder,
+        attachments: Attachments,
         keep_result: Callable[[SquashKey, SquashRecord], None],
         key: SquashKey,
         image: str,
-        is_upstream: UpstreamCheck,
         *,
+        is_upstream: UpstreamCheck,
         cancellation: Cancellation,
     ) -> None:
         self._folder = folder
+        self._attachments = attachments
         self._keep_result = keep_result
         self._is_upstream = is_upstream
         self._cancellation = cancellation
@@ -45,9 +48,14 @@ class DirectorySink:
         self._held: set[Digest] = set()
         self.name = f"{image}, squashed"
 
-    def find_manifest(self, tag: str | None = None) -> Digest | None:  # noqa: ARG002 - the protocol's names
-        """None: a job runs only if its image is not squashed yet."""
-        return None
+    def find_manifest(self, tag: str | None = None) -> Digest | None:
+        """What a tag beside the image points to. None for the image itself: a job runs only if it
+        is not squashed yet.
+        """
+        if tag is None:
+            return None
+        raw = self._attachments.find_companion(self._key.repository, tag)
+        return None if raw is None else raw.digest
 
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest that the job wrote. Raises ArchiveError."""
@@ -99,6 +107,20 @@ class DirectorySink:
         """Store a manifest by its digest."""
         self._hold(manifest.digest)
         self._folder.keep_manifest(self._key.repository, manifest)
+
+    def list_referrers(self, digest: Digest) -> tuple[Descriptor, ...]:
+        """The manifests whose subject is `digest`."""
+        return self._attachments.list_referrers(self._key.repository, digest)
+
+    def write_referrer(self, manifest: RawManifest) -> None:
+        """Store a manifest with a subject, and list it."""
+        self._hold(manifest.digest)
+        self._attachments.add_referrer(self._key.repository, manifest)
+
+    def write_companion(self, manifest: RawManifest, tag: str) -> None:
+        """Store a manifest under a tag beside the image."""
+        self._hold(manifest.digest)
+        self._attachments.put_companion(self._key.repository, manifest, tag)
 
     def publish(self, manifest: RawManifest) -> None:
         """Store the image's own manifest; `record` makes it found."""

@@ -47,6 +47,11 @@ ALTER TABLE own_results RENAME TO results;
 CREATE INDEX results_by_result ON results(result);
 CREATE INDEX results_by_path ON results(host, path)
 """
+_CHECKED = """
+CREATE TABLE checked(host TEXT, path TEXT, policy TEXT, digest TEXT,
+    PRIMARY KEY(digest, host, path, policy)
+) WITHOUT ROWID
+"""
 _TREE = """WITH RECURSIVE tree(digest) AS (
     VALUES(?) UNION SELECT needs.child FROM needs JOIN tree ON needs.parent = tree.digest
 ) """
@@ -54,6 +59,17 @@ _ABOVE = """WITH RECURSIVE above(digest) AS (
     VALUES(?) UNION SELECT needs.parent FROM needs JOIN above ON needs.child = above.digest
 ) SELECT source, options, result FROM results JOIN above ON results.result = above.digest
 WHERE host = ? AND path = ? ORDER BY made DESC LIMIT 1
+"""
+_COUNT_CHECKED = """WITH RECURSIVE above(digest) AS (
+    VALUES(?) UNION SELECT needs.parent FROM needs JOIN above ON needs.child = above.digest
+) SELECT count(*) FROM above JOIN checked USING(digest)
+WHERE host = ? AND path = ? AND policy = ?
+"""
+_PARENTS = """WITH RECURSIVE above(digest) AS (
+    SELECT parent FROM needs WHERE child = ?
+    UNION SELECT needs.parent FROM needs JOIN above ON needs.child = above.digest
+) SELECT digest FROM above JOIN links USING(digest) JOIN blobs USING(digest)
+WHERE host = ? AND path = ? ORDER BY used DESC LIMIT ?
 """
 _READ_TREE = _TREE + "SELECT digest FROM tree"  # noqa: S608 - both are constants
 _LINK_TREE = _TREE + "INSERT OR IGNORE INTO links SELECT ?, ?, digest FROM tree"  # noqa: S608 - see above
@@ -83,7 +99,7 @@ class Ledger:
         self, path: Path, refill: Callable[[Ledger], None], on_warning: Callable[[str], None]
     ) -> None:
         self._db = LedgerFile(
-            path, (_SCHEMA, _RESULTS_BY_REPOSITORY), lambda: refill(self), on_warning
+            path, (_SCHEMA, _RESULTS_BY_REPOSITORY, _CHECKED), lambda: refill(self), on_warning
         )
 
     def look_after(self) -> None:
@@ -149,6 +165,15 @@ class Ledger:
             "INSERT OR IGNORE INTO needs VALUES(?, ?)", [(parent, child) for child in children]
         )
 
+    def forget_need(self, parent: Digest, child: Digest) -> None:
+        """Note that a manifest does not need a digest any more."""
+        self._db.write("DELETE FROM needs WHERE parent = ? AND child = ?", (parent, child))
+
+    def parents(self, repository: Repository, digest: Digest, most: int) -> list[Digest]:
+        """Manifests of the repository that need a digest, directly or not, the last used first."""
+        rows = self._db.read(_PARENTS, (digest, repository.host, repository.path, most))
+        return [Digest(row[0]) for row in rows]
+
     def tree(self, root: Digest) -> set[Digest]:
         """A manifest and all that it needs, whether it is kept or not."""
         return {row[0] for row in self._db.read(_READ_TREE, (root,))}
@@ -190,6 +215,7 @@ class Ledger:
             ("links", "digest"),
             ("needs", "parent"),
             ("names", "digest"),
+            ("checked", "digest"),
         ):
             self._db.write(f"DELETE FROM {table} WHERE {column} = ?", (digest,))  # noqa: S608 - two lines above
 
@@ -270,6 +296,20 @@ class Ledger:
         ):
             self._keep_result(key, result, when, None)
 
+    def note_checked(self, repository: Repository, policy: str, result: Digest) -> None:
+        """Note that the source of a squashed image was checked by a policy."""
+        self._db.write(
+            "INSERT OR IGNORE INTO checked VALUES(?, ?, ?, ?)",
+            (repository.host, repository.path, policy, result),
+        )
+
+    def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
+        """Whether that was noted for a squashed image, or for one that needs the digest."""
+        [[count]] = self._db.read(
+            _COUNT_CHECKED, (digest, repository.host, repository.path, policy)
+        )
+        return bool(count)
+
     def records(self, most: int) -> list[SquashRecord]:
         """Records of squashed images, the newest first; unreadable ones are left out."""
         rows = self._db.read(
@@ -307,6 +347,11 @@ class Ledger:
             return False
         self._db.write("INSERT OR REPLACE INTO names VALUES(?, ?)", (name, digest))
         return True
+
+    def find_name(self, name: str) -> Digest | None:
+        """The manifest that a name means."""
+        rows = self._db.read("SELECT digest FROM names WHERE name = ?", (name,))
+        return Digest(rows[0][0]) if rows else None
 
     def has_names_at_most(self, count: int) -> bool:
         """Whether there are no more names than `count`; costs no more the more there are."""

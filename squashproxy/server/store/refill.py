@@ -17,6 +17,7 @@ from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.reference import Reference, parse_reference
+from squashproxy.registry.referrers import subject_in
 from squashproxy.server.store.base import SquashKey
 from squashproxy.server.store.ledger import Entry, Ledger
 from squashproxy.transports.layout import INDEX, REF_NAME, blob_path
@@ -32,6 +33,9 @@ def refill(root: Path, ledger: Ledger, now: float) -> None:
             if _enter(root, ledger, result, now):
                 ledger.link_tree(image.repository, result.digest)
                 ledger.name(str(image), result.digest)
+                subject = subject_in(image.tag or "")
+                if subject is not None:
+                    ledger.need(subject, [result.digest])
         key = _key_of(root, image, result)
         if key is not None:
             ledger.share_result(key, result.digest, now)

@@ -4,6 +4,9 @@
 2. The map of squashed images is its tags: `squashed-OPTIONS-HEX` is the squashed image of the
    source with that sha256.
 3. A tag of upstream's names its last squashed image, whose annotations name the source.
+4. Signatures and statements refer to the images there, as in any registry.
+5. Where a rule requires signatures, `checked-POLICY-sha256-HEX` is a squashed image, or one that
+   such an index lists, whose source was checked; the policy is a hash of the rule's keys.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest, parse_digest
 from squashproxy.errors import NotFound, SquashproxyError
 from squashproxy.oci.descriptor import Descriptor
-from squashproxy.oci.manifest import RawManifest, parse_manifest
+from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
@@ -91,6 +94,43 @@ class RegistryStore:
         found = remote.find_manifest(tag)
         if found is None or found.digest != result:
             remote.put_manifest(remote.get_manifest(result), tag)
+
+    @property
+    def knows_blobs(self) -> bool:
+        """False: registries do not tell which manifests name a blob."""
+        return False
+
+    def list_referrers(self, repository: Repository, digest: Digest) -> tuple[Descriptor, ...]:
+        """The referrers of a squashed image, by the registry's list or the one under a tag."""
+        remote = self._remote(repository)
+        listed = remote.list_referrers(digest)
+        return remote.list_referrers_by_tag(digest) if listed is None else listed
+
+    def find_companion(self, repository: Repository, tag: str) -> RawManifest | None:
+        """What the tag of the same name points to."""
+        try:
+            return self._remote(repository).get_manifest(tag)
+        except NotFound:
+            return None
+
+    def note_checked(self, repository: Repository, policy: str, result: Digest) -> None:
+        """Give the image, and each that it lists, a tag `checked-POLICY-HEX`."""
+        remote = self._remote(repository)
+        raw = remote.get_manifest(result)
+        parsed = parse_manifest(raw, "a manifest in the store")
+        listed = parsed.children if isinstance(parsed, ImageIndex) else ()
+        for digest in dict.fromkeys((*(each.descriptor.digest for each in listed), result)):
+            tag = _checked_tag(policy, digest)
+            if remote.find_manifest(tag) is None:
+                remote.put_manifest(remote.get_manifest(digest), tag)
+
+    def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
+        """Whether there is such a tag for a manifest."""
+        return self._remote(repository).find_manifest(_checked_tag(policy, digest)) is not None
+
+    def parents(self, repository: Repository, digest: Digest) -> list[Digest]:  # noqa: ARG002 - the protocol's names
+        """None: registries do not tell them."""
+        return []
 
     def find_tag(self, repository: Repository, tag: str) -> KnownTag | None:
         """What the image of that tag was squashed from; when it was checked is not kept."""
@@ -248,6 +288,10 @@ def _map_tag(key: SquashKey) -> str:
     algorithm, _, digits = key.source.partition(":")
     prefix = "" if algorithm == "sha256" else f"{algorithm}-"
     return f"squashed-{key.options}-{prefix}{digits}"[:128]
+
+
+def _checked_tag(policy: str, digest: Digest) -> str:
+    return f"checked-{policy}-{digest.replace(':', '-', 1)}"[:128]
 
 
 def _key_of(repository: Repository, raw: RawManifest) -> SquashKey | None:

@@ -138,6 +138,11 @@ class UpstreamClients:
         """The size of a blob in bytes, with short time-outs; None if it is unknown."""
         return self._ask(caller, name, lambda remote: remote.find_blob(digest))
 
+    def ask(self, caller: Caller, name: Repository, call: Callable[[RegistryClient], T]) -> T:
+        """What `call` asks about a repository by several requests, with short time-outs."""
+        client = self._clients_of(caller).quick
+        return self._ask(caller, name, lambda _: call(client))
+
     def list_tags(self, caller: Caller, name: Repository) -> list[str]:
         """All tags of a repository."""
         return self._ask(caller, name, lambda remote: list(remote.iter_tags()))

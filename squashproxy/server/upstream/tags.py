@@ -27,7 +27,8 @@ from squashproxy.server.upstream.clients import UpstreamClients
 _MOST = 30_000
 """Tags that are remembered, some hundred bytes each, also those that do not exist."""
 PATIENCE = 10.0
-"""The seconds in which upstream must answer; after that, the last known digest is used."""
+"""The seconds in which upstream must answer; after that, the last known digest is used. Checks of
+signatures have as many: together they leave a client time that gives up after 30."""
 
 Key = tuple[Repository, str]
 

@@ -113,11 +113,14 @@ def test_files_that_are_named_and_not_there(squashproxy: InProcess, file: Path) 
     file.write_text(
         f"registries: {{a.example.com: {{ca: ca.pem}}}}\n{LEAST}  auth: {{htpasswd: users}}\n"
         "  tls: {certificate: c.pem, key: k.pem}\n"
+        "  rules: [{match: a, require_signature: [a.pub, 'env:B']}]\n  sign: {key: s.key}\n"
     )
     outcome = squashproxy("config", "check", str(file))
     assert outcome.code == 0
     warnings = [line for line in outcome.out.splitlines() if line.startswith("warning: ")]
-    assert len(warnings) == 4
+    assert len(warnings) == 6
+    assert f"require_signature of the rule for a is {file.parent / 'a.pub'}, which" in outcome.out
+    assert f"serve.sign.key is {file.parent / 's.key'}, which cannot be read" in outcome.out
     assert f"serve.auth.htpasswd is {file.parent / 'users'}, which cannot be read" in outcome.out
 
 

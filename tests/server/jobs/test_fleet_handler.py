@@ -14,7 +14,7 @@ import pytest
 from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.config.read import parse_configuration
 from squashproxy.digest import Digest, digest_of
-from squashproxy.errors import NotFound, Unauthorized
+from squashproxy.errors import NotFound, Unauthorized, Unsigned
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import SilentObserver
 from squashproxy.reference import Repository
@@ -28,9 +28,14 @@ from squashproxy.server.jobs.fleet_handler import (
 from squashproxy.server.jobs.fleet_order import NOBODY, SquashResult, read_result, request_of
 from squashproxy.server.jobs.job import SquashOrder
 from squashproxy.server.jobs.jobs import JobIdle
+from squashproxy.server.jobs.keys import load_keys
 from squashproxy.server.jobs.rules import Rules
 from squashproxy.server.store.base import SquashKey
+from squashproxy.signing.signature_manifest import tag_for
 from squashproxy.testing import Basic, FakeRegistry, Fault, FaultKind, RegistryOptions
+from tests.pipeline.signatures.signed import RIGHT
+from tests.server.pull.signing import write_key
+from tests.server.scripted_fleet import ScriptedFleet
 from tests.server.serving import UP, app, settings
 
 
@@ -48,7 +53,7 @@ def section_for(upstream: FakeRegistry, store: FakeRegistry, **more: Any) -> dic
 @contextmanager
 def handler_of(section: dict[str, Any]) -> Iterator[SquashHandler]:
     parsed = parse_configuration(json.dumps(section), "serve.yml", Path(), {})
-    with open_squash_handler(parsed, ClientOptions(), {}) as handler:
+    with open_squash_handler(parsed, ClientOptions(), {}, ScriptedFleet()) as handler:
         assert handler is not None
         yield handler
 
@@ -60,9 +65,12 @@ def body_for(
     parsed = parse_configuration(json.dumps(section), "serve.yml", Path(), {})
     assert parsed.serve is not None
     name = Repository(UP, repository)
-    recipe = Rules(parsed.serve.rules, parsed.serve.limits).find(name)
+    keys = load_keys(parsed.serve, {}, lambda _: None)
+    rules = Rules(parsed.serve.rules, parsed.serve.limits, None, keys)
+    recipe = rules.find(name)
     key = SquashKey(name, Digest(source), "none" if recipe is None else recipe.hash)
-    order = SquashOrder(key, f"{name}:1", caller, CopyOptions())
+    options = CopyOptions() if recipe is None else recipe.options
+    order = SquashOrder(key, f"{name}:1", caller, options)
     return dict(request_of(order, section["serve"]["store"]["registry"]).body)
 
 
@@ -122,6 +130,37 @@ def test_a_worker_with_another_configuration_leaves_the_job_to_another(
     assert store.requests == ()
 
 
+def test_a_worker_signs_as_its_configuration_says(
+    upstream: FakeRegistry, store: FakeRegistry, tmp_path: Path
+) -> None:
+    source = app().push(upstream, "app", "1")
+    sign = {"key": str(write_key(tmp_path)), "format": "tag"}
+    section = section_for(upstream, store, sign=sign)
+    body = body_for(section, source)
+    with handler_of(section) as handler:
+        result = run(handler, body)
+    assert result.record.signed_with == RIGHT.public.fingerprint
+    assert tag_for(result.record.digest) in store.tags(f"cache/{UP}/app")
+    unsigned = section_for(upstream, store)
+    assert body_for(unsigned, source)["options"] == body["options"], "the image is the same"
+    with handler_of(unsigned) as handler, pytest.raises(OtherConfiguration):
+        run(handler, body)
+
+
+def test_an_image_that_is_not_signed_is_refused_by_a_worker_too(
+    upstream: FakeRegistry, store: FakeRegistry, tmp_path: Path
+) -> None:
+    source = app().push(upstream, "app", "1")
+    (tmp_path / "right.pub").write_bytes(RIGHT.public.pem)
+    rules = [{"match": "*", "require_signature": [str(tmp_path / "right.pub")]}]
+    section = section_for(upstream, store, rules=rules)
+    with handler_of(section) as handler, pytest.raises(Unsigned):
+        run(handler, body_for(section, source))
+    assert not store.tags(f"cache/{UP}/app")
+    with handler_of(section_for(upstream, store)) as handler, pytest.raises(OtherConfiguration):
+        run(handler, body_for(section, source))
+
+
 def test_an_anonymous_caller_s_image_is_read_without_the_worker_s_credentials(
     store: FakeRegistry,
 ) -> None:
@@ -172,5 +211,5 @@ NONE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("section", NONE.values(), ids=NONE)
 def test_a_configuration_that_no_worker_can_serve_has_no_handler(section: dict[str, Any]) -> None:
     parsed = parse_configuration(json.dumps(section), "squashproxy.yml", Path(), {})
-    with open_squash_handler(parsed, ClientOptions(), {}) as handler:
+    with open_squash_handler(parsed, ClientOptions(), {}, ScriptedFleet()) as handler:
         assert handler is None

@@ -67,6 +67,7 @@ OTHERS = {
     ),
     "another source": request_of(replace(ORDER, key=replace(KEY, source=digest_of(b"x"))), STORE),
     "other options": request_of(replace(ORDER, key=replace(KEY, options="x")), STORE),
+    "other terms": request_of(replace(ORDER, options=CopyOptions(provenance=True)), STORE),
     "other credentials": request_of(replace(ORDER, caller=NOBODY), STORE),
 }
 
@@ -86,6 +87,7 @@ BROKEN: dict[str, dict[str, object]] = {
     "a digest that is a list": {**BODY, "source": ["x"]},
     "options that are a list": {**BODY, "options": []},
     "credentials that nobody has": {**BODY, "access": "admin"},
+    "no terms": {name: BODY[name] for name in BODY if name != "terms"},
     "access that is a list": {**BODY, "access": []},
 }
 

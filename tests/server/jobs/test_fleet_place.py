@@ -13,7 +13,7 @@ import pytest
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.config.read import parse_configuration
-from squashproxy.errors import SquashproxyError
+from squashproxy.errors import SquashproxyError, Unsigned
 from squashproxy.fleet.errors import BrokerRefused, ForeignFleet
 from squashproxy.fleet.job import JobState
 from squashproxy.fleet.records import Look
@@ -56,7 +56,7 @@ def work(section: dict[str, Any], fleet: ScriptedFleet, title: str = IMAGE) -> L
     """What a worker of the same configuration makes of a job."""
     body = fleet.wait_for(title).body
     parsed = parse_configuration(json.dumps(section), "serve.yml", Path(), {})
-    with open_squash_handler(parsed, ClientOptions(), {}) as handler:
+    with open_squash_handler(parsed, ClientOptions(), {}, fleet) as handler:
         assert handler is not None
         result = handler(json.loads(json.dumps(dict(body))), SilentObserver(), Cancellation())
     return Look(JobState.DONE, 1, result=json.loads(json.dumps(result)))
@@ -168,6 +168,12 @@ def test_errors_that_last_mean_the_same_from_a_worker() -> None:
         assert str(error) == "no; do this"
 
 
+def test_a_worker_that_misses_a_signature_refuses_as_this_server_would() -> None:
+    error = failure_of(failed("Unsigned", "/etc/keys/right.pub has not signed it"))
+    assert isinstance(error, Unsigned)
+    assert "/etc" not in error.reason, "clients are told no names of files"
+
+
 def test_while_the_broker_is_away_pulls_do_not_wait_and_jobs_are_kept(
     upstream: FakeRegistry, section: dict[str, Any], fleet: ScriptedFleet
 ) -> None:
@@ -194,6 +200,27 @@ def test_while_the_broker_is_away_pulls_do_not_wait_and_jobs_are_kept(
         fleet.tell(IMAGE, work(section, fleet))
         until_jobs(served, 0)
         assert "X-Squashproxy-Source-Digest" in served.manifest("app", "1").headers
+
+
+def test_each_server_shows_what_was_squashed_for_others(
+    upstream: FakeRegistry, section: dict[str, Any], fleet: ScriptedFleet
+) -> None:
+    """Behind a load balancer, the page would else look different each time."""
+    app().push(upstream, "app", "1")
+    with run_serve(section, fleet=fleet) as served:
+        warm(served)
+        work(section, fleet)  # the server itself never hears that its job is done
+        deadline = time.monotonic() + 20
+        while not status(served)["images"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    with run_serve(section, fleet=fleet) as other:
+        deadline = time.monotonic() + 20
+        while not status(other)["images"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert [image["image"] for image in status(other)["images"]] == [IMAGE]
+        assert "squashproxy_saved_bytes_total 0.0" in other.get("/metrics").text
 
 
 def test_where_no_worker_runs_pulls_do_not_wait(
@@ -260,8 +287,11 @@ def test_a_caller_s_login_stays_in_this_process(
     section["serve"]["auth"] = "upstream"
     section["serve"]["first_pull"] = {"wait": "200ms"}
     with run_serve(section, fleet=fleet) as served:
-        own = served.manifest("app", "1", auth=("bob", "secret"))
-        assert own.headers["X-Squashproxy-Source"] == "squashed"
+        deadline = time.monotonic() + 20
+        own = {"X-Squashproxy-Source": "original"}
+        while own["X-Squashproxy-Source"] == "original":
+            assert time.monotonic() < deadline
+            own = dict(served.manifest("app", "1", auth=("bob", "secret")).headers)
         assert fleet.submitted == {}
         anonymous = served.manifest("other", "1")
         assert anonymous.headers["X-Squashproxy-Source"] == "original"

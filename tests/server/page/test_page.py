@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from squashproxy.server.page.page import find_asset
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, LayerBuilder
 from tests.browsing import Sheet, run_browser
 from tests.pipeline.images import image_of, noise
+from tests.pipeline.signatures.signed import RIGHT, sign_by_bundle
+from tests.server.pull.signing import ENVIRON, RULE, signing
 from tests.server.scripted_fleet import AWAY, BUSY, IDLE, ScriptedFleet
 from tests.server.serving import UP, Served, app, run_serve, settings
 
@@ -95,6 +98,23 @@ def test_the_page_says_where_squashing_ended_more_sharing_than_it_saved(
         served.manifest(name, "1")
     told = opened(served).page.locator("#distinct")
     expect(told).to_contain_text("more, since layers that images shared became different")
+
+
+@pytest.mark.real
+def test_the_page_says_what_is_signed_and_what_was_refused(
+    upstream: FakeRegistry, tmp_path: Path, opened: Open
+) -> None:
+    sign_by_bundle(upstream, "signed", app().push(upstream, "signed", "1"))
+    app().push(upstream, "unsigned", "1")
+    with run_serve(signing(upstream, tmp_path, rules=[RULE]), ENVIRON) as served:
+        for repo in ("signed", "unsigned"):
+            served.manifest(repo, "1")
+        page = opened(served).page
+        expect(page.locator("#images tbody tr")).to_contain_text(", signed")
+        told = page.locator("#images tbody td").last
+        key = RIGHT.public.fingerprint
+        expect(told).to_have_attribute("title", re.compile(f"by key {key}; signed with key {key}"))
+        expect(page.locator("#errors li").first).to_contain_text("it has no signature")
 
 
 @pytest.mark.real

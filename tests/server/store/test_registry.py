@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from squashproxy.testing import FakeRegistry, Fault
-from tests.server.serving import UP, Served, app, run_serve, settings
+from tests.server.serving import ACCEPT, UP, Served, app, run_serve, settings
 
 
 @pytest.fixture
@@ -101,3 +105,24 @@ def test_a_store_that_is_down_stops_no_pull(
         for layer in answer.json()["layers"]:
             assert served.blob("app", layer["digest"]).status_code == 200
         assert served.get("/readyz").status_code == 503
+
+
+def test_many_pulls_at_once_ask_the_store_as_often_as_one(
+    upstream: FakeRegistry, backing: FakeRegistry, section: dict[str, object]
+) -> None:
+    """Registries keep manifests in files, and may fail to read what somebody writes meanwhile."""
+    app().push(upstream, "app", "1")
+    with run_serve(section) as served, ThreadPoolExecutor(20) as pool:
+        barrier = threading.Barrier(20)
+
+        def pull(_: int) -> int:
+            barrier.wait()
+            url = f"{served.url}/v2/{UP}/app/manifests/1"
+            return requests.get(url, headers=ACCEPT, timeout=60).status_code
+
+        assert set(pool.map(pull, range(20))) == {200}
+    asked = Counter(f"{each.method} {each.path}" for each in backing.requests)
+    manifests = {what: count for what, count in asked.items() if "/manifests/" in what}
+    assert manifests, "it was asked"
+    assert [what for what in manifests if what.endswith("/manifests/1") and "PUT" in what]
+    assert max(manifests.values()) == 2, "once for the pulls, and once for the job or the tag"

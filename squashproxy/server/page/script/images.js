@@ -33,6 +33,14 @@ function cell(text, isNumber, title) {
   return element;
 }
 
+/** What an image was made from, and the keys that signed both. */
+function origin(image) {
+  const told = [`${image.digest}, from ${image.source_digest}`];
+  if (image.source_keys.length) told.push(`source signed by key ${image.source_keys.join(", ")}`);
+  if (image.signed_with) told.push(`signed with key ${image.signed_with}`);
+  return told.join("; ");
+}
+
 function row(image, now) {
   const name = make("th", "name", image.image);
   name.scope = "row";
@@ -49,7 +57,7 @@ function row(image, now) {
     cell(count(image.pulls), true),
     cell(duration(image.seconds), true),
     cell(ago(image.made_at, now), true, moment(image.made_at)),
-    cell(short(image.digest), false, `${image.digest}, from ${image.source_digest}`),
+    cell(short(image.digest) + (image.signed_with ? ", signed" : ""), false, origin(image)),
   );
 }
 

@@ -1,0 +1,3 @@
+module squashproxy.dev/tests/pulls
+
+go 1.22
