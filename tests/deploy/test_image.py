@@ -61,7 +61,7 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("image")
     storage = (f"--root={folder / 'storage'}", f"--runroot={folder / 'run'}")
-    program = ["buildah", *storage, "--storage-driver=vfs"]
+    program = ["buildah", *storage, "--storage-driver=overlay"]
     environment = {"BUILDAH_ISOLATION": "chroot"}
 
     def buildah(*words: str | Path) -> str:
