@@ -256,10 +256,10 @@ CASES: dict[str, AlertCase] = {
         "SquashproxyWorkersDie", {"squashproxy_fleet_redeliveries_total": "0 0 3x60"}, 20, 0
     ),
     "many jobs fail on workers": AlertCase(
-        "SquashproxyFleetJobsFail", {"squashproxy_fleet_failed": "30x30"}, 20, 1
+        "SquashproxyFleetJobsFail", {"squashproxy_fleet_failed": "30+1x60"}, 50, 1
     ),
     "a few fail": AlertCase(
-        "SquashproxyFleetJobsFail", {"squashproxy_fleet_failed": "3x30"}, 20, 0
+        "SquashproxyFleetJobsFail", {"squashproxy_fleet_failed": "30 30 30 33x60"}, 50, 0
     ),
     "three workers wait for a registry": AlertCase(
         "SquashproxyRegistryThrottles",

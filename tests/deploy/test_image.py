@@ -28,6 +28,7 @@ PROGRAM = "/opt/squashproxy/bin/squashproxy"
 PYTHON = "/opt/squashproxy/bin/python"
 VOLUMES = ("/var/lib/squashproxy", "/var/cache/squashproxy")
 _HEALTH_SECONDS = 60
+_WAITS = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()"
 _CONFIGURATION = """\
 serve:
   listen: 0.0.0.0:5000
@@ -186,7 +187,7 @@ def test_its_health_check_tells_a_server_from_none(container: Container, built: 
     place = container.root / "etc" / "squashproxy" / "squashproxy.yml"
     place.write_text(_CONFIGURATION)
     _, *check = built.configuration("squashproxy:1")["config"]["Healthcheck"]["Test"]
-    with container.running(PYTHON, "-c", "import signal; signal.pause()") as name:
+    with container.running(PYTHON, "-c", _WAITS) as name:
         assert container.execute(name, *check).returncode == 1
     with container.running(PROGRAM, "serve", "/etc/squashproxy/squashproxy.yml") as name:
         deadline = time.monotonic() + _HEALTH_SECONDS

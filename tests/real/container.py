@@ -66,7 +66,10 @@ class Container:
                 yield name
             finally:
                 self._runc("kill", name, "TERM")
-                process.wait(60)
+                try:
+                    process.wait(60)
+                finally:
+                    self._runc("kill", name, "KILL")
 
     def execute(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a container that runs already, as a health check is."""
