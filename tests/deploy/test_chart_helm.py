@@ -46,6 +46,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"worker": {"enabled": True}},
         "workers need a broker; set redis.existingSecret",
     ),
+    "a folder that workers would have to write into": (
+        {"worker": {"enabled": True}, "redis": {"existingSecret": "broker"}},
+        "workers cannot write into a folder of serve; set config.serve.store.registry",
+    ),
     "two schedulers without a broker": (
         {
             "run": {"enabled": True, "replicas": 2},

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from deploy.compose.without_docker import PORTS, PROGRAMS, Part, PartError, parts_of
 from tests.cli.command_line import InProcess
 from tests.deploy.command_lines import parse
+from tests.real.judges import run
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 DOCUMENT: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
+_SPECIFICATION = "github.com/compose-spec/compose-go/v2@v2.16.2"
 OURS = ("serve", "run", "worker")
 
 each_service = pytest.mark.parametrize("name", SERVICES)
@@ -178,3 +182,11 @@ def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rules found" in done.stdout
+
+
+@pytest.mark.real
+@pytest.mark.long
+def test_it_fits_the_compose_specification() -> None:
+    found = json.loads(run(["go", "mod", "download", "-json", _SPECIFICATION]))
+    schema = json.loads((Path(found["Dir"]) / "schema" / "compose-spec.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(DOCUMENT)

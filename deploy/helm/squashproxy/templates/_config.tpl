@@ -84,6 +84,9 @@
 {{- fail "several replicas of run need a broker to agree who schedules; set redis.existingSecret, or run.replicas to 1" }}
 {{- end }}
 {{- end }}
+{{- if and (include "squashproxy.hasFleet" .) (include "squashproxy.hasFolder" .) }}
+{{- fail "workers cannot write into a folder of serve; set config.serve.store.registry, or serve.enabled to false" }}
+{{- end }}
 {{- if and $v.run.enabled $v.run.persistence.existingClaim (gt (int $v.run.replicas) 1) }}
 {{- fail "run.persistence.existingClaim is one state, which belongs to one pod; set run.replicas to 1, or leave the claim out" }}
 {{- end }}
