@@ -62,7 +62,7 @@ def _until(holds: Callable[[], bool], *logs: Path) -> None:
     raise AssertionError("\n".join(log.read_text() for log in logs))
 
 
-def _push(tag: str) -> Callable[[Registries], None]:
+def _push(tag: str) -> Callable[[Registries], object]:
     return lambda registries: image(tag).push(registries.old, "apps/web", tag)
 
 
