@@ -154,11 +154,16 @@ def _not_signed_tag_only(chained: Chained) -> None:
     )
 
 
+def _copy_tampered(chained: Chained) -> None:
+    chained.copy()
+    _tamper(chained)
+
+
 BROKEN: dict[str, tuple[Callable[[Chained], None], str, str]] = {
     "not signed": (lambda it: it.copy(), "right", "is not signed by"),
     "another key": (lambda it: it.sign(), "wrong", "is of another key"),
     "a signature of something else": (
-        lambda it: (it.copy(), _tamper(it))[1],
+        _copy_tampered,
         "right",
         "it signs another digest",
     ),
