@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import kombu.transport.redis
 import redis
+from celery import signals
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.errors import NotFound, SquashproxyError
@@ -49,12 +51,13 @@ class Work:
 
     def _note(self, what: str, body: JobBody) -> None:
         if self._notes is not None and "name" in body:
-            self._notes.rpush(EVENTS, f"{what} {body['name']} {os.getpid()}")
+            self._notes.rpush(EVENTS, f"{what} {body['name']} {os.getpid()} {os.getsid(0)}")
 
     def _do(
         self, body: JobBody, observer: Observer, cancellation: Cancellation
     ) -> Mapping[str, Any]:
         if body.get("die"):
+            self._note("died", body)
             os.kill(os.getpid(), signal.SIGKILL)
         if body.get("fail") == "gone":
             raise NotFound("there is no such image", advice="is its name right?")
@@ -72,10 +75,23 @@ class Work:
         return {"answer": body.get("answer", 42), "process": os.getpid()}
 
 
+def _deafen_when_told(sender: Any, **_: object) -> None:
+    """SIGUSR2 has the consumer forget its queues, as broken connections did."""
+
+    def deafen(*_: object) -> None:
+        sender.call_soon(sender.task_consumer.cancel)
+
+    signal.signal(signal.SIGUSR2, deafen)
+
+
 def main() -> None:
     stated = json.loads(sys.argv[1])
+    if skew := float(os.environ.get("SKEW", "0")):
+        kombu.transport.redis.time = lambda: time.time() + skew
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+    logging.getLogger("squashproxy.fleet").setLevel(logging.DEBUG)
     liveness, notes = stated.pop("liveness"), stated.pop("notes")
+    signals.worker_ready.connect(_deafen_when_told, weak=False)
     queues = [QueueName(name) for name in stated.pop("queues")]
     settings = FleetSettings(**{**stated, "marks": frozenset(stated["marks"])})
 
@@ -113,6 +129,7 @@ class WorkerProcess:
             "patience": settings.patience,
             "version": settings.version,
             "deliveries": settings.deliveries,
+            "visibility": settings.visibility,
             "queues": [queue.value for queue in queues],
             "liveness": None if liveness is None else str(liveness),
             "notes": settings.broker if notes is None else notes,
