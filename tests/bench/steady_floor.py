@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -98,8 +98,5 @@ def main(client: Client, repositories: int, tags: int) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        {"squashproxy": Ours, "urllib3": Bare}[sys.argv[1]](sys.argv[2]),
-        int(sys.argv[3]),
-        int(sys.argv[4]),
-    )
+    kinds: dict[str, Callable[[str], Client]] = {"squashproxy": Ours, "urllib3": Bare}
+    main(kinds[sys.argv[1]](sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
