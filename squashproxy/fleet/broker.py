@@ -100,6 +100,10 @@ class Broker:
         seconds, micros = self.ask("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
+    def run_id(self) -> str:
+        """A name that the broker has until it starts again, or another one takes its place."""
+        return _facts(self.ask("INFO", "server")).get("run_id", "")
+
     def check(self) -> list[str]:
         """Warnings about the broker. Raises where it is of no use, as one that is too old."""
         facts = _facts(self.ask("INFO"))

@@ -27,6 +27,9 @@ _AWAY: tuple[tuple[str, tuple[type[Exception], ...], str, str], ...] = (
 )
 """Codes of answers that another attempt may not meet: code, classes, reason, advice."""
 
+_SILENT = "no answer in time"
+_CLOSED = "the connection was closed"
+_CUT = (_CLOSED, "connection reset by peer")
 _SECRETS = ("WRONGPASS", "NOAUTH", "ERR AUTH", "ERR invalid password")
 
 
@@ -70,19 +73,29 @@ def _away(error: exceptions.RedisError, text: str, place: str) -> FleetError | N
         if text.startswith(code) or isinstance(error, kinds):
             return BrokerAway(f"{place} cannot be used: {reason}", advice=advice)
     if isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
-        return BrokerAway(f"{place} cannot be reached: {_reason(error)}", advice="is it up?")
+        reason = _reason(error)
+        return BrokerAway(f"{place} cannot be reached: {reason}", advice=_advice(place, reason))
     return None
+
+
+def _advice(place: str, reason: str) -> str:
+    """A server that waits for TLS, or for none, does not say so."""
+    if reason == _SILENT and "rediss://" in place:
+        return "is it up, and does it speak TLS?"
+    if reason in _CUT and "redis://" in place:
+        return "is it up? If it speaks TLS, write rediss://"
+    return "is it up?"
 
 
 def _reason(error: exceptions.RedisError) -> str:
     if isinstance(error, exceptions.TimeoutError):
-        return "no answer in time"
+        return _SILENT
     for cause in _causes(error):
         if isinstance(cause, TimeoutError):
-            return "no answer in time"
+            return _SILENT
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
-    return "the connection was closed"
+    return _CLOSED
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

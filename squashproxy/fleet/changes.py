@@ -12,6 +12,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from squashproxy.fleet.broker import Broker
+from squashproxy.fleet.errors import FleetError
 
 _TURN = 1.0
 _PAUSE = 2.0
@@ -58,6 +59,8 @@ class Changes:
         with self._lock:
             thread = self._thread
         if thread is not None:
+            with suppress(FleetError):
+                self._broker.ask("PUBLISH", self.channel, "")  # wakes the thread
             thread.join(_TURN + _PAUSE)
 
     def _listen(self) -> None:

@@ -7,6 +7,7 @@
 4. The job is cancelled before its lease can have ended, by this machine's clock that only runs
    forward. Then another worker may take it, and this one changes nothing any more.
 5. A record that the broker lost is written again, so that whoever submits the job anew joins it.
+   After the broker has started again, nobody takes a job until those that run had the time for it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class Ending(Enum):
 
 
 class JobRun:
-    """Runs jobs one after another in a process of a worker, whose name is `worker`."""
+    """Runs jobs one after another in a process of a worker, whose name is `worker`.
+
+    `server` names the run of the broker with which the worker began.
+    """
 
     def __init__(
         self,
@@ -53,22 +57,23 @@ class JobRun:
         send: Callable[[Message], object],
         worker: str,
         drain: Drain,
+        *,
+        server: str = "",
     ) -> None:
         self._settings = settings
         self._records = records
         self._send = send
         self._worker = worker
         self._drain = drain
+        self._server = server
 
     def run(self, job: str, handlers: Callable[[], Handlers]) -> None:
         """Run a job that a message named; do nothing if it is not to be run here and now."""
         token = f"{self._worker} {secrets.token_hex(8)}"
-        began = time.monotonic()
-        try:
-            taken = self._records.take(job, token, self._worker)
-        except FleetError as error:
-            _LOG.warning("%s", error)
+        answer = self._patiently(lambda: self._take(job, token))
+        if answer is None:
             return
+        taken, began = answer
         if isinstance(taken, Refusal):
             _LOG.debug("the job %s is not taken: %s", job, taken.value)
             return
@@ -86,6 +91,20 @@ class JobRun:
         ) as kept:
             self._end(taken, kept, *self._attempt(taken, kept, handlers))
         _LOG.info("%s: %s", taken.title, kept.outcome)
+
+    def _take(self, job: str, token: str) -> tuple[TakenJob | Refusal, float]:
+        """The answer of the records, and the moment before they were asked."""
+        self._settle()
+        began = time.monotonic()
+        return self._records.take(job, token, self._worker), began
+
+    def _settle(self) -> None:
+        """Wait where the broker is not the one of the last job."""
+        server = self._records.server()
+        if self._server not in ("", server):
+            _LOG.info("the broker has started again; its jobs are sorted out first")
+            time.sleep(2 * self._settings.renewal)
+        self._server = server
 
     def _attempt(
         self, job: TakenJob, kept: _Keeper, handlers: Callable[[], Handlers]
@@ -174,6 +193,7 @@ class _Keeper:
         self._worker = worker
         self._drain = drain
         self._lease = settings.lease
+        self._renewal = settings.renewal
         self._until = began + settings.lease
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="fleet-keeper", daemon=True)
@@ -196,7 +216,7 @@ class _Keeper:
             if now >= self._until - self._lease / 4:
                 self._cancel(Ending.LOST)
             is_news = self.progress.is_changed and now - told >= min(_TELL, self._lease / 4)
-            if is_news or now - renewed >= self._lease / 4:
+            if is_news or now - renewed >= self._renewal:
                 renewed = told = now
                 self._renew(now)
 

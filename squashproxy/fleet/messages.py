@@ -16,9 +16,6 @@ from squashproxy.fleet.settings import FleetSettings
 
 _LOG = logging.getLogger("squashproxy.fleet")
 TASK = "squashproxy.job"
-VISIBILITY = 1800
-"""Seconds after which the broker hands out a message again that nobody acknowledged."""
-
 _SECONDS = 5.0
 
 
@@ -36,7 +33,7 @@ def celery_app(settings: FleetSettings, queues: tuple[QueueName, ...]) -> Any:
     """Celery's application for workers and submitters of `settings`."""
     app = celery.Celery("squashproxy", set_as_current=False)
     transport = {
-        "visibility_timeout": VISIBILITY,
+        "visibility_timeout": settings.visibility,
         "global_keyprefix": _key_prefix(settings),
         "queue_order_strategy": "priority",
         "socket_timeout": _SECONDS,
@@ -48,7 +45,7 @@ def celery_app(settings: FleetSettings, queues: tuple[QueueName, ...]) -> Any:
     app.conf.update(
         broker_url=settings.url,
         broker_transport_options=transport,
-        visibility_timeout=VISIBILITY,
+        visibility_timeout=settings.visibility,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,

@@ -149,6 +149,10 @@ class Records:
             job, token, JobKind(_text(kind)), _text(title), unpack(body), QueueName(_text(queue))
         )
 
+    def server(self) -> str:
+        """The name of the broker's present run; another one may have lost what was written last."""
+        return self._broker.run_id()
+
     def renew(
         self, job: TakenJob, progress: Sequence[Any] | None, warnings: Sequence[str] | None
     ) -> Renewal:
@@ -212,7 +216,7 @@ class Records:
         """Queue a job that failed or was parked. Raises FleetError where it is in no such state."""
         version = self._settings.version
         answer = self._broker.run("retry", job, version)
-        if _text(answer[0]) == "queued":
+        if _text(answer[0]) == "again":
             return Message(job, QueueName(_text(answer[1])), version)
         state = _text(answer[0])
         fact = f"there is no job {job}" if not state else f"the job {job} is {state}"

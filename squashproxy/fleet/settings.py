@@ -18,6 +18,9 @@ VERSION = f"{ENGINE}.{_FORMAT}"
 """A worker only takes jobs of its own version: another one might make other bytes of them."""
 
 
+_RENEWAL = 5.0
+
+
 def process_name() -> str:
     """A name for this process: host, process ID, and a few random characters."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -44,6 +47,13 @@ class FleetSettings:
     version: str = VERSION
     deliveries: int = 3
     """How often a job is handed to a worker before it is parked."""
+    visibility: int = 1800
+    """After so long the broker hands out a message again that nobody acknowledged."""
+
+    @property
+    def renewal(self) -> float:
+        """How often a lease is renewed; so soon it is also back after the broker lost it."""
+        return min(_RENEWAL, self.lease / 4)
 
     @property
     def url(self) -> str:

@@ -63,12 +63,13 @@ def run_worker(
         _LOG.warning("%s", sentence)
     with Fleet(settings, name=name) as fleet, open_handlers(fleet):
         pass  # opened once here, so that a worker that could do nothing does not begin
-    drain = Drain()
+    drain, server = Drain(), broker.run_id()
     upkeep = _Upkeep(settings, broker, name)
     member = Member(broker, name, _facts(settings, queues), upkeep.turn)
     member.start()
     try:
-        _run_celery(settings, queues, _Child(settings, name, drain, open_handlers), liveness)
+        child = _Child(settings, name, server, drain, open_handlers)
+        _run_celery(settings, queues, child, liveness)
     finally:
         member.leave()
         upkeep.close()
@@ -155,10 +156,16 @@ class _Child:
     """A process that runs jobs: its handlers and connections, opened with its first job."""
 
     def __init__(
-        self, settings: FleetSettings, name: str, drain: Drain, open_handlers: OpenHandlers
+        self,
+        settings: FleetSettings,
+        name: str,
+        server: str,
+        drain: Drain,
+        open_handlers: OpenHandlers,
     ) -> None:
         self._settings = settings
         self.name = name
+        self._server = server
         self.drain = drain
         self._open_handlers = open_handlers
         self._stack = ExitStack()
@@ -169,7 +176,14 @@ class _Child:
         """Make this process ready, after the fork."""
         broker = Broker(self._settings)
         messenger = Messenger(self._settings)
-        self._run = JobRun(self._settings, Records(broker), messenger.send, self.name, self.drain)
+        self._run = JobRun(
+            self._settings,
+            Records(broker),
+            messenger.send,
+            self.name,
+            self.drain,
+            server=self._server,
+        )
 
     def run(self, job: str) -> None:
         """Run the job that a message named."""

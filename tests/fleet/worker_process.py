@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import kombu.transport.redis
 import redis
 
 from squashproxy.cancellation import Cancellation
@@ -49,12 +50,13 @@ class Work:
 
     def _note(self, what: str, body: JobBody) -> None:
         if self._notes is not None and "name" in body:
-            self._notes.rpush(EVENTS, f"{what} {body['name']} {os.getpid()}")
+            self._notes.rpush(EVENTS, f"{what} {body['name']} {os.getpid()} {os.getsid(0)}")
 
     def _do(
         self, body: JobBody, observer: Observer, cancellation: Cancellation
     ) -> Mapping[str, Any]:
         if body.get("die"):
+            self._note("died", body)
             os.kill(os.getpid(), signal.SIGKILL)
         if body.get("fail") == "gone":
             raise NotFound("there is no such image", advice="is its name right?")
@@ -74,6 +76,8 @@ class Work:
 
 def main() -> None:
     stated = json.loads(sys.argv[1])
+    if skew := float(os.environ.get("SKEW", "0")):
+        kombu.transport.redis.time = lambda: time.time() + skew
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
     liveness, notes = stated.pop("liveness"), stated.pop("notes")
     queues = [QueueName(name) for name in stated.pop("queues")]
@@ -113,6 +117,7 @@ class WorkerProcess:
             "patience": settings.patience,
             "version": settings.version,
             "deliveries": settings.deliveries,
+            "visibility": settings.visibility,
             "queues": [queue.value for queue in queues],
             "liveness": None if liveness is None else str(liveness),
             "notes": settings.broker if notes is None else notes,

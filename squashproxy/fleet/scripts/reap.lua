@@ -1,6 +1,8 @@
 -- Queue what runs without a lease, find queued jobs without a message, forget what is over:
 -- a list of {id, queue, version} that need a message. One process does it at a time.
+-- DEL comes first: it works on a broker that is full, and so does what follows it.
 local me, pause, most, keep, error, stale, messages, batch = unpack(ARGV)
+redis.call('DEL', prefix .. ':none')
 if not redis.call('SET', prefix .. ':reaper', me, 'NX', 'PX', pause) then return {} end
 local at, found = now(), {}
 for _, id in ipairs(redis.call('ZRANGE', state_key('running'), 0, -1)) do

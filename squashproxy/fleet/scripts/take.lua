@@ -1,5 +1,6 @@
 -- Give a job to a worker that was told of it: {'taken', kind, title, body, queue}, or why not.
--- The same call with the same token may come twice, after a connection that broke.
+-- The same call with the same token may come twice, after a connection that broke. DEL comes before
+-- other writes: it works on a broker that is full, and so does what follows it.
 local id, token, worker, version, lease, most, keep, error = unpack(ARGV)
 local job, at = job_key(id), now()
 local had = redis.call('HMGET', job, 'state', 'version', 'kind', 'title', 'body', 'queue',
@@ -11,6 +12,7 @@ local holder = redis.call('GET', lease_key(id))
 if holder == token then return {'taken', had[3], had[4], had[5], had[6]} end
 if holder then return {'leased'} end
 if had[2] ~= version then return {'version'} end
+redis.call('DEL', lease_key(id))
 local deliveries = tonumber(had[7])
 if deliveries >= tonumber(most) then
   redis.call('HSET', job, 'error', error)

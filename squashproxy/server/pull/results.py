@@ -32,9 +32,9 @@ class Results:
         self._context = context
         self._on_warning = on_warning
         self._on_signed = on_signed
-        self._single_flight: SingleFlight[tuple[SquashKey, Digest], None] = SingleFlight()
-        self._signed: LruCache[tuple[Repository, Digest], bool] = LruCache(_MOST_SIGNED)
+        self._signing: SingleFlight[tuple[SquashKey, Digest], None] = SingleFlight()
         self._finding: SingleFlight[SquashKey, Digest | None] = SingleFlight()
+        self._signed: LruCache[tuple[Repository, Digest], bool] = LruCache(_MOST_SIGNED)
 
     async def find(self, key: SquashKey, recipe: Recipe) -> Digest | None:
         """The result for a source that may be squashed; memory is asked again, since a job may end
@@ -82,14 +82,14 @@ class Results:
 
     async def close(self) -> None:
         """Stop waiting for what is being signed or looked for."""
-        await self._single_flight.close()
+        await self._signing.close()
         await self._finding.close()
 
     async def _run(self, key: SquashKey, result: Digest, work: Callable[[], None]) -> None:
         """Run a call that signs, once for all who wait for the same."""
         threads = self._context.async_store.threads
         try:
-            await self._single_flight.join((key, result), lambda: threads.run(work))
+            await self._signing.join((key, result), lambda: threads.run(work))
         except SquashproxyError as error:
             self._on_warning(f"{key.repository}@{result}", f"could not be signed: {error}")
             raise
