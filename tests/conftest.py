@@ -19,7 +19,7 @@ settings.load_profile("squashproxy")
 
 COMPONENTS = (
     *("docker-registry", "skopeo", "umoci", "buildah", "podman", "dockerd"),
-    *("pigz", "go", "chromium"),
+    *("pigz", "go", "chromium", "promtool", "systemd-analyze"),
 )
 
 

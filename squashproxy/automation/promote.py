@@ -20,6 +20,7 @@ from squashproxy.promotion.mirror import plan_mirroring
 from squashproxy.promotion.plan import Planner, RuleSteps
 from squashproxy.promotion.results import ImageResult, PromoteResult
 from squashproxy.promotion.run import Promoter
+from squashproxy.promotion.scan import RepositoryScanner
 from squashproxy.promotion.step_runner import LocalStepRunner, StepRunner, planned
 from squashproxy.promotion.vanished import recurring
 from squashproxy.report.observer import LabelledObserver
@@ -101,7 +102,17 @@ def _planner(context: Context) -> Planner:
         os.environ,
         context.observer.warn,
         context.observer.tally,
+        scanner=_scanner(context),
     )
+
+
+def _scanner(context: Context) -> RepositoryScanner | None:
+    if context.fleet is None:
+        return None
+    from squashproxy.automation.workers import jobs, steps  # noqa: PLC0415 - extra `fleet`
+
+    asked = jobs.FleetJobs(context.fleet, context.cancellation)
+    return steps.FleetScanner(asked, context.observer, time.time, context.jobs_at_once)
 
 
 def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:

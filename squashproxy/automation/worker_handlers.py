@@ -44,8 +44,12 @@ from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer
 from squashproxy.promotion.rule_options import options_of
+from squashproxy.promotion.scan import scan_repository
+from squashproxy.promotion.scan_form import read_query as read_query_of_scan
+from squashproxy.promotion.scan_form import scanned_form
 from squashproxy.promotion.step_form import done_form, read_step
 from squashproxy.promotion.step_runner import LocalStepRunner
+from squashproxy.promotion.survey import Survey
 from squashproxy.reference import parse_repository
 from squashproxy.report.observer import LoggingObserver
 from squashproxy.server.jobs.fleet_handler import open_squash_handler
@@ -77,6 +81,7 @@ def open_handlers(
         cleanups = _Cleanups(context, fleet)
         yield {
             JobKind.PROMOTE: promotions.promote,
+            JobKind.SCAN: promotions.scan,
             JobKind.PLAN: cleanups.plan,
             JobKind.APPLY: cleanups.apply,
             **({} if squash is None else {JobKind.SQUASH: squash}),
@@ -124,6 +129,22 @@ class _Promotions:
             squashed_bases=self._squashed_bases(job, rule, options),
         )
         return done_form(runner.run(step))
+
+    def scan(
+        self, body: JobBody, observer: Observer, cancellation: Cancellation
+    ) -> Mapping[str, Any]:
+        """Scan one source repository."""
+        job = read_errand(body)
+        context = self.context
+        rule = promote_rule(context.configuration, job)
+        repository, query = read_query_of_scan(job.task, rule)
+        cancellation.check()
+        options = self.options.find(job, lambda: self._options(rule))
+        survey = Survey(rule, context.client, context.manifests, lambda: query.now)
+        task = observer.start(f"{repository.path}: scan", 1)
+        scan = scan_repository(survey, repository, options, is_listed=query.is_listed)
+        task.finish()
+        return scanned_form(scan)
 
     def _options(self, rule: PromoteRule) -> CopyOptions:
         """Keys are read anew for each run."""
@@ -205,7 +226,7 @@ class _Cleanups:
             result = applier.apply(
                 rule.name,
                 form.plan,
-                squash_options(rule, context.options),
+                squash_options(rule, context.options, os.environ, observer.warn),
                 is_exact=form.is_exact,
             )
             task.finish()

@@ -8,6 +8,7 @@ that sees messages waiting which it does not take connects anew.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,68 @@ class Liveness:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self.is_deaf = False
+        """Whether the worker does not take messages that it should; then nothing is touched."""
 
     def touch(self) -> None:
         """Touch it; a folder that is full is only worth a line."""
-        if self._path is None:
+        if self._path is None or self.is_deaf:
             return
         try:
             self._path.touch()
         except OSError as error:
             _LOG.warning("%s cannot be touched: %s", self._path, reason_of(error))
+
+
+class Hearing:
+    """Notices that messages wait which the worker does not take, although it has nothing to do.
+
+    After `patience` seconds of that the worker connects anew; after as many again it is deaf.
+    """
+
+    def __init__(
+        self, app: Any, processes: int, patience: float, clock: Callable[[], float]
+    ) -> None:
+        self._app = app
+        self._processes = processes
+        self._patience = patience
+        self._clock = clock
+        self._consumer: Any = None
+        self._since: float | None = None
+        self._is_connecting = False
+
+    def begin(self, sender: Any = None, **_: object) -> None:
+        """The consumer is ready; a receiver of Celery's signal."""
+        self._consumer = sender
+
+    def heard(self, **_: object) -> None:
+        """A message came; a receiver of Celery's signal."""
+        self._since = None
+        self._is_connecting = False
+        self._app.liveness.is_deaf = False
+
+    def check(self, waiting: int) -> None:
+        """See whether all is well, when so many messages wait in the worker's queues."""
+        is_busy = len(state.reserved_requests) >= self._processes
+        if not waiting or is_busy or self._consumer is None:
+            self.heard()
+            return
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        if now - self._since < self._patience:
+            return
+        self._since = now
+        if self._is_connecting:
+            self._app.liveness.is_deaf = True
+        _LOG.warning("%d messages wait that this worker does not hear; it connects anew", waiting)
+        self._is_connecting = True
+        self._consumer.call_soon(_connect_anew)
+
+
+def _connect_anew() -> None:
+    """End the consumer's loop as a broken connection does."""
+    raise ConnectionResetError("messages are not heard")
 
 
 class _Pulse(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery is not typed

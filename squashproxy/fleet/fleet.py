@@ -53,7 +53,7 @@ class Fleet:
         self._records = Records(self._broker)
         self._messenger = Messenger(settings)
         self._changes = Changes(self._broker)
-        self._leases = LeaseKeeper(settings.lease, clock)
+        self._leases = LeaseKeeper(settings.renewal)
         self._joining = threading.Lock()
         self._member: Member | None = None
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable
 
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.errors import BrokerAway, FleetError, LeaseLost
 
 _LOG = logging.getLogger("squashproxy.fleet")
-_SHARE = 3
 
 
 class Lease:
@@ -65,11 +63,10 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Renews leases from one thread, until they are dropped."""
+    """Renews leases from one thread every `pause` seconds, until they are dropped."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pause = seconds / _SHARE
-        self.clock = clock
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
         self._lock = threading.Lock()
         self._leases: list[Lease] = []
         self._thread: threading.Thread | None = None

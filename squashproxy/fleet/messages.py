@@ -29,6 +29,11 @@ def message_list(settings: FleetSettings) -> str:
     return f"{_key_prefix(settings)}{queue_name(settings.prefix, 'QUEUE', 'VERSION')}"
 
 
+def queue_list(settings: FleetSettings, queue: QueueName) -> str:
+    """The broker's list of the messages of a queue of this version."""
+    return f"{_key_prefix(settings)}{_queue(settings, queue).name}"
+
+
 def celery_app(settings: FleetSettings, queues: tuple[QueueName, ...]) -> Any:
     """Celery's application for workers and submitters of `settings`."""
     app = celery.Celery("squashproxy", set_as_current=False)

@@ -19,12 +19,12 @@ from typing import Any
 
 from celery import signals
 from celery.apps.worker import Worker
-from celery.platforms import EX_OK
+from celery.platforms import EX_OK, SecurityWarning
 from celery.worker import state
 
 from squashproxy import __version__
 from squashproxy.fleet.broker import Broker
-from squashproxy.fleet.consumer import PulsingConsumer, use_liveness
+from squashproxy.fleet.consumer import Hearing, PulsingConsumer, use_liveness
 from squashproxy.fleet.drain import Drain, Stage
 from squashproxy.fleet.errors import BrokerAway, FleetError
 from squashproxy.fleet.fleet import Fleet
@@ -32,7 +32,7 @@ from squashproxy.fleet.handlers import Handlers, OpenHandlers
 from squashproxy.fleet.job import QueueName
 from squashproxy.fleet.job_run import JobRun
 from squashproxy.fleet.members import Member, beat_of
-from squashproxy.fleet.messages import TASK, Messenger, celery_app, message_list
+from squashproxy.fleet.messages import TASK, Messenger, celery_app, message_list, queue_list
 from squashproxy.fleet.patience import Patience
 from squashproxy.fleet.records import Records
 from squashproxy.fleet.settings import FleetSettings, process_name
@@ -64,12 +64,12 @@ def run_worker(
     with Fleet(settings, name=name) as fleet, open_handlers(fleet):
         pass  # opened once here, so that a worker that could do nothing does not begin
     drain, server = Drain(), broker.run_id()
-    upkeep = _Upkeep(settings, broker, name)
+    upkeep = _Upkeep(settings, broker, name, queues)
     member = Member(broker, name, _facts(settings, queues), upkeep.turn)
     member.start()
     try:
         child = _Child(settings, name, server, drain, open_handlers)
-        _run_celery(settings, queues, child, liveness)
+        _run_celery(settings, queues, child, liveness, upkeep)
     finally:
         member.leave()
         upkeep.close()
@@ -96,7 +96,11 @@ def _facts(settings: FleetSettings, queues: Sequence[QueueName]) -> dict[str, An
 
 
 def _run_celery(
-    settings: FleetSettings, queues: Sequence[QueueName], child: _Child, liveness: Path | None
+    settings: FleetSettings,
+    queues: Sequence[QueueName],
+    child: _Child,
+    liveness: Path | None,
+    upkeep: _Upkeep,
 ) -> None:
     app = celery_app(settings, tuple(queues))
     app.task(child.run, name=TASK, acks_late=True, ignore_result=True)
@@ -104,6 +108,8 @@ def _run_celery(
     app.conf.worker_concurrency = settings.jobs
     use_liveness(app, liveness)
     _use_our_log()
+    # Messages are JSON, so that root is no risk here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     ending = _Ending(settings, child.drain)
     worker = _Worker(
         ending,
@@ -117,6 +123,11 @@ def _run_celery(
         without_heartbeat=True,
         optimization="fair",
     )
+    # Python warnings about Celery's own plans, which the worker has just switched on.
+    warnings.filterwarnings("ignore", module=r"(celery|kombu)\.")
+    upkeep.hearing = Hearing(app, settings.jobs, settings.lease, time.monotonic)
+    signals.worker_ready.connect(upkeep.hearing.begin, weak=False)
+    signals.task_received.connect(upkeep.hearing.heard, weak=False)
     signals.worker_process_init.connect(child.begin, weak=False)
     signals.worker_process_shutdown.connect(child.end, weak=False)
     signals.worker_ready.connect(
@@ -134,11 +145,7 @@ def _run_celery(
 
 
 def _use_our_log() -> None:
-    """Celery's log lines go where ours go, from warnings on.
-
-    Its Python warnings say nothing to users: messages are JSON, so root is no risk here.
-    """
-    warnings.filterwarnings("ignore", module=r"(celery|kombu)\.")
+    """Celery's log lines go where ours go, from warnings on."""
     signals.setup_logging.connect(_keep_logging, weak=False)
     ours = logging.getLogger("squashproxy")
     for name in ("celery", "kombu"):
@@ -202,21 +209,31 @@ class _Child:
 
 
 class _Upkeep:
-    """Queues jobs whose workers are gone; the workers take turns."""
+    """Queues jobs whose workers are gone, in turn with the other workers, and sees that this one
+    hears its queues.
+    """
 
-    def __init__(self, settings: FleetSettings, broker: Broker, name: str) -> None:
+    def __init__(
+        self, settings: FleetSettings, broker: Broker, name: str, queues: Sequence[QueueName]
+    ) -> None:
         self._settings = settings
+        self._broker = broker
         self._records = Records(broker)
         self._messenger = Messenger(settings)
         self._name = name
         self._list = message_list(settings)
+        self._lists = [queue_list(settings, queue) for queue in queues]
+        self.hearing: Hearing | None = None
 
     def turn(self) -> None:
-        """Do it, if nobody else did so lately."""
+        """Do both; the first if nobody else did so lately."""
         pause = min(self._settings.lease / 2, beat_of(self._settings) * 2)
         try:
             for message in self._records.reap(self._name, self._list, pause):
                 self._messenger.send(message)
+            if self.hearing is not None:
+                counts = self._broker.ask_all([("LLEN", name) for name in self._lists])
+                self.hearing.check(sum(map(int, counts)))
         except BrokerAway as error:
             _LOG.debug("%s", error)
         except FleetError as error:

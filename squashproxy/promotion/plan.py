@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
+from squashproxy.catalog.repositories import Found
 from squashproxy.catalog.tags import side_by_side
-from squashproxy.config.promote import OnExisting, PromoteRule, Signed
+from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route, Succession
-from squashproxy.errors import SquashproxyError, Unsigned
-from squashproxy.pipeline.copy import Standing, compare_image
-from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Tally, silent_tally
 from squashproxy.promotion.collisions import Claims, settle
+from squashproxy.promotion.compare import Comparer, SignedImage
 from squashproxy.promotion.owners import Owners
 from squashproxy.promotion.pairs import Pair, settled
-from squashproxy.promotion.places import with_places
-from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.rule_options import options_of
-from squashproxy.promotion.signatures import Attached, find_attached
-from squashproxy.promotion.steps import Collision, RuleSteps, Sighting, Step
+from squashproxy.promotion.scan import Names, RepositoryScanner, Scan, names_of
+from squashproxy.promotion.steps import RuleSteps, Sighting, Step
 from squashproxy.promotion.survey import Survey
-from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
 from squashproxy.state.manifests import ManifestMemory
 from squashproxy.state.promotions import PromotionMemory
-from squashproxy.transports.registry import RegistrySink, RegistrySource
 
 __all__ = ["Planner", "RuleSteps", "Sighting", "SignedImage", "Step"]
 
@@ -38,7 +34,8 @@ class Planner:
     `now` gives unix seconds, `options` holds what rules do not set, `tally` counts images. Keys of
     rules may come from `environ`, and `warn` is told what is wrong with them. `rules`
     are all rules of the file, since one may promote what another one writes. `claims` grows with
-    each plan.
+    each plan. The repositories of a rule that has several are scanned by `scanner`, where there is
+    one, and else here.
     """
 
     client: RegistryClient
@@ -51,6 +48,7 @@ class Planner:
     warn: Callable[[str], None] = lambda _: None
     tally: Tally = silent_tally
     claims: Claims = field(default_factory=dict)
+    scanner: RepositoryScanner | None = None
 
     def plan(self, rule: PromoteRule) -> RuleSteps:
         """The steps of a rule. An image that cannot be looked at is a failed step.
@@ -61,18 +59,33 @@ class Planner:
         route = Route(rule)
         survey = Survey(rule, self.client, self.manifests, self.now)
         seen: list[Sighting] = []
+        options = options_of(rule, self.options, self.environ, self.warn)
+        compared: Mapping[Names, Step] = {}
         if route.pattern is None:
             pairs = survey.pinned(route)
         else:
-            seen = survey.look(route.pattern)
-            pairs = survey.choose(route, seen)
-        options = options_of(rule, self.options, self.environ, self.warn)
-        steps = side_by_side(
-            lambda pair: self._step(rule, pair, options),
-            settled(pairs, Succession(routes)),
-            tally=self.tally,
-            label=f"{rule.name}: compared",
-        )
+            found = survey.find(route.pattern)
+            if self.scanner is not None and len(found.repositories) > 1:
+                scans = self._scanned(self.scanner, found, survey, options)
+                seen = [each.sighting for each in scans if each.sighting is not None]
+                pairs = [pair for each in scans for pair in each.pairs]
+                compared = {names_of(step): step for each in scans for step in each.steps}
+            else:
+                seen = survey.look(found)
+                pairs = [pair for each in seen for pair in survey.choose(route, each)]
+            survey.note_vain(seen, pairs)
+        comparer = Comparer(self.client)
+
+        def step(pair: Pair) -> Step:
+            known = compared.get(names_of(pair)) if pair.refusal is None else None
+            return known or comparer.step(rule, pair, options)
+
+        wanted = settled(pairs, Succession(routes))
+        if compared:
+            steps = [step(pair) for pair in wanted]
+        else:
+            label = f"{rule.name}: compared"
+            steps = side_by_side(step, wanted, tally=self.tally, label=label)
         owners = Owners(rule.name, routes, self.promotions)
         return RuleSteps(
             rule,
@@ -82,75 +95,16 @@ class Planner:
             tuple(survey.problems),
         )
 
-    def _step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
-        step = Step(
-            rule,
-            pair.source,
-            pair.target,
-            options,
-            ImageOutcome.COPY,
-            tags=pair.tags,
-            error=pair.refusal,
+    def _scanned(
+        self, scanner: RepositoryScanner, found: Found, survey: Survey, options: CopyOptions
+    ) -> list[Scan]:
+        """What the scanner finds out about each repository; its sentences go into the survey."""
+        label = f"{survey.rule.name}: repositories"
+        scan = partial(scanner.scan, survey.rule, options, found.listed)
+        scans = side_by_side(
+            scan, found.repositories, scanner.at_once, tally=self.tally, label=label
         )
-        if pair.refusal is not None:
-            return replace(step, outcome=ImageOutcome.REFUSED)
-        try:
-            step = self._compared(step)
-            return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
-        except (Collision, SignedImage, Unsigned) as error:
-            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
-        except SquashproxyError as error:
-            return replace(step, outcome=ImageOutcome.FAILED, error=error)
-
-    def _compared(self, step: Step) -> Step:
-        source = RegistrySource(self.client, step.source, step.tags)
-        sink = RegistrySink(self.client, step.target)
-        standing = compare_image(source, sink, step.options)
-        outcome = ImageOutcome.COPY
-        if standing.up_to_date:
-            outcome = ImageOutcome.CURRENT
-        elif _is_taken(standing) and step.rule.on_existing is OnExisting.KEEP:
-            outcome = ImageOutcome.KEPT
-        return replace(
-            step,
-            outcome=outcome,
-            source_digest=standing.source_digest,
-            existing=standing.existing,
-            lacks_referrers=standing.lacks_referrers,
-        )
-
-    def _looked_at(self, step: Step, pair: Pair) -> Step:
-        """A step to copy, completed by the referrers of its source and the tags that it needs.
-
-        Raises Unsigned, SignedImage and Collision where the image is refused.
-        """
-        assert step.source_digest is not None, "it was compared"
-        if step.options.required_keys:
-            from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
-                check_signed,
-            )
-
-            source = RegistrySource(self.client, step.source, step.tags)
-            check_signed(source, step.source_digest, step.options)
-        if step.options.mode is Mode.COPY:
-            return with_places(step, self.client)
-        remote = self.client.repository(step.source.repository)
-        step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
-        if step.attached and step.rule.signed is Signed.REFUSE:
-            raise SignedImage(step.source, step.attached)
-        return with_places(step, self.client)
-
-
-def _is_taken(standing: Standing) -> bool:
-    """Whether another image is at the target."""
-    return standing.existing is not None and not standing.lacks_referrers
-
-
-class SignedImage(SquashproxyError):
-    """A signed image, which the rule does not allow to be squashed: the signature would be lost."""
-
-    def __init__(self, source: Reference, attached: Attached) -> None:
-        super().__init__(
-            f"{source} has {attached}, which would not be true of a squashed image; let the rule "
-            "say signed: copy or signed: warn"
-        )
+        for each in scans:
+            survey.warnings.extend(each.warnings)
+            survey.problems.extend(each.problems)
+        return scans

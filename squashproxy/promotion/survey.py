@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from squashproxy.catalog.dates import created_at
-from squashproxy.catalog.repositories import find_repositories, is_listed
+from squashproxy.catalog.repositories import Found, find_repositories, is_listed
 from squashproxy.catalog.tags import side_by_side
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route
@@ -29,7 +29,7 @@ from squashproxy.rules.patterns import unmatched
 from squashproxy.rules.repository_patterns import RepositoryPattern
 from squashproxy.state.manifests import ManifestMemory
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 _MOST_SHOWN = 60
 
 
@@ -44,18 +44,20 @@ class Survey:
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def look(self, pattern: RepositoryPattern) -> list[Sighting]:
-        """List the repositories and their tags. Raises RegistryError where none can be listed."""
+    def find(self, pattern: RepositoryPattern) -> Found:
+        """The repositories. Raises RegistryError where none can be listed."""
         found = find_repositories(self.client, [pattern])
         self.warnings.extend(f"{self.rule.name}: {text}" for text in found.warnings)
-        sightings = side_by_side(partial(self._look_at, found.listed), found.repositories)
+        return found
+
+    def look(self, found: Found) -> list[Sighting]:
+        """List the tags of repositories."""
+        sightings = side_by_side(partial(self.look_at, found.listed), found.repositories)
         return [each for each in sightings if each is not None]
 
-    def choose(self, route: Route, seen: Sequence[Sighting]) -> list[Pair]:
-        """The images that the rule chooses, with their targets."""
-        pairs = [pair for sighting in seen for pair in self._chosen(route, sighting)]
+    def note_vain(self, seen: Sequence[Sighting], pairs: Sequence[Pair]) -> None:
+        """Warn of patterns that no tag of all these repositories matches."""
         self.warnings.extend(_vain(self.rule, seen, pairs))
-        return pairs
 
     def pinned(self, route: Route) -> list[Pair]:
         """The images that the rule pins, with their targets."""
@@ -63,7 +65,7 @@ class Survey:
         sources = [(source, tag) for source, tags in pins for tag in tags]
         return list(self._aimed(route, sources, None))
 
-    def _look_at(self, listed: frozenset[Repository], repository: Repository) -> Sighting | None:
+    def look_at(self, listed: frozenset[Repository], repository: Repository) -> Sighting | None:
         """The tags of a repository; one that is listed may have none, and answer 404 for that."""
         try:
             tags = tuple(self.client.repository(repository).iter_listed_names())
@@ -83,7 +85,8 @@ class Survey:
             )
         return Sighting(repository, good, is_sound=len(good) == len(tags))
 
-    def _chosen(self, route: Route, sighting: Sighting) -> Iterator[Pair]:
+    def choose(self, route: Route, sighting: Sighting) -> Iterator[Pair]:
+        """The images of a repository that the rule chooses, with their targets."""
         try:
             tags = choose_tags(
                 sighting.tags, self.rule.tags, self._dates_of(sighting.repository), self.now()
@@ -135,16 +138,16 @@ class Survey:
     def _each(
         self,
         remote: RemoteRepository,
-        function: Callable[[RemoteRepository, str], _Found | None],
+        function: Callable[[RemoteRepository, str], _Result | None],
         items: Iterable[str],
-    ) -> list[_Found | None]:
+    ) -> list[_Result | None]:
         """Apply a function to each item; one that cannot be read becomes a problem, and gives None.
 
         A temporary error is raised instead, since the dates would be incomplete.
         """
         failures: list[str] = []
 
-        def attempt(item: str) -> _Found | None:
+        def attempt(item: str) -> _Result | None:
             try:
                 return function(remote, item)
             except SquashproxyError as error:

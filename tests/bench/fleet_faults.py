@@ -20,7 +20,7 @@ _HEAD = (
 
 def main(rounds: int, chosen: str = "") -> int:
     """Play each fault whose name contains `chosen` so many times."""
-    print(_HEAD, flush=True)
+    _say(_HEAD)
     wrong = 0
     for name, fault in FAULTS.items():
         if chosen not in name:
@@ -31,15 +31,19 @@ def main(rounds: int, chosen: str = "") -> int:
                 found = play(fault, seed, Path(folder))
             if not found.is_right:
                 wrong += 1
-                print(f"seed {seed}: {found}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"{name}, seed {seed}: {found}\n")
             total += found
-        print(
+        _say(
             f"| {name} | {rounds} | {total.submitted} | {total.done} | {total.parked} "
             f"| {total.again} | {total.failed} | {total.overlaps} | {total.stuck} "
-            f"| {total.seconds / rounds:.1f} |",
-            flush=True,
+            f"| {total.seconds / rounds:.1f} |"
         )
     return 1 if wrong else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

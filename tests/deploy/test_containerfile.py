@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def _instructions() -> list[tuple[str, str]]:
-    text = (ROOT / "deploy" / "Containerfile").read_text()
+    text = (ROOT / "deploy" / "Containerfile").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines)]
 
@@ -36,15 +36,29 @@ def test_it_copies_all_that_the_package_is_built_from() -> None:
 
 def test_it_runs_the_command_of_the_package_without_root() -> None:
     last = dict(_instructions())
-    assert last["USER"].isdigit()
-    assert last["USER"] != "0"
+    user, group = map(int, last["USER"].split(":"))
+    assert user == group
+    assert user != 0
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [command] = json.loads(last["ENTRYPOINT"])
     assert Path(command).name in project["scripts"]
 
 
+def test_its_base_can_be_pinned_by_a_digest() -> None:
+    instructions = _instructions()
+    arguments = dict(rest.partition("=")[::2] for word, rest in instructions if word == "ARG")
+    assert "BASE_DIGEST" in arguments
+    bases = {rest.split()[0] for word, rest in instructions if word == "FROM"}
+    assert bases == {"${BASE}${BASE_DIGEST:+@${BASE_DIGEST}}"}
+
+
 def test_it_builds_on_a_python_that_the_package_supports() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    oldest = project["requires-python"].removeprefix(">=")
-    images = [rest.split()[0] for word, rest in _instructions() if word == "FROM"]
-    assert {image.partition(":")[2] for image in images} == {f"{oldest}-slim"}
+    (base,) = [rest for word, rest in _instructions() if word == "ARG" and rest.startswith("BASE=")]
+    version = base.partition(":")[2].removesuffix("-slim")
+    assert f"Programming Language :: Python :: {version}" in project["classifiers"]
+
+
+def test_it_installs_what_a_fleet_needs() -> None:
+    installs = [rest for word, rest in _instructions() if word == "RUN"]
+    assert any("'.[fleet]'" in rest for rest in installs)

@@ -28,7 +28,7 @@ from tests.fleet.redis_server import redis_server
 from tests.fleet.slow_proxy import SlowProxy, slow_proxy
 from tests.fleet.worker_process import EVENTS, WorkerProcess
 
-LEASE = 2.0
+LEASE = 4.0
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Tally:
 class Scene:
     """A broker, workers and callers; `random` decides when what happens."""
 
-    def __init__(self, folder: Path, seed: int, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, seed: int, lease: float, stack: ExitStack) -> None:
         self.random = random.Random(seed)
         self._folder = folder
         self._stack = stack
@@ -71,7 +71,7 @@ class Scene:
         self.broker = stack.enter_context(redis_server(folder / "broker"))
         self.notes = stack.enter_context(redis_server(folder / "notes"))
         self.proxy: SlowProxy = stack.enter_context(slow_proxy(self.broker.port))
-        self.settings = FleetSettings(self.proxy.url, lease=LEASE, drain=2.0, patience=90.0, jobs=2)
+        self.settings = FleetSettings(self.proxy.url, lease=lease, drain=2.0, patience=90.0, jobs=2)
         self.workers: list[WorkerProcess] = []
         self.tally = Tally()
         self._threads: list[threading.Thread] = []
@@ -167,10 +167,10 @@ class Scene:
 Fault = Callable[[Scene], None]
 
 
-def _ask_all(scene: Scene, count: int = 12, longest: float = 0.6) -> None:
+def _ask_all(scene: Scene, count: int = 12, longest: float = 0.6, name: str = "job") -> None:
     fleet = scene.fleet()
     for number in range(count):
-        scene.ask(fleet, f"job-{number}", seconds=scene.random.uniform(0.0, longest))
+        scene.ask(fleet, f"{name}-{number}", seconds=scene.random.uniform(0.0, longest))
 
 
 def worker_killed(scene: Scene) -> None:
@@ -233,7 +233,7 @@ def broker_restarted_without_data(scene: Scene) -> None:
 def _restart(scene: Scene, *, with_data: bool) -> None:
     for _ in range(2):
         scene.start_worker()
-    _ask_all(scene, longest=1.5)
+    _ask_all(scene, 8, longest=4.0)
     scene.pause(0.0, 1.5)
     scene.broker.stop(with_data=with_data)
     scene.pause(0.0, 0.5)
@@ -248,7 +248,7 @@ def broker_full(scene: Scene) -> None:
         _ask_all(scene, 6, longest=1.0)
         scene.pause(0.0, 0.5)
         client.config_set("maxmemory", "1mb")
-        _ask_all(scene, 6)
+        _ask_all(scene, 6, name="late")
         scene.pause(1.0, 2.0)
         client.config_set("maxmemory", "0")
 
@@ -266,7 +266,7 @@ def broker_out_of_reach(scene: Scene) -> None:
     """Nothing comes through for longer than a lease; then it does."""
     for _ in range(2):
         scene.start_worker()
-    _ask_all(scene, longest=1.5)
+    _ask_all(scene, 8, longest=6.0)
     scene.pause(0.0, 1.0)
     scene.proxy.cut()
     scene.pause(1.5 * LEASE, 2.5 * LEASE)
@@ -277,7 +277,7 @@ def broker_frozen(scene: Scene) -> None:
     """The broker itself stands still for longer than a lease; then it goes on."""
     for _ in range(2):
         scene.start_worker()
-    _ask_all(scene, longest=1.5)
+    _ask_all(scene, 8, longest=6.0)
     scene.pause(0.0, 1.0)
     scene.broker.freeze()
     scene.pause(1.5 * LEASE, 2.0 * LEASE)
@@ -330,10 +330,13 @@ def messages_doubled(scene: Scene) -> None:
         scene.start_worker()
     _ask_all(scene)
     fleet = scene.fleet()
-    for _ in range(5):
-        scene.pause(0.0, 0.3)
-        for job in (*fleet.snapshot().running, *fleet.snapshot().queued):
-            fleet._messenger.send(Message(job.id, QueueName.BULK, scene.settings.version))
+    version = scene.settings.version
+    with scene.broker.client as client:
+        for _ in range(5):
+            scene.pause(0.0, 0.3)
+            for key in ("state:running", f"queued:bulk:{version}"):
+                for job in client.zrange(f"squashproxy:{key}", 0, -1):
+                    fleet._messenger.send(Message(str(job), QueueName.BULK, version))
 
 
 def messages_lost(scene: Scene) -> None:
@@ -364,10 +367,10 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def play(fault: Fault, seed: int, folder: Path) -> Tally:
+def play(fault: Fault, seed: int, folder: Path, lease: float = LEASE) -> Tally:
     """Let a fault happen once, and see what became of the jobs."""
     with ExitStack() as stack:
-        scene = Scene(folder, seed, stack)
+        scene = Scene(folder, seed, lease, stack)
         began = time.monotonic()
         fault(scene)
         scene.join()

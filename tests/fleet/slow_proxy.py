@@ -45,8 +45,12 @@ class SlowProxy:
         while not self._ended:
             try:
                 client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
                 server = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
+                client.close()
                 continue
             for pair in ((client, server), (server, client)):
                 threading.Thread(target=self._forward, args=pair, daemon=True).start()

@@ -20,7 +20,7 @@ from squashproxy.fleet.settings import FleetSettings
 from squashproxy.progress import Observer, SilentObserver
 from tests.fleet.redis_server import redis_server
 from tests.fleet.test_fleet import Recorder
-from tests.fleet.worker_process import WorkerProcess, workers
+from tests.fleet.worker_process import EVENTS, WorkerProcess, workers
 
 
 def request(name: str, **body: object) -> JobRequest:
@@ -197,8 +197,31 @@ def test_a_killed_process_of_a_worker_costs_a_delivery(
 ) -> None:
     with workers(settings, tmp_path, notes=settings.broker) as (worker,), Fleet(settings) as fleet:
         asking = Asking(fleet, request("job", seconds=0.5))
-        worker.wait_for("promote job begins")
-        notes = fleet._broker.ask("LRANGE", "test:events", 0, 0)[0].decode()
-        os.kill(int(notes.rpartition(" ")[2]), signal.SIGKILL)
+        while not (notes := fleet._broker.ask("LRANGE", EVENTS, 0, 0)):
+            assert worker.process.poll() is None
+        os.kill(int(notes[0].decode().split(" ")[2]), signal.SIGKILL)
         assert asking.join()["answer"] == 42
         assert fleet.snapshot().redeliveries == 1
+
+
+def test_a_worker_that_has_gone_deaf_hears_again(settings: FleetSettings, tmp_path: Path) -> None:
+    """Nothing else tells of it: the process lives, and so does its connection."""
+    with workers(settings, tmp_path) as (worker,), Fleet(settings) as fleet:
+        assert run(fleet, request("before"))["answer"] == 42
+        worker.process.send_signal(signal.SIGUSR2)
+        for number in range(3):
+            asking = Asking(fleet, request(f"after-{number}"))
+            assert asking.join()["answer"] == 42
+        assert "that this worker does not hear; it connects anew" in worker.log.read_text()
+
+
+def test_a_worker_ends_in_time_although_its_broker_is_away(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        settings = FleetSettings(server.url, lease=4.0, drain=1.0, patience=0.0)
+        with workers(settings, tmp_path, notes="") as (worker,), Fleet(settings) as fleet:
+            fleet.submit(request("job", seconds=60.0))
+            worker.wait_for("promote job begins")
+            server.stop()
+            worker.wait_for("the broker cannot be reached")
+            assert worker.terminate() == 0
+            assert "handed back, since the worker ends" in worker.log.read_text()

@@ -20,6 +20,7 @@ from typing import Any
 
 import kombu.transport.redis
 import redis
+from celery import signals
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.errors import NotFound, SquashproxyError
@@ -74,12 +75,23 @@ class Work:
         return {"answer": body.get("answer", 42), "process": os.getpid()}
 
 
+def _deafen_when_told(sender: Any, **_: object) -> None:
+    """SIGUSR2 has the consumer forget its queues, as broken connections did."""
+
+    def deafen(*_: object) -> None:
+        sender.call_soon(sender.task_consumer.cancel)
+
+    signal.signal(signal.SIGUSR2, deafen)
+
+
 def main() -> None:
     stated = json.loads(sys.argv[1])
     if skew := float(os.environ.get("SKEW", "0")):
         kombu.transport.redis.time = lambda: time.time() + skew
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+    logging.getLogger("squashproxy.fleet").setLevel(logging.DEBUG)
     liveness, notes = stated.pop("liveness"), stated.pop("notes")
+    signals.worker_ready.connect(_deafen_when_told, weak=False)
     queues = [QueueName(name) for name in stated.pop("queues")]
     settings = FleetSettings(**{**stated, "marks": frozenset(stated["marks"])})
 

@@ -14,12 +14,13 @@ MODULES = {
     "@v0.0.0-20260831232431-97274622c111",
     "cosign": "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3",
     "crane": CRANE,
+    "helm": "helm.sh/helm/v4/cmd/helm@v4.3.1",
     "regsync": "github.com/regclient/regclient/cmd/regsync@v0.11.7",
 }
 _OPTIONS = {"policy": ("-tags", "containers_image_openpgp")}
 _QUICKLY_BUILT = ("-gcflags=all=-N -l", "-ldflags=-s -w")
 """Without optimisation and debug data, a build takes a quarter less; tests do not time these."""
-_OWN = ("distribution3", "policy", "puller", "referrers")
+_OWN = ("customtypes", "distribution3", "policy", "puller", "referrers")
 """Those whose source is here, in a folder of the same name."""
 
 

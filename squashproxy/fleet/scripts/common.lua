@@ -42,7 +42,8 @@ end
 local function enter_end(id, state, at, keep)
   leave_state(id)
   redis.call('HSET', job_key(id), 'state', state, 'since', at, 'ended', at)
-  redis.call('HDEL', job_key(id), 'unwanted')
+  redis.call('HDEL', job_key(id), 'unwanted', 'progress')
+  if state == 'done' then redis.call('HDEL', job_key(id), 'body') end
   redis.call('ZADD', state_key(state), at, id)
   redis.call('PEXPIRE', job_key(id), keep)
   tell(id)

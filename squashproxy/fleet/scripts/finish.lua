@@ -13,6 +13,5 @@ if had[1] and not holder and had[2] ~= token then return 'lost' end
 redis.call('DEL', lease_key(id))
 if not had[1] then return 'finished' end
 redis.call('HSET', job, 'token', token, 'result', result, 'error', error, 'warnings', warnings)
-redis.call('HDEL', job, 'progress')
 enter_end(id, state, at, keep)
 return 'finished'

@@ -42,7 +42,7 @@ def _iter_gauges(snapshot: Snapshot) -> Iterator[Metric]:
         *("parked", "Jobs that ended their worker again and again, and wait for a person."),
         counts.get(JobState.PARKED, 0),
     )
-    yield _gauge("failed", "Jobs that failed in the last hour.", counts.get(JobState.FAILED, 0))
+    yield _gauge("failed", "Jobs that failed in the last day.", counts.get(JobState.FAILED, 0))
 
 
 def _iter_queues(snapshot: Snapshot) -> Iterator[Metric]:

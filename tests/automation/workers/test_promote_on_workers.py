@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol
@@ -128,8 +129,12 @@ def test_the_report_and_the_tags_are_those_of_one_process(
     here, there = (_tags(side.registries) for side in (shared_twin.local, shared_twin.fleet))
     assert there == here
     with shared_twin.broker.client as client:
-        jobs = [client.hget(key, "state") for key in client.scan_iter("squashproxy:job:*")]
-    assert (jobs.count("done"), jobs.count("failed")) == (34, 6), "all images were jobs"
+        jobs = [client.hmget(key, "kind", "state") for key in client.scan_iter("squashproxy:job:*")]
+    assert Counter(map(tuple, jobs)) == {
+        ("scan", "done"): 18,
+        ("promote", "done"): 34,
+        ("promote", "failed"): 6,
+    }, "each repository and each image was a job, but for rules with one repository"
 
 
 def _of_rule(document: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -1,0 +1,100 @@
+"""Comparing a source with its target: one HEAD on each side says what is to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from squashproxy.config.promote import OnExisting, PromoteRule, Signed
+from squashproxy.errors import SquashproxyError, Unsigned
+from squashproxy.pipeline.copy import Standing, compare_image
+from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.options import CopyOptions
+from squashproxy.promotion.pairs import Pair
+from squashproxy.promotion.places import with_places
+from squashproxy.promotion.results import ImageOutcome
+from squashproxy.promotion.signatures import Attached, find_attached
+from squashproxy.promotion.steps import Collision, Step
+from squashproxy.reference import Reference
+from squashproxy.registry.client import RegistryClient
+from squashproxy.transports.registry import RegistrySink, RegistrySource
+
+
+@dataclass(frozen=True, slots=True)
+class Comparer:
+    """Makes steps of pairs; usable from several threads."""
+
+    client: RegistryClient
+
+    def step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
+        """The step of a pair; one that cannot be looked at is a failed step."""
+        step = Step(
+            rule,
+            pair.source,
+            pair.target,
+            options,
+            ImageOutcome.COPY,
+            tags=pair.tags,
+            error=pair.refusal,
+        )
+        if pair.refusal is not None:
+            return replace(step, outcome=ImageOutcome.REFUSED)
+        try:
+            step = self._compared(step)
+            return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
+        except (Collision, SignedImage, Unsigned) as error:
+            return replace(step, outcome=ImageOutcome.REFUSED, error=error)
+        except SquashproxyError as error:
+            return replace(step, outcome=ImageOutcome.FAILED, error=error)
+
+    def _compared(self, step: Step) -> Step:
+        source = RegistrySource(self.client, step.source, step.tags)
+        sink = RegistrySink(self.client, step.target)
+        standing = compare_image(source, sink, step.options)
+        outcome = ImageOutcome.COPY
+        if standing.up_to_date:
+            outcome = ImageOutcome.CURRENT
+        elif _is_taken(standing) and step.rule.on_existing is OnExisting.KEEP:
+            outcome = ImageOutcome.KEPT
+        return replace(
+            step,
+            outcome=outcome,
+            source_digest=standing.source_digest,
+            existing=standing.existing,
+            lacks_referrers=standing.lacks_referrers,
+        )
+
+    def _looked_at(self, step: Step, pair: Pair) -> Step:
+        """A step to copy, completed by the referrers of its source and the tags that it needs.
+
+        Raises Unsigned, SignedImage and Collision where the image is refused.
+        """
+        assert step.source_digest is not None, "it was compared"
+        if step.options.required_keys:
+            from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
+                check_signed,
+            )
+
+            source = RegistrySource(self.client, step.source, step.tags)
+            check_signed(source, step.source_digest, step.options)
+        if step.options.mode is Mode.COPY:
+            return with_places(step, self.client)
+        remote = self.client.repository(step.source.repository)
+        step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
+        if step.attached and step.rule.signed is Signed.REFUSE:
+            raise SignedImage(step.source, step.attached)
+        return with_places(step, self.client)
+
+
+def _is_taken(standing: Standing) -> bool:
+    """Whether another image is at the target."""
+    return standing.existing is not None and not standing.lacks_referrers
+
+
+class SignedImage(SquashproxyError):
+    """A signed image, which the rule does not allow to be squashed: the signature would be lost."""
+
+    def __init__(self, source: Reference, attached: Attached) -> None:
+        super().__init__(
+            f"{source} has {attached}, which would not be true of a squashed image; let the rule "
+            "say signed: copy or signed: warn"
+        )
