@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from squashproxy.decimals import MOST_PORT, parse_port
 from squashproxy.digest import Digest, parse_digest
@@ -178,6 +179,21 @@ def _digest_part(text: str, digest: str) -> Digest:
 
 
 def _parse_name(text: str, name: str) -> Repository:
+    if not _IMAGE_ID.fullmatch(text) and (found := _sound_name(name)) is not None:
+        return found
+    return _checked_name(text, name)
+
+
+@lru_cache(maxsize=4096)
+def _sound_name(name: str) -> Repository | None:
+    """The repository of a name, None for a wrong one. Lists of tags have the same name often."""
+    try:
+        return _checked_name(name, name)
+    except BadReference:
+        return None
+
+
+def _checked_name(text: str, name: str) -> Repository:
     if _IMAGE_ID.fullmatch(text):
         raise BadReference(
             f"{text!r} is an image ID, which registries do not know", advice="give HOST/REPO"

@@ -80,6 +80,7 @@ def run_until_signalled(
                 access_log=access_log,
                 on_ready=on_ready,
                 runs=history,
+                fleet=fleet,
             )
             asyncio.run(_until_signalled(None if configuration.serve is None else serving, reload))
         finally:

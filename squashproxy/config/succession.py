@@ -70,6 +70,7 @@ class Route:
             self.pattern = parse_repository_pattern(rule.source)
         self._fixed = self.pattern.fixed if self.pattern else ""
         self.template = TargetTemplate(rule.target, self._fixed)
+        self._matched: dict[Repository, bool] = {}
 
     def chooses(self, name: Reference) -> bool:
         """Whether the rule promotes an image with that name, whatever its date; pins do not."""
@@ -77,7 +78,9 @@ class Route:
             return False
         if not name.repository.path.startswith(self._fixed):
             return False
-        return self.pattern.matches(name.repository) and self.rule.tags.names(name.tag)
+        if name.repository not in self._matched:
+            self._matched[name.repository] = self.pattern.matches(name.repository)
+        return self._matched[name.repository] and self.rule.tags.names(name.tag)
 
     def leads(self, source: Reference, target: Reference) -> bool:
         """Whether the rule, as it is now, promotes this source to this target."""

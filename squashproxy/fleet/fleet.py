@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -53,6 +54,7 @@ class Fleet:
         self._messenger = Messenger(settings)
         self._changes = Changes(self._broker)
         self._leases = LeaseKeeper(settings.renewal)
+        self._joining = threading.Lock()
         self._member: Member | None = None
 
     def __enter__(self) -> Self:
@@ -74,13 +76,16 @@ class Fleet:
         return self._broker.check()
 
     def join(self, facts: Mapping[str, Any] | None = None) -> None:
-        """Say from now on that this process takes part in the fleet.
+        """Say from now on that this process takes part in the fleet, unless it says so already.
 
         Raises ForeignFleet where the queue belongs to another configuration, BrokerAway and
         BrokerRefused.
         """
-        self._member = Member(self._broker, self.name, facts or {"role": "submitter"})
-        self._member.start()
+        with self._joining:
+            if self._member is None:
+                member = Member(self._broker, self.name, facts or {"role": "submitter"})
+                member.start()
+                self._member = member
 
     def close(self) -> None:
         """Release all leases, and leave the fleet."""

@@ -128,7 +128,7 @@ class JobRun:
             _LOG.exception("a bug in the job %s (%s)", job.title, job.id)
             text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
             return None, JobFailed(
-                f"{job.title}: this is a bug ({text})", advice="report the worker's traceback"
+                f"this is a bug ({text})", advice="report the worker's traceback"
             )
         return result, None
 
@@ -147,7 +147,10 @@ class JobRun:
             return
         warnings = kept.progress.warnings
         kept.outcome = "done" if error is None else f"failed: {error}"
-        if self._patiently(lambda: self._records.finish(job, result, error, warnings)) is False:
+        told = self._patiently(lambda: self._records.finish(job, result, error, warnings))
+        if told is None:
+            kept.outcome += "; the broker could not be told, so it will run again"
+        elif not told:
             kept.outcome += ", but its lease was lost, and nobody wants the result"
 
     def _hand_back(self, job: TakenJob) -> None:

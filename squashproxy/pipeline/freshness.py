@@ -50,7 +50,7 @@ class Freshness:
             return self._has_nothing_to_squash(raw)
         result = parse_manifest(raw, f"the manifest of {self._sink.name}")
         if isinstance(result, ImageManifest):
-            is_stamped = self._is_made_from(raw, self._source_digest)
+            is_stamped = self._is_stamped(result, self._source_digest)
         else:
             is_stamped = Stamp(self._source_digest, self._hash).is_on(result.annotations)
         if is_stamped:
@@ -93,9 +93,11 @@ class Freshness:
     ) -> bool:
         if raw.is_named(source):
             return self._has_nothing_to_squash(raw, stated=stated)
-        manifest = parse_image(raw, self._sink.name)
+        return self._is_stamped(parse_image(raw, self._sink.name), source)
+
+    def _is_stamped(self, manifest: ImageManifest, source: Digest) -> bool:
         stamp = Stamp(source, self._hash)
-        if family_of(raw.media_type) is Family.OCI:
+        if family_of(manifest.raw.media_type) is Family.OCI:
             return stamp.is_on(manifest.annotations)
         return manifest.is_image and stamp.is_in(read_config(self._sink, manifest))
 

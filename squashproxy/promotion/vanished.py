@@ -15,12 +15,13 @@ def recurring(found: RuleSteps, memory: PromotionMemory) -> Iterator[str]:
     Once, that can be an accident. If a cleanup rule contradicts this rule, it happens in every run,
     and each run copies the images again.
     """
-    known = {each.target for each in memory.all_of(found.rule.name)}
-    gone = [
+    absent = [
         step.target
         for step in found.steps
-        if step.outcome == ImageOutcome.COPY and step.existing is None and step.target in known
+        if step.outcome == ImageOutcome.COPY and step.existing is None
     ]
+    known = {each.target for each in memory.all_of(found.rule.name)} if absent else set()
+    gone = [target for target in absent if target in known]
     if gone:
         more = len(gone) - 1
         what = (

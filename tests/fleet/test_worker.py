@@ -213,3 +213,15 @@ def test_a_worker_that_has_gone_deaf_hears_again(settings: FleetSettings, tmp_pa
             asking = Asking(fleet, request(f"after-{number}"))
             assert asking.join()["answer"] == 42
         assert "that this worker does not hear; it connects anew" in worker.log.read_text()
+
+
+def test_a_worker_ends_in_time_although_its_broker_is_away(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        settings = FleetSettings(server.url, lease=4.0, drain=1.0, patience=0.0)
+        with workers(settings, tmp_path, notes="") as (worker,), Fleet(settings) as fleet:
+            fleet.submit(request("job", seconds=60.0))
+            worker.wait_for("promote job begins")
+            server.stop()
+            worker.wait_for("the broker cannot be reached")
+            assert worker.terminate() == 0
+            assert "handed back, since the worker ends" in worker.log.read_text()

@@ -89,6 +89,7 @@ def main() -> None:
     if skew := float(os.environ.get("SKEW", "0")):
         kombu.transport.redis.time = lambda: time.time() + skew
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+    logging.getLogger("squashproxy.fleet").setLevel(logging.DEBUG)
     liveness, notes = stated.pop("liveness"), stated.pop("notes")
     signals.worker_ready.connect(_deafen_when_told, weak=False)
     queues = [QueueName(name) for name in stated.pop("queues")]

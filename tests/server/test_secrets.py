@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from squashproxy.errors import UsageError
 from squashproxy.testing import FakeRegistry, Fault
@@ -81,6 +83,7 @@ BAD_KEYS: dict[str, tuple[dict[str, Any], str]] = {
     "no such key": ({"sign": {"key": "nowhere.key"}}, "cannot be read: no such file"),
     "a folder": ({"sign": {"key": "."}}, "cannot be read"),
     "no key at all": ({"sign": {"key": "noise"}}, "noise"),
+    "a key of another kind": ({"sign": {"key": "x25519.key"}}, "signs no images; use ECDSA"),
     "a public key to sign with": ({"sign": {"key": "right.pub"}}, "holds a public key"),
     "a variable that is not set": ({"sign": {"key": "env:NOWHERE"}}, "$NOWHERE"),
     "a program that fails": ({"sign": {"key": "exec:false"}}, "ended with exit code 1"),
@@ -99,6 +102,8 @@ def _write_files(folder: Path) -> None:
     write_sealed_key(folder)
     write_key(folder)
     (folder / "noise").write_bytes(b"nothing")
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "x25519.key").write_bytes(X25519PrivateKey.generate().private_bytes(*form))
     (folder / "right.pub").write_bytes(RIGHT.public.pem)
 
 

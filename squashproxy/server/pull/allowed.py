@@ -215,13 +215,32 @@ class AllowedDigests:
             self._manifests[repository, digest] = True
             if raw is not None:
                 self.note(repository, raw)
+                await self._share(repository, raw, policy)
+
+    async def _share(
+        self, repository: Repository, raw: RawManifest, policy: SignaturePolicy
+    ) -> None:
+        """Tell other servers of the store what a signed index lists: a client may ask them for it,
+        and none of it need be signed by itself.
+        """
+        parsed = parse_manifest(raw, "a manifest")
+        if isinstance(parsed, ImageIndex):
+            listed = [child.descriptor.digest for child in parsed.children]
+            await self._async_store.note_listed(repository, policy.hash_for(repository), listed)
 
     async def _find_key(self, repository: Repository, digest: Digest) -> SquashKey | None:
-        """What a squashed image, or one that such an index lists, was made from."""
+        """What a squashed image, or one that such an index lists, was made from.
+
+        An image that squashing left as it is may carry any annotation of its maker's, so what an
+        image says of itself counts only if the map of the store says so, too.
+        """
         above = await self._async_store.find_above(repository, digest)
         if above is not None:
             return above[0]
-        return await self._async_store.find_key(repository, digest)
+        key = await self._async_store.find_key(repository, digest)
+        if key is None or await self._async_store.find_squashed(key) != digest:
+            return None
+        return key
 
     async def _check_result(self, caller: Caller, key: SquashKey, policy: SignaturePolicy) -> None:
         """Check the source of an image that was squashed before the rule asked for signatures."""

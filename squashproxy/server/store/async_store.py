@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from squashproxy.digest import Digest
@@ -60,6 +60,12 @@ class AsyncStore:
     async def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
         """Whether a digest is a squashed image, or a part of one, whose source was checked."""
         return bool(await self._ask(self._store.is_checked, repository, policy, digest))
+
+    async def note_listed(
+        self, repository: Repository, policy: str, listed: Sequence[Digest]
+    ) -> None:
+        """Note which manifests a signed index of upstream's lists."""
+        await self._ask(self._store.note_listed, repository, policy, listed)
 
     async def parents(self, repository: Repository, digest: Digest) -> list[Digest]:
         """Some kept manifests that need a digest."""

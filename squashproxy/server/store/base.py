@@ -193,8 +193,14 @@ class Store(Protocol):
         """Note that the source of a squashed image was checked by a policy."""
         ...
 
+    def note_listed(self, repository: Repository, policy: str, listed: Sequence[Digest]) -> None:
+        """Note which manifests an index of upstream's lists that was checked by a policy; nothing
+        where `parents` tells.
+        """
+        ...
+
     def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
-        """Whether that was noted for a squashed image, or for one that needs the digest."""
+        """Whether that was noted for a digest, or for a squashed image that needs it."""
         ...
 
     def parents(self, repository: Repository, digest: Digest) -> list[Digest]:

@@ -22,6 +22,7 @@ from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, UsageError
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
+from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.reference import Repository
 from squashproxy.server.store.attachments import Attachments
 from squashproxy.server.store.base import (
@@ -169,6 +170,9 @@ class DirectoryStore:
         """Note that the source of a squashed image was checked by a policy."""
         self._ledger.note_checked(repository, policy, result)
 
+    def note_listed(self, repository: Repository, policy: str, listed: Sequence[Digest]) -> None:
+        """Nothing: `parents` tells."""
+
     def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
         """Whether that was noted for a squashed image, or for one that needs the digest."""
         return self._ledger.is_checked(repository, policy, digest)
@@ -306,8 +310,11 @@ class DirectoryStore:
         with self._naming:
             self._is_index_old = False
             index = {**empty_index(), "annotations": _MARK}
-            for name, descriptor in self._ledger.named():
-                index["manifests"].append({**descriptor.to_json(), "annotations": {REF_NAME: name}})
+            for each in self._ledger.named():
+                stated = {REF_NAME: each.name}
+                if each.source is not None and each.options is not None:
+                    stated |= {SOURCE: each.source, OPTIONS: each.options}
+                index["manifests"].append({**each.descriptor.to_json(), "annotations": stated})
             try:
                 self._folder.put(self._root / INDEX, encode_json(index))
             except SquashproxyError:

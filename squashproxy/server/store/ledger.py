@@ -88,6 +88,16 @@ class Entry:
     media_type: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A manifest with its name, and what it was made from, if it is a squashed image."""
+
+    name: str
+    descriptor: Descriptor
+    source: str | None = None
+    options: str | None = None
+
+
 class Ledger:
     """The tables of the ledger; usable from several threads. Times are unix seconds.
 
@@ -360,13 +370,14 @@ class Ledger:
         )
         return bool(found <= count)
 
-    def named(self) -> list[tuple[str, Descriptor]]:
+    def named(self) -> list[Named]:
         """The names with their manifests, in order."""
         rows = self._db.read(
-            "SELECT name, media_type, digest, size FROM names JOIN blobs USING(digest) "
-            "WHERE media_type IS NOT NULL ORDER BY name"
+            "SELECT name, media_type, digest, size, source, options "
+            "FROM names JOIN blobs USING(digest) LEFT JOIN results ON result = digest "
+            "WHERE media_type IS NOT NULL GROUP BY name ORDER BY name"
         )
-        return [(name, Descriptor(kind, digest, size)) for name, kind, digest, size in rows]
+        return [Named(row[0], Descriptor(*row[1:4]), row[4], row[5]) for row in rows]
 
     def _keep_result(self, key: SquashKey, result: Digest, when: float, record: str | None) -> None:
         repository = key.repository

@@ -1,8 +1,11 @@
 """Filling a ledger anew from what lies in the folder, after the old one was lost.
 
-`index.json` names squashed images with their repositories, and their annotations say what each was
-made from. So these are found again, with all that they need. Other blobs belong to nobody until a
-repository brings them again.
+`index.json` names squashed images with their repositories, and says what each was made from. So
+these are found again, with all that they need. Other blobs belong to nobody until a repository
+brings them again.
+
+An index of an earlier version does not say it. There, annotations of the images do, although one
+that squashing left as it was may carry any of its maker's.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ def _named(root: Path) -> Iterator[tuple[Reference, Descriptor]]:
         return
     for name, each in named:
         try:
-            found = Descriptor(each["mediaType"], parse_digest(each["digest"]), int(each["size"]))
+            stated = {"annotations": dict(each["annotations"])}
+            digest, size = parse_digest(each["digest"]), int(each["size"])
+            found = Descriptor(each["mediaType"], digest, size, stated)
             yield parse_reference(name), found
         except (BadReference, SquashproxyError, ValueError, KeyError, TypeError):
             continue
@@ -77,9 +82,11 @@ def _enter(root: Path, ledger: Ledger, at: Descriptor, now: float, depth: int = 
 
 
 def _key_of(root: Path, image: Reference, result: Descriptor) -> SquashKey | None:
-    raw = _read(root, result)
+    stated = result.annotations
     try:
-        stated = parse_manifest(raw, _WHAT).annotations if raw is not None else {}
+        if SOURCE not in stated:
+            raw = _read(root, result)
+            stated = parse_manifest(raw, _WHAT).annotations if raw is not None else {}
         source: Digest = parse_digest(stated.get(SOURCE, ""))
     except SquashproxyError:
         return None

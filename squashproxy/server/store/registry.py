@@ -5,8 +5,9 @@
    source with that sha256.
 3. A tag of upstream's names its last squashed image, whose annotations name the source.
 4. Signatures and statements refer to the images there, as in any registry.
-5. Where a rule requires signatures, `checked-POLICY-sha256-HEX` is a squashed image, or one that
-   such an index lists, whose source was checked; the policy is a hash of the rule's keys.
+5. Where a rule requires signatures, `checked-POLICY-sha256-HEX` says that a manifest was checked:
+   a squashed image, one that such an index lists, or one that a signed index of upstream's lists.
+   The policy is a hash of repository and keys.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from squashproxy.cancellation import Cancellation
 from squashproxy.digest import Chunk, Digest, parse_digest
 from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.oci.artifact import EMPTY, EMPTY_CONFIG, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
 from squashproxy.pipeline.stamp import OPTIONS, SOURCE
@@ -37,6 +39,8 @@ from squashproxy.streams import CHUNK, Repeatable
 from squashproxy.transports.base import Traits
 from squashproxy.transports.registry import RegistrySink
 
+_NOTE = artifact_manifest("application/vnd.squashproxy.checked", [EMPTY_CONFIG])
+"""What a tag points to that only says something of another manifest."""
 _MAP_TAG = re.compile(r"squashed-.+-([0-9a-f]{64})")
 
 
@@ -123,6 +127,16 @@ class RegistryStore:
             tag = _checked_tag(policy, digest)
             if remote.find_manifest(tag) is None:
                 remote.put_manifest(remote.get_manifest(digest), tag)
+
+    def note_listed(self, repository: Repository, policy: str, listed: Sequence[Digest]) -> None:
+        """Give an empty artifact a tag `checked-POLICY-HEX` for each manifest."""
+        remote = self._remote(repository)
+        tags = [_checked_tag(policy, digest) for digest in dict.fromkeys(listed)]
+        missing = [tag for tag in tags if remote.find_manifest(tag) is None]
+        if missing:
+            remote.upload_blob((EMPTY,), EMPTY_CONFIG.digest)
+        for tag in missing:
+            remote.put_manifest(_NOTE, tag)
 
     def is_checked(self, repository: Repository, policy: str, digest: Digest) -> bool:
         """Whether there is such a tag for a manifest."""

@@ -17,6 +17,7 @@ from squashproxy.oci.artifact import EMPTY, EMPTY_CONFIG, artifact_manifest
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageManifest, encode_json, parse_manifest
 from squashproxy.oci.mediatypes import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
+from squashproxy.pipeline.stamp import OPTIONS, SOURCE
 from squashproxy.registry.referrers import fallback_tag
 from squashproxy.server import assembly
 from squashproxy.signing.signature_manifest import signature_layer, tag_for
@@ -296,6 +297,26 @@ def _pull(served: Served, manifests: list[Digest], blobs: list[Digest]) -> None:
         assert served.blob("app", digest).status_code == 200
 
 
+def test_replicas_know_what_an_index_lists_that_another_one_saw(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
+    """A balancer sends each request of a pull elsewhere."""
+    index = both_platforms().push(upstream, "app", "1")
+    sign_by_bundle(upstream, "app", index)
+    other = app().push(upstream, "app", "other")
+    children = _children(upstream, index)
+    with FakeRegistry() as backing:
+        store = {"registry": f"{backing.host}/cache"}
+        section = requiring(upstream, tmp_path, {"squash": False}, store=store)
+        with run_serve(section, ENVIRON) as one, run_serve(section, ENVIRON) as two:
+            assert one.head(f"/v2/{UP}/app/manifests/1").status_code == 200
+            for child in children:
+                assert two.manifest("app", child).status_code == 200
+                for blob in _blobs(upstream, child):
+                    assert two.blob("app", blob.digest).status_code == 200
+            _is_refused(two.manifest("app", other))
+
+
 @pytest.mark.parametrize("kind", ["directory", "registry"])
 def test_all_of_a_squashed_index_may_be_pulled_by_any_server_of_its_store(
     upstream: FakeRegistry, tmp_path: Path, kind: str
@@ -348,6 +369,35 @@ def test_what_was_squashed_before_the_rule_counts_only_if_its_source_is_signed(
             assert answer.content == results["signed"].content
         layers = {layer.digest for name in "ab" for layer in app(name).build().layers}
         assert not any(_methods(upstream, layer) for layer in layers)
+
+
+@pytest.mark.parametrize("kind", ["directory", "registry", "a directory without its ledger"])
+def test_what_an_image_says_of_its_source_counts_for_nothing(
+    upstream: FakeRegistry, tmp_path: Path, kind: str
+) -> None:
+    """An image that squashing leaves as it is may claim to be made from a signed one."""
+    signed = app().push(upstream, "app", "signed")
+    sign_by_bundle(upstream, "app", signed)
+    plain = requiring(upstream, tmp_path, {"require_signature": []})
+    with FakeRegistry() as backing:
+        store = {"registry": f"{backing.host}/cache"} if kind == "registry" else None
+        more: dict[str, Any] = {} if store is None else {"store": store}
+        plain["serve"] |= more
+        with run_serve(plain) as served:
+            stated = served.manifest("app", "signed").json()["annotations"]
+            claims = {key: stated[key] for key in (SOURCE, OPTIONS)}
+            evil = app("evil", layers=1, annotations=claims).push(upstream, "app", "zevil")
+            assert served.manifest("app", "zevil").headers["Docker-Content-Digest"] == evil
+        if "without" in kind:
+            for path in (tmp_path / "store").glob("squashproxy.db*"):
+                path.unlink()
+        with run_serve(requiring(upstream, tmp_path, **more), ENVIRON) as served:
+            _is_refused(served.manifest("app", evil))
+            _is_refused(served.manifest("app", "zevil"))
+            answer = served.manifest("app", "signed")
+            assert answer.headers["X-Squashproxy-Source-Digest"] == signed
+            assert answer.headers["Docker-Content-Digest"] != evil
+            _is_refused(served.manifest("app", evil))
 
 
 def test_a_refusal_is_remembered_until_negative_ttl_is_over(
@@ -523,9 +573,8 @@ def test_one_check_serves_all_who_ask_at_once(upstream: FakeRegistry, run: Run) 
     app().push(upstream, "app", "1")
     hang = upstream.arm(Fault("GET", "/referrers/", FaultKind.HANG, times=1))
     with run() as served, ThreadPoolExecutor(8) as pool:
-        pulls = [
-            pool.submit(requests.get, f"{served.url}/v2/{UP}/app/manifests/1") for _ in "8" * 8
-        ]
+        url = f"{served.url}/v2/{UP}/app/manifests/1"
+        pulls = [pool.submit(requests.get, url, timeout=60) for _ in range(8)]
         assert hang.reached.wait(10)
         hang.release()
         for each in pulls:

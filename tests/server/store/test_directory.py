@@ -177,13 +177,16 @@ def test_records_keep_layers_and_those_of_older_versions_have_none(
 
 
 def test_the_index_names_the_squashed_images(store: DirectoryStore, tmp_path: Path) -> None:
-    _, manifest, _ = squash(store, ONE, "app")
+    key, manifest, _ = squash(store, ONE, "app")
     store.name_image(ONE, "1", manifest.digest)
     index = json.loads((tmp_path / "store" / "index.json").read_text())
     assert index["mediaType"] == OCI_INDEX
     [entry] = index["manifests"]
     assert entry["digest"] == manifest.digest
-    assert entry["annotations"] == {"org.opencontainers.image.ref.name": "up.example/one:1"}
+    assert entry["annotations"] == {
+        "org.opencontainers.image.ref.name": "up.example/one:1",
+        **Stamp(key.source, key.options).annotations,
+    }
 
 
 def test_a_file_that_is_gone_or_cut_is_forgotten(store: DirectoryStore) -> None:
