@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,10 +136,11 @@ class _Run:
         where: str | None = None
         count = sum(each.deletions for each in plan.rules)
         if count:
+            options = self._options()
             with open_cleanup_applier(self.context, count, self.rules, self.check) as opened:
                 where = str(opened.log.path)
                 for each in plan.rules:
-                    results += self._apply_one(each, opened.applier, apply)
+                    results += self._apply_one(each, opened.applier, apply, options)
         else:
             results = [
                 untouched(rule.rule, each) for rule in plan.rules for each in rule.repositories
@@ -152,12 +154,20 @@ class _Run:
             seconds=round(time.monotonic() - self.started, 3),
         )
 
+    def _options(self) -> dict[str, CopyOptions]:
+        """The options of each rule; a key that cannot be read is found out before any deletion."""
+        defaults, warn = self.context.options, self.context.observer.warn
+        return {rule.name: squash_options(rule, defaults, os.environ, warn) for rule in self.rules}
+
     def _apply_one(
-        self, plan: RulePlan, applier: RepositoryApplier, apply: _Apply
+        self,
+        plan: RulePlan,
+        applier: RepositoryApplier,
+        apply: _Apply,
+        options: Mapping[str, CopyOptions],
     ) -> list[RepositoryResult]:
         rule = next(each for each in self.rules if each.name == plan.rule)
-        options = squash_options(rule, self.context.options)
-        return apply(plan, rule, applier, options, self.context)
+        return apply(plan, rule, applier, options[rule.name], self.context)
 
 
 def _saved(file: Path, rules: Sequence[CleanupRule], name: str | None) -> CleanupPlan:

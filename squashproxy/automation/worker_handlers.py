@@ -226,7 +226,7 @@ class _Cleanups:
             result = applier.apply(
                 rule.name,
                 form.plan,
-                squash_options(rule, context.options),
+                squash_options(rule, context.options, os.environ, observer.warn),
                 is_exact=form.is_exact,
             )
             task.finish()

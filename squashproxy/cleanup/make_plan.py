@@ -199,6 +199,8 @@ def _iter_objections(
     """Yield the reasons against squashing an image in place, the gravest first."""
     node = graph.nodes[digest]
     images = graph.held_by(digest)
+    if node.is_squashed:
+        yield "it is squashed"
     if any(image.digest in referrers or image.attested for image in images):
         yield "it is signed or attested, and squashing would leave that behind"
     if any(image.digest in graph.unclear for image in images):
@@ -210,7 +212,7 @@ def _iter_objections(
     for absent in graph.absent_from(digest):
         yield f"its index names {absent}, which is not there"
     layered = [image for image in images if not _is_flat(image, base)]
-    if node.is_squashed or not layered:
+    if not layered:
         yield "it is squashed"
     elif all(image.digest in graph.systems for image in layered):
         yield f"it {why_unmerged(graph.systems[layered[0].digest])}"

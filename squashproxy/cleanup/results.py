@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from squashproxy.pipeline.signatures.results import ResultSignature
+
 
 class StepOutcome(StrEnum):
     """How a step of a cleanup or an undo ended."""
@@ -27,7 +29,7 @@ class StepOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a cleanup, and how it ended."""
+    """One step of a cleanup, and how it ended. `signatures` are those of the squashed image."""
 
     action: str
     digest: str
@@ -35,6 +37,7 @@ class Step:
     outcome: StepOutcome
     why: str
     became: str | None = None
+    signatures: tuple[ResultSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from squashproxy.config.cleanup import CleanupRule
+from squashproxy.config.keys import load_signing
 from squashproxy.pipeline.options import CopyOptions
 
 
-def squash_options(rule: CleanupRule, defaults: CopyOptions) -> CopyOptions:
-    """The options of a rule; `defaults` holds what rules do not set."""
+def squash_options(
+    rule: CleanupRule,
+    defaults: CopyOptions,
+    environ: Mapping[str, str],
+    warn: Callable[[str], None],
+) -> CopyOptions:
+    """The options of a rule; `defaults` holds what rules do not set.
+
+    Its key may come from `environ`, and `warn` is told what is wrong with it. Raises UsageError for
+    a key that cannot be read.
+    """
     return replace(
         defaults,
         mode=rule.mode,
@@ -17,4 +28,5 @@ def squash_options(rule: CleanupRule, defaults: CopyOptions) -> CopyOptions:
         max_layer_size=rule.max_layer_size,
         base=rule.base,
         compression=rule.compression,
+        signing=load_signing(rule.sign, environ, warn),
     )

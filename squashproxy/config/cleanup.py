@@ -11,6 +11,7 @@ from pydantic import Field
 from squashproxy.config.promote import Count, Name
 from squashproxy.config.rule_times import timetable_of
 from squashproxy.config.section import Section
+from squashproxy.config.signing import SignSettings
 from squashproxy.config.value_types import (
     Base,
     Compressing,
@@ -100,6 +101,8 @@ class CleanupRule(Section):
     """For squash: which leading layers stay, as in a copy."""
     compression: Compressing = field(default_factory=CompressionChoice)
     """For squash: how the new layer is compressed, as in a copy."""
+    sign: SignSettings | None = None
+    """For squash: sign the results, each image and the index, before a tag moves."""
     schedule: Cron | None = None
     every: Interval | None = None
     timezone: Zone | None = None

@@ -180,6 +180,8 @@ def _strange_cleanups(rules: Sequence[CleanupRule], document: Document) -> Itera
         at = document.at(("cleanup", number))
         if rule.action is Action.DELETE and not rule.keep.keeps_anything:
             yield f"{at}: {rule.name} deletes and keeps nothing; write what to keep"
+        if rule.action is Action.DELETE and rule.sign is not None:
+            yield f"{at}: {rule.name} only deletes, so there is nothing to sign; leave sign out"
         if rule.mode is Mode.COPY:
             yield f"{at}: {rule.name} has mode: copy, which changes nothing; write squash or prune"
         if rule.keep.group is not None and rule.keep.newest is None:

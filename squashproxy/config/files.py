@@ -39,18 +39,21 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, Path]]:
 
 
 def _keys(configuration: Configuration) -> Iterator[tuple[str, Path]]:
-    """The key files of promotion rules and of the server."""
-    for what, source in (*_keys_of_promotions(configuration), *_keys_of_serve(configuration)):
+    """The key files of rules and of the server."""
+    for what, source in (*_keys_of_rules(configuration), *_keys_of_serve(configuration)):
         if not source.startswith(ELSEWHERE):
             yield what, Path(source)
 
 
-def _keys_of_promotions(configuration: Configuration) -> Iterator[tuple[str, str]]:
+def _keys_of_rules(configuration: Configuration) -> Iterator[tuple[str, str]]:
     for rule in configuration.promote:
         for each in rule.require_signature:
             yield f"require_signature of {rule.name}", each
-        if rule.sign is not None:
-            yield f"sign.key of {rule.name}", rule.sign.key
+    signing = {each.name: each.sign for each in configuration.promote}
+    signing |= {each.name: each.sign for each in configuration.cleanup}
+    for name, sign in signing.items():
+        if sign is not None:
+            yield f"sign.key of {name}", sign.key
 
 
 def _keys_of_serve(configuration: Configuration) -> Iterator[tuple[str, str]]:

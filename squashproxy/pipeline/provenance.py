@@ -20,8 +20,8 @@ from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.signing.statement import STATEMENT
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink
 
-_PREDICATE = "https://slsa.dev/provenance/v1"
-_BUILD = "https://squashproxy.dev/squash/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD = "https://squashproxy.dev/squash/v1"
 _BUILDER = "https://squashproxy.dev/squashproxy"
 
 
@@ -53,11 +53,11 @@ def write_provenance(making: Making, sink: ImageSink) -> None:
         )
 
         signing = making.options.signing
-        write_signed_statement(sink, final.descriptor, statement, _PREDICATE, signing)
+        write_signed_statement(sink, final.descriptor, statement, PREDICATE, signing)
         return
     for blob in (statement, EMPTY):
         sink.write_blob((blob,), digest_of(blob), len(blob))
-    predicate = {"in-toto.io/predicate-type": _PREDICATE}
+    predicate = {"in-toto.io/predicate-type": PREDICATE}
     layer = Descriptor(IN_TOTO, digest_of(statement), len(statement), {"annotations": predicate})
     sink.write_referrer(
         artifact_manifest(IN_TOTO, [layer], subject=final.descriptor, annotations=predicate)
@@ -72,10 +72,10 @@ def _statement(making: Making, sink: ImageSink) -> bytes:
         "subject": [
             {"name": str(known_as or sink.repository), "digest": _digests(making.final.digest)}
         ],
-        "predicateType": _PREDICATE,
+        "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {
-                "buildType": _BUILD,
+                "buildType": BUILD,
                 "externalParameters": {
                     "source": source.name,
                     "target": str(known_as) if known_as else sink.name,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from squashproxy.config.keys import load_required, load_signing
 from squashproxy.config.promote import OnExisting, PromoteRule
 from squashproxy.config.succession import Route
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
-from squashproxy.promotion.keys import with_keys
 from squashproxy.rules.target_template import base_repository
 
 
@@ -26,7 +26,10 @@ def options_of(
     """
     host = Route(rule).template.host
     return replace(
-        with_keys(defaults, rule, environ, warn),
+        defaults,
+        required_keys=load_required(rule.require_signature, environ),
+        signed_as=rule.signed_as,
+        signing=load_signing(rule.sign, environ, warn),
         mode=rule.mode,
         referrers=rule.mode is Mode.COPY and rule.referrers is not False,
         keeps_tags=rule.on_existing is not OnExisting.REPLACE,

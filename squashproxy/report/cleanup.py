@@ -79,6 +79,9 @@ def show_cleanup(screen: Screen, result: CleanupResult, undo_command: str) -> No
         if each.distinct_before:
             text = distinct_text(each.distinct_before, each.distinct_after)
             screen.line(f"  {each.repository}: the squashed images hold {text}")
+        signed = sum(one.is_new for step in each.steps for one in step.signatures)
+        if signed:
+            screen.line(f"  {each.repository}: {count_text(signed, 'new signature')}")
     screen.line()
     if result.log is not None:
         screen.fact("log", result.log)
@@ -112,4 +115,5 @@ def step_line(repository: str, step: Step) -> str:
     """A log line for one step."""
     name = ", ".join(step.tags) or short_digest(step.digest)
     why = f" ({step.why})" if step.why else ""
-    return f"{repository}: {step.action} {name}: {step.outcome}{why}"
+    signed = ", signed" if step.signatures else ""
+    return f"{repository}: {step.action} {name}: {step.outcome}{signed}{why}"

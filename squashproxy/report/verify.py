@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from squashproxy.digest import Digest
+from squashproxy.pipeline.signatures.results import Chain, ChainedVerify, Link
 from squashproxy.report.screen import Screen
 from squashproxy.report.sizes import count_text
+from squashproxy.transports.documents import short
 from squashproxy.verify.results import (
     Difference,
     DifferenceKind,
@@ -35,18 +38,62 @@ _ORDER = list(_TITLES)
 
 
 def show_verification(screen: Screen, result: VerifyResult) -> None:
-    """Write the verdict for each platform, then its differences by kind, the first 50."""
+    """Write the verdict for each platform, its differences by kind, the first 50, and the chain."""
     screen.line(f"A {result.a}", "bold")
     screen.line(f"B {result.b}", "bold")
     for platform in result.platforms:
         screen.line()
         screen.line(verdict(platform), "bold red" if platform.differences else "bold green")
         show_differences(screen, platform.differences)
+    if isinstance(result, ChainedVerify):
+        screen.line()
+        _show_chain(screen, result.chain)
     screen.line()
     warnings = ""
     if result.warnings:
         warnings = f"; {count_text(len(result.warnings), 'warning')} on standard error"
     screen.line(f"{result.seconds:.1f} s{warnings}")
+
+
+def _show_chain(screen: Screen, chain: Chain) -> None:
+    """What B was made from and who signed it: checked with keys, or as it is claimed."""
+    claimed = "" if chain.checked else ", as B claims"
+    for number, link in enumerate(chain.links):
+        if not number:
+            screen.fact("made from", f"{_made_from(link)}{claimed}")
+        elif not link.matches:
+            screen.fact("", f"{short(Digest(link.digest))} from {_made_from(link)}{claimed}")
+    for signed in chain.signed_by:
+        screen.fact("signed by", f"{signed.key}: {short(Digest(signed.digest))}")
+    if not chain.signed_by:
+        screen.fact("signatures", _signatures_text(chain))
+    for each in chain.provenance:
+        by = "signed by nobody known" if each.key is None else f"signed by {each.key}"
+        checked = f"; the source was signed by {', '.join(each.source_keys)}" * bool(
+            each.source_keys
+        )
+        screen.fact("provenance", f"{each.mode} of {each.source} ({by}){checked}")
+    for sentence in chain.doubts:
+        screen.line(f"  {sentence}")
+    for sentence in chain.broken:
+        screen.line(f"The chain is broken: {sentence}", "bold red")
+    if chain.checked and not chain.broken:
+        screen.line("The chain holds.", "bold green")
+
+
+def _made_from(link: Link) -> str:
+    if link.source_digest is None:
+        return "A: it is the same image" if link.matches else "nobody knows what: it does not say"
+    return f"{'A' if link.matches else 'another image'} ({short(Digest(link.source_digest))})"
+
+
+def _signatures_text(chain: Chain) -> str:
+    if chain.signatures is None:
+        return "nobody knows; its registry does not tell"
+    count = count_text(chain.signatures, "signature") if chain.signatures else "none"
+    if chain.checked or not chain.signatures:
+        return count
+    return f"{count}, not checked, since no key was given"
 
 
 def verdict(platform: PlatformVerify) -> str:

@@ -1,15 +1,17 @@
 """Squashing images in place.
 
 A tag is moved only if nobody moved or signed it in the meantime: a signature of the original does
-not cover the squashed image.
+not cover the squashed image. A key that signs the results changes nothing about that: it vouches
+for what is made here, and cannot stand for whoever signed the original.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from squashproxy.cancellation import Cancellation
 from squashproxy.catalog.tags import side_by_side
@@ -31,11 +33,15 @@ from squashproxy.pipeline.distinct_layers import (
 )
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.results import CopyResult
+from squashproxy.pipeline.signatures.results import ResultSignature
 from squashproxy.progress import Observer
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.transports.index_images import find_leaves
 from squashproxy.transports.registry import RegistrySink, RegistrySource, RepositoryManifests
+
+if TYPE_CHECKING:  # cryptography takes long to import, and few rules need it
+    from squashproxy.signing.signing import Signing
 
 
 class TagMoved(SquashproxyError):
@@ -47,18 +53,44 @@ class SignedMeanwhile(SquashproxyError):
 
 
 class GuardedSink(RegistrySink):
-    """A sink whose tag is replaced only while it still points to the image that was squashed."""
+    """A sink whose tag is replaced only while it still points to the image that was squashed.
 
-    def __init__(self, client: RegistryClient, reference: Reference, expected: Digest) -> None:
+    `signatures` are those that `publish` made, or found to be there.
+    """
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        reference: Reference,
+        expected: Digest,
+        signing: Signing | None = None,
+    ) -> None:
         super().__init__(client, reference)
         self._expected = expected
+        self._signing = signing
+        self.signatures: tuple[ResultSignature, ...] = ()
 
     def publish(self, manifest: RawManifest) -> None:
-        """Store the image's manifest under the tag. Raises TagMoved and SignedMeanwhile."""
-        check_unsigned(self._remote, self._expected)
+        """Sign the image, if that is asked for, and store its manifest under the tag.
+
+        An image that did not change is no result, and is not signed. Raises TagMoved and
+        SignedMeanwhile.
+        """
+        staying = {manifest.digest, *_below(self._remote, manifest)}
+        check_unsigned(self._remote, self._expected, staying)
+        if self._signing is not None and manifest.digest != self._expected:
+            self.signatures = self._sign(manifest, self._signing)
+            check_unsigned(self._remote, self._expected, staying)
         if self.find_manifest() != self._expected:
             raise TagMoved(f"{self.name} was pushed to while it was squashed; its push was left")
         super().publish(manifest)
+
+    def _sign(self, manifest: RawManifest, signing: Signing) -> tuple[ResultSignature, ...]:
+        from squashproxy.pipeline.signatures.sign import (  # noqa: PLC0415 - loads cryptography
+            sign_result,
+        )
+
+        return sign_result(self, manifest, signing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +108,28 @@ class InPlaceSquasher:
     ) -> CopyResult:
         """Squash what `tag` points to, which is `digest`. Raises TagMoved and SquashproxyError."""
         source = RegistrySource(self.client, Reference(repository, None, digest))
-        sink = GuardedSink(self.client, Reference(repository, tag), digest)
-        return copy_image(
+        sink = GuardedSink(self.client, Reference(repository, tag), digest, options.signing)
+        result = copy_image(
             source,
             sink,
-            options,
+            replace(options, signing=None),
             open_source=self.open_source,
             quick_source=self.quick_source,
             observer=self.observer,
             clock=time.monotonic,
             cancellation=self.cancellation,
         )
+        return replace(result, signatures=sink.signatures)
 
-    def retag(self, repository: Repository, tag: str, old: Digest, new: Digest) -> None:
-        """Let another tag of the same image point to the squashed one. Raises TagMoved."""
-        remote = self.client.repository(repository)
-        check_unsigned(remote, old)
-        found = remote.find_manifest(tag)
-        if found is None or found.digest != old:
-            raise TagMoved(f"{repository}:{tag} was pushed to meanwhile; its push was left")
-        remote.put_manifest(remote.get_manifest(new), tag)
+    def retag(
+        self, repository: Repository, tag: str, old: Digest, new: Digest, signing: Signing | None
+    ) -> tuple[ResultSignature, ...]:
+        """Let another tag of the same image point to the squashed one, which is signed if that is
+        asked for. Raises TagMoved and SignedMeanwhile.
+        """
+        sink = GuardedSink(self.client, Reference(repository, tag), old, signing)
+        sink.publish(sink.read_manifest(new))
+        return sink.signatures
 
 
 class InPlaceSteps:
@@ -156,8 +190,9 @@ class InPlaceSteps:
     def _replace(self, squash: Squash, tag: str, became: Digest | None) -> Step:
         repository, digest = self._site.repository, squash.digest
         if became is not None:
-            self._squasher.retag(repository, tag, digest, became)
-            return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", became)
+            signing = self._options.signing
+            signed = self._squasher.retag(repository, tag, digest, became, signing)
+            return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", became, signed)
         result = self._squasher.squash(repository, tag, digest, self._options)
         if result.digest == digest:
             why = "there is nothing to squash"
@@ -166,17 +201,27 @@ class InPlaceSteps:
             each.compressed_before - each.compressed_after for each in result.platforms
         )
         self._layers.append(distinct_layers(result.platforms))
-        return Step("squash", digest, (tag,), StepOutcome.SQUASHED, "", result.digest)
+        return Step(
+            "squash",
+            digest,
+            (tag,),
+            StepOutcome.SQUASHED,
+            "",
+            result.digest,
+            result.signatures,
+        )
 
 
-def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
-    """Raise SignedMeanwhile where something refers to an image, or to one of its platforms."""
-    where = f"the manifest {digest} of {remote.name}"
-    parsed = parse_manifest(remote.get_manifest(digest), where)
-    below: list[Digest] = []
-    if isinstance(parsed, ImageIndex):
-        below = find_leaves(RepositoryManifests(remote), parsed, tolerant=True).manifests
-    for each in (digest, *below):
+def check_unsigned(
+    remote: RemoteRepository, digest: Digest, staying: Container[Digest] = ()
+) -> None:
+    """Raise SignedMeanwhile where something refers to an image, or to one of its platforms.
+
+    What refers to one of `staying` is not left behind: the squashed image holds these as well.
+    """
+    for each in (digest, *_below(remote, remote.get_manifest(digest))):
+        if each in staying:
+            continue
         companion = partial(remote.find_companion, each)
         try:
             is_signed = remote.list_referrers(each) or any(
@@ -188,3 +233,11 @@ def check_unsigned(remote: RemoteRepository, digest: Digest) -> None:
             raise SignedMeanwhile(
                 "it was signed or attested meanwhile, and squashing would leave that behind"
             )
+
+
+def _below(remote: RemoteRepository, raw: RawManifest) -> list[Digest]:
+    """The digests of all that an index leads to; none for an image."""
+    parsed = parse_manifest(raw, f"the manifest {raw.digest} of {remote.name}")
+    if not isinstance(parsed, ImageIndex):
+        return []
+    return list(find_leaves(RepositoryManifests(remote), parsed, tolerant=True).manifests)

@@ -92,11 +92,21 @@ def iter_tagged(place: SignaturePlace, image: Digest, tagged: Digest) -> Iterato
     Raises temporary errors of the registry.
     """
     try:
-        manifest = _read_image(place, tagged)
+        layers = _read_image(place, tagged).layers
     except (FormatError, IntegrityError, NotFound) as error:
         yield Candidate(f"signatures {tagged}", doubt=str(error))
         return
-    for layer in manifest.layers:
+    yield from iter_payloads(place, image, layers)
+
+
+def iter_payloads(
+    place: SignaturePlace, image: Digest, layers: Sequence[Descriptor]
+) -> Iterator[Candidate]:
+    """The signatures among the layers of what a signatures' tag points to.
+
+    Raises temporary errors of the registry.
+    """
+    for layer in layers:
         if layer.media_type != SIMPLE_SIGNING:
             continue
         what = f"signature {layer.digest}"

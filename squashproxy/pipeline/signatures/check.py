@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from squashproxy.digest import Digest
-from squashproxy.errors import BadReference, FormatError, NotFound, Unsigned
-from squashproxy.oci.descriptor import Descriptor
+from squashproxy.errors import BadReference, Unsigned
 from squashproxy.oci.manifest import ImageIndex, parse_manifest
 from squashproxy.oci.platform import Platform
 from squashproxy.pipeline.mode import Mode
@@ -27,9 +26,9 @@ from squashproxy.pipeline.signatures.candidates import (
     iter_bundles,
     iter_tagged,
 )
+from squashproxy.pipeline.signatures.referrers import find_referrers
 from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.reference import Repository, parse_reference
-from squashproxy.registry.referrers import fallback_tag
 from squashproxy.signing.public_key import PublicKey
 from squashproxy.signing.signature_manifest import tag_for
 from squashproxy.transports.base import ImageSource, ReferrerSource
@@ -159,27 +158,8 @@ class _Check:
         source = self.source
         if not isinstance(source, ReferrerSource):
             return
-        yield from iter_bundles(self.source, digest, self._referrers(source, digest))
+        referrers = find_referrers(self.source, digest, self.doubts)
+        yield from iter_bundles(self.source, digest, referrers)
         tagged = source.find_tag(tag_for(digest))
         if tagged is not None:
             yield from iter_tagged(self.source, digest, tagged)
-
-    def _referrers(self, source: ReferrerSource, digest: Digest) -> Sequence[Descriptor]:
-        listed = source.list_referrers(digest)
-        found = list(listed or ())
-        if listed is None:
-            there = source.find_tag(fallback_tag(digest))
-            if there is not None and there != digest:
-                found += self._listed_in(there)
-        return found
-
-    def _listed_in(self, listing: Digest) -> list[Descriptor]:
-        where = f"the list of referrers {listing} of {self.source.name}"
-        try:
-            parsed = parse_manifest(self.source.read_manifest(listing), where)
-        except (FormatError, NotFound) as error:
-            self.doubts.append(str(error))
-            return []
-        if not isinstance(parsed, ImageIndex):
-            return []
-        return [child.descriptor for child in parsed.children]

@@ -14,7 +14,7 @@ from squashproxy.errors import FormatError, NotFound
 from squashproxy.oci.artifact import EMPTY
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, RawManifest, parse_manifest
-from squashproxy.pipeline.signatures.candidates import Candidate, iter_bundles, iter_tagged
+from squashproxy.pipeline.signatures.candidates import Candidate, iter_bundles, iter_payloads
 from squashproxy.pipeline.signatures.results import ResultSignature
 from squashproxy.reference import Repository
 from squashproxy.signing.bundle import make_bundle
@@ -111,16 +111,10 @@ class _Signer:
     def _sign_tagged(self, image: Descriptor) -> bool:
         tag = tag_for(image.digest)
         there = self.sink.find_manifest(tag)
-        held: list[Descriptor] = []
-        if there is not None:
-            named = (
-                each
-                for each in iter_tagged(self.sink, image.digest, there)
-                if each.claimed_name == self.name
-            )
-            if self._is_among(named):
-                return False
-            held = self._layers_of(there)
+        held = [] if there is None else self._layers_of(there)
+        signatures = iter_payloads(self.sink, image.digest, held)
+        if self._is_among(each for each in signatures if each.claimed_name == self.name):
+            return False
         payload = make_payload(image.digest, self.name)
         signature = self.signing.key.sign(payload)
         layers = [*held, signature_layer(payload, signature)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from squashproxy.config.keys import load_required, load_signing
 from squashproxy.config.serve import ServeSettings
 
 if TYPE_CHECKING:  # cryptography takes long to import, and few servers need it
@@ -25,18 +26,7 @@ def load_keys(
     settings: ServeSettings, environ: Mapping[str, str], warn: Callable[[str], None]
 ) -> ServeKeys:
     """The keys. Raises UsageError for one that cannot be read."""
-    sign = settings.sign
-    if sign is None and not any(rule.require_signature for rule in settings.rules):
-        return ServeKeys()
-    from squashproxy.signing import load  # noqa: PLC0415 - loads cryptography
-    from squashproxy.signing.signing import Signing  # noqa: PLC0415 - as above
-
-    required = tuple(
-        tuple(load.load_public_key(each, environ) for each in rule.require_signature)
-        for rule in settings.rules
+    return ServeKeys(
+        tuple(load_required(rule.require_signature, environ) for rule in settings.rules),
+        load_signing(settings.sign, environ, warn),
     )
-    if sign is None:
-        return ServeKeys(required)
-    password = None if sign.password is None else sign.password.encode()
-    key = load.load_private_key(sign.key, password, environ, warn)
-    return ServeKeys(required, Signing(key, sign.format))

@@ -231,6 +231,15 @@ def test_the_document_has_the_fields_of_the_contract(
                 "differences": [{"path": "d/x", "kind": "missing", "a": "file", "b": "absent"}],
             }
         ],
+        "chain": {
+            "checked": False,
+            "links": [{"digest": b, "source_digest": None, "matches": False}],
+            "signed_by": [],
+            "signatures": 0,
+            "provenance": [],
+            "broken": [],
+            "doubts": [],
+        },
     }
 
 
