@@ -80,6 +80,9 @@ def test_ours_run_a_command_of_ours_as_an_unprivileged_user(name: str) -> None:
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert "user" not in service, "the image has one"
+    containerfile = (COMPOSE.parent / "Containerfile").read_text()
+    for uid, gid in re.findall(r"uid=(\d+),gid=(\d+)", " ".join(service["tmpfs"])):
+        assert f"\nUSER {uid}:{gid}\n" in containerfile
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 from tests.real.judges import run
 from tests.real.registries import RealRegistry
 
+_START_SECONDS = 60
+_POLL_SECONDS = 0.05
 _SHARED = ("cgroup", "network")
 _CGROUPS = ("/sys/fs/cgroup",)
 
@@ -53,8 +56,11 @@ class Container:
         return self._runc("run", uuid.uuid4().hex)
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[str]:
-        """Run a command in a network of its own until the block ends; yields its name."""
+    def running(self, *arguments: str, until: str) -> Iterator[str]:
+        """Run a command in a network of its own until the block ends; yields its name.
+
+        The block begins when the command has said `until`.
+        """
         self._write(arguments, own_network=True)
         name = uuid.uuid4().hex
         command = [*self._command("run"), "--bundle", str(self._bundle), name]
@@ -63,6 +69,7 @@ class Container:
             subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process,
         ):
             try:
+                self._wait(process, until)
                 yield name
             finally:
                 self._runc("kill", name, "TERM")
@@ -70,6 +77,13 @@ class Container:
                     process.wait(60)
                 finally:
                     self._runc("kill", name, "KILL")
+
+    def _wait(self, process: subprocess.Popen[bytes], text: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while text not in self.log:
+            assert process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(_POLL_SECONDS)
 
     def execute(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a container that runs already, as a health check is."""
