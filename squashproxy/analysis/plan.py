@@ -43,6 +43,7 @@ from squashproxy.pipeline.preflight import (
 from squashproxy.pipeline.result_config import pruned_config, squashed_config
 from squashproxy.pipeline.results import ModePlan, PlanResult, PlatformPlan
 from squashproxy.pipeline.second_reading import SecondReading
+from squashproxy.pipeline.signatures.required import planned_signing, required_signers
 from squashproxy.pipeline.transfer.source_layer import layers_of
 from squashproxy.progress import Observer, RecordingObserver
 from squashproxy.transports.base import ImageSink, ImageSource, warn_of_absence
@@ -74,6 +75,7 @@ def plan_image(
     bases = BaseFinder(open_source, quick_source, watcher, place=source.repository)
     job = _Job(source, sink, options, bases, watcher, SecondReading(watcher))
     digest = source.find_digest()
+    signed_by = required_signers(source, digest, options)
     platforms = job.plan_all(source.read_manifest(digest), digest)
     is_up_to_date = None if sink is None else _is_up_to_date(source, sink, digest, options)
     if is_up_to_date:
@@ -85,6 +87,8 @@ def plan_image(
         up_to_date=is_up_to_date,
         warnings=job.observer.warnings,
         platforms=platforms,
+        signed_by=signed_by,
+        to_sign=planned_signing(options),
     )
 
 

@@ -21,7 +21,7 @@ from squashproxy.promotion.plan import Planner, RuleSteps
 from squashproxy.promotion.results import ImageResult, PromoteResult
 from squashproxy.promotion.run import Promoter
 from squashproxy.promotion.scan import RepositoryScanner
-from squashproxy.promotion.step_runner import LocalStepRunner, StepRunner, planned
+from squashproxy.promotion.step_runner import LocalStepRunner, StepRunner, foreseen
 from squashproxy.promotion.vanished import recurring
 from squashproxy.report.observer import LabelledObserver
 from squashproxy.report.promote import image_line
@@ -59,7 +59,7 @@ def promote(context: Context, rules: Sequence[PromoteRule], *, dry_run: bool) ->
 
 def _dry(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult:
     found = planner.plan(rule)
-    return replace(_noticed(context, found), images=tuple(map(planned, found.steps)))
+    return replace(_noticed(context, found), images=tuple(map(foreseen, found.steps)))
 
 
 def _run(context: Context, planner: Planner, rule: PromoteRule) -> PromoteResult:

@@ -78,6 +78,7 @@ class Scheduler:
         self._jobs: dict[tuple[str, str], Job] = {}
         self._due: dict[tuple[str, str], float] = {}
         self._running: set[tuple[str, str]] = set()
+        self._looked = 0.0
         self._is_stopped = False
 
     def load(self, jobs: Sequence[Job]) -> None:
@@ -156,6 +157,9 @@ class Scheduler:
 
     def _take_due(self, now: float) -> list[tuple[Job, float]]:
         with self._lock:
+            if now < self._looked:
+                self._plan_anew(now)
+            self._looked = now
             found = [
                 (job, self._due[key])
                 for key, job in self._jobs.items()
@@ -165,6 +169,11 @@ class Scheduler:
                 self._running.add(job.key)
                 self._due[job.key] = job.timetable.next_after(now, job.name)
         return found
+
+    def _plan_anew(self, now: float) -> None:
+        """Bring forward what would be due too late, since the clock was set back."""
+        for key, job in self._jobs.items():
+            self._due[key] = min(self._due[key], job.timetable.next_after(now, job.name))
 
     def _work(self, job: Job, number: int) -> None:
         report = _BROKE

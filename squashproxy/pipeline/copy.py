@@ -32,6 +32,7 @@ from squashproxy.pipeline.provenance import Making, write_provenance
 from squashproxy.pipeline.result_index import is_unchanged, result_index
 from squashproxy.pipeline.results import CopyResult, PlatformCopy, ReferrerCopy
 from squashproxy.pipeline.second_reading import SecondReading
+from squashproxy.pipeline.signatures.required import required_signers
 from squashproxy.pipeline.signatures.results import ResultSignature, SourceSignature
 from squashproxy.pipeline.stamp import Stamp, options_hash
 from squashproxy.progress import Observer, RecordingObserver, SilentObserver
@@ -49,13 +50,15 @@ def copy_image(
     quick_source: SourceOpener | None = None,
     cancellation: Cancellation | None = None,
     squashed_bases: SquashedBases | None = None,
+    signed_by: tuple[SourceSignature, ...] = (),
 ) -> CopyResult:
     """Squash `source` into `sink`. The sink's tag moves last, when everything else is there.
 
     `open_source` and `quick_source` open base images (see BaseFinder); the copies of a run share
     `squashed_bases`. `clock` gives seconds, for the report only. `cancellation` is asked between
-    chunks. Raises SquashproxyError (Cancelled is one); the tag is unchanged then, and no upload is
-    left open.
+    chunks. `signed_by` is what a check of the source's digest found out just now, by the same
+    options; without it the check is made here. Raises SquashproxyError (Cancelled is one); the tag
+    is unchanged then, and no upload is left open.
     """
     started = clock()
     check_options(options)
@@ -66,7 +69,9 @@ def copy_image(
     warn_of_absence(source, watcher)
     squashed_bases = squashed_bases or SquashedBases()
     bases = BaseFinder(open_source, quick_source, watcher, squashed_bases, source.repository)
-    job = _Job(source, sink, options, bases, watcher, cancellation or Cancellation(), clock)
+    job = _Job(
+        source, sink, options, bases, watcher, cancellation or Cancellation(), clock, signed_by
+    )
     done = job.run()
     if not done.skipped and sink.repository is not None and sink.tag is not None:
         squashed_bases.forget_tag(sink.repository, sink.tag)
@@ -136,6 +141,7 @@ class _Job:
     observer: RecordingObserver
     cancellation: Cancellation
     clock: Callable[[], float]
+    signed_by: tuple[SourceSignature, ...] = ()
 
     def run(self) -> _Done:
         """Copy the image. If the target lost what it had, all is brought once more: a registry
@@ -149,7 +155,7 @@ class _Job:
 
     def _run(self) -> _Done:
         source_digest = self.source.find_digest()
-        signed_by = self._check_signed(source_digest)
+        signed_by = self.signed_by or required_signers(self.source, source_digest, self.options)
         return replace(self._done(source_digest, signed_by), signed_by=signed_by)
 
     def _done(self, source_digest: Digest, signed_by: tuple[SourceSignature, ...]) -> _Done:
@@ -200,15 +206,6 @@ class _Job:
         if existing != final.digest or self.sink.traits.publishes_all:
             self.sink.publish(final)
         return _Done(source_digest, final.digest, False, platforms, referrers, (), signatures)
-
-    def _check_signed(self, source_digest: Digest) -> tuple[SourceSignature, ...]:
-        if not self.options.required_keys:
-            return ()
-        from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
-            check_signed,
-        )
-
-        return check_signed(self.source, source_digest, self.options)
 
     def _sign(self, final: RawManifest) -> tuple[ResultSignature, ...]:
         """Sign the result, if asked for, before its tag moves."""

@@ -14,7 +14,7 @@ from squashproxy.squash.split import MOST_LAYERS
 from squashproxy.transports.base import ImageSink, ImageSource, ReferrerSink, ReferrerSource
 
 _MOST_MOUNTED = 500
-"""The most layers that overlayfs stacks (OVL_MAX_STACK, fs/overlayfs/params.c). Older mounts, and
+"""The most layers that overlayfs stacks (OVL_MAX_STACK in fs/overlayfs/params.h). Older mounts, and
 so most runtimes, stop at MOST_LAYERS, since they name all layers in one page of options.
 """
 

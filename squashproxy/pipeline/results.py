@@ -7,7 +7,11 @@ from enum import StrEnum
 
 from squashproxy.digest import Digest
 from squashproxy.pipeline.mode import Mode
-from squashproxy.pipeline.signatures.results import ResultSignature, SourceSignature
+from squashproxy.pipeline.signatures.results import (
+    PlannedSigning,
+    ResultSignature,
+    SourceSignature,
+)
 from squashproxy.squash.secret_patterns import SuspectKind
 
 
@@ -289,7 +293,11 @@ class PlatformPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """The result of a plan. Nothing was copied."""
+    """The result of a plan. Nothing was copied.
+
+    `signed_by` are the required signatures of the source, `to_sign` is how a copy would sign the
+    result; None where it would not.
+    """
 
     source: str
     source_digest: str
@@ -297,3 +305,5 @@ class PlanResult:
     up_to_date: bool | None
     warnings: tuple[str, ...]
     platforms: tuple[PlatformPlan, ...]
+    signed_by: tuple[SourceSignature, ...] = ()
+    to_sign: PlannedSigning | None = None

@@ -9,6 +9,7 @@ from squashproxy.errors import SquashproxyError, Unsigned
 from squashproxy.pipeline.copy import Standing, compare_image
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.signatures.required import required_signers
 from squashproxy.promotion.pairs import Pair
 from squashproxy.promotion.places import with_places
 from squashproxy.promotion.results import ImageOutcome
@@ -39,7 +40,7 @@ class Comparer:
         if pair.refusal is not None:
             return replace(step, outcome=ImageOutcome.REFUSED)
         try:
-            step = self._compared(step)
+            step = self._checked(self._compared(step))
             return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
         except (Collision, SignedImage, Unsigned) as error:
             return replace(step, outcome=ImageOutcome.REFUSED, error=error)
@@ -63,19 +64,32 @@ class Comparer:
             lacks_referrers=standing.lacks_referrers,
         )
 
+    def _checked(self, step: Step) -> Step:
+        """The step with its required signatures, also where the target is up to date: a key may
+        have been taken out of the rule since. Raises Unsigned.
+        """
+        if step.outcome is ImageOutcome.KEPT:
+            return step
+        assert step.source_digest is not None, "it was compared"
+        source = RegistrySource(self.client, step.source, step.tags)
+        try:
+            signed_by = required_signers(source, step.source_digest, step.options)
+        except Unsigned as error:
+            if step.outcome is ImageOutcome.COPY:
+                raise
+            raise Unsigned(
+                f"{error.fact} now, but {step.target} holds it since an earlier run",
+                advice="delete it there, or name the key that signed it",
+                reason=error.reason,
+            ) from error
+        return replace(step, signed_by=signed_by)
+
     def _looked_at(self, step: Step, pair: Pair) -> Step:
         """A step to copy, completed by the referrers of its source and the tags that it needs.
 
-        Raises Unsigned, SignedImage and Collision where the image is refused.
+        Raises SignedImage and Collision where the image is refused.
         """
         assert step.source_digest is not None, "it was compared"
-        if step.options.required_keys:
-            from squashproxy.pipeline.signatures.check import (  # noqa: PLC0415 - loads cryptography
-                check_signed,
-            )
-
-            source = RegistrySource(self.client, step.source, step.tags)
-            check_signed(source, step.source_digest, step.options)
         if step.options.mode is Mode.COPY:
             return with_places(step, self.client)
         remote = self.client.repository(step.source.repository)

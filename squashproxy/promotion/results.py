@@ -7,6 +7,11 @@ from enum import StrEnum
 
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.pipeline.mode import Mode
+from squashproxy.pipeline.signatures.results import (
+    PlannedSigning,
+    ResultSignature,
+    SourceSignature,
+)
 
 
 class ImageOutcome(StrEnum):
@@ -31,7 +36,8 @@ class ImageResult:
     """One image. Sizes in bytes, of all platforms together.
 
     `error` says why it failed or was refused. `referrers` is how many signatures and other
-    referrers were copied with it.
+    referrers were copied with it. `signed_by` are the required signatures of the source, `to_sign`
+    is how a plan expects the result to be signed, and `signatures` are those of the result.
     """
 
     rule: str
@@ -49,6 +55,9 @@ class ImageResult:
     reused_bytes: int = 0
     mode: Mode = Mode.SQUASH
     referrers: int = 0
+    signed_by: tuple[SourceSignature, ...] = ()
+    to_sign: PlannedSigning | None = None
+    signatures: tuple[ResultSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.copy import copy_image
 from squashproxy.pipeline.distinct_layers import DistinctLayers, distinct_layers
 from squashproxy.pipeline.results import CopyResult
+from squashproxy.pipeline.signatures.required import planned_signing
 from squashproxy.progress import Observer
 from squashproxy.promotion.hooks.hooks import run_hook
 from squashproxy.promotion.originals import OriginalCopy
@@ -75,6 +76,8 @@ class LocalStepRunner:
             + sum(each.uploaded_bytes for each in copied.referrers),
             reused_bytes=sum(each.reused_bytes for each in platforms),
             referrers=len(copied.referrers),
+            signed_by=copied.signed_by,
+            signatures=copied.signatures,
         )
         return StepDone(result, None if copied.skipped else distinct_layers(platforms))
 
@@ -99,8 +102,8 @@ class LocalStepRunner:
             warnings += OriginalCopy(
                 self.client, step, step.original, observer, self.cancellation
             ).copy()
-        elif step.attached:
-            warnings.append(f"{step.source} has {step.attached}, which stay behind")
+        else:
+            warnings += _left_behind(step)
         copied = copy_image(
             source,
             sink,
@@ -111,6 +114,7 @@ class LocalStepRunner:
             clock=time.monotonic,
             cancellation=self.cancellation,
             squashed_bases=self.squashed_bases,
+            signed_by=step.signed_by,
         )
         warnings += copied.warnings
         if hooks.after is not None:
@@ -133,7 +137,23 @@ def planned(step: Step) -> ImageResult:
         outcome=step.outcome,
         error=None if step.error is None else str(step.error),
         mode=step.rule.mode,
+        signed_by=step.signed_by,
     )
+
+
+def foreseen(step: Step) -> ImageResult:
+    """A step as the result of a dry run, with what would be signed and what would stay behind."""
+    result = planned(step)
+    if step.outcome is not ImageOutcome.COPY:
+        return result
+    return replace(result, warnings=_left_behind(step), to_sign=planned_signing(step.options))
+
+
+def _left_behind(step: Step) -> tuple[str, ...]:
+    """A sentence on what refers to a source and is not copied, if there is anything."""
+    if step.original is not None or not step.attached:
+        return ()
+    return (f"{step.source} has {step.attached}, which stay behind",)
 
 
 def _event(step: Step) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from squashproxy.config.succession import Use
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.signatures import Attached
 from squashproxy.reference import Reference, Repository
@@ -40,7 +41,7 @@ class Step:
     `outcome` is COPY if there is something to do, else how the step ended already. `beside` are the
     tags that a copy needs besides its target: for the backup and for the original. `tags` are all
     tags of the source's repository, None where they were not listed. With `lacks_referrers`, the
-    image itself is at the target.
+    image itself is at the target. `signed_by` are the required signatures of `source_digest`.
     """
 
     rule: PromoteRule
@@ -55,6 +56,7 @@ class Step:
     beside: tuple[Place, ...] = ()
     tags: frozenset[str] | None = None
     lacks_referrers: bool = False
+    signed_by: tuple[SourceSignature, ...] = ()
 
     @property
     def places(self) -> tuple[Place, ...]:

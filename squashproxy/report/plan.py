@@ -12,6 +12,7 @@ from squashproxy.pipeline.results import (
 )
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.screen import COLUMN_GAP, Screen, Table
+from squashproxy.report.signing import show_signing
 from squashproxy.report.sizes import (
     ESTIMATED_NOTE,
     UNIT_NOTE,
@@ -34,6 +35,9 @@ def show_plan(screen: Screen, result: PlanResult) -> None:
         screen.line(f"      to {result.target}", "bold")
     if result.up_to_date:
         screen.line("The target is up to date: a copy would do nothing.", "bold green")
+    if result.signed_by or result.to_sign:
+        screen.line()
+    show_signing(screen, result.signed_by, result.to_sign)
     for platform in result.platforms:
         screen.line()
         _show_platform(screen, platform)

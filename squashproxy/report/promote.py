@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from squashproxy.cleanup.results import StepOutcome
@@ -9,6 +10,7 @@ from squashproxy.pipeline.mode import Mode
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
 from squashproxy.report.distinct import APART, PRUNED, distinct_text
 from squashproxy.report.screen import Screen, Table
+from squashproxy.report.signing import signing_text
 from squashproxy.report.sizes import UNIT_NOTE, count_text, size_text
 
 _OUTCOMES = (
@@ -43,10 +45,26 @@ def show_promotion(screen: Screen, result: PromoteResult) -> None:
         screen.fact("saved", f"{size_text(result.saved_bytes)}, summed over images; {UNIT_NOTE}")
     if result.distinct_images:
         screen.fact("in target", _in_target(result))
+    _show_signing(screen, result)
     if result.log is not None:
         screen.fact("log", result.log)
     ending = "nothing was moved" if result.dry_run else f"{result.seconds:.1f} s"
     screen.fact("took", ending)
+
+
+def _show_signing(screen: Screen, result: PromoteResult) -> None:
+    """Who signed the sources, what would be signed, and what was."""
+    signers = Counter(
+        key for image in result.images for key in {signed.key for signed in image.signed_by}
+    )
+    for key, count in signers.items():
+        screen.fact("signed by", f"{key}: {count_text(count, 'image')}")
+    planned = Counter(image.to_sign for image in result.images if image.to_sign is not None)
+    for to_sign, count in planned.items():
+        screen.fact("to sign", f"{count_text(count, 'image')} {signing_text(to_sign)}")
+    made = sum(one.is_new for image in result.images for one in image.signatures)
+    if made:
+        screen.fact("signed", count_text(made, "new signature"))
 
 
 def _in_target(result: PromoteResult) -> str:

@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from squashproxy.automation.scheduler import Job, Report, Scheduler
 from squashproxy.rules.timetable import Timetable
 from squashproxy.state.database import open_state
@@ -27,6 +29,8 @@ class Night:
     clock: float = EVENING
     ran: list[tuple[str, float]] = field(default_factory=list)
     later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    jumps: dict[float, float] = field(default_factory=dict)
+    """Hours after the evening at which the clock is set, and by how many."""
 
     def job(self, name: str, cron: str | None = None, every: float | None = None) -> Job:
         def work() -> Report:
@@ -50,7 +54,9 @@ class Night:
             for each in [each for each in self.later if each[0] <= self.clock]:
                 self.later.remove(each)
                 each[1]()
-            if self.clock >= end:
+            for at in [at for at in self.jumps if self.clock >= EVENING + at * HOUR]:
+                self.clock += self.jumps.pop(at) * HOUR
+            if self.clock >= end and not self.jumps:
                 scheduler.stop()
 
         scheduler = Scheduler(self.history, lambda: self.clock, begin=begin, pause=pause)
@@ -88,6 +94,24 @@ def test_what_was_missed_is_caught_up_once() -> None:
         night.clock = EVENING + 5.5 * HOUR
         night.pass_until(6.1, hourly)
     assert [round(at) for _, at in night.ran] == [1, 6, 6]
+
+
+JUMPS = {
+    "back by a day": ({2.5: -24.0}, -18.0),
+    "back by ten years": ({2.5: -87_600.0}, -87_590.0),
+    "back by a minute": ({2.5: -1 / 60}, 6.0),
+    "forward by a year, and corrected": ({2.5: 8_760.0, 8_000.0: -8_760.0}, 6.0),
+}
+
+
+@pytest.mark.parametrize(("jumps", "until"), JUMPS.values(), ids=JUMPS)
+def test_a_rule_goes_on_when_the_clock_is_set(jumps: dict[float, float], until: float) -> None:
+    with open_state(None) as database:
+        night = Night(RunHistory(database), jumps=dict(jumps))
+        night.pass_until(until, night.job("hourly", "0 * * * *"))
+    last = [at for _, at in night.ran if at > until - 3]
+    assert len(last) >= 2
+    assert len(night.ran) < 20
 
 
 def test_a_new_rule_waits_for_its_first_time() -> None:

@@ -67,6 +67,11 @@ class Pair:
         streams = self.captured.readouterr()
         return code, json.loads(streams.out) if streams.out else {}, streams.err
 
+    def show(self, *options: str) -> str:
+        """What the last configuration's promotion shows people."""
+        run(["promote", *options, str(self.folder / "sp.yml")])
+        return self.captured.readouterr().out
+
     @property
     def tags(self) -> dict[str, Digest]:
         """Every tag of both registries, as `old REPO:TAG` or `new REPO:TAG`, with its digest."""

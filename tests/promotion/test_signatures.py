@@ -150,3 +150,60 @@ def test_a_key_that_others_may_read_is_a_warning(pair: Pair) -> None:
     code, _, told = pair.promote(f"{SIGN}}}")
     assert code == 0
     assert "can be read by other users; run: chmod 600" in told
+
+
+def test_a_dry_run_says_who_signed_and_what_would_be_signed(pair: Pair) -> None:
+    _write_keys(pair.folder)
+    digests = _push_ten(pair)
+    for tag in "012":
+        sign_by_bundle(pair.old, "apps/web", digests[tag])
+    rule = f"{RULE}\nsign: {{key: right.key, password: {PASSWORD}, format: both}}"
+    _, document, _ = pair.promote(rule, "--dry-run")
+    wanted = [each for each in document["images"] if each["outcome"] == "copy"]
+    assert len(wanted) == 3
+    for each in wanted:
+        assert [one["fingerprint"] for one in each["signed_by"]] == [RIGHT.public.fingerprint]
+        assert each["to_sign"]["formats"] == ["bundle", "tag"]
+        assert each["signatures"] == []
+        assert any("1 referrer, which stay behind" in warning for warning in each["warnings"])
+    assert not pair.new.tags("prod/web")
+    told = pair.show("--dry-run")
+    assert "right.pub: 3 images" in told
+    assert "3 images as bundle and tag, with the key sha256:" in told
+    _, document, _ = pair.promote(rule)
+    done = [each for each in document["images"] if each["outcome"] == "copied"]
+    assert {(len(each["signed_by"]), len(each["signatures"])) for each in done} == {(1, 2)}
+
+
+def test_each_signature_of_a_source_is_read_once(pair: Pair) -> None:
+    """The plan checks the digest that is copied, so the copy need not."""
+    _write_keys(pair.folder)
+    digest = image("a").push(pair.old, "apps/web", "1")
+    sign_by_bundle(pair.old, "apps/web", digest)
+    pair.old.forget_requests()
+    assert pair.promote(RULE)[0] == 0
+    asked = [each for each in pair.old.requests if f"/referrers/{digest}" in each.path]
+    assert len(asked) == 2  # to check them, and to tell what stays behind
+
+
+@pytest.mark.parametrize("mode", ["squash", "copy"])
+def test_an_image_that_is_up_to_date_is_checked_again(pair: Pair, mode: str) -> None:
+    """A key that was taken out of the rule is told of by each further run; nothing is deleted."""
+    _write_keys(pair.folder)
+    (pair.folder / "wrong.pub").write_bytes(WRONG.public.pem)
+    digest = image("a").push(pair.old, "apps/web", "1")
+    sign_by_bundle(pair.old, "apps/web", digest)
+    rule = f"{RULE}\ntags: {{exclude: ['sha256-*']}}\nmode: {mode}"
+    assert pair.promote(rule)[0] == 0
+    there = pair.new.tags("prod/web")
+    for options in ((), ("--dry-run",)):
+        code, document, _ = pair.promote(rule, *options)
+        assert code == 0
+        assert outcomes(document)["prod/web:1"] == "current"
+        code, document, _ = pair.promote(rule.replace("right.pub", "wrong.pub"), *options)
+        assert code == 1
+        assert outcomes(document)["prod/web:1"] == "refused"
+        [why] = errors(document)
+        assert "is of another key" in why
+        assert f"but {pair.new.host}/prod/web:1 holds it since an earlier run" in why
+    assert pair.new.tags("prod/web") == there

@@ -18,6 +18,7 @@ from squashproxy.cli.group import image_examples
 from squashproxy.cli.output import write_report
 from squashproxy.cli.plan_page import check_apart, parse_page, write_page
 from squashproxy.cli.session import open_session, watching
+from squashproxy.cli.signing_options import SIGNING_VALUES, signing_options, with_signing
 from squashproxy.config.values import parse_size
 from squashproxy.location import Location, parse_location
 from squashproxy.report.plan import show_plan
@@ -37,6 +38,7 @@ _FAILED = 1
 @click.argument("source", type=argument(parse_location))
 @click.argument("target", type=argument(parse_target), required=False)
 @squash_options
+@signing_options
 @click.option(
     "--fail-over",
     "thresholds",
@@ -70,9 +72,11 @@ def plan(
     check_mode(click.get_current_context(), values["mode"])
     check_apart(common, page)
     layer_memory = values.pop("layer_memory")
+    named = {each: values.pop(each) for each in SIGNING_VALUES}
     options = make_options(common, **values)
     with open_session(common) as session:
         with watching(common) as observer:
+            options = with_signing(options, named, observer.warn)
             result = plan_image(
                 session.open_source(source),
                 session.open_sink(target) if target else None,

@@ -33,6 +33,17 @@ class ResultSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedSigning:
+    """How a result would be signed: each image and the index.
+
+    `fingerprint` is that of the key, `formats` are `bundle`, `tag`, or both.
+    """
+
+    fingerprint: str
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """A statement of where an image came from.
 

@@ -14,6 +14,7 @@ from squashproxy.printable import printable
 from squashproxy.report.build_steps import step_text
 from squashproxy.report.page.charts import folder_trees, layer_bars
 from squashproxy.report.screen import short_digest
+from squashproxy.report.signing import signing_text
 from squashproxy.report.sizes import ESTIMATED_NOTE, count_text, efficiency_text, size_text
 from squashproxy.squash.secret_patterns import sentence_of
 
@@ -85,5 +86,6 @@ def _template() -> Template:
         step=step_text,
         bars=layer_bars,
         rule_sentence=sentence_of,
+        signing=signing_text,
     )
     return environment.from_string(_read("page.html.jinja"))

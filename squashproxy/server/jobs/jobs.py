@@ -78,11 +78,13 @@ class Jobs:
         on_end: JobListener,
         *,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
         self._places = places
         self._on_end = on_end
         self._clock = clock
+        self._ticks = ticks
         self._jobs: dict[SquashKey, Job] = {}
         self._queue: dict[SquashKey, Job] = {}
         self._running: dict[SquashKey, asyncio.Future[SquashRecord]] = {}
@@ -161,7 +163,7 @@ class Jobs:
 
     def _check_failures(self, key: SquashKey) -> None:
         until, error = self._failures.find(key) or (0.0, None)
-        if error is not None and until > self._clock():
+        if error is not None and until > self._ticks():
             raise remembered(error)
 
     def _end(self, job: Job, done: asyncio.Future[SquashRecord]) -> None:
@@ -182,7 +184,7 @@ class Jobs:
         failure = _as_failure(error, job, self._limits.idle)
         if not isinstance(failure, ShuttingDown):
             seconds = _FOR_GOOD if isinstance(failure, _LASTING) else self._limits.negative_ttl
-            self._failures[job.key] = (self._clock() + seconds, remembered(failure))
+            self._failures[job.key] = (self._ticks() + seconds, remembered(failure))
         job.result.set_exception(failure)
         job.result.exception()  # nobody may be waiting, and that is fine
         self._on_end(job, None, failure)

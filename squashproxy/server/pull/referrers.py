@@ -52,7 +52,7 @@ class Referrers:
         tag_ttl: float,
         negative_ttl: float,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context = context
         self._tag_ttl = tag_ttl

@@ -57,7 +57,7 @@ class SignedSources:
         patience: float,
         negative_ttl: float,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstreams = upstreams
         self._threads = threads

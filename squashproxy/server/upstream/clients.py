@@ -189,7 +189,7 @@ class UpstreamClients:
         """Raise TooManyRequests while the upstream's rate limit lasts."""
         with self._lock:
             until = self._paused.get((caller, host), 0.0)
-        left = until - time.time()
+        left = until - time.monotonic()
         if left > 0:
             raise TooManyRequests(
                 f"{host} has a rate limit, and may be asked again in {left:.0f} s",
@@ -201,10 +201,10 @@ class UpstreamClients:
     def _note_failure(self, caller: Caller, host: str, error: SquashproxyError) -> None:
         self._on_failure(host, error)
         if isinstance(error, TooManyRequests):
-            until = time.time() + min(error.retry_after or _PAUSE, LONGEST_PAUSE)
+            pause = min(error.retry_after or _PAUSE, LONGEST_PAUSE)
             with self._lock:
-                self._paused[caller, host] = until
-            self._note(host, health=Health.THROTTLED, until=until)
+                self._paused[caller, host] = time.monotonic() + pause
+            self._note(host, health=Health.THROTTLED, until=time.time() + pause)
         elif isinstance(error, (Unreachable, ServerFault, TlsError)):
             self._note(host, health=Health.DOWN, until=None)
         else:

@@ -52,7 +52,11 @@ class _Entry:
 
 
 class TagResolver:
-    """Resolves tags. `on_stale` is called with the host for each answer that is out of date."""
+    """Resolves tags. `on_stale` is called with the host for each answer that is out of date.
+
+    `clock` gives unix seconds, for what is kept; `ticks` tells how old an answer is, whatever
+    becomes of the clock.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class TagResolver:
         on_stale: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstreams = upstreams
         self._async_store = async_store
@@ -70,6 +75,7 @@ class TagResolver:
         self._freshness = freshness
         self._on_stale = on_stale
         self._clock = clock
+        self._ticks = ticks
         self._entries: LruCache[Key, _Entry] = LruCache(_MOST)
         self._single_flight: SingleFlight[tuple[Key, Caller], KnownTag] = SingleFlight()
         self._threads = SharedThreads(32, "squashproxy-tags")
@@ -77,7 +83,7 @@ class TagResolver:
     def find_fresh(self, caller: Caller, repository: Repository, tag: str) -> KnownTag | None:
         """What a tag points to, if upstream need not be asked. Raises the remembered error."""
         entry = self._entries.find((repository, tag))
-        if entry is None or entry.until <= self._clock():
+        if entry is None or entry.until <= self._ticks():
             return None
         if not self._grants.has(caller, repository):
             return None
@@ -109,7 +115,7 @@ class TagResolver:
             return await self._fall_back(caller, key, error)
         self._grants.grant(caller, repository)
         known = KnownTag(found, self._clock())
-        self._entries[key] = _Entry(self._clock() + self._freshness.tag_ttl, known)
+        self._entries[key] = _Entry(self._ticks() + self._freshness.tag_ttl, known)
         await self._async_store.keep_tag(*key, known)
         return known
 
@@ -135,7 +141,7 @@ class TagResolver:
         A caller who needs upstream's permission gets none while upstream does not answer.
         """
         repository, _ = key
-        until = self._clock() + self._freshness.negative_ttl
+        until = self._ticks() + self._freshness.negative_ttl
         known = await self._last_known(caller, key)
         if caller.login is None:
             self._entries[key] = _Entry(until, known, remembered(error))

@@ -37,6 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     defaults = tags.TagResolver.__init__.__kwdefaults__
     assert defaults is not None, "the clock is a keyword"
     monkeypatch.setitem(defaults, "clock", clock)
+    monkeypatch.setitem(defaults, "ticks", clock)
     return clock
 
 
