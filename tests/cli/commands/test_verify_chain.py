@@ -130,6 +130,7 @@ def test_unsigned_provenance_is_of_nobody_known(chained: Chained) -> None:
 
 def _tamper(chained: Chained) -> None:
     """Put the signature of another image beside the result."""
+    chained.copy()
     other = image("other").push(chained.registry, "elsewhere", "1")
     bundle = make_bundle(signing_statement(other), RIGHT)
     attach(chained.registry, "new", chained.registry.tags("new")["1"], bundle)
@@ -157,11 +158,7 @@ def _not_signed_tag_only(chained: Chained) -> None:
 BROKEN: dict[str, tuple[Callable[[Chained], None], str, str]] = {
     "not signed": (lambda it: it.copy(), "right", "is not signed by"),
     "another key": (lambda it: it.sign(), "wrong", "is of another key"),
-    "a signature of something else": (
-        lambda it: (it.copy(), _tamper(it))[1],
-        "right",
-        "it signs another digest",
-    ),
+    "a signature of something else": (_tamper, "right", "it signs another digest"),
     "signed elsewhere": (_not_signed_tag_only, "right", "it has no signature"),
     "made from another image": (_other_source, "right", "was made from sha256:"),
     "no stamp": (_no_stamp, "right", "does not say what it was made from"),
