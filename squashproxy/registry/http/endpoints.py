@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from squashproxy.errors import Denied, Patience, RegistryError, Unreachable
 from squashproxy.host import address_of, is_loopback
 from squashproxy.reference import DOCKER_HUB
+from squashproxy.registry.http.network_errors import lacks_descriptors, no_descriptors
 from squashproxy.registry.http.public_addresses import first_private, is_public, resolve
 from squashproxy.registry.http.urls import WEB_PORTS, BadUrl, read_url, shown
 from squashproxy.registry.options import ClientOptions
@@ -151,6 +152,8 @@ class Endpoints:
                 failures.append(error)
                 continue
             return "https" if tls and number != WEB_PORTS["http"] else "http"
+        if lacks_descriptors(failures[0]):
+            raise no_descriptors(netloc) from failures[0]
         reason = (failures[0].strerror or "no answer in time").lower()
         raise Unreachable(
             f"cannot reach {netloc}: {reason}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -44,17 +45,9 @@ def request_error(
     A server that `is_known` has answered before in this run, so its name is right.
     """
     causes = list(_iter_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return TlsError(
-                f"the certificate of {host} is not trusted: {cause.verify_message}",
-                advice=f"give its authority with {{ca}}, or {{insecure}} {host} to skip the check",
-            )
-        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
-            return TlsError(
-                f"{host} does not speak TLS",
-                advice=f"if it is meant to be plain HTTP, give {{plain-http}} {host}",
-            )
+    certain = next(filter(None, (_certain_error(cause, host) for cause in causes)), None)
+    if certain is not None:
+        return certain
     if isinstance(error, ValueError) and not isinstance(error, ProxySchemeUnknown):
         return RegistryError(f"{host} named '{shown(url)}', which is no usable URL")
     reason = _reason(causes)
@@ -74,6 +67,37 @@ def request_error(
         advice="is it up, and is the name right?",
         patience=Patience.SECONDS,
     )
+
+
+def lacks_descriptors(error: BaseException) -> bool:
+    """Whether this process or machine may not open more files: no fault of any server."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def no_descriptors(host: str) -> Unreachable:
+    """The error for a connection that needs a file descriptor, and none is left."""
+    return Unreachable(
+        f"no connection to {host}: too many files are open here",
+        advice="raise the limit (ulimit -n), or do less at once",
+        patience=Patience.SECONDS,
+    )
+
+
+def _certain_error(cause: BaseException, host: str) -> RegistryError | None:
+    """The error for a cause that says by itself what is wrong; None for any other."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return TlsError(
+            f"the certificate of {host} is not trusted: {cause.verify_message}",
+            advice=f"give its authority with {{ca}}, or {{insecure}} {host} to skip the check",
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        return TlsError(
+            f"{host} does not speak TLS",
+            advice=f"if it is meant to be plain HTTP, give {{plain-http}} {host}",
+        )
+    if lacks_descriptors(cause):
+        return no_descriptors(host)
+    return None
 
 
 def body_error(error: BaseException, host: str, what: str) -> Unreachable:

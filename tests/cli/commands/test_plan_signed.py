@@ -33,8 +33,10 @@ def test_it_says_who_signed_and_what_would_be_signed(
 ) -> None:
     sign_by_bundle(registry, "app", image("a").push(registry, "app", "1"), RIGHT)
     there = registry.manifests("app")
-    words = ("--require-signature", f"{tmp_path}/right.pub", "--sign", f"{tmp_path}/right.key")
-    words += ("--sign-format", "both", f"{registry.host}/app:1")
+    words = [
+        *("--require-signature", f"{tmp_path}/right.pub", "--sign", f"{tmp_path}/right.key"),
+        *("--sign-format", "both", f"{registry.host}/app:1"),
+    ]
     planned = squashproxy("plan", "--json", "--html", f"{tmp_path}/plan.html", *words)
     document = json.loads(planned.out)
     assert [each["fingerprint"] for each in document["signed_by"]] == [RIGHT.public.fingerprint]

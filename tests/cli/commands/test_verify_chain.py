@@ -130,6 +130,7 @@ def test_unsigned_provenance_is_of_nobody_known(chained: Chained) -> None:
 
 def _tamper(chained: Chained) -> None:
     """Put the signature of another image beside the result."""
+    chained.copy()
     other = image("other").push(chained.registry, "elsewhere", "1")
     bundle = make_bundle(signing_statement(other), RIGHT)
     attach(chained.registry, "new", chained.registry.tags("new")["1"], bundle)
@@ -154,19 +155,10 @@ def _not_signed_tag_only(chained: Chained) -> None:
     )
 
 
-def _copy_tampered(chained: Chained) -> None:
-    chained.copy()
-    _tamper(chained)
-
-
 BROKEN: dict[str, tuple[Callable[[Chained], None], str, str]] = {
     "not signed": (lambda it: it.copy(), "right", "is not signed by"),
     "another key": (lambda it: it.sign(), "wrong", "is of another key"),
-    "a signature of something else": (
-        _copy_tampered,
-        "right",
-        "it signs another digest",
-    ),
+    "a signature of something else": (_tamper, "right", "it signs another digest"),
     "signed elsewhere": (_not_signed_tag_only, "right", "it has no signature"),
     "made from another image": (_other_source, "right", "was made from sha256:"),
     "no stamp": (_no_stamp, "right", "does not say what it was made from"),
