@@ -7,39 +7,34 @@ at a time. It also queues jobs again whose workers are gone, in turn with the ot
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from celery import signals
 from celery.apps.worker import Worker
-from celery.platforms import EX_OK, SecurityWarning
-from celery.worker import state
+from celery.platforms import SecurityWarning
 
 from squashproxy import __version__
 from squashproxy.fleet.broker import Broker
+from squashproxy.fleet.child import Child
 from squashproxy.fleet.consumer import Hearing, PulsingConsumer, use_liveness
-from squashproxy.fleet.drain import Drain, Stage
+from squashproxy.fleet.drain import Drain
+from squashproxy.fleet.ending import Ending
 from squashproxy.fleet.errors import BrokerAway, FleetError
 from squashproxy.fleet.fleet import Fleet
-from squashproxy.fleet.handlers import Handlers, OpenHandlers
+from squashproxy.fleet.handlers import OpenHandlers
 from squashproxy.fleet.job import QueueName
-from squashproxy.fleet.job_run import JobRun
-from squashproxy.fleet.members import Member, beat_of
-from squashproxy.fleet.messages import TASK, Messenger, celery_app, message_list, queue_list
+from squashproxy.fleet.members import Member
+from squashproxy.fleet.messages import TASK, celery_app
 from squashproxy.fleet.patience import Patience
-from squashproxy.fleet.records import Records
 from squashproxy.fleet.settings import FleetSettings, process_name
+from squashproxy.fleet.upkeep import Upkeep
 
 _LOG = logging.getLogger("squashproxy.fleet")
-_MERCY = 15.0
-"""Seconds that jobs have to end after they were cancelled, before their processes are killed."""
 
 
 def run_worker(
@@ -64,11 +59,11 @@ def run_worker(
     with Fleet(settings, name=name) as fleet, open_handlers(fleet):
         pass  # opened once here, so that a worker that could do nothing does not begin
     drain, server = Drain(), broker.run_id()
-    upkeep = _Upkeep(settings, broker, name, queues)
+    upkeep = Upkeep(settings, broker, name, queues)
     member = Member(broker, name, _facts(settings, queues), upkeep.turn)
-    member.start()
     try:
-        child = _Child(settings, name, server, drain, open_handlers)
+        member.start()
+        child = Child(settings, name, server, drain, open_handlers)
         _run_celery(settings, queues, child, liveness, upkeep)
     finally:
         member.leave()
@@ -98,9 +93,9 @@ def _facts(settings: FleetSettings, queues: Sequence[QueueName]) -> dict[str, An
 def _run_celery(
     settings: FleetSettings,
     queues: Sequence[QueueName],
-    child: _Child,
+    child: Child,
     liveness: Path | None,
-    upkeep: _Upkeep,
+    upkeep: Upkeep,
 ) -> None:
     app = celery_app(settings, tuple(queues))
     app.task(child.run, name=TASK, acks_late=True, ignore_result=True)
@@ -110,7 +105,7 @@ def _run_celery(
     _use_our_log()
     # Messages are JSON, so that root is no risk here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    ending = _Ending(settings, child.drain)
+    ending = Ending(settings, child.drain)
     worker = _Worker(
         ending,
         app=app,
@@ -159,95 +154,10 @@ def _keep_logging(**_: Any) -> None:
     """Tell Celery that logging is set up."""
 
 
-class _Child:
-    """A process that runs jobs: its handlers and connections, opened with its first job."""
-
-    def __init__(
-        self,
-        settings: FleetSettings,
-        name: str,
-        server: str,
-        drain: Drain,
-        open_handlers: OpenHandlers,
-    ) -> None:
-        self._settings = settings
-        self.name = name
-        self._server = server
-        self.drain = drain
-        self._open_handlers = open_handlers
-        self._stack = ExitStack()
-        self._handlers: Handlers | None = None
-        self._run: JobRun | None = None
-
-    def begin(self, **_: Any) -> None:
-        """Make this process ready, after the fork."""
-        broker = Broker(self._settings)
-        messenger = Messenger(self._settings)
-        self._run = JobRun(
-            self._settings,
-            Records(broker),
-            messenger.send,
-            self.name,
-            self.drain,
-            server=self._server,
-        )
-
-    def run(self, job: str) -> None:
-        """Run the job that a message named."""
-        assert self._run is not None, "begin comes first"
-        self._run.run(job, self._opened)
-
-    def end(self, **_: Any) -> None:
-        """Close the handlers."""
-        self._stack.close()
-
-    def _opened(self) -> Handlers:
-        if self._handlers is None:
-            fleet = self._stack.enter_context(Fleet(self._settings))
-            self._handlers = self._stack.enter_context(self._open_handlers(fleet))
-        return self._handlers
-
-
-class _Upkeep:
-    """Queues jobs whose workers are gone, in turn with the other workers, and sees that this one
-    hears its queues.
-    """
-
-    def __init__(
-        self, settings: FleetSettings, broker: Broker, name: str, queues: Sequence[QueueName]
-    ) -> None:
-        self._settings = settings
-        self._broker = broker
-        self._records = Records(broker)
-        self._messenger = Messenger(settings)
-        self._name = name
-        self._list = message_list(settings)
-        self._lists = [queue_list(settings, queue) for queue in queues]
-        self.hearing: Hearing | None = None
-
-    def turn(self) -> None:
-        """Do both; the first if nobody else did so lately."""
-        pause = min(self._settings.lease / 2, beat_of(self._settings) * 2)
-        try:
-            for message in self._records.reap(self._name, self._list, pause):
-                self._messenger.send(message)
-            if self.hearing is not None:
-                counts = self._broker.ask_all([("LLEN", name) for name in self._lists])
-                self.hearing.check(sum(map(int, counts)))
-        except BrokerAway as error:
-            _LOG.debug("%s", error)
-        except FleetError as error:
-            _LOG.warning("%s", error)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._messenger.close()
-
-
 class _Worker(Worker):  # type: ignore[misc]  # Celery is not typed
     """Celery's worker, with our answer to signals."""
 
-    def __init__(self, ending: _Ending, **options: Any) -> None:
+    def __init__(self, ending: Ending, **options: Any) -> None:
         self._ending = ending
         ending.worker = self
         super().__init__(**options)
@@ -256,43 +166,3 @@ class _Worker(Worker):  # type: ignore[misc]  # Celery is not typed
         """Set the handlers of signals."""
         signal.signal(signal.SIGTERM, self._ending.begin)
         signal.signal(signal.SIGINT, self._ending.begin)
-
-
-class _Ending:
-    """Ends a worker after SIGTERM: jobs may finish for a while, then they are handed back."""
-
-    def __init__(self, settings: FleetSettings, drain: Drain) -> None:
-        self._seconds = settings.drain
-        self._drain = drain
-        self._over = threading.Event()
-        self._hurry = threading.Event()
-        self.worker: Any = None
-
-    def begin(self, *_: object) -> None:
-        """Let no new job begin; the second time, hand back at once. This is a signal handler."""
-        state.should_stop = EX_OK
-        if self._drain.stage is not Stage.RUNS:
-            self._hurry.set()
-            return
-        self._drain.enter(Stage.STOPS)
-        threading.Thread(target=self._watch, name="fleet-ending", daemon=True).start()
-
-    def over(self) -> None:
-        """The worker has ended."""
-        self._over.set()
-        self._hurry.set()
-
-    def _watch(self) -> None:
-        _LOG.info("ends; running jobs may go on for %g s", self._seconds)
-        self._hurry.wait(self._seconds)
-        if self._over.is_set():
-            return
-        _LOG.info("hands back the jobs that still run")
-        self._drain.enter(Stage.HANDS_BACK)
-        if self._over.wait(_MERCY):
-            return
-        _LOG.warning("killing processes whose jobs did not end")
-        for process in self.worker.pool._pool._pool:  # noqa: SLF001 - Celery has no other way
-            os.kill(process.pid, signal.SIGKILL)
-        if not self._over.wait(_MERCY):
-            os._exit(1)

@@ -1,4 +1,4 @@
-"""What a scan asks and finds out, as JSON for other machines.
+"""The form of a scan: what is asked and found out, as JSON for other machines.
 
 Targets do not travel: whoever asked works them out from the rule, as for every other image.
 """

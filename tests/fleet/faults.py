@@ -62,7 +62,7 @@ class Tally:
 class Scene:
     """A broker, workers and callers; `random` decides when what happens."""
 
-    def __init__(self, folder: Path, seed: int, lease: float, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, seed: int, stack: ExitStack) -> None:
         self.random = random.Random(seed)
         self._folder = folder
         self._stack = stack
@@ -71,7 +71,7 @@ class Scene:
         self.broker = stack.enter_context(redis_server(folder / "broker"))
         self.notes = stack.enter_context(redis_server(folder / "notes"))
         self.proxy: SlowProxy = stack.enter_context(slow_proxy(self.broker.port))
-        self.settings = FleetSettings(self.proxy.url, lease=lease, drain=2.0, patience=90.0, jobs=2)
+        self.settings = FleetSettings(self.proxy.url, lease=LEASE, drain=2.0, patience=90.0, jobs=2)
         self.workers: list[WorkerProcess] = []
         self.tally = Tally()
         self._threads: list[threading.Thread] = []
@@ -367,10 +367,10 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def play(fault: Fault, seed: int, folder: Path, lease: float = LEASE) -> Tally:
+def play(fault: Fault, seed: int, folder: Path) -> Tally:
     """Let a fault happen once, and see what became of the jobs."""
     with ExitStack() as stack:
-        scene = Scene(folder, seed, lease, stack)
+        scene = Scene(folder, seed, stack)
         began = time.monotonic()
         fault(scene)
         scene.join()

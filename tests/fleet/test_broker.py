@@ -121,7 +121,8 @@ def old(place: Place) -> FleetSettings:
 
 
 def cluster(place: Place) -> FleetSettings:
-    return FleetSettings(place.server("--cluster-enabled", "yes").url)
+    port = str(free_port())
+    return FleetSettings(place.server("--cluster-enabled", "yes", "--cluster-port", port).url)
 
 
 def untrusted(place: Place) -> FleetSettings:

@@ -397,6 +397,17 @@ def test_a_queued_job_that_nobody_waits_for_any_more_goes(room: Room) -> None:
     assert room.count(JobState.QUEUED) == 0
 
 
+def test_a_job_that_somebody_ordered_without_waiting_is_not_given_up(room: Room) -> None:
+    room.records.submit(REQUEST, "")
+    room.records.submit(REQUEST, "a")
+    room.records.leave(JOB, "a")
+    assert room.state is JobState.QUEUED
+    job = room.take()
+    room.records.submit(REQUEST, "b")
+    room.records.leave(JOB, "b")
+    assert room.records.renew(job, None, None) is Renewal.HELD
+
+
 def test_a_running_job_that_nobody_waits_for_any_more_is_unwanted(room: Room) -> None:
     room.records.submit(REQUEST, "a")
     job = room.take()

@@ -148,6 +148,7 @@ def test_a_worker_that_is_to_end_lets_its_job_finish_or_hands_it_back(
         asking.join()
 
 
+@pytest.mark.long
 def test_the_second_signal_hands_back_at_once(settings: FleetSettings, tmp_path: Path) -> None:
     patient = replace(settings, drain=600.0)
     with workers(patient, tmp_path) as (worker,), Fleet(settings) as fleet:
@@ -162,6 +163,7 @@ def test_the_second_signal_hands_back_at_once(settings: FleetSettings, tmp_path:
         asking.join()
 
 
+@pytest.mark.long
 def test_a_worker_takes_only_the_queues_it_is_told(settings: FleetSettings, tmp_path: Path) -> None:
     queues = (QueueName.INTERACTIVE,)
     pull = JobRequest(JobKind.SQUASH, "pull", "squash debian", {}, QueueName.INTERACTIVE)
@@ -182,16 +184,6 @@ def test_a_worker_of_another_version_takes_no_job(settings: FleetSettings, tmp_p
         assert waiting.waits_for == f"a worker of version {settings.version} for bulk jobs"
 
 
-def test_an_unrelated_worker_does_not_start(settings: FleetSettings, tmp_path: Path) -> None:
-    with Fleet(replace(settings, marks=frozenset({"promote:a"}))) as fleet:
-        fleet.join()
-        stranger = WorkerProcess(
-            replace(settings, marks=frozenset({"promote:b"})), tmp_path / "log"
-        )
-        assert stranger.process.wait(30) == 1
-        assert "belongs to another configuration, which" in stranger.log.read_text()
-
-
 def test_a_killed_process_of_a_worker_costs_a_delivery(
     settings: FleetSettings, tmp_path: Path
 ) -> None:
@@ -204,6 +196,7 @@ def test_a_killed_process_of_a_worker_costs_a_delivery(
         assert fleet.snapshot().redeliveries == 1
 
 
+@pytest.mark.long
 def test_a_worker_that_has_gone_deaf_hears_again(settings: FleetSettings, tmp_path: Path) -> None:
     """Nothing else tells of it: the process lives, and so does its connection."""
     with workers(settings, tmp_path) as (worker,), Fleet(settings) as fleet:
@@ -215,6 +208,7 @@ def test_a_worker_that_has_gone_deaf_hears_again(settings: FleetSettings, tmp_pa
         assert "that this worker does not hear; it connects anew" in worker.log.read_text()
 
 
+@pytest.mark.long
 def test_a_worker_ends_in_time_although_its_broker_is_away(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         settings = FleetSettings(server.url, lease=4.0, drain=1.0, patience=0.0)

@@ -14,7 +14,7 @@ if had[1] then
 else
   redis.call('HSET', job, 'kind', kind, 'title', title, 'body', body, 'queue', queue,
     'version', version, 'waiters', '', 'submitted', at, 'deliveries', 1, 'attempt', 1,
-    'state', 'running', 'since', at, 'started', at, 'token', token, 'worker', worker)
+    'state', 'running', 'since', at, 'started', at, 'token', token, 'worker', worker, 'kept', 1)
 end
 redis.call('SET', lease_key(id), token, 'PX', lease)
 redis.call('ZADD', state_key('running'), at, id)
