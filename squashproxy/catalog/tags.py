@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from threading import Lock
+from typing import Generic, TypeVar, cast
 
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound
-from squashproxy.progress import Tally, silent_tally
+from squashproxy.progress import Tally, Task, silent_tally
 from squashproxy.registry.client import RemoteRepository
 from squashproxy.state.manifests import ManifestMemory
 
@@ -36,19 +37,65 @@ def side_by_side(
     if len(wanted) < 2 or at_once < 2:
         return [function(item) for item in wanted]
     task = tally(label, len(wanted))
-
-    def counted(item: _Item) -> _Result:
-        result = function(item)
-        task.advance(1)
-        return result
-
-    with ThreadPoolExecutor(min(at_once, len(wanted)), "squashproxy-survey") as pool:
-        running = [pool.submit(counted, item) for item in wanted]
+    turns = _Turns(function, wanted, task)
+    threads = min(at_once, len(wanted))
+    with ThreadPoolExecutor(threads, "squashproxy-survey") as pool:
+        running = [pool.submit(turns.work) for _ in range(threads)]
         try:
-            return [each.result() for each in running]
+            for each in running:
+                each.result()
         finally:
+            turns.end()
             pool.shutdown(wait=False, cancel_futures=True)
             task.finish()
+    return turns.results()
+
+
+class _Turns(Generic[_Item, _Result]):
+    """Items of which several threads take one after another.
+
+    A future for each of a hundred thousand items would take more memory than the items.
+    """
+
+    def __init__(
+        self, function: Callable[[_Item], _Result], items: Sequence[_Item], task: Task
+    ) -> None:
+        self._function = function
+        self._items = items
+        self._task = task
+        self._lock = Lock()
+        self._next = 0
+        self._results: list[_Result | None] = [None] * len(items)
+        self._errors: dict[int, BaseException] = {}
+
+    def work(self) -> None:
+        """Take items until there are no more, or one has failed."""
+        while (number := self._take()) is not None:
+            try:
+                self._results[number] = self._function(self._items[number])
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+                self._errors[number] = error
+                return
+            self._task.advance(1)
+
+    def end(self) -> None:
+        """Let no further item be taken."""
+        with self._lock:
+            self._next = len(self._items)
+
+    def results(self) -> list[_Result]:
+        """All results. Raises the error of the first item that failed."""
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        return cast("list[_Result]", self._results)
+
+    def _take(self) -> int | None:
+        with self._lock:
+            number = self._next
+            if number >= len(self._items) or self._errors:
+                return None
+            self._next = number + 1
+            return number
 
 
 def resolve_tags(

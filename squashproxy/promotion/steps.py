@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Use
@@ -13,6 +13,8 @@ from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.signatures import Attached
 from squashproxy.reference import Reference, Repository
+
+_NOTHING = Attached()
 
 
 class Collision(SquashproxyError):
@@ -51,7 +53,7 @@ class Step:
     outcome: ImageOutcome
     source_digest: Digest | None = None
     existing: Digest | None = None
-    attached: Attached = field(default_factory=Attached)
+    attached: Attached = _NOTHING
     error: SquashproxyError | None = None
     beside: tuple[Place, ...] = ()
     tags: frozenset[str] | None = None
