@@ -14,11 +14,12 @@ from squashproxy.fleet.errors import BrokerAway, FleetError
 from squashproxy.fleet.follow import JobListener
 from squashproxy.fleet.job import JobKind, JobRequest, JobState, QueueName
 from squashproxy.fleet.records import Look
+from squashproxy.fleet.settings import VERSION
 from squashproxy.fleet.snapshot import JobView, QueueView, Snapshot, WorkerView
 from squashproxy.registry.http.rate_limit import Pacer, RateLimit
 
 AWAY = "the broker redis://redis.example:6379 cannot be reached: connection refused"
-WORKER = WorkerView("host-a:12:3f", "5.1", "1.0", tuple(QueueName), 4, 3600.0, 1.0)
+WORKER = WorkerView("host-a:12:3f", VERSION, "1.0", tuple(QueueName), 4, 3600.0, 1.0)
 IDLE = Snapshot(workers=(WORKER,))
 
 

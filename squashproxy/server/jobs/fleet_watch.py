@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.errors import BrokerAway
+from squashproxy.fleet.job import QueueName
+from squashproxy.fleet.settings import VERSION
 from squashproxy.fleet.snapshot import Snapshot
 from squashproxy.server.jobs.fleet_images import ImageNews
 
@@ -52,7 +54,15 @@ class FleetState:
     @property
     def is_stuck(self) -> bool:
         """Whether it is known that no job gets done soon: no broker, or nobody who works."""
-        return bool(self.away) or (self.snapshot is not None and not self.snapshot.workers)
+        return bool(self.away) or (self.snapshot is not None and not _has_workers(self.snapshot))
+
+
+def _has_workers(snapshot: Snapshot) -> bool:
+    """Whether any worker takes jobs of servers of this version."""
+    return any(
+        worker.version == VERSION and QueueName.INTERACTIVE in worker.queues
+        for worker in snapshot.workers
+    )
 
 
 class FleetWatch:
@@ -122,7 +132,7 @@ class FleetWatch:
         self._note_back()
         with self._lock:
             self.state = replace(self.state, snapshot=snapshot, at=self._clock())
-        self._tell_of_workers(bool(snapshot.workers))
+        self._tell_of_workers(snapshot)
 
     def note_away(self, error: SquashproxyError) -> None:
         """Note that the broker could not be used; from any thread."""
@@ -150,10 +160,14 @@ class FleetWatch:
             away = self._clock() - before.since
             _LOG.warning("the broker is back; it was away for %.0f s", away)
 
-    def _tell_of_workers(self, has_workers: bool) -> None:
+    def _tell_of_workers(self, snapshot: Snapshot) -> None:
+        has_workers = _has_workers(snapshot)
         if self._has_workers and not has_workers:
+            what = "no worker runs"
+            if snapshot.workers:
+                what = f"no worker of version {VERSION} takes {QueueName.INTERACTIVE.value} jobs"
             self._warn(
-                "no worker runs, so images that are not squashed yet are handed out as they are; "
+                f"{what}, so images that are not squashed yet are handed out as they are; "
                 "start squashproxy worker with this configuration"
             )
         self._has_workers = has_workers

@@ -16,12 +16,13 @@ def fleet_document(state: FleetState, is_visible: Callable[[str], bool]) -> Json
     """The document of the fleet, with only the jobs whose title may be seen.
 
     `at` is when the fleet was looked at, None for never; `since` when its broker came or went away.
-    Both are in unix seconds, ages in seconds.
+    Both are in unix seconds, ages in seconds. `stuck` says that nothing is squashed now.
     """
     snapshot = state.snapshot or Snapshot()
     return {
         "broker": "away" if state.away else "up" if state.snapshot else "unknown",
         "away": state.away or None,
+        "stuck": state.is_stuck,
         "since": state.since,
         "at": state.at or None,
         "queues": [_queue(name, snapshot.queues.get(name, QueueView())) for name in QueueName],

@@ -15,16 +15,17 @@ from squashproxy.cancellation import Cancellation
 from squashproxy.config.read import parse_configuration
 from squashproxy.errors import SquashproxyError, Unsigned
 from squashproxy.fleet.errors import BrokerRefused, ForeignFleet
-from squashproxy.fleet.job import JobState
+from squashproxy.fleet.job import JobState, QueueName
 from squashproxy.fleet.records import Look
-from squashproxy.fleet.snapshot import Snapshot
+from squashproxy.fleet.settings import VERSION
+from squashproxy.fleet.snapshot import Snapshot, WorkerView
 from squashproxy.progress import SilentObserver
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.jobs.fleet_handler import open_squash_handler
 from squashproxy.server.jobs.fleet_place import failure_of
 from squashproxy.server.jobs.jobs import _LASTING
 from squashproxy.testing import FakeRegistry
-from tests.server.scripted_fleet import AWAY, IDLE, ScriptedFleet
+from tests.server.scripted_fleet import AWAY, IDLE, WORKER, ScriptedFleet
 from tests.server.serving import UP, Served, app, run_serve, settings
 
 IMAGE = f"{UP}/app:1"
@@ -223,11 +224,29 @@ def test_each_server_shows_what_was_squashed_for_others(
         assert "squashproxy_saved_bytes_total 0.0" in other.get("/metrics").text
 
 
-def test_where_no_worker_runs_pulls_do_not_wait(
-    upstream: FakeRegistry, section: dict[str, Any], fleet: ScriptedFleet
+IDLERS: dict[str, tuple[tuple[WorkerView, ...], str]] = {
+    "none": ((), "no worker runs"),
+    "of another version": (
+        (replace(WORKER, version="0.0"),),
+        f"no worker of version {VERSION} takes interactive jobs",
+    ),
+    "of the other queue": (
+        (replace(WORKER, queues=(QueueName.BULK,)),),
+        f"no worker of version {VERSION} takes interactive jobs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("workers", "sentence"), IDLERS.values(), ids=IDLERS)
+def test_where_no_worker_takes_jobs_pulls_do_not_wait(
+    upstream: FakeRegistry,
+    section: dict[str, Any],
+    fleet: ScriptedFleet,
+    workers: tuple[WorkerView, ...],
+    sentence: str,
 ) -> None:
     source = app().push(upstream, "app", "1")
-    fleet.snapshot_now = Snapshot()
+    fleet.snapshot_now = Snapshot(workers=workers)
     section["serve"]["first_pull"] = {"wait": "10m"}
     with run_serve(section, fleet=fleet) as served:
         deadline = time.monotonic() + 20
@@ -235,7 +254,7 @@ def test_where_no_worker_runs_pulls_do_not_wait(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert served.manifest("app", "1").headers["Docker-Content-Digest"] == source
-        assert "no worker runs" in status(served)["errors"][0]["message"]
+        assert sentence in status(served)["errors"][0]["message"]
         assert len(status(served)["jobs"]) == 1, "it is done when one comes"
 
 

@@ -15,7 +15,7 @@ export function make(name, className, ...content) {
 function fleetTrouble(fleet) {
   if (!fleet) return "";
   if (fleet.broker === "away") return "the broker is away";
-  if (fleet.broker === "up" && !fleet.workers.length) return "no worker runs";
+  if (fleet.stuck) return fleet.workers.length ? "no worker takes interactive jobs" : "no worker runs";
   return "";
 }
 
