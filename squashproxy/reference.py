@@ -118,12 +118,12 @@ def parse_host(text: str) -> str:
     if not _is_host(text):
         raise BadReference(f"{text!r} is no host", advice="write HOST or HOST:PORT")
     _check_port(text, text)
-    if not _looks_like_host(text):
-        raise BadReference(
-            f"{text!r} is no host as references have them",
-            advice="write HOST or HOST:PORT, and a name without a dot with its port",
-        )
     return canonical_host(text)
+
+
+def looks_like_host(first: str) -> bool:
+    """Whether the first part of a name is a host, and not the first part of a path."""
+    return "." in first or ":" in first or first == "localhost" or first != first.lower()
 
 
 def split_host(name: str) -> tuple[str, str]:
@@ -132,7 +132,7 @@ def split_host(name: str) -> tuple[str, str]:
     The first part is a host if it has a dot, a port or a capital, or is `localhost`.
     """
     first, slash, rest = name.partition("/")
-    if slash and _looks_like_host(first):
+    if slash and looks_like_host(first):
         return first, rest
     return DOCKER_HUB, name
 
@@ -213,11 +213,6 @@ def _checked_name(text: str, name: str) -> Repository:
     if len(path) > _MAX_NAME:
         raise BadReference(f"{text!r} is not a reference: names end at {_MAX_NAME} characters")
     return Repository(host, path)
-
-
-def _looks_like_host(first: str) -> bool:
-    """Whether the first part of a name is a host, and not the first part of a path."""
-    return "." in first or ":" in first or first == "localhost" or first != first.lower()
 
 
 def _is_host(text: str) -> bool:

@@ -43,6 +43,7 @@ from squashproxy.reference import (
     Reference,
     Repository,
     check_tag,
+    looks_like_host,
     parse_host,
     parse_reference,
     parse_repository,
@@ -93,6 +94,17 @@ def _parse_base(text: str) -> BaseChoice:
     if isinstance(found.image, ArchiveReference):
         raise ValueError(f"{text!r}: a base is an image in a registry here")  # noqa: TRY004 - as above
     return found
+
+
+def parse_named_host(text: str) -> str:
+    """Parse a host that references can name. Raises ValueError."""
+    host = parse_host(text)
+    if not looks_like_host(text):
+        raise ValueError(
+            f"{text!r} is no host as references have them; write HOST or HOST:PORT, and a name "
+            "without a dot with its port"
+        )
+    return host
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -338,7 +350,7 @@ RepositoryNames = Annotated[
     reads(parse_repository_pattern),
     _text(".", "registry.example.com/apps/*", "docker.io/library/debian"),
 ]
-Host = Annotated[str, reads(parse_host), _text(".", "docker.io", "registry.example.com:5000")]
+Host = Annotated[str, reads(parse_named_host), _text(".", "docker.io", "registry.example.com:5000")]
 Url = Annotated[str, reads(_parse_url), _text("^https?://", "https://registry-1.docker.io")]
 LayerMemory = Annotated[
     LayerMemoryChoice,
