@@ -15,6 +15,7 @@ from squashproxy.automation.options import RunOptions
 from squashproxy.config.configuration import Configuration
 from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.errors import BrokerAway
+from squashproxy.fleet.job import QueueName
 
 if TYPE_CHECKING:  # needs the extra `fleet`
     from squashproxy.fleet.fleet import Fleet
@@ -48,6 +49,11 @@ def open_engine(
         for sentence in patiently(patience, fleet.check):
             warn(sentence)
         patiently(patience, fleet.join)
+        if not patiently(patience, fleet.snapshot).has_workers(QueueName.BULK, settings.version):
+            warn(
+                f"no worker takes bulk jobs of version {settings.version} from the broker "
+                f"{fleet.address}, so they wait until `squashproxy worker` runs somewhere"
+            )
         yield fleet
 
 

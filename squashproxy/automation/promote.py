@@ -123,7 +123,7 @@ def _promote(context: Context, found: RuleSteps) -> list[ImageResult]:
         task.advance(1)
         if result.error is None:
             observer.note(image_line(result))
-        else:
+        elif not context.cancellation.is_cancelled:  # else whoever interrupted it knows
             observer.warn(image_line(result))
 
     promoter = Promoter(

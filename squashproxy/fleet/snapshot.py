@@ -79,5 +79,9 @@ class Snapshot:
     redeliveries: int = 0
     registry_waits: Mapping[str, float] = field(default_factory=dict)
 
+    def has_workers(self, queue: QueueName, version: str) -> bool:
+        """Whether any worker takes jobs of that queue and version."""
+        return any(each.version == version and queue in each.queues for each in self.workers)
+
 
 MOST = 1000

@@ -58,11 +58,8 @@ class FleetState:
 
 
 def _has_workers(snapshot: Snapshot) -> bool:
-    """Whether any worker takes jobs of servers of this version."""
-    return any(
-        worker.version == VERSION and QueueName.INTERACTIVE in worker.queues
-        for worker in snapshot.workers
-    )
+    """Whether any worker takes jobs of servers."""
+    return snapshot.has_workers(QueueName.INTERACTIVE, VERSION)
 
 
 class FleetWatch:
