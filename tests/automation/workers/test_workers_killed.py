@@ -14,7 +14,7 @@ import pytest
 
 from squashproxy.testing import FakeRegistry
 from tests.automation.workers.test_cleanup_on_workers import entries_of
-from tests.automation.workers.twin import Registries, Side, Twin, same
+from tests.automation.workers.twin import Registries, Side, Twin, program, same
 from tests.cleanup.room import image
 
 _PROMOTE = "promote:\n  - name: apps\n    from: OLD/apps/*\n    to: NEW/prod/{repo}\n"
@@ -67,7 +67,7 @@ def with_a_killed_worker(
     with twin.working(workers) as (first, *_), _once(*kill_at, first.kill) as killed:
         side = twin.fleet
         process = subprocess.Popen(
-            side.command(*words, "--json", str(side.config)),
+            program(*words, "--json", str(side.config)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
