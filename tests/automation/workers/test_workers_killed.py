@@ -82,6 +82,7 @@ def with_a_killed_worker(
     return process.returncode, json.loads(plain(out)) if out else {}, plain(errors)
 
 
+@pytest.mark.long
 def test_a_promotion_goes_on_with_another_worker(twin: Twin) -> None:
     twin.fill(_push_sources)
     twin.write(_PROMOTE)
@@ -95,7 +96,10 @@ def test_a_promotion_goes_on_with_another_worker(twin: Twin) -> None:
 
 @pytest.mark.parametrize(
     ("action", "method", "path"),
-    [("delete", "DELETE", "/manifests/"), ("squash", "PUT", "/manifests/[^s]")],
+    [
+        ("delete", "DELETE", "/manifests/"),
+        pytest.param("squash", "PUT", "/manifests/[^s]", marks=pytest.mark.long),
+    ],
 )
 def test_a_cleanup_goes_on_and_its_log_knows_what_was_done(
     twin: Twin, action: str, method: str, path: str
