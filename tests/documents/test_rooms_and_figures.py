@@ -71,6 +71,7 @@ def _table(name: str) -> str:
         ("benchmark", "results.md"),
         ("serve benchmark", "serve.md"),
         ("promote benchmark", "promote.md"),
+        ("steady benchmark", "steady.md"),
     ],
 )
 def test_a_benchmark_table_is_what_the_benchmark_wrote(name: str, file: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.automation.workers.twin import ROOT, Registries, Twin
+from tests.automation.workers.twin import ROOT, Registries, Twin, program
 from tests.cleanup.room import image
 
 pytestmark = pytest.mark.long
@@ -28,7 +28,7 @@ class Running:
         self.log = folder / "run.log"
         with self.log.open("wb") as written:
             self.process = subprocess.Popen(
-                twin.fleet.command("run", str(config)),
+                program("run", str(config)),
                 cwd=ROOT,
                 stdout=written,
                 stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ import pytest
 
 from squashproxy.testing import FakeRegistry
 from tests.automation.workers.test_cleanup_on_workers import entries_of
-from tests.automation.workers.twin import Registries, Side, Twin, same
+from tests.automation.workers.twin import Registries, Side, Twin, program, same
 from tests.cleanup.room import image
 
 _PROMOTE = "promote:\n  - name: apps\n    from: OLD/apps/*\n    to: NEW/prod/{repo}\n"
@@ -67,7 +67,7 @@ def with_a_killed_worker(
     with twin.working(workers) as (first, *_), _once(*kill_at, first.kill) as killed:
         side = twin.fleet
         process = subprocess.Popen(
-            side.command(*words, "--json", str(side.config)),
+            program(*words, "--json", str(side.config)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -82,6 +82,7 @@ def with_a_killed_worker(
     return process.returncode, json.loads(plain(out)) if out else {}, plain(errors)
 
 
+@pytest.mark.long
 def test_a_promotion_goes_on_with_another_worker(twin: Twin) -> None:
     twin.fill(_push_sources)
     twin.write(_PROMOTE)
@@ -95,7 +96,10 @@ def test_a_promotion_goes_on_with_another_worker(twin: Twin) -> None:
 
 @pytest.mark.parametrize(
     ("action", "method", "path"),
-    [("delete", "DELETE", "/manifests/"), ("squash", "PUT", "/manifests/[^s]")],
+    [
+        ("delete", "DELETE", "/manifests/"),
+        pytest.param("squash", "PUT", "/manifests/[^s]", marks=pytest.mark.long),
+    ],
 )
 def test_a_cleanup_goes_on_and_its_log_knows_what_was_done(
     twin: Twin, action: str, method: str, path: str

@@ -15,13 +15,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from squashproxy.testing import FakeRegistry
 from tests.fleet.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[3]
 _VARYING = frozenset({"seconds", "log"})
+
+
+def program(*words: str) -> list[str]:
+    """The command line."""
+    return [sys.executable, "-m", "squashproxy", *words]
 
 
 @dataclass(slots=True)
@@ -82,13 +87,10 @@ class Side:
         path.write_text(text + self.registries.named(rules))
         return path
 
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "squashproxy", *words]
-
     def run(self, *words: str) -> Ended:
         """Run a command on the configuration."""
         done = subprocess.run(
-            self.command(*words, "--json", str(self.config)),
+            program(*words, "--json", str(self.config)),
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -106,6 +108,18 @@ class WorkerProgram:
 
     process: subprocess.Popen[bytes]
     log: Path
+
+    @classmethod
+    def start(cls, config: Path, log: Path) -> Self:
+        with log.open("wb") as written:
+            process = subprocess.Popen(
+                program("worker", str(config)),
+                cwd=ROOT,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(process, log)
 
     def wait_for(self, text: str) -> None:
         for _ in range(1200):
@@ -151,16 +165,7 @@ class Twin:
         number = len(self.workers)
         folder = self.fleet.folder / f"worker{number}"
         config = self.fleet.write(self.fleet.rules, folder)
-        log = folder / "worker.log"
-        with log.open("wb") as written:
-            process = subprocess.Popen(
-                self.fleet.command("worker", str(config)),
-                cwd=ROOT,
-                stdout=written,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.workers.append(WorkerProgram(process, log))
+        self.workers.append(WorkerProgram.start(config, folder / "worker.log"))
         return self.workers[-1]
 
     @contextmanager
