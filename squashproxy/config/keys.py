@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from squashproxy.config.signing import SignSettings
-
-if TYPE_CHECKING:  # cryptography takes long to import, and few rules need it
+if TYPE_CHECKING:  # pydantic and cryptography take long to import, and few copies need them
+    from squashproxy.config.signing import SignSettings
     from squashproxy.signing.public_key import PublicKey
     from squashproxy.signing.signing import Signing
 

@@ -52,6 +52,7 @@ def test_images_that_a_run_leaves_out_keep_their_results() -> None:
     assert _results("this", 2.0, "b").with_others_of(elsewhere, order).figures == {"b: x": 2.0}
 
 
+@pytest.mark.long
 def test_a_tiny_fleet_shares_its_layers_when_pruned_and_not_when_squashed(tmp_path: Path) -> None:
     plain, pruned, squashed, _ = fleet.measure(0.004)
     assert pruned.held < 0.9 * plain.held

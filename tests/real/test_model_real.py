@@ -17,7 +17,7 @@ from tests.real.registries import RealRegistry
 pytestmark = pytest.mark.real
 FIRST = 5000
 STACKS = 24
-ALWAYS = 8
+ALWAYS = 5
 """So many of the stacks are copied in every run, the others with `--long`."""
 SPLIT_STACKS = 4
 PRUNED_STACKS = 4

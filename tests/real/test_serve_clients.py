@@ -116,6 +116,7 @@ def test_podman_and_buildah(server: RealServer, tmp_path: Path, shelf: Path, pro
     assert tags_served(server) == ["squashed", "cached"]
 
 
+@pytest.mark.long
 def test_crane(server: RealServer, programs: Path, tmp_path: Path) -> None:
     crane = find_program("crane", programs)
     name = f"{server.host}/{NAME}"

@@ -83,6 +83,7 @@ def test_in_the_middle_of_a_job(
     run(["umoci", "stat", "--image", f"{store}:docker.io/{REPO}:1"])
 
 
+@pytest.mark.long
 def test_at_any_moment_of_many_writes(
     upstream: FakeRegistry, configuration: dict[str, Any], tmp_path: Path
 ) -> None:

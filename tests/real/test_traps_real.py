@@ -201,7 +201,7 @@ def test_real_unpackers_make_the_tree_of_each_trap_of_its_layers_as_they_are(
     assert problems == [], "\n".join(problems)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("kept", [0, 1, pytest.param(2, marks=pytest.mark.long)])
 def test_squashed_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, all by name
     kept: int,
     push: Callable[[str, Sequence[Placed]], None],
@@ -226,7 +226,7 @@ def test_squashed_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, 
     assert problems == [], "\n".join(problems)
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_on_a_squashed_base_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - fixtures, by name
     count: int,
     push: Callable[[str, Sequence[Placed]], None],
@@ -259,7 +259,7 @@ def test_on_a_squashed_base_each_trap_looks_the_same_to_all(  # noqa: PLR0917 - 
 
 
 @pytest.mark.parametrize("seen", SEERS, ids=lambda seen: seen.name)
-@pytest.mark.parametrize("kept", [0, 1])
+@pytest.mark.parametrize("kept", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_pruned_each_trap_looks_as_it_did_to_those_who_could_unpack_it(  # noqa: PLR0917 - fixtures
     kept: int,
     seen: Seen,

@@ -27,7 +27,7 @@ from tests.model.untar import (
 )
 
 STACKS = 2400
-ALWAYS = 600
+ALWAYS = 400
 """So many of the stacks are squashed in every run, the others with `--long`."""
 END = bytes(1024)
 ROOMS = (0, 1024, 3072, 6 << 20)

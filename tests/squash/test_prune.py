@@ -27,7 +27,7 @@ from tests.model.stacks import Stack, random_stack, shrink
 from tests.model.untar import Names, apply_layer
 
 STACKS = 600
-ALWAYS = 300
+ALWAYS = 200
 """So many of the stacks are pruned in every run, the others with `--long`."""
 CHUNKS = (100, 511, 512, 513, 1537, 65536)
 
