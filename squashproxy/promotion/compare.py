@@ -51,9 +51,11 @@ class Comparer:
         source = RegistrySource(self.client, step.source, step.tags)
         sink = RegistrySink(self.client, step.target)
         standing = compare_image(source, sink, step.options)
+        lacks_referrers = standing.lacks_referrers
         outcome = ImageOutcome.COPY
         if standing.up_to_date:
-            outcome = ImageOutcome.CURRENT
+            lacks_referrers = not _has_signature(sink, standing, step.options)
+            outcome = ImageOutcome.COPY if lacks_referrers else ImageOutcome.CURRENT
         elif _is_taken(standing) and step.rule.on_existing is OnExisting.KEEP:
             outcome = ImageOutcome.KEPT
         return replace(
@@ -61,7 +63,7 @@ class Comparer:
             outcome=outcome,
             source_digest=standing.source_digest,
             existing=standing.existing,
-            lacks_referrers=standing.lacks_referrers,
+            lacks_referrers=lacks_referrers,
         )
 
     def _checked(self, step: Step) -> Step:
@@ -97,6 +99,15 @@ class Comparer:
         if step.attached and step.rule.signed is Signed.REFUSE:
             raise SignedImage(step.source, step.attached)
         return with_places(step, self.client)
+
+
+def _has_signature(sink: RegistrySink, standing: Standing, options: CopyOptions) -> bool:
+    """Whether the target is signed as the rule asks; if not, a copy has only that to do."""
+    if options.signing is None or standing.existing is None:
+        return True
+    from squashproxy.pipeline.signatures.sign import is_signed  # noqa: PLC0415 - loads cryptography
+
+    return is_signed(sink, standing.existing, options.signing)
 
 
 def _is_taken(standing: Standing) -> bool:

@@ -75,6 +75,32 @@ def test_results_are_signed_once(pair: Pair, form: str) -> None:
     assert pair.new.manifests("prod/web") == held
 
 
+@pytest.mark.parametrize("mode", ["squash", "copy"])
+def test_what_is_up_to_date_is_signed_when_the_rule_begins_to_sign(pair: Pair, mode: str) -> None:
+    """No layer is read or sent; a signature that was lost comes back, too."""
+    _write_keys(pair.folder)
+    pair.push("apps/web", "1", "2")
+    more = f"on_existing: keep\nmode: {mode}"
+    plain = f"from: OLD/apps/*\nto: NEW/prod/{{repo}}\n{more}"
+    signing = f"{SIGN}, format: both}}\n{more}"
+    pair.promote(plain)
+    unsigned = set(pair.new.manifests("prod/web"))
+    for registry in (pair.old, pair.new):
+        registry.forget_requests()
+    code, document, _ = pair.promote(signing)
+    assert (code, set(outcomes(document).values())) == (0, {"current"})
+    assert not [each for each in pair.old.requests if "/blobs/" in each.path]
+    signed = pair.new.manifests("prod/web")
+    digests = [Digest(each["digest"]) for each in document["images"]]
+    assert {tag_for(each) for each in digests} <= pair.new.tags("prod/web").keys()
+    assert len(set(signed) - unsigned) == 2 * len(digests)
+    pair.new.forget_requests()
+    code, document, _ = pair.promote(signing)
+    assert set(outcomes(document).values()) == {"current"}
+    assert pair.new.manifests("prod/web") == signed
+    assert {each.method for each in pair.new.requests} <= {"GET", "HEAD"}
+
+
 def test_neither_key_nor_password_is_ever_shown_or_kept(pair: Pair) -> None:
     """Searched: all output, every state file, and every byte that went to the target."""
     _write_keys(pair.folder)

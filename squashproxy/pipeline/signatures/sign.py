@@ -5,7 +5,7 @@ A manifest that the key has signed already is not signed again, so that a second
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,12 @@ def sign_result(
     sink.write_manifest(final)
     signer = _Signer(sink, signing, str(known_as or sink.repository or sink.name))
     return tuple(made for each in _to_sign(sink, final) for made in signer.iter_signed(each))
+
+
+def is_signed(sink: ImageSink, image: Digest, signing: Signing) -> bool:
+    """Whether the key has signed a manifest of the sink, in each form. Raises RegistryError."""
+    assert isinstance(sink, ReferrerSink), "check_fit lets no other sink through"
+    return _Signer(sink, signing, str(sink.repository or sink.name)).has_signed(image)
 
 
 def write_signed_statement(
@@ -100,20 +106,29 @@ class _Signer:
                 image.digest, form.value, self.signing.key.public.fingerprint, is_new
             )
 
+    def has_signed(self, image: Digest) -> bool:
+        """Whether nothing is left to sign of a manifest."""
+        return all(
+            self._has_bundle(image)
+            if form is SignatureFormat.BUNDLE
+            else self._is_among_tagged(image, self._tagged(image))
+            for form in self.signing.formats
+        )
+
+    def _has_bundle(self, image: Digest) -> bool:
+        listed = self.sink.list_referrers(image)
+        return self._is_among(iter_bundles(self.sink, image, listed))
+
     def _sign_bundle(self, image: Descriptor) -> bool:
-        listed = self.sink.list_referrers(image.digest)
-        if self._is_among(iter_bundles(self.sink, image.digest, listed)):
+        if self._has_bundle(image.digest):
             return False
         bundle = make_bundle(signing_statement(image.digest), self.signing.key)
         _push_bundle(self.sink, image, bundle, SIGNED)
         return True
 
     def _sign_tagged(self, image: Descriptor) -> bool:
-        tag = tag_for(image.digest)
-        there = self.sink.find_manifest(tag)
-        held = [] if there is None else self._layers_of(there)
-        signatures = iter_payloads(self.sink, image.digest, held)
-        if self._is_among(each for each in signatures if each.claimed_name == self.name):
+        held = self._tagged(image.digest)
+        if self._is_among_tagged(image.digest, held):
             return False
         payload = make_payload(image.digest, self.name)
         signature = self.signing.key.sign(payload)
@@ -121,8 +136,17 @@ class _Signer:
         config = tagged_config(layers)
         for data in (payload, config):
             self.sink.write_blob((data,), digest_of(data), len(data))
-        self.sink.write_companion(tagged_manifest(config, layers), tag)
+        self.sink.write_companion(tagged_manifest(config, layers), tag_for(image.digest))
         return True
+
+    def _is_among_tagged(self, image: Digest, held: Sequence[Descriptor]) -> bool:
+        signatures = iter_payloads(self.sink, image, held)
+        return self._is_among(each for each in signatures if each.claimed_name == self.name)
+
+    def _tagged(self, image: Digest) -> list[Descriptor]:
+        """The signatures under the tag of a manifest."""
+        there = self.sink.find_manifest(tag_for(image))
+        return [] if there is None else self._layers_of(there)
 
     def _layers_of(self, tagged: Digest) -> list[Descriptor]:
         """The signatures that a tag holds already; none where it holds something else."""
