@@ -19,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from squashproxy.testing import ImageBuilder, LayerBuilder
+from tests.bench.processes import group_seconds
 from tests.bench.readme import write_table
 from tests.fleet.redis_server import redis_server
 from tests.fleet.serving import ServingWorker
@@ -50,6 +51,15 @@ class Row:
     way: str
     rate: float
     processor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of a promotion: on the wall, and of processor time of the worker and of who asks."""
+
+    wall: float
+    worker: float
+    asker: float
 
 
 class Bench:
@@ -94,6 +104,49 @@ class Bench:
             *(seconds, _children_seconds() - before),
         )
 
+    @property
+    def bytes_of_image(self) -> int:
+        """The bytes of a pushed image's layers, about."""
+        return 2 * _LAYERS * _LAYER
+
+    @contextmanager
+    def worker(self, processes: int) -> Iterator[Callable[[], Spent]]:
+        """A worker; what is given promotes all images anew, and says what that took."""
+        engine = {"kind": "celery", "broker": self._broker, "jobs": processes, "queue": "one"}
+        targets = [f"run-{number}" for number in range(1, 10)]
+        rules = [self._rule(name) for name in targets]
+        configuration = {
+            "engine": engine,
+            "promote": rules,
+            "layer_memory": "none",
+            "state": str(self._folder / "one"),
+        }
+        path = self._folder / "one.yml"
+        path.write_text(json.dumps(configuration))
+        worker = ServingWorker(configuration, self._folder / "worker-one")
+        left = iter(targets)
+
+        def promote() -> Spent:
+            own = group_seconds(worker.process.pid)
+            asker, begun = _children_seconds(), time.perf_counter()
+            command = [sys.executable, "-m", "squashproxy", "promote", str(path), "-q"]
+            subprocess.run([*command, "--rule", next(left)], check=True, stdout=subprocess.DEVNULL)
+            wall = time.perf_counter() - begun
+            return Spent(wall, group_seconds(worker.process.pid) - own, _children_seconds() - asker)
+
+        try:
+            worker.wait_ready()
+            yield promote
+        finally:
+            worker.kill()
+
+    def _rule(self, name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "from": f"{self._source.host}/apps",
+            "to": f"{self._target.host}/{name}/{{repo}}",
+        }
+
     def _row(self, way: str, seconds: float, processor: float) -> Row:
         return Row(way, self._images / seconds, processor / self._images)
 
@@ -107,13 +160,9 @@ class Bench:
         return time.perf_counter() - begun, _children_seconds() - before
 
     def _configuration(self, engine: dict[str, Any], name: str) -> dict[str, Any]:
-        rule = {
-            "name": "apps",
-            "from": f"{self._source.host}/apps",
-            "to": f"{self._target.host}/{name}/{{repo}}",
-        }
         state = str(self._folder / name)
-        return {"engine": engine, "promote": [rule], "state": state, "layer_memory": "none"}
+        rules = [self._rule(name)]
+        return {"engine": engine, "promote": rules, "state": state, "layer_memory": "none"}
 
     def _write(self, engine: dict[str, Any], name: str) -> Path:
         path = self._folder / f"{name}.yml"
