@@ -40,16 +40,15 @@ def open_engine(
         yield None
         return
     settings = fleet_settings(configuration, options.client.ca)
-    from squashproxy.automation.workers.patiently import patiently  # noqa: PLC0415 - as below
     from squashproxy.fleet.open import open_fleet  # noqa: PLC0415 - loads packages of the extra
     from squashproxy.fleet.patience import Patience  # noqa: PLC0415 - as above
 
     patience = Patience(_START_SECONDS, warn, time.monotonic, time.sleep)
     with open_fleet(settings, is_member=False) as fleet:
-        for sentence in patiently(patience, fleet.check):
+        for sentence in patience.ask(fleet.check):
             warn(sentence)
-        patiently(patience, fleet.join)
-        if not patiently(patience, fleet.snapshot).has_workers(QueueName.BULK, settings.version):
+        patience.ask(fleet.join)
+        if not patience.ask(fleet.snapshot).has_workers(QueueName.BULK, settings.version):
             warn(
                 f"no worker takes bulk jobs of version {settings.version} from the broker "
                 f"{fleet.address}, so they wait until `squashproxy worker` runs somewhere"

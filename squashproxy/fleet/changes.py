@@ -7,12 +7,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
-
-from redis.exceptions import RedisError
 
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.errors import FleetError
+from squashproxy.fleet.listening import Listening
 
 _TURN = 1.0
 _PAUSE = 2.0
@@ -64,24 +62,15 @@ class Changes:
             thread.join(_TURN + _PAUSE)
 
     def _listen(self) -> None:
-        while not self._ended.is_set():
-            subscription = self._broker.subscription()
-            try:
-                subscription.subscribe(self.channel)
-                self._wake_all()
-                while not self._ended.is_set():
-                    self._hear(subscription.get_message(timeout=_TURN))
-            except (RedisError, OSError):
-                self._ended.wait(_PAUSE)
-            finally:
-                with suppress(RedisError, OSError):
-                    subscription.close()
+        Listening(
+            *(self._broker, self.channel, self._ended, self._wake_all, self._wake),
+            turn=_TURN,
+            pause=_PAUSE,
+        ).run()
 
-    def _hear(self, message: Any) -> None:
-        if message is None:
-            return
+    def _wake(self, job: str) -> None:
         with self._lock:
-            event = self._events.get(bytes(message["data"]).decode("ascii", "replace"))
+            event = self._events.get(job)
         if event is not None:
             event.set()
 

@@ -7,15 +7,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from redis.exceptions import RedisError
+from functools import partial
+from typing import Protocol
 
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.errors import BrokerAway, BrokerRefused, FleetError
 from squashproxy.fleet.job import JobRequest, JobState
+from squashproxy.fleet.listening import Listening
 from squashproxy.fleet.messages import Messenger
 from squashproxy.fleet.records import Look, Records, Submitted
 
@@ -194,22 +193,11 @@ class Follower:
                 self._timetable.put(job, self._clock() + seconds)
 
     def _listen(self) -> None:
-        while not self._ended.is_set():
-            subscription = self._broker.subscription()
-            try:
-                subscription.subscribe(self._channel)
-                self._hasten(None)
-                while not self._ended.is_set():
-                    self._hear(subscription.get_message(timeout=_TURN))
-            except (RedisError, OSError):
-                self._ended.wait(_PAUSE)
-            finally:
-                with suppress(RedisError, OSError):
-                    subscription.close()
-
-    def _hear(self, message: Any) -> None:
-        if message is not None:
-            self._hasten(bytes(message["data"]).decode("ascii", "replace"))
+        Listening(
+            *(self._broker, self._channel, self._ended, partial(self._hasten, None), self._hasten),
+            turn=_TURN,
+            pause=_PAUSE,
+        ).run()
 
     def _hasten(self, name: str | None) -> None:
         """Attend to a job now, or to all: news may have been lost before."""

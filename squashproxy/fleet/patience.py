@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from squashproxy.fleet.errors import BrokerAway
 
+_Answer = TypeVar("_Answer")
 _FIRST = 0.25
 _LONGEST = 5.0
 
@@ -30,7 +32,21 @@ class Patience:
         self._since: float | None = None
         self._pause = _FIRST
 
-    def wait(self, error: BrokerAway) -> None:
+    def ask(self, call: Callable[[], _Answer]) -> _Answer:
+        """The answer to a call, which is made again while the broker is away.
+
+        Raises BrokerAway after that lasted too long, and everything else that the call raises.
+        """
+        while True:
+            try:
+                answer = call()
+            except BrokerAway as error:
+                self._wait(error)
+            else:
+                self._over()
+                return answer
+
+    def _wait(self, error: BrokerAway) -> None:
         """Wait before the next attempt, or raise `error` if that would be too long."""
         now = self._clock()
         if self._since is None:
@@ -43,7 +59,6 @@ class Patience:
         self._sleep(min(self._pause, left))
         self._pause = min(2 * self._pause, _LONGEST)
 
-    def over(self) -> None:
-        """The broker answered."""
+    def _over(self) -> None:
         self._since = None
         self._pause = _FIRST

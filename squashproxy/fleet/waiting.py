@@ -8,7 +8,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from squashproxy.cancellation import Cancellation
-from squashproxy.fleet.errors import BrokerAway, JobFailed, JobParked
+from squashproxy.fleet.errors import JobFailed, JobParked
 from squashproxy.fleet.job import JobRequest, JobState
 from squashproxy.fleet.patience import Patience
 from squashproxy.fleet.progress import ProgressReplay
@@ -70,15 +70,11 @@ class Waiting:
             self._replay.close()
 
     def _ask(self, question: Callable[[], _T]) -> _T:
-        while True:
+        def asked() -> _T:
             self._cancellation.check()
-            try:
-                answer = question()
-            except BrokerAway as error:
-                self._patience.wait(error)
-            else:
-                self._patience.over()
-                return answer
+            return question()
+
+        return self._patience.ask(asked)
 
     def _wait(self, changed: Event) -> None:
         until = self._clock() + _LOOK

@@ -24,7 +24,7 @@ from squashproxy.fleet.child import Child
 from squashproxy.fleet.consumer import Hearing, PulsingConsumer, use_liveness
 from squashproxy.fleet.drain import Drain
 from squashproxy.fleet.ending import Ending
-from squashproxy.fleet.errors import BrokerAway, FleetError
+from squashproxy.fleet.errors import FleetError
 from squashproxy.fleet.fleet import Fleet
 from squashproxy.fleet.handlers import OpenHandlers
 from squashproxy.fleet.job import QueueName
@@ -73,11 +73,7 @@ def run_worker(
 
 def _checked(broker: Broker, sleep: Callable[[float], None]) -> Sequence[str]:
     patience = Patience(broker.settings.patience, _LOG.warning, time.monotonic, sleep)
-    while True:
-        try:
-            return broker.check()
-        except BrokerAway as error:
-            patience.wait(error)
+    return patience.ask(broker.check)
 
 
 def _facts(settings: FleetSettings, queues: Sequence[QueueName]) -> dict[str, Any]:

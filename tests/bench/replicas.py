@@ -31,6 +31,7 @@ import requests
 
 from squashproxy.testing import ImageBuilder, LayerBuilder
 from tests.bench.readme import write_table
+from tests.bench.serve import metric, status, until
 from tests.fleet.redis_server import redis_server
 from tests.fleet.serving import ServingWorker
 from tests.real.pushing import PushToRegistry
@@ -138,21 +139,21 @@ class Run:
                 stack.enter_context(run_server(self._folder / f"server-{number}", section))
                 for number in range(sizes.servers)
             ]
-            until(lambda: all(_metric(each, "squashproxy_fleet_workers") for each in servers))
+            until(lambda: all(metric(each, "squashproxy_fleet_workers") for each in servers))
             begun = time.monotonic()
             pulls = self._pull([each.host for each in servers])
             seconds = time.monotonic() - begun
-            until(lambda: not any(_status(each)["jobs"] for each in servers))
+            until(lambda: not any(status(each)["jobs"] for each in servers))
             jobs = sum(
-                _metric(each, 'squashproxy_jobs_total{outcome="squashed"}') for each in servers
+                metric(each, 'squashproxy_jobs_total{outcome="squashed"}') for each in servers
             )
             time.sleep(4)  # the figures of the fleet are those of the last look at it
-            deliveries = _metric(servers[0], "squashproxy_fleet_deliveries_total")
+            deliveries = metric(servers[0], "squashproxy_fleet_deliveries_total")
             squashed = sum(
                 "X-Squashproxy-Source-Digest" in _head(servers[0], name).headers
                 for name in self._names()
             )
-            told = [error for each in servers for error in _status(each)["errors"]]
+            told = [error for each in servers for error in status(each)["errors"]]
             return Found(
                 sizes,
                 pulls,
@@ -273,28 +274,6 @@ def _megabytes(peaks: Sequence[int]) -> str:
 
 def _head(server: RealServer, name: str) -> requests.Response:
     return requests.get(f"http://{server.host}/v2/{UP}/{name}/manifests/1", timeout=60)
-
-
-def _status(server: RealServer) -> dict[str, Any]:
-    found: dict[str, Any] = requests.get(f"http://{server.host}/api/v1/status", timeout=60).json()
-    return found
-
-
-def _metric(server: RealServer, name: str) -> float:
-    text: str = requests.get(f"http://{server.host}/metrics", timeout=60).text
-    for line in text.splitlines():
-        if line.startswith(f"{name} "):
-            return float(line.rpartition(" ")[2])
-    return 0.0
-
-
-def until(condition: Any) -> None:
-    """Wait until it holds, for ten minutes at most."""
-    deadline = time.monotonic() + 600
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("it never comes")
-        time.sleep(0.1)
 
 
 def _peaks_below(parent: int) -> list[int]:

@@ -129,7 +129,7 @@ class Bench:
             with self._upstream.log.open() as log:
                 log.seek(logged)
                 asked = [line.split('"')[1] for line in log if '"GET /v2/' in line]
-            jobs = _metric(server, 'squashproxy_jobs_total{outcome="squashed"}')
+            jobs = metric(server, 'squashproxy_jobs_total{outcome="squashed"}')
         layers = [line for line in asked if "/blobs/" in line]
         again = len(layers) - len(set(layers))
         return Figure(
@@ -151,7 +151,7 @@ class Bench:
                 body = {"image": f"{UP}/{REPOSITORY}:{tag}"}
                 requests.post(f"http://{server.host}/api/v1/warm", json=body, timeout=60)
             found = self._ask(blob, 150, 50)
-            until(lambda: not _status(server)["jobs"])
+            until(lambda: not status(server)["jobs"])
             peak = _peak(server.process.pid)
         assert list(found["answers"]) == [f"200 {largest.digest}"], found["answers"]
         return Figure(
@@ -304,12 +304,14 @@ def _iter_random() -> Iterator[bytes]:
         yield number.to_bytes(4, "big") + piece[4:]
 
 
-def _status(server: RealServer) -> dict[str, Any]:
+def status(server: RealServer) -> dict[str, Any]:
+    """What the server says of itself."""
     found: dict[str, Any] = requests.get(f"http://{server.host}/api/v1/status", timeout=60).json()
     return found
 
 
-def _metric(server: RealServer, name: str) -> float:
+def metric(server: RealServer, name: str) -> float:
+    """The value of a metric; 0 where there is none."""
     text: str = requests.get(f"http://{server.host}/metrics", timeout=60).text
     for line in text.splitlines():
         if line.startswith(f"{name} "):
@@ -319,7 +321,7 @@ def _metric(server: RealServer, name: str) -> float:
 
 def _stall(server: RealServer, pid: int) -> float:
     """Stop the upstream as soon as the job runs, so that it cannot end in time; the seconds."""
-    until(lambda: bool(_status(server)["jobs"]))
+    until(lambda: bool(status(server)["jobs"]))
     os.kill(pid, signal.SIGSTOP)
     begun = time.monotonic()
     try:

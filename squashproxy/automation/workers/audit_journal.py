@@ -17,7 +17,6 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from squashproxy.automation.workers.patiently import patiently
 from squashproxy.cleanup.apply.audit_log import AuditLog, AuditTrail, Entry, entry_form, read_entry
 from squashproxy.cleanup.plan import RepositoryPlan
 from squashproxy.cleanup.results import RepositoryResult, Step, StepOutcome
@@ -48,7 +47,7 @@ class JournalTrail:
         self._journal = journal
         self._patience = patience
         self._worker = uuid4().hex[:8]
-        self._start = len(patiently(patience, journal.read))
+        self._start = len(patience.ask(journal.read))
         self._lines: list[dict[str, Any]] = []
         self.lost: BrokerAway | None = None
         """The error that ended the job, if the broker was away for too long."""
@@ -74,7 +73,7 @@ class JournalTrail:
     def _append(self, line: dict[str, Any]) -> None:
         self._lines.append(line)
         try:
-            patiently(self._patience, self._bring)
+            self._patience.ask(self._bring)
         except BrokerAway as error:
             self.lost = error
             raise
