@@ -127,6 +127,24 @@ def write_all(stream: IO[bytes], data: bytes | memoryview) -> None:
         view = view[stream.write(view) :]
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, and replace a file that is there.
+
+    If that fails, nothing of the new file is left. A pipe or device is written to directly. Raises
+    OSError, which names `path`.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        whole = resolved(path)
+        with AtomicFile(whole.parent) as file:
+            write_all(file.stream, text.encode())
+            file.publish(whole)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk, as far as the file system can do that."""
     try:

@@ -11,7 +11,7 @@ from threading import Lock
 
 from squashproxy.atomic_file import AtomicFile, sync_folder, write_all
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
-from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
+from squashproxy.errors import ArchiveError, SquashproxyError, advice_of, reason_of
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
@@ -252,4 +252,6 @@ class LayoutSink(FiledSink):
             os.close(lock)
 
     def _refused(self, error: OSError) -> ArchiveError:
-        return ArchiveError(f"{self._root} could not be written: {reason_of(error)}")
+        return ArchiveError(
+            f"{self._root} could not be written: {reason_of(error)}", advice=advice_of(error)
+        )

@@ -12,7 +12,7 @@ from typing import IO
 
 from squashproxy.atomic_file import AtomicFile, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError, reason_of
+from squashproxy.errors import ArchiveError, IntegrityError, advice_of, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.streams import CHUNK
 from squashproxy.transports.open import fill_spool, new_spool
@@ -200,7 +200,9 @@ class TarWriter:
         left = "nothing of it was left behind"
         if self._file is None and self._at:
             left = f"it got {self._at} bytes of an archive that has no end, throw them away"
-        return ArchiveError(f"{self.name} could not be written: {reason_of(error)}; {left}")
+        return ArchiveError(
+            f"{self.name} could not be written: {reason_of(error)}; {left}", advice=advice_of(error)
+        )
 
 
 def _header(path: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
