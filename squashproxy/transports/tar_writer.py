@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from squashproxy.atomic_file import AtomicFile, resolved, write_all
+from squashproxy.atomic_file import AtomicFile, clear_abandoned, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import ArchiveError, IntegrityError, advice_of, reason_of
 from squashproxy.location import STANDARD_STREAM
@@ -137,6 +137,7 @@ class TarWriter:
             if Path(path).exists() and not Path(path).is_file():
                 return Path(path).open("wb", buffering=0)
             self._target = resolved(Path(path))
+            clear_abandoned(self._target.parent)
             self._file = AtomicFile(self._target.parent)
         except OSError as error:
             raise self._refused(error) from error
