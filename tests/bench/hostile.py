@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,6 +30,8 @@ IMAGES: dict[str, Callable[[FakeRegistry], None]] = {
 }
 _SECONDS = 900
 _SHOWN = 110
+_PLACE = re.compile(r"^layer \d+ of \d+ \(\S+\) of \S+: ")
+_REPEATED = re.compile(r"(/a|n|t)\1{5,}")
 
 PROGRAM = """
 import json, sys, time
@@ -90,12 +93,17 @@ def measure(registry: FakeRegistry, verb: str) -> Measured:
     return Measured(**found, sentence=done.stderr.strip())
 
 
+def shortened(sentence: str) -> str:
+    """The beginning of a sentence, without the layer and the image, which are the same in all."""
+    fact = _PLACE.sub("", sentence.removeprefix("squashproxy: "))
+    return _REPEATED.sub(r"\1\1…", fact)[:_SHOWN]
+
+
 def show(name: str, verb: str, found: Measured) -> None:
     """Print a line of the table."""
-    fact = found.sentence.rpartition("): ")[2].partition("squashproxy: ")
-    said = (fact[2] or fact[0])[:_SHOWN] if found.code else ""
+    said = shortened(found.sentence) if found.code else "-"
     work = f"{-(-found.inflated // 1024):,}"
-    write_row(name, verb, found.code, f"{found.seconds:.1f}", found.mib, work, said or "-")
+    write_row(name, verb, found.code, f"{found.seconds:.1f}", found.mib, work, said)
 
 
 def main() -> None:

@@ -74,6 +74,8 @@ class Ended:
     said: str
     requests: int
     changes: int
+    ended_twice: bool = False
+    """Whether it may have got a second signal, which ends a command that lasts at once."""
 
 
 class Hung(Exception):
@@ -113,9 +115,10 @@ class Runner:
             ) as process,
         ):
             self._process = process
-            self._wait(process, said)
+            was_ended = self._wait(process, said)
         changes = int(count.read_text()) if count.exists() else 0
-        return Ended(process.returncode, said.read_text(), self._asked, changes)
+        is_twice = was_ended and moment != CALM
+        return Ended(process.returncode, said.read_text(), self._asked, changes, is_twice)
 
     def leftovers(self) -> list[str]:
         """Temporary files, wherever they may be."""
@@ -150,7 +153,8 @@ class Runner:
         if self._moment.name is signal.SIGKILL:
             process.wait(_IDLE_SECONDS)
 
-    def _wait(self, process: subprocess.Popen[bytes], said: Path) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], said: Path) -> bool:
+        """Wait for the end; whether a command that lasts was ended, since it was done."""
         is_done = self._scene.is_done
         before, moved = (-1, -1), time.monotonic()
         while process.poll() is None:
@@ -165,6 +169,7 @@ class Runner:
                 process.wait(_IDLE_SECONDS)
                 raise Hung(said.read_text())
             time.sleep(_LOOK_SECONDS)
+        return self._scene.is_done is not None and is_done is None
 
 
 def _is_temporary(path: Path) -> bool:
@@ -267,7 +272,8 @@ def _complaints(scene: Scene, runner: Runner, calm: Calm, ended: Ended) -> Itera
 def _complaints_of_words(ended: Ended) -> Iterator[str]:
     if "Traceback" in ended.said or "this is a bug" in ended.said:
         yield f"it said: {ended.said}"
-    if ended.code not in (0, 1, 3, _INTERRUPTED, -signal.SIGKILL):
+    was_cut = ended.ended_twice and ended.code == -signal.SIGTERM
+    if ended.code not in (0, 1, 3, _INTERRUPTED, -signal.SIGKILL) and not was_cut:
         yield f"it ended with {ended.code}: {ended.said}"
     if ended.code == _INTERRUPTED and "squashproxy: interrupted" not in ended.said:
         yield f"it did not say that it was interrupted: {ended.said}"
