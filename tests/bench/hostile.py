@@ -1,6 +1,6 @@
 """The table of hostile images: how each verb ends, and what that costs.
 
-    python -m tests.bench.hostile [--image NAME] [--verb plan] [--long]
+    python -m tests.bench.hostile [--image NAME] [--verb plan] [--long] [--summary]
 
 Each line is a process of its own, so that its peak of memory is its own. The kernel tells it:
 that of getrusage begins with the memory of the process that started it. `work` is how many bytes
@@ -14,7 +14,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from squashproxy.testing import FakeRegistry
@@ -106,6 +106,16 @@ def show(name: str, verb: str, found: Measured) -> None:
     write_row(name, verb, found.code, f"{found.seconds:.1f}", found.mib, work, said)
 
 
+def summarize(name: str, found: Sequence[Measured]) -> None:
+    """Print one line for all verbs: the most that any of them takes, and the first refusal."""
+    codes = " ".join(str(each.code) for each in found)
+    refused = [shortened(each.sentence) for each in found if each.code]
+    seconds = max(each.seconds for each in found)
+    work = -(-max(each.inflated for each in found) // 1024)
+    mib = max(each.mib for each in found)
+    write_row(name, codes, f"{seconds:.1f}", mib, f"{work:,}", refused[0] if refused else "-")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -113,13 +123,24 @@ def main() -> None:
     parser.add_argument("--image", choices=every, action="append", help="by default all small ones")
     parser.add_argument("--verb", choices=VERBS, action="append", help="by default all")
     parser.add_argument("--long", action="store_true", help="also images that take minutes to make")
+    parser.add_argument("--summary", action="store_true", help="one line for each image")
     arguments = parser.parse_args()
-    write_row("image", "verb", "exit code", "processor, s", "peak, MiB", "work, KiB", "it says")
-    write_row("---", "---", "--:", "--:", "--:", "--:", "---")
+    verbs = arguments.verb or VERBS
+    head = ("processor, s", "peak, MiB", "work, KiB", "it says")
+    rule = ("--:", "--:", "--:", "---")
+    if arguments.summary:
+        write_row("image", f"exit codes: {', '.join(verbs)}", *head)
+        write_row("---", "---", *rule)
+    else:
+        write_row("image", "verb", "exit code", *head)
+        write_row("---", "---", "--:", *rule)
     for name in arguments.image or (every if arguments.long else IMAGES):
         with FakeRegistry() as registry:
             every[name](registry)
-            for verb in arguments.verb or VERBS:
+            if arguments.summary:
+                summarize(name, [measure(registry, verb) for verb in verbs])
+                continue
+            for verb in verbs:
                 show(name, verb, measure(registry, verb))
 
 
