@@ -196,6 +196,8 @@ WRONG_STEPS: dict[str, tuple[Callable[[Any, Any], None], Any]] = {
     ),
     "a use that there is not": (_at("beside", 0, "use"), "theft"),
     "a signature tag that is none": (_at("tags"), ["../../x"]),
+    "a signature tag that is an image's": (_at("tags"), ["dev"]),
+    "a tag of an image among those of signatures": (_at("companions"), ["dev"]),
     "something more": (_at("command"), "rm"),
     "truth in place of a number": (_at("attestations"), True),
 }
