@@ -1,4 +1,4 @@
-"""What a plan from elsewhere, and the plan that the rule makes now, have in common."""
+"""The steps that a plan from elsewhere, and the plan that the rule makes now, have in common."""
 
 from __future__ import annotations
 
