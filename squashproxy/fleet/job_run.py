@@ -100,17 +100,15 @@ class JobRun:
     def _next(self, named: str) -> tuple[TakenJob, float] | None:
         """The next job, and the moment before it was asked for."""
         token = f"{self._worker} {secrets.token_hex(8)}"
-        asked = 0
         began = 0.0
 
         def ask() -> tuple[TakenJob | Refusal, list[Message]]:
-            nonlocal asked, began
-            asked += 1
+            nonlocal began
             while True:
                 began = time.monotonic()
                 wish = Wish(named, self._queues, self._server)
                 try:
-                    return self._records.next(wish, token, self._worker, is_again=asked > 1)
+                    return self._records.next(wish, token, self._worker)
                 except OtherServer as error:
                     self._settle(error.server)
 

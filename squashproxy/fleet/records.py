@@ -165,20 +165,18 @@ class Records:
 
     def take(self, job: str, token: str, worker: str) -> TakenJob | Refusal:
         """Give a certain job to a worker; the call may be repeated with the same token."""
-        return self.next(Wish(job), token, worker, is_again=False)[0]
+        return self.next(Wish(job), token, worker)[0]
 
-    def next(
-        self, wish: Wish, token: str, worker: str, *, is_again: bool
-    ) -> tuple[TakenJob | Refusal, list[Message]]:
+    def next(self, wish: Wish, token: str, worker: str) -> tuple[TakenJob | Refusal, list[Message]]:
         """Give a job to a worker; with the messages to send, so that others come for the rest.
 
-        `is_again` says that the call is repeated with the same token. Raises OtherServer.
+        The call may be repeated with the same token. Raises OtherServer.
         """
         answer = self._broker.run(
             "take",
             *(wish.job, token, worker, self._settings.version, self._lease),
             *(self._settings.deliveries, _ms(PARKED_SECONDS), self._poisoned, wish.server),
-            *(" ".join(queue.value for queue in wish.queues), self._messages, int(is_again)),
+            *(" ".join(queue.value for queue in wish.queues), self._messages),
         )
         outcome = _text(answer[0])
         if outcome == "server":

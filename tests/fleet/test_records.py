@@ -345,7 +345,7 @@ def send(room: Room, count: int) -> None:
 def next_job(
     room: Room, token: str, named: str = "", queues: Sequence[QueueName] = (INTERACTIVE, BULK)
 ) -> tuple[TakenJob | Refusal, list[Message]]:
-    return room.records.next(Wish(named, queues), token, "worker-1", is_again=False)
+    return room.records.next(Wish(named, queues), token, "worker-1")
 
 
 def test_two_messages_that_wait_do_for_all_jobs_of_a_queue(room: Room) -> None:
@@ -405,9 +405,19 @@ def test_a_message_for_a_job_that_is_over_brings_the_next_one(room: Room) -> Non
 def test_asking_again_after_a_lost_answer_brings_no_second_job(room: Room) -> None:
     several(room, 2)
     first, _ = next_job(room, "t")
-    again, _ = room.records.next(Wish("", (BULK,)), "t", "worker-1", is_again=True)
+    again, _ = room.records.next(Wish("", (BULK,)), "t", "worker-1")
     assert again == first
     assert room.count(JobState.RUNNING) == 1
+
+
+def test_a_job_that_is_given_again_has_a_whole_lease(room: Room) -> None:
+    several(room, 1)
+    first, _ = next_job(room, "t")
+    assert isinstance(first, TakenJob)
+    key = room.broker.key("lease", first.id)
+    room.broker.ask("PEXPIRE", key, 500)
+    assert next_job(room, "t")[0] == first
+    assert room.broker.ask("PTTL", key) > 500
 
 
 def test_a_poisoned_job_is_parked_by_whoever_looks_for_the_next(room: Room) -> None:
@@ -428,10 +438,10 @@ def test_a_poisoned_job_is_parked_by_whoever_looks_for_the_next(room: Room) -> N
 def test_a_broker_that_started_again_gives_no_job_before_that_was_noticed(room: Room) -> None:
     several(room, 1)
     with pytest.raises(OtherServer) as caught:
-        room.records.next(Wish("", (BULK,), "another"), "t", "worker-1", is_again=False)
+        room.records.next(Wish("", (BULK,), "another"), "t", "worker-1")
     assert caught.value.server == room.broker.run_id()
     wish = Wish("", (BULK,), room.broker.run_id())
-    assert isinstance(room.records.next(wish, "t", "worker-1", is_again=False)[0], TakenJob)
+    assert isinstance(room.records.next(wish, "t", "worker-1")[0], TakenJob)
 
 
 def test_a_job_of_another_version_waits_for_a_worker_of_its_own(room: Room) -> None:

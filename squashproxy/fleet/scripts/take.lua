@@ -1,16 +1,19 @@
 -- Give a job to a worker: {'taken', id, kind, title, body, queue, the messages that the queues lack}, or
 -- why not. The job is `id`; if that is not to be had, or is empty, the first of `queues` that is. A job that was delivered too
--- often is parked instead, and the next one is looked at. With `again` the same call came before,
--- and its answer was lost with the connection, so a job may have been taken under the token.
+-- often is parked instead, and the next one is looked at.
+-- The same call may come twice, in any order, after a connection that broke: the job that the token
+-- has is given again, with a whole lease, since the worker counts it from the last call.
 -- On a broker that is not the `server` that the worker knows: {'server', its name}.
 -- DEL comes before other writes: it works on a broker that is full, and so does what follows it.
-local id, token, worker, version, lease, most, keep, error, server, queues, messages, again =
+local id, token, worker, version, lease, most, keep, error, server, queues, messages =
   unpack(ARGV)
 local at = now()
 if server ~= '' then
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
   if run ~= server then return {'server', run} end
 end
+
+local took = prefix .. ':took:' .. token
 
 local function given(which)
   local had = redis.call('HMGET', job_key(which), 'kind', 'title', 'body', 'queue')
@@ -27,7 +30,6 @@ local function take(which)
   if not had[1] then return {'gone'} end
   if had[1] ~= 'queued' and had[1] ~= 'running' then return {'over'} end
   local holder = redis.call('GET', lease_key(which))
-  if holder == token then return given(which) end
   if holder then return {'leased'} end
   if had[2] ~= version then return {'version'} end
   redis.call('DEL', lease_key(which))
@@ -38,6 +40,7 @@ local function take(which)
     return {'parked'}
   end
   redis.call('SET', lease_key(which), token, 'PX', lease)
+  redis.call('SET', took, which, 'PX', lease)
   leave_state(which)
   redis.call('HSET', job, 'state', 'running', 'since', at, 'started', at, 'worker', worker,
     'token', token, 'deliveries', deliveries + 1)
@@ -50,10 +53,10 @@ local function take(which)
   return given(which)
 end
 
-if again == '1' then
-  for _, each in ipairs(redis.call('ZRANGE', state_key('running'), 0, -1)) do
-    if redis.call('GET', lease_key(each)) == token then return given(each) end
-  end
+local before = redis.call('GET', took)
+if before and redis.call('GET', lease_key(before)) == token then
+  redis.call('PEXPIRE', lease_key(before), lease)
+  return given(before)
 end
 local found = {'none'}
 if id ~= '' then
