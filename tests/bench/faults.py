@@ -1,6 +1,6 @@
 """The table of faults: copies in each direction against registries that fail, by seeds.
 
-    python -m tests.bench.faults [--runs 50] [--seed 1]
+    python -m tests.bench.faults [--runs 50] [--seed 1] [--registry distribution2]
 
 Each run is a process of its own. One to three faults of one kind meet the source or the target, at
 places that the seed chooses; each passes, as a broken connection does. So a run should end right.
@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import Fault, FaultKind
 from tests.bench.outages import IMAGE, Command, Ending, ending_of, right_digest, write_row
+from tests.bench.places import Place, add_registry_option, new_place
 
 _READS = ("GET", "HEAD")
 _WRITES = ("POST", "PATCH", "PUT", "HEAD")
@@ -29,6 +30,11 @@ class Kind:
     name: str
     make: Callable[[random.Random, str], Fault]
     methods: tuple[str, ...] = (*_READS, *_WRITES)
+
+    def arm(self, place: Place, methods: Sequence[str], chance: random.Random) -> None:
+        """Let one to three faults of the kind wait there for requests with these methods."""
+        for _ in range(chance.randint(1, 3)):
+            place.faulty.arm(self.make(chance, chance.choice(methods)))
 
 
 def _place(chance: random.Random) -> int:
@@ -70,16 +76,14 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(command: Command, kind: Kind, side: str, chance: random.Random) -> Ending:
-    """One copy that meets faults of a kind at one side."""
+def run(command: Command, kind: Kind, side: str, make: str, chance: random.Random) -> Ending:
+    """One copy that meets faults of a kind at one side, between two registries of a make."""
     methods = [each for each in kind.methods if each in (_READS if side == "source" else _WRITES)]
-    with FakeRegistry() as old, FakeRegistry() as new:
-        IMAGE.push(old, "app", "1")
-        registry = old if side == "source" else new
-        for _ in range(chance.randint(1, 3)):
-            registry.arm(kind.make(chance, chance.choice(methods)))
+    with new_place(make) as old, new_place(make) as new:
+        IMAGE.push(old.images, "app", "1")
+        kind.arm(old if side == "source" else new, methods, chance)
         with command.start(f"{old.host}/app:1", f"{new.host}/app:1") as process:
-            return ending_of(process, new, command.digest)
+            return ending_of(process, new.tags, command.digest)
 
 
 def main() -> None:
@@ -87,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--runs", type=int, default=50, help="for each row")
     parser.add_argument("--seed", type=int, default=1)
+    add_registry_option(parser)
     arguments = parser.parse_args()
     commands = [Command(each, right_digest(each)) for each in DIRECTIONS.values()]
     write_row("fault", "at", "runs", *(each.value for each in Ending))
@@ -97,7 +102,7 @@ def main() -> None:
                 continue
             chance = random.Random(f"{arguments.seed} {kind.name} {side}")
             found = Counter(
-                run(commands[number % len(commands)], kind, side, chance)
+                run(commands[number % len(commands)], kind, side, arguments.registry, chance)
                 for number in range(arguments.runs)
             )
             write_row(kind.name, side, found.total(), *(found[each] for each in Ending))
