@@ -18,8 +18,8 @@ from squashproxy.testing import Fault, FaultKind
 from tests.bench.outages import IMAGE, Command, Ending, ending_of, right_digest, write_row
 from tests.bench.places import Place, add_registry_option, new_place
 
-_READS = ("GET", "HEAD")
-_WRITES = ("POST", "PATCH", "PUT", "HEAD")
+READS = ("GET", "HEAD")
+WRITES = ("POST", "PATCH", "PUT", "HEAD")
 _PLACES = 2 << 20
 
 
@@ -29,7 +29,7 @@ class Kind:
 
     name: str
     make: Callable[[random.Random, str], Fault]
-    methods: tuple[str, ...] = (*_READS, *_WRITES)
+    methods: tuple[str, ...] = (*READS, *WRITES)
 
     def arm(self, place: Place, methods: Sequence[str], chance: random.Random) -> None:
         """Let one to three faults of the kind wait there for requests with these methods."""
@@ -78,7 +78,7 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 
 def run(command: Command, kind: Kind, side: str, make: str, chance: random.Random) -> Ending:
     """One copy that meets faults of a kind at one side, between two registries of a make."""
-    methods = [each for each in kind.methods if each in (_READS if side == "source" else _WRITES)]
+    methods = [each for each in kind.methods if each in (READS if side == "source" else WRITES)]
     with new_place(make) as old, new_place(make) as new:
         IMAGE.push(old.images, "app", "1")
         kind.arm(old if side == "source" else new, methods, chance)
@@ -98,7 +98,7 @@ def main() -> None:
     write_row("---", "---", *["--:"] * (len(Ending) + 1))
     for kind in KINDS:
         for side in ("source", "target"):
-            if not set(kind.methods) & set(_READS if side == "source" else _WRITES):
+            if not set(kind.methods) & set(READS if side == "source" else WRITES):
                 continue
             chance = random.Random(f"{arguments.seed} {kind.name} {side}")
             found = Counter(
