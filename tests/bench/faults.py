@@ -86,17 +86,29 @@ def run(command: Command, kind: Kind, side: str, make: str, chance: random.Rando
             return ending_of(process, new.tags, command.digest)
 
 
+def add_options(parser: argparse.ArgumentParser, runs: int) -> None:
+    """The options of all tables of faults; `runs` is the usual number of runs of a row."""
+    parser.add_argument("--runs", type=int, default=runs, help="for each row")
+    parser.add_argument("--seed", type=int, default=1)
+    names = [kind.name for kind in KINDS]
+    parser.add_argument("--kind", choices=names, action="append", help="by default all")
+    add_registry_option(parser)
+
+
+def chosen_kinds(arguments: argparse.Namespace) -> Sequence[Kind]:
+    """The kinds that `--kind` names."""
+    return [kind for kind in KINDS if not arguments.kind or kind.name in arguments.kind]
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=50, help="for each row")
-    parser.add_argument("--seed", type=int, default=1)
-    add_registry_option(parser)
+    add_options(parser, 50)
     arguments = parser.parse_args()
     commands = [Command(each, right_digest(each)) for each in DIRECTIONS.values()]
     write_row("fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", *["--:"] * (len(Ending) + 1))
-    for kind in KINDS:
+    for kind in chosen_kinds(arguments):
         for side in ("source", "target"):
             if not set(kind.methods) & set(READS if side == "source" else WRITES):
                 continue

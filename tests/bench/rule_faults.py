@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.faults import KINDS, Kind
+from tests.bench.faults import Kind, add_options, chosen_kinds
 from tests.bench.outages import Ending, show_wrong, write_row
-from tests.bench.places import Place, add_registry_option, new_place
+from tests.bench.places import Place, new_place
 from tests.cleanup.room import image
 
 _READS = ("GET", "HEAD")
@@ -165,10 +165,8 @@ def _ending(scene: Scene, right: dict[str, str]) -> Ending:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=10, help="for each row")
-    parser.add_argument("--seed", type=int, default=1)
+    add_options(parser, 10)
     parser.add_argument("--verb", choices=VERBS, action="append", help="by default all")
-    add_registry_option(parser)
     arguments = parser.parse_args()
     write_row("verb", "fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", "---", *["--:"] * (len(Ending) + 1))
@@ -176,7 +174,7 @@ def main() -> None:
         verb = VERBS[name]
         trial = Trial(verb, arguments.registry)
         right = trial.calm_tags()
-        for kind in KINDS:
+        for kind in chosen_kinds(arguments):
             for side, methods in verb.sides.items():
                 if not set(kind.methods) & set(methods):
                     continue

@@ -29,9 +29,9 @@ from squashproxy.digest import digest_of
 from squashproxy.oci.mediatypes import INDEXES, MANIFESTS
 from squashproxy.oci.platform import Platform
 from squashproxy.testing import BuiltImage, BuiltIndex, ImageBuilder, LayerBuilder, index_of
-from tests.bench.faults import KINDS, READS, WRITES, Kind
+from tests.bench.faults import READS, WRITES, Kind, add_options, chosen_kinds
 from tests.bench.outages import Ending, show_wrong, write_row
-from tests.bench.places import FAKE, Place, add_registry_option, new_place
+from tests.bench.places import FAKE, Place, new_place
 from tests.real.serving import RealServer, run_server
 from tests.server.serving import UP, settings
 
@@ -281,14 +281,12 @@ class Row:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=10, help="for each row")
-    parser.add_argument("--seed", type=int, default=1)
-    add_registry_option(parser)
+    add_options(parser, 10)
     arguments = parser.parse_args()
     right = calm_digests(arguments.runs)
     write_row("fault", "at", "store", "runs", *(each.value for each in Ending))
     write_row("---", "---", "---", *["--:"] * (len(Ending) + 1))
-    for kind in KINDS:
+    for kind in chosen_kinds(arguments):
         for setting in SETTINGS:
             if not set(kind.methods) & set(setting.methods):
                 continue
