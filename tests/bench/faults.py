@@ -100,12 +100,20 @@ def chosen_kinds(arguments: argparse.Namespace) -> Sequence[Kind]:
     return [kind for kind in KINDS if not arguments.kind or kind.name in arguments.kind]
 
 
+def write_command(name: str, arguments: argparse.Namespace) -> None:
+    """Print the command that makes the same table, and an empty line."""
+    kinds = "".join(f" --kind {kind!r}" for kind in arguments.kind or ())
+    options = f"--runs {arguments.runs} --seed {arguments.seed} --registry {arguments.registry}"
+    print(f"`python -m tests.bench.{name} {options}{kinds}`\n")  # noqa: T201 - its output
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_options(parser, 50)
     arguments = parser.parse_args()
     commands = [Command(each, right_digest(each)) for each in DIRECTIONS.values()]
+    write_command("faults", arguments)
     write_row("fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", *["--:"] * (len(Ending) + 1))
     for kind in chosen_kinds(arguments):

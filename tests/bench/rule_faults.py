@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.faults import Kind, add_options, chosen_kinds
+from tests.bench.faults import Kind, add_options, chosen_kinds, write_command
 from tests.bench.outages import Ending, show_wrong, write_row
 from tests.bench.places import Place, new_place
 from tests.cleanup.room import image
@@ -168,6 +168,7 @@ def main() -> None:
     add_options(parser, 10)
     parser.add_argument("--verb", choices=VERBS, action="append", help="by default all")
     arguments = parser.parse_args()
+    write_command("rule_faults", arguments)
     write_row("verb", "fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", "---", *["--:"] * (len(Ending) + 1))
     for name in arguments.verb or VERBS:

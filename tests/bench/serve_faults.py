@@ -29,7 +29,7 @@ from squashproxy.digest import digest_of
 from squashproxy.oci.mediatypes import INDEXES, MANIFESTS
 from squashproxy.oci.platform import Platform
 from squashproxy.testing import BuiltImage, BuiltIndex, ImageBuilder, LayerBuilder, index_of
-from tests.bench.faults import READS, WRITES, Kind, add_options, chosen_kinds
+from tests.bench.faults import READS, WRITES, Kind, add_options, chosen_kinds, write_command
 from tests.bench.outages import Ending, show_wrong, write_row
 from tests.bench.places import FAKE, Place, new_place
 from tests.real.serving import RealServer, run_server
@@ -284,6 +284,7 @@ def main() -> None:
     add_options(parser, 10)
     arguments = parser.parse_args()
     right = calm_digests(arguments.runs)
+    write_command("serve_faults", arguments)
     write_row("fault", "at", "store", "runs", *(each.value for each in Ending))
     write_row("---", "---", "---", *["--:"] * (len(Ending) + 1))
     for kind in chosen_kinds(arguments):

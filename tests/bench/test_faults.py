@@ -7,6 +7,9 @@ import sys
 
 import pytest
 
+from tests.bench import fault_sums
+from tests.bench.readme import README
+
 ROWS = {
     "copy": ("faults", 2),
     "promote and cleanup": ("rule_faults", 4),
@@ -23,7 +26,9 @@ def test_a_row_of_each_table(table: str, count: int, registry: str) -> None:
     command += ["--registry", registry]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     head, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in done.stdout.splitlines()
+        if line.startswith("|")
     ]
     assert head[-5:] == ["runs", "right", "clear error", "wrong", "hung"]
     assert len(rows) == count
@@ -31,3 +36,10 @@ def test_a_row_of_each_table(table: str, count: int, registry: str) -> None:
         runs, right, clear_error, wrong, hung = map(int, row[-5:])
         assert runs == right + clear_error == 1, row
         assert wrong == hung == 0, row
+
+
+def test_the_readme_has_the_sums_of_the_tables_and_nothing_is_wrong_or_hangs() -> None:
+    found = fault_sums.rows()
+    assert fault_sums.to_markdown(found) in README.read_text()
+    assert [row for row in found if row.counts[3] or row.counts[4]] == []
+    assert all(row.counts[0] == sum(row.counts[1:]) for row in found)
