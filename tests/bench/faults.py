@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from squashproxy.testing import Fault, FaultKind
@@ -100,11 +100,14 @@ def chosen_kinds(arguments: argparse.Namespace) -> Sequence[Kind]:
     return [kind for kind in KINDS if not arguments.kind or kind.name in arguments.kind]
 
 
-def write_command(name: str, arguments: argparse.Namespace) -> None:
+def write_command(
+    name: str, arguments: argparse.Namespace, choices: Mapping[str, Sequence[str] | None] = {}
+) -> None:
     """Print the command that makes the same table, and an empty line."""
-    kinds = "".join(f" --kind {kind!r}" for kind in arguments.kind or ())
     options = f"--runs {arguments.runs} --seed {arguments.seed} --registry {arguments.registry}"
-    print(f"`python -m tests.bench.{name} {options}{kinds}`\n")  # noqa: T201 - its output
+    for option, values in {**choices, "kind": arguments.kind}.items():
+        options += "".join(f" --{option} {value!r}" for value in values or ())
+    print(f"`python -m tests.bench.{name} {options}`\n")  # noqa: T201 - its output
 
 
 def main() -> None:

@@ -168,7 +168,7 @@ def main() -> None:
     add_options(parser, 10)
     parser.add_argument("--verb", choices=VERBS, action="append", help="by default all")
     arguments = parser.parse_args()
-    write_command("rule_faults", arguments)
+    write_command("rule_faults", arguments, {"verb": arguments.verb})
     write_row("verb", "fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", "---", *["--:"] * (len(Ending) + 1))
     for name in arguments.verb or VERBS:
