@@ -1,6 +1,7 @@
--- Give a job to a worker: {'taken', id, kind, title, body, queue, the messages that the queues lack}, or
--- why not. The job is `id`; if that is not to be had, or is empty, the first of `queues` that is. A job that was delivered too
--- often is parked instead, and the next one is looked at.
+-- Give a job to a worker: {'taken', id, kind, title, body, queue, messages}, or why not. The job is
+-- `id`; if that is empty, or not to be had, the first of `queues` that is. A job that was delivered
+-- too often is parked instead, and the next one is looked at. `messages` are those that the queues
+-- lack.
 -- The same call may come twice, in any order, after a connection that broke: the job that the token
 -- has is given again, with a whole lease, since the worker counts it from the last call.
 -- On a broker that is not the `server` that the worker knows: {'server', its name}.
