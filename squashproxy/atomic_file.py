@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,7 +25,8 @@ class AtomicFile:
     On Linux the file has no name until it is published, so nothing remains of it however the
     process ends. On file systems without that feature, such as NFS, it is called
     `.squashproxy-*.partial`, and a process that is killed leaves it behind. When another file is
-    replaced, that name exists for a moment on all file systems.
+    replaced, that name exists for a moment on all file systems. Whoever writes such a file holds a
+    lock on it, so `clear_abandoned` knows those that nobody writes.
 
     A published file survives a power cut: its content is on the disk before it gets its name, and
     the name is there when `publish` returns. Without `lasts`, the system decides when to write it,
@@ -33,10 +36,10 @@ class AtomicFile:
     def __init__(self, folder: Path, *, lasts: bool = True) -> None:
         self._lasts = lasts
         self._name: Path | None = None
+        self._copy: IO[bytes] | None = None
         descriptor = _open_unnamed(folder)
         if descriptor is None:
-            self._name = _partial_name(folder)
-            descriptor = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _ANYONE)
+            self._name, descriptor = _open_named(folder)
         self.stream: IO[bytes] = os.fdopen(descriptor, "w+b", buffering=0)
 
     def __enter__(self) -> Self:
@@ -103,18 +106,21 @@ class AtomicFile:
 
     def _copy_to(self, name: Path) -> None:
         """Copy the file, since the system cannot give it a name."""
-        with name.open("xb", buffering=0) as copy:
-            mode = os.fstat(self.stream.fileno()).st_mode & _PERMISSIONS
-            os.fchmod(copy.fileno(), mode)
-            self.stream.seek(0)
-            while piece := self.stream.read(_PIECE):
-                write_all(copy, piece)
-            if self._lasts:
-                os.fsync(copy.fileno())
+        copy = self._copy = name.open("xb", buffering=0)
+        _hold(copy.fileno())
+        mode = os.fstat(self.stream.fileno()).st_mode & _PERMISSIONS
+        os.fchmod(copy.fileno(), mode)
+        self.stream.seek(0)
+        while piece := self.stream.read(_PIECE):
+            write_all(copy, piece)
+        if self._lasts:
+            os.fsync(copy.fileno())
 
     def abandon(self) -> None:
         """Discard the file, and the name that it had before it was published."""
         self.stream.close()
+        if self._copy is not None:
+            self._copy.close()
         if self._name is not None:
             self._name.unlink(missing_ok=True)
             self._name = None
@@ -125,6 +131,38 @@ def write_all(stream: IO[bytes], data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[stream.write(view) :]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, and replace a file that is there.
+
+    If that fails, nothing of the new file is left. A pipe or device is written to directly. Raises
+    OSError, which names `path`.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        whole = resolved(path)
+        clear_abandoned(whole.parent)
+        with AtomicFile(whole.parent) as file:
+            write_all(file.stream, text.encode())
+            file.publish(whole)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a path is that of a file which is being written, or was abandoned."""
+    return path.match(_partial_name_of("*"))
+
+
+def clear_abandoned(folder: Path) -> None:
+    """Remove what killed processes left in a folder; files that are being written stay."""
+    for path in folder.glob(_partial_name_of("*")):
+        with suppress(OSError), path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -161,8 +199,28 @@ def _open_unnamed(folder: Path) -> int | None:
     if not Path(_OWN_FILES, str(descriptor)).exists():
         os.close(descriptor)
         return None
+    _hold(descriptor)
     return descriptor
 
 
+def _open_named(folder: Path) -> tuple[Path, int]:
+    while True:
+        name = _partial_name(folder)
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, _ANYONE)
+        _hold(descriptor)
+        if os.fstat(descriptor).st_nlink:  # else it was cleared before it was held
+            return name, descriptor
+        os.close(descriptor)
+
+
+def _hold(descriptor: int) -> None:
+    with suppress(OSError):  # where files cannot be locked, none is cleared
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _partial_name(folder: Path) -> Path:
-    return folder / f".squashproxy-{secrets.token_hex(8)}.partial"
+    return folder / _partial_name_of(secrets.token_hex(8))
+
+
+def _partial_name_of(middle: str) -> str:
+    return f".squashproxy-{middle}.partial"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
+
+from squashproxy.errors import lacks_descriptors
+
+_FILES = 4
+"""The database, its log, the log's index and the folder, which SQLite may open at once."""
+_PRIMARY = 0xFF
+"""The bits of an SQLite result code that say the kind of error (sqlite.org/rescode.html)."""
+_UNOPENED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 
 
 class Database:
@@ -17,7 +26,8 @@ class Database:
     `copied` if that is given, which is only read. `patience` is how long to wait
     for another process, in seconds. `schemas` are the versions of the tables, each as statements
     that change the one before: a file of an earlier version gets those it lacks. Raises
-    sqlite3.DatabaseError for a file of a later version.
+    sqlite3.DatabaseError for a file that is no database, or of a later version, and OSError where
+    no file descriptor is left for it.
     """
 
     def __init__(
@@ -29,20 +39,18 @@ class Database:
         copied: Path | None = None,
     ) -> None:
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(
-            ":memory:" if place is None else place,
-            check_same_thread=False,
-            isolation_level=None,
-            timeout=patience,
-        )
         try:
-            if copied is not None:
-                address = f"{copied.resolve().as_uri()}?mode=ro&immutable=1"
-                with closing(sqlite3.connect(address, uri=True)) as file:
-                    file.backup(self._db)
-            self._prepare(schemas)
-        except BaseException:
-            self._db.close()
+            self._db = sqlite3.connect(
+                ":memory:" if place is None else place,
+                check_same_thread=False,
+                isolation_level=None,
+                timeout=patience,
+            )
+            self._fill(schemas, copied)
+        except sqlite3.DatabaseError as error:
+            shortage = shortage_behind(error)
+            if shortage is not None:
+                raise shortage from error
             raise
 
     def __enter__(self) -> Self:
@@ -89,6 +97,17 @@ class Database:
         with self._lock, closing(sqlite3.connect(place)) as copy:
             self._db.backup(copy)
 
+    def _fill(self, schemas: Sequence[str], copied: Path | None) -> None:
+        try:
+            if copied is not None:
+                address = f"{copied.resolve().as_uri()}?mode=ro&immutable=1"
+                with closing(sqlite3.connect(address, uri=True)) as file:
+                    file.backup(self._db)
+            self._prepare(schemas)
+        except BaseException:
+            self._db.close()
+            raise
+
     def _prepare(self, schemas: Sequence[str]) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
@@ -100,3 +119,20 @@ class Database:
                 for statement in schema.split(";"):
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {len(schemas)}")
+
+
+def shortage_behind(error: sqlite3.DatabaseError) -> OSError | None:
+    """The lack of file descriptors behind an error, which SQLite does not tell; None for others.
+
+    SQLite has closed by now what it opened before it was refused a file. So as many are opened here
+    as it may have needed.
+    """
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY not in _UNOPENED:
+        return None
+    with ExitStack() as stack:
+        try:
+            for _ in range(_FILES):
+                stack.enter_context(Path(os.devnull).open("rb"))
+        except OSError as refused:
+            return refused if lacks_descriptors(refused) else None
+    return None

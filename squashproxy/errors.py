@@ -42,6 +42,7 @@ template, are printed as they are.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from copy import copy
@@ -80,6 +81,9 @@ _KEYS = {
 
 _AWAY = frozenset({408, 425, 502, 503, 504})
 """The statuses of a server that is not up, or not reached by the gateway before it."""
+
+MORE_DESCRIPTORS = "raise the limit (ulimit -n), or do less at once"
+"""The advice of an error for which a file descriptor was needed, and none was left."""
 
 _SETTING = re.compile(rf"\{{({'|'.join(sorted(SETTINGS))})\}}")
 
@@ -121,6 +125,16 @@ class SquashproxyError(Exception):
 def reason_of(error: OSError) -> str:
     """The operating system's reason, as part of a sentence."""
     return (error.strerror or str(error)).lower()
+
+
+def lacks_descriptors(error: BaseException) -> bool:
+    """Whether this process or machine may not open more files: the fault of no place or server."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def advice_of(error: OSError, otherwise: str = "") -> str:
+    """What to do about an error of the system: `otherwise`, unless no file descriptor was left."""
+    return MORE_DESCRIPTORS if lacks_descriptors(error) else otherwise
 
 
 def remembered(error: SquashproxyError) -> SquashproxyError:

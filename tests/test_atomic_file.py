@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from squashproxy.atomic_file import AtomicFile, resolved, write_all
+from squashproxy.atomic_file import AtomicFile, clear_abandoned, resolved, write_all
 from tests.disk import files_of_at_most
 
 UMASK = 0o027
@@ -218,3 +220,39 @@ def test_a_disk_that_turns_out_to_be_full_publishes_nothing(
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path / "new", b"data")
     assert list(tmp_path.iterdir()) == []
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from squashproxy.atomic_file import AtomicFile, write_all
+if sys.argv[2] == "named":
+    del os.O_TMPFILE
+path = Path(sys.argv[1], "old")
+file = AtomicFile(path.parent)
+write_all(file.stream, b"new")
+def kill(event, _):
+    if event == "os.rename":
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+file.publish(path)
+"""
+
+
+def test_what_a_killed_process_left_is_cleared_and_nothing_else(
+    tmp_path: Path, can_be_unnamed: bool
+) -> None:
+    """One that replaces a file has a name for a moment, in which it may be killed."""
+    (tmp_path / "old").write_bytes(b"old")
+    kind = "unnamed" if can_be_unnamed else "named"
+    subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path), kind], check=False)
+    [left] = tmp_path.glob(".squashproxy-*.partial")
+    with AtomicFile(tmp_path) as file:
+        write_all(file.stream, b"data")
+        clear_abandoned(tmp_path)
+        assert not left.exists()
+        file.publish(tmp_path / "new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "old": b"old",
+        "new": b"data",
+    }

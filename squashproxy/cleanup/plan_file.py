@@ -16,9 +16,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from squashproxy.atomic_file import write_whole
 from squashproxy.cleanup.plan import CleanupPlan, RepositoryPlan
 from squashproxy.digest import digest_of, parse_digest
-from squashproxy.errors import FormatError, UsageError, reason_of
+from squashproxy.errors import FormatError, UsageError, advice_of, reason_of
 from squashproxy.reference import check_tag, parse_repository
 
 _FORMAT = "squashproxy cleanup plan"
@@ -33,13 +34,11 @@ def plan_document(plan: CleanupPlan) -> dict[str, Any]:
 
 def write_plan(plan: CleanupPlan, path: Path) -> None:
     """Write the plan atomically. Raises UsageError where the file cannot be written."""
-    draft = path.with_name(f"{path.name}.part")
     try:
-        draft.write_text(json.dumps(plan_document(plan), indent=1) + "\n", "utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(plan_document(plan), indent=1) + "\n")
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {reason_of(error)}", advice="name another"
+            f"{path} cannot be written: {reason_of(error)}", advice=advice_of(error, "name another")
         ) from error
 
 

@@ -4,12 +4,17 @@ Python raises KeyboardInterrupt in the main thread, which then waits for the oth
 for a server that stalls. So a thread that does nothing else is woken as well, and ends their
 connections. It cannot be done in the signal handler itself: that runs between two instructions of
 the main thread, which may hold the very locks that are needed.
+
+Those two instructions may be those of a weak reference's callback or a finalizer, where Python
+drops every exception after it has printed it. An interrupt that is lost so is raised again.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +23,8 @@ from types import FrameType
 
 EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_CAME = bytes(1)
+"""Told the other thread when a signal came; the signal's number, when the interrupt was lost."""
 _MOST_SECONDS = 15.0
 """Seconds after which the process ends without waiting for anything any longer."""
 
@@ -34,10 +41,23 @@ class Interrupts:
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
 
+        last = signal.SIGINT.value
+
         def interrupted(number: int, frame: FrameType | None) -> None:
-            os.write(writer, b"!")
+            nonlocal last
+            last = number
+            os.write(writer, _CAME)
             signal.default_int_handler(number, frame)
 
+        tell_dropped = sys.unraisablehook
+
+        def dropped(unraisable: sys.UnraisableHookArgs) -> None:
+            if unraisable.exc_type is KeyboardInterrupt:
+                os.write(writer, bytes([last]))
+            else:
+                tell_dropped(unraisable)
+
+        sys.unraisablehook = dropped
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, interrupted)
@@ -64,5 +84,14 @@ class Interrupts:
             stops = list(self._stops)
         for stop in stops:
             stop()
-        time.sleep(_MOST_SECONDS)
+        _raise_lost(reader, time.monotonic() + _MOST_SECONDS)
         os._exit(EXIT_CODE)
+
+
+def _raise_lost(reader: int, end: float) -> None:
+    """Interrupt the main thread again whenever an interrupt was lost, until a monotonic time."""
+    main = threading.main_thread().ident
+    while select.select([reader], [], [], max(0.0, end - time.monotonic()))[0]:
+        [number] = os.read(reader, 1)
+        if number and main is not None:
+            signal.pthread_kill(main, number)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from squashproxy.atomic_file import write_whole
 from squashproxy.cli.common_options import CommonOptions
 from squashproxy.errors import ArchiveError, UsageError
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.pipeline.results import PlanResult
 from squashproxy.report.page.document import PAGE_HEAD, is_page, render_page
-from squashproxy.report.page.write import write_whole
 from squashproxy.transports.writable import check_file
 
 _STDOUT = 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from squashproxy.errors import UsageError, reason_of
+from squashproxy.atomic_file import write_whole
+from squashproxy.errors import UsageError, advice_of, reason_of
 from squashproxy.printable import printable
 from squashproxy.promotion.results import ImageOutcome, ImageResult, PromoteResult
 
@@ -40,10 +41,11 @@ def write_junit(result: PromoteResult, path: Path) -> None:
     _add_problems(suites, result.problems)
     indent(suites)
     try:
-        ElementTree(suites).write(path, "utf-8", xml_declaration=True)
+        write_whole(path, tostring(suites, "utf-8", xml_declaration=True).decode())
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {reason_of(error)}", advice="name another file"
+            f"{path} cannot be written: {reason_of(error)}",
+            advice=advice_of(error, "name another file"),
         ) from error
 
 

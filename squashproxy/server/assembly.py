@@ -324,7 +324,7 @@ class Application:
     def _note_end(
         self, job: Job, record: SquashRecord | None, error: SquashproxyError | None
     ) -> None:
-        seconds = time.time() - (job.started or job.submitted)
+        seconds = time.monotonic() - job.progress.began
         if record is not None:
             if job.is_own:
                 self.metrics.count_job("squashed", seconds)

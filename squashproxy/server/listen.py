@@ -14,7 +14,7 @@ from aiohttp import web
 
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.serve import Listener, TlsSettings
-from squashproxy.errors import UsageError, reason_of
+from squashproxy.errors import UsageError, advice_of, reason_of
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.api.control import HEALTH_PATHS
 from squashproxy.server.assembly import Application
@@ -125,7 +125,7 @@ async def _listen(
     except OSError as error:
         raise UsageError(
             f"cannot listen on {listener.host}:{listener.port}: {reason_of(error)}",
-            advice="is another server there?",
+            advice=advice_of(error, "is another server there?"),
         ) from error
     port = runner.addresses[0][1]
     return f"{listener.host}:{port}"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from squashproxy.database import Database
-from squashproxy.errors import UsageError, reason_of
+from squashproxy.database import Database, shortage_behind
+from squashproxy.errors import UsageError, advice_of, reason_of
 
 _NAME = "state.db"
 _BUSY_SECONDS = 30.0
@@ -79,6 +79,9 @@ class _State(Database):
         except sqlite3.DatabaseError as error:
             if not self._is_open:
                 raise
+            shortage = shortage_behind(error)
+            if shortage is not None:
+                raise _unusable(self._place, shortage) from error
             raise UsageError(
                 f"{self._place} cannot be used: {error}",
                 advice="if it is damaged, move it away: the next run begins a new one, and only "
@@ -101,6 +104,11 @@ def open_state(folder: Path | None) -> Database:
             f"{folder} cannot hold the state: {error}", advice="name another folder as `state`"
         ) from error
     except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {reason_of(error)}", advice="name another folder as `state`"
-        ) from error
+        raise _unusable(folder, error) from error
+
+
+def _unusable(place: Path | None, error: OSError) -> UsageError:
+    return UsageError(
+        f"{place} cannot hold the state: {reason_of(error)}",
+        advice=advice_of(error, "name another folder as `state`"),
+    )

@@ -11,7 +11,7 @@ from typing import IO
 from urllib.parse import quote
 
 from squashproxy.decimals import parse_decimal
-from squashproxy.errors import SquashproxyError, UsageError, reason_of
+from squashproxy.errors import SquashproxyError, UsageError, advice_of, reason_of
 
 _FOLDER = "running"
 _MOST_PID = 32
@@ -42,7 +42,8 @@ def _held(folder: Path, section: str, rule: str) -> Iterator[None]:
         file = path.open("a+")
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {reason_of(error)}", advice="name another folder as `state`"
+            f"{path} cannot be written: {reason_of(error)}",
+            advice=advice_of(error, "name another folder as `state`"),
         ) from error
     with file:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from squashproxy.errors import ArchiveError, reason_of
+from squashproxy.errors import ArchiveError, advice_of, reason_of
 from squashproxy.streams import CHUNK
 
 
@@ -101,4 +101,6 @@ class Folder:
         """Nothing to do: no file stays open."""
 
     def _unreadable(self, path: str, error: OSError) -> ArchiveError:
-        return ArchiveError(f"{self._root / path} could not be read: {reason_of(error)}")
+        return ArchiveError(
+            f"{self._root / path} could not be read: {reason_of(error)}", advice=advice_of(error)
+        )

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from squashproxy.atomic_file import AtomicFile, sync_folder, write_all
+from squashproxy.atomic_file import AtomicFile, clear_abandoned, is_partial, sync_folder, write_all
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
-from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
+from squashproxy.errors import ArchiveError, SquashproxyError, advice_of, reason_of
 from squashproxy.location import ArchiveReference
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest, encode_json
@@ -161,7 +161,8 @@ class LayoutSink(FiledSink):
         check_folder(root)
         if not root.exists():
             return
-        if any(root.iterdir()) and not (root / INDEX).exists() and not (root / LAYOUT).exists():
+        is_layout = (root / INDEX).exists() or (root / LAYOUT).exists()
+        if not is_layout and not all(map(is_partial, root.iterdir())):
             raise ArchiveError(
                 f"{root} holds something else than an OCI layout", advice="name another folder"
             )
@@ -172,8 +173,9 @@ class LayoutSink(FiledSink):
             try:
                 self._make(self._root)
                 self._hold()
+                clear_abandoned(self._root)
+                self._put_layout_document()  # first, so that a killed process leaves a layout
                 self._make(self._root / "blobs")
-                self._put_layout_document()
             except OSError as error:
                 raise self._refused(error) from error
 
@@ -252,4 +254,6 @@ class LayoutSink(FiledSink):
             os.close(lock)
 
     def _refused(self, error: OSError) -> ArchiveError:
-        return ArchiveError(f"{self._root} could not be written: {reason_of(error)}")
+        return ArchiveError(
+            f"{self._root} could not be written: {reason_of(error)}", advice=advice_of(error)
+        )

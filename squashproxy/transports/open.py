@@ -12,7 +12,7 @@ from typing import IO
 
 from squashproxy.atomic_file import write_all
 from squashproxy.codec.compression import iter_decompressed, sniff
-from squashproxy.errors import ArchiveError, BadCompression, reason_of
+from squashproxy.errors import ArchiveError, BadCompression, advice_of, reason_of
 from squashproxy.location import COLON_RULE, STANDARD_STREAM
 from squashproxy.oci.mediatypes import Compression
 from squashproxy.streams import CHUNK
@@ -59,7 +59,8 @@ def _open(path: str, name: str, *, is_stdin: bool) -> IO[bytes]:
         ) from error
     except OSError as error:
         raise ArchiveError(
-            f"{name} could not be opened: {reason_of(error)}", advice="make it readable first"
+            f"{name} could not be opened: {reason_of(error)}",
+            advice=advice_of(error, "make it readable first"),
         ) from error
 
 
@@ -111,7 +112,7 @@ def new_spool() -> IO[bytes]:
     except OSError as error:
         raise ArchiveError(
             f"no temporary file can be made in {tempfile.gettempdir()}: {reason_of(error)}",
-            advice="set TMPDIR to a folder with room",
+            advice=advice_of(error, "set TMPDIR to a folder with room"),
         ) from error
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from squashproxy.atomic_file import AtomicFile, resolved, write_all
+from squashproxy.atomic_file import AtomicFile, clear_abandoned, resolved, write_all
 from squashproxy.digest import Chunk, Digest, Hasher
-from squashproxy.errors import ArchiveError, IntegrityError, reason_of
+from squashproxy.errors import ArchiveError, IntegrityError, advice_of, reason_of
 from squashproxy.location import STANDARD_STREAM
 from squashproxy.streams import CHUNK
 from squashproxy.transports.open import fill_spool, new_spool
@@ -137,6 +137,7 @@ class TarWriter:
             if Path(path).exists() and not Path(path).is_file():
                 return Path(path).open("wb", buffering=0)
             self._target = resolved(Path(path))
+            clear_abandoned(self._target.parent)
             self._file = AtomicFile(self._target.parent)
         except OSError as error:
             raise self._refused(error) from error
@@ -200,7 +201,9 @@ class TarWriter:
         left = "nothing of it was left behind"
         if self._file is None and self._at:
             left = f"it got {self._at} bytes of an archive that has no end, throw them away"
-        return ArchiveError(f"{self.name} could not be written: {reason_of(error)}; {left}")
+        return ArchiveError(
+            f"{self.name} could not be written: {reason_of(error)}; {left}", advice=advice_of(error)
+        )
 
 
 def _header(path: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:

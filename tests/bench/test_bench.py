@@ -61,3 +61,20 @@ def test_a_tiny_fleet_shares_its_layers_when_pruned_and_not_when_squashed(tmp_pa
     fleet.draw([plain, pruned, squashed], tmp_path / "fleet.svg")
     assert "</svg>" in (tmp_path / "fleet.svg").read_text()
     assert fleet.to_markdown([plain, pruned]).count("| 1.00 |") == 2
+
+
+TABLES = {
+    "kills": ("--runs", "1", "--verb", "verify"),
+    "hostile": ("--image", "a symlink to a megabyte", "--verb", "plan"),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_proofs_is_printed(name: str) -> None:
+    command = [sys.executable, "-m", f"tests.bench.{name}", *TABLES[name]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    head, rule, *rows = done.stdout.splitlines()
+    assert rows
+    assert {line.count(" | ") for line in (head, rule, *rows)} == {head.count(" | ")}
+    assert done.stderr == ""

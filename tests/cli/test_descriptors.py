@@ -21,11 +21,14 @@ COMMANDS = {
 }
 
 
+SHORT = {("copy", 6), ("promote", 5)}
+
+
 def _cases() -> list[object]:
     return [
-        pytest.param(name, limit, marks=[] if (name, limit) == ("copy", 6) else pytest.mark.long)
+        pytest.param(name, limit, marks=[] if (name, limit) in SHORT else pytest.mark.long)
         for name in COMMANDS
-        for limit in (6, 7, 9, 12)
+        for limit in (5, 6, 7, 8, 9, 12)
     ]
 
 
@@ -62,6 +65,8 @@ def test_a_command_says_so_in_a_sentence(tmp_path: Path, name: str, limit: int) 
     assert "is the name right" not in done.stderr
     if done.returncode:
         assert done.stderr.startswith("squashproxy: ")
+        assert "too many" in f"{done.stdout}{done.stderr}".lower()
+        assert "name another" not in done.stderr
         assert not (tmp_path / "layout" / "index.json").exists()
 
 

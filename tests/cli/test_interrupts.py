@@ -107,3 +107,35 @@ def test_one_signal_is_enough(
     assert registries.new.tags("app") == {}
     if stalling.cancels:
         assert registries.new.open_uploads == 0
+
+
+_LOST = """
+import signal, sys, time, weakref
+from squashproxy.cli.interrupts import Interrupts
+
+class Thing:
+    def __del__(self):
+        if sys.argv[1] == "a finalizer":
+            signal.raise_signal(signal.SIGTERM)
+
+def called_back(_):
+    if sys.argv[1] == "a weak reference":
+        signal.raise_signal(signal.SIGTERM)
+
+Interrupts().listen()
+thing = Thing()
+reference = weakref.ref(thing, called_back)
+try:
+    del thing
+    time.sleep(100)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("place", ["a finalizer", "a weak reference"])
+def test_a_signal_where_python_drops_exceptions_is_not_lost(place: str) -> None:
+    """Python would print a traceback, and go on as if there had been no signal."""
+    command = [sys.executable, "-c", _LOST, place]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 
 from squashproxy.digest import digest_of
 from squashproxy.oci.descriptor import Descriptor
@@ -70,6 +71,29 @@ def _attributes(count: int) -> Put:
     return _put(layer)
 
 
+def _many_entries(count: int) -> Put:
+    """A layer of so many empty files, made in pieces so that it is never in memory as a whole."""
+
+    def tar() -> Iterator[bytes]:
+        head = next(LayerBuilder().file("0" * 8).iter_tar())[:512]
+        plain = sum(head[:148]) + sum(head[156:]) + 8 * ord(" ") - 8 * ord("0")
+        for start in range(0, count, 10_000):
+            names = (b"%08d" % number for number in range(start, min(count, start + 10_000)))
+            yield b"".join(
+                name + head[8:148] + b"%06o\0 " % (plain + sum(name)) + head[156:] for name in names
+            )
+        yield END
+
+    def put(registry: FakeRegistry) -> None:
+        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+        blob = b"".join([*map(packer.compress, tar()), packer.flush()])
+        layer = Descriptor(OCI_LAYER_GZIP, registry.put_blob("app", blob), len(blob))
+        diff_id = digest_of(b"nobody checks it")
+        ImageBuilder().layer(OS).stored_layer(layer, diff_id).push(registry, "app", "1")
+
+    return put
+
+
 def deep(depth: int) -> Put:
     """One path of so many parts."""
     return _put(DEEP["one path"](depth)[0])
@@ -112,3 +136,14 @@ LARGE: dict[str, Put] = {
     "attributes of 20 MB": _attributes(200),
 }
 """What takes more memory to remember than 4 MB."""
+
+MANY: dict[str, Put] = {
+    "a million entries": _many_entries(1_000_000),
+    "10,000 layers": _layers(10_000),
+}
+"""What is legal, and takes minutes to make and to copy with every verb."""
+
+DEPTHS: dict[str, Put] = {
+    f"one path of {depth} parts": deep(depth) for depth in (1000, 2000, 4000, 8000, 50_000, 500_000)
+}
+"""Paths that are refused if they have more bytes than Linux takes."""

@@ -137,9 +137,14 @@ def order_of(name: str) -> SquashOrder:
     return SquashOrder(key, name, ANYONE, CopyOptions())
 
 
-def test_a_job_without_progress_is_given_up() -> None:
-    """It is cancelled, its place is free again, and its failure is told."""
+JUMPS = {"stands": 0.0, "is set forward": 1e6, "is set back": -1e6}
+
+
+@pytest.mark.parametrize("jump", JUMPS.values(), ids=[f"the clock {name}" for name in JUMPS])
+def test_a_job_without_progress_is_given_up(jump: float) -> None:
+    """It is cancelled, its place is free again, and its failure is told: all by the same time."""
     now = [1000.0]
+    clock = [1.7e9]
     is_running = threading.Event()
 
     def stall(observer: Observer, cancellation: Cancellation) -> None:
@@ -157,12 +162,13 @@ def test_a_job_without_progress_is_given_up() -> None:
 
     async def run() -> None:
         limits = JobLimits(running=1, waiting=5, negative_ttl=30.0, idle=60.0)
-        here = Here(squash, 1, clock=lambda: now[0])
-        jobs = Jobs(limits, [here], lambda *_: None, clock=lambda: now[0])
+        here = Here(squash, 1, clock=lambda: clock[0])
+        jobs = Jobs(limits, [here], lambda *_: None, clock=lambda: clock[0], ticks=lambda: now[0])
         stalled = jobs.join(order_of("one"), lambda _: None)
         waiting = jobs.join(order_of("two"), lambda _: None)
         assert await asyncio.to_thread(is_running.wait, 20)
         now[0] += 59
+        clock[0] += jump
         jobs.end_idle()
         assert not stalled.cancellation.is_cancelled
         now[0] += 2

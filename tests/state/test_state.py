@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -124,3 +128,48 @@ def test_layers_of_a_promoted_image_belong_to_its_digest(
         memory.note("apps", then)
         assert memory.find_layers("apps", TARGET, then.digest) == layers
         assert memory.find_layers("other", TARGET, then.digest) is None
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Let this process open so many more files and no others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.open(os.devnull, os.O_RDONLY)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["a new state", "one that is there"])
+@pytest.mark.parametrize("count", range(3))
+def test_a_folder_is_not_blamed_where_no_descriptor_is_left(
+    tmp_path: Path, count: int, *, is_new: bool
+) -> None:
+    """SQLite needs several, and says "unable to open database file" whichever it lacks."""
+    if not is_new:
+        open_state(tmp_path).close()
+    with descriptors_left(count), pytest.raises(UsageError) as raised:
+        open_state(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path} cannot hold the state: too many open files; "
+        "raise the limit (ulimit -n), or do less at once"
+    )
+
+
+def test_a_folder_that_cannot_be_used_is_blamed_though_descriptors_are_left(tmp_path: Path) -> None:
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(UsageError, match="unable to open database file; name another folder"):
+        open_state(tmp_path)
+
+
+def test_a_state_in_use_that_lacks_a_descriptor_is_not_called_damaged(tmp_path: Path) -> None:
+    """SQLite opens a temporary file for what it sorts."""
+    with open_state(tmp_path) as database:
+        database.write("PRAGMA cache_size = 1")
+        rows = [(f"{number}", "t", "d" * 1000) for number in range(5000)]
+        database.write_many("INSERT INTO tags VALUES (?, ?, ?)", rows)
+        with descriptors_left(0), pytest.raises(UsageError, match="too many open files; raise"):
+            database.read("SELECT * FROM tags ORDER BY digest, repository DESC")

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol, Self
 
 from squashproxy.cleanup.results import StepOutcome
 from squashproxy.digest import Digest, Hasher, parse_digest
-from squashproxy.errors import FormatError, UsageError, reason_of
+from squashproxy.errors import FormatError, UsageError, advice_of, reason_of
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, check_tag, parse_repository
 
@@ -73,7 +73,9 @@ class AuditLog:
         except OSError as error:
             raise UsageError(
                 f"{folder / name} cannot be written: {reason_of(error)}",
-                advice="nothing is deleted without a log, so name another folder as `state`",
+                advice=advice_of(
+                    error, "nothing is deleted without a log, so name another folder as `state`"
+                ),
             ) from error
 
     def __enter__(self) -> Self:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from squashproxy.errors import Denied, Patience, RegistryError, Unreachable
+from squashproxy.errors import Denied, Patience, RegistryError, Unreachable, lacks_descriptors
 from squashproxy.host import address_of, is_loopback
 from squashproxy.reference import DOCKER_HUB
-from squashproxy.registry.http.network_errors import lacks_descriptors, no_descriptors
+from squashproxy.registry.http.network_errors import no_descriptors
 from squashproxy.registry.http.public_addresses import first_private, is_public, resolve
 from squashproxy.registry.http.urls import WEB_PORTS, BadUrl, read_url, shown
 from squashproxy.registry.options import ClientOptions

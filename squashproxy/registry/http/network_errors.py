@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,7 +15,14 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
-from squashproxy.errors import Patience, RegistryError, TlsError, Unreachable
+from squashproxy.errors import (
+    MORE_DESCRIPTORS,
+    Patience,
+    RegistryError,
+    TlsError,
+    Unreachable,
+    lacks_descriptors,
+)
 from squashproxy.registry.http.least_speed import TooSlow
 from squashproxy.registry.http.urls import shown
 
@@ -69,16 +75,11 @@ def request_error(
     )
 
 
-def lacks_descriptors(error: BaseException) -> bool:
-    """Whether this process or machine may not open more files: no fault of any server."""
-    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
-
-
 def no_descriptors(host: str) -> Unreachable:
     """The error for a connection that needs a file descriptor, and none is left."""
     return Unreachable(
         f"no connection to {host}: too many files are open here",
-        advice="raise the limit (ulimit -n), or do less at once",
+        advice=MORE_DESCRIPTORS,
         patience=Patience.SECONDS,
     )
 

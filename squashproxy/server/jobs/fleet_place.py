@@ -147,8 +147,8 @@ class _Followed:
         if look.state is not JobState.RUNNING:
             job.started = None
         elif job.started is None or look.attempt != self._attempt:
-            job.started = self._clock()
             job.progress.restart()
+            job.started = self._clock()
             self._attempt = look.attempt
         self._replay.show(look.attempt, look.progress, look.warnings)
 

@@ -38,26 +38,30 @@ class SquashOrder:
 
 
 class Progress:
-    """Bytes read, and bytes known to come; usable from several threads."""
+    """Bytes read, and bytes known to come; usable from several threads.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Its times are those of `ticks`, which nobody sets: they tell how long something takes.
+    """
+
+    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._clock = clock
+        self._ticks = ticks
         self.done = 0
         self.total = 0
-        self.changed = clock()
-        """When something was done last, in unix seconds."""
+        self.began = self.changed = ticks()
+        """When the work began or was submitted, and when something was done last."""
 
     def advance(self, count: int) -> None:
         """Count bytes that were read."""
         with self._lock:
             self.done += count
-            self.changed = self._clock()
+            self.changed = self._ticks()
 
     def restart(self) -> None:
         """Begin from nothing, since the work does."""
         with self._lock:
             self.done = self.total = 0
+            self.began = self.changed = self._ticks()
 
     def expect(self, count: int) -> None:
         """Count bytes that are to be read."""
@@ -100,14 +104,17 @@ def _never() -> bool:
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """A job that waits or runs; times are unix seconds. Its result is a record or an error.
+    """A job that waits or runs. Its result is a record or an error.
 
+    `submitted` and `started` are unix seconds, for people. `waits_since` is when it was submitted
+    by the monotonic clock, from which pulls count how long they waited.
     `warn` gets sentences for the operator, in any thread. `is_stuck` says whether it is known that
     nothing will come of the job soon, as when its place cannot be reached.
     """
 
     order: SquashOrder
     submitted: float
+    waits_since: float
     progress: Progress
     result: asyncio.Future[SquashRecord]
     warn: Callable[[str], None]

@@ -112,7 +112,8 @@ class Jobs:
                 f"{len(self._jobs)} images wait to be squashed, so this one is handed out as it is"
             )
         result: asyncio.Future[SquashRecord] = asyncio.get_running_loop().create_future()
-        job = Job(order, self._clock(), Progress(self._clock), result, warn)
+        progress = Progress(self._ticks)
+        job = Job(order, self._clock(), progress.began, progress, result, warn)
         job.is_stuck = self._place_of(job).is_stuck
         self._jobs[job.key] = self._queue[job.key] = job
         self._begin_next()
@@ -122,9 +123,8 @@ class Jobs:
         """Cancel the jobs that have made no progress for too long."""
         for key in self._running:
             job = self._jobs[key]
-            since = max(job.started or self._clock(), job.progress.changed)
-            is_here = self._place_of(job).is_here
-            if is_here and self._clock() - since > self._limits.idle:
+            has_begun = job.started is not None and self._place_of(job).is_here
+            if has_begun and self._ticks() - job.progress.changed > self._limits.idle:
                 job.is_idle = True
                 job.cancellation.cancel()
 

@@ -100,5 +100,6 @@ class Here:
         return has_ended
 
     def _run(self, job: Job) -> SquashRecord:
+        job.progress.restart()
         job.started = self._clock()
         return self._squash(job.order, job.observer, job.cancellation)

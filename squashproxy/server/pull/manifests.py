@@ -287,8 +287,7 @@ class Manifests:
 
     def _patience(self, job: Job, deadline: float) -> float:
         """Seconds to wait: counted from the job's submission, so that a client waits only once."""
-        by_job = job.submitted + self._first_pull.wait - time.time()
-        return min(by_job, deadline - time.monotonic())
+        return min(job.waits_since + self._first_pull.wait, deadline) - time.monotonic()
 
     def _join(self, caller: Caller, key: SquashKey, options: CopyOptions, image: str) -> Job:
         return self._context.jobs.join(

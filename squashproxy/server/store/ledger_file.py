@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from squashproxy.database import Database
-from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
+from squashproxy.errors import ArchiveError, SquashproxyError, advice_of, reason_of
 from squashproxy.server.store.spools import StoreFull
 
 T = TypeVar("T")
@@ -76,6 +76,8 @@ class LedgerFile:
             self._fail_unless_damaged(error)
             self._put_aside()
             self._db = self._open_anew()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -261,7 +263,9 @@ class LedgerFile:
         return LedgerDamaged(f"{self._path} was damaged, so it was begun anew")
 
     def _unwritable(self, error: OSError) -> ArchiveError:
-        return ArchiveError(f"{self._path} could not be written: {reason_of(error)}")
+        return ArchiveError(
+            f"{self._path} could not be written: {reason_of(error)}", advice=advice_of(error)
+        )
 
 
 def _is_full(folder: Path) -> bool:

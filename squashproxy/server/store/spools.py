@@ -7,7 +7,7 @@ from typing import IO
 
 from squashproxy.atomic_file import write_all
 from squashproxy.digest import Chunk
-from squashproxy.errors import ArchiveError, SquashproxyError, reason_of
+from squashproxy.errors import ArchiveError, SquashproxyError, advice_of, reason_of
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -22,7 +22,9 @@ def write_error(where: str, error: OSError) -> SquashproxyError:
         return StoreFull(
             f"{where} is full: {reason_of(error)}", advice="make room, or lower its max_size"
         )
-    return ArchiveError(f"{where} could not be written: {reason_of(error)}")
+    return ArchiveError(
+        f"{where} could not be written: {reason_of(error)}", advice=advice_of(error)
+    )
 
 
 def append(file: IO[bytes], chunk: Chunk, where: str) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from squashproxy.atomic_file import write_whole
 from squashproxy.pipeline.results import HiddenFolder, PlanResult
 from squashproxy.report.page.charts import folder_trees, layer_bars
 from squashproxy.report.page.document import render_page
-from squashproxy.report.page.write import write_whole
 from tests.disk import files_of_at_most
 from tests.report.results import KNOWN, PLAN
 

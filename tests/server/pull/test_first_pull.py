@@ -49,7 +49,7 @@ def test_a_job_is_waited_for_once(
     """Clients ask twice, by HEAD and by GET: the wait counts from the job's beginning."""
     defaults = Jobs.__init__.__kwdefaults__
     assert defaults is not None, "the clock is a keyword"
-    monkeypatch.setitem(defaults, "clock", lambda: time.time() - 600)
+    monkeypatch.setitem(defaults, "ticks", lambda: time.monotonic() - 600)
     source = app().push(upstream, "app", "1")
     hang = upstream.arm(Fault("GET", "/blobs/", FaultKind.HANG, times=100))
     with run_serve(settings(upstream, tmp_path, first_pull={"wait": "10m"})) as served:
