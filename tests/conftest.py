@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -89,10 +90,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _select_length(config: pytest.Config, items: list[pytest.Item]) -> None:
     is_long = bool(config.getoption("--long"))
-    other = [item for item in items if (item.get_closest_marker("long") is None) == is_long]
-    if other:
-        config.hook.pytest_deselected(items=other)
-        items[:] = [item for item in items if item not in set(other)]
+    of_length: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        of_length[item.get_closest_marker("long") is not None].append(item)
+    if of_length[not is_long]:
+        config.hook.pytest_deselected(items=of_length[not is_long])
+        items[:] = of_length[is_long]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the tests themselves: they are many, and they stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -28,24 +28,7 @@ class OpenApplier:
 def open_applier(context: Context, count: int) -> Iterator[OpenApplier]:
     """Open what applies plans of `count` deletions in this process."""
     with _open_log(context, count) as (log, tell):
-        squasher = InPlaceSquasher(
-            context.client,
-            context.open_source,
-            context.quick_source,
-            context.observer,
-            context.cancellation,
-        )
-        applier = Applier(
-            client=context.client,
-            graph_loader=context.graph_loader,
-            tags=context.tags,
-            squasher=squasher,
-            log=log,
-            now=time.time,
-            cancellation=context.cancellation,
-            on_step=tell,
-        )
-        yield OpenApplier(applier, log)
+        yield OpenApplier(_local(context, log, tell), log)
 
 
 @contextmanager
@@ -66,6 +49,7 @@ def open_cleanup_applier(
     with _open_log(context, count) as (log, tell):
         applier = FleetApplier(
             jobs=FleetJobs(context.fleet, context.cancellation),
+            here=_local(context, log, tell),
             rules={rule.name: rule for rule in rules},
             tags=context.tags,
             log=log,
@@ -75,6 +59,26 @@ def open_cleanup_applier(
             check=check,
         )
         yield OpenApplier(applier, log)
+
+
+def _local(context: Context, log: AuditLog, tell: Callable[[str, Step], None]) -> Applier:
+    squasher = InPlaceSquasher(
+        context.client,
+        context.open_source,
+        context.quick_source,
+        context.observer,
+        context.cancellation,
+    )
+    return Applier(
+        client=context.client,
+        graph_loader=context.graph_loader,
+        tags=context.tags,
+        squasher=squasher,
+        log=log,
+        now=time.time,
+        cancellation=context.cancellation,
+        on_step=tell,
+    )
 
 
 @contextmanager

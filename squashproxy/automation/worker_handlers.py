@@ -27,12 +27,15 @@ from squashproxy.automation.workers.rules import (
 from squashproxy.cancellation import Cancellation
 from squashproxy.cleanup.apply.apply import Applier
 from squashproxy.cleanup.apply.audit_log import AuditLog, log_name
+from squashproxy.cleanup.apply.distrust import Distrust
 from squashproxy.cleanup.apply.squash_in_place import InPlaceSquasher
-from squashproxy.cleanup.forms import applied_form, planned_form, read_apply, read_query
+from squashproxy.cleanup.forms import ApplyForm, applied_form, planned_form, read_apply, read_query
 from squashproxy.cleanup.load_graph import GraphLoader
+from squashproxy.cleanup.plan import RepositoryPlan
 from squashproxy.cleanup.repository_planner import LocalRepositoryPlanner
 from squashproxy.cleanup.results import Step
 from squashproxy.cleanup.rule_options import squash_options
+from squashproxy.config.cleanup import CleanupRule
 from squashproxy.config.configuration import Configuration
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route
@@ -184,13 +187,18 @@ class _Cleanups:
     def apply(
         self, body: JobBody, observer: Observer, cancellation: Cancellation
     ) -> Mapping[str, Any]:
-        """Apply the plan of one repository."""
+        """Apply the plan of one repository, as far as the rule itself would do it now.
+
+        What was left to whoever asked is in no step of the result.
+        """
         job = read_errand(body)
         context = self.context
         rule = cleanup_rule(context.configuration, job)
         form = read_apply(job.task, rule)
-        repository = parse_repository(form.plan.repository)
-        task = observer.start(f"{repository.path}: deletions", form.plan.deletions)
+        cancellation.check()
+        plan = self._sure_part(form, rule, observer)
+        repository = parse_repository(plan.repository)
+        task = observer.start(f"{repository.path}: deletions", plan.deletions)
 
         def tell(_: str, step: Step) -> None:
             task.advance(max(1, len(step.tags)))
@@ -225,7 +233,7 @@ class _Cleanups:
             )
             result = applier.apply(
                 rule.name,
-                form.plan,
+                plan,
                 squash_options(rule, context.options, os.environ, observer.warn),
                 is_exact=form.is_exact,
             )
@@ -234,6 +242,17 @@ class _Cleanups:
                 raise trail.lost
             cancellation.check()
             return applied_form(result, remembered(tags, repository))
+
+    def _sure_part(self, form: ApplyForm, rule: CleanupRule, observer: Observer) -> RepositoryPlan:
+        """What the rule would do now of a plan that anybody may have written into the broker."""
+        repository = parse_repository(form.plan.repository)
+        with open_state(None) as database:
+            tags = TagMemory(database)
+            now = time.time()
+            tags.replace(repository, form.known.tags, dict.fromkeys(form.known.untagged, now))
+            loader = self._graph_loader(tags, observer)
+            distrust = Distrust(self.context.client, loader, time.time)
+            return distrust.sure_part(form.plan, rule, form.now)
 
     def _graph_loader(self, tags: TagMemory, observer: Observer) -> GraphLoader:
         return GraphLoader(self.context.client, self.context.manifests, tags, observer.start)

@@ -119,10 +119,15 @@ def apply_plan(
 
 def refusal_of(plan: RulePlan, rule: CleanupRule) -> str | None:
     """Why a plan may not be applied; None where it may."""
-    if rule.max_deletions is None or plan.deletions <= rule.max_deletions:
+    return refusal_by(rule, plan.deletions)
+
+
+def refusal_by(rule: CleanupRule, deletions: int) -> str | None:
+    """Why so many deletions at once may not be; None where they may."""
+    if rule.max_deletions is None or deletions <= rule.max_deletions:
         return None
     return (
-        f"{rule.name} would take {plan.deletions} tags and manifests away, more than its "
+        f"{rule.name} would take {deletions} tags and manifests away, more than its "
         f"max_deletions of {rule.max_deletions}; look at the plan, then raise that or keep more"
     )
 

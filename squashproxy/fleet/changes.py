@@ -25,8 +25,8 @@ class Changes:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self.channel = broker.key("events", secrets.token_hex(8))
-        """The channel on which this process is told."""
+        self.channel = broker.key("events", "ends", secrets.token_hex(8))
+        """The channel of this process, which hears of progress and ends, but not of beginnings."""
         self._lock = threading.Lock()
         self._events: dict[str, threading.Event] = {}
         self._waiting: Counter[str] = Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,6 +10,7 @@ from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.drain import Drain
 from squashproxy.fleet.fleet import Fleet
 from squashproxy.fleet.handlers import Handlers, OpenHandlers
+from squashproxy.fleet.job import QueueName
 from squashproxy.fleet.job_run import JobRun
 from squashproxy.fleet.messages import Messenger
 from squashproxy.fleet.records import Records
@@ -22,12 +24,15 @@ class Child:
         self,
         settings: FleetSettings,
         name: str,
-        server: str,
         drain: Drain,
         open_handlers: OpenHandlers,
+        *,
+        queues: Sequence[QueueName],
+        server: str,
     ) -> None:
         self._settings = settings
         self.name = name
+        self._queues = queues
         self._server = server
         self.drain = drain
         self._open_handlers = open_handlers
@@ -45,11 +50,12 @@ class Child:
             messenger.send,
             self.name,
             self.drain,
+            queues=self._queues,
             server=self._server,
         )
 
     def run(self, job: str) -> None:
-        """Run the job that a message named."""
+        """Run the job that a message named, and then those that wait."""
         assert self._run is not None, "begin comes first"
         self._run.run(job, self._opened)
 

@@ -31,6 +31,8 @@ from squashproxy.progress import Observer
 from squashproxy.state.locks import RuleBusy
 
 _LOG = logging.getLogger("squashproxy.fleet")
+_SUBMITTING = 4
+"""The most threads that submit at once: each of them needs a connection to the broker."""
 
 
 class Fleet:
@@ -55,6 +57,7 @@ class Fleet:
         self._changes = Changes(self._broker)
         self._leases = LeaseKeeper(settings.renewal)
         self._joining = threading.Lock()
+        self._submitting = threading.Semaphore(_SUBMITTING)
         self._member: Member | None = None
 
     def __enter__(self) -> Self:
@@ -213,11 +216,12 @@ class Fleet:
         return Lease(self._broker, key, self.name, self._clock)
 
     def _submit(self, request: JobRequest, waiter: str) -> None:
-        outcome, message = self._records.submit(request, waiter)
+        with self._submitting:
+            outcome, message = self._records.submit(request, waiter)
+            if message is not None:
+                self._messenger.send(message)
         if outcome is Submitted.PARKED:
             raise parked(request, self._records.look(request.id))
-        if message is not None:
-            self._messenger.send(message)
 
     def _leave(self, request: JobRequest) -> None:
         try:

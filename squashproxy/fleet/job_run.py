@@ -1,4 +1,4 @@
-"""One job in a worker: taken under a lease, kept, and ended.
+"""The jobs of a worker's process: each is taken under a lease, kept, and ended.
 
 1. The lease is renewed from a thread, and with it the progress is told.
 2. A job ends in one of four ways: with a result, with an error, handed back, or lost.
@@ -8,6 +8,8 @@
    forward. Then another worker may take it, and this one changes nothing any more.
 5. A record that the broker lost is written again, so that whoever submits the job anew joins it.
    After the broker has started again, nobody takes a job until those that run had the time for it.
+6. A message wakes a process, which takes one job after another until no job is queued. Whoever
+   takes one sends the messages that wake others for the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Self, TypeVar
 
@@ -25,8 +27,18 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.drain import Drain, Stage
 from squashproxy.fleet.errors import BrokerAway, FleetError, JobFailed
 from squashproxy.fleet.handlers import Handlers
+from squashproxy.fleet.job import QueueName
 from squashproxy.fleet.progress import ProgressRecorder
-from squashproxy.fleet.records import Message, Records, Refusal, Renewal, TakenJob, pack
+from squashproxy.fleet.records import (
+    Message,
+    OtherServer,
+    Records,
+    Refusal,
+    Renewal,
+    TakenJob,
+    Wish,
+    pack,
+)
 from squashproxy.fleet.settings import FleetSettings
 
 _LOG = logging.getLogger("squashproxy.fleet")
@@ -45,7 +57,7 @@ class Ending(Enum):
 
 
 class JobRun:
-    """Runs jobs one after another in a process of a worker, whose name is `worker`.
+    """Runs jobs of `queues`, one after another, in a process of a worker, whose name is `worker`.
 
     `server` names the run of the broker with which the worker began.
     """
@@ -58,6 +70,7 @@ class JobRun:
         worker: str,
         drain: Drain,
         *,
+        queues: Sequence[QueueName] = (),
         server: str = "",
     ) -> None:
         self._settings = settings
@@ -65,46 +78,72 @@ class JobRun:
         self._send = send
         self._worker = worker
         self._drain = drain
+        self._queues = queues
         self._server = server
 
     def run(self, job: str, handlers: Callable[[], Handlers]) -> None:
-        """Run a job that a message named; do nothing if it is not to be run here and now."""
+        """Run the job that a message named, if it is still to be had, and then those that wait.
+
+        Ends where none is queued, where the worker ends, and after a job was handed back: then its
+        new message decides who is next.
+        """
+        named = job
+        while (begun := self._next(named)) is not None:
+            taken, began = begun
+            if self._drain.stage is not Stage.RUNS:
+                self._hand_back(taken)
+                return
+            if not self._work(taken, began, handlers) or self._drain.stage is not Stage.RUNS:
+                return
+            named = ""
+
+    def _next(self, named: str) -> tuple[TakenJob, float] | None:
+        """The next job, and the moment before it was asked for."""
         token = f"{self._worker} {secrets.token_hex(8)}"
-        answer = self._patiently(lambda: self._take(job, token))
+        began = 0.0
+
+        def ask() -> tuple[TakenJob | Refusal, list[Message]]:
+            nonlocal began
+            while True:
+                began = time.monotonic()
+                wish = Wish(named, self._queues, self._server)
+                try:
+                    return self._records.next(wish, token, self._worker)
+                except OtherServer as error:
+                    self._settle(error.server)
+
+        answer = self._patiently(ask)
         if answer is None:
-            return
-        taken, began = answer
+            return None
+        taken, messages = answer
+        for message in messages:
+            self._send(message)
         if isinstance(taken, Refusal):
-            _LOG.debug("the job %s is not taken: %s", job, taken.value)
-            return
-        if self._drain.stage is not Stage.RUNS:
-            self._hand_back(taken)
-            return
-        _LOG.info("%s begins (%s)", taken.title, taken.id)
+            _LOG.debug("no job is taken: %s is %s", named or "the next", taken.value)
+            return None
+        return taken, began
+
+    def _settle(self, server: str) -> None:
+        """Wait where the broker is not the one of the last job, and so may have lost some."""
+        _LOG.info("the broker has started again; its jobs are sorted out first")
+        time.sleep(2 * self._settings.renewal)
+        self._server = server
+
+    def _work(self, job: TakenJob, began: float, handlers: Callable[[], Handlers]) -> bool:
+        """Run a job; whether it came to its end."""
+        _LOG.info("%s begins (%s)", job.title, job.id)
         with _Keeper(
             self._settings,
             self._records,
-            taken,
+            job,
             worker=self._worker,
             drain=self._drain,
             began=began,
         ) as kept:
-            self._end(taken, kept, *self._attempt(taken, kept, handlers))
-        _LOG.info("%s: %s", taken.title, kept.outcome)
-
-    def _take(self, job: str, token: str) -> tuple[TakenJob | Refusal, float]:
-        """The answer of the records, and the moment before they were asked."""
-        self._settle()
-        began = time.monotonic()
-        return self._records.take(job, token, self._worker), began
-
-    def _settle(self) -> None:
-        """Wait where the broker is not the one of the last job."""
-        server = self._records.server()
-        if self._server not in ("", server):
-            _LOG.info("the broker has started again; its jobs are sorted out first")
-            time.sleep(2 * self._settings.renewal)
-        self._server = server
+            result, error = self._attempt(job, kept, handlers)
+            self._end(job, kept, result, error)
+        _LOG.info("%s: %s", job.title, kept.outcome)
+        return result is not None or error is not None
 
     def _attempt(
         self, job: TakenJob, kept: _Keeper, handlers: Callable[[], Handlers]

@@ -1,4 +1,4 @@
-"""Messages to workers, through Celery. A message names a job; its record has all the rest."""
+"""Messages to workers, through Celery. A message wakes a process, and names a job to begin with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from squashproxy.fleet.job import QueueName
+from squashproxy.fleet.queue_names import key_prefix, queue_name
 from squashproxy.fleet.records import Message
 from squashproxy.fleet.settings import FleetSettings
 
@@ -19,27 +20,12 @@ TASK = "squashproxy.job"
 _SECONDS = 5.0
 
 
-def queue_name(prefix: str, queue: str, version: str) -> str:
-    """The name of a queue; workers of another version have others."""
-    return f"{prefix}.{queue}.{version}"
-
-
-def message_list(settings: FleetSettings) -> str:
-    """The broker's list of a queue's messages, with QUEUE and VERSION in its name."""
-    return f"{_key_prefix(settings)}{queue_name(settings.prefix, 'QUEUE', 'VERSION')}"
-
-
-def queue_list(settings: FleetSettings, queue: QueueName) -> str:
-    """The broker's list of the messages of a queue of this version."""
-    return f"{_key_prefix(settings)}{_queue(settings, queue).name}"
-
-
 def celery_app(settings: FleetSettings, queues: tuple[QueueName, ...]) -> Any:
     """Celery's application for workers and submitters of `settings`."""
     app = celery.Celery("squashproxy", set_as_current=False)
     transport = {
         "visibility_timeout": settings.visibility,
-        "global_keyprefix": _key_prefix(settings),
+        "global_keyprefix": key_prefix(settings),
         "queue_order_strategy": "priority",
         "socket_timeout": _SECONDS,
         "socket_connect_timeout": _SECONDS,
@@ -90,7 +76,7 @@ class Messenger:
 
     def send(self, message: Message) -> bool:
         """Tell the workers of a job; False if the broker did not take it."""
-        name = queue_name(self._settings.prefix, message.queue.value, message.version)
+        name = queue_name(self._settings, message.queue.value, message.version)
         try:
             self._app.send_task(
                 TASK,
@@ -110,12 +96,8 @@ class Messenger:
 
 
 def _queue(settings: FleetSettings, queue: QueueName) -> Any:
-    name = queue_name(settings.prefix, queue.value, settings.version)
+    name = queue_name(settings, queue.value, settings.version)
     return Queue(name, Exchange(name), routing_key=name, durable=True)
-
-
-def _key_prefix(settings: FleetSettings) -> str:
-    return f"{settings.prefix}:celery:"
 
 
 def _tls(settings: FleetSettings) -> dict[str, Any]:

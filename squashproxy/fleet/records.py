@@ -1,7 +1,8 @@
 """The records of jobs in the broker, which are the truth about them.
 
 1. A record changes by one script at a time (scripts/), so always as a whole.
-2. A message only tells workers to look at a record. Lost, late or doubled, it costs time, no job.
+2. A message only wakes a process of a worker. Lost, late or doubled, it costs time, no job. A
+   process that ends a job takes the next from its queue itself, so a few messages do for many jobs.
 3. A job runs under a lease, which its worker renews. One that runs without a lease is queued again.
 4. Each delivery is counted. A job that ended its worker as often as settings allow is parked.
 5. Records of jobs that are over expire; parked ones after a week.
@@ -20,6 +21,7 @@ from squashproxy.errors import SquashproxyError
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.errors import FleetError
 from squashproxy.fleet.job import JobBody, JobKind, JobRequest, JobState, QueueName
+from squashproxy.fleet.queue_names import message_list
 
 DONE_SECONDS = 3600.0
 FAILED_SECONDS = 24 * 3600.0
@@ -28,7 +30,8 @@ PARKED_SECONDS = 7 * 24 * 3600.0
 _BIG = 16 << 10
 _MOST_BYTES = 64 << 20
 _PACKED = b"z"
-_NUDGES = 100
+_FORGOTTEN = 1000
+"""The most entries of jobs that have expired that one turn looks for."""
 
 
 class Submitted(Enum):
@@ -42,8 +45,10 @@ class Submitted(Enum):
 
 
 class Refusal(Enum):
-    """Why a worker does not get a job that it was told of."""
+    """Why a worker does not get a job that it was told of, or any."""
 
+    NONE = "none"
+    """It asked for any job, and no job is queued."""
     GONE = "gone"
     OVER = "over"
     LEASED = "leased"
@@ -69,6 +74,14 @@ class Message:
     version: str
 
 
+class OtherServer(FleetError):
+    """The broker has started again, or another one took its place: `server` is its name now."""
+
+    def __init__(self, server: str) -> None:
+        super().__init__("the broker has started again")
+        self.server = server
+
+
 @dataclass(frozen=True, slots=True)
 class TakenJob:
     """A job that a worker holds under a lease with that token."""
@@ -79,6 +92,19 @@ class TakenJob:
     title: str
     body: JobBody
     queue: QueueName
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a process of a worker that has nothing to do asks for.
+
+    `job` is the one that a message named; where it is not to be had, or is empty, it is the first
+    of `queues`. `server` is the name of the broker's run that it knows, empty for any.
+    """
+
+    job: str
+    queues: Sequence[QueueName] = ()
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +129,22 @@ class Records:
         self._broker = broker
         self._settings = broker.settings
         self._lease = _ms(broker.settings.lease)
+        self._messages = message_list(broker.settings)
 
     def submit(self, request: JobRequest, waiter: str) -> tuple[Submitted, Message | None]:
         """Join a live job, or begin it anew; with the message to send, if any.
 
-        `waiter` is the channel on which changes are told, or empty.
+        `waiter` is the channel on which changes are told, or empty. Where messages enough wait
+        for workers already, no other one is needed: a worker that ends a job takes the next.
         """
         version = self._settings.version
         answer = self._broker.run(
             "submit",
             *(request.id, request.kind.value, request.title, pack(request.body)),
-            *(request.queue.value, version, waiter),
+            *(request.queue.value, version, waiter, self._messages),
         )
         outcome = Submitted(_text(answer[0]))
-        if len(answer) == 1:
+        if len(answer) == 1 or not answer[2]:
             return outcome, None
         return outcome, Message(request.id, QueueName(_text(answer[1])), version)
 
@@ -136,22 +164,31 @@ class Records:
         )
 
     def take(self, job: str, token: str, worker: str) -> TakenJob | Refusal:
-        """Give a job to a worker; the call may be repeated with the same token."""
+        """Give a certain job to a worker; the call may be repeated with the same token."""
+        return self.next(Wish(job), token, worker)[0]
+
+    def next(self, wish: Wish, token: str, worker: str) -> tuple[TakenJob | Refusal, list[Message]]:
+        """Give a job to a worker; with the messages to send, so that others come for the rest.
+
+        The call may be repeated with the same token. Raises OtherServer.
+        """
         answer = self._broker.run(
             "take",
-            *(job, token, worker, self._settings.version, self._lease),
-            *(self._settings.deliveries, _ms(PARKED_SECONDS), self._poisoned),
+            *(wish.job, token, worker, self._settings.version, self._lease),
+            *(self._settings.deliveries, _ms(PARKED_SECONDS), self._poisoned, wish.server),
+            *(" ".join(queue.value for queue in wish.queues), self._messages),
         )
-        if _text(answer[0]) != "taken":
-            return Refusal(_text(answer[0]))
-        kind, title, body, queue = answer[1:]
-        return TakenJob(
-            job, token, JobKind(_text(kind)), _text(title), unpack(body), QueueName(_text(queue))
+        outcome = _text(answer[0])
+        if outcome == "server":
+            raise OtherServer(_text(answer[1]))
+        if outcome != "taken":
+            return Refusal(outcome), []
+        job, kind, title, body, queue, messages = answer[1:]
+        taken = TakenJob(
+            *(_text(job), token, JobKind(_text(kind)), _text(title)),
+            *(unpack(body), QueueName(_text(queue))),
         )
-
-    def server(self) -> str:
-        """The name of the broker's present run; another one may have lost what was written last."""
-        return self._broker.run_id()
+        return taken, [message for each in messages if (message := _message(each)) is not None]
 
     def renew(
         self, job: TakenJob, progress: Sequence[Any] | None, warnings: Sequence[str] | None
@@ -199,16 +236,15 @@ class Records:
         """Queue a job again, as if it had not been delivered; None if it is not held any more."""
         return _message(self._broker.run("hand_back", job.id, job.token))
 
-    def reap(self, me: str, message_list: str, pause: float) -> list[Message]:
+    def reap(self, me: str, pause: float) -> list[Message]:
         """Queue jobs whose worker is gone; the messages that are to be sent.
 
-        Only one of those who call it within `pause` seconds does it. `message_list` is the name of
-        a queue's list of messages, with QUEUE and VERSION in it.
+        Only one of those who call it within `pause` seconds does it.
         """
         answer = self._broker.run(
             "reap",
             *(me, _ms(pause), self._settings.deliveries, _ms(PARKED_SECONDS), self._poisoned),
-            *(self._lease, message_list, _NUDGES),
+            *(self._messages, _FORGOTTEN),
         )
         return [message for entry in answer if (message := _message(entry)) is not None]
 

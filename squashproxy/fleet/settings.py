@@ -11,8 +11,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from squashproxy.pipeline.stamp import ENGINE
 
-_FORMAT = 1
-"""Increased whenever the body of a job or a record changes, so that no worker misreads one."""
+_FORMAT = 2
+"""Increased whenever bodies, results, records or the use of messages change, so that no worker
+misreads one, or waits for a message that is not sent.
+"""
 
 VERSION = f"{ENGINE}.{_FORMAT}"
 """A worker only takes jobs of its own version: another one might make other bytes of them."""

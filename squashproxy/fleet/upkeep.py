@@ -10,7 +10,8 @@ from squashproxy.fleet.consumer import Hearing
 from squashproxy.fleet.errors import BrokerAway, FleetError
 from squashproxy.fleet.job import QueueName
 from squashproxy.fleet.members import beat_of
-from squashproxy.fleet.messages import Messenger, message_list, queue_list
+from squashproxy.fleet.messages import Messenger
+from squashproxy.fleet.queue_names import queue_list
 from squashproxy.fleet.records import Records
 from squashproxy.fleet.settings import FleetSettings
 
@@ -30,7 +31,6 @@ class Upkeep:
         self._records = Records(broker)
         self._messenger = Messenger(settings)
         self._name = name
-        self._list = message_list(settings)
         self._lists = [queue_list(settings, queue) for queue in queues]
         self.hearing: Hearing | None = None
 
@@ -38,7 +38,7 @@ class Upkeep:
         """Do both; the first if nobody else did so lately."""
         pause = min(self._settings.lease / 2, beat_of(self._settings) * 2)
         try:
-            for message in self._records.reap(self._name, self._list, pause):
+            for message in self._records.reap(self._name, pause):
                 self._messenger.send(message)
             if self.hearing is not None:
                 counts = self._broker.ask_all([("LLEN", name) for name in self._lists])

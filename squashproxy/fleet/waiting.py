@@ -17,9 +17,10 @@ from squashproxy.progress import Observer
 
 _T = TypeVar("_T")
 _LOOK = 3.0
-"""Seconds after which a record is looked at without news of it."""
-_TURN = 0.2
-"""Seconds after which whoever waits looks whether the work was cancelled."""
+"""Seconds after which a record is looked at without news of it; twice as long each time."""
+_LONGEST_LOOK = 24.0
+_TURN = 0.5
+"""Seconds after which whoever waits looks whether the work was cancelled: hundreds may wait."""
 
 
 class Waiting:
@@ -47,6 +48,7 @@ class Waiting:
         self._clock = clock
         self._replay = ProgressReplay(observer)
         self._patience = Patience(seconds, observer.warn, clock, self._rest)
+        self._pause = _LOOK
 
     def result(self, changed: Event) -> Mapping[str, Any]:
         """Wait for the result; `changed` is set when there is news. Raises as Fleet.run does."""
@@ -77,10 +79,11 @@ class Waiting:
         return self._patience.ask(asked)
 
     def _wait(self, changed: Event) -> None:
-        until = self._clock() + _LOOK
+        until = self._clock() + self._pause
         while not changed.wait(_TURN):
             self._cancellation.check()
             if self._clock() >= until:
+                self._pause = min(2 * self._pause, _LONGEST_LOOK)
                 return
 
     def _rest(self, seconds: float) -> None:

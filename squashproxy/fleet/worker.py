@@ -63,7 +63,7 @@ def run_worker(
     member = Member(broker, name, _facts(settings, queues), upkeep.turn)
     try:
         member.start()
-        child = Child(settings, name, server, drain, open_handlers)
+        child = Child(settings, name, drain, open_handlers, queues=queues, server=server)
         _run_celery(settings, queues, child, liveness, upkeep)
     finally:
         member.leave()

@@ -37,6 +37,8 @@ class RawManifest:
 
     def is_named(self, digest: Digest) -> bool:
         """Whether `digest` is that of the bytes, by its own algorithm."""
+        if digest.startswith("sha256:"):
+            return self.digest == digest
         hasher = Hasher(digest)
         hasher.update(self.data)
         return hasher.digest == digest

@@ -104,13 +104,32 @@ class Standing:
     lacks_referrers: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """The digests that a source and a target point to now; None for a target that is not there."""
+
+    source_digest: Digest
+    existing: Digest | None
+
+
 def compare_image(source: ImageSource, sink: ImageSink, options: CopyOptions) -> Standing:
     """Whether a copy would have anything to do: a HEAD on each side, rarely more.
 
     With referrers, also lists of them (see find_referrers). Raises SquashproxyError.
     """
-    source_digest = source.find_digest()
-    existing = sink.find_manifest()
+    return compare_pointed(source, sink, options, find_pointed(source, sink))
+
+
+def find_pointed(source: ImageSource, sink: ImageSink) -> Pointed:
+    """What both point to, by a HEAD on each side. Raises SquashproxyError."""
+    return Pointed(source.find_digest(), sink.find_manifest())
+
+
+def compare_pointed(
+    source: ImageSource, sink: ImageSink, options: CopyOptions, pointed: Pointed
+) -> Standing:
+    """As `compare_image`, for digests that were found already; seldom sends a request."""
+    source_digest, existing = pointed.source_digest, pointed.existing
     if existing is None or options.force:
         return Standing(source_digest, existing, up_to_date=False)
     if options.mode is Mode.COPY:

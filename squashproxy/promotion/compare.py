@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from squashproxy.config.promote import OnExisting, PromoteRule, Signed
+from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, Unsigned
-from squashproxy.pipeline.copy import Standing, compare_image
+from squashproxy.oci.manifest import RawManifest
+from squashproxy.pipeline.copy import Pointed, Standing, compare_pointed, find_pointed
 from squashproxy.pipeline.mode import Mode
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.pipeline.signatures.required import required_signers
@@ -19,6 +22,8 @@ from squashproxy.reference import Reference
 from squashproxy.registry.client import RegistryClient
 from squashproxy.transports.registry import RegistrySink, RegistrySource
 
+_Held = Mapping[Digest, RawManifest]
+
 
 @dataclass(frozen=True, slots=True)
 class Comparer:
@@ -26,31 +31,55 @@ class Comparer:
 
     client: RegistryClient
 
-    def step(self, rule: PromoteRule, pair: Pair, options: CopyOptions) -> Step:
-        """The step of a pair; one that cannot be looked at is a failed step."""
-        step = Step(
-            rule,
-            pair.source,
-            pair.target,
-            options,
-            ImageOutcome.COPY,
-            tags=pair.tags,
-            error=pair.refusal,
-        )
+    def steps(self, rule: PromoteRule, pairs: Sequence[Pair], options: CopyOptions) -> list[Step]:
+        """The step of each pair; one that cannot be looked at is a failed step.
+
+        All tags are asked for before the first answer is judged, and what the cache knows of the
+        targets is read at once: each change between waiting and working costs a thread its turn.
+        """
+        found = [self._asked(pair) for pair in pairs]
+        there = {
+            each.existing
+            for each in found
+            if isinstance(each, Pointed) and each.existing is not None
+        }
+        held = self.client.cached_manifests(there)
+        return [
+            self._step(
+                Step(rule, pair.source, pair.target, options, ImageOutcome.COPY, tags=pair.tags),
+                pointed,
+                held,
+            )
+            for pair, pointed in zip(pairs, found, strict=True)
+        ]
+
+    def _asked(self, pair: Pair) -> Pointed | SquashproxyError:
+        """What the source and the target of a pair point to, or why that is not known."""
         if pair.refusal is not None:
-            return replace(step, outcome=ImageOutcome.REFUSED)
+            return pair.refusal
         try:
-            step = self._checked(self._compared(step))
-            return step if step.outcome != ImageOutcome.COPY else self._looked_at(step, pair)
+            return find_pointed(
+                RegistrySource(self.client, pair.source, pair.tags),
+                RegistrySink(self.client, pair.target),
+            )
+        except SquashproxyError as error:
+            return error
+
+    def _step(self, step: Step, pointed: Pointed | SquashproxyError, held: _Held) -> Step:
+        try:
+            if isinstance(pointed, SquashproxyError):
+                raise pointed
+            step = self._checked(self._compared(step, pointed, held))
+            return step if step.outcome != ImageOutcome.COPY else self._looked_at(step)
         except (Collision, SignedImage, Unsigned) as error:
             return replace(step, outcome=ImageOutcome.REFUSED, error=error)
         except SquashproxyError as error:
             return replace(step, outcome=ImageOutcome.FAILED, error=error)
 
-    def _compared(self, step: Step) -> Step:
+    def _compared(self, step: Step, pointed: Pointed, held: _Held) -> Step:
         source = RegistrySource(self.client, step.source, step.tags)
-        sink = RegistrySink(self.client, step.target)
-        standing = compare_image(source, sink, step.options)
+        sink = RegistrySink(self.client, step.target, held)
+        standing = compare_pointed(source, sink, step.options, pointed)
         lacks_referrers = standing.lacks_referrers
         outcome = ImageOutcome.COPY
         if standing.up_to_date:
@@ -86,7 +115,7 @@ class Comparer:
             ) from error
         return replace(step, signed_by=signed_by)
 
-    def _looked_at(self, step: Step, pair: Pair) -> Step:
+    def _looked_at(self, step: Step) -> Step:
         """A step to copy, completed by the referrers of its source and the tags that it needs.
 
         Raises SignedImage and Collision where the image is refused.
@@ -95,7 +124,7 @@ class Comparer:
         if step.options.mode is Mode.COPY:
             return with_places(step, self.client)
         remote = self.client.repository(step.source.repository)
-        step = replace(step, attached=find_attached(remote, step.source_digest, pair.tags))
+        step = replace(step, attached=find_attached(remote, step.source_digest, step.tags))
         if step.attached and step.rule.signed is Signed.REFUSE:
             raise SignedImage(step.source, step.attached)
         return with_places(step, self.client)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from squashproxy.catalog.repositories import Found
-from squashproxy.catalog.tags import side_by_side
+from squashproxy.catalog.tags import batches_side_by_side, side_by_side
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Route, Succession
 from squashproxy.pipeline.options import CopyOptions
@@ -15,7 +15,7 @@ from squashproxy.progress import Tally, silent_tally
 from squashproxy.promotion.collisions import Claims, settle
 from squashproxy.promotion.compare import Comparer, SignedImage
 from squashproxy.promotion.owners import Owners
-from squashproxy.promotion.pairs import Pair, settled
+from squashproxy.promotion.pairs import settled
 from squashproxy.promotion.rule_options import options_of
 from squashproxy.promotion.scan import Names, RepositoryScanner, Scan, names_of
 from squashproxy.promotion.steps import RuleSteps, Sighting, Step
@@ -75,17 +75,21 @@ class Planner:
                 pairs = [pair for each in seen for pair in survey.choose(route, each)]
             survey.note_vain(seen, pairs)
         comparer = Comparer(self.client)
-
-        def step(pair: Pair) -> Step:
-            known = compared.get(names_of(pair)) if pair.refusal is None else None
-            return known or comparer.step(rule, pair, options)
-
         wanted = settled(pairs, Succession(routes))
         if compared:
-            steps = [step(pair) for pair in wanted]
+            steps = [
+                (compared.get(names_of(pair)) if pair.refusal is None else None)
+                or comparer.steps(rule, [pair], options)[0]
+                for pair in wanted
+            ]
         else:
             label = f"{rule.name}: compared"
-            steps = side_by_side(step, wanted, tally=self.tally, label=label)
+            steps = batches_side_by_side(
+                lambda batch: comparer.steps(rule, batch, options),
+                wanted,
+                tally=self.tally,
+                label=label,
+            )
         owners = Owners(rule.name, routes, self.promotions)
         return RuleSteps(
             rule,

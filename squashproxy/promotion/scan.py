@@ -10,7 +10,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Protocol
 
-from squashproxy.catalog.tags import side_by_side
+from squashproxy.catalog.tags import batches_side_by_side
 from squashproxy.config.promote import PromoteRule
 from squashproxy.config.succession import Key, Route, key_of
 from squashproxy.pipeline.options import CopyOptions
@@ -72,5 +72,5 @@ def scan_repository(
     if sighting is not None:
         pairs = tuple(survey.choose(Route(survey.rule), sighting))
     comparer = Comparer(survey.client)
-    steps = side_by_side(lambda pair: comparer.step(survey.rule, pair, options), pairs)
+    steps = batches_side_by_side(lambda batch: comparer.steps(survey.rule, batch, options), pairs)
     return Scan(sighting, pairs, tuple(steps), tuple(survey.warnings), tuple(survey.problems))

@@ -15,6 +15,7 @@ from squashproxy.digest import Digest, parse_digest
 from squashproxy.errors import FormatError, SquashproxyError
 from squashproxy.json_form import Form, read_form, to_form
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.promotion.pairs import Pair
 from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.scan import Scan
@@ -36,7 +37,10 @@ class ScanForm:
 
 @dataclass(frozen=True, slots=True)
 class ScannedStep:
-    """A step. `copy` is its whole form where it is to be copied."""
+    """A step. `copy` is its whole form where it is to be copied.
+
+    `signed_by` is for the report of a dry run alone: whoever copies checks the signatures anew.
+    """
 
     tag: str
     outcome: ImageOutcome
@@ -44,6 +48,7 @@ class ScannedStep:
     existing: Digest | None
     error: str | None
     copy: dict[str, Any] | None
+    signed_by: tuple[SourceSignature, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ def _scanned_step(step: Step) -> ScannedStep:
         step.existing,
         None if step.error is None else str(step.error),
         step_form(step) if is_copy else None,
+        step.signed_by,
     )
 
 
@@ -137,7 +143,7 @@ def _step(each: ScannedStep, pair: Pair, rule: PromoteRule, options: CopyOptions
         step = read_step(each.copy, rule, options)
         if (step.source, step.target) != (pair.source, pair.target):
             raise FormatError(f"{each.tag} is {step.source}")
-        return replace(step, tags=pair.tags)
+        return replace(step, tags=pair.tags, signed_by=each.signed_by)
     for digest in (each.source_digest, each.existing):
         if digest is not None:
             parse_digest(digest)
@@ -153,4 +159,5 @@ def _step(each: ScannedStep, pair: Pair, rule: PromoteRule, options: CopyOptions
         each.existing,
         error=None if each.error is None else SquashproxyError(each.error),
         tags=pair.tags,
+        signed_by=each.signed_by,
     )

@@ -121,6 +121,8 @@ def read_step(form: Mapping[str, Any], rule: PromoteRule, options: CopyOptions) 
         )
         for tag in (*read.tags, *(read.companions or ())):
             check_tag(tag)
+            if not is_companion(tag):
+                raise FormatError(f"the tag {tag} belongs to no image")
     except (SquashproxyError, ValueError) as error:
         raise FormatError(f"{_STEP} is malformed: {error}") from error
     _check_names(step)

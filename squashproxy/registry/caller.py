@@ -10,7 +10,6 @@ from squashproxy.reference import Repository
 from squashproxy.registry.auth.authorizer import Authorizer
 from squashproxy.registry.auth.scopes import Scopes
 from squashproxy.registry.http.connections import Body, Connections, Message, Response, read_body
-from squashproxy.registry.http.cut_json import is_cut_json
 from squashproxy.registry.http.endpoints import Endpoint, origin_of
 from squashproxy.registry.http.error_responses import (
     MAX_ERROR_BODY,
@@ -83,13 +82,6 @@ class Caller:
         Raises RegistryError.
         """
         return self.retry.call(lambda: self.ask_once(call, limit), self.repository.host)
-
-    def ask_document(self, call: Call, limit: int) -> Answer:
-        """As `ask`, for JSON: if it ends in its middle, it is asked for once more."""
-        answer = self.ask(call, limit)
-        if answer.status == 200 and len(answer.body) <= limit and is_cut_json(answer.body):
-            return self.ask(call, limit)
-        return answer
 
     def ask_once(self, call: Call, limit: int = MAX_ERROR_BODY) -> Answer:
         """Make a call once and read its answer; at most `limit` + 1 bytes of its body are returned.

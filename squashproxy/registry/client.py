@@ -112,6 +112,13 @@ class RegistryClient:
             )
         return RemoteRepository(self, name)
 
+    def cached_manifests(self, digests: Iterable[Digest]) -> Mapping[Digest, RawManifest]:
+        """Those of some manifests that the cache holds; sends no request.
+
+        As with `get_manifest`, this does not prove that a repository still has them.
+        """
+        return self._cache.find_all(digests)
+
     def iter_repositories(self, host: str) -> Iterator[str]:
         """The name of every repository of a registry, where it lists them.
 

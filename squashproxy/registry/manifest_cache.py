@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from squashproxy.digest import Digest
@@ -15,6 +16,10 @@ class ManifestCache(Protocol):
         """The exact bytes of a manifest; None where it is not cached."""
         ...
 
+    def find_all(self, digests: Iterable[Digest]) -> Mapping[Digest, RawManifest]:
+        """Those of some manifests that are cached."""
+        ...
+
     def add(self, digest: Digest, raw: RawManifest) -> None:
         """Keep a manifest whose digest was checked."""
         ...
@@ -26,6 +31,10 @@ class NoCache:
     def find(self, digest: Digest) -> None:  # noqa: ARG002 - the protocol's names
         """Nothing."""
         return
+
+    def find_all(self, digests: Iterable[Digest]) -> Mapping[Digest, RawManifest]:  # noqa: ARG002 - see above
+        """Nothing."""
+        return {}
 
     def add(self, digest: Digest, raw: RawManifest) -> None:
         """Do nothing."""

@@ -59,6 +59,13 @@ class Page:
     next_url: str | None
 
 
+_NO_JSON = "is not valid JSON"
+
+
+class _Damaged(FormatError):
+    """A page that is no JSON at all."""
+
+
 class Pager:
     """Requests the pages of one list, each once; `where` names the list in errors.
 
@@ -88,13 +95,24 @@ class Pager:
         return _key(url) in self._asked
 
     def ask(self, url: str, others: frozenset[int] = frozenset()) -> Page | Answer:
-        """The page at a URL, or the answer itself where its status is one of `others`."""
+        """The page at a URL, or the answer itself where its status is one of `others`.
+
+        A page that is no JSON was cut or damaged on its way, and is asked for once more.
+        """
         self._asked.add(_key(url))
         if len(self._asked) > MOST_PAGES:
             raise self.too_much(f"more than {MOST_PAGES} pages")
         expected = frozenset({200}) | others
         call = replace(self._first, url=url, expected=expected, takes_pages=True)
-        answer = self._caller.ask_document(call, self._most_bytes)
+        before = self._bytes
+        try:
+            return self._ask(call)
+        except _Damaged:
+            self._bytes = before
+            return self._ask(call)
+
+    def _ask(self, call: Call) -> Page | Answer:
+        answer = self._caller.ask(call, self._most_bytes)
         if answer.status != 200:
             return answer
         if is_page(answer.headers, answer.body):
@@ -189,13 +207,21 @@ class Pager:
         try:
             return body.decode(json.detect_encoding(body), "surrogatepass")
         except ValueError as error:
-            raise self.wrong("is not valid JSON") from error
+            raise self._damaged() from error
 
     def _parsed(self, text: str) -> object:
         try:
             return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise self.wrong("is not valid JSON") from error
+        except json.JSONDecodeError as error:
+            raise self._damaged() from error
+        except (ValueError, RecursionError) as error:  # a number too long, or nested too deeply
+            raise self.wrong(_NO_JSON) from error
+
+    def _damaged(self) -> _Damaged:
+        return _Damaged(
+            f"{self.where} {_NO_JSON}",
+            advice="see what the registry, or a proxy before it, answers",
+        )
 
 
 def iter_entries(pages: Pager, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:

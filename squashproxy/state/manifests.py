@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from squashproxy.database import Database
 from squashproxy.digest import Digest
@@ -12,6 +12,8 @@ _DAY = 86400
 _KEPT_DAYS = 90
 _NOTED_DAYS = 7
 """A use is recorded at most once in this many days, so that reading seldom writes."""
+_MOST_ASKED = 500
+"""Digests in one query; SQLite takes 999 values at least."""
 
 
 class ManifestMemory:
@@ -27,20 +29,38 @@ class ManifestMemory:
 
     def find(self, digest: Digest) -> RawManifest | None:
         """The exact bytes of a manifest; None where it is not cached, or its row is damaged."""
+        return self.find_all([digest]).get(digest)
+
+    def find_all(self, digests: Iterable[Digest]) -> dict[Digest, RawManifest]:
+        """Those of some manifests that are cached and whose rows are not damaged."""
+        wanted = list(digests)
+        found: dict[Digest, RawManifest] = {}
+        for start in range(0, len(wanted), _MOST_ASKED):
+            found.update(self._find_some(wanted[start : start + _MOST_ASKED]))
+        return found
+
+    def _find_some(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, RawManifest]]:
+        marks = ", ".join("?" * len(digests))
         rows = self._database.read(
-            "SELECT data, media_type, used FROM manifests WHERE digest = ?", (digest,)
+            f"SELECT digest, data, media_type, used FROM manifests WHERE digest IN ({marks})",  # noqa: S608 - only question marks
+            digests,
         )
-        if not rows:
-            return None
-        data, media_type, used = rows[0]
-        if not (isinstance(data, bytes) and isinstance(media_type, str)):
-            return None
-        if not isinstance(used, int) or used <= self._today - _NOTED_DAYS:
-            self._database.write(
-                "UPDATE manifests SET used = ? WHERE digest = ?", (self._today, digest)
-            )
-        raw = RawManifest(data, media_type)
-        return raw if raw.digest == digest else None
+        today = self._today
+        unnoted: list[tuple[int, str]] = []
+        for digest, data, media_type, used in rows:
+            if not (isinstance(data, bytes) and isinstance(media_type, str)):
+                continue
+            if not isinstance(used, int) or used <= today - _NOTED_DAYS:
+                unnoted.append((today, digest))
+            raw = RawManifest(data, media_type)
+            if raw.digest == digest:
+                yield Digest(digest), raw
+        if unnoted:
+            self._note_used(unnoted)
+
+    def _note_used(self, rows: Sequence[tuple[int, str]]) -> None:
+        with self._database.changes():
+            self._database.write_many("UPDATE manifests SET used = ? WHERE digest = ?", rows)
 
     def add(self, digest: Digest, raw: RawManifest) -> None:
         """Cache a manifest whose digest was checked."""

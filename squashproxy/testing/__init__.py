@@ -11,7 +11,8 @@
         assert registry.open_uploads == 0
         assert {exchange.method for exchange in registry.requests} <= {"GET", "HEAD"}
 
-`RegistryOptions` holds the ways in which registries differ, and `PROFILES` those of known ones.
+`RegistryOptions` holds the ways in which registries differ, and `PROFILES` those of known ones. A
+`FaultProxy` lets any real registry fail in the same ways.
 `LayerBuilder` writes tars byte for byte, `Packing` lists the ways to compress them, and `index_of`
 makes multi-platform images.
 """
@@ -41,6 +42,7 @@ from squashproxy.testing.options import (
 )
 from squashproxy.testing.packing import Packing, iter_packed, pack
 from squashproxy.testing.profiles import PROFILES, Habit, Profile
+from squashproxy.testing.proxy import FaultProxy
 from squashproxy.testing.registry import FakeRegistry
 from squashproxy.testing.sparse import SparseForm
 
@@ -59,6 +61,7 @@ __all__ = [
     "FakeRegistry",
     "Fault",
     "FaultKind",
+    "FaultProxy",
     "Habit",
     "Header",
     "ImageBuilder",

@@ -104,9 +104,13 @@ class RequestBody:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request. Names of headers are in lower case; `path` is decoded and has no query."""
+    """A request. Names of headers are in lower case; `path` is decoded and has no query.
+
+    `target` is path and query as they were sent.
+    """
 
     method: str
+    target: str
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]

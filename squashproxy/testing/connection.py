@@ -1,4 +1,4 @@
-"""The HTTP/1.1 server of a fake registry: reads requests, sends answers, and acts out faults."""
+"""The HTTP/1.1 server of a fake registry or a proxy: requests, answers, and faults acted out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from squashproxy.testing.answers import Answer
 from squashproxy.testing.body import Request, RequestBody
 from squashproxy.testing.faults import ArmedFault, FaultKind, Faults
-from squashproxy.testing.handlers import Handlers
 from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import Tls
 
@@ -32,6 +31,16 @@ _RESETS = struct.pack("ii", 1, 0)
 
 _FRAMING = ("content-length", "transfer-encoding")
 """Only a fault sets these headers. They may contradict the body, so the connection is closed."""
+
+
+class Answering(Protocol):
+    """What answers requests. `empty_type` is the Content-Type of answers without a body."""
+
+    empty_type: str | None
+
+    def answer(self, request: Request) -> Answer:
+        """Carry out a request. Raises ConnectionError for the connection to be closed."""
+        ...
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -66,7 +75,7 @@ class Connection(BaseHTTPRequestHandler):
         body = RequestBody(self.rfile, headers, fault.break_after if fault else None)
         parts = urlsplit(self.path)
         query = parse_qs(parts.query, keep_blank_values=True)
-        request = Request(self.command, unquote(parts.path), query, headers, body)
+        request = Request(self.command, self.path, unquote(parts.path), query, headers, body)
         if fault is not None and fault.raw is not None:
             self._send_raw(request, fault)
             return
@@ -159,14 +168,14 @@ class Server(ThreadingHTTPServer):
         self.journal = journal
         self.faults = faults
         self.acts: tuple[Act, ...] = ()
-        self.handlers: Handlers
+        self.handlers: Answering
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._loop = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
 
-    def start(self, handlers: Handlers) -> None:
+    def start(self, handlers: Answering) -> None:
         """Begin to accept connections."""
         self.handlers = handlers
         self._loop.start()

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 from squashproxy.digest import Digest
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.testing.answers import Refusal
-from squashproxy.testing.connection import Act, Server
 from squashproxy.testing.content import Contents
-from squashproxy.testing.faults import ArmedFault, Fault, Faults
+from squashproxy.testing.faulty_server import FaultyServer
 from squashproxy.testing.handlers import Handlers
 from squashproxy.testing.harbor import Harbor
-from squashproxy.testing.journal import Exchange, Journal
 from squashproxy.testing.options import RegistryOptions
 from squashproxy.testing.pull import STORAGE, Pull
 from squashproxy.testing.push import Push
@@ -25,7 +21,7 @@ from squashproxy.testing.uploads import Uploads
 _DEFAULT = RegistryOptions()
 
 
-class FakeRegistry:
+class FakeRegistry(FaultyServer):
     """A registry that speaks the distribution specification 1.1, for tests and demonstrations.
 
     It listens from its construction until `close()`, or until the end of a `with` block. Its
@@ -37,10 +33,8 @@ class FakeRegistry:
     def __init__(
         self, options: RegistryOptions = _DEFAULT, *, shares: FakeRegistry | None = None
     ) -> None:
+        super().__init__(options.port, options.tls)
         self.options = options
-        self._journal = Journal()
-        self._faults = Faults()
-        self._server = Server(("127.0.0.1", options.port), options.tls, self._journal, self._faults)
         contents = Contents(options.directory, options.capacity)
         self._store: Store = shares._store if shares else Store(contents)  # noqa: SLF001 - its own kind
         self._uploads = Uploads(self._store)
@@ -51,31 +45,6 @@ class FakeRegistry:
         storage = f"{self.url.replace('127.0.0.1', 'localhost')}{STORAGE.rstrip('/')}"
         pull = Pull(options, self._store, storage)
         self._server.start(Handlers(options, self._gate, pull, push, harbor))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Stop listening and close every connection; a request that hangs gets no answer."""
-        self._server.stop()
-
-    @property
-    def host(self) -> str:
-        """`127.0.0.1:PORT`, the host to use in references."""
-        return f"127.0.0.1:{self._server.server_port}"
-
-    @property
-    def url(self) -> str:
-        """`SCHEME://HOST`, without a slash at the end."""
-        return f"{'https' if self.options.tls else 'http'}://{self.host}"
 
     def create(self, repo: str) -> None:
         """Make an empty repository, where pushes do not (`creates`)."""
@@ -139,32 +108,6 @@ class FakeRegistry:
     def forget_uploads(self) -> None:
         """Forget the open upload sessions, as a registry does that starts again."""
         self._uploads.cancel_all()
-
-    @property
-    def requests(self) -> tuple[Exchange, ...]:
-        """Every request so far, in the order of their answers."""
-        return self._journal.read()
-
-    def forget_requests(self) -> None:
-        """Empty `requests`."""
-        self._journal.clear()
-
-    def arm(self, fault: Fault) -> ArmedFault:
-        """Arm a fault; it waits for its requests."""
-        return self._faults.arm(fault)
-
-    def disarm(self) -> None:
-        """Forget all faults, and let the requests that hang go on."""
-        self._faults.clear()
-
-    def before_each(self, act: Act) -> None:
-        """Call `act` with the method and the path of every request, before it is answered.
-
-        Use it to push, move tags or delete while a client is at work: what `act` does takes effect
-        before the answer. It runs in the thread of the request. If it sends requests to this
-        registry, it is called for them, too.
-        """
-        self._server.acts = (*self._server.acts, act)
 
     @property
     def token_scopes(self) -> tuple[tuple[str, ...], ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from squashproxy.digest import Chunk, Digest
 from squashproxy.errors import ContentMissing, NotFound, RegistryError, UsageError
@@ -125,11 +126,16 @@ class RegistrySource(_RegistryPlace):
 
 
 class RegistrySink(_RegistryPlace):
-    """A tag in a registry, to be written."""
+    """A tag in a registry, to be written. `held` are manifests that were read already."""
 
     traits = Traits()
 
-    def __init__(self, client: RegistryClient, reference: Reference) -> None:
+    def __init__(
+        self,
+        client: RegistryClient,
+        reference: Reference,
+        held: Mapping[Digest, RawManifest] = MappingProxyType({}),
+    ) -> None:
         if reference.digest is not None or reference.tag is None:
             raise UsageError(
                 f"{reference}: a digest cannot be a target, since the result decides it",
@@ -137,6 +143,7 @@ class RegistrySink(_RegistryPlace):
             )
         super().__init__(client, reference)
         self._tag = reference.tag
+        self._held = held
         self._mounted: dict[Digest, tuple[Descriptor, Repository]] = {}
 
     @property
@@ -151,7 +158,7 @@ class RegistrySink(_RegistryPlace):
 
     def read_manifest(self, digest: Digest) -> RawManifest:
         """A manifest that the repository holds already."""
-        return self._remote.get_manifest(digest)
+        return self._held.get(digest) or self._remote.get_manifest(digest)
 
     def has_blob(self, blob: Descriptor, repository: Repository | None = None) -> bool:
         """Whether the sink's repository, or another one of its registry, holds the blob."""

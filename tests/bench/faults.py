@@ -1,6 +1,6 @@
 """The table of faults: copies in each direction against registries that fail, by seeds.
 
-    python -m tests.bench.faults [--runs 50] [--seed 1]
+    python -m tests.bench.faults [--runs 50] [--seed 1] [--registry distribution2]
 
 Each run is a process of its own. One to three faults of one kind meet the source or the target, at
 places that the seed chooses; each passes, as a broken connection does. So a run should end right.
@@ -11,14 +11,15 @@ from __future__ import annotations
 import argparse
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from squashproxy.testing import FakeRegistry, Fault, FaultKind
+from squashproxy.testing import Fault, FaultKind
 from tests.bench.outages import IMAGE, Command, Ending, ending_of, right_digest, write_row
+from tests.bench.places import Place, add_registry_option, new_place
 
-_READS = ("GET", "HEAD")
-_WRITES = ("POST", "PATCH", "PUT", "HEAD")
+READS = ("GET", "HEAD")
+WRITES = ("POST", "PATCH", "PUT", "HEAD")
 _PLACES = 2 << 20
 
 
@@ -28,7 +29,12 @@ class Kind:
 
     name: str
     make: Callable[[random.Random, str], Fault]
-    methods: tuple[str, ...] = (*_READS, *_WRITES)
+    methods: tuple[str, ...] = (*READS, *WRITES)
+
+    def arm(self, place: Place, methods: Sequence[str], chance: random.Random) -> None:
+        """Let one to three faults of the kind wait there for requests with these methods."""
+        for _ in range(chance.randint(1, 3)):
+            place.faulty.arm(self.make(chance, chance.choice(methods)))
 
 
 def _place(chance: random.Random) -> int:
@@ -70,34 +76,56 @@ DIRECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(command: Command, kind: Kind, side: str, chance: random.Random) -> Ending:
-    """One copy that meets faults of a kind at one side."""
-    methods = [each for each in kind.methods if each in (_READS if side == "source" else _WRITES)]
-    with FakeRegistry() as old, FakeRegistry() as new:
-        IMAGE.push(old, "app", "1")
-        registry = old if side == "source" else new
-        for _ in range(chance.randint(1, 3)):
-            registry.arm(kind.make(chance, chance.choice(methods)))
+def run(command: Command, kind: Kind, side: str, make: str, chance: random.Random) -> Ending:
+    """One copy that meets faults of a kind at one side, between two registries of a make."""
+    methods = [each for each in kind.methods if each in (READS if side == "source" else WRITES)]
+    with new_place(make) as old, new_place(make) as new:
+        IMAGE.push(old.images, "app", "1")
+        kind.arm(old if side == "source" else new, methods, chance)
         with command.start(f"{old.host}/app:1", f"{new.host}/app:1") as process:
-            return ending_of(process, new, command.digest)
+            return ending_of(process, new.tags, command.digest)
+
+
+def add_options(parser: argparse.ArgumentParser, runs: int) -> None:
+    """The options of all tables of faults; `runs` is the usual number of runs of a row."""
+    parser.add_argument("--runs", type=int, default=runs, help="for each row")
+    parser.add_argument("--seed", type=int, default=1)
+    names = [kind.name for kind in KINDS]
+    parser.add_argument("--kind", choices=names, action="append", help="by default all")
+    add_registry_option(parser)
+
+
+def chosen_kinds(arguments: argparse.Namespace) -> Sequence[Kind]:
+    """The kinds that `--kind` names."""
+    return [kind for kind in KINDS if not arguments.kind or kind.name in arguments.kind]
+
+
+def write_command(
+    name: str, arguments: argparse.Namespace, choices: Mapping[str, Sequence[str] | None] = {}
+) -> None:
+    """Print the command that makes the same table, and an empty line."""
+    options = f"--runs {arguments.runs} --seed {arguments.seed} --registry {arguments.registry}"
+    for option, values in {**choices, "kind": arguments.kind}.items():
+        options += "".join(f" --{option} {value!r}" for value in values or ())
+    print(f"`python -m tests.bench.{name} {options}`\n")  # noqa: T201 - its output
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=50, help="for each row")
-    parser.add_argument("--seed", type=int, default=1)
+    add_options(parser, 50)
     arguments = parser.parse_args()
     commands = [Command(each, right_digest(each)) for each in DIRECTIONS.values()]
+    write_command("faults", arguments)
     write_row("fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", *["--:"] * (len(Ending) + 1))
-    for kind in KINDS:
+    for kind in chosen_kinds(arguments):
         for side in ("source", "target"):
-            if not set(kind.methods) & set(_READS if side == "source" else _WRITES):
+            if not set(kind.methods) & set(READS if side == "source" else WRITES):
                 continue
             chance = random.Random(f"{arguments.seed} {kind.name} {side}")
             found = Counter(
-                run(commands[number % len(commands)], kind, side, chance)
+                run(commands[number % len(commands)], kind, side, arguments.registry, chance)
                 for number in range(arguments.runs)
             )
             write_row(kind.name, side, found.total(), *(found[each] for each in Ending))

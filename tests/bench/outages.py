@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -51,7 +52,9 @@ class Command:
         return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def ending_of(process: subprocess.Popen[str], target: FakeRegistry, digest: str) -> Ending:
+def ending_of(
+    process: subprocess.Popen[str], tags: Callable[[str], dict[str, str]], digest: str
+) -> Ending:
     """Wait for a copy, and judge its end by its exit code, its sentence and the target's tag."""
     try:
         _, said = process.communicate(timeout=_HUNG_SECONDS)
@@ -59,11 +62,14 @@ def ending_of(process: subprocess.Popen[str], target: FakeRegistry, digest: str)
         process.kill()
         process.communicate()
         return Ending.HUNG
-    found = target.tags("app").get("1")
-    if process.returncode == 0:
-        return Ending.RIGHT if found == digest else Ending.WRONG
+    found = tags("app").get("1")
     is_clear = process.returncode == 1 and said.count("\n") == 1 and "this is a bug" not in said
-    return Ending.CLEAR_ERROR if is_clear and found is None else Ending.WRONG
+    if process.returncode == 0 and found == digest:
+        return Ending.RIGHT
+    if process.returncode and is_clear and found is None:
+        return Ending.CLEAR_ERROR
+    show_wrong(f"exit code {process.returncode}, tag {found} instead of {digest}", said)
+    return Ending.WRONG
 
 
 def right_digest(arguments: tuple[str, ...]) -> str:
@@ -87,7 +93,7 @@ def run(command: Command, side: str, seconds: float, at: int) -> Ending:
             if registry.has_gone:
                 time.sleep(seconds)
                 registry.start()
-            ending = ending_of(process, new, command.digest)
+            ending = ending_of(process, lambda path: dict(new.tags(path)), command.digest)
         registry.close()
         return ending
 
@@ -110,6 +116,11 @@ def main() -> None:
 def write_row(*cells: Any) -> None:
     """Print a row of a Markdown table."""
     print("|", " | ".join(str(cell) for cell in cells), "|", flush=True)  # noqa: T201 - its output
+
+
+def show_wrong(*facts: object) -> None:
+    """Say on standard error what was wrong in a run, for whoever looks for the cause."""
+    print("wrong:", *facts, sep="\n  ", file=sys.stderr, flush=True)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The table of faults for promote and cleanup: rules against registries that fail, by seeds.
 
     python -m tests.bench.rule_faults [--runs 10] [--seed 1] [--verb promote]
+        [--registry distribution2]
 
 Each run is a process of its own, and meets one to three faults of one kind, as in
 tests/bench/faults.py. Right means that every tag is as after a calm run. A run that ends with an
@@ -16,19 +17,21 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from squashproxy.testing import FakeRegistry
-from tests.bench.faults import KINDS, Kind
-from tests.bench.outages import Ending, write_row
+from tests.bench.faults import Kind, add_options, chosen_kinds, write_command
+from tests.bench.outages import Ending, show_wrong, write_row
+from tests.bench.places import Place, new_place
 from tests.cleanup.room import image
 
 _READS = ("GET", "HEAD")
 _CHANGES = (*_READS, "DELETE", "PUT", "POST", "PATCH")
 _HUNG_SECONDS = 400.0
 _IMAGES = 3
+_BUG = "this is a bug"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +64,17 @@ class Scene:
     """Two registries and a folder, in which a verb runs."""
 
     verb: Verb
-    old: FakeRegistry
-    new: FakeRegistry
+    old: Place
+    new: Place
     folder: Path
 
     def fill(self) -> None:
         """Push what the verb works on."""
         for number in range(_IMAGES):
-            image(number).push(self.old, "app", f"v{number}")
+            image(number).push(self.old.images, "app", f"v{number}")
             if self.verb.words[0] == "cleanup":
-                image(number).push(self.new, "app", f"v{number}")
-        image("older").push(self.new, "app", "v0")
+                image(number).push(self.new.images, "app", f"v{number}")
+        image("older").push(self.new.images, "app", "v0")
         rules = self.verb.rules.replace("OLD", self.old.host).replace("NEW", self.new.host)
         (self.folder / "rules.yml").write_text(f"state: {self.folder}/state\n{rules}")
 
@@ -92,82 +95,92 @@ class Scene:
             return None
         return done.returncode, done.stderr
 
+    def disarm(self) -> None:
+        """Let both registries be well again."""
+        self.old.faulty.disarm()
+        self.new.faulty.disarm()
+
     @property
     def tags(self) -> dict[str, str]:
         """The target's tags."""
-        return dict(self.new.tags("app"))
+        return self.new.tags("app")
 
 
-def in_scene(verb: Verb, act: Callable[[Scene], Ending]) -> Ending:
-    """Let a new scene be acted in."""
-    with FakeRegistry() as old, FakeRegistry() as new, tempfile.TemporaryDirectory() as folder:
-        scene = Scene(verb, old, new, Path(folder))
-        scene.fill()
-        return act(scene)
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A verb that is tried between registries of a make."""
+
+    verb: Verb
+    make: str
+
+    def calm_tags(self) -> dict[str, str]:
+        """The target's tags after a run without a fault."""
+        with self._scene() as scene:
+            done = scene.run()
+            assert done is not None
+            assert done[0] == 0, done
+            return scene.tags
+
+    def run(self, kind: Kind, side: str, right: dict[str, str], chance: random.Random) -> Ending:
+        """One run that meets faults of a kind at one side, and a second one where that failed."""
+        with self._scene() as scene:
+            methods = [each for each in kind.methods if each in self.verb.sides[side]]
+            kind.arm(scene.old if side == "source" else scene.new, methods, chance)
+            return _ending(scene, right)
+
+    @contextmanager
+    def _scene(self) -> Iterator[Scene]:
+        with (
+            new_place(self.make) as old,
+            new_place(self.make) as new,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            scene = Scene(self.verb, old, new, Path(folder))
+            scene.fill()
+            yield scene
 
 
-def calm_tags(verb: Verb) -> dict[str, str]:
-    """The target's tags after a run without a fault."""
-    found: dict[str, str] = {}
-
-    def act(scene: Scene) -> Ending:
-        done = scene.run()
-        assert done is not None
-        assert done[0] == 0, done
-        found.update(scene.tags)
+def _ending(scene: Scene, right: dict[str, str]) -> Ending:
+    before = scene.tags
+    done = scene.run()
+    if done is None:
+        return Ending.HUNG
+    code, said = done
+    now = scene.tags
+    if code == 0 and now == right:
         return Ending.RIGHT
-
-    in_scene(verb, act)
-    return found
-
-
-def run(verb: Verb, kind: Kind, side: str, right: dict[str, str], chance: random.Random) -> Ending:
-    """One run that meets faults of a kind at one side, and a second one where that failed."""
-
-    def act(scene: Scene) -> Ending:
-        before = scene.tags
-        registry = scene.old if side == "source" else scene.new
-        methods = [each for each in kind.methods if each in verb.sides[side]]
-        for _ in range(chance.randint(1, 3)):
-            registry.arm(kind.make(chance, chance.choice(methods)))
-        done = scene.run()
-        if done is None:
-            return Ending.HUNG
-        code, said = done
-        if "Traceback" in said or "this is a bug" in said:
-            return Ending.WRONG
-        if code == 0:
-            return Ending.RIGHT if scene.tags == right else Ending.WRONG
-        now = scene.tags
-        for tag in {*before, *now, *right}:
-            if now.get(tag) not in (before.get(tag), right.get(tag)):
-                return Ending.WRONG
-        registry.disarm()
-        again = scene.run()
-        is_mended = again is not None and again[0] == 0 and scene.tags == right
-        return Ending.CLEAR_ERROR if is_mended and said.strip() else Ending.WRONG
-
-    return in_scene(verb, act)
+    scene.disarm()
+    again = scene.run()
+    is_clear = code != 0 and said.strip() and "Traceback" not in said and _BUG not in said
+    is_unharmed = all(
+        now.get(tag) in (before.get(tag), right.get(tag)) for tag in {*before, *now, *right}
+    )
+    is_mended = again is not None and again[0] == 0 and scene.tags == right
+    if is_clear and is_unharmed and is_mended:
+        return Ending.CLEAR_ERROR
+    show_wrong(f"exit code {code}", said, f"{before} became {now}, {right} is right", again)
+    return Ending.WRONG
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=10, help="for each row")
-    parser.add_argument("--seed", type=int, default=1)
+    add_options(parser, 10)
     parser.add_argument("--verb", choices=VERBS, action="append", help="by default all")
     arguments = parser.parse_args()
+    write_command("rule_faults", arguments, {"verb": arguments.verb})
     write_row("verb", "fault", "at", "runs", *(each.value for each in Ending))
     write_row("---", "---", "---", *["--:"] * (len(Ending) + 1))
     for name in arguments.verb or VERBS:
         verb = VERBS[name]
-        right = calm_tags(verb)
-        for kind in KINDS:
+        trial = Trial(verb, arguments.registry)
+        right = trial.calm_tags()
+        for kind in chosen_kinds(arguments):
             for side, methods in verb.sides.items():
                 if not set(kind.methods) & set(methods):
                     continue
                 chance = random.Random(f"{arguments.seed} {name} {kind.name} {side}")
-                found = Counter(run(verb, kind, side, right, chance) for _ in range(arguments.runs))
+                found = Counter(trial.run(kind, side, right, chance) for _ in range(arguments.runs))
                 write_row(name, kind.name, side, found.total(), *(found[each] for each in Ending))
 
 

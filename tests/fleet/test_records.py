@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -10,14 +10,16 @@ from squashproxy.errors import NotFound
 from squashproxy.fleet.broker import Broker
 from squashproxy.fleet.errors import BrokerAway, FleetError
 from squashproxy.fleet.job import JobKind, JobRequest, JobState, QueueName
-from squashproxy.fleet.messages import message_list
+from squashproxy.fleet.queue_names import queue_list
 from squashproxy.fleet.records import (
     Message,
+    OtherServer,
     Records,
     Refusal,
     Renewal,
     Submitted,
     TakenJob,
+    Wish,
     pack,
     unpack,
 )
@@ -53,7 +55,7 @@ class Room:
     def reap(self) -> list[Message]:
         """Not held up by an earlier turn."""
         self.broker.ask("DEL", self.broker.key("reaper"))
-        return self.records.reap("me", message_list(self.settings), 60.0)
+        return self.records.reap("me", 60.0)
 
     @property
     def state(self) -> JobState | None:
@@ -282,7 +284,7 @@ def test_only_one_process_looks_for_lost_jobs_at_a_time(room: Room) -> None:
     room.take()
     room.reap()
     room.end_lease()
-    assert room.records.reap("another", message_list(room.settings), 60.0) == []
+    assert room.records.reap("another", 60.0) == []
 
 
 @pytest.mark.parametrize("is_reaped", [True, False], ids=["found without a lease", "delivered"])
@@ -326,33 +328,125 @@ def test_only_what_failed_or_is_parked_can_be_retried(room: Room) -> None:
     assert room.state is JobState.QUEUED
 
 
-def test_a_queued_job_without_a_message_gets_one_when_it_has_waited_for_a_lease(
-    room: Room,
-) -> None:
-    room.submit()
-    assert room.reap() == [], "its message may still be on its way"
-    age(room, JOB)
-    assert room.reap() == [Message(JOB, BULK, room.settings.version)]
-    assert room.reap() == [], "the new one may be on its way, too"
+def several(room: Room, count: int) -> list[Message | None]:
+    """Submit several jobs; what messages that needs."""
+    requests = (JobRequest(JobKind.SCAN, str(number), "scan") for number in range(count))
+    return [room.records.submit(each, "somebody")[1] for each in requests]
 
 
-def test_a_queue_with_a_message_for_each_job_gets_no_more(room: Room) -> None:
-    room.submit()
-    age(room, JOB)
-    name = message_list(room.settings).replace("QUEUE", "bulk")
-    room.broker.ask("RPUSH", name.replace("VERSION", room.settings.version), "a message")
+def send(room: Room, count: int) -> None:
+    """As if so many messages waited in the list."""
+    name = queue_list(room.settings, BULK)
+    room.broker.ask("DEL", name)
+    for number in range(count):
+        room.broker.ask("RPUSH", name, str(number))
+
+
+def next_job(
+    room: Room, token: str, named: str = "", queues: Sequence[QueueName] = (INTERACTIVE, BULK)
+) -> tuple[TakenJob | Refusal, list[Message]]:
+    return room.records.next(Wish(named, queues), token, "worker-1")
+
+
+def test_two_messages_that_wait_do_for_all_jobs_of_a_queue(room: Room) -> None:
+    assert None not in several(room, 1)
+    send(room, 2)
+    assert several(room, 3) == [None] * 3, "the first was joined, two are new"
     assert room.reap() == []
 
 
-def age(room: Room, job: str) -> None:
-    """As if the last message had been sent long ago."""
-    room.broker.ask("HSET", room.broker.key("job", job), "nudged", 0)
+def test_a_queue_whose_messages_were_lost_gets_others(room: Room) -> None:
+    several(room, 3)
+    assert len(room.reap()) == 2
+    send(room, 1)
+    assert len(room.reap()) == 1
+
+
+@pytest.mark.parametrize(("waiting", "sent"), [(0, 2), (1, 1), (2, 0), (3, 0)])
+def test_whoever_takes_a_job_wakes_others_for_the_rest(room: Room, waiting: int, sent: int) -> None:
+    several(room, 5)
+    send(room, waiting)
+    taken, messages = next_job(room, "t")
+    assert isinstance(taken, TakenJob)
+    assert len(messages) == sent
+
+
+def test_whoever_takes_the_last_job_wakes_nobody(room: Room) -> None:
+    several(room, 1)
+    taken, messages = next_job(room, "t")
+    assert isinstance(taken, TakenJob)
+    assert messages == []
+    assert next_job(room, "u") == (Refusal.NONE, [])
+
+
+def test_the_next_job_is_the_first_of_the_first_queue(room: Room) -> None:
+    several(room, 2)
+    room.records.submit(JobRequest(JobKind.SQUASH, "q", "q", {}, INTERACTIVE), "pull")
+    titles: list[str] = []
+    while isinstance(taken := next_job(room, f"t{len(titles)}")[0], TakenJob):
+        titles.append(taken.title)
+    assert titles == ["q", "scan", "scan"]
+
+
+def test_a_worker_of_one_queue_gets_no_job_of_another(room: Room) -> None:
+    several(room, 1)
+    assert next_job(room, "t", queues=(INTERACTIVE,))[0] is Refusal.NONE
+
+
+def test_a_message_for_a_job_that_is_over_brings_the_next_one(room: Room) -> None:
+    room.submit()
+    room.records.finish(room.take(), {}, None, [])
+    several(room, 1)
+    taken, _ = next_job(room, "t", named=JOB)
+    assert isinstance(taken, TakenJob)
+    assert taken.title == "scan"
+
+
+def test_asking_again_after_a_lost_answer_brings_no_second_job(room: Room) -> None:
+    several(room, 2)
+    first, _ = next_job(room, "t")
+    again, _ = room.records.next(Wish("", (BULK,)), "t", "worker-1")
+    assert again == first
+    assert room.count(JobState.RUNNING) == 1
+
+
+def test_a_job_that_is_given_again_has_a_whole_lease(room: Room) -> None:
+    several(room, 1)
+    first, _ = next_job(room, "t")
+    assert isinstance(first, TakenJob)
+    key = room.broker.key("lease", first.id)
+    room.broker.ask("PEXPIRE", key, 500)
+    assert next_job(room, "t")[0] == first
+    assert room.broker.ask("PTTL", key) > 500
+
+
+def test_a_poisoned_job_is_parked_by_whoever_looks_for_the_next(room: Room) -> None:
+    room.submit()
+    for token in ("first", "second", "third"):
+        room.take(token)
+        room.end_lease()
+        room.records._broker.ask("DEL", room.broker.key("reaper"))
+        if token != "third":
+            room.reap()
+    room.broker.ask("ZADD", room.broker.key("queued", "bulk", room.settings.version), 0, JOB)
+    several(room, 1)
+    taken, _ = next_job(room, "t")
+    assert isinstance(taken, TakenJob)
+    assert (taken.title, room.state) == ("scan", JobState.PARKED)
+
+
+def test_a_broker_that_started_again_gives_no_job_before_that_was_noticed(room: Room) -> None:
+    several(room, 1)
+    with pytest.raises(OtherServer) as caught:
+        room.records.next(Wish("", (BULK,), "another"), "t", "worker-1")
+    assert caught.value.server == room.broker.run_id()
+    wish = Wish("", (BULK,), room.broker.run_id())
+    assert isinstance(room.records.next(wish, "t", "worker-1")[0], TakenJob)
 
 
 def test_a_job_of_another_version_waits_for_a_worker_of_its_own(room: Room) -> None:
     old = Room(other_version(room.settings))
     old.submit()
-    age(room, JOB)
     assert room.reap() == [Message(JOB, BULK, "4.1")]
     assert read_snapshot(room.broker).queued[0].waits_for == (
         "a worker of version 4.1 for bulk jobs"

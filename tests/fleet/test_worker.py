@@ -16,6 +16,7 @@ from squashproxy.cancellation import Cancellation, Cancelled
 from squashproxy.fleet.errors import JobFailed, JobParked
 from squashproxy.fleet.fleet import Fleet
 from squashproxy.fleet.job import JobKind, JobRequest, JobState, QueueName
+from squashproxy.fleet.records import Message
 from squashproxy.fleet.settings import FleetSettings
 from squashproxy.progress import Observer, SilentObserver
 from tests.fleet.redis_server import redis_server
@@ -80,6 +81,14 @@ def shared(one_worker: tuple[FleetSettings, WorkerProcess]) -> Iterator[Fleet]:
 
 def test_a_job_runs_on_a_worker(shared: Fleet) -> None:
     assert run(shared, request("plain", answer=7))["answer"] == 7
+
+
+def test_one_message_brings_a_worker_all_jobs_that_are_queued(shared: Fleet) -> None:
+    several = [request(f"several {number}", answer=number) for number in range(20)]
+    for job in several:
+        shared._records.submit(job, "")
+    shared._messenger.send(Message(several[0].id, QueueName.BULK, shared.settings.version))
+    assert [run(shared, job)["answer"] for job in several] == list(range(20))
 
 
 def test_what_the_worker_reports_is_shown(shared: Fleet) -> None:

@@ -17,7 +17,7 @@ from tests.real.registries import RealRegistry, run_registry
 from tests.real.serving import RealServer, configuration_for, run_server
 from tests.server.serving import app
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 REPO = "team/app"
 
 
@@ -28,7 +28,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]
         yield registry
 
 
-@pytest.fixture(params=["directory", pytest.param("registry", marks=pytest.mark.long)])
+@pytest.fixture(params=["directory", "registry"])
 def server(
     request: pytest.FixtureRequest, upstream: RealRegistry, tmp_path: Path
 ) -> Iterator[RealServer]:

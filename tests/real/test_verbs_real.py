@@ -11,23 +11,18 @@ from squashproxy.cli.main import run
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.testing import ImageBuilder, LayerBuilder
-from tests.real.programs import find_program
+from tests.real.makes import DISTRIBUTION_2, DISTRIBUTION_3, GO_CONTAINERREGISTRY, run_make
 from tests.real.pushing import PushToRegistry
-from tests.real.registries import (
-    RealRegistry,
-    run_distribution3,
-    run_referrers,
-    run_registry,
-)
+from tests.real.registries import RealRegistry
 from tests.real.test_cleanup_real import configured, pull_whole
 from tests.server.serving import run_serve, settings
 
 pytestmark = pytest.mark.real
 
 MAKES = [
-    "distribution 2",
-    "go-containerregistry",
-    pytest.param("distribution 3", marks=pytest.mark.long),  # building it takes minutes
+    DISTRIBUTION_2,
+    GO_CONTAINERREGISTRY,
+    pytest.param(DISTRIBUTION_3, marks=pytest.mark.long),  # building it takes minutes
 ]
 HIDDEN = 200_000
 
@@ -38,13 +33,7 @@ def registry(
 ) -> Iterator[RealRegistry]:
     folder = tmp_path_factory.mktemp("registry")
     programs = tmp_path_factory.getbasetemp().parent / "programs"
-    if request.param == "distribution 2":
-        started = run_registry(folder)
-    elif request.param == "distribution 3":
-        started = run_distribution3(folder, find_program("distribution3", programs))
-    else:
-        started = run_referrers(folder, find_program("referrers", programs))
-    with started as running:
+    with run_make(request.param, folder, programs) as running:
         for path in ("copied", "promoted", "cleaned", "served"):
             for tag in ("v1", "v2"):
                 image(tag).push(PushToRegistry(running), f"{path}/web", tag)

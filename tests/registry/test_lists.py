@@ -195,11 +195,16 @@ NO_LISTS: dict[str, bytes] = {
     "an error beside null": b'{"KEY": null, "errors": [{"code": "UNKNOWN"}]}',
     "an error beside a list": b'{"KEY": [], "errors": ["busy"]}',
     "no text": b'{"KEY": ["\xff\xfe"]}',
+    "a damaged mark": b'zz"KEY": ["a", "b"]}',
+    "a damaged name": b'{"KEY: ["a", "b"]}',
     "nested deeply": b'{"KEY": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a number of thousands of digits": b'{"KEY": [' + b"1" * 5000 + b"]}",
 }
 
-CUT = (NO_LISTS["nothing"], NO_LISTS["a JSON that is cut"])
+DAMAGED = {
+    name: NO_LISTS[name]
+    for name in ("nothing", "a JSON that is cut", "no text", "a damaged mark", "a damaged name")
+}
 
 
 @objects
@@ -212,18 +217,18 @@ def test_a_page_without_a_list_is_an_error(
         if number == 2:
             answer(registry, kind, kind.page("a"), next_page(2))
         answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
-        if body in CUT:
+        if body in DAMAGED.values():
             answer(registry, kind, body.replace(b"KEY", kind.key.encode()))
         with pytest.raises(FormatError) as raised:
             list(kind.read(client, registry.host))
         assert kind.where.format(host=registry.host) in str(raised.value)
-        assert len(registry.requests) == number + (body in CUT)
+        assert len(registry.requests) == number + (body in DAMAGED.values())
 
 
 @objects
-@pytest.mark.parametrize("body", CUT, ids=["nothing", "a JSON that is cut"])
+@pytest.mark.parametrize("body", DAMAGED.values(), ids=DAMAGED)
 @pytest.mark.parametrize("number", [1, 2], ids=["first page", "second page"])
-def test_a_page_that_is_cut_is_asked_for_once_more(
+def test_a_page_that_is_cut_or_damaged_is_asked_for_once_more(
     client: RegistryClient, kind: Kind, body: bytes, number: int
 ) -> None:
     with FakeRegistry() as registry:

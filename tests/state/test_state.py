@@ -56,6 +56,25 @@ def test_asking_every_day_writes_once_a_week(tmp_path: Path) -> None:
         assert database._db.total_changes - changes == 4
 
 
+def test_many_manifests_are_found_at_once_without_those_that_are_damaged_or_unknown() -> None:
+    now = 1_800_000_000.0
+    raws = [RawManifest(b'{"n": %d}' % number, mediatypes.OCI_MANIFEST) for number in range(1100)]
+    with open_state(None) as database:
+        memory = ManifestMemory(database, lambda: now)
+        for raw in raws[:1099]:
+            memory.add(raw.digest, raw)
+        database.write("UPDATE manifests SET data = ? WHERE digest = ?", (b"{}", raws[3].digest))
+        database.write("UPDATE manifests SET data = 7 WHERE digest = ?", (raws[700].digest,))
+        now += 80 * DAY
+        found = memory.find_all(raw.digest for raw in raws)
+        whole = [raw for n, raw in enumerate(raws) if n not in {3, 700, 1099}]
+        assert found == {raw.digest: raw for raw in whole}
+        now += 80 * DAY
+        memory.forget_unused()
+        assert memory.find_all([raw.digest for raw in raws]) == found
+        assert memory.find_all([]) == {}
+
+
 def test_the_newest_runs_keep_their_results_and_older_ones_their_line() -> None:
     with open_state(None) as database:
         history = RunHistory(database)

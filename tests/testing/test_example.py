@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import squashproxy.testing
 from squashproxy.oci.manifest import ImageManifest, parse_manifest
@@ -20,8 +23,8 @@ def example() -> str:
     return dedent(found[0])
 
 
-def test_the_example_in_the_docstring_runs() -> None:
-    waits: list[float] = []
+def puller(waits: list[float]) -> Callable[[str], str]:
+    """A client that pulls a whole image and gives its digest; its waits are noted."""
 
     def pull(name: str) -> str:
         reference = parse_reference(name)
@@ -33,5 +36,27 @@ def test_the_example_in_the_docstring_runs() -> None:
                 assert sum(map(len, remote.iter_blob(blob))) == blob.size
         return manifest.raw.digest
 
-    exec(compile(example(), "the example", "exec"), {"pull": pull})
+    return pull
+
+
+def test_the_example_in_the_docstring_runs() -> None:
+    waits: list[float] = []
+    exec(compile(example(), "the example", "exec"), {"pull": puller(waits)})
     assert len(waits) == 1, "the client waited once, after the fault that the example arms"
+
+
+def test_the_table_of_faults_in_the_readme_is_made() -> None:
+    assert squashproxy.testing.__file__ is not None
+    readme = Path(squashproxy.testing.__file__).with_name("README.md").read_text()
+    (script,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+        if "table(" in block
+    ]
+    made: dict[str, Any] = {}
+    exec(compile(script, "the README", "exec"), made)
+    waits: list[float] = []
+    found = dict(made["table"](puller(waits), 3, 1))
+    assert list(found) == [kind.value for kind in made["KINDS"]]
+    assert {ending for endings in found.values() for ending in endings} == {"right"}
+    assert waits, "the faults were met"

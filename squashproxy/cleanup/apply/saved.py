@@ -7,20 +7,21 @@ nothing is done in that repository, and the message names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from squashproxy.catalog.tags import side_by_side
+from squashproxy.cleanup.apply.agreement import Agreement
 from squashproxy.cleanup.apply.apply import RepositoryApplier, untouched
-from squashproxy.cleanup.plan import Removal, RepositoryPlan, RulePlan, Squash, Untag
+from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
 from squashproxy.cleanup.results import RepositoryResult
 from squashproxy.cleanup.rule_planner import Planner, refusal_of
 from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import parse_repository
-from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.client import RegistryClient
 
 _CLOCK_SECONDS = 300.0
 """How far ahead the clock of the machine that made the plan may be, in seconds."""
@@ -78,10 +79,6 @@ def _check_age(plan: RulePlan, rule: CleanupRule, now: float) -> None:
         )
 
 
-class NotPlannedNow(SquashproxyError):
-    """A saved plan deletes something that the rule keeps now."""
-
-
 @dataclass(frozen=True, slots=True)
 class SavedApplier:
     """Applies saved plans that `check_saved` accepted."""
@@ -111,7 +108,7 @@ class SavedApplier:
         now = self.planner.plan_again(repository, rule, orphans)
         if now.problem is not None:
             return now
-        agreement = _Agreement(saved, now, self.client.repository(repository))
+        agreement = Agreement(saved, now, self.client.repository(repository))
         agreement.check_kept()
         return replace(
             saved,
@@ -119,62 +116,4 @@ class SavedApplier:
             remove=tuple(agreement.removals()),
             squash=tuple(agreement.squashes()),
             freed_bytes=min(saved.freed_bytes, now.freed_bytes),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Agreement:
-    """The steps that are in both the saved plan and the current one.
-
-    Steps whose target is gone stay, so that they are reported.
-    """
-
-    saved: RepositoryPlan
-    now: RepositoryPlan
-    remote: RemoteRepository
-
-    def check_kept(self) -> None:
-        """Raise NotPlannedNow where a tag to be deleted is kept now."""
-        saved = self.saved
-        going = {tag: each.digest for each in saved.remove for tag in each.tags}
-        going |= {each.tag: each.digest for each in saved.untag}
-        going |= {tag: each.digest for each in saved.squash for tag in each.tags}
-        for kept in (*self.now.kept, *self.now.left):
-            if going.get(kept.tag) == kept.digest:
-                raise self._refused(kept.tag, kept.why)
-
-    def removals(self) -> Iterator[Removal]:
-        """The manifests to delete."""
-        now = {each.digest: each for each in self.now.remove}
-        for each in self.saved.remove:
-            if each.digest in now:
-                yield now[each.digest]
-            elif self.remote.find_manifest(each.digest) is None:
-                yield each
-            else:
-                name = ", ".join(each.tags) or each.digest
-                raise self._refused(name, "something that stays needs it")
-
-    def untags(self) -> Iterator[Untag]:
-        """The tags to delete without their manifest."""
-        now = {each.tag for each in self.now.untag}
-        now |= {tag for each in self.now.remove for tag in each.tags}
-        for each in self.saved.untag:
-            if each.tag not in now and each.tag in self.now.tags:
-                raise self._refused(each.tag, "the rule does not take it away")
-            yield each
-
-    def squashes(self) -> Iterator[Squash]:
-        """The images to squash in place."""
-        now = {each.digest for each in self.now.squash}
-        for each in self.saved.squash:
-            still = [tag for tag in each.tags if self.now.tags.get(tag) == each.digest]
-            if still and each.digest not in now:
-                raise self._refused(still[0], "the rule does not squash it")
-            yield each
-
-    def _refused(self, name: str, why: str) -> NotPlannedNow:
-        return NotPlannedNow(
-            f"{self.saved.repository}: the plan takes {name} away, which stays now: {why}; plan "
-            "again"
         )

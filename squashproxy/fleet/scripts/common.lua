@@ -25,17 +25,36 @@ end
 -- Put a job into a queue; its place is that of its submission.
 local function enqueue(id, at)
   local job = redis.call('HMGET', job_key(id), 'queue', 'version', 'submitted')
-  redis.call('HSET', job_key(id), 'state', 'queued', 'since', at, 'nudged', at)
+  redis.call('HSET', job_key(id), 'state', 'queued', 'since', at)
   redis.call('PERSIST', job_key(id))
   redis.call('ZADD', queue_key(job[1], job[2]), job[3], id)
   redis.call('SADD', prefix .. ':queues', job[1] .. ':' .. job[2])
   return {id, job[1], job[2]}
 end
 
--- Tell those who wait for a job that it changed: its ID is enough, they read the record.
-local function tell(id)
+-- The messages that a queue lacks: a list of {id, queue, version}. While jobs are queued, two messages
+-- wait for a process that has nothing to do, or are on their way to one; each process that takes a
+-- job sees to that. `messages` is the name of the list of a queue's messages, with QUEUE and VERSION
+-- in it.
+local function lacking(messages, queue, version)
+  local list = string.gsub(string.gsub(messages, 'QUEUE', queue), 'VERSION', version)
+  local count, found = 2 - redis.call('LLEN', list), {}
+  if count <= 0 then return found end
+  for _, id in ipairs(redis.call('ZRANGE', queue_key(queue, version), 0, count - 1)) do
+    found[#found + 1] = {id, queue, version}
+  end
+  return found
+end
+
+-- Tell those who wait for a job that it changed: its ID is enough, they read the record. With
+-- `began`, only those that want to know that it runs.
+local function tell(id, began)
   local waiters = redis.call('HGET', job_key(id), 'waiters') or ''
-  for channel in string.gmatch(waiters, '%S+') do redis.call('PUBLISH', channel, id) end
+  for channel in string.gmatch(waiters, '%S+') do
+    if not (began and string.find(channel, ':ends:', 1, true)) then
+      redis.call('PUBLISH', channel, id)
+    end
+  end
 end
 
 -- A job is over: its record stays for `keep` milliseconds.

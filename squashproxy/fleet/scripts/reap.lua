@@ -1,7 +1,7 @@
--- Queue what runs without a lease, find queued jobs without a message, forget what is over:
--- a list of {id, queue, version} that need a message. One process does it at a time.
+-- Queue what runs without a lease, find queues whose messages were lost, forget what is over: a list
+-- of {id, queue, version} that need a message. One process does it at a time.
 -- DEL comes first: it works on a broker that is full, and so does what follows it.
-local me, pause, most, keep, error, stale, messages, batch = unpack(ARGV)
+local me, pause, most, keep, error, messages, batch = unpack(ARGV)
 redis.call('DEL', prefix .. ':none')
 if not redis.call('SET', prefix .. ':reaper', me, 'NX', 'PX', pause) then return {} end
 local at, found = now(), {}
@@ -20,7 +20,7 @@ for _, id in ipairs(redis.call('ZRANGE', state_key('running'), 0, -1)) do
     else
       leave_state(id)
       redis.call('HDEL', job, 'progress')
-      found[#found + 1] = enqueue(id, at)
+      enqueue(id, at)
       tell(id)
     end
   end
@@ -30,24 +30,17 @@ for _, name in ipairs(redis.call('SMEMBERS', prefix .. ':queues')) do
   local key = queue_key(queue, version)
   local count = redis.call('ZCARD', key)
   if count == 0 then redis.call('SREM', prefix .. ':queues', name) end
-  local list = string.gsub(string.gsub(messages, 'QUEUE', queue), 'VERSION', version)
-  local lacking = math.min(tonumber(batch), count - redis.call('LLEN', list))
-  if lacking > 0 then
-    for _, id in ipairs(redis.call('ZRANGE', key, 0, tonumber(batch) * 10)) do
-      local nudged = tonumber(redis.call('HGET', job_key(id), 'nudged') or '')
-      if not nudged then
-        redis.call('ZREM', key, id)
-      elseif nudged <= at - tonumber(stale) and lacking > 0 then
-        redis.call('HSET', job_key(id), 'nudged', at)
-        found[#found + 1] = {id, queue, version}
-        lacking = lacking - 1
-      end
+  for _, each in ipairs(lacking(messages, queue, version)) do
+    if redis.call('EXISTS', job_key(each[1])) == 0 then
+      redis.call('ZREM', key, each[1])
+    else
+      found[#found + 1] = each
     end
   end
 end
 for _, state in ipairs({'done', 'failed', 'parked'}) do
   local key = state_key(state)
-  for _, id in ipairs(redis.call('ZRANGE', key, 0, tonumber(batch) * 10)) do
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, tonumber(batch))) do
     if redis.call('HGET', job_key(id), 'state') ~= state then redis.call('ZREM', key, id) end
   end
 end

@@ -1,5 +1,6 @@
--- Join a live job, or begin it anew. A parked job stays parked.
-local id, kind, title, body, queue, version, waiter = unpack(ARGV)
+-- Join a live job, or begin it anew: {what was done, its queue, whether a message is to be sent}.
+-- A parked job stays parked.
+local id, kind, title, body, queue, version, waiter, messages = unpack(ARGV)
 local job, at = job_key(id), now()
 local had = redis.call('HMGET', job, 'state', 'queue', 'version', 'waiters')
 local state = had[1]
@@ -18,7 +19,7 @@ if state == 'queued' or state == 'running' then
     if not sooner then queue = had[2] end
     redis.call('HSET', job, 'queue', queue, 'version', version, 'body', body)
     enqueue(id, at)
-    return {'moved', queue}
+    return {'moved', queue, #lacking(messages, queue, version)}
   end
   return {'joined'}
 end
@@ -29,4 +30,4 @@ redis.call('HSET', job, 'kind', kind, 'title', title, 'body', body, 'queue', que
 redis.call('HDEL', job, 'worker', 'token', 'started', 'ended', 'progress', 'warnings', 'result',
   'error', 'unwanted')
 enqueue(id, at)
-return {'new', queue}
+return {'new', queue, #lacking(messages, queue, version)}

@@ -31,6 +31,7 @@ from squashproxy.digest import digest_of
 from squashproxy.errors import FormatError, SquashproxyError
 from squashproxy.pipeline.distinct_layers import DistinctLayers
 from squashproxy.pipeline.options import CopyOptions
+from squashproxy.pipeline.signatures.results import SourceSignature
 from squashproxy.promotion.results import ImageOutcome
 from squashproxy.promotion.rule_options import options_of
 from squashproxy.promotion.scan import Scan
@@ -138,7 +139,14 @@ def test_a_step_and_its_result_arrive_as_they_were() -> None:
 
 
 def test_a_scan_arrives_as_it_was() -> None:
-    kept = replace(_step(), outcome=ImageOutcome.KEPT, attached=Attached(), beside=())
+    signed = (SourceSignature(A, "right.pub", "00ff"),)
+    kept = replace(
+        _step(),
+        outcome=ImageOutcome.KEPT,
+        attached=Attached(),
+        beside=(),
+        signed_by=signed,
+    )
     failed = replace(
         kept,
         source=replace(SOURCE, tag="v2"),
@@ -147,8 +155,14 @@ def test_a_scan_arrives_as_it_was() -> None:
         source_digest=None,
         existing=None,
     )
-    tags = ("v1.2", "v2", "dev")
-    steps = tuple(replace(each, tags=frozenset(tags)) for each in (kept, failed))
+    copied = replace(
+        kept,
+        source=replace(SOURCE, tag="v3"),
+        target=replace(TARGET, tag="v3"),
+        outcome=ImageOutcome.COPY,
+    )
+    tags = ("v1.2", "v2", "v3", "dev")
+    steps = tuple(replace(each, tags=frozenset(tags)) for each in (kept, failed, copied))
     scan = Scan(Sighting(SOURCE.repository, tags), (), steps, ("look",), ("trouble",))
     found = read_scanned(_through_json(scanned_form(scan)), SOURCE.repository, RULE, OPTIONS)
     assert (found.sighting, found.warnings, found.problems) == (
@@ -196,6 +210,8 @@ WRONG_STEPS: dict[str, tuple[Callable[[Any, Any], None], Any]] = {
     ),
     "a use that there is not": (_at("beside", 0, "use"), "theft"),
     "a signature tag that is none": (_at("tags"), ["../../x"]),
+    "a signature tag that is an image's": (_at("tags"), ["dev"]),
+    "a tag of an image among those of signatures": (_at("companions"), ["dev"]),
     "something more": (_at("command"), "rm"),
     "truth in place of a number": (_at("attestations"), True),
 }
@@ -263,6 +279,13 @@ def test_a_worker_with_another_version_of_the_rule_says_so_and_may_be_asked_agai
     with pytest.raises(RuleDiffers, match="another version of the rule apps") as caught:
         promote_rule(_read(MODE="prune"), job)
     assert caught.value.temporary
+
+
+def test_no_job_says_who_signed_its_image() -> None:
+    """A worker that copies checks the signatures itself."""
+    step = replace(_step(), signed_by=(SourceSignature(A, "right.pub", "00ff"),))
+    assert "right.pub" not in json.dumps(step_form(step))
+    assert read_step(_through_json(step_form(step)), RULE, OPTIONS).signed_by == ()
 
 
 def test_nothing_secret_travels() -> None:

@@ -109,7 +109,11 @@ ENDLESS: dict[str, tuple[bytes, bytes, str]] = {
     "a trailer": (CHUNKED + b"2\r\n{}\r\n0\r\nA: ", b"b" * 1000, "not valid HTTP"),
     "a chunk's size": (CHUNKED, b"0" * 1000, "not valid HTTP"),
     "a body": (OK + b"\r\n", b"x" * 10_000, "larger than 4194304 bytes"),
-    "a body in chunks": (CHUNKED, b"1\r\nx\r\n" * 1000, "larger than 4194304 bytes"),
+    "a body in chunks": (
+        CHUNKED,
+        b"10\r\n%s\r\n" % (b"x" * 16) * 1000,
+        "larger than 4194304 bytes",
+    ),
 }
 
 
