@@ -221,6 +221,7 @@ _OTHER_OPTIONS = {
     "--prepare": "tests/run",
     "--images": "tests/bench/run",
     "--into": "tests/bench/run",
+    "--summary": "tests.bench.hostile",
     "--version": "squashproxy itself",
 }
 
