@@ -19,12 +19,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 
 EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _CAME = bytes(1)
 """Told the other thread when a signal came; the signal's number, when the interrupt was lost."""
+_AGAIN_SECONDS = 0.01
 _MOST_SECONDS = 15.0
 """Seconds after which the process ends without waiting for anything any longer."""
 
@@ -46,6 +47,9 @@ class Interrupts:
         def interrupted(number: int, frame: FrameType | None) -> None:
             nonlocal last
             last = number
+            if _is_inside(frame, dropped.__code__):
+                os.write(writer, bytes([number]))  # what the hook raises is dropped, too
+                return
             os.write(writer, _CAME)
             signal.default_int_handler(number, frame)
 
@@ -79,19 +83,32 @@ class Interrupts:
                 self._stops = [each for each in self._stops if each not in stops]
 
     def _await(self, reader: int) -> None:
-        os.read(reader, 1)
+        [lost] = os.read(reader, 1)
         with self._lock:
             stops = list(self._stops)
         for stop in stops:
             stop()
-        _raise_lost(reader, time.monotonic() + _MOST_SECONDS)
+        _raise_lost(lost, reader, time.monotonic() + _MOST_SECONDS)
         os._exit(EXIT_CODE)
 
 
-def _raise_lost(reader: int, end: float) -> None:
-    """Interrupt the main thread again whenever an interrupt was lost, until a monotonic time."""
+def _is_inside(frame: FrameType | None, code: CodeType) -> bool:
+    """Whether a function is among the callers of a frame, itself included."""
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _raise_lost(lost: int, reader: int, end: float) -> None:
+    """Send the main thread the signal `lost` again, unless it is 0, and each that is lost later.
+
+    Returns at the time `end` of the monotonic clock.
+    """
     main = threading.main_thread().ident
-    while select.select([reader], [], [], max(0.0, end - time.monotonic()))[0]:
-        [number] = os.read(reader, 1)
-        if number and main is not None:
-            signal.pthread_kill(main, number)
+    while True:
+        if lost and main is not None:
+            time.sleep(_AGAIN_SECONDS)  # for the main thread to get out of where it is
+            signal.pthread_kill(main, lost)
+        if not select.select([reader], [], [], max(0.0, end - time.monotonic()))[0]:
+            return
+        [lost] = os.read(reader, 1)

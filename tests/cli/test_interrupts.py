@@ -117,10 +117,17 @@ class Thing:
     def __del__(self):
         if sys.argv[1] == "a finalizer":
             signal.raise_signal(signal.SIGTERM)
+        if sys.argv[1] == "the hook that tells of them":
+            raise ValueError
 
 def called_back(_):
     if sys.argv[1] == "a weak reference":
         signal.raise_signal(signal.SIGTERM)
+
+if sys.argv[1] == "the hook that tells of them":
+    def tell(_):
+        signal.raise_signal(signal.SIGTERM)
+    sys.unraisablehook = tell
 
 Interrupts().listen()
 thing = Thing()
@@ -133,7 +140,9 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("place", ["a finalizer", "a weak reference"])
+@pytest.mark.parametrize(
+    "place", ["a finalizer", "a weak reference", "the hook that tells of them"]
+)
 def test_a_signal_where_python_drops_exceptions_is_not_lost(place: str) -> None:
     """Python would print a traceback, and go on as if there had been no signal."""
     command = [sys.executable, "-c", _LOST, place]
