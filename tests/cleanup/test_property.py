@@ -95,6 +95,7 @@ class Story:
         self._check_wanted(after)
         self._check_kept(after)
         self._check_signed(after)
+        self._check_squashes()
         (plan,) = self.plan.repositories
         if self.result.steps and not self.neighbour.moves:
             planned = {each.digest for each in plan.remove}
@@ -132,6 +133,14 @@ class Story:
         for tag, subject in self.neighbour.signed.items():
             if subject in after.tags.values() and not self.neighbour.deleted:
                 assert tag in after.tags, f"the signature of {subject}"
+
+    def _check_squashes(self) -> None:
+        """No image is squashed that something referred to, as far as the registry tells."""
+        (plan,) = self.plan.repositories
+        if self.neighbour.deleted or not self.room.registry.options.referrers:
+            return
+        for squash in plan.squash:
+            assert not self.before.referrers(squash.digest), f"signatures of {squash.tags}"
 
     def _is_their_own_fault(self, digest: str, after: Held) -> bool:
         everything = Held(after.tags, {**self.before.manifests, **after.manifests})
