@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.connections import Body
 from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.http.retry import Retry
+from squashproxy.registry.upload.landing import Landing
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
 _BEGUN = frozenset({202})
@@ -201,7 +203,7 @@ def begin_upload(caller: Caller) -> UploadSession:
     """Begin a session by a POST. Raises RegistryError."""
     name = caller.repository
     action = Action(name, f"the push to {name.path}", pushes=True)
-    answer = caller.ask(_post(caller, action, "", push(name.path), _BEGUN))
+    answer = _open(caller, action, _post(caller, action, "", push(name.path), _BEGUN))
     return UploadSession(caller, action, answer)
 
 
@@ -218,7 +220,8 @@ def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
     scopes = push(name.path) | pull(source.path)
     query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
     try:
-        answer = caller.ask(_post(caller, action, query, scopes, frozenset({201, 202})))
+        call = _post(caller, action, query, scopes, _BEGUN | {201})
+        answer = _open(caller, action, call)
         if answer.status == 201:
             return True
         UploadSession(caller, action, answer).cancel()
@@ -226,6 +229,20 @@ def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
         if error.temporary:
             raise
     return False
+
+
+def _open(caller: Caller, action: Action, call: Call) -> Answer:
+    """Make a call that may begin a session; after Ctrl-C that session is cancelled.
+
+    Only the answer tells where it is.
+    """
+
+    def cancel(answer: Answer) -> None:
+        if answer.status in _BEGUN:
+            with suppress(RegistryError):
+                UploadSession(caller, action, answer).cancel()
+
+    return Landing(lambda: caller.ask(call), cancel).run()
 
 
 def _post(

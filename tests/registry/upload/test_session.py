@@ -1,0 +1,72 @@
+"""Upload sessions that are begun in the very moment of Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from squashproxy.reference import parse_repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.testing import FakeRegistry
+from tests.registry.upload.test_upload import DIGEST, chunks
+
+SECONDS = 30.0
+
+
+class Interrupt:
+    """Ctrl-C in the main thread; `press` returns once the main thread has met it."""
+
+    def __init__(self) -> None:
+        self._met = threading.Event()
+
+    def press(self) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+        assert self._met.wait(SECONDS)
+
+    def meet(self, _number: int, _frame: FrameType | None) -> None:
+        self._met.set()
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Interrupt]:
+    made = Interrupt()
+    before = signal.signal(signal.SIGINT, made.meet)
+    yield made
+    signal.signal(signal.SIGINT, before)
+
+
+def push(remote: RemoteRepository) -> object:
+    return remote.upload_blob(chunks())
+
+
+def mount(remote: RemoteRepository) -> object:
+    return remote.try_mount(DIGEST, parse_repository(f"{remote.name.host}/other"))
+
+
+@pytest.mark.parametrize("begin", [push, mount])
+def test_its_session_is_cancelled(
+    interrupt: Interrupt, begin: Callable[[RemoteRepository], object]
+) -> None:
+    """Only the answer to the POST tells where the session is."""
+
+    def act(method: str, _path: str) -> None:
+        if method == "POST":
+            interrupt.press()
+
+    with FakeRegistry() as registry, RegistryClient(environ={}) as client:
+        registry.before_each(act)
+        with pytest.raises(KeyboardInterrupt):
+            begin(client.repository(parse_repository(f"{registry.host}/app")))
+        assert registry.open_uploads == 0
+        assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
+
+
+def _asked(registry: FakeRegistry) -> list[tuple[str, str]]:
+    return [(each.method, each.path) for each in registry.requests if each.method != "GET"]
