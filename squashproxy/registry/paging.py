@@ -62,8 +62,12 @@ class Page:
 _NO_JSON = "is not valid JSON"
 
 
-class _Damaged(FormatError):
-    """A page that is no JSON at all."""
+class _Damaged(Exception):
+    """A page that is no JSON at all; `error` says so."""
+
+    def __init__(self, error: FormatError) -> None:
+        super().__init__(error.fact)
+        self.error = error
 
 
 class Pager:
@@ -109,7 +113,10 @@ class Pager:
             return self._ask(call)
         except _Damaged:
             self._bytes = before
+        try:
             return self._ask(call)
+        except _Damaged as damaged:
+            raise damaged.error from damaged
 
     def _ask(self, call: Call) -> Page | Answer:
         answer = self._caller.ask(call, self._most_bytes)
@@ -207,21 +214,15 @@ class Pager:
         try:
             return body.decode(json.detect_encoding(body), "surrogatepass")
         except ValueError as error:
-            raise self._damaged() from error
+            raise _Damaged(self.wrong(_NO_JSON)) from error
 
     def _parsed(self, text: str) -> object:
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            raise self._damaged() from error
+            raise _Damaged(self.wrong(_NO_JSON)) from error
         except (ValueError, RecursionError) as error:  # a number too long, or nested too deeply
             raise self.wrong(_NO_JSON) from error
-
-    def _damaged(self) -> _Damaged:
-        return _Damaged(
-            f"{self.where} {_NO_JSON}",
-            advice="see what the registry, or a proxy before it, answers",
-        )
 
 
 def iter_entries(pages: Pager, first: Page, read: Callable[[Page], list[Any]]) -> Iterator[Any]:

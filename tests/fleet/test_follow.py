@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,8 +60,9 @@ class Hand:
     def __init__(self, settings: FleetSettings) -> None:
         self.records = Records(Broker(settings))
 
-    def take(self, name: str, token: str = "t") -> TakenJob:
-        """Take a job, as soon as it is there."""
+    def take(self, name: str, token: str | None = None) -> TakenJob:
+        """Take a job, as soon as it is there; each time with another token, as a worker does."""
+        token = token or secrets.token_hex(8)
         deadline = time.monotonic() + 20
         while True:
             taken = self.records.take(request(name).id, token, "by hand")

@@ -68,7 +68,7 @@ def fill(broker: Broker) -> dict[str, str]:
         records.submit(job, "")
         ids[title] = job.id
         for number in range({"queued": 0, "parked": 3}.get(title, 1)):
-            taken = records.take(job.id, f"t{number}", "host:1:aa")
+            taken = records.take(job.id, f"{title}{number}", "host:1:aa")
             assert isinstance(taken, TakenJob)
             if title == "failed":
                 records.finish(taken, None, NotFound("there is none", advice="look"), [])
