@@ -14,20 +14,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from squashproxy.report.sizes import size_text
 from tests.bench.processes import command_seconds
 from tests.bench.readme import write_table
-from tests.bench.workers import Bench
-from tests.fleet.redis_server import RedisServer, redis_server
-from tests.real.real_image import cache_folder
-from tests.real.registries import RealRegistry, run_registry
+from tests.bench.workers import Bench, open_bench
 
 HERE = Path(__file__).parent
 FLEETS = (10, 100, 1000)
@@ -103,24 +98,14 @@ def main() -> None:
 
 def measure(images: int) -> Costs:
     """Let one worker promote small images, and then wait."""
-    cache = cache_folder() / "bench"
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as name, ExitStack() as stack:
-        folder = Path(name)
-        source, target = (
-            stack.enter_context(run_registry(folder / each)) for each in ("source", "target")
-        )
-        (folder / "redis").mkdir()
-        broker = stack.enter_context(redis_server(folder / "redis"))
-        bench = Bench(source, target, broker.url, folder, images)
-        bench.push()
+    with open_bench(images) as bench:
         with bench.worker(1) as promote:
             promote()  # connections and modules are there the second time
-            before = _used(broker, source, target)
+            before = _used(bench)
             spent = promote()
-            after = _used(broker, source, target)
+            after = _used(bench)
             time.sleep(_IDLE_SECONDS)
-            idle = _used(broker, source, target).redis - after.redis
+            idle = _used(bench).redis - after.redis
         return Costs(
             seconds=spent.wall / images,
             worker=spent.worker / images,
@@ -140,14 +125,14 @@ class _Used:
     registry: float
 
 
-def _used(broker: RedisServer, *registries: RealRegistry) -> _Used:
+def _used(bench: Bench) -> _Used:
     """What Redis and the registries have used since they began."""
-    with broker.client as client:
+    with bench.broker.client as client:
         said = client.info()
     return _Used(
         said["used_cpu_user"] + said["used_cpu_sys"],
         said["total_commands_processed"],
-        sum(command_seconds(str(each.storage.parent)) for each in registries),
+        sum(command_seconds(str(each.storage.parent)) for each in (bench.source, bench.target)),
     )
 
 

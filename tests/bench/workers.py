@@ -28,7 +28,7 @@ from typing import Any
 from squashproxy.testing import ImageBuilder, LayerBuilder
 from tests.bench.processes import group_seconds
 from tests.bench.readme import write_table
-from tests.fleet.redis_server import redis_server
+from tests.fleet.redis_server import RedisServer, redis_server
 from tests.fleet.serving import ServingWorker
 from tests.real.pushing import PushToRegistry
 from tests.real.real_image import cache_folder
@@ -66,18 +66,23 @@ class Bench:
     """Promotes the images of `source` in several ways."""
 
     def __init__(
-        self, source: RealRegistry, target: RealRegistry, broker: str, folder: Path, images: int
+        self,
+        source: RealRegistry,
+        target: RealRegistry,
+        broker: RedisServer,
+        folder: Path,
+        images: int,
     ) -> None:
-        self._source = source
-        self._target = target
-        self._broker = broker
+        self.source = source
+        self.target = target
+        self.broker = broker
         self._folder = folder
         self._images = images
         self._number = 0
 
     def push(self) -> None:
         """Push the images: one repository with as many tags."""
-        target = PushToRegistry(self._source)
+        target = PushToRegistry(self.source)
         for number in range(self._images):
             content = random.Random(number)
             image = ImageBuilder()
@@ -93,7 +98,7 @@ class Bench:
 
     def fleet(self, workers: int) -> Row:
         """Promote by workers that run one job at a time, and have begun before."""
-        engine = {"kind": "celery", "broker": self._broker, "jobs": 1, "queue": f"w{workers}"}
+        engine = {"kind": "celery", "broker": self.broker.url, "jobs": 1, "queue": f"w{workers}"}
         before = _children_seconds()
         with ExitStack() as stack:
             for _ in range(workers):
@@ -112,7 +117,7 @@ class Bench:
     @contextmanager
     def worker(self, processes: int) -> Iterator[Callable[[], Spent]]:
         """A worker; what is given promotes all images anew, and says what that took."""
-        engine = {"kind": "celery", "broker": self._broker, "jobs": processes, "queue": "one"}
+        engine = {"kind": "celery", "broker": self.broker.url, "jobs": processes, "queue": "one"}
         targets = [f"run-{number}" for number in range(1, 10)]
         rules = [self._rule(name) for name in targets]
         configuration = {
@@ -143,8 +148,8 @@ class Bench:
     def _rule(self, name: str) -> dict[str, Any]:
         return {
             "name": name,
-            "from": f"{self._source.host}/apps",
-            "to": f"{self._target.host}/{name}/{{repo}}",
+            "from": f"{self.source.host}/apps",
+            "to": f"{self.target.host}/{name}/{{repo}}",
         }
 
     def _row(self, way: str, seconds: float, processor: float) -> Row:
@@ -182,14 +187,9 @@ class Bench:
             worker.kill()
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--into", type=Path, default=HERE)
-    parser.add_argument("--readme", action="store_true")
-    given = parser.parse_args()
+@contextmanager
+def open_bench(images: int) -> Iterator[Bench]:
+    """Two registries, the first with the images, and a broker."""
     cache = cache_folder() / "bench"
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as name, ExitStack() as stack:
@@ -199,8 +199,20 @@ def main() -> None:
         )
         (folder / "redis").mkdir()
         broker = stack.enter_context(redis_server(folder / "redis"))
-        bench = Bench(source, target, broker.url, folder, given.images)
+        bench = Bench(source, target, broker, folder, images)
         bench.push()
+        yield bench
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--into", type=Path, default=HERE)
+    parser.add_argument("--readme", action="store_true")
+    given = parser.parse_args()
+    with open_bench(given.images) as bench:
         runs = []
         for _ in range(given.runs):
             runs.append([bench.local(), *(bench.fleet(count) for count in WORKERS)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from squashproxy.cleanup.plan import Removal, RepositoryPlan, Squash, Untag
-from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
 from squashproxy.registry.client import RemoteRepository
+
+CLOCK_SECONDS = 300.0
+"""How far ahead the clock of the machine that made a plan may be."""
 
 
 class NotPlannedNow(SquashproxyError):
@@ -26,7 +28,26 @@ class Agreement:
     now: RepositoryPlan
     remote: RemoteRepository
 
-    def check_kept(self) -> None:
+    def part(self) -> RepositoryPlan:
+        """The given plan with the steps that are in both. Raises NotPlannedNow."""
+        return self._with(self._removals())
+
+    def sure_part(self) -> RepositoryPlan:
+        """As `part`, without the manifests of which only the memory of earlier runs tells that they
+        may go: they have no tag, or something without a tag needs them.
+        """
+        return self._with(self._sure_removals())
+
+    def _with(self, removals: Iterator[Removal]) -> RepositoryPlan:
+        self._check_kept()
+        return replace(
+            self.given,
+            untag=tuple(self._untags()),
+            remove=tuple(removals),
+            squash=tuple(self._squashes()),
+        )
+
+    def _check_kept(self) -> None:
         """Raise NotPlannedNow where a tag to be deleted is kept now."""
         given = self.given
         going = {tag: each.digest for each in given.remove for tag in each.tags}
@@ -36,8 +57,7 @@ class Agreement:
             if going.get(kept.tag) == kept.digest:
                 raise self._refused(kept.tag, kept.why)
 
-    def removals(self) -> Iterator[Removal]:
-        """The manifests to delete. Raises NotPlannedNow."""
+    def _removals(self) -> Iterator[Removal]:
         now = {each.digest: each for each in self.now.remove}
         for each in self.given.remove:
             if each.digest in now:
@@ -48,32 +68,26 @@ class Agreement:
                 name = ", ".join(each.tags) or each.digest
                 raise self._refused(name, "something that stays needs it")
 
-    def sure_removals(self) -> Iterator[Removal]:
-        """The manifests to delete, without those of which only the memory of earlier runs tells
-        that they may go: they have no tag, or something without a tag needs them.
-
-        Raises NotPlannedNow where a tag of one stays.
-        """
+    def _sure_removals(self) -> Iterator[Removal]:
         going = {each.digest for each in self.now.remove}
         leaving = self._tags_that_go()
-        tags = _tags_of(self.now.tags)
+        tags = sorted(self.now.tags.keys() - leaving, reverse=True)
+        staying = {self.now.tags[tag]: tag for tag in tags}
         for each in self.given.remove:
-            staying = sorted(set(tags.get(each.digest, ())) - leaving)
-            if staying:
-                raise self._refused(staying[0], self._why_kept(staying[0]))
+            if each.digest in staying:
+                tag = staying[each.digest]
+                raise self._refused(tag, self._why_kept(tag))
             if each.digest in going or self.remote.find_manifest(each.digest) is None:
                 yield each
 
-    def untags(self) -> Iterator[Untag]:
-        """The tags to delete without their manifest. Raises NotPlannedNow."""
+    def _untags(self) -> Iterator[Untag]:
         now = self._tags_that_go()
         for each in self.given.untag:
             if each.tag not in now and each.tag in self.now.tags:
                 raise self._refused(each.tag, "the rule does not take it away")
             yield each
 
-    def squashes(self) -> Iterator[Squash]:
-        """The images to squash in place. Raises NotPlannedNow."""
+    def _squashes(self) -> Iterator[Squash]:
         now = {each.digest for each in self.now.squash}
         for each in self.given.squash:
             still = [tag for tag in each.tags if self.now.tags.get(tag) == each.digest]
@@ -94,10 +108,3 @@ class Agreement:
             f"{self.given.repository}: the plan takes {name} away, which stays now: {why}; plan "
             "again"
         )
-
-
-def _tags_of(tags: Mapping[str, Digest]) -> dict[Digest, list[str]]:
-    found: dict[Digest, list[str]] = {}
-    for tag, digest in tags.items():
-        found.setdefault(digest, []).append(tag)
-    return found

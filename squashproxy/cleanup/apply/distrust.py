@@ -14,9 +14,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from squashproxy.cleanup.apply.agreement import Agreement
+from squashproxy.cleanup.apply.agreement import CLOCK_SECONDS, Agreement
 from squashproxy.cleanup.in_use import InUseLists
 from squashproxy.cleanup.load_graph import GraphLoader
 from squashproxy.cleanup.plan import RepositoryPlan
@@ -27,9 +27,6 @@ from squashproxy.config.cleanup import CleanupRule
 from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
 from squashproxy.reference import Repository, parse_repository
 from squashproxy.registry.client import RegistryClient
-
-CLOCK_SECONDS = 300.0
-"""How far ahead the clock of another machine may be."""
 
 
 class CannotJudge(SquashproxyError):
@@ -63,14 +60,7 @@ class Distrust:
         own = LocalRepositoryPlanner(self.graph_loader).plan(query)
         if own.problem is not None:
             raise SquashproxyError(own.problem)
-        agreement = Agreement(plan, own, self.client.repository(repository))
-        agreement.check_kept()
-        return replace(
-            plan,
-            untag=tuple(agreement.untags()),
-            remove=tuple(agreement.sure_removals()),
-            squash=tuple(agreement.squashes()),
-        )
+        return Agreement(plan, own, self.client.repository(repository)).sure_part()
 
 
 def _in_use(rule: CleanupRule, repository: Repository) -> InUse:

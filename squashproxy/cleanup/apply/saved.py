@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from squashproxy.catalog.tags import side_by_side
-from squashproxy.cleanup.apply.agreement import Agreement
+from squashproxy.cleanup.apply.agreement import CLOCK_SECONDS, Agreement
 from squashproxy.cleanup.apply.apply import RepositoryApplier, untouched
 from squashproxy.cleanup.plan import RepositoryPlan, RulePlan
 from squashproxy.cleanup.results import RepositoryResult
@@ -22,9 +22,6 @@ from squashproxy.errors import PlanRefused, SquashproxyError, UsageError
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RegistryClient
-
-_CLOCK_SECONDS = 300.0
-"""How far ahead the clock of the machine that made the plan may be, in seconds."""
 
 
 def check_saved(plan: RulePlan, rules: Sequence[CleanupRule], now: float) -> CleanupRule:
@@ -66,7 +63,7 @@ def _rule_of(plan: RulePlan, rules: Sequence[CleanupRule]) -> CleanupRule:
 
 def _check_age(plan: RulePlan, rule: CleanupRule, now: float) -> None:
     age = now - plan.made
-    if not age >= -_CLOCK_SECONDS:
+    if not age >= -CLOCK_SECONDS:
         raise PlanRefused(
             f"the plan of {plan.rule} has a date in the future",
             advice="set this machine's clock, or plan again",
@@ -108,12 +105,5 @@ class SavedApplier:
         now = self.planner.plan_again(repository, rule, orphans)
         if now.problem is not None:
             return now
-        agreement = Agreement(saved, now, self.client.repository(repository))
-        agreement.check_kept()
-        return replace(
-            saved,
-            untag=tuple(agreement.untags()),
-            remove=tuple(agreement.removals()),
-            squash=tuple(agreement.squashes()),
-            freed_bytes=min(saved.freed_bytes, now.freed_bytes),
-        )
+        part = Agreement(saved, now, self.client.repository(repository)).part()
+        return replace(part, freed_bytes=min(saved.freed_bytes, now.freed_bytes))

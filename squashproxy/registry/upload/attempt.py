@@ -14,6 +14,7 @@ from squashproxy.errors import IntegrityError, RegistryError, SquashproxyError
 from squashproxy.registry.caller import Caller
 from squashproxy.registry.options import UploadMode
 from squashproxy.registry.upload.bodies import Beginning, HashedChunks, Spool, Stream, Window
+from squashproxy.registry.upload.landing import LANDING_SECONDS
 from squashproxy.registry.upload.session import UploadLost, UploadSession, begin_upload
 
 _CHUNK = 4 << 20
@@ -27,9 +28,6 @@ _RANGE_REFUSED = frozenset({400, 405, 411, 413, 415, 416, 422, 501})
 
 _MOST_PARTS = 64
 """How often a registry may keep only a part of what it was sent, for each window."""
-
-_LANDING_SECONDS = 5.0
-"""How long an upload that failed waits for its running PATCH, so that it can be cancelled."""
 
 _OUT_OF_STEP = 416
 
@@ -199,9 +197,9 @@ class Attempt:
         return session.send(window, (window.position, window.end), alone=self._alone)
 
     def _land(self) -> None:
-        """Wait a few seconds for the PATCH that is running."""
+        """Wait a few seconds for the running PATCH, so that its session can be cancelled."""
         if self._thread is not None and self._flight is not None:
-            wait([self._flight], _LANDING_SECONDS)
+            wait([self._flight], LANDING_SECONDS)
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _resume(self, window: Window, error: RegistryError, failures: int) -> None:

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_LANDING_SECONDS = 5.0
-"""How long an interrupt waits for the answer."""
+LANDING_SECONDS = 5.0
+"""How long an interrupt, or the failure of an upload, waits for an answer."""
 
 
 class Landing(Generic[T]):
@@ -52,7 +52,7 @@ class Landing(Generic[T]):
     def _lose(self, flight: Future[T | None]) -> None:
         if flight.cancel():
             return
-        wait([flight], _LANDING_SECONDS)
+        wait([flight], LANDING_SECONDS)
         if flight.done() and flight.exception() is None:
             answer = flight.result()
             if answer is not None:
