@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 
 from squashproxy.cli.group import COMMANDS
 from tests.documents.markdown import ROOT
@@ -17,14 +16,13 @@ _THIRD_PERSON = re.compile(
 )
 
 
-@cache
-def modules() -> dict[str, ast.Module]:
-    paths = sorted((ROOT / "squashproxy").rglob("*.py"))
-    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in paths}
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / "squashproxy").rglob("*.py")):
+        yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
 
 
 def test_no_module_docstring_begins_with_a_question() -> None:
-    beginnings = {path: ast.get_docstring(module) or "" for path, module in modules().items()}
+    beginnings = {path: ast.get_docstring(module) or "" for path, module in modules()}
     asking = [path for path, text in beginnings.items() if re.match("(What|Which|Where) ", text)]
     assert not asking, "a docstring starts with the thing itself"
 
@@ -32,7 +30,7 @@ def test_no_module_docstring_begins_with_a_question() -> None:
 def test_no_sentence_speaks_of_the_program_as_of_somebody() -> None:
     found = [
         f"{path}:{line}: {text}"
-        for path, module in modules().items()
+        for path, module in modules()
         for line, text in _literals(module)
         if _THIRD_PERSON.search(text)
     ]

@@ -22,13 +22,13 @@ class Desk:
     """What the programs work with: an image `app:1` in a registry, and places of their own.
 
     `archive` is docker's archive of the same image, which most can load. `env` leads to their
-    storage, `crane` is its program.
+    storage. `find_crane` builds crane, unless that is done.
     """
 
     registry: RealRegistry
     folder: Path
     archive: Path
-    crane: str
+    find_crane: Callable[[], Path]
     env: Mapping[str, str]
 
     def run(self, *command: str | Path) -> str:
@@ -90,7 +90,7 @@ def _skopeo_copy(kind: str) -> Writer:
 def _crane_pull(kind: str, transport: str) -> Writer:
     def write(desk: Desk, path: Path) -> str:
         image = f"{desk.registry.host}/{NAME}"
-        desk.run(desk.crane, "pull", "--insecure", "--format", kind, image, path)
+        desk.run(desk.find_crane(), "pull", "--insecure", "--format", kind, image, path)
         return f"{transport}:{path}"
 
     return write
@@ -157,11 +157,12 @@ def _buildah_pull(kind: str) -> Reader:
 
 
 def _crane_push(desk: Desk, path: Path) -> list[str]:
+    crane = desk.find_crane()
     if path.is_file():
-        desk.run(desk.crane, "validate", "--tarball", path)
+        desk.run(crane, "validate", "--tarball", path)
     image = f"{desk.registry.host}/pushed:{path.name}"
-    desk.run(desk.crane, "push", "--insecure", path, image)
-    config = desk.json(desk.crane, "config", "--insecure", image)
+    desk.run(crane, "push", "--insecure", path, image)
+    config = desk.json(crane, "config", "--insecure", image)
     layers: list[str] = config["rootfs"]["diff_ids"]
     return layers
 

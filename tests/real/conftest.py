@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,12 @@ def target_registry(docker_registry: StartRegistry) -> RealRegistry:
 def secured_registry(docker_registry: StartRegistry) -> RealRegistry:
     """A registry that speaks TLS and asks for a password."""
     return docker_registry(secured=True, tls=True)
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `find_program` builds programs, for all test processes."""
+    return tmp_path_factory.getbasetemp().parent / "programs"
 
 
 @pytest.fixture(scope="session")

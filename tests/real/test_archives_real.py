@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.bench.tools import find_crane
 from tests.model.node import compare_trees
 from tests.pipeline.images import LAYERS
 from tests.real.archivers import (
@@ -25,15 +25,23 @@ from tests.real.archivers import (
 from tests.real.docker_daemon import run_docker, why_no_docker
 from tests.real.judges import Judges, push_layout, run
 from tests.real.layout import LayoutWriter
+from tests.real.programs import find_program
 from tests.real.registries import RealRegistry
 from tests.real.scan import scan_tree
 from tests.transports.copying import TREE
 
 pytestmark = pytest.mark.real
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "squashproxy-tests"
 HAS_DOCKER = why_no_docker() is None
 ALL_WRITERS = {**WRITERS, **(DOCKER_WRITERS if HAS_DOCKER else {})}
 ALL_READERS = {**READERS, **(DOCKER_READERS if HAS_DOCKER else {})}
+
+
+def named(programs: Iterable[str]) -> list[object]:
+    """The programs for every run, and crane, which takes a minute to build, for `--long`."""
+    return [
+        pytest.param(name, marks=pytest.mark.long) if name.startswith("crane") else name
+        for name in programs
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +58,8 @@ def desk(
     source_registry: RealRegistry,
     tmp_path_factory: pytest.TempPathFactory,
     docker: dict[str, str],
+    programs: Path,
 ) -> Desk:
-    crane = find_crane(CACHE)
-    assert crane is not None, "Go is one of the components"
     folder = tmp_path_factory.mktemp("desk")
     layout = LayoutWriter(folder / "layout")
     layout.add_image("app", [layout.add_layer(layer.tar()) for layer in LAYERS])
@@ -73,14 +80,14 @@ def desk(
         "HOME": str(folder / "home"),
         "XDG_CONFIG_HOME": str(folder / "home" / ".config"),
     }
-    return Desk(source_registry, folder, archive, crane, env)
+    return Desk(source_registry, folder, archive, lambda: find_program("crane", programs), env)
 
 
 def squash(desk: Desk, *words: str) -> None:
     desk.run(sys.executable, "-m", "squashproxy", "copy", "--quiet", *words)
 
 
-@pytest.mark.parametrize("name", ALL_WRITERS)
+@pytest.mark.parametrize("name", named(ALL_WRITERS))
 def test_what_others_write_is_read(
     name: str, desk: Desk, judges: Judges, target_registry: RealRegistry, tmp_path: Path
 ) -> None:
@@ -91,7 +98,7 @@ def test_what_others_write_is_read(
     assert compare_trees(TREE, found, ignore_times_of_the_root) == []
 
 
-@pytest.mark.parametrize("name", ALL_READERS)
+@pytest.mark.parametrize("name", named(ALL_READERS))
 @pytest.mark.parametrize("packing", ["gzip", "plain"])
 def test_what_is_written_others_read(name: str, packing: str, desk: Desk, tmp_path: Path) -> None:
     transport, reader = ALL_READERS[name]
@@ -102,7 +109,7 @@ def test_what_is_written_others_read(name: str, packing: str, desk: Desk, tmp_pa
     path = tmp_path / "squashed.tar"
     tag = "app:squashed" if transport == "docker-archive" else "squashed"
     squash(desk, "--base", "2", sources[packing], f"{transport}:{path}:{tag}")
-    layers = reader(Desk(desk.registry, tmp_path, desk.archive, desk.crane, desk.env), path)
+    layers = reader(replace(desk, folder=tmp_path), path)
     assert len(layers) == 3
     if (tmp_path / "rootfs").exists():
         assert compare_trees(TREE, scan_tree(tmp_path / "rootfs"), ignore_times_of_the_root) == []

@@ -34,11 +34,11 @@ Start = Callable[[Path], AbstractContextManager[RealRegistry]]
 @pytest.fixture(
     params=["distribution", pytest.param("go-containerregistry", marks=pytest.mark.long)]
 )
-def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Start:
+def start(request: pytest.FixtureRequest, programs: Path) -> Start:
     """Start a registry of this make in a folder."""
     if request.param == "distribution":
         return run_registry
-    program = find_program("referrers", tmp_path_factory.getbasetemp().parent / "programs")
+    program = find_program("referrers", programs)
     return lambda folder: run_referrers(folder, program)
 
 

@@ -29,8 +29,8 @@ KINDS = ("P-256", "P-384", "P-521", "Ed25519", "RSA")
 
 
 @pytest.fixture(scope="module")
-def cosign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return find_program("cosign", tmp_path_factory.getbasetemp().parent / "programs")
+def cosign(programs: Path) -> Path:
+    return find_program("cosign", programs)
 
 
 @pytest.mark.parametrize("form", FORMS)

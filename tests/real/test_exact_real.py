@@ -36,9 +36,9 @@ def client() -> Iterator[RegistryClient]:
 
 
 @pytest.fixture
-def other_make(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
+def other_make(tmp_path: Path, programs: Path) -> Iterator[RealRegistry]:
     """A registry with the referrers API, which Debian's has not."""
-    program = find_program("referrers", tmp_path_factory.getbasetemp().parent / "programs")
+    program = find_program("referrers", programs)
     with run_referrers(tmp_path / "registry", program) as started:
         yield started
 

@@ -25,8 +25,8 @@ SIGNATURE = "application/vnd.dev.cosign.artifact.sig.v1+json"
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return find_program("referrers", tmp_path_factory.getbasetemp().parent / "programs")
+def program(programs: Path) -> Path:
+    return find_program("referrers", programs)
 
 
 @pytest.fixture

@@ -31,11 +31,6 @@ NAME = f"docker.io/{REPO}:1"
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp().parent / "programs"
-
-
-@pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
     """Debian's registry, which asks for a password; it stands in for Docker Hub."""
     with run_registry(tmp_path_factory.mktemp("upstream"), secured=True) as registry:

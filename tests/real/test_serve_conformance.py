@@ -41,16 +41,14 @@ def server(
         yield running
 
 
-def test_pull_and_discovery(
-    server: RealServer, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_pull_and_discovery(server: RealServer, tmp_path: Path, programs: Path) -> None:
     """Of a squashed image and of its source.
 
     `OCI_API_MANIFESTS_DIGEST_HEADER` stays off: with data that it did not push itself, this version
     of the suite looks for that header in an answer that it never fills in (ManifestHeadExists), and
     finds none whatever the registry says. What it would check is checked in test_pull_api.py.
     """
-    suite = find_program("conformance", tmp_path_factory.getbasetemp().parent / "programs")
+    suite = find_program("conformance", programs)
     url = f"http://{server.host}/v2/docker.io/{REPO}"
     squashed = requests.get(f"{url}/manifests/1", timeout=60)
     source = squashed.headers["X-Squashproxy-Source-Digest"]

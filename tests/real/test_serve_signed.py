@@ -33,11 +33,6 @@ STORES = ("directory", "registry")
 UP = "up.example"
 
 
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp().parent / "programs"
-
-
 def _configuration(upstream: RealRegistry, store: Mapping[str, str], **more: Any) -> dict[str, Any]:
     return {
         "serve": {

@@ -95,10 +95,9 @@ def folder() -> Iterator[Path]:
     ],
 )
 def test_the_original_is_pulled_while_the_job_goes_on(
-    pull: Pull, folder: Path, tmp_path_factory: pytest.TempPathFactory
+    pull: Pull, folder: Path, programs: Path
 ) -> None:
     """The job hangs at the last layer, of which it is the first to ask; clients get that layer."""
-    programs = tmp_path_factory.getbasetemp().parent / "programs"
     with FakeRegistry() as upstream:
         source = app(layers=LAYERS, size=100_000).push(upstream, REPO, "1")
         last = json.loads(upstream.manifest(REPO, source).data)["layers"][-1]["digest"]

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return find_program("policy", tmp_path_factory.getbasetemp().parent / "programs")
+def policy(programs: Path) -> Path:
+    return find_program("policy", programs)
 
 
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "P-521", "Ed25519", "RSA"])

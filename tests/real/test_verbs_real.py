@@ -29,10 +29,9 @@ HIDDEN = 200_000
 
 @pytest.fixture(scope="module", params=MAKES)
 def registry(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, programs: Path
 ) -> Iterator[RealRegistry]:
     folder = tmp_path_factory.mktemp("registry")
-    programs = tmp_path_factory.getbasetemp().parent / "programs"
     with run_make(request.param, folder, programs) as running:
         for path in ("copied", "promoted", "cleaned", "served"):
             for tag in ("v1", "v2"):

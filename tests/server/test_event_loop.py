@@ -11,7 +11,7 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -90,15 +90,13 @@ class Watch:
 
 
 @pytest.fixture
-def own_heap() -> Iterator[None]:
+def own_heap() -> None:
     """Freeze what earlier tests left in this process: it is no garbage of the server's.
 
     A full collection of it takes half a second, perhaps in the loop's thread.
     """
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture
