@@ -36,7 +36,8 @@ class Costs:
     """What one job costs, in seconds of processor time where nothing else is said.
 
     `seconds` is how long a process of a worker has the job; `commands` are those of Redis, and
-    `idle` what a worker that waits costs Redis in each second. `sent` are the bytes of a job.
+    `idle` what a worker that waits costs Redis in each second. `sent` are the bytes of a job, and
+    `kept` the bytes that Redis holds of it, also for an hour after its end.
     """
 
     seconds: float
@@ -47,6 +48,7 @@ class Costs:
     idle: float
     registry: float
     sent: int
+    kept: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def measure(images: int) -> Costs:
             idle=idle / _IDLE_SECONDS,
             registry=(after.registry - before.registry) / 2 / images,
             sent=bench.bytes_of_image,
+            kept=(after.memory - before.memory) / images,
         )
 
 
@@ -122,6 +125,7 @@ def measure(images: int) -> Costs:
 class _Used:
     redis: float
     commands: int
+    memory: int
     registry: float
 
 
@@ -129,9 +133,11 @@ def _used(bench: Bench) -> _Used:
     """What Redis and the registries have used since they began."""
     with bench.broker.client as client:
         said = client.info()
+        memory = sum(client.memory_usage(key) or 0 for key in client.scan_iter())
     return _Used(
         said["used_cpu_user"] + said["used_cpu_sys"],
         said["total_commands_processed"],
+        memory,
         sum(command_seconds(str(each.storage.parent)) for each in (bench.source, bench.target)),
     )
 
@@ -151,6 +157,7 @@ def _of_a_job(costs: Costs, images: int) -> Iterator[str]:
     yield f"| the process that asks, planning included | {1000 * costs.asker:.1f} ms |"
     yield f"| each registry | {1000 * costs.registry:.1f} ms |"
     yield f"| Redis | {1000 * costs.redis:.2f} ms, {costs.commands:.0f} commands |"
+    yield f"| memory of Redis, until an hour after its end | {costs.kept / 1000:.1f} kB |"
     yield f"| a worker that waits, in each second, of Redis | {1000 * costs.idle:.2f} ms |"
 
 

@@ -72,7 +72,6 @@ def peak(read: Callable[[Sequence[bytes]], object], tars: Sequence[bytes]) -> in
 
     Garbage counts: when it would be collected depends on what ran before.
     """
-    gc.collect()
     gc.disable()
     tracemalloc.start()
     try:
