@@ -5,6 +5,7 @@ accept.
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -64,6 +65,8 @@ class Attempt:
         self._session: UploadSession | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._flight: Future[int | None] | None = None
+        self._is_known = threading.Event()
+        self._has_ended = False
         self.streams = False
         """Whether the registry accepted a stream after it had refused a range."""
 
@@ -182,24 +185,31 @@ class Attempt:
         """Send the rest of a window by one PATCH, in the thread of this upload.
 
         In the main thread, Ctrl-C could interrupt the PATCH. Its answer holds the next Location,
-        without which the session could not be cancelled.
+        without which the session could not be cancelled. An interrupt may also come while the
+        thread starts: a PATCH that nobody could wait for is not sent.
         """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "upload")
         session = self._in_session()
+        self._is_known.clear()
         flight = self._thread.submit(self._attempt, session, window)
         self._flight = flight
+        self._is_known.set()
         return flight
 
     def _attempt(self, session: UploadSession, window: Window) -> int | None:
-        if not len(window):
+        self._is_known.wait()
+        if self._has_ended or not len(window):
             return None
         return session.send(window, (window.position, window.end), alone=self._alone)
 
     def _land(self) -> None:
         """Wait a few seconds for the running PATCH, so that its session can be cancelled."""
-        if self._thread is not None and self._flight is not None:
+        self._has_ended = True
+        self._is_known.set()
+        if self._flight is not None:
             wait([self._flight], LANDING_SECONDS)
+        if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _resume(self, window: Window, error: RegistryError, failures: int) -> None:

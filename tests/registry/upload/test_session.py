@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.registry.upload import attempt
 from squashproxy.testing import FakeRegistry
 from tests.registry.upload.test_upload import DIGEST, chunks
 
@@ -64,6 +68,25 @@ def test_its_session_is_cancelled(
         registry.before_each(act)
         with pytest.raises(KeyboardInterrupt):
             begin(client.repository(parse_repository(f"{registry.host}/app")))
+        assert registry.open_uploads == 0
+        assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
+
+
+def test_no_part_is_sent_if_it_comes_while_a_thread_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody could wait for its answer, which moves the session."""
+
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *arguments: Any, **named: Any) -> Future[Any]:
+            super().submit(*arguments, **named)
+            time.sleep(0.2)  # the thread has begun
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(attempt, "ThreadPoolExecutor", Interrupted)
+    with FakeRegistry() as registry, RegistryClient(environ={}) as client:
+        with pytest.raises(KeyboardInterrupt):
+            push(client.repository(parse_repository(f"{registry.host}/app")))
         assert registry.open_uploads == 0
         assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
 
