@@ -90,10 +90,16 @@ def test_a_benchmark_writes_its_table_between_its_comments(
     assert copy.read_text() == expected
 
 
-def test_the_figures_of_the_readme_were_measured() -> None:
-    measured = documents()[BENCHMARK].text
-    for heading in ("## What it costs", "## Squash, prune or copy"):
-        section = documents()["README.md"].text.partition(heading)[2].partition("\n## ")[0]
-        figures = re.findall(r"(?<![\w.,])\d[\d,]*\.\d+|\d+,\d{3}", section)
-        assert figures, heading
-        assert [figure for figure in figures if figure not in measured] == []
+@pytest.mark.parametrize(
+    ("name", "heading"),
+    [
+        ("README.md", "## What it costs"),
+        ("README.md", "## Squash, prune or copy"),
+        ("deploy/README.md", "## Sizing"),
+    ],
+)
+def test_the_figures_of_a_section_were_measured(name: str, heading: str) -> None:
+    section = documents()[name].text.partition(heading)[2].partition("\n## ")[0]
+    figures = re.findall(r"(?<![\w.,])\d[\d,]*\.\d+|\d+,\d{3}", section)
+    assert figures
+    assert [figure for figure in figures if figure not in documents()[BENCHMARK].text] == []

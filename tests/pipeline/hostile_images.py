@@ -7,7 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 
-from squashproxy.digest import digest_of
+from squashproxy.digest import Hasher, digest_of
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.mediatypes import OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 from squashproxy.testing import FakeRegistry, ImageBuilder, LayerBuilder
@@ -86,10 +86,13 @@ def _many_entries(count: int) -> Put:
 
     def put(registry: FakeRegistry) -> None:
         packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        blob = b"".join([*map(packer.compress, tar()), packer.flush()])
+        packed, diff_id = [], Hasher()
+        for piece in tar():
+            diff_id.update(piece)
+            packed.append(packer.compress(piece))
+        blob = b"".join([*packed, packer.flush()])
         layer = Descriptor(OCI_LAYER_GZIP, registry.put_blob("app", blob), len(blob))
-        diff_id = digest_of(b"nobody checks it")
-        ImageBuilder().layer(OS).stored_layer(layer, diff_id).push(registry, "app", "1")
+        ImageBuilder().layer(OS).stored_layer(layer, diff_id.digest).push(registry, "app", "1")
 
     return put
 
