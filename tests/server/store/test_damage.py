@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from squashproxy.server.store.directory import DirectoryStore
 from squashproxy.server.store.spools import StoreFull
 from squashproxy.testing import FakeRegistry
 from tests.disk import files_of_at_most
-from tests.server.serving import Served, app, run_serve, settings
+from tests.server.serving import UP, Served, app, run_serve, settings
 from tests.server.store.test_directory import ELSEWHERE, GIB, ONE, TWO, Clock, found, keep, squash
 
 ANYTHING = Cancellation()
@@ -338,6 +340,30 @@ def test_a_flipped_byte_is_found_before_a_blob_is_sent(
         problems = served.get("/api/v1/status").json()["errors"]
         assert any("was damaged on its disk" in each["message"] for each in problems)
     assert 0 < len(list((tmp_path / "store" / "damaged").iterdir())) <= 3
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, (1 << 20) + 7])
+def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(
+    upstream: FakeRegistry, tmp_path: Path, size: int
+) -> None:
+    """Else the next answer would be taken for the rest of the blob."""
+    data = bytes(range(256)) * (128 << 10)
+    digest = upstream.put_blob("app", data)
+    path = f"/v2/{UP}/app/blobs/{digest}"
+    both = "".join(f"GET {each} HTTP/1.1\r\nHost: x\r\n\r\n" for each in (path, "/healthz"))
+    with run_serve(settings(upstream, tmp_path)) as served:
+        assert served.get(path).content == data
+        host, port = served.host.split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            client.sendall(both.encode())
+            answer = bytearray(client.recv(1000))
+            os.truncate(blob_file(tmp_path, digest), size)
+            with suppress(ConnectionError):
+                while piece := client.recv(1 << 20):
+                    answer += piece
+        assert len(answer) < len(data)
+        assert answer.count(b"HTTP/1.1") == 1
+        assert served.get(path).content == data
 
 
 def test_a_blob_that_is_asked_for_alone_is_made_again(
