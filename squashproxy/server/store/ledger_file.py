@@ -3,12 +3,14 @@
 1. A file that cannot be written, because the disk is full for example, costs that change alone.
 2. A damaged file is put aside, and a new one is filled from what lies in the store. Damage is found
    when the file is opened, and by each statement that meets it.
+   Anything else at its place, such as a folder or a link that leads nowhere, is damage, too.
 3. A file that is gone or was replaced while it is open is written again, from the open one.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,6 +70,7 @@ class LedgerFile:
         self._is_closed = False
         self._inode = -1
         try:
+            self._clear_place()
             self._db = self._open()
         except sqlite3.DatabaseError as error:
             if _is_full(path.parent):
@@ -211,7 +214,8 @@ class LedgerFile:
         aside = self._path.with_suffix(".broken")
         try:
             self._remove_journals()
-            with suppress(FileNotFoundError):
+            if os.path.lexists(self._path):
+                _remove(aside)
                 self._path.replace(aside)
         except OSError as error:
             raise self._unwritable(error) from error
@@ -220,9 +224,21 @@ class LedgerFile:
             "lies in the store"
         )
 
+    def _clear_place(self) -> None:
+        """Put aside what is no file, and on which SQLite would fail or wait for ever."""
+        if _is_no_file(self._path):
+            self._put_aside()
+        for journal in self._journals:
+            if _is_no_file(journal):
+                _remove(journal)
+
+    @property
+    def _journals(self) -> list[Path]:
+        return [Path(f"{self._path}{end}") for end in ("-wal", "-shm")]
+
     def _remove_journals(self) -> None:
-        for end in ("-wal", "-shm"):
-            Path(f"{self._path}{end}").unlink(missing_ok=True)
+        for journal in self._journals:
+            _remove(journal)
 
     def _is_in_place(self) -> bool:
         try:
@@ -231,8 +247,10 @@ class LedgerFile:
             return False
 
     def _write_again(self) -> None:
+        if _is_no_file(self._path):
+            self._put_aside()
         copy = self._path.with_suffix(".copy")
-        copy.unlink(missing_ok=True)
+        _remove(copy)
         try:
             self._db.copy_to(copy)
         except BaseException:
@@ -266,6 +284,19 @@ class LedgerFile:
         return ArchiveError(
             f"{self._path} could not be written: {reason_of(error)}", advice=advice_of(error)
         )
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something stands there that is no file, and no link to one."""
+    return os.path.lexists(path) and not path.is_file()
+
+
+def _remove(path: Path) -> None:
+    """Remove one of the ledger's own names, whatever stands there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_full(folder: Path) -> bool:

@@ -235,6 +235,32 @@ def replace(path: Path) -> None:
     other.close()
 
 
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "file").write_text("of somebody")
+
+
+def become_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def lead(where: str) -> Callable[[Path], None]:
+    def harm(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(where)
+
+    return harm
+
+
+def break_again(path: Path) -> None:
+    """With something else where damaged files are put."""
+    path.with_suffix(".broken").mkdir()
+    (path.with_suffix(".broken") / "file").write_text("of an earlier time")
+    scramble_all(path)
+
+
 HARMS: dict[str, Callable[[Path], None]] = {
     "random bytes behind its header": scramble,
     "random bytes": scramble_all,
@@ -242,6 +268,11 @@ HARMS: dict[str, Callable[[Path], None]] = {
     "nothing in it": empty,
     "gone": remove,
     "another database": replace,
+    "a folder": become_a_folder,
+    "a pipe": become_a_pipe,
+    "a link that leads nowhere": lead("nowhere/ledger.db"),
+    "a link to a device": lead("/dev/zero"),
+    "a folder where it is put aside": break_again,
 }
 
 
