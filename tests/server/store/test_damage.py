@@ -330,6 +330,30 @@ def drop_cache(store: DirectoryStore) -> None:
     store._ledger._db._db._db.execute("PRAGMA shrink_memory")
 
 
+def test_while_another_program_locks_the_ledger_pulls_go_on(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
+    """The first change waits for it; then none does, until one succeeds."""
+    app().push(upstream, "app", "1")
+    source = app("two").push(upstream, "app", "2")
+    with run_serve(settings(upstream, tmp_path)) as served:
+        before = pull(served)
+        other = sqlite3.connect(tmp_path / "store" / "squashproxy.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        assert pull(served) == before
+        answer = served.manifest("app", "2")
+        assert answer.headers["Docker-Content-Digest"] == source
+        for layer in answer.json()["layers"]:
+            assert served.blob("app", layer["digest"]).status_code == 200
+        assert time.monotonic() - began < 8
+        other.execute("ROLLBACK")
+        other.close()
+        assert served.blob("app", upstream.put_blob("app", b"new")).content == b"new"
+    with run_serve(settings(upstream, tmp_path)) as served:
+        assert pull(served) == before
+
+
 def test_a_folder_of_somebody_elses_layout_is_left_alone(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
