@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +44,10 @@ token before.
 
 _BEARER = "Bearer "
 
+_MOST_REPOSITORIES = 1024
+"""Repositories whose tokens are kept: anybody may ask a server for any number of names. One that
+was forgotten costs a token more."""
+
 
 @dataclass(slots=True)
 class _Known:
@@ -77,7 +81,7 @@ class Authorizer:
         self._front_pages = FrontPages(connections, timeout)
         self._credentials = credentials
         self._clock = clock
-        self._known: defaultdict[tuple[str, str], _Known] = defaultdict(_Known)
+        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
         self._schemes: dict[str, Scheme] = {}
         self._delete_actions = DeleteActions()
         self._let_in: set[str] = set()
@@ -186,8 +190,15 @@ class Authorizer:
         return unauthorized_error(refusal, action, known, variable_for(action.host), failure)
 
     def _known_for(self, action: Action) -> _Known:
+        key = (action.host, action.repository.path)
         with self._lock:
-            return self._known[action.host, action.repository.path]
+            known = self._known.get(key)
+            if known is None:
+                known = self._known[key] = _Known()
+            self._known.move_to_end(key)
+            if len(self._known) > _MOST_REPOSITORIES:
+                self._known.popitem(last=False)
+            return known
 
     def _drop(self, known: _Known, endpoint: Endpoint, scheme: Scheme) -> None:
         """Forget a scheme that failed, wherever it is remembered; the registry is asked anew."""

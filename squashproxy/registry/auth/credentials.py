@@ -23,6 +23,9 @@ _HUB_SERVER = "https://index.docker.io/v1/"
 _MOST_BYTES = 16 << 20
 """Bytes of a credential file; a larger one was named by mistake."""
 
+_MOST_REPOSITORIES = 10_000
+"""Repositories whose credentials are kept: anybody may ask a server for any number of names."""
+
 
 def variable_for(host: str) -> str:
     """The environment variable that holds the credentials of `host`, as user:password."""
@@ -62,6 +65,8 @@ class CredentialStore:
         """
         with self._lock:
             if repository not in self._found:
+                if len(self._found) >= _MOST_REPOSITORIES:
+                    self._found.pop(next(iter(self._found)))
                 self._found[repository] = self._look_up(repository)
             return self._found[repository]
 

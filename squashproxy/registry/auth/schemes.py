@@ -21,6 +21,9 @@ _ENCODING = ("utf-8", "surrogateescape")
 
 _DEFAULT_LIFETIME = 60.0
 _LONGEST_LIFETIME = 86400.0
+_MOST_TOKEN = 32 << 10
+"""Characters of a token, which has to fit into a header. Several are kept for each repository."""
+
 _MARGIN = 10.0
 _MARGIN_SHARE = 0.2
 
@@ -131,6 +134,11 @@ def read_token(body: bytes, scopes: Scopes, received: float, where: str) -> Toke
     value = fields.get("token") or fields.get("access_token")
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise FormatError(f"the token service {where} answered without a token")
+    if len(value) > _MOST_TOKEN:
+        raise FormatError(
+            f"the token service {where} answered with a token of {len(value)} characters, which "
+            "fits into no header"
+        )
     return Token(value, scopes, received, _lifetime(fields.get("expires_in")))
 
 

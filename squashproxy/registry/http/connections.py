@@ -98,7 +98,7 @@ class Connections:
     ) -> None:
         self._options = options
         self._opened = opened or OpenConnections()
-        self._answered: set[str] = set()
+        self._answered: dict[str, None] = {}
         self._listener = listener
         self._pacer = pacer
         self._tls = tls
@@ -159,10 +159,17 @@ class Connections:
             is_known = origin in self._answered
             raise request_error(error, message.url, host, is_known=is_known) from error
         response.url = message.url
-        self._answered.add(origin)
+        self._note_answered(origin)
         if self._listener is not None:
             self._listener(host, response.status, response.headers)
         return response
+
+    def _note_answered(self, origin: str) -> None:
+        with self._lock:
+            if origin not in self._answered:
+                if len(self._answered) >= _MOST_ORIGINS:
+                    self._answered.pop(next(iter(self._answered)))
+                self._answered[origin] = None
 
     def _admitted(self, message: Message, host: str) -> Message:
         """The message when it may be sent. Raises Cancelled after `stop`."""

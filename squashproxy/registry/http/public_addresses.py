@@ -30,6 +30,17 @@ _WITH_IPV4 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("::/96"
 
 _IPV4_BITS = 0xFFFFFFFF
 
+_UNICAST = tuple(map(ipaddress.ip_network, ("2000::/3", "64:ff9b::/96", "::ffff:0:0/96")))
+"""The only networks of IPv6 that lead to the public internet: global unicast (RFC 4291, section
+2.4, and IANA's registry), and IPv4 through a translator or a socket. All others are reserved, or
+local like 64:ff9b:1::/48, and Python takes some of them for global."""
+
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
+"""RFC 9637, which Python does not know before 3.14."""
+
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+"""The middle of an address that ends in the IPv4 address of a tunnel (RFC 5214, section 6.1)."""
+
 
 class PrivateAddress(Denied):
     """A host that was to be public has an address that is not."""
@@ -37,6 +48,10 @@ class PrivateAddress(Denied):
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is on the public internet, with all IPv4 addresses that it contains."""
+    if isinstance(address, IPv6Address) and (
+        address in _DOCUMENTATION or not any(address in network for network in _UNICAST)
+    ):
+        return False
     return all(
         each.is_global and not each.is_multicast and not getattr(each, "is_site_local", False)
         for each in (address, *_contained(address))
@@ -63,6 +78,8 @@ def _contained(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if int(address) >> 32 & _IPV4_BITS in _ISATAP:
+        found.append(IPv4Address(int(address) & _IPV4_BITS))
     found += [IPv4Address(int(address) & _IPV4_BITS) for net in _WITH_IPV4 if address in net]
     return [each for each in found if each is not None]
 

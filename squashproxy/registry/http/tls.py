@@ -16,6 +16,9 @@ from squashproxy.decimals import parse_port
 from squashproxy.errors import UsageError
 from squashproxy.registry.options import ClientOptions
 
+_MOST_HOSTS = 1024
+"""Hosts whose contexts are kept: redirects may name any number of hosts."""
+
 _SYSTEM_DIRECTORIES = (Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
 
 
@@ -39,6 +42,8 @@ class TlsContexts:
         """The context for `host:port`. Raises UsageError if a certificate file is broken."""
         with self._lock:
             if netloc not in self._contexts:
+                if len(self._contexts) >= _MOST_HOSTS:
+                    self._contexts.pop(next(iter(self._contexts)))
                 self._contexts[netloc] = self._find(netloc)
             return self._contexts[netloc]
 

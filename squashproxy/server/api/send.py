@@ -50,7 +50,10 @@ async def _send_file(
             raise ConnectionResetError("the client left")
         if part.length:
             loop = asyncio.get_running_loop()
-            await loop.sendfile(transport, file, part.start, part.length)
+            sent = await loop.sendfile(transport, file, part.start, part.length)
+            if sent < part.length:  # what comes next would be taken for the rest of the blob
+                transport.abort()
+                raise ConnectionAbortedError("the file was cut while it was sent")
         await response.write_eof()
     finally:
         files.start(file.close)

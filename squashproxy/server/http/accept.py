@@ -7,7 +7,10 @@ from functools import lru_cache
 _ANYTHING = frozenset({"*/*", "application/*"})
 
 
-@lru_cache(1024)
+_MOST_REMEMBERED = 1024
+"""Characters of a header that is remembered; clients send a few hundred."""
+
+
 def accepts(header: str | None, media_type: str) -> bool:
     """Whether a client accepts a media type; without a header it accepts all.
 
@@ -15,12 +18,20 @@ def accepts(header: str | None, media_type: str) -> bool:
     """
     if header is None or not header.strip():
         return True
+    look = _known_to_accept if len(header) <= _MOST_REMEMBERED else _accepts
+    return look(header, media_type)
+
+
+def _accepts(header: str, media_type: str) -> bool:
     for part in header.split(","):
         kind, _, parameters = part.partition(";")
         name = kind.strip().lower()
         if (name == media_type or name in _ANYTHING) and "q=0" not in _last(parameters):
             return True
     return False
+
+
+_known_to_accept = lru_cache(1024)(_accepts)
 
 
 def _last(parameters: str) -> list[str]:

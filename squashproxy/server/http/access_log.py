@@ -20,6 +20,8 @@ from aiohttp.abc import AbstractAccessLogger
 from squashproxy.server.http.request_log import facts_of
 
 _MOST_LINES = 10_000
+_MOST_TEXT = 1000
+"""Characters of an error, which may quote what a client sent."""
 
 
 class AccessLogger(AbstractAccessLogger):
@@ -38,7 +40,7 @@ class AccessLogger(AbstractAccessLogger):
             "bytes": facts.body,
             "seconds": round(time, 4),
             "source": facts.outcome or None,
-            "error": facts.error or None,
+            "error": facts.error[:_MOST_TEXT] or None,
             "agent": request.headers.get("User-Agent"),
         }
         self.logger.info("%s", json.dumps(line))

@@ -5,11 +5,14 @@
    request longer than a client needs is closed (in the reserve after _RESERVED_SECONDS).
 3. A new one above the limit takes the place of the one that has waited longest, if that was
    _PATIENCE seconds or more.
-4. Else it goes into the reserve, where only the health is told; see `is_reserved`. In a full
+4. So does one whose client takes nearly nothing of its answer; see slow_readers. While all places
+   are taken, that is looked at every _LOOK_SECONDS.
+5. Else it goes into the reserve, where only the health is told; see `is_reserved`. In a full
    reserve it takes the place of the one that has waited longest there; if all of these are being
    answered, it is closed.
 
-So connections on which nothing is said keep nobody out, and probes are answered at any time.
+So connections on which nothing is said, or nothing is read, keep nobody out, and probes are
+answered at any time.
 """
 
 from __future__ import annotations
@@ -18,14 +21,22 @@ import asyncio
 from collections import OrderedDict
 from typing import Protocol
 
+from squashproxy.server.http.slow_readers import SlowReaders
+
 _RESERVE = 16
 _PATIENCE = 5.0
 _FIRST_REQUEST_SECONDS = 30.0
 _RESERVED_SECONDS = 5.0
+_LOOK_SECONDS = 5.0
 
 
 class Connection(Protocol):
     """A connection that can be cut."""
+
+    @property
+    def wire(self) -> asyncio.BaseTransport:
+        """Its transport."""
+        ...
 
     def cut(self) -> None:
         """Close the connection at once."""
@@ -41,6 +52,8 @@ class Places:
         self._reserved: set[Connection] = set()
         self._waiting: OrderedDict[Connection, float] = OrderedDict()
         self._deadlines: dict[Connection, asyncio.TimerHandle] = {}
+        self._slow = SlowReaders()
+        self._look: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -62,6 +75,8 @@ class Places:
             loop.time()
         ):
             self._reserve(connection)
+        if connection in self._reserved and self._look is None:
+            self._look_for_slow()
         if connection not in self._open:
             return
         self._waiting[connection] = loop.time()
@@ -71,6 +86,7 @@ class Places:
     def begin(self, connection: Connection) -> None:
         """Note that a request of the connection is being answered."""
         self._waiting.pop(connection, None)
+        self._slow.forget(connection)
         self._forget_deadline(connection)
 
     def end(self, connection: Connection) -> None:
@@ -83,7 +99,23 @@ class Places:
         self._open.discard(connection)
         self._reserved.discard(connection)
         self._waiting.pop(connection, None)
+        self._slow.forget(connection)
         self._forget_deadline(connection)
+
+    def close(self) -> None:
+        """Look at nothing any more."""
+        if self._look is not None:
+            self._look.cancel()
+
+    def _look_for_slow(self) -> None:
+        """Cut those whose clients do not read, again and again while no place is free."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._open - self._reserved - self._waiting.keys()):
+            if self._slow.is_slow(connection, connection.wire, now):
+                self._cut(connection)
+        is_full = len(self._open) - len(self._reserved) >= self._most
+        self._look = loop.call_later(_LOOK_SECONDS, self._look_for_slow) if is_full else None
 
     def _reserve(self, connection: Connection) -> None:
         if len(self._reserved) >= _RESERVE:

@@ -47,6 +47,7 @@ class HttpServer(web.Server):
 
     def abort(self) -> None:
         """Cut the connections that are still open, as TLS clients may not close their side."""
+        self.places.close()
         for connection in self.places.connections:
             connection.cut()
 
@@ -114,6 +115,11 @@ class _Connection(RequestHandler):
         super().connection_lost(exc)
         if isinstance(server, HttpServer):
             server.places.leave(self)
+
+    @property
+    def wire(self) -> asyncio.BaseTransport:
+        """The transport, also after aiohttp has forgotten it."""
+        return self._wire
 
     def cut(self) -> None:
         """Close the connection at once."""

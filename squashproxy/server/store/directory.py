@@ -324,7 +324,7 @@ class DirectoryStore:
 
 def _check_free(root: Path) -> None:
     """Raise UsageError where the folder holds anything but a store: its files could be lost."""
-    if not root.exists() or (root / _LEDGER).exists():
+    if not root.exists() or os.path.lexists(root / _LEDGER):
         return
     names = {entry.name for entry in root.iterdir()}
     if names <= {"blobs", LAYOUT} or (names <= _OWN_NAMES and _is_marked(root)):

@@ -3,12 +3,16 @@
 1. A file that cannot be written, because the disk is full for example, costs that change alone.
 2. A damaged file is put aside, and a new one is filled from what lies in the store. Damage is found
    when the file is opened, and by each statement that meets it.
-3. A file that is gone or was replaced while it is open is written again, from the open one.
+   Anything else at its place, such as a folder or a link that leads nowhere, is damage, too.
+3. A file that another program locks is waited for once. Then each change is given up at once until
+   one succeeds: a pull makes many, and must not wait for each.
+4. A file that is gone or was replaced while it is open is written again, from the open one.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +30,9 @@ _PRIMARY = 0xFF
 """The bits of an SQLite result code that say the kind of error (sqlite.org/rescode.html)."""
 
 _LEAST_FREE = 256 << 10
+_PATIENCE = 1.0
+"""Seconds to wait for another program, as one that makes a copy. No other server uses the file."""
+
 _HINDERED = frozenset(
     {
         sqlite3.SQLITE_PERM,
@@ -67,7 +74,9 @@ class LedgerFile:
         self._is_refilling = False
         self._is_closed = False
         self._inode = -1
+        self._is_patient = True
         try:
+            self._clear_place()
             self._db = self._open()
         except sqlite3.DatabaseError as error:
             if _is_full(path.parent):
@@ -92,7 +101,7 @@ class LedgerFile:
             self._check_open()
             self._is_in_block = True
             try:
-                with self._db.changes():
+                with self._waiting_once(), self._db.changes():
                     yield
             except sqlite3.DatabaseError as error:
                 self._is_in_block = False
@@ -112,12 +121,14 @@ class LedgerFile:
 
     def write(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run a statement that changes something; return the ID of the row that it inserted."""
-        return self._call(lambda db: db.write(statement, values))
+        with self._waiting_once():
+            return self._call(lambda db: db.write(statement, values))
 
     def write_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement once for each row."""
         every = list(rows)
-        self._call(lambda db: db.write_many(statement, every))
+        with self._waiting_once():
+            self._call(lambda db: db.write_many(statement, every))
 
     def look_after(self) -> None:
         """Write the file again if it is gone or another one took its place."""
@@ -157,8 +168,9 @@ class LedgerFile:
 
     def _open(self) -> Database:
         """The file, checked. Raises sqlite3.DatabaseError."""
-        db = Database(self._path, self._schemas)
+        db = Database(self._path, self._schemas, patience=_PATIENCE)
         self._inode = self._path.stat().st_ino
+        self._is_patient = True
         try:
             _check(db)
         except BaseException:
@@ -211,7 +223,8 @@ class LedgerFile:
         aside = self._path.with_suffix(".broken")
         try:
             self._remove_journals()
-            with suppress(FileNotFoundError):
+            if os.path.lexists(self._path):
+                _remove(aside)
                 self._path.replace(aside)
         except OSError as error:
             raise self._unwritable(error) from error
@@ -220,9 +233,21 @@ class LedgerFile:
             "lies in the store"
         )
 
+    def _clear_place(self) -> None:
+        """Put aside what is no file, and on which SQLite would fail or wait for ever."""
+        if _is_no_file(self._path):
+            self._put_aside()
+        for journal in self._journals:
+            if _is_no_file(journal):
+                _remove(journal)
+
+    @property
+    def _journals(self) -> list[Path]:
+        return [Path(f"{self._path}{end}") for end in ("-wal", "-shm")]
+
     def _remove_journals(self) -> None:
-        for end in ("-wal", "-shm"):
-            Path(f"{self._path}{end}").unlink(missing_ok=True)
+        for journal in self._journals:
+            _remove(journal)
 
     def _is_in_place(self) -> bool:
         try:
@@ -231,8 +256,10 @@ class LedgerFile:
             return False
 
     def _write_again(self) -> None:
+        if _is_no_file(self._path):
+            self._put_aside()
         copy = self._path.with_suffix(".copy")
-        copy.unlink(missing_ok=True)
+        _remove(copy)
         try:
             self._db.copy_to(copy)
         except BaseException:
@@ -259,6 +286,23 @@ class LedgerFile:
             return
         raise failure from error
 
+    @contextmanager
+    def _waiting_once(self) -> Iterator[None]:
+        """A block that changes something: after one that another program kept out, none waits."""
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.DatabaseError, SquashproxyError) as error:
+                if _is_busy(error) or _is_busy(error.__cause__):
+                    self._be_patient(False)
+                raise
+            self._be_patient(True)
+
+    def _be_patient(self, is_patient: bool) -> None:
+        if is_patient != self._is_patient:
+            self._is_patient = is_patient
+            self._db.read(f"PRAGMA busy_timeout = {_PATIENCE * 1000 if is_patient else 0:.0f}")
+
     def _damage(self) -> LedgerDamaged:
         return LedgerDamaged(f"{self._path} was damaged, so it was begun anew")
 
@@ -266,6 +310,24 @@ class LedgerFile:
         return ArchiveError(
             f"{self._path} could not be written: {reason_of(error)}", advice=advice_of(error)
         )
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & _PRIMARY == sqlite3.SQLITE_BUSY
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something stands there that is no file, and no link to one."""
+    return os.path.lexists(path) and not path.is_file()
+
+
+def _remove(path: Path) -> None:
+    """Remove one of the ledger's own names, whatever stands there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_full(folder: Path) -> bool:

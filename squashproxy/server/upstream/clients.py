@@ -39,6 +39,9 @@ T = TypeVar("T")
 
 _MOST_CALLERS = 256
 _MOST_REPOSITORIES = 10_000
+_MOST_PAUSED = 10_000
+"""Callers of which it is known that an upstream has refused them for a while; any login is one."""
+
 _PAUSE = 30.0
 """Seconds in which an upstream that answers 429 without a Retry-After is not asked."""
 _NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -99,7 +102,7 @@ class UpstreamClients:
         self._clients: OrderedDict[Caller, _ClientPair] = OrderedDict()
         self._states = {host: UpstreamState() for host in sorted(hosts)}
         self._answers_heads: LruCache[Repository, bool] = LruCache(_MOST_REPOSITORIES)
-        self._paused: dict[tuple[Caller, str], float] = {}
+        self._paused: LruCache[tuple[Caller, str], float] = LruCache(_MOST_PAUSED)
 
     @property
     def states(self) -> dict[str, UpstreamState]:

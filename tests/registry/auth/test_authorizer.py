@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, parse_repository
+from squashproxy.registry.auth.authorizer import _Known
 from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions, UploadMode
@@ -359,3 +361,21 @@ def test_a_realm_that_leads_nowhere_is_forgotten_with_its_failure(
             app.get_manifest("v1")
         assert app.get_manifest("v1") == INDEX
         assert other.get_manifest("v1") == INDEX
+
+
+def test_of_any_number_of_repositories_few_are_remembered(
+    client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server is asked for whatever names its clients invent; a forgotten one still works."""
+    monkeypatch.setattr("squashproxy.registry.auth.authorizer._MOST_REPOSITORIES", 4)
+    monkeypatch.setattr("squashproxy.registry.auth.credentials._MOST_REPOSITORIES", 4)
+    options = RegistryOptions(auth=replace(BEARER, anonymous_pull=True))
+    with FakeRegistry(options) as registry:
+        for _ in range(2):
+            for number in range(6):
+                registry.put_manifest(f"r{number}", "v1", INDEX.data, INDEX.media_type)
+                name = parse_repository(f"{registry.host}/r{number}")
+                assert client.repository(name).get_manifest("v1") == INDEX
+        assert len(registry.token_scopes) == 12
+        kept = [each for each in gc.get_objects() if isinstance(each, _Known)]
+        assert len(kept) <= 4

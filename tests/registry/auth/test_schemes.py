@@ -100,6 +100,12 @@ def test_an_answer_without_token_is_an_error(body: bytes) -> None:
         read_token(body, pull("a"), 0.0, "https://a/t")
 
 
+def test_a_token_that_fits_into_no_header_is_an_error() -> None:
+    body = b'{"token": "' + b"t" * 100_000 + b'"}'
+    with pytest.raises(FormatError, match="a token of 100000 characters"):
+        read_token(body, pull("a"), 0.0, "https://a/t")
+
+
 @pytest.mark.parametrize(
     ("lifetime", "fresh_until"),
     [

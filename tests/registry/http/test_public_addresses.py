@@ -38,6 +38,15 @@ ADDRESSES = {
     "NAT64": ("64:ff9b::a9fe:a9fe", False),
     "NAT64, public": ("64:ff9b::5db8:d822", True),
     "teredo": ("2001:0:7f00:1::", False),
+    "NAT64 of a network's own": ("64:ff9b:1::a00:1", False),
+    "translated": ("::ffff:0:10.0.0.1", False),
+    "a tunnel in a site": ("2001:470:1::5efe:a00:1", False),
+    "a tunnel in a site, global": ("2001:470:1::200:5efe:a00:1", False),
+    "a tunnel to a public address": ("2001:470:1::200:5efe:5db8:d822", True),
+    "documentation": ("3fff::1", False),
+    "segment routing": ("5f00::1", False),
+    "not yet given out": ("4000::1", False),
+    "beside loopback": ("::1:0:0:1", False),
 }
 
 

@@ -212,6 +212,15 @@ def test_the_log_has_a_line_for_each_request(served: Served, upstream: FakeRegis
     assert (third["status"], third["error"]) == (404, f"{UP}/app has no tag none")
 
 
+def test_what_a_client_sent_does_not_fill_the_log(served: Served) -> None:
+    """An error quotes the name that was asked for."""
+    answer = served.post("/api/v1/warm", json={"image": "a/" * 100_000})
+    assert answer.status_code == 400
+    [line] = served.log_lines(1)
+    assert "is not a reference" in answer.text
+    assert len(json.dumps(line)) < 2000
+
+
 def test_the_metrics_count_what_happened(served: Served, upstream: FakeRegistry) -> None:
     app(size=50_000).push(upstream, "app", "1")
     for _ in range(3):

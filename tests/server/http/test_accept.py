@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from squashproxy.oci.mediatypes import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
@@ -25,3 +27,15 @@ HEADERS = {
 @pytest.mark.parametrize(("header", "expected"), HEADERS.values(), ids=HEADERS)
 def test_headers(header: str | None, expected: bool) -> None:
     assert accepts(header, OCI_MANIFEST) is expected
+
+
+def test_long_headers_are_not_kept() -> None:
+    """A request may have a megabyte of them, each time another one."""
+    tracemalloc.start()
+    try:
+        for number in range(64):
+            assert accepts(f"a/{number}{'b' * 100_000}, */*", OCI_MANIFEST)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000

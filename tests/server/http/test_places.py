@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from squashproxy.server.http import places
+from squashproxy.server.http import places, slow_readers
 from squashproxy.testing import FakeRegistry
 from tests.server.leftovers import connections_at
 from tests.server.serving import UP, Served, app, run_serve, settings
@@ -138,6 +138,35 @@ def test_a_connection_that_is_being_answered_is_never_cut(
         for client in busy:
             client.sendall(b"}" + b" " * 98)
             assert client.recv(100).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize("kind", ["of the store", "past the store"])
+def test_clients_that_do_not_read_keep_nobody_out(
+    upstream: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """They give way as soon as somebody needs their place; one that reads slowly does not."""
+    monkeypatch.setattr(places, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(slow_readers, "_SECONDS", 0.5)
+    digest = upstream.put_blob("app", bytes(48 << 20))
+    path = f"/v2/{UP}/app/blobs/{digest}"
+    store = {"directory": str(tmp_path / "store")}
+    if kind == "past the store":
+        store["max_size"] = "1MiB"
+    configuration = settings(upstream, tmp_path, store=store, limits={"connections": 5})
+    with run_serve(configuration) as served:
+        asked = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        with silent(served, 5, asked) as clients:
+            for client in clients:
+                assert client.recv(1)
+            reading = clients[0]
+            began = time.monotonic()
+            while status(served, "/v2/") == 503:
+                assert status(served, "/healthz") == 200
+                assert reading.recv(1 << 18)
+                assert time.monotonic() - began < 20
+            while time.monotonic() - began < 1.5:
+                assert reading.recv(1 << 18)
+                time.sleep(0.02)
 
 
 @pytest.mark.parametrize("files", [128, pytest.param(64, marks=pytest.mark.long)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from squashproxy.server.store.directory import DirectoryStore
 from squashproxy.server.store.spools import StoreFull
 from squashproxy.testing import FakeRegistry
 from tests.disk import files_of_at_most
-from tests.server.serving import Served, app, run_serve, settings
+from tests.server.serving import UP, Served, app, run_serve, settings
 from tests.server.store.test_directory import ELSEWHERE, GIB, ONE, TWO, Clock, found, keep, squash
 
 ANYTHING = Cancellation()
@@ -233,6 +235,32 @@ def replace(path: Path) -> None:
     other.close()
 
 
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "file").write_text("of somebody")
+
+
+def become_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def lead(where: str) -> Callable[[Path], None]:
+    def harm(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(where)
+
+    return harm
+
+
+def break_again(path: Path) -> None:
+    """With something else where damaged files are put."""
+    path.with_suffix(".broken").mkdir()
+    (path.with_suffix(".broken") / "file").write_text("of an earlier time")
+    scramble_all(path)
+
+
 HARMS: dict[str, Callable[[Path], None]] = {
     "random bytes behind its header": scramble,
     "random bytes": scramble_all,
@@ -240,6 +268,11 @@ HARMS: dict[str, Callable[[Path], None]] = {
     "nothing in it": empty,
     "gone": remove,
     "another database": replace,
+    "a folder": become_a_folder,
+    "a pipe": become_a_pipe,
+    "a link that leads nowhere": lead("nowhere/ledger.db"),
+    "a link to a device": lead("/dev/zero"),
+    "a folder where it is put aside": break_again,
 }
 
 
@@ -297,6 +330,30 @@ def drop_cache(store: DirectoryStore) -> None:
     store._ledger._db._db._db.execute("PRAGMA shrink_memory")
 
 
+def test_while_another_program_locks_the_ledger_pulls_go_on(
+    upstream: FakeRegistry, tmp_path: Path
+) -> None:
+    """The first change waits for it; then none does, until one succeeds."""
+    app().push(upstream, "app", "1")
+    source = app("two").push(upstream, "app", "2")
+    with run_serve(settings(upstream, tmp_path)) as served:
+        before = pull(served)
+        other = sqlite3.connect(tmp_path / "store" / "squashproxy.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        assert pull(served) == before
+        answer = served.manifest("app", "2")
+        assert answer.headers["Docker-Content-Digest"] == source
+        for layer in answer.json()["layers"]:
+            assert served.blob("app", layer["digest"]).status_code == 200
+        assert time.monotonic() - began < 8
+        other.execute("ROLLBACK")
+        other.close()
+        assert served.blob("app", upstream.put_blob("app", b"new")).content == b"new"
+    with run_serve(settings(upstream, tmp_path)) as served:
+        assert pull(served) == before
+
+
 def test_a_folder_of_somebody_elses_layout_is_left_alone(
     store: DirectoryStore, tmp_path: Path
 ) -> None:
@@ -338,6 +395,30 @@ def test_a_flipped_byte_is_found_before_a_blob_is_sent(
         problems = served.get("/api/v1/status").json()["errors"]
         assert any("was damaged on its disk" in each["message"] for each in problems)
     assert 0 < len(list((tmp_path / "store" / "damaged").iterdir())) <= 3
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, (1 << 20) + 7])
+def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(
+    upstream: FakeRegistry, tmp_path: Path, size: int
+) -> None:
+    """Else the next answer would be taken for the rest of the blob."""
+    data = bytes(range(256)) * (128 << 10)
+    digest = upstream.put_blob("app", data)
+    path = f"/v2/{UP}/app/blobs/{digest}"
+    both = "".join(f"GET {each} HTTP/1.1\r\nHost: x\r\n\r\n" for each in (path, "/healthz"))
+    with run_serve(settings(upstream, tmp_path)) as served:
+        assert served.get(path).content == data
+        host, port = served.host.split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            client.sendall(both.encode())
+            answer = bytearray(client.recv(1000))
+            os.truncate(blob_file(tmp_path, digest), size)
+            with suppress(ConnectionError):
+                while piece := client.recv(1 << 20):
+                    answer += piece
+        assert len(answer) < len(data)
+        assert answer.count(b"HTTP/1.1") == 1
+        assert served.get(path).content == data
 
 
 def test_a_blob_that_is_asked_for_alone_is_made_again(
