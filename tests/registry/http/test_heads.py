@@ -36,6 +36,17 @@ WHOLE: dict[str, bytes] = {
     + b"Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "chunks with trailers": CHUNKED + b"2\r\n{}\r\n0\r\nA: b\r\n\r\n",
     "an interim answer": b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" + OK + b"\r\n{}",
+    **{
+        f"an interim answer {status}": b"HTTP/1.1 %d X\r\nContent-Length: 9\r\n\r\n" % status
+        + OK
+        + b"Content-Length: 2\r\n\r\n{}"
+        for status in (102, 103, 104, 199)
+    },
+    "many interim answers": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 50
+    + b"HTTP/1.1 100 Continue\r\n\r\n"
+    + b"HTTP/1.1 102 Processing\n\n"
+    + OK
+    + b"\r\n{}",
     "line feeds alone": b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
     "a folded line": OK + b"A: b\r\n c\r\nContent-Length: 2\r\n\r\n{}",
 }
@@ -84,6 +95,12 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         "the connection was closed",
     ),
     "an interim answer that is cut": (b"HTTP/1.1 100 Continue\r\nA", "the connection was closed"),
+    "another interim answer that is cut": (b"HTTP/1.1 103 X\r\nA: b\r\n", "connection was closed"),
+    "an interim answer alone": (b"HTTP/1.1 102 Processing\r\n\r\n", "the connection was closed"),
+    "another protocol": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n" + OK + b"\r\n{}",
+        "its answer is not valid HTTP",
+    ),
 }
 
 
@@ -101,6 +118,9 @@ def test_a_broken_answer_is_a_broken_connection(
 
 ENDLESS: dict[str, tuple[bytes, bytes, str]] = {
     "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "not valid HTTP"),
+    "other interim answers": (b"", b"HTTP/1.1 102 Processing\r\n\r\n", "not valid HTTP"),
+    "fields of another interim answer": (b"HTTP/1.1 103 X\r\n", b"A: b\r\n", "not valid HTTP"),
+    "a field of another interim answer": (b"HTTP/1.1 103 X\r\n", b"b" * 1000, "not valid HTTP"),
     "fields of interim answers": (b"HTTP/1.1 100 Continue\r\n", b"A: b\r\n", "not valid HTTP"),
     "a status line": (b"", b"H" * 1000, "not valid HTTP"),
     "fields": (OK, b"A: b\r\n", "not valid HTTP"),
