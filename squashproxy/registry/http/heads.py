@@ -52,13 +52,25 @@ class _Lines:
         self._count += 1
         if self._count > _MOST_LINES:
             raise HTTPException(f"more than {_MOST_LINES} lines")
-        if line.endswith(b"\n") or len(line) > _MOST_LINE or (not line and self._count == 1):
+        if line.endswith(b"\n"):
+            return _without_space(line)
+        if len(line) > _MOST_LINE or (not line and self._count == 1):
             return line
         raise IncompleteRead(line)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _without_space(line: bytes) -> bytes:
+    """The line without white space behind a value, which is no part of it (RFC 9110, section 5.5).
+
+    A line of nothing else stays: without it, it would be the end of the head.
+    """
+    text = line.rstrip(b"\r\n")
+    trimmed = text.rstrip(b" \t")
+    return line if trimmed in (text, b"") else trimmed + b"\r\n"
 
 
 class _Response(HTTPResponse):

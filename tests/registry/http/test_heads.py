@@ -47,6 +47,9 @@ WHOLE: dict[str, bytes] = {
     + b"HTTP/1.1 102 Processing\n\n"
     + OK
     + b"\r\n{}",
+    "white space behind everything": b"HTTP/1.1 200 OK \r\nTransfer-Encoding: chunked \t\r\n\r\n"
+    b"2 \r\n{}\r\n0 \r\n\r\n",
+    "a line of white space": OK + b"A: b\r\n \t \r\nContent-Length: 2\r\n\r\n{}",
     "line feeds alone": b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
     "a folded line": OK + b"A: b\r\n c\r\nContent-Length: 2\r\n\r\n{}",
 }
@@ -58,6 +61,15 @@ def test_what_can_be_read_is_read(connect: Connect, answer: bytes) -> None:
         registry.arm(Fault("GET", "/manifests/", FaultKind.RAW, body=answer))
         assert opened(connect, registry.host).get_manifest("v1").data == b"{}"
         assert len(registry.requests) == 1
+
+
+@pytest.mark.parametrize("space", ["", " ", "\t", " \t  "], ids=repr)
+def test_white_space_around_a_value_is_no_part_of_it(connect: Connect, space: str) -> None:
+    away = f"HTTP/1.1 307 X{space}\r\nLocation:{space}/v2/app/manifests/v2{space}\r\n\r\n".encode()
+    with FakeRegistry() as registry:
+        registry.put_manifest("app", "v2", b"{}", "")
+        registry.arm(Fault("GET", "/manifests/v1", FaultKind.RAW, body=away))
+        assert opened(connect, registry.host).get_manifest("v1").data == b"{}"
 
 
 BROKEN: dict[str, tuple[bytes, str]] = {
