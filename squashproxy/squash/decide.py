@@ -204,6 +204,7 @@ class EntryDecider:
             return verdict
         if verdict == REDIRECTED:
             scanner.rename(self.index.resolve(scanner.path))
+            read_mark(scanner.path)  # a symlink may lead below a whiteout, which is refused
             verdict = self.index.place(scanner.path, scanner.parent, is_directory=is_directory)
         self._check_duplicate(scanner, verdict, is_directory=is_directory)
         self.index.forget_symlink(scanner.path)

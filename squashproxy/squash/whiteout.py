@@ -35,12 +35,21 @@ class Marked(NamedTuple):
 def read_mark(path: bytes) -> Marked:
     """The meaning of `path`; raise BadEntry for the names `.wh.`, `.wh..` and `.wh...`.
 
-    containerd refuses these as well (validateWhiteout).
+    containerd refuses these as well (validateWhiteout). What stands in a directory with the name of
+    a whiteout is refused, too: unpackers make that directory, but an entry of its own, which the
+    output may need, would be the whiteout.
     """
+    if PREFIX not in path:
+        return Marked(Mark.ENTRY, path)
     parent, _, name = path.rpartition(b"/")
-    if path.startswith(_META_PREFIX) or b"/" + _META_PREFIX in path:
-        opaque = name == OPAQUE_NAME and _META_PREFIX not in parent
-        return Marked(Mark.OPAQUE, parent) if opaque else Marked(Mark.AUFS, path)
+    is_meta = path.startswith(_META_PREFIX) or b"/" + _META_PREFIX in path
+    is_opaque = is_meta and name == OPAQUE_NAME and _META_PREFIX not in parent
+    if is_meta and not is_opaque:
+        return Marked(Mark.AUFS, path)
+    if parent.startswith(PREFIX) or b"/" + PREFIX in parent:
+        raise BadEntry("stands below a whiteout")
+    if is_opaque:
+        return Marked(Mark.OPAQUE, parent)
     if not name.startswith(PREFIX):
         return Marked(Mark.ENTRY, path)
     if name in _REFUSED:

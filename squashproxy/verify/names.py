@@ -81,16 +81,22 @@ def goes_back(name: bytes) -> bool:
 
 
 def read_mark(path: bytes) -> Marked:
-    """The meaning of a normalised `path`. Raises BadName for a whiteout without a name."""
+    """The meaning of a normalised `path`.
+
+    Raises BadName for a whiteout without a name, and for what stands below a whiteout: a layer
+    cannot hold that directory by itself.
+    """
     if b".wh." not in path:
         return Marked(Mark.ENTRY, path)
     parent, _, name = path.rpartition(b"/")
-    if any(part.startswith(_AUFS_PREFIX) for part in parent.split(b"/")):
+    above = parent.split(b"/")
+    is_aufs = any(part.startswith(_AUFS_PREFIX) for part in above)
+    if is_aufs or (name.startswith(_AUFS_PREFIX) and name != _OPAQUE):
         return Marked(Mark.AUFS, path)
+    if any(part.startswith(_PREFIX) for part in above):
+        raise BadName("stands below a whiteout")
     if name == _OPAQUE:
         return Marked(Mark.OPAQUE, parent)
-    if name.startswith(_AUFS_PREFIX):
-        return Marked(Mark.AUFS, path)
     if not name.startswith(_PREFIX):
         return Marked(Mark.ENTRY, path)
     hidden = name.removeprefix(_PREFIX)

@@ -102,6 +102,28 @@ NAMES: dict[str, tuple[bytes, str | None]] = {
     "a name with a slash at its end": (file(b"odd/") + file(), None),
     "a name that leads out": (file(b"../x"), "leads out of the image"),
     "a whiteout of nothing": (file(b"a/.wh."), "is a whiteout of nothing"),
+    **{
+        f"{name!a}, below a whiteout": (file(name, b""), "stands below a whiteout")
+        for name in (
+            *(b".wh.d/x", b".wh.d/.wh.x", b".wh.d/.wh..wh..opq", b"a/.wh.d/b/c"),
+            *(b".wh..opq/x", b"./.wh.d//x/"),
+        )
+    },
+    **{
+        f"{name!a}, which is left of aufs": (file(name, b"") + file(), None)
+        for name in (b".wh..wh.x/.wh.y", b".wh.d/.wh..wh.x", b".wh..wh..opq/.wh..wh..opq")
+    },
+    **{
+        f"{name!a}, below a whiteout by a symlink": (
+            file(b"l", b"", b"2", b".wh.d") + file(name, b"", kind, b"l"),
+            "stands below a whiteout",
+        )
+        for name, kind in (
+            *((b"l/x", b"0"), (b"l/y/x", b"0"), (b"l/.wh.x", b"0"), (b"l/.wh..wh..opq", b"0")),
+            *((b"l/x", b"1"), (b"l/x", b"5")),
+        )
+    },
+    "a whiteout in a directory that nobody made": (file(b"new/.wh.x", b"") + file(), None),
     "a whiteout that is a directory": (file(b".wh.a", b"", b"5"), None),
     "a path as long as Linux takes": (gnu(b"L", LONGEST + b"\0") + file(), None),
     "a path one byte longer": (gnu(b"L", LONGEST + b"f\0") + file(), "4096 bytes"),

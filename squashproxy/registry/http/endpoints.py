@@ -81,7 +81,9 @@ class Endpoint:
                 "it, or a proxy before it, is set up wrong"
             ) from error
         if target.scheme not in WEB_PORTS:
-            raise Denied(f"{pointer}, which is no web address")
+            raise Denied(
+                f"{pointer}, which is no web address; it, or a proxy before it, is set up wrong"
+            )
         if (
             target.scheme == "http"
             and self.scheme == "https"

@@ -27,6 +27,10 @@ MAX_ERROR_BODY = 64 << 10
 _LATER = (408, 425, 429)
 _MAX_SHOWN = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
+_BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]|\ufffd.{0,8}\ufffd", re.DOTALL)
+"""Control characters but for escapes of a terminal, or bytes that are no UTF-8, close together."""
+_LOG = "its log says why, or that of a proxy before it"
+_NO_REGISTRY = "check that it is a registry, and that no proxy before it changes answers"
 _FULL = ("no space left", "insufficient storage", "quota")
 
 
@@ -171,7 +175,11 @@ def _refused(refusal: Refusal, action: Action, said: str, suffix: str) -> Regist
             advice=f"check that the account may {verb}",
             status=status,
         )
-    return RegistryError(f"{host} refused {action.text}{said} {suffix}", status=status)
+    return RegistryError(
+        f"{host} refused {action.text}{said} {suffix}",
+        advice=_LOG if status >= 400 else _NO_REGISTRY,
+        status=status,
+    )
 
 
 def _takes_no_pushes(refusal: Refusal, action: Action) -> bool:
@@ -236,7 +244,10 @@ def _other_text(document: object) -> str:
 
 
 def _plain_text(body: bytes) -> str:
+    """The text of a body; empty for one that is none, such as the blob that was asked for."""
     text = body.decode(errors="replace")
+    if _BINARY.search(text):
+        return ""
     return _clean(title_of(text) if "<html" in text.lower() else text)
 
 

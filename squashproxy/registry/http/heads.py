@@ -1,7 +1,9 @@
 """Connections that read responses completely and within bounds.
 
 http.client bounds the length of lines and the number of fields, but not the number of interim
-`100 Continue` responses and trailers: a server could send them for ever. It also accepts lines that
+`100 Continue` responses and trailers: a server could send them for ever. Any other interim response
+it takes for the final one, which is then read as the answer to the next request on that connection.
+It also accepts lines that
 a closed connection cut short: half a Location would be followed, and of a chunk's size `1000` that
 ends after `1`, one byte would be taken for the whole chunk.
 """
@@ -11,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPException, HTTPResponse, IncompleteRead
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, IncompleteRead, LineTooLong
 from io import BufferedReader
 from typing import Any
 
@@ -26,6 +29,9 @@ _MOST_LINES = 1000
 
 _MOST_LINE = 65536
 """The longest line that http.client accepts; it reports longer ones itself."""
+
+_LAST_LINES = (b"\r\n", b"\n")
+"""The line that ends a head."""
 
 
 class _Lines:
@@ -46,7 +52,9 @@ class _Lines:
         self._count += 1
         if self._count > _MOST_LINES:
             raise HTTPException(f"more than {_MOST_LINES} lines")
-        if line.endswith(b"\n") or len(line) > _MOST_LINE or (not line and self._count == 1):
+        if line.endswith(b"\n"):
+            return _without_space(line)
+        if len(line) > _MOST_LINE or (not line and self._count == 1):
             return line
         raise IncompleteRead(line)
 
@@ -55,8 +63,21 @@ class _Lines:
         self._file.close()
 
 
+def _without_space(line: bytes) -> bytes:
+    """The line without white space behind a value, which is no part of it (RFC 9110, section 5.5).
+
+    A line of nothing else stays: without it, it would be the end of the head.
+    """
+    text = line.rstrip(b"\r\n")
+    trimmed = text.rstrip(b" \t")
+    return line if trimmed in (text, b"") else trimmed + b"\r\n"
+
+
 class _Response(HTTPResponse):
-    """A response whose lines are bounded and complete, and that comes at a least speed."""
+    """A response whose lines are bounded and complete, and that comes at a least speed.
+
+    Interim responses before it are passed over (RFC 9110, section 15.2).
+    """
 
     def __init__(self, sock: Any, *args: Any, least_speed: float, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -67,6 +88,22 @@ class _Response(HTTPResponse):
     def begin(self) -> None:
         self._in_lines(super().begin)
         self._check_length()
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the final response, or of `100 Continue`, which http.client skips.
+
+        Raises HTTPException for another protocol, which nobody asked for.
+        """
+        while True:
+            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # not in typeshed
+            status = found[1]
+            if status == HTTPStatus.SWITCHING_PROTOCOLS:
+                raise HTTPException("another protocol")
+            if status == HTTPStatus.CONTINUE or status >= HTTPStatus.OK:
+                return found
+            while (line := self.fp.readline(_MOST_LINE + 1)) not in _LAST_LINES:
+                if len(line) > _MOST_LINE:
+                    raise LineTooLong("header line")
 
     def _check_length(self) -> None:
         """Refuse several different lengths (RFC 9112, section 6.3).

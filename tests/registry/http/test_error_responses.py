@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from datetime import UTC, datetime
@@ -106,7 +107,7 @@ def oci(code: str, message: str = "", detail: Any = None) -> bytes:
             b"Client sent an HTTP request to an HTTPS server.\n",
             RegistryError,
             "registry.example.com refused the pull of v1 from apps/web: Client sent an HTTP "
-            "request to an HTTPS server (HTTP 400)",
+            "request to an HTTPS server (HTTP 400); its log says why, or that of a proxy before it",
             id="plain text",
         ),
         pytest.param(
@@ -114,8 +115,38 @@ def oci(code: str, message: str = "", detail: Any = None) -> bytes:
             409,
             b'{"message": "not now"}',
             RegistryError,
-            "registry.example.com refused the pull of v1 from apps/web: not now (HTTP 409)",
+            "registry.example.com refused the pull of v1 from apps/web: not now (HTTP 409); its "
+            "log says why, or that of a proxy before it",
             id="a JSON of its own",
+        ),
+        *(
+            pytest.param(
+                PULL,
+                status,
+                b"",
+                RegistryError,
+                f"registry.example.com refused the pull of v1 from apps/web (HTTP {status}); check "
+                "that it is a registry, and that no proxy before it changes answers",
+                id=f"status {status}",
+            )
+            for status in (203, 299, 304, 306)
+        ),
+        *(
+            pytest.param(
+                PULL,
+                418,
+                body,
+                RegistryError,
+                "registry.example.com refused the pull of v1 from apps/web (HTTP 418); its log "
+                "says why, or that of a proxy before it",
+                id=f"a body that is no text, as {body[:4]!r}",
+            )
+            for body in (
+                gzip.compress(b"layer" * 99),
+                b"\x28\xb5\x2f\xfd\x04",
+                b"a\0b",
+                b"\xff\xfe",
+            )
         ),
         pytest.param(
             PULL,

@@ -36,6 +36,20 @@ WHOLE: dict[str, bytes] = {
     + b"Transfer-Encoding: chunked\r\nContent-Length: 9\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "chunks with trailers": CHUNKED + b"2\r\n{}\r\n0\r\nA: b\r\n\r\n",
     "an interim answer": b"HTTP/1.1 100 Continue\r\nA: b\r\n\r\n" + OK + b"\r\n{}",
+    **{
+        f"an interim answer {status}": b"HTTP/1.1 %d X\r\nContent-Length: 9\r\n\r\n" % status
+        + OK
+        + b"Content-Length: 2\r\n\r\n{}"
+        for status in (102, 103, 104, 199)
+    },
+    "many interim answers": b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 50
+    + b"HTTP/1.1 100 Continue\r\n\r\n"
+    + b"HTTP/1.1 102 Processing\n\n"
+    + OK
+    + b"\r\n{}",
+    "white space behind everything": b"HTTP/1.1 200 OK \r\nTransfer-Encoding: chunked \t\r\n\r\n"
+    b"2 \r\n{}\r\n0 \r\n\r\n",
+    "a line of white space": OK + b"A: b\r\n \t \r\nContent-Length: 2\r\n\r\n{}",
     "line feeds alone": b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
     "a folded line": OK + b"A: b\r\n c\r\nContent-Length: 2\r\n\r\n{}",
 }
@@ -47,6 +61,15 @@ def test_what_can_be_read_is_read(connect: Connect, answer: bytes) -> None:
         registry.arm(Fault("GET", "/manifests/", FaultKind.RAW, body=answer))
         assert opened(connect, registry.host).get_manifest("v1").data == b"{}"
         assert len(registry.requests) == 1
+
+
+@pytest.mark.parametrize("space", ["", " ", "\t", " \t  "], ids=repr)
+def test_white_space_around_a_value_is_no_part_of_it(connect: Connect, space: str) -> None:
+    away = f"HTTP/1.1 307 X{space}\r\nLocation:{space}/v2/app/manifests/v2{space}\r\n\r\n".encode()
+    with FakeRegistry() as registry:
+        registry.put_manifest("app", "v2", b"{}", "")
+        registry.arm(Fault("GET", "/manifests/v1", FaultKind.RAW, body=away))
+        assert opened(connect, registry.host).get_manifest("v1").data == b"{}"
 
 
 BROKEN: dict[str, tuple[bytes, str]] = {
@@ -84,6 +107,12 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         "the connection was closed",
     ),
     "an interim answer that is cut": (b"HTTP/1.1 100 Continue\r\nA", "the connection was closed"),
+    "another interim answer that is cut": (b"HTTP/1.1 103 X\r\nA: b\r\n", "connection was closed"),
+    "an interim answer alone": (b"HTTP/1.1 102 Processing\r\n\r\n", "the connection was closed"),
+    "another protocol": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n" + OK + b"\r\n{}",
+        "its answer is not valid HTTP",
+    ),
 }
 
 
@@ -101,6 +130,9 @@ def test_a_broken_answer_is_a_broken_connection(
 
 ENDLESS: dict[str, tuple[bytes, bytes, str]] = {
     "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "not valid HTTP"),
+    "other interim answers": (b"", b"HTTP/1.1 102 Processing\r\n\r\n", "not valid HTTP"),
+    "fields of another interim answer": (b"HTTP/1.1 103 X\r\n", b"A: b\r\n", "not valid HTTP"),
+    "a field of another interim answer": (b"HTTP/1.1 103 X\r\n", b"b" * 1000, "not valid HTTP"),
     "fields of interim answers": (b"HTTP/1.1 100 Continue\r\n", b"A: b\r\n", "not valid HTTP"),
     "a status line": (b"", b"H" * 1000, "not valid HTTP"),
     "fields": (OK, b"A: b\r\n", "not valid HTTP"),
