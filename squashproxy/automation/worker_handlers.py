@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +42,7 @@ from squashproxy.fleet.fleet import Fleet
 from squashproxy.fleet.handlers import Handlers
 from squashproxy.fleet.job import JobBody, JobKind
 from squashproxy.fleet.patience import Patience
+from squashproxy.lru import LruCache
 from squashproxy.pipeline.bases.squashed_bases import SquashedBases
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.progress import Observer
@@ -95,16 +95,14 @@ class _Recent:
     """What the latest runs found out, by run and rule; older ones are forgotten."""
 
     def __init__(self) -> None:
-        self._found: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._found: LruCache[tuple[str, str], Any] = LruCache(_MOST_RUNS)
 
     def find(self, job: Errand, make: Callable[[], _Value]) -> _Value:
         """What was made for an earlier job of the same run and rule, or is made now."""
         key = (job.run, job.rule)
-        if key not in self._found:
-            self._found[key] = make()
-            while len(self._found) > _MOST_RUNS:
-                self._found.popitem(last=False)
-        found: _Value = self._found[key]
+        found: _Value | None = self._found.find(key)
+        if found is None:
+            found = self._found[key] = make()
         return found
 
 

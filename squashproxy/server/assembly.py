@@ -19,6 +19,7 @@ from squashproxy.config.serve import (
     ServeSettings,
 )
 from squashproxy.errors import SquashproxyError
+from squashproxy.lru import LruCache
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.api.control import Access, ControlApi, HookSettings
 from squashproxy.server.api.dispatch import Dispatch
@@ -26,7 +27,6 @@ from squashproxy.server.api.pull import PullApi
 from squashproxy.server.auth.gate import Gate, OpenGate, PasswordGate, UpstreamGate
 from squashproxy.server.auth.grants import Grants
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.http.peers import Peers, name_of
 from squashproxy.server.http.routes import UpstreamNames

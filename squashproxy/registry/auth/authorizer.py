@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from squashproxy.errors import FormatError, RegistryError, Unauthorized
+from squashproxy.lru import LruCache
 from squashproxy.registry.auth.challenges import parse_challenges
 from squashproxy.registry.auth.credentials import CredentialStore, variable_for
 from squashproxy.registry.auth.delete_scope import Actions, DeleteActions, may_delete, spelled
@@ -81,7 +81,7 @@ class Authorizer:
         self._front_pages = FrontPages(connections, timeout)
         self._credentials = credentials
         self._clock = clock
-        self._known: OrderedDict[tuple[str, str], _Known] = OrderedDict()
+        self._known: LruCache[tuple[str, str], _Known] = LruCache(_MOST_REPOSITORIES)
         self._schemes: dict[str, Scheme] = {}
         self._delete_actions = DeleteActions()
         self._let_in: set[str] = set()
@@ -192,12 +192,9 @@ class Authorizer:
     def _known_for(self, action: Action) -> _Known:
         key = (action.host, action.repository.path)
         with self._lock:
-            known = self._known.get(key)
+            known = self._known.find(key)
             if known is None:
                 known = self._known[key] = _Known()
-            self._known.move_to_end(key)
-            if len(self._known) > _MOST_REPOSITORIES:
-                self._known.popitem(last=False)
             return known
 
     def _drop(self, known: _Known, endpoint: Endpoint, scheme: Scheme) -> None:

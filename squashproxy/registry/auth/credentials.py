@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from squashproxy.errors import UsageError
+from squashproxy.lru import LruCache
 from squashproxy.reference import Repository
 from squashproxy.registry.auth.authfile import AuthFile, parse_authfile
 from squashproxy.registry.auth.helpers import CredentialHelpers
@@ -25,6 +27,13 @@ _MOST_BYTES = 16 << 20
 
 _MOST_REPOSITORIES = 10_000
 """Repositories whose credentials are kept: anybody may ask a server for any number of names."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look-up gave, None included."""
+
+    credentials: Credentials | None
 
 
 def variable_for(host: str) -> str:
@@ -53,7 +62,7 @@ class CredentialStore:
         self._helpers = CredentialHelpers(environ)
         self._lock = threading.Lock()
         self._files: list[AuthFile] | None = None
-        self._found: dict[Repository, Credentials | None] = {}
+        self._found: LruCache[Repository, _Found] = LruCache(_MOST_REPOSITORIES)
         self._failures: dict[str, UsageError] = {}
 
     def find(self, repository: Repository) -> Credentials | None:
@@ -64,11 +73,10 @@ class CredentialStore:
         repository, is broken, or a file that was named does not exist.
         """
         with self._lock:
-            if repository not in self._found:
-                if len(self._found) >= _MOST_REPOSITORIES:
-                    self._found.pop(next(iter(self._found)))
-                self._found[repository] = self._look_up(repository)
-            return self._found[repository]
+            found = self._found.find(repository)
+            if found is None:
+                found = self._found[repository] = _Found(self._look_up(repository))
+            return found.credentials
 
     def helper_failure(self, host: str) -> UsageError | None:
         """Why a helper gave no credentials for `host`, if one was asked in vain."""

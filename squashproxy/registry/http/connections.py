@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import InsecureRequestWarning
 
+from squashproxy.lru import LruCache
 from squashproxy.registry.http.content_coding import codings_of, iter_decoded
 from squashproxy.registry.http.cut_json import is_cut_json
 from squashproxy.registry.http.endpoints import Endpoint
@@ -98,7 +99,7 @@ class Connections:
     ) -> None:
         self._options = options
         self._opened = opened or OpenConnections()
-        self._answered: dict[str, None] = {}
+        self._answered: LruCache[str, bool] = LruCache(_MOST_ORIGINS)
         self._listener = listener
         self._pacer = pacer
         self._tls = tls
@@ -156,20 +157,15 @@ class Connections:
                 raise body.failure from None
             if not message.ends_session:
                 self._opened.check()
-            is_known = origin in self._answered
+            with self._lock:
+                is_known = self._answered.get(origin, False)
             raise request_error(error, message.url, host, is_known=is_known) from error
         response.url = message.url
-        self._note_answered(origin)
+        with self._lock:
+            self._answered[origin] = True
         if self._listener is not None:
             self._listener(host, response.status, response.headers)
         return response
-
-    def _note_answered(self, origin: str) -> None:
-        with self._lock:
-            if origin not in self._answered:
-                if len(self._answered) >= _MOST_ORIGINS:
-                    self._answered.pop(next(iter(self._answered)))
-                self._answered[origin] = None
 
     def _admitted(self, message: Message, host: str) -> Message:
         """The message when it may be sent. Raises Cancelled after `stop`."""

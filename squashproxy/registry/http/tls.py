@@ -14,6 +14,7 @@ import certifi
 
 from squashproxy.decimals import parse_port
 from squashproxy.errors import UsageError
+from squashproxy.lru import LruCache
 from squashproxy.registry.options import ClientOptions
 
 _MOST_HOSTS = 1024
@@ -34,18 +35,17 @@ class TlsContexts:
         self._environ = environ
         self._lock = threading.Lock()
         self._common: ssl.SSLContext | None = None
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: LruCache[str, ssl.SSLContext] = LruCache(_MOST_HOSTS)
         if options.ca is not None:
             self._common = self._make("", ())
 
     def context_for(self, netloc: str) -> ssl.SSLContext:
         """The context for `host:port`. Raises UsageError if a certificate file is broken."""
         with self._lock:
-            if netloc not in self._contexts:
-                if len(self._contexts) >= _MOST_HOSTS:
-                    self._contexts.pop(next(iter(self._contexts)))
-                self._contexts[netloc] = self._find(netloc)
-            return self._contexts[netloc]
+            found = self._contexts.find(netloc)
+            if found is None:
+                found = self._contexts[netloc] = self._find(netloc)
+            return found
 
     def is_insecure(self, netloc: str) -> bool:
         """Whether the certificate of `host:port` is not to be checked."""

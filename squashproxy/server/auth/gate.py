@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from squashproxy.lru import LruCache
 from squashproxy.reference import Repository
 from squashproxy.rules.patterns import Pattern, matches_any, parse_glob
 from squashproxy.server.auth.caller import ANYONE, Caller, read_basic
 from squashproxy.server.auth.htpasswd import UserFile
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.threads import Threads
 from squashproxy.server.http.errors import denied, too_many, unauthorized
 

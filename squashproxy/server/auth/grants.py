@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from squashproxy.lru import LruCache
 from squashproxy.reference import Repository
 from squashproxy.server.auth.caller import Caller
-from squashproxy.server.concurrency.lru import LruCache
 
 _SECONDS = 60.0
 _MOST = 50_000

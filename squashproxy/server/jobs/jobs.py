@@ -25,7 +25,7 @@ from squashproxy.errors import (
     SquashproxyError,
     remembered,
 )
-from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.lru import LruCache
 from squashproxy.server.jobs.job import Job, Progress, SquashOrder
 from squashproxy.server.jobs.place import WorkPlace
 from squashproxy.server.store.base import SquashKey, SquashRecord

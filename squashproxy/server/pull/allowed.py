@@ -22,6 +22,7 @@ from contextlib import suppress
 
 from squashproxy.digest import Digest
 from squashproxy.errors import FormatError, NotFound, SquashproxyError, Unsigned
+from squashproxy.lru import LruCache
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import ImageIndex, ImageManifest, RawManifest, parse_manifest
@@ -29,7 +30,6 @@ from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.registry.referrers import subject_in, subject_of
 from squashproxy.server.auth.caller import Caller
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.jobs.policy import SignaturePolicy
 from squashproxy.server.jobs.rules import Recipe, Rules

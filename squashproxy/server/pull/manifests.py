@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from squashproxy.config.serve import Fallback, FirstPull
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, SquashproxyError, Unsigned, UsageError
+from squashproxy.lru import LruCache
 from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
@@ -34,7 +35,6 @@ from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.referrers import is_companion
 from squashproxy.server.auth.caller import Caller
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.http.accept import accepts
 from squashproxy.server.http.errors import unavailable

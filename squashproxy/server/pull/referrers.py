@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from squashproxy.digest import Digest
 from squashproxy.errors import NotFound, SquashproxyError
+from squashproxy.lru import LruCache
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import encode_json
 from squashproxy.reference import Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.server.auth.caller import Caller
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.pull.context import PullContext
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError
+from squashproxy.lru import LruCache
 from squashproxy.reference import Repository
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.jobs.rules import Recipe
 from squashproxy.server.pull.context import PullContext

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 
 from squashproxy.digest import Digest
 from squashproxy.errors import SquashproxyError, Unreachable, Unsigned, remembered
+from squashproxy.lru import LruCache
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.pipeline.options import CopyOptions
 from squashproxy.reference import Reference, Repository
 from squashproxy.registry.client import RegistryClient
 from squashproxy.server.auth.caller import Caller
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.upstream.clients import UpstreamClients

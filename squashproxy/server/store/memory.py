@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from squashproxy.digest import Digest
+from squashproxy.lru import LruCache
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.store.base import SquashKey, Store
 
 _MOST_BYTES = 32 << 20

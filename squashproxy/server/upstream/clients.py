@@ -25,6 +25,7 @@ from squashproxy.errors import (
     TooManyRequests,
     Unreachable,
 )
+from squashproxy.lru import LruCache
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository
@@ -32,7 +33,6 @@ from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.http.rate_limit import PacerMaker
 from squashproxy.registry.options import ClientOptions
 from squashproxy.server.auth.caller import ANYONE, Caller
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.http.errors import LONGEST_PAUSE
 
 T = TypeVar("T")

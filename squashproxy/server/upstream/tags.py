@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from squashproxy.errors import NotFound, SquashproxyError, Unreachable, remembered
+from squashproxy.lru import LruCache
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.reference import Repository
 from squashproxy.server.auth.caller import Caller
 from squashproxy.server.auth.grants import Grants
-from squashproxy.server.concurrency.lru import LruCache
 from squashproxy.server.concurrency.shares import SharedThreads
 from squashproxy.server.concurrency.single_flight import SingleFlight
 from squashproxy.server.store.async_store import AsyncStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from squashproxy.server.concurrency.lru import LruCache
+from squashproxy.lru import LruCache
 
 
 def test_uses_count() -> None:
