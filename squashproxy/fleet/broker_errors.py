@@ -65,6 +65,11 @@ def _refusal(error: exceptions.RedisError, text: str, place: str) -> FleetError 
             f"{place} does not allow its user what the fleet needs: {printable(text)}",
             advice="see the rules of that user (ACL)",
         )
+    if "DB index is out of range" in text:
+        return BrokerRefused(
+            f"{place} has no database of the number in `engine.broker`",
+            advice="write a lower one, or raise `databases` of the server",
+        )
     return None
 
 

@@ -15,6 +15,8 @@ import trustme
 from squashproxy.errors import UsageError
 from squashproxy.fleet.broker import Broker, address_of
 from squashproxy.fleet.errors import BrokerAway, BrokerRefused, FleetError
+from squashproxy.fleet.job import QueueName
+from squashproxy.fleet.messages import celery_app
 from squashproxy.fleet.settings import FleetSettings
 from tests.fleet.redis_server import RedisServer, free_port, redis_server
 
@@ -120,6 +122,10 @@ def old(place: Place) -> FleetSettings:
     return FleetSettings(f"redis://127.0.0.1:{place.speaking(answer)}/0")
 
 
+def no_such_database(place: Place) -> FleetSettings:
+    return FleetSettings(f"redis://127.0.0.1:{place.server('--databases', '2').port}/2")
+
+
 def cluster(place: Place) -> FleetSettings:
     port = str(free_port())
     return FleetSettings(place.server("--cluster-enabled", "yes", "--cluster-port", port).url)
@@ -161,6 +167,10 @@ CASES = {
     "a user without rights": (forbidden, BrokerRefused, "does not allow its user what the fleet"),
     "an old server": (old, BrokerRefused, "is Redis 5.0.14; use 6.2 or newer, or Valkey"),
     "a cluster": (cluster, BrokerRefused, "is a cluster, and the fleet needs one server"),
+    "a database that is not there": (
+        *(no_such_database, BrokerRefused),
+        "has no database of the number in `engine.broker`; write a lower one",
+    ),
     "an unknown authority": (
         *(untrusted, BrokerRefused),
         "is not trusted: .*; give its authority as `engine.ca`",
@@ -223,6 +233,40 @@ ADDRESSES = {
 def test_a_broker_is_named_without_its_secrets(url: str, shown: str) -> None:
     assert address_of(url) == shown
     assert "secret" not in repr(Broker(FleetSettings(url)))
+
+
+LOGINS = {
+    "none": ("redis://h:1/2", None, (None, None)),
+    "a password": ("redis://:pw@h:1/2", None, (None, "pw")),
+    "a user": ("redis://me@h:1/2", None, ("me", None)),
+    "a semicolon": ("redis://me:a;b@h:1/2", None, ("me", "a;b")),
+    "a semicolon after what looks like a port": ("redis://:1234;b@h:1/2", None, (None, "1234;b")),
+    "a semicolon, escaped": ("redis://me:a%3Bb@h:1/2", None, ("me", "a;b")),
+    "a colon and an at sign": ("redis://me:a:b@c@h:1/2", None, ("me", "a:b@c")),
+    "a per cent sign that escapes nothing": ("redis://me:a%zz@h:1/2", None, ("me", "a%zz")),
+    "a plus and a comma": ("redis://me:a+b,c@h:1/2", None, ("me", "a+b,c")),
+    "letters of other alphabets": ("redis://mé:pä@h:1/2", None, ("mé", "pä")),
+    "a password apart": ("redis://h:1/2", "a;b/%2f@", (None, "a;b/%2f@")),
+    "a user with a semicolon, a password apart": ("redis://m;e@h:1/2", "pw", ("m;e", "pw")),
+    "an address of IPv6": ("redis://me:a;b@[::1]:1/2", None, ("me", "a;b")),
+}
+
+
+@pytest.mark.parametrize(("url", "password", "login"), LOGINS.values(), ids=list(LOGINS))
+def test_both_clients_of_the_broker_read_the_same_login(
+    url: str, password: str | None, login: tuple[str | None, str | None]
+) -> None:
+    """Scripts go through redis-py, messages through Celery's kombu, which parses URLs itself."""
+    settings = FleetSettings(url, password=password)
+    broker = Broker(settings)
+    ours = broker._client.connection_pool.connection_kwargs
+    assert (ours.get("username"), ours.get("password")) == login
+    with celery_app(settings, tuple(QueueName)).connection_for_write() as connection:
+        theirs = connection.info()
+        assert (theirs["userid"], theirs["password"]) == login
+        assert (theirs["hostname"], theirs["port"]) == (ours["host"], ours["port"])
+        assert connection.alt == []
+    broker.close()
 
 
 def test_options_that_mean_nothing_are_an_error() -> None:
