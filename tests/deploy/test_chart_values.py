@@ -31,6 +31,12 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a label that is a number": {"podLabels": {"version": 1}},
     "an environment as a mapping": {"extraEnv": {"HTTPS_PROXY": "http://proxy.example.com"}},
     "the configuration as text": {"config": "serve: {}"},
+    "a tag with a space": {"image": {"tag": "1.0 beta"}},
+    "a share of pods in words": {"worker": {"podDisruptionBudget": {"maxUnavailable": "half"}}},
+    "a number of pods as text": {"worker": {"podDisruptionBudget": {"minAvailable": "1"}}},
+    "a schedule in words": {"cronJobs": {"promote": {"schedule": "every day"}}},
+    "a pause without its unit": {"metrics": {"serviceMonitor": {"interval": "30"}}},
+    "a time-out in words": {"httpRoute": {"timeouts": {"request": "5 minutes"}}},
     "no repository": {"image": {"repository": ""}},
 }
 
