@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,9 @@ class Place:
     def server(self, *options: str) -> RedisServer:
         return self.stack.enter_context(redis_server(self.folder, options))
 
-    def tls_server(self, *names: str) -> int:
+    def tls_server(
+        self, *names: str, clients: str = "no", versions: str = "TLSv1.2 TLSv1.3"
+    ) -> int:
         """A server that speaks TLS, with a certificate for some names; its port."""
         certificate = self.authority.issue_cert(*names or ("127.0.0.1", "localhost"))
         pem, key, ca = (self.folder / name for name in ("cert.pem", "key.pem", "ca.pem"))
@@ -55,7 +57,8 @@ class Place:
         port = free_port()
         self.server(
             *("--tls-port", str(port), "--tls-cert-file", str(pem), "--tls-key-file", str(key)),
-            *("--tls-ca-cert-file", str(ca), "--tls-auth-clients", "no"),
+            *("--tls-ca-cert-file", str(ca), "--tls-auth-clients", clients),
+            *("--tls-protocols", versions),
         )
         return port
 
@@ -70,9 +73,9 @@ def speaking(answer: Callable[[bytes], bytes]) -> Iterator[int]:
 
     def serve() -> None:
         connection, _ = listener.accept()
-        with connection:
-            while asked := connection.recv(65536):
-                connection.sendall(answer(asked))
+        with connection, suppress(ConnectionError):
+            while (asked := connection.recv(65536)) and (told := answer(asked)):
+                connection.sendall(told)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -140,6 +143,24 @@ def another_name(place: Place) -> FleetSettings:
     return FleetSettings(f"rediss://127.0.0.1:{port}/0", ca=place.folder / "ca.pem")
 
 
+def wants_certificates(versions: str) -> Callable[[Place], FleetSettings]:
+    def make(place: Place) -> FleetSettings:
+        port = place.tls_server(clients="yes", versions=versions)
+        return FleetSettings(f"rediss://127.0.0.1:{port}/0", ca=place.folder / "ca.pem")
+
+    return make
+
+
+def ends_the_handshake(place: Place) -> FleetSettings:
+    port = place.speaking(lambda _: b"")
+    return FleetSettings(f"rediss://127.0.0.1:{port}/0")
+
+
+def speaks_another_protocol(place: Place) -> FleetSettings:
+    port = place.speaking(lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    return FleetSettings(f"rediss://127.0.0.1:{port}/0")
+
+
 def no_tls(place: Place) -> FleetSettings:
     return FleetSettings(f"rediss://127.0.0.1:{place.server().port}/0", lease=2.0)
 
@@ -176,6 +197,21 @@ CASES = {
         "is not trusted: .*; give its authority as `engine.ca`",
     ),
     "a certificate of another name": (another_name, BrokerRefused, "is not trusted: .*mismatch"),
+    "a server that wants a certificate": (
+        # Its alert may get lost, and then the connection has only ended.
+        *(wants_certificates("TLSv1.3"), (BrokerRefused, BrokerAway)),
+        "(asks|does it ask) for a client's certificate.*tls-auth-clients",
+    ),
+    "a server that wants a certificate, with TLS 1.2": (
+        *(wants_certificates("TLSv1.2"), BrokerRefused),
+        "asks for a client's certificate, and there is none for it; set `tls-auth-clients no`",
+    ),
+    "an end in the midst of TLS": (
+        ends_the_handshake,
+        BrokerAway,
+        "closed; is it up, or does it ask",
+    ),
+    "another protocol than TLS": (speaks_another_protocol, BrokerRefused, "does not speak TLS; if"),
     "TLS where there is none": (no_tls, BrokerAway, "is it up, and does it speak TLS"),
     "no TLS where there is some": (tls_unasked, BrokerAway, "If it speaks TLS, write rediss://"),
     "a web server": (a_web_server, (BrokerAway, BrokerRefused), "the broker redis://127.0.0.1"),
@@ -204,6 +240,25 @@ def test_an_authority_that_is_given_is_trusted(
     broker = Broker(FleetSettings(f"rediss://localhost:{port}/0", ca=tmp_path / "ca.pem"))
     assert broker.check() == []
     broker.close()
+
+
+AUTHORITIES = {
+    "missing": (None, "cannot be read: no such file or directory; mend its name or its rights"),
+    "empty": (b"", "holds no PEM certificate; name one that does"),
+    "something else": (b"not a certificate", "holds no PEM certificate; name one that does"),
+}
+
+
+@pytest.mark.parametrize(("data", "sentence"), AUTHORITIES.values(), ids=list(AUTHORITIES))
+def test_an_authority_that_is_none_is_not_the_fault_of_the_broker(
+    data: bytes | None, sentence: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    if data is not None:
+        file.write_bytes(data)
+    with pytest.raises(UsageError, match=sentence) as caught:
+        Broker(FleetSettings("rediss://127.0.0.1:1/0", ca=file))
+    assert str(file) in str(caught.value)
 
 
 def test_a_password_given_apart_needs_no_escaping(tmp_path: Path, stack: ExitStack) -> None:
