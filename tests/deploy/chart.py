@@ -164,7 +164,9 @@ CASES: dict[str, dict[str, Any]] = {
         "ingress": {"enabled": True, "hosts": [{"host": "*.example.com", "path": "/#"}]},
     },
     "no-way-out": {
-        "config": None,
+        # What a file of values has where all lines below a key are comments.
+        **dict.fromkeys(("commonLabels", "podLabels", "podAnnotations", "config")),
+        **dict.fromkeys(("extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts")),
         "networkPolicy": {"enabled": True, "egressPorts": []},
     },
     "rules-alone": {

@@ -153,13 +153,13 @@
 {{- $m := $v.metrics }}
 {{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
 {{- range $key, $labels := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels "service.labels" $v.service.labels "metrics.serviceMonitor.labels" $m.serviceMonitor.labels "metrics.prometheusRule.labels" $m.prometheusRule.labels "metrics.dashboard.labels" $m.dashboard.labels }}
-{{- range $name := keys $labels | sortAlpha }}
+{{- range $name := keys (default dict $labels) | sortAlpha }}
 {{- if has $name $own }}
 {{- fail (printf "%s has %s, which the chart sets; leave it out" $key $name) }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if hasKey $v.podAnnotations "checksum/configuration" }}
+{{- if hasKey (default dict $v.podAnnotations) "checksum/configuration" }}
 {{- fail "podAnnotations has checksum/configuration, which the chart sets; leave it out" }}
 {{- end }}
 {{- $names := list "XDG_CACHE_HOME" }}
