@@ -31,6 +31,7 @@ def _parse_broker(text: str) -> str:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # what sockets do with it, who have no sentence for its errors
     except ValueError:
         raise ValueError(f"this URL cannot be read; {_HINT}") from None
     if not host or port == 0 or not text.isprintable() or " " in text:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from squashproxy.errors import UsageError
+from squashproxy.errors import UsageError, reason_of
 from squashproxy.fleet.broker_errors import broker_error
 from squashproxy.fleet.errors import BrokerRefused, FleetError
 from squashproxy.fleet.settings import FleetSettings
@@ -138,6 +140,7 @@ def _client(settings: FleetSettings) -> Any:
         options["ssl_cert_reqs"] = "required"
         options["ssl_check_hostname"] = True
         if settings.ca is not None:
+            _check_authority(settings.ca)
             options["ssl_ca_certs"] = str(settings.ca)
     seconds = min(_SECONDS, settings.lease / 4)
     try:
@@ -156,6 +159,19 @@ def _client(settings: FleetSettings) -> Any:
         raise UsageError(
             f"the broker {address_of(settings.broker)} has options that mean nothing",
             advice="write `engine.broker` as redis://HOST:PORT/NUMBER",
+        ) from error
+
+
+def _check_authority(file: Path) -> None:
+    """Both clients would blame the broker for a file that is missing, or is no certificate."""
+    what = f"{file}, which `engine.ca` or --ca names for the broker,"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError as error:
+        raise UsageError(f"{what} holds no PEM certificate", advice="name one that does") from error
+    except OSError as error:
+        raise UsageError(
+            f"{what} cannot be read: {reason_of(error)}", advice="mend its name or its rights"
         ) from error
 
 

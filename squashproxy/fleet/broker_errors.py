@@ -30,6 +30,9 @@ _AWAY: tuple[tuple[str, tuple[type[Exception], ...], str, str], ...] = (
 _SILENT = "no answer in time"
 _CLOSED = "the connection was closed"
 _CUT = (_CLOSED, "connection reset by peer")
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
+_WANTS_CERTIFICATE = ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE")
+"""Reasons of TLS alerts, as OpenSSL names them; the second is that of TLS 1.2."""
 _SECRETS = ("WRONGPASS", "NOAUTH", "ERR AUTH", "ERR invalid password")
 
 
@@ -49,10 +52,29 @@ def _tls_error(error: BaseException, place: str) -> FleetError | None:
                 advice="give its authority as `engine.ca`",
             )
         if isinstance(cause, ssl.SSLError):
-            return BrokerRefused(
-                f"{place} does not speak TLS", advice="if it is meant to be so, write redis://"
-            )
+            return _handshake_error(cause, place)
     return None
+
+
+def _handshake_error(error: ssl.SSLError, place: str) -> FleetError | None:
+    """None where the connection just ended: a server that stops does that, and one that refuses
+    a client without a certificate, if its alert came too late to be read.
+    """
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return None
+    if error.reason in _WANTS_CERTIFICATE:
+        return BrokerRefused(
+            f"{place} asks for a client's certificate, and there is none for it",
+            advice="set `tls-auth-clients no` there, and a password",
+        )
+    if error.reason in _NO_TLS:
+        return BrokerRefused(
+            f"{place} does not speak TLS", advice="if it is meant to be so, write redis://"
+        )
+    return BrokerRefused(
+        f"{place} and this machine find no way to speak TLS: {error.reason or error.strerror}",
+        advice="see the log of the server, and its TLS settings",
+    )
 
 
 def _refusal(error: exceptions.RedisError, text: str, place: str) -> FleetError | None:
@@ -64,6 +86,11 @@ def _refusal(error: exceptions.RedisError, text: str, place: str) -> FleetError 
         return BrokerRefused(
             f"{place} does not allow its user what the fleet needs: {printable(text)}",
             advice="see the rules of that user (ACL)",
+        )
+    if "DB index is out of range" in text:
+        return BrokerRefused(
+            f"{place} has no database of the number in `engine.broker`",
+            advice="write a lower one, or raise `databases` of the server",
         )
     return None
 
@@ -80,6 +107,10 @@ def _away(error: exceptions.RedisError, text: str, place: str) -> FleetError | N
 
 def _advice(place: str, reason: str) -> str:
     """A server that waits for TLS, or for none, does not say so."""
+    if reason in _CUT and "rediss://" in place:
+        return (
+            "is it up, or does it ask for a client's certificate (`tls-auth-clients no` ends that)?"
+        )
     if reason == _SILENT and "rediss://" in place:
         return "is it up, and does it speak TLS?"
     if reason in _CUT and "redis://" in place:
@@ -93,6 +124,8 @@ def _reason(error: exceptions.RedisError) -> str:
     for cause in _causes(error):
         if isinstance(cause, TimeoutError):
             return _SILENT
+        if isinstance(cause, ssl.SSLError):
+            return _CLOSED
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
     return _CLOSED

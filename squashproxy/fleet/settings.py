@@ -7,7 +7,7 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from squashproxy.pipeline.stamp import ENGINE
 
@@ -59,10 +59,23 @@ class FleetSettings:
 
     @property
     def url(self) -> str:
-        """The broker's URL with the password, if that is given apart."""
-        if self.password is None:
-            return self.broker
+        """The broker's URL with the password, if that is given apart.
+
+        The login is escaped whoever wrote it: redis-py takes most characters as they are, but to
+        Celery's client a `;` begins another broker.
+        """
         parts = urlsplit(self.broker)
-        place = parts.netloc.rpartition("@")[2]
-        login = f"{quote(parts.username or '', safe='')}:{quote(self.password, safe='')}"
+        login, at, place = parts.netloc.rpartition("@")
+        if not at and self.password is None:
+            return self.broker
+        name, colon, stated = login.partition(":")
+        password = unquote(stated) if self.password is None else self.password
+        if colon or self.password is not None:
+            login = f"{_escaped(unquote(name))}:{_escaped(password)}"
+        else:
+            login = _escaped(unquote(name))
         return urlunsplit(parts._replace(netloc=f"{login}@{place}"))
+
+
+def _escaped(text: str) -> str:
+    return quote(text, safe="")

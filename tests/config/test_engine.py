@@ -33,6 +33,8 @@ BAD = {
     "a port of nothing": ("broker: 'redis://h:0/0'", "names no host"),
     "a port that is too high": ("broker: 'redis://h:99999/0'", "this URL cannot be read"),
     "a database of letters": ("broker: 'redis://h:1/db'", "more than host, port and number"),
+    "a host with an empty part": ("broker: 'redis://a..b:1/0'", "this URL cannot be read"),
+    "a host that is too long": (f"broker: 'redis://{'a' * 64}/0'", "this URL cannot be read"),
     "options": ("broker: 'redis://h:1/0?ssl=1'", "more than host, port and number"),
     "a number": ("broker: 6379", "cannot stand here; write a text"),
     "a queue of several words": ("broker: 'redis://h', queue: 'a b'", "begins no name of a queue"),

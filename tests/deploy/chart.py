@@ -143,6 +143,32 @@ CASES: dict[str, dict[str, Any]] = {
             "dashboard": {"enabled": True, "annotations": {"grafana_folder": "registries"}},
         },
     },
+    "odd-names": {
+        # What YAML would take for a number or a truth value, what is too long, what stands twice.
+        "nameOverride": "123",
+        "fullnameOverride": "a-team-with-a-name-that-is-longer-than-pods-may-have",
+        "commonLabels": {"team": "platform", "on-call": "true"},
+        "podLabels": {"team": "images"},
+        "config": {
+            **_RULES,
+            "engine": None,
+            "serve": {**_SHARED_STORE, "listen": ["0.0.0.0:5000", "127.0.0.1:5001"]},
+        },
+        "redis": {"existingSecret": "true", "key": "123"},
+        "serviceAccount": {"name": "123"},
+        "serve": {"priorityClassName": "true", "preStopSeconds": 0},
+        "run": {"enabled": True},
+        "worker": {"enabled": True, "terminationGracePeriodSeconds": 1000000},
+        "networkPolicy": {"enabled": True, "egressPorts": [6379]},
+        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"team": "images"}}},
+        "ingress": {"enabled": True, "hosts": [{"host": "*.example.com", "path": "/#"}]},
+    },
+    "no-way-out": {
+        # What a file of values has where all lines below a key are comments.
+        **dict.fromkeys(("commonLabels", "podLabels", "podAnnotations", "config")),
+        **dict.fromkeys(("extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts")),
+        "networkPolicy": {"enabled": True, "egressPorts": []},
+    },
     "rules-alone": {
         "config": _RULES,
         "serve": {"enabled": False},

@@ -68,6 +68,30 @@ def test_the_oldest_version_is_the_one_that_the_chart_asks_for() -> None:
     assert f'kubeVersion: ">={OLDEST}.0-0"' in (CHART / "Chart.yaml").read_text()
 
 
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that stands twice, as the API server does; PyYAML takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = super().construct_mapping(node, deep)
+        assert len(found) == len(node.value), f"a key stands twice:{node.start_mark}"
+        return found
+
+
+@each_case
+def test_no_key_stands_twice(case: str) -> None:
+    list(yaml.load_all(rendered(case), _Strict))
+
+
+@each_case
+def test_a_network_policy_opens_what_it_names_alone(case: str) -> None:
+    """To Kubernetes a rule without ports, or with an empty list of them, is one for all ports."""
+    for each in objects(case):
+        if each["kind"] == "NetworkPolicy":
+            assert each["spec"]["policyTypes"] == ["Ingress", "Egress"]
+            for rule in [*each["spec"]["ingress"], *each["spec"]["egress"]]:
+                assert rule["ports"]
+
+
 @each_case
 def test_objects_of_one_kind_have_different_names(case: str) -> None:
     names = [(each["kind"], each["metadata"]["name"]) for each in objects(case)]

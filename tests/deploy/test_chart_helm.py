@@ -78,6 +78,71 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "ingress leads to a server, but none is enabled; set serve.enabled",
     ),
+    "a label of the chart's own": (
+        {"commonLabels": {"app.kubernetes.io/name": "proxy"}},
+        "commonLabels has app.kubernetes.io/name, which the chart sets; leave it out",
+    ),
+    "a label of the chart's own, on pods": (
+        {"podLabels": {"app.kubernetes.io/component": "web"}},
+        "podLabels has app.kubernetes.io/component, which the chart sets; leave it out",
+    ),
+    "the chart's own annotation": (
+        {"podAnnotations": {"checksum/configuration": "none"}},
+        "podAnnotations has checksum/configuration, which the chart sets; leave it out",
+    ),
+    "an environment twice": (
+        {
+            "existingSecret": {"registries": "logins"},
+            "extraEnv": [{"name": "DOCKER_CONFIG", "value": "/more"}],
+        },
+        "extraEnv has DOCKER_CONFIG, which the chart sets; leave it out, or give it another name",
+    ),
+    "a volume twice": (
+        {"extraVolumes": [{"name": "more", "emptyDir": {}}, {"name": "more", "emptyDir": {}}]},
+        "extraVolumes has more, which stands there twice; leave it out, or give it another name",
+    ),
+    "a mount twice": (
+        {"extraVolumeMounts": [{"name": "more", "mountPath": "/tmp"}]},
+        "extraVolumeMounts has /tmp, which the chart sets; leave it out, or give it another mountP",
+    ),
+    "a name of capitals": (
+        {"fullnameOverride": "My Proxy"},
+        "is no name of a Service, which has small letters, digits and '-', and begins with a lett",
+    ),
+    "a name that begins with a dash": (
+        {"nameOverride": "-proxy"},
+        'nameOverride is "-proxy", which is no label',
+    ),
+    "another port than that of the probes": (
+        {"config": {"serve": {"listen": "0.0.0.0:8080"}}},
+        'config.serve.listen is "0.0.0.0:8080", where neither probes nor the Service reach a pod',
+    ),
+    "loopback of the pod alone": (
+        {"config": {"serve": {"listen": ["127.0.0.1:5000", "0.0.0.0:5001"]}}},
+        'config.serve.listen is ["127.0.0.1:5000","0.0.0.0:5001"], where neither probes nor the',
+    ),
+    "a node port without nodes": (
+        {"service": {"nodePort": 30500}},
+        "service.nodePort needs a service.type that has node ports; set service.type to NodePort",
+    ),
+    "metrics that Prometheus may not read": (
+        {
+            "config": {"serve": {"metrics": "nobody"}},
+            "metrics": {"serviceMonitor": {"enabled": True}},
+        },
+        "metrics.serviceMonitor has no login, and config.serve.metrics is nobody; write everyone",
+    ),
+    "more replicas at least than at most": (
+        {
+            "config": {"serve": {"store": {"registry": "registry.example.com/cache"}}},
+            "serve": {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}},
+        },
+        "serve.autoscaling.minReplicas is more than maxReplicas; write a lower one",
+    ),
+    "a pause as long as the end": (
+        {"serve": {"preStopSeconds": 60}},
+        "serve.preStopSeconds leaves nothing of terminationGracePeriodSeconds; raise the latter",
+    ),
     "an ingress without a name": ({"ingress": {"enabled": True}}, "needs ingress.hosts"),
     "a route without a gateway": ({"httpRoute": {"enabled": True}}, "needs httpRoute.parentRefs"),
 }
@@ -118,6 +183,24 @@ def test_lint_takes_the_values_of_a_case(case: str, helm: Path, tmp_path: Path) 
 def test_helm_still_makes_what_was_rendered(case: str, helm: Path, tmp_path: Path) -> None:
     made = [each for each in yaml.safe_load_all(render(helm, case, tmp_path)) if each]
     assert made == objects(case)
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "squashproxy-of-the-platform-team-in-oslo-",
+        "a-release-whose-name-leaves-no-room-for-",
+        "team.",
+    ],
+)
+def test_releases_of_one_namespace_do_not_collide(stem: str, helm: Path) -> None:
+    names = []
+    for release in (f"{stem}one", f"{stem}two"):
+        text = run([str(helm), "template", release, str(CHART)])
+        found = {each["metadata"]["name"] for each in yaml.safe_load_all(text) if each}
+        assert all(len(name) <= 40 and "." not in name for name in found)
+        names.append(found)
+    assert names[0].isdisjoint(names[1])
 
 
 @pytest.mark.parametrize("case", CASES)

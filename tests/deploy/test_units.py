@@ -61,6 +61,12 @@ def test_it_has_time_to_end_and_is_not_started_again_with_a_wrong_configuration(
     assert service["RestartPreventExitStatus"] == "2"
 
 
+@each_unit
+def test_a_stop_while_it_starts_is_no_failure(unit: Path) -> None:
+    """130 is what an interrupted command ends with."""
+    assert _service(unit)["SuccessExitStatus"] == "130"
+
+
 def test_rules_are_read_again_without_a_restart() -> None:
     (unit,) = [unit for unit in UNITS if _verb(unit) == "run"]
     assert "-HUP $MAINPID" in _service(unit)["ExecReload"]

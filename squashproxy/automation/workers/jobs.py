@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +34,7 @@ class FleetJobs:
         self._fleet = fleet
         self._cancellation = cancellation
         self._broken: SquashproxyError | None = None
+        self._untold = Lock()
         self.run_id = uuid4().hex
         """What one job of the run finds out may serve the next."""
 
@@ -50,6 +52,8 @@ class FleetJobs:
             except JobFailed as error:
                 if error.kind != RuleDiffers.__name__ or time.monotonic() >= until:
                     raise
+                if self._untold.acquire(blocking=False):  # the first of the run's threads tells
+                    observer.warn(f"{error.fact}; waiting for others for up to {_RULE_SECONDS:g} s")
             self._pause()
 
     def journal(self, name: str) -> Journal:

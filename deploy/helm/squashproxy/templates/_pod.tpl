@@ -19,7 +19,7 @@
 {{/* The fields of a pod that say where it runs. Takes {root, role, values}. */}}
 {{- define "squashproxy.placement" -}}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -43,7 +43,7 @@ topologySpreadConstraints:
 
 {{/* Takes {root}. */}}
 {{- define "squashproxy.podCommon" -}}
-serviceAccountName: {{ include "squashproxy.serviceAccount" .root }}
+serviceAccountName: {{ include "squashproxy.serviceAccount" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
@@ -101,7 +101,7 @@ nothing has to last.
 {{- $v := .root.Values -}}
 volumes:
   - name: configuration
-    configMap: {name: {{ include "squashproxy.fullname" .root }}}
+    configMap: {name: {{ include "squashproxy.fullname" .root | quote }}}
 {{- if ne .claim "template" }}
   - name: state
 {{- if .claim }}
@@ -154,16 +154,13 @@ readinessProbe:
   {{- toYaml .values.readinessProbe | nindent 2 }}
 {{- with .values.preStopSeconds }}
 lifecycle:
-  preStop: {sleep: {seconds: {{ . }}}}
+  preStop: {sleep: {seconds: {{ . | int64 }}}}
 {{- end }}
 {{- end }}
 
 {{- define "squashproxy.podMetadata" -}}
 labels:
-  {{- include "squashproxy.labels" . | nindent 2 }}
-  {{- with .root.Values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "squashproxy.labels" (dict "root" .root "role" .role "more" .root.Values.podLabels) | nindent 2 }}
 annotations:
   checksum/configuration: {{ include "squashproxy.config" .root | sha256sum }}
   {{- with .root.Values.podAnnotations }}
