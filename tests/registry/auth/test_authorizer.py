@@ -363,14 +363,12 @@ def test_a_realm_that_leads_nowhere_is_forgotten_with_its_failure(
         assert other.get_manifest("v1") == INDEX
 
 
-def test_of_any_number_of_repositories_few_are_remembered(
-    client: RegistryClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_any_number_of_repositories_few_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server is asked for whatever names its clients invent; a forgotten one still works."""
     monkeypatch.setattr("squashproxy.registry.auth.authorizer._MOST_REPOSITORIES", 4)
     monkeypatch.setattr("squashproxy.registry.auth.credentials._MOST_REPOSITORIES", 4)
     options = RegistryOptions(auth=replace(BEARER, anonymous_pull=True))
-    with FakeRegistry(options) as registry:
+    with FakeRegistry(options) as registry, RegistryClient(environ={}) as client:
         for _ in range(2):
             for number in range(6):
                 registry.put_manifest(f"r{number}", "v1", INDEX.data, INDEX.media_type)
