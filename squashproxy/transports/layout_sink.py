@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from squashproxy.atomic_file import AtomicFile, clear_abandoned, is_partial, sync_folder, write_all
+from squashproxy.cancellation import Cancelled
 from squashproxy.digest import Chunk, Digest, Hasher, check_written
 from squashproxy.errors import ArchiveError, SquashproxyError, advice_of, reason_of
 from squashproxy.location import ArchiveReference
@@ -50,7 +51,8 @@ class LayoutSink(FiledSink):
         self._new: list[Path] = []
         self._companions = Companions()
         self._lock: int | None = None
-        self._beginning = Lock()
+        self._changing = Lock()
+        self._is_closed = False
         self._check()
 
     def find_manifest(self, tag: str | None = None) -> Digest | None:
@@ -72,7 +74,7 @@ class LayoutSink(FiledSink):
         """Whether the layout holds the blob, whole by its size."""
         if repository is not None or not self._root.exists():
             return False
-        with self._beginning:
+        with self._changes():
             self._hold()
         return self._layout.has_blob(blob)
 
@@ -131,17 +133,25 @@ class LayoutSink(FiledSink):
 
         Nothing is removed while another process writes into the folder, which may rely on them.
         """
+        with self._changing:
+            self._is_closed = True
         if self._lock is None:
             return
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._new.clear()
-        for path in reversed(self._new):
-            with suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+        self._remove_new()
         os.close(self._lock)
         self._lock = None
+
+    def _remove_new(self) -> None:
+        """Remove what was made, the newest first; what stands around something else stays."""
+        for path in reversed(self._new):
+            try:
+                path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+            except OSError:
+                return
 
     def _is_published(self, manifest: RawManifest) -> bool:
         """Whether the name points to the manifest; True if the index cannot be read, as it may."""
@@ -167,9 +177,21 @@ class LayoutSink(FiledSink):
                 f"{root} holds something else than an OCI layout", advice="name another folder"
             )
 
+    @contextmanager
+    def _changes(self) -> Iterator[None]:
+        """A block that changes the folder: one at a time, and none once the sink was closed.
+
+        Names are noted in it before they are made, as an interrupt may come right behind. Raises
+        Cancelled.
+        """
+        with self._changing:
+            if self._is_closed:
+                raise Cancelled(f"writing {self._root} was given up")
+            yield
+
     def _begin(self) -> None:
         """Make the folder, and the files of a layout except its index."""
-        with self._beginning:
+        with self._changes():
             try:
                 self._make(self._root)
                 self._hold()
@@ -185,8 +207,8 @@ class LayoutSink(FiledSink):
             return
         with AtomicFile(self._root) as file:
             write_all(file.stream, LAYOUT_DOCUMENT)
+            self._new.append(path)
             file.publish(path)
-        self._new.append(path)
 
     def _hold(self) -> None:
         """Tell other processes that blobs are needed, once one was found or written."""
@@ -198,8 +220,8 @@ class LayoutSink(FiledSink):
         if not folder.exists():
             if not folder.parent.exists():
                 self._make(folder.parent)
-            folder.mkdir(exist_ok=True)
             self._new.append(folder)
+            folder.mkdir(exist_ok=True)
             sync_folder(folder.parent)
 
     def _new_file(self) -> AtomicFile:
@@ -217,14 +239,15 @@ class LayoutSink(FiledSink):
             raise self._refused(error) from error
 
     def _settle(self, file: AtomicFile, place: Path) -> None:
-        is_new = not place.exists()
-        try:
-            self._make(place.parent)
-            file.publish(place)
-        except OSError as error:
-            raise self._refused(error) from error
-        if is_new:
-            self._new.append(place)
+        with self._changes():
+            is_new = not place.exists()
+            try:
+                self._make(place.parent)
+                if is_new:
+                    self._new.append(place)
+                file.publish(place)
+            except OSError as error:
+                raise self._refused(error) from error
 
     def _put(
         self, manifest: RawManifest, name: str | None, companions: Companions = _ALONE
