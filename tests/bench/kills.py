@@ -74,8 +74,10 @@ class Ended:
     said: str
     requests: int
     changes: int
-    ended_twice: bool = False
-    """Whether it may have got a second signal, which ends a command that lasts at once."""
+    may_be_cut: bool = False
+    """Whether the system may have ended it by the signal: Python had taken down its handlers, as
+    all was done; or it was a second signal, which ends a command that lasts at once.
+    """
 
 
 class Hung(Exception):
@@ -116,9 +118,10 @@ class Runner:
         ):
             self._process = process
             was_ended = self._wait(process, said)
-        changes = int(count.read_text()) if count.exists() else 0
-        is_twice = was_ended and moment != CALM
-        return Ended(process.returncode, said.read_text(), self._asked, changes, is_twice)
+        was_over = count.exists()
+        changes = int(count.read_text()) if was_over else 0
+        may_be_cut = moment != CALM and (was_ended or was_over)
+        return Ended(process.returncode, said.read_text(), self._asked, changes, may_be_cut)
 
     def leftovers(self) -> list[str]:
         """Temporary files, wherever they may be."""
@@ -272,7 +275,7 @@ def _complaints(scene: Scene, runner: Runner, calm: Calm, ended: Ended) -> Itera
 def _complaints_of_words(ended: Ended) -> Iterator[str]:
     if "Traceback" in ended.said or "this is a bug" in ended.said:
         yield f"it said: {ended.said}"
-    was_cut = ended.ended_twice and ended.code == -signal.SIGTERM
+    was_cut = ended.may_be_cut and ended.code in (-signal.SIGTERM, -signal.SIGINT)
     if ended.code not in (0, 1, 3, _INTERRUPTED, -signal.SIGKILL) and not was_cut:
         yield f"it ended with {ended.code}: {ended.said}"
     if ended.code == _INTERRUPTED and "squashproxy: interrupted" not in ended.said:
