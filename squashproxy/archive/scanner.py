@@ -328,10 +328,12 @@ class TarScanner:
             return False
         if sum_of(self._view[at:end]) != self._sums[chunk[at + _SUM_AT : at + _SUM_END]]:
             return False
-        size = 0 if kind is DIRECTORY else self._sizes[chunk[at + _SIZE_AT : at + _SIZE_END]]
+        size = self._sizes[chunk[at + _SIZE_AT : at + _SIZE_END]]
         name_end = chunk.find(0, at, at + 100)
         if size < 0 or name_end <= at:
             return False
+        if kind is DIRECTORY:
+            size = 0
         self._entry_at = at
         self._set_path(chunk[at:name_end])
         self.kind = kind

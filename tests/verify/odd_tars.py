@@ -174,6 +174,11 @@ NUMBERS: dict[str, tuple[bytes, str | None]] = {
     "a size below zero": (claims(-5) + file(), DAMAGED),
     "a size of 4 EiB": (claims(1 << 62), CUT),
     "a directory of 4 EiB": (claims(1 << 62, b"5")[:512] + file(b"g"), None),
+    "a directory of a size below zero": (claims(-5, b"5")[:512] + file(b"g"), DAMAGED),
+    "a directory whose size is none": (
+        patched(124, b"zzzzzzzzzzz\0", b"5")[:512] + file(b"g"),
+        DAMAGED,
+    ),
     "a size that is none": (patched(124, b"zzzzzzzzzzz\0"), DAMAGED),
     "a pax size of 4 EiB": (pax(("size", b"%d" % (1 << 62))) + file(), CUT),
     "a pax size that is none": (pax(("size", b"abc")) + file(), DAMAGED),
