@@ -37,7 +37,8 @@ class Call:
 
     `timeout` is in seconds; None means the client's. `basic_only` is for APIs that accept user and
     password but no token. With `takes_pages`, a web page is an answer, too. One that `ends_session`
-    is made even after the client was stopped.
+    is made even after the client was stopped. With `head_suffices`, the head of an answer below 300
+    says all, so that its body may be cut.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Call:
     basic_only: bool = False
     takes_pages: bool = False
     ends_session: bool = False
+    head_suffices: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Caller:
         The last byte shows that a body was too long. Raises RegistryError.
         """
         response = self.open(call)
-        body = read_body(response, limit, self.endpoint.name, call.action.text)
+        may_break = call.head_suffices and response.status < 300
+        body = read_body(response, limit, self.endpoint.name, call.action.text, may_break=may_break)
         is_answer = call.takes_pages or response.status >= 300
         if not is_answer and is_page(response.headers, body):
             raise page_error(self.endpoint.name, call.action.text, body)

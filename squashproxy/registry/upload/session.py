@@ -191,6 +191,7 @@ class UploadSession:
             headers,
             body,
             timeout,
+            head_suffices=True,
         )
 
     def _follow(self, answer: Answer) -> None:
@@ -249,7 +250,7 @@ def _post(
     caller: Caller, action: Action, query: str, scopes: Scopes, expected: frozenset[int]
 ) -> Call:
     url = caller.endpoint.url(f"/v2/{caller.repository.path}/blobs/uploads/{query}")
-    return Call("POST", url, action, scopes, expected)
+    return Call("POST", url, action, scopes, expected, head_suffices=True)
 
 
 def _held(answer: Answer) -> int | None:

@@ -1,0 +1,61 @@
+"""Answers about a session that are odd or cut: none leaves a session open at the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from squashproxy.digest import digest_of
+from squashproxy.reference import parse_repository
+from squashproxy.registry.client import RegistryClient, RemoteRepository
+from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
+
+BLOB = b"blob " * 1000
+DIGEST = digest_of(BLOB)
+CHUNKED = ("Transfer-Encoding", "chunked")
+CUT: dict[str, dict[str, Any]] = {
+    "a byte short": {"headers": (("Content-Length", "1"),)},
+    "chunks without the last": {"headers": (CHUNKED,), "body": b"1\r\nx\r\n"},
+    "half a chunk": {"headers": (CHUNKED,), "body": b"ff\r\nx"},
+    "no chunk": {"headers": (CHUNKED,), "body": b""},
+    "no size of a chunk": {"headers": (CHUNKED,), "body": b"x\r\n"},
+    "half of what is packed": {
+        "headers": (("Content-Encoding", "gzip"),),
+        "body": b"\x1f\x8b\x08\x00",
+    },
+    "packed in an unknown way": {"headers": (("Content-Encoding", "br"),), "body": b"x"},
+    "half a document": {"headers": (("Content-Type", "application/json"),), "body": b'{"a": '},
+}
+
+
+def altered(method: str, **others: Any) -> Fault:
+    return Fault(method, "/uploads/", FaultKind.ALTER, **others)
+
+
+def asked(registry: FakeRegistry) -> str:
+    return " ".join(each.method for each in registry.requests)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+@pytest.mark.parametrize("body", CUT.values(), ids=CUT)
+def test_the_head_of_an_answer_says_all(
+    registry: FakeRegistry, app: RemoteRepository, method: str, body: dict[str, Any]
+) -> None:
+    registry.arm(altered(method, **body))
+    assert app.upload_blob([BLOB]) == (DIGEST, len(BLOB))
+    assert asked(registry) == "POST PATCH PUT"
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("body", CUT.values(), ids=CUT)
+def test_the_head_of_a_declined_mount_says_all(
+    client: RegistryClient, body: dict[str, Any]
+) -> None:
+    with FakeRegistry(RegistryOptions(mounts=False)) as registry:
+        registry.arm(altered("POST", **body))
+        app = client.repository(parse_repository(f"{registry.host}/app"))
+        other = parse_repository(f"{registry.host}/other")
+        assert not app.try_mount(DIGEST, other)
+        assert asked(registry) == "POST DELETE"
+        assert registry.open_uploads == 0
