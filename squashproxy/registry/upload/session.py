@@ -11,12 +11,13 @@ from urllib.parse import quote
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
-from squashproxy.errors import RegistryError, ServerFault, SquashproxyError
+from squashproxy.errors import RegistryError, ServerFault, SquashproxyError, Unreachable
 from squashproxy.reference import Repository
 from squashproxy.registry.auth.scopes import Scopes, pull, push
 from squashproxy.registry.blobs import find_blob
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.connections import Body
+from squashproxy.registry.http.endpoints import origin_of
 from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.upload.landing import Landing
@@ -78,6 +79,7 @@ class UploadSession:
         self._caller = caller
         self._action = replace(action, wanted="upload session any more")
         self._location = ""
+        self._served = ""
         self.least_chunk = parse_decimal(begun.headers.get("OCI-Chunk-Min-Length", "")) or 0
         self._follow(begun)
         if not self._location:
@@ -146,15 +148,29 @@ class UploadSession:
     def cancel(self) -> None:
         """Cancel the session by a DELETE; errors are ignored, as the registry will expire it.
 
+        The newest Location may be wrong, and lead anywhere. Then the one before it, at which the
+        registry last accepted a request, is asked for the same.
+        """
+        if not self._cancel_here() and self._served not in ("", self._location):
+            self._location = self._served
+            self._cancel_here()
+
+    def _cancel_here(self) -> bool:
+        """Cancel the session at its Location; False if the one before it is worth an attempt.
+
         The Location may be an old one, since the answer with the next was lost. Distribution 3
         tells the newest; distribution 2 does not, and expires the session after a week.
         """
         try:
-            if _is_old(self._ask_to_cancel()):
+            answer = self._ask_to_cancel()
+            if _is_old(answer):
                 self.ask_position()
-                self._ask_to_cancel()
+                answer = self._ask_to_cancel()
+        except Unreachable:
+            return bool(self._served) and origin_of(self._location) == origin_of(self._served)
         except SquashproxyError:
-            return
+            return False
+        return answer.status in _ENDED
 
     def _ask_to_cancel(self) -> Answer:
         call = self._call("DELETE", _ENDED | _LOST | {_UNSURE}, timeout=_CANCEL_TIMEOUT)
@@ -195,6 +211,7 @@ class UploadSession:
         )
 
     def _follow(self, answer: Answer) -> None:
+        self._served = self._location
         location = answer.headers.get("Location")
         if location:
             self._location = self._caller.endpoint.resolve(answer.url, location, "Location")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from squashproxy.digest import digest_of
+from squashproxy.errors import RegistryError
 from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
@@ -59,3 +61,57 @@ def test_the_head_of_a_declined_mount_says_all(
         assert not app.try_mount(DIGEST, other)
         assert asked(registry) == "POST DELETE"
         assert registry.open_uploads == 0
+
+
+ASTRAY = {
+    "no session": "/v2/app/blobs/uploads/not-there",
+    "the front page": "/v2/",
+    "no page": "/",
+    "a list": "/v2/app/tags/list",
+    "a dead port": "http://127.0.0.1:1/x",
+    "a dead port with TLS": "https://127.0.0.1:1/x",
+    "no web address": "ftp://127.0.0.1/x",
+}
+LARGE = b"blob " * 1_300_000
+"""A blob of two chunks."""
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("location", ASTRAY.values(), ids=ASTRAY)
+def test_a_chunk_whose_answer_leads_astray(
+    registry: FakeRegistry, app: RemoteRepository, location: str, skip: int
+) -> None:
+    """The session is cancelled where the chunk was accepted."""
+    registry.arm(altered("PATCH", headers=(("Location", location),), skip=skip))
+    with suppress(RegistryError):
+        app.upload_blob([LARGE])
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("location", ASTRAY.values(), ids=ASTRAY)
+def test_a_position_whose_answer_leads_astray(
+    registry: FakeRegistry, app: RemoteRepository, location: str
+) -> None:
+    registry.arm(Fault("PATCH", "", status=503))
+    registry.arm(altered("GET", headers=(("Location", location),)))
+    with suppress(RegistryError):
+        app.upload_blob([LARGE])
+    assert registry.open_uploads == 0
+
+
+def test_another_host_that_knows_no_session(registry: FakeRegistry, app: RemoteRepository) -> None:
+    with FakeRegistry() as other:
+        headers = (("Location", f"{other.url}/v2/app/blobs/uploads/x"),)
+        registry.arm(altered("PATCH", headers=headers))
+        assert app.upload_blob([LARGE]) == (digest_of(LARGE), len(LARGE))
+        assert registry.open_uploads == 0
+
+
+def test_a_registry_that_went_away_is_not_asked_at_two_addresses(
+    registry: FakeRegistry, app: RemoteRepository
+) -> None:
+    registry.arm(Fault("PATCH", "", status=403, skip=1))
+    registry.arm(Fault("DELETE", "", FaultKind.DROP, times=99))
+    with pytest.raises(RegistryError):
+        app.upload_blob([LARGE])
+    assert asked(registry).count("DELETE") == 3
