@@ -1,10 +1,9 @@
-"""Upload sessions (distribution specification 1.1, pushing blobs), and mounts of blobs."""
+"""Upload sessions (distribution specification 1.1, pushing blobs)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote
@@ -12,18 +11,15 @@ from urllib.parse import quote
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
 from squashproxy.errors import RegistryError, ServerFault, SquashproxyError, Unreachable
-from squashproxy.reference import Repository
-from squashproxy.registry.auth.scopes import Scopes, pull, push
+from squashproxy.registry.auth.scopes import push
 from squashproxy.registry.blobs import find_blob
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.connections import Body
 from squashproxy.registry.http.endpoints import origin_of
 from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.http.retry import Retry
-from squashproxy.registry.upload.landing import Landing
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
-_BEGUN = frozenset({202})
 _TAKEN = frozenset({201, 202, 204})
 """The statuses of an accepted PATCH. ECR answers 201, the specification has 202."""
 
@@ -215,59 +211,6 @@ class UploadSession:
         location = answer.headers.get("Location")
         if location:
             self._location = self._caller.endpoint.resolve(answer.url, location, "Location")
-
-
-def begin_upload(caller: Caller) -> UploadSession:
-    """Begin a session by a POST. Raises RegistryError."""
-    name = caller.repository
-    action = Action(name, f"the push to {name.path}", pushes=True)
-    answer = _open(caller, action, _post(caller, action, "", push(name.path), _BEGUN))
-    return UploadSession(caller, action, answer)
-
-
-def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
-    """Make a blob of another repository of the same registry appear in this one.
-
-    Returns False if the registry declines: it opens an upload session instead, which is cancelled,
-    or answers with a permanent error. Raises RegistryError for a temporary one.
-    """
-    name = caller.repository
-    if source.host != name.host:
-        return False
-    action = Action(name, f"the mount from {source.path} to {name.path}", pushes=True)
-    scopes = push(name.path) | pull(source.path)
-    query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
-    try:
-        call = _post(caller, action, query, scopes, _BEGUN | {201})
-        answer = _open(caller, action, call)
-        if answer.status == 201:
-            return True
-        UploadSession(caller, action, answer).cancel()
-    except RegistryError as error:
-        if error.temporary:
-            raise
-    return False
-
-
-def _open(caller: Caller, action: Action, call: Call) -> Answer:
-    """Make a call that may begin a session; after Ctrl-C that session is cancelled.
-
-    Only the answer tells where it is.
-    """
-
-    def cancel(answer: Answer) -> None:
-        if answer.status in _BEGUN:
-            with suppress(RegistryError):
-                UploadSession(caller, action, answer).cancel()
-
-    return Landing(lambda: caller.ask(call), cancel).run()
-
-
-def _post(
-    caller: Caller, action: Action, query: str, scopes: Scopes, expected: frozenset[int]
-) -> Call:
-    url = caller.endpoint.url(f"/v2/{caller.repository.path}/blobs/uploads/{query}")
-    return Call("POST", url, action, scopes, expected, head_suffices=True)
 
 
 def _held(answer: Answer) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -115,3 +116,65 @@ def test_a_registry_that_went_away_is_not_asked_at_two_addresses(
     with pytest.raises(RegistryError):
         app.upload_blob([LARGE])
     assert asked(registry).count("DELETE") == 3
+
+
+STATUSES = [200, 201, 203, 204, 205, 206, 207, 299]
+PAGE = b"<html><title>Sign in</title>"
+
+
+def begin_with(registry: FakeRegistry, status: int, body: bytes = b"") -> None:
+    """Begin a session; the next POST is answered with its Location, and this status and body."""
+    request = Request(f"{registry.url}/v2/app/blobs/uploads/", method="POST")
+    with urlopen(request) as begun:
+        headers = (("Location", str(begun.headers["Location"])),)
+    registry.forget_requests()
+    registry.arm(Fault("POST", "", status=status, headers=headers, body=body))
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_session_that_begins_with_another_status(
+    registry: FakeRegistry, app: RemoteRepository, status: int
+) -> None:
+    """That stays an error."""
+    begin_with(registry, status)
+    with pytest.raises(RegistryError, match=rf"the push to app.*\(HTTP {status}\)"):
+        app.upload_blob([BLOB])
+    assert asked(registry) == "POST DELETE"
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_mount_that_is_declined_with_another_status(
+    registry: FakeRegistry, app: RemoteRepository, status: int
+) -> None:
+    begin_with(registry, status)
+    assert not app.try_mount(DIGEST, parse_repository(f"{registry.host}/other"))
+    assert asked(registry) == "POST DELETE"
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_a_session_that_begins_with_a_web_page(
+    registry: FakeRegistry, app: RemoteRepository, status: int
+) -> None:
+    begin_with(registry, status, PAGE)
+    with pytest.raises(RegistryError, match="answered with a web page"):
+        app.upload_blob([BLOB])
+    assert asked(registry) == "POST DELETE"
+    assert registry.open_uploads == 0
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("repo", ["app", "blobs/uploads"])
+def test_what_is_no_session_is_not_deleted(
+    registry: FakeRegistry, client: RegistryClient, repo: str, status: int
+) -> None:
+    digest = registry.put_blob(repo, BLOB)
+    headers = (("Location", f"/v2/{repo}/blobs/{digest}"),)
+    registry.arm(Fault("POST", "", status=status, headers=headers, body=b"", times=2))
+    remote = client.repository(parse_repository(f"{registry.host}/{repo}"))
+    other = parse_repository(f"{registry.host}/other")
+    assert remote.try_mount(digest, other) is (status == 201)
+    with pytest.raises(RegistryError):
+        remote.upload_blob([BLOB])
+    assert asked(registry) == "POST POST"
