@@ -87,7 +87,6 @@ class RegistryClient:
         self._authorizer = Authorizer(
             self._connections,
             CredentialStore(options.authfile, environ, options.logins, on_warning),
-            self._retry,
             options.timeout,
             clock,
         )

@@ -101,7 +101,7 @@ class UploadSession:
             headers["Connection"] = "close"
         timeout = self._caller.timeout if content_range else self._caller.commit_timeout
         call = self._call("PATCH", _TAKEN | _LOST | {_UNSURE}, headers, body, timeout=timeout)
-        answer = self._caller.ask_once(call)
+        answer = self._caller.ask_once(replace(call, precious=content_range is None))
         if answer.status not in _TAKEN:
             raise self._refused(answer, call)
         self._follow(answer)
@@ -133,7 +133,7 @@ class UploadSession:
         timeout = self._caller.commit_timeout
         expected = _ENDED | _LOST | {_UNSURE}
         call = self._call("PUT", expected, headers, body, url=url, timeout=timeout)
-        answer = self._caller.ask(call)
+        answer = self._caller.ask(replace(call, precious=body is not None))
         if answer.status in _ENDED:
             return
         refused = self._refused(answer, call)
