@@ -44,6 +44,9 @@ _LOST_CODES = frozenset(
         "SIZE_INVALID",
     }
 )
+_CONTENT = re.compile(r"/(?:manifests/[^/?#]+|blobs/[^/?#:%]+(?::|%3[Aa])[^/?#]+)(?:[?#]|$)")
+"""The end of the address of a manifest or a blob, which must not be deleted like a session."""
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -155,8 +158,11 @@ class UploadSession:
         """Cancel the session at its Location; False if the one before it is worth an attempt.
 
         The Location may be an old one, since the answer with the next was lost. Distribution 3
-        tells the newest; distribution 2 does not, and expires the session after a week.
+        tells the newest; distribution 2 does not, and expires the session after a week. A Location
+        of something else is left alone.
         """
+        if _CONTENT.search(self._location):
+            return False
         try:
             answer = self._ask_to_cancel()
             if _is_old(answer):

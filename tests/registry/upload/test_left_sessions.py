@@ -10,6 +10,7 @@ import pytest
 
 from squashproxy.digest import digest_of
 from squashproxy.errors import RegistryError
+from squashproxy.oci import mediatypes
 from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.testing import FakeRegistry, Fault, FaultKind, RegistryOptions
@@ -178,3 +179,20 @@ def test_what_is_no_session_is_not_deleted(
     with pytest.raises(RegistryError):
         remote.upload_blob([BLOB])
     assert asked(registry) == "POST POST"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("escaped", [False, True])
+def test_content_is_not_deleted_in_place_of_a_session(
+    registry: FakeRegistry, app: RemoteRepository, method: str, *, escaped: bool
+) -> None:
+    blob = registry.put_blob("app", b"{}")
+    manifest = registry.put_manifest("app", "v1", b"{}", mediatypes.OCI_MANIFEST)
+    for place in ("manifests/v1", f"manifests/{manifest}", f"blobs/{blob}", f"blobs/{blob}?a=b"):
+        location = f"/v2/app/{place.replace(':', '%3a') if escaped else place}"
+        registry.arm(altered(method, headers=(("Location", location),)))
+        with suppress(RegistryError):
+            app.upload_blob([BLOB])
+    assert registry.tags("app") == {"v1": manifest}
+    assert blob in registry.blobs("app")
+    assert registry.open_uploads == (0 if method == "PATCH" else 4)
