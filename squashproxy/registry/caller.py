@@ -37,7 +37,9 @@ class Call:
 
     `timeout` is in seconds; None means the client's. `basic_only` is for APIs that accept user and
     password but no token. With `takes_pages`, a web page is an answer, too. One that `ends_session`
-    is made even after the client was stopped.
+    is made even after the client was stopped. With `head_suffices`, the head of an answer below 300
+    says all, so that its body may be cut. A `precious` body, which is large or passes only once, is
+    not sent before a token is at hand.
     """
 
     method: str
@@ -51,6 +53,8 @@ class Call:
     basic_only: bool = False
     takes_pages: bool = False
     ends_session: bool = False
+    head_suffices: bool = False
+    precious: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ class Caller:
         The last byte shows that a body was too long. Raises RegistryError.
         """
         response = self.open(call)
-        body = read_body(response, limit, self.endpoint.name, call.action.text)
+        may_break = call.head_suffices and response.status < 300
+        body = read_body(response, limit, self.endpoint.name, call.action.text, may_break=may_break)
         is_answer = call.takes_pages or response.status >= 300
         if not is_answer and is_page(response.headers, body):
             raise page_error(self.endpoint.name, call.action.text, body)
@@ -170,7 +175,8 @@ class Caller:
             return self.connections.follow(message, self.endpoint, host)
         if call.basic_only:
             return self._send_basic(call, message)
-        header = self.authorizer.header(self.endpoint, call.action, call.scopes)
+        retry = self.retry if call.precious else None
+        header = self.authorizer.header(self.endpoint, call.action, call.scopes, retry)
         attempts = 0
         while True:
             response = self.connections.send(

@@ -28,7 +28,7 @@ from squashproxy.registry.http.tls import TlsContexts
 from squashproxy.registry.manifest_cache import ManifestCache, NoCache
 from squashproxy.registry.options import ClientOptions, UploadMode
 from squashproxy.registry.referrers import ReferrersSupport
-from squashproxy.registry.upload import session
+from squashproxy.registry.upload import start
 from squashproxy.registry.upload.attempt import Expected
 from squashproxy.registry.upload.upload import Upload
 
@@ -87,7 +87,6 @@ class RegistryClient:
         self._authorizer = Authorizer(
             self._connections,
             CredentialStore(options.authfile, environ, options.logins, on_warning),
-            self._retry,
             options.timeout,
             clock,
         )
@@ -212,7 +211,7 @@ class RemoteRepository:
 
     def try_mount(self, digest: Digest, source: Repository) -> bool:
         """Make a blob of another repository appear here; False if the registry declines."""
-        return session.try_mount(self._caller, digest, source)
+        return start.try_mount(self._caller, digest, source)
 
     def upload_blob(
         self, chunks: Iterable[Chunk], digest: Digest | None = None, size: int | None = None

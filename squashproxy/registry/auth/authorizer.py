@@ -73,11 +73,10 @@ class Authorizer:
         self,
         connections: Connections,
         credentials: CredentialStore,
-        retry: Retry,
         timeout: float,
         clock: Callable[[], float],
     ) -> None:
-        self._token_service = TokenService(connections, retry, timeout)
+        self._token_service = TokenService(connections, timeout)
         self._front_pages = FrontPages(connections, timeout)
         self._credentials = credentials
         self._clock = clock
@@ -87,10 +86,13 @@ class Authorizer:
         self._let_in: set[str] = set()
         self._lock = threading.Lock()
 
-    def header(self, endpoint: Endpoint, action: Action, scopes: Scopes) -> str | None:
+    def header(
+        self, endpoint: Endpoint, action: Action, scopes: Scopes, retry: Retry | None = None
+    ) -> str | None:
         """The header to send up front; None until the registry has sent a challenge.
 
-        A token that is about to expire is renewed. Raises RegistryError where that fails.
+        A token that is about to expire is renewed, with `retry` as often as that says. Raises
+        RegistryError where that fails.
         """
         known = self._known_for(action)
         with known.lock:
@@ -100,8 +102,11 @@ class Authorizer:
                 return None
             if scheme.kind is SchemeKind.BASIC:
                 return None if credentials is None else _basic(credentials)
+            bearer = partial(
+                self._bearer, endpoint, action, scheme, scopes, credentials, challenged=False
+            )
             try:
-                return self._bearer(endpoint, action, scheme, scopes, credentials, challenged=False)
+                return bearer() if retry is None else retry.call(bearer, action.host)
             except RegistryError as error:
                 refused = known.scheme is not None and isinstance(error, Unauthorized)
                 # Wrong, another repository's, or for other scopes: the next challenge tells.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from urllib.parse import urlencode
 
 from squashproxy.errors import RegistryError
@@ -18,7 +17,6 @@ from squashproxy.registry.http.error_responses import (
     read_refusal,
     refusal_error,
 )
-from squashproxy.registry.http.retry import Retry
 from squashproxy.registry.http.urls import shown
 
 _MAX_TOKEN_BODY = 1 << 20
@@ -40,11 +38,13 @@ class TokenAnswer:
 
 
 class TokenService:
-    """Asks the token services of registries. `timeout` is in seconds."""
+    """Asks the token services of registries. `timeout` is in seconds.
 
-    def __init__(self, connections: Connections, retry: Retry, timeout: float) -> None:
+    Nothing is repeated here: the call that needs a token is, so that both share one budget.
+    """
+
+    def __init__(self, connections: Connections, timeout: float) -> None:
         self._connections = connections
-        self._retry = retry
         self._timeout = timeout
 
     def ask(
@@ -52,14 +52,13 @@ class TokenService:
     ) -> TokenAnswer:
         """The answer to the first of `requests` that the token service offers.
 
-        A request is repeated while its answer is temporary. Raises RegistryError.
+        Raises RegistryError.
         """
         for number, request in enumerate(requests, 1):
-            ask = partial(self._ask, endpoint, request, action)
-            answer = self._retry.call(ask, action.host)
+            answer = self._ask(endpoint, request, action)
             is_whole = len(answer.body) <= _MAX_TOKEN_BODY
             if answer.status == 200 and is_whole and is_cut_json(answer.body):
-                answer = self._retry.call(ask, action.host)
+                answer = self._ask(endpoint, request, action)
             if answer.status not in _NOT_OFFERED or number == len(requests):
                 return answer
         raise AssertionError("there is at least one request")

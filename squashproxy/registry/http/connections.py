@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
 from urllib3.exceptions import InsecureRequestWarning
 
+from squashproxy.errors import RegistryError
 from squashproxy.lru import LruCache
 from squashproxy.registry.http.content_coding import codings_of, iter_decoded
 from squashproxy.registry.http.cut_json import is_cut_json
@@ -238,21 +239,30 @@ def iter_body(response: Response, host: str, what: str) -> Iterator[bytes]:
             yield data
 
 
-def read_body(response: Response, limit: int, host: str, what: str) -> bytes:
+def read_body(
+    response: Response, limit: int, host: str, what: str, *, may_break: bool = False
+) -> bytes:
     """The body, read to its end so that the connection can be used again.
 
     Content-Encoding is undone. Of a body above `limit` bytes, `limit` + 1 bytes are returned and
-    the connection is closed. Raises Unreachable for a body that was cut short.
+    the connection is closed. One that `may_break` is returned as far as it came. Raises Unreachable
+    for any other that was cut short.
     """
     body = BytesIO()  # gives up its buffer without a copy, as joined pieces would be one
     stream = iter_body(response, host, what)
     codings = codings_of(response.headers)
     with closing(response), closing(cast("Any", stream)):
-        for piece in iter_decoded(stream, codings, host, what) if codings else stream:
-            body.write(piece[: limit + 1 - body.tell()])
-            if body.tell() > limit:
-                break
+        try:
+            for piece in iter_decoded(stream, codings, host, what) if codings else stream:
+                body.write(piece[: limit + 1 - body.tell()])
+                if body.tell() > limit:
+                    break
+        except RegistryError:
+            if not may_break:
+                raise
     data = body.getvalue()
+    if may_break:
+        return data
     if len(data) <= limit and has_no_end(response) and _says_json(response) and is_cut_json(data):
         raise cut_error(host, what)
     return data

@@ -16,7 +16,8 @@ from squashproxy.registry.caller import Caller
 from squashproxy.registry.options import UploadMode
 from squashproxy.registry.upload.bodies import Beginning, HashedChunks, Spool, Stream, Window
 from squashproxy.registry.upload.landing import LANDING_SECONDS
-from squashproxy.registry.upload.session import UploadLost, UploadSession, begin_upload
+from squashproxy.registry.upload.session import UploadLost, UploadSession
+from squashproxy.registry.upload.start import begin_upload
 
 _CHUNK = 4 << 20
 """The bytes of a chunk; GHCR accepts no more in one ranged request."""

@@ -1,28 +1,25 @@
-"""Upload sessions (distribution specification 1.1, pushing blobs), and mounts of blobs."""
+"""Upload sessions (distribution specification 1.1, pushing blobs)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import quote
 
 from squashproxy.decimals import parse_decimal
 from squashproxy.digest import Digest
-from squashproxy.errors import RegistryError, ServerFault, SquashproxyError
-from squashproxy.reference import Repository
-from squashproxy.registry.auth.scopes import Scopes, pull, push
+from squashproxy.errors import RegistryError, ServerFault, SquashproxyError, Unreachable
+from squashproxy.registry.auth.scopes import push
 from squashproxy.registry.blobs import find_blob
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.connections import Body
+from squashproxy.registry.http.endpoints import origin_of
 from squashproxy.registry.http.error_responses import Action, read_refusal
 from squashproxy.registry.http.retry import Retry
-from squashproxy.registry.upload.landing import Landing
 
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
-_BEGUN = frozenset({202})
 _TAKEN = frozenset({201, 202, 204})
 """The statuses of an accepted PATCH. ECR answers 201, the specification has 202."""
 
@@ -47,6 +44,9 @@ _LOST_CODES = frozenset(
         "SIZE_INVALID",
     }
 )
+_CONTENT = re.compile(r"/(?:manifests/[^/?#]+|blobs/[^/?#:%]+(?::|%3[Aa])[^/?#]+)(?:[?#]|$)")
+"""The end of the address of a manifest or a blob, which must not be deleted like a session."""
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -78,6 +78,7 @@ class UploadSession:
         self._caller = caller
         self._action = replace(action, wanted="upload session any more")
         self._location = ""
+        self._served = ""
         self.least_chunk = parse_decimal(begun.headers.get("OCI-Chunk-Min-Length", "")) or 0
         self._follow(begun)
         if not self._location:
@@ -103,7 +104,7 @@ class UploadSession:
             headers["Connection"] = "close"
         timeout = self._caller.timeout if content_range else self._caller.commit_timeout
         call = self._call("PATCH", _TAKEN | _LOST | {_UNSURE}, headers, body, timeout=timeout)
-        answer = self._caller.ask_once(call)
+        answer = self._caller.ask_once(replace(call, precious=content_range is None))
         if answer.status not in _TAKEN:
             raise self._refused(answer, call)
         self._follow(answer)
@@ -135,7 +136,7 @@ class UploadSession:
         timeout = self._caller.commit_timeout
         expected = _ENDED | _LOST | {_UNSURE}
         call = self._call("PUT", expected, headers, body, url=url, timeout=timeout)
-        answer = self._caller.ask(call)
+        answer = self._caller.ask(replace(call, precious=body is not None))
         if answer.status in _ENDED:
             return
         refused = self._refused(answer, call)
@@ -146,15 +147,32 @@ class UploadSession:
     def cancel(self) -> None:
         """Cancel the session by a DELETE; errors are ignored, as the registry will expire it.
 
-        The Location may be an old one, since the answer with the next was lost. Distribution 3
-        tells the newest; distribution 2 does not, and expires the session after a week.
+        The newest Location may be wrong, and lead anywhere. Then the one before it, at which the
+        registry last accepted a request, is asked for the same.
         """
+        if not self._cancel_here() and self._served not in ("", self._location):
+            self._location = self._served
+            self._cancel_here()
+
+    def _cancel_here(self) -> bool:
+        """Cancel the session at its Location; False if the one before it is worth an attempt.
+
+        The Location may be an old one, since the answer with the next was lost. Distribution 3
+        tells the newest; distribution 2 does not, and expires the session after a week. A Location
+        of something else is left alone.
+        """
+        if _CONTENT.search(self._location):
+            return False
         try:
-            if _is_old(self._ask_to_cancel()):
+            answer = self._ask_to_cancel()
+            if _is_old(answer):
                 self.ask_position()
-                self._ask_to_cancel()
+                answer = self._ask_to_cancel()
+        except Unreachable:
+            return bool(self._served) and origin_of(self._location) == origin_of(self._served)
         except SquashproxyError:
-            return
+            return False
+        return answer.status in _ENDED
 
     def _ask_to_cancel(self) -> Answer:
         call = self._call("DELETE", _ENDED | _LOST | {_UNSURE}, timeout=_CANCEL_TIMEOUT)
@@ -191,65 +209,14 @@ class UploadSession:
             headers,
             body,
             timeout,
+            head_suffices=True,
         )
 
     def _follow(self, answer: Answer) -> None:
+        self._served = self._location
         location = answer.headers.get("Location")
         if location:
             self._location = self._caller.endpoint.resolve(answer.url, location, "Location")
-
-
-def begin_upload(caller: Caller) -> UploadSession:
-    """Begin a session by a POST. Raises RegistryError."""
-    name = caller.repository
-    action = Action(name, f"the push to {name.path}", pushes=True)
-    answer = _open(caller, action, _post(caller, action, "", push(name.path), _BEGUN))
-    return UploadSession(caller, action, answer)
-
-
-def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
-    """Make a blob of another repository of the same registry appear in this one.
-
-    Returns False if the registry declines: it opens an upload session instead, which is cancelled,
-    or answers with a permanent error. Raises RegistryError for a temporary one.
-    """
-    name = caller.repository
-    if source.host != name.host:
-        return False
-    action = Action(name, f"the mount from {source.path} to {name.path}", pushes=True)
-    scopes = push(name.path) | pull(source.path)
-    query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
-    try:
-        call = _post(caller, action, query, scopes, _BEGUN | {201})
-        answer = _open(caller, action, call)
-        if answer.status == 201:
-            return True
-        UploadSession(caller, action, answer).cancel()
-    except RegistryError as error:
-        if error.temporary:
-            raise
-    return False
-
-
-def _open(caller: Caller, action: Action, call: Call) -> Answer:
-    """Make a call that may begin a session; after Ctrl-C that session is cancelled.
-
-    Only the answer tells where it is.
-    """
-
-    def cancel(answer: Answer) -> None:
-        if answer.status in _BEGUN:
-            with suppress(RegistryError):
-                UploadSession(caller, action, answer).cancel()
-
-    return Landing(lambda: caller.ask(call), cancel).run()
-
-
-def _post(
-    caller: Caller, action: Action, query: str, scopes: Scopes, expected: frozenset[int]
-) -> Call:
-    url = caller.endpoint.url(f"/v2/{caller.repository.path}/blobs/uploads/{query}")
-    return Call("POST", url, action, scopes, expected)
 
 
 def _held(answer: Answer) -> int | None:
