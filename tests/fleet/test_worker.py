@@ -211,6 +211,7 @@ def test_a_worker_that_has_gone_deaf_hears_again(settings: FleetSettings, tmp_pa
     with workers(settings, tmp_path) as (worker,), Fleet(settings) as fleet:
         assert run(fleet, request("before"))["answer"] == 42
         worker.process.send_signal(signal.SIGUSR2)
+        worker.wait_for("deaf")
         for number in range(3):
             asking = Asking(fleet, request(f"after-{number}"))
             assert asking.join()["answer"] == 42

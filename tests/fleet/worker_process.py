@@ -78,8 +78,12 @@ class Work:
 def _deafen_when_told(sender: Any, **_: object) -> None:
     """SIGUSR2 has the consumer forget its queues, as broken connections did."""
 
+    def cancel() -> None:
+        sender.task_consumer.cancel()
+        logging.getLogger().info("deaf")
+
     def deafen(*_: object) -> None:
-        sender.call_soon(sender.task_consumer.cancel)
+        sender.call_soon(cancel)
 
     signal.signal(signal.SIGUSR2, deafen)
 

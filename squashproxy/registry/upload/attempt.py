@@ -287,8 +287,10 @@ class Attempt:
 
     def _begin(self) -> UploadSession:
         self._cancel()
-        self._session = begin_upload(self._caller)
-        return self._session
+        return begin_upload(self._caller, self._keep)
+
+    def _keep(self, session: UploadSession) -> None:
+        self._session = session
 
     def _in_session(self) -> UploadSession:
         assert self._session is not None, "a session was begun"

@@ -1,11 +1,11 @@
-"""Calls whose answer is needed even if an interrupt comes while they are made."""
+"""Work that begins something, and that an interrupt must not end in its middle."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -13,47 +13,26 @@ LANDING_SECONDS = 5.0
 """How long an interrupt, or the failure of an upload, waits for an answer."""
 
 
-class Landing(Generic[T]):
-    """A call that is made in a thread of its own.
+def land(work: Callable[[], T]) -> T:
+    """Do the work in a thread of its own, and wait for its end, also after an interrupt.
 
-    In the main thread, Ctrl-C could interrupt it and lose its answer. `on_lost` gets an answer that
-    nobody waits for any more.
+    In the main thread, Ctrl-C could come behind any step of it, and lose what it began. So the work
+    itself notes that where it will be looked for. Raises what the work raises.
     """
+    is_known = False
+    may_begin = threading.Event()
 
-    def __init__(self, ask: Callable[[], T], on_lost: Callable[[T], None]) -> None:
-        self._ask = ask
-        self._on_lost = on_lost
-        self._is_wanted = False
-        self._may_begin = threading.Event()
+    def begin() -> T | None:
+        may_begin.wait()
+        return work() if is_known else None
 
-    def run(self) -> T:
-        """Make the call, once. Raises what it raises."""
-        flight: Future[T | None] | None = None
-        is_known = False
-        with ThreadPoolExecutor(1, "landing") as thread:
-            try:
-                flight = thread.submit(self._begin)
-                self._is_wanted = True
-                self._may_begin.set()
-                answer = flight.result()
-                assert answer is not None, "it was wanted"
-                is_known = True
-            finally:
-                # An interrupt may come before `flight` is known: then nothing is sent.
-                self._may_begin.set()
-                if flight is not None and not is_known:
-                    self._lose(flight)
-        return answer
-
-    def _begin(self) -> T | None:
-        self._may_begin.wait()
-        return self._ask() if self._is_wanted else None
-
-    def _lose(self, flight: Future[T | None]) -> None:
-        if flight.cancel():
-            return
-        wait([flight], LANDING_SECONDS)
-        if flight.done() and flight.exception() is None:
+    with ThreadPoolExecutor(1, "landing") as thread:
+        try:
+            flight = thread.submit(begin)
+            is_known = True
+            may_begin.set()
             answer = flight.result()
-            if answer is not None:
-                self._on_lost(answer)
+        finally:
+            may_begin.set()  # an interrupt may come while the thread starts: then nothing is done
+    assert answer is not None, "it was done"
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from squashproxy.registry.auth.scopes import Scopes, pull, push
 from squashproxy.registry.caller import Answer, Call, Caller
 from squashproxy.registry.http.error_responses import Action
 from squashproxy.registry.http.web_pages import is_page, page_error
-from squashproxy.registry.upload.landing import Landing
+from squashproxy.registry.upload.landing import land
 from squashproxy.registry.upload.session import UploadSession
 
 _BEGUN = frozenset({202})
@@ -23,13 +24,21 @@ _SESSION = re.compile(r"/blobs/uploads?/[^/?#]+(?:[?#]|$)")
 """The end of a session's address; GHCR writes `upload`. No blob and no manifest has it."""
 
 
-def begin_upload(caller: Caller) -> UploadSession:
-    """Begin a session by a POST. Raises RegistryError."""
+def begin_upload(caller: Caller, keep: Callable[[UploadSession], None]) -> UploadSession:
+    """Begin a session by a POST, and `keep` it before an interrupt can come between.
+
+    Raises RegistryError.
+    """
     name = caller.repository
     action = Action(name, f"the push to {name.path}", pushes=True)
     call = _post(caller, action, "", push(name.path))
-    answer = _open(caller, action, call, _BEGUN)
-    return UploadSession(caller, action, answer)
+
+    def begin() -> UploadSession:
+        session = UploadSession(caller, action, _open(caller, action, call, _BEGUN))
+        keep(session)
+        return session
+
+    return land(begin)
 
 
 def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
@@ -44,35 +53,36 @@ def try_mount(caller: Caller, digest: Digest, source: Repository) -> bool:
     action = Action(name, f"the mount from {source.path} to {name.path}", pushes=True)
     scopes = push(name.path) | pull(source.path)
     query = f"?mount={quote(digest, safe='')}&from={quote(source.path, safe='')}"
+    call = _post(caller, action, query, scopes)
     try:
-        call = _post(caller, action, query, scopes)
-        answer = _open(caller, action, call, _BEGUN | {_MOUNTED})
-        if answer.status == _MOUNTED and not _began(caller, answer):
-            return True
-        UploadSession(caller, action, answer).cancel()
+        return land(lambda: _mount(caller, action, call))
     except RegistryError as error:
         if error.temporary:
             raise
+        return False
+
+
+def _mount(caller: Caller, action: Action, call: Call) -> bool:
+    answer = _open(caller, action, call, _BEGUN | {_MOUNTED})
+    if answer.status == _MOUNTED and not _began(caller, answer):
+        return True
+    UploadSession(caller, action, answer).cancel()
     return False
 
 
 def _open(caller: Caller, action: Action, call: Call, expected: frozenset[int]) -> Answer:
     """Make a call that may begin a session.
 
-    After Ctrl-C, or an answer that is not `expected`, that session is cancelled. Only the answer
-    tells where it is.
+    After an answer that is not `expected`, that session is cancelled. Only the answer tells where
+    it is.
     """
-
-    def cancel(answer: Answer) -> None:
-        if _began(caller, answer):
-            with suppress(RegistryError):
-                UploadSession(caller, action, answer).cancel()
-
-    answer = Landing(lambda: caller.ask(call), cancel).run()
+    answer = caller.ask(call)
     page = is_page(answer.headers, answer.body)
     if answer.status in expected and not page:
         return answer
-    cancel(answer)
+    if _began(caller, answer):
+        with suppress(RegistryError):
+            UploadSession(caller, action, answer).cancel()
     if page:
         raise page_error(caller.endpoint.name, action.text, answer.body)
     raise caller.refused(answer, call)

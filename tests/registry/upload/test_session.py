@@ -14,7 +14,7 @@ import pytest
 
 from squashproxy.reference import parse_repository
 from squashproxy.registry.client import RegistryClient, RemoteRepository
-from squashproxy.registry.upload import attempt
+from squashproxy.registry.upload import attempt, landing
 from squashproxy.testing import FakeRegistry
 from tests.registry.upload.test_upload import DIGEST, chunks
 
@@ -87,6 +87,25 @@ def test_no_part_is_sent_if_it_comes_while_a_thread_starts(
     with FakeRegistry() as registry, RegistryClient(environ={}) as client:
         with pytest.raises(KeyboardInterrupt):
             push(client.repository(parse_repository(f"{registry.host}/app")))
+        assert registry.open_uploads == 0
+        assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
+
+
+@pytest.mark.parametrize("begin", [push, mount])
+def test_it_is_cancelled_if_it_comes_right_behind_the_answer(
+    begin: Callable[[RemoteRepository], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the thread that asked ends."""
+
+    class Interrupted(ThreadPoolExecutor):
+        def __exit__(self, *_: object) -> None:
+            self.shutdown()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(landing, "ThreadPoolExecutor", Interrupted)
+    with FakeRegistry() as registry, RegistryClient(environ={}) as client:
+        with pytest.raises(KeyboardInterrupt):
+            begin(client.repository(parse_repository(f"{registry.host}/app")))
         assert registry.open_uploads == 0
         assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
 
