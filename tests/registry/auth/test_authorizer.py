@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +14,6 @@ from squashproxy.oci import mediatypes
 from squashproxy.oci.descriptor import Descriptor
 from squashproxy.oci.manifest import RawManifest
 from squashproxy.reference import Repository, parse_repository
-from squashproxy.registry.auth.authorizer import _Known
 from squashproxy.registry.auth.credentials import variable_for
 from squashproxy.registry.client import RegistryClient, RemoteRepository
 from squashproxy.registry.options import ClientOptions, UploadMode
@@ -375,5 +373,4 @@ def test_of_any_number_of_repositories_few_are_remembered(monkeypatch: pytest.Mo
                 name = parse_repository(f"{registry.host}/r{number}")
                 assert client.repository(name).get_manifest("v1") == INDEX
         assert len(registry.token_scopes) == 12
-        kept = [each for each in gc.get_objects() if isinstance(each, _Known)]
-        assert len(kept) <= 4
+        assert len(client._authorizer._known) == 4
