@@ -96,8 +96,16 @@ def test_silent_connections_take_no_more_than_the_limit(
         port = int(served.host.rpartition(":")[2])
         with silent(served, 500, sent):
             assert status(served, "/healthz") == 200
-            assert connections_at(port) <= 50 + _RESERVE
+            wait_for_at_most(50 + _RESERVE, port)
             assert status(served, "/v2/") == 503
+
+
+def wait_for_at_most(most: int, port: int) -> None:
+    """A connection is accepted before it can be closed, and the system hands over some late."""
+    end = time.monotonic() + 5
+    while connections_at(port) > most:
+        assert time.monotonic() < end, f"{connections_at(port)} connections are open"
+        time.sleep(0.01)
 
 
 def test_a_new_connection_takes_the_place_of_a_silent_one(
