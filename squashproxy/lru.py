@@ -42,6 +42,13 @@ class LruCache(Generic[K, V]):
             self._values.move_to_end(key)
         return found
 
+    def find_or_make(self, key: K, make: Callable[[], V]) -> V:
+        """The value of a key, made if it is missing or None; this counts as a use."""
+        found = self.find(key)
+        if found is None:
+            found = self[key] = make()
+        return found
+
     def pop(self, key: K) -> None:
         """Forget a key, if it is there."""
         found = self._values.pop(key, None)

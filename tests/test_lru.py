@@ -32,3 +32,9 @@ def test_the_bound_holds(puts: list[tuple[int, bytes]]) -> None:
         held = [found for number in range(10) if (found := known.find(number)) is not None]
         assert sum(map(len, held)) <= 50
         assert known.find(key) == value
+
+
+def test_what_is_missing_is_made_once() -> None:
+    cache: LruCache[str, int] = LruCache(2)
+    made = iter([1, 2])
+    assert [cache.find_or_make("a", lambda: next(made)) for _ in range(3)] == [1, 1, 1]

@@ -100,9 +100,7 @@ class _Recent:
     def find(self, job: Errand, make: Callable[[], _Value]) -> _Value:
         """What was made for an earlier job of the same run and rule, or is made now."""
         key = (job.run, job.rule)
-        found: _Value | None = self._found.find(key)
-        if found is None:
-            found = self._found[key] = make()
+        found: _Value = self._found.find_or_make(key, make)
         return found
 
 

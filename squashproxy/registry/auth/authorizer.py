@@ -197,10 +197,7 @@ class Authorizer:
     def _known_for(self, action: Action) -> _Known:
         key = (action.host, action.repository.path)
         with self._lock:
-            known = self._known.find(key)
-            if known is None:
-                known = self._known[key] = _Known()
-            return known
+            return self._known.find_or_make(key, _Known)
 
     def _drop(self, known: _Known, endpoint: Endpoint, scheme: Scheme) -> None:
         """Forget a scheme that failed, wherever it is remembered; the registry is asked anew."""

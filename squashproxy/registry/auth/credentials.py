@@ -73,9 +73,7 @@ class CredentialStore:
         repository, is broken, or a file that was named does not exist.
         """
         with self._lock:
-            found = self._found.find(repository)
-            if found is None:
-                found = self._found[repository] = _Found(self._look_up(repository))
+            found = self._found.find_or_make(repository, lambda: _Found(self._look_up(repository)))
             return found.credentials
 
     def helper_failure(self, host: str) -> UsageError | None:

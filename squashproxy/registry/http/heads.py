@@ -3,9 +3,8 @@
 http.client bounds the length of lines and the number of fields, but not the number of interim
 `100 Continue` responses and trailers: a server could send them for ever. Any other interim response
 it takes for the final one, which is then read as the answer to the next request on that connection.
-It also accepts lines that
-a closed connection cut short: half a Location would be followed, and of a chunk's size `1000` that
-ends after `1`, one byte would be taken for the whole chunk.
+It also accepts lines that a closed connection cut short: half a Location would be followed, and of
+a chunk's size `1000` that ends after `1`, one byte would be taken for the whole chunk.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import certifi
@@ -42,10 +43,7 @@ class TlsContexts:
     def context_for(self, netloc: str) -> ssl.SSLContext:
         """The context for `host:port`. Raises UsageError if a certificate file is broken."""
         with self._lock:
-            found = self._contexts.find(netloc)
-            if found is None:
-                found = self._contexts[netloc] = self._find(netloc)
-            return found
+            return self._contexts.find_or_make(netloc, partial(self._find, netloc))
 
     def is_insecure(self, netloc: str) -> bool:
         """Whether the certificate of `host:port` is not to be checked."""

@@ -5,17 +5,17 @@ accept.
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from squashproxy.digest import Chunk, Digest, Hasher
 from squashproxy.errors import IntegrityError, RegistryError, SquashproxyError
 from squashproxy.registry.caller import Caller
 from squashproxy.registry.options import UploadMode
 from squashproxy.registry.upload.bodies import Beginning, HashedChunks, Spool, Stream, Window
-from squashproxy.registry.upload.landing import LANDING_SECONDS
+from squashproxy.registry.upload.landing import LANDING_SECONDS, launch
 from squashproxy.registry.upload.session import UploadLost, UploadSession
 from squashproxy.registry.upload.start import begin_upload
 
@@ -66,8 +66,6 @@ class Attempt:
         self._session: UploadSession | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._flight: Future[int | None] | None = None
-        self._is_known = threading.Event()
-        self._has_ended = False
         self.streams = False
         """Whether the registry accepted a stream after it had refused a range."""
 
@@ -191,23 +189,20 @@ class Attempt:
         """
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "upload")
-        session = self._in_session()
-        self._is_known.clear()
-        flight = self._thread.submit(self._attempt, session, window)
+        return launch(
+            self._thread, partial(self._attempt, self._in_session(), window), self._note_flight
+        )
+
+    def _note_flight(self, flight: Future[int | None]) -> None:
         self._flight = flight
-        self._is_known.set()
-        return flight
 
     def _attempt(self, session: UploadSession, window: Window) -> int | None:
-        self._is_known.wait()
-        if self._has_ended or not len(window):
+        if not len(window):
             return None
         return session.send(window, (window.position, window.end), alone=self._alone)
 
     def _land(self) -> None:
         """Wait a few seconds for the running PATCH, so that its session can be cancelled."""
-        self._has_ended = True
-        self._is_known.set()
         if self._flight is not None:
             wait([self._flight], LANDING_SECONDS)
         if self._thread is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,6 +19,19 @@ def land(work: Callable[[], T]) -> T:
     In the main thread, Ctrl-C could come behind any step of it, and lose what it began. So the work
     itself notes that where it will be looked for. Raises what the work raises.
     """
+    with ThreadPoolExecutor(1, "landing") as thread:
+        answer = launch(thread, work, lambda _: None).result()
+    assert answer is not None, "it was done"
+    return answer
+
+
+def launch(
+    thread: ThreadPoolExecutor, work: Callable[[], T], note: Callable[[Future[T | None]], None]
+) -> Future[T | None]:
+    """Begin the work in a thread, once it was noted where it can be waited for.
+
+    An interrupt may come while the thread starts. Then nothing is done, and the result is None.
+    """
     is_known = False
     may_begin = threading.Event()
 
@@ -26,13 +39,10 @@ def land(work: Callable[[], T]) -> T:
         may_begin.wait()
         return work() if is_known else None
 
-    with ThreadPoolExecutor(1, "landing") as thread:
-        try:
-            flight = thread.submit(begin)
-            is_known = True
-            may_begin.set()
-            answer = flight.result()
-        finally:
-            may_begin.set()  # an interrupt may come while the thread starts: then nothing is done
-    assert answer is not None, "it was done"
-    return answer
+    try:
+        flight = thread.submit(begin)
+        note(flight)
+        is_known = True
+    finally:
+        may_begin.set()
+    return flight

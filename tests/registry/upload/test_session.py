@@ -64,12 +64,9 @@ def test_its_session_is_cancelled(
         if method == "POST":
             interrupt.press()
 
-    with FakeRegistry() as registry, RegistryClient(environ={}) as client:
+    with FakeRegistry() as registry:
         registry.before_each(act)
-        with pytest.raises(KeyboardInterrupt):
-            begin(client.repository(parse_repository(f"{registry.host}/app")))
-        assert registry.open_uploads == 0
-        assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
+        check_cancelled(registry, begin)
 
 
 def test_no_part_is_sent_if_it_comes_while_a_thread_starts(
@@ -84,11 +81,8 @@ def test_no_part_is_sent_if_it_comes_while_a_thread_starts(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(attempt, "ThreadPoolExecutor", Interrupted)
-    with FakeRegistry() as registry, RegistryClient(environ={}) as client:
-        with pytest.raises(KeyboardInterrupt):
-            push(client.repository(parse_repository(f"{registry.host}/app")))
-        assert registry.open_uploads == 0
-        assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
+    with FakeRegistry() as registry:
+        check_cancelled(registry, push)
 
 
 @pytest.mark.parametrize("begin", [push, mount])
@@ -103,12 +97,14 @@ def test_it_is_cancelled_if_it_comes_right_behind_the_answer(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(landing, "ThreadPoolExecutor", Interrupted)
-    with FakeRegistry() as registry, RegistryClient(environ={}) as client:
-        with pytest.raises(KeyboardInterrupt):
-            begin(client.repository(parse_repository(f"{registry.host}/app")))
-        assert registry.open_uploads == 0
-        assert [method for method, _ in _asked(registry)] == ["POST", "DELETE"]
+    with FakeRegistry() as registry:
+        check_cancelled(registry, begin)
 
 
-def _asked(registry: FakeRegistry) -> list[tuple[str, str]]:
-    return [(each.method, each.path) for each in registry.requests if each.method != "GET"]
+def check_cancelled(registry: FakeRegistry, begin: Callable[[RemoteRepository], object]) -> None:
+    """Ctrl-C ends it; its session was begun and cancelled, and nothing was sent between."""
+    with RegistryClient(environ={}) as client, pytest.raises(KeyboardInterrupt):
+        begin(client.repository(parse_repository(f"{registry.host}/app")))
+    assert registry.open_uploads == 0
+    methods = [each.method for each in registry.requests if each.method != "GET"]
+    assert methods == ["POST", "DELETE"]
