@@ -103,8 +103,10 @@ class UploadSession:
         if alone:
             headers["Connection"] = "close"
         timeout = self._caller.timeout if content_range else self._caller.commit_timeout
-        call = self._call("PATCH", _TAKEN | _LOST | {_UNSURE}, headers, body, timeout=timeout)
-        answer = self._caller.ask_once(replace(call, precious=content_range is None))
+        expected = _TAKEN | _LOST | {_UNSURE}
+        precious = content_range is None
+        call = self._call("PATCH", expected, headers, body, timeout=timeout, precious=precious)
+        answer = self._caller.ask_once(call)
         if answer.status not in _TAKEN:
             raise self._refused(answer, call)
         self._follow(answer)
@@ -135,8 +137,11 @@ class UploadSession:
         headers = {"Content-Type": _OCTETS} if body is not None else _NO_HEADERS
         timeout = self._caller.commit_timeout
         expected = _ENDED | _LOST | {_UNSURE}
-        call = self._call("PUT", expected, headers, body, url=url, timeout=timeout)
-        answer = self._caller.ask(replace(call, precious=body is not None))
+        precious = body is not None
+        call = self._call(
+            "PUT", expected, headers, body, url=url, timeout=timeout, precious=precious
+        )
+        answer = self._caller.ask(call)
         if answer.status in _ENDED:
             return
         refused = self._refused(answer, call)
@@ -199,6 +204,7 @@ class UploadSession:
         *,
         url: str | None = None,
         timeout: float | None = None,
+        precious: bool = False,
     ) -> Call:
         return Call(
             method,
@@ -210,6 +216,7 @@ class UploadSession:
             body,
             timeout,
             head_suffices=True,
+            precious=precious,
         )
 
     def _follow(self, answer: Answer) -> None:
